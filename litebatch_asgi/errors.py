@@ -1,0 +1,238 @@
+"""Every error LiteBatch raises.
+
+::
+
+    LiteBatchError                          status  code
+    ├── ConfigError                         -       what the config says cannot be used
+    ├── RequestError                        what a caller is told; the HTTP routes translate these alone
+    │   ├── InvalidRequest                  400     invalid_value, ...
+    │   │   └── InvalidFile                 400     the first problem's; all of them in `problems`
+    │   ├── Unauthenticated                 401     invalid_api_key
+    │   ├── PermissionDenied                403     permission_denied
+    │   │   └── ModelAccessDenied           403     model_access_denied
+    │   ├── NotFound                        404
+    │   ├── MethodNotAllowed                405
+    │   ├── Conflict                        409     final: the clients are told not to retry
+    │   │   └── DeploymentGone              409     deployment_gone
+    │   ├── FileTooLarge                    413     file_too_large
+    │   ├── RateLimited                     429     rate_limit_exceeded, with retry-after
+    │   ├── InternalError                   500     internal_error
+    │   └── Unavailable                     503     with retry-after
+    │       ├── StorageUnavailable          503     storage_unavailable
+    │       └── LifespanNotEntered          503     lifespan_not_entered
+    ├── StateConflict                       a fenced write came too late: somebody else holds the row now
+    └── ProviderError                       what a deployment answered, by what the answer means
+        ├── DeploymentRefused               it did nothing and will not: another one may be tried
+        ├── ContentRefused                  it did nothing: the content is wrong and would be anywhere
+        ├── ProviderNotFound                the object is not there
+        ├── ProviderBusy                    500, 503: most likely it did nothing, a listing tells
+        └── NoClearAnswer                   time-out, cut connection, 408, 502, 504: it may have been done
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class LiteBatchError(Exception):
+    """Base of everything LiteBatch raises on purpose."""
+
+
+class ConfigError(LiteBatchError):
+    """A configuration that cannot be used; the message names the place and what to write there."""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing wrong with one line of an input file, in the words of OpenAI's batch validation.
+
+    Source: the `errors.data` entries of OpenAI's Batch object.
+    """
+
+    code: str
+    """such as `invalid_json_line`, `duplicate_custom_id`"""
+    line: int | None
+    """counted from 1, as the provider does; None when the file as a whole is meant"""
+    param: str | None
+    """the key that is meant, such as `body.model`"""
+    message: str
+
+
+class RequestError(LiteBatchError):
+    """What a caller is told. Each class knows its HTTP status and OpenAI's `type` and `code` for it."""
+
+    status: int = 500
+    type: str = "invalid_request_error"
+    code: str | None = None
+    retry: bool | None = None
+    """What `x-should-retry` says to the stock clients; None leaves it to their own rules."""
+    retry_after: float | None = None
+    """Seconds after which another try makes sense."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+
+
+class InvalidRequest(RequestError):
+    """400: a field of the request is missing, of the wrong type or has a value that cannot be."""
+
+    status = 400
+
+
+class InvalidFile(InvalidRequest):
+    """400: lines of an uploaded file are wrong. `problems` holds all that were found, the first one first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        first = problems[0]
+        where = f"Line {first.line}: " if first.line is not None else ""
+        rest = f" ({len(problems)} problems in all, see `errors`.)" if len(problems) > 1 else ""
+        super().__init__(f"{where}{first.message}{rest}", param=first.param, code=first.code)
+        self.problems = tuple(problems)
+
+
+class Unauthenticated(RequestError):
+    """401: no key, or one that is not valid here."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class PermissionDenied(RequestError):
+    """403: the caller is known and may not do this."""
+
+    status = 403
+    type = "permission_error"
+    code = "permission_denied"
+
+
+class ModelAccessDenied(PermissionDenied):
+    """403: the caller may not use this model."""
+
+    code = "model_access_denied"
+
+    def __init__(self, message: str, *, param: str | None = "model", code: str | None = None) -> None:
+        super().__init__(message, param=param, code=code)
+
+
+class NotFound(RequestError):
+    """404: not there, deleted, expired or somebody else's; nothing tells these apart."""
+
+    status = 404
+
+
+class MethodNotAllowed(RequestError):
+    """405: the path is right, the method is not."""
+
+    status = 405
+
+
+class Conflict(RequestError):
+    """409: a conflict that will not go away by itself."""
+
+    status = 409
+    retry = False
+
+
+class DeploymentGone(Conflict):
+    """409: the object lives on a deployment that the configuration no longer has."""
+
+    code = "deployment_gone"
+
+
+class FileTooLarge(RequestError):
+    """413: more bytes than `max_file_bytes`."""
+
+    status = 413
+    code = "file_too_large"
+    retry = False
+
+
+class RateLimited(RequestError):
+    """429: too much at once; the same request may pass after `retry_after` seconds."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    retry_after = 1.0
+
+
+class InternalError(RequestError):
+    """500: a defect of ours. The log has it under the request id."""
+
+    type = "server_error"
+    code = "internal_error"
+
+
+class Unavailable(RequestError):
+    """503: not now; the same request may pass after `retry_after` seconds."""
+
+    status = 503
+    type = "server_error"
+    code = "service_unavailable"
+    retry_after = 5.0
+
+
+class StorageUnavailable(Unavailable):
+    """503: the database does not answer."""
+
+    code = "storage_unavailable"
+
+
+class LifespanNotEntered(Unavailable):
+    """503: the host has mounted LiteBatch but never entered its lifespan."""
+
+    code = "lifespan_not_entered"
+    retry = False
+
+
+class StateConflict(LiteBatchError):
+    """A row was not in the state, or the epoch, that its writer took for granted. Nothing was written."""
+
+
+class ProviderError(LiteBatchError):
+    """What a deployment's answer means for the call that was made.
+
+    The message may quote the provider: it is for logs, never for clients.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.param = param
+        self.retry_after = retry_after
+
+
+class DeploymentRefused(ProviderError):
+    """Clear refusal (401, 403, a deployment's own 404, 429, quota): nothing was done there."""
+
+
+class ContentRefused(ProviderError):
+    """Any other 4xx: nothing was done, and no other deployment would take it."""
+
+
+class ProviderNotFound(ProviderError):
+    """The file or batch that was named is not (or no longer) there."""
+
+
+class ProviderBusy(ProviderError):
+    """500 or 503: refusal only once a complete listing shows that nothing was done."""
+
+
+class NoClearAnswer(ProviderError):
+    """Time-out, cut connection, 408, 502, 504: whether the work was done is open."""

@@ -1,0 +1,54 @@
+"""Named places where a test may make the process die or an error appear.
+
+Nothing is armed unless `arm` is called, which the command line does with the environment variable
+`LITEBATCH_FAILPOINTS`: a comma list of `name=action`, or `name=N*action` to let it pass N-1 times first.
+The actions are `kill` (SIGKILL to this very process) and `raise` (an `InjectedFault`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Generator
+from contextlib import contextmanager
+
+
+class InjectedFault(Exception):
+    """Raised at a failpoint whose action is `raise`."""
+
+
+_armed: dict[str, tuple[int, str]] = {}
+
+
+def arm(text: str) -> None:
+    """Arm what `text` says, such as `place.answered=kill,settle.read=2*raise`."""
+    for item in filter(None, text.split(",")):
+        name, _, action = item.partition("=")
+        count, _, action = action.rpartition("*")
+        if action not in ("kill", "raise"):
+            raise ValueError(f"failpoint {item!r}: the action is `kill` or `raise`")
+        _armed[name.strip()] = (int(count or 1), action)
+
+
+@contextmanager
+def armed(text: str) -> Generator[None]:
+    """Arm for the length of a block, then disarm everything."""
+    arm(text)
+    try:
+        yield
+    finally:
+        _armed.clear()
+
+
+def hit(name: str) -> None:
+    """Pass the place called `name`."""
+    if not _armed or name not in _armed:
+        return
+    count, action = _armed[name]
+    if count > 1:
+        _armed[name] = (count - 1, action)
+        return
+    del _armed[name]
+    if action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise InjectedFault(name)

@@ -1,0 +1,30 @@
+"""The values everything else speaks in: frozen structs, enums and ids."""
+
+from litebatch_asgi.models.batches import Batch as Batch
+from litebatch_asgi.models.batches import BatchChange as BatchChange
+from litebatch_asgi.models.batches import BatchState as BatchState
+from litebatch_asgi.models.batches import Charge as Charge
+from litebatch_asgi.models.batches import Event as Event
+from litebatch_asgi.models.batches import Job as Job
+from litebatch_asgi.models.batches import JobState as JobState
+from litebatch_asgi.models.batches import ShortRead as ShortRead
+from litebatch_asgi.models.deployment import Deployment as Deployment
+from litebatch_asgi.models.deployment import Settings as Settings
+from litebatch_asgi.models.files import CopyState as CopyState
+from litebatch_asgi.models.files import File as File
+from litebatch_asgi.models.files import FileChange as FileChange
+from litebatch_asgi.models.files import FileCopy as FileCopy
+from litebatch_asgi.models.files import FileKind as FileKind
+from litebatch_asgi.models.files import FilePart as FilePart
+from litebatch_asgi.models.files import FileState as FileState
+from litebatch_asgi.models.files import FileStatus as FileStatus
+from litebatch_asgi.models.files import PartKind as PartKind
+from litebatch_asgi.models.page import Page as Page
+from litebatch_asgi.models.principal import Principal as Principal
+from litebatch_asgi.models.provider import BatchError as BatchError
+from litebatch_asgi.models.provider import BatchStatus as BatchStatus
+from litebatch_asgi.models.provider import ProviderBatch as ProviderBatch
+from litebatch_asgi.models.provider import ProviderFile as ProviderFile
+from litebatch_asgi.models.provider import ProviderFileStatus as ProviderFileStatus
+from litebatch_asgi.models.usage import Counts as Counts
+from litebatch_asgi.models.usage import Usage as Usage

@@ -1,0 +1,180 @@
+"""Batches: the managed object, its jobs at the deployments, and what settling them leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from litebatch_asgi.models.files import File, FileCopy, FilePart
+from litebatch_asgi.models.provider import BatchError, BatchStatus, ProviderBatch
+from litebatch_asgi.models.usage import Counts, Usage
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """A managed batch. The timestamps are those of OpenAI's Batch object."""
+
+    id: str
+    owner: str
+    created_by: str | None
+    """the principal's `key_id`"""
+    input_file_id: str
+    endpoint: str
+    completion_window: str
+    model: str
+    """the virtual model"""
+    metadata: dict[str, str] | None = None
+    output_expires_after: int | None = None
+    """seconds after the creation of an output or error file"""
+    status: BatchStatus = BatchStatus.VALIDATING
+    created_at: datetime
+    in_progress_at: datetime | None = None
+    expires_at: datetime
+    finalizing_at: datetime | None = None
+    completed_at: datetime | None = None
+    failed_at: datetime | None = None
+    expired_at: datetime | None = None
+    cancelling_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    counts: Counts = Counts()
+    usage: Usage | None = None
+    cost: Decimal | None = None
+    """in US dollars"""
+    errors: tuple[BatchError, ...] = ()
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    cancel_requested_at: datetime | None = None
+    refreshed_at: datetime | None = None
+    """when a provider was last asked for it"""
+    request_fingerprint: str | None = None
+    """equal for creates with equal parameters"""
+    answered_at: datetime | None = None
+    """when the answer to its create was sent whole"""
+
+
+class JobState(StrEnum):
+    """The life of a job; `lifecycle` has the table of what may follow what."""
+
+    WAITING = "waiting"
+    """nothing was sent for it"""
+    SUBMITTING = "submitting"
+    """its target is written; a call may be under way or may have died"""
+    UNCLEAR = "unclear"
+    """the call ended without a clear answer; the deployment's list is searched for its tag"""
+    SUBMITTED = "submitted"
+    """the provider has it"""
+    ENDED = "ended"
+    """the provider is through with it; its results are to be settled"""
+    SETTLED = "settled"
+    REFUSED = "refused"
+    """the deployment did not take it, or gave it back undone"""
+    FAILED = "failed"
+    """the content was refused: no other deployment would take it"""
+    WITHDRAWN = "withdrawn"
+    """nothing was sent and nothing will be: cancelled or expired in time"""
+    WATCHED = "watched"
+    """given up as unclear and followed by another job; a twin that still shows up is cancelled"""
+    CLOSED = "closed"
+    """the end of a watch; with a `provider_batch_id` if a twin was found and cancelled"""
+
+
+class ShortRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A complete read of a job's results in which rows were missing."""
+
+    at: datetime
+    seen: str
+    """equal for reads that saw the same"""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to run one shard of a batch on one deployment.
+
+    A job that was sent never changes its deployment: moving on ends it and begins another.
+    """
+
+    id: str
+    batch_id: str
+    shard: int = 0
+    attempt: int = 1
+    """counted from 1 within the shard"""
+    requests: int
+    """lines of the shard"""
+    deployment_id: str | None = None
+    """None: waiting for any deployment"""
+    provider_file_id: str | None = None
+    submit_started_at: datetime | None = None
+    state: JobState = JobState.WAITING
+    provider_batch_id: str | None = None
+    snapshot: ProviderBatch | None = None
+    """the provider's last word"""
+    reason: str | None = None
+    """why it ended as it did, for the log"""
+    search_until: datetime | None = None
+    """from when on a complete listing without our tag means that the provider never made it"""
+    cancel_sent_at: datetime | None = None
+    reads: tuple[ShortRead, ...] = ()
+    """earlier complete reads of its results that had rows missing and agree with each other"""
+    created_at: datetime
+    next_check_at: datetime | None = None
+    """when somebody has to look at it; None: never"""
+    checks: int = 0
+    """looks without news, in a row: what the time until the next one grows with"""
+    claimed_by: str | None = None
+    claimed_until: datetime | None = None
+    epoch: int = 0
+    """counts claims; a write that carries an old epoch is refused"""
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """What one job consumed: one row a job, ever."""
+
+    job_id: str
+    batch_id: str
+    deployment_id: str
+    owner: str
+    created_by: str | None
+    model: str
+    usage: Usage
+    cost: Decimal | None
+    """in US dollars; None: no price known"""
+    price_source: str | None
+    created_at: datetime
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a batch, written in the transaction that made it happen."""
+
+    id: str
+    batch_id: str
+    type: str
+    """`batch.created`, `batch.in_progress`, `batch.completed` and so on: `batch.` and the status"""
+    payload: dict[str, Any] = {}
+    created_at: datetime
+
+
+class BatchState(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch with its jobs in order of (shard, attempt), read at one moment."""
+
+    batch: Batch
+    jobs: tuple[Job, ...]
+
+
+class BatchChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What to write in one transaction after looking at a `BatchState` (or, to create one, at its file)."""
+
+    batch: Batch
+    jobs: tuple[Job, ...] = ()
+    """rows as they shall be, each fenced by the epoch that it carries"""
+    new_jobs: tuple[Job, ...] = ()
+    files: tuple[File, ...] = ()
+    """new output and error files"""
+    copies: tuple[FileCopy, ...] = ()
+    """the provider's files that those are made of"""
+    parts: Iterable[FilePart] = ()
+    """read once, inside the transaction: rows kept on disk need not come into memory together"""
+    charges: tuple[Charge, ...] = ()
+    events: tuple[Event, ...] = ()

@@ -1,0 +1,125 @@
+"""What the host configures: deployments and settings."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from litebatch_asgi.errors import ConfigError
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """One provider endpoint with its credentials and upstream model, under a virtual model's name."""
+
+    model_name: str
+    """the virtual model clients name; may end in `*`"""
+    model: str
+    """`provider/upstream-model`, such as `openai/gpt-4o-mini`; without a provider: `openai`"""
+    api_base: str | None = None
+    """for OpenAI-compatible servers with their `/v1`; None: the provider's own address"""
+    api_key: str | None = None
+    api_key_env: str | None = None
+    """the environment variable that `api_key` was read from: part of the identity, as the key is not"""
+    api_version: str | None = None
+    organization: str | None = None
+    weight: float = 1.0
+    """share of the work relative to the group's other deployments; above 0"""
+    id: str | None = None
+    """stable deployment id; None: a hash of what identifies the deployment"""
+    mode: str | None = None
+    """shown by `/model_group/info`, used for nothing else"""
+    input_cost_per_token_batches: Decimal | None = None
+    """in US dollars"""
+    output_cost_per_token_batches: Decimal | None = None
+    """in US dollars"""
+
+    def __post_init__(self) -> None:
+        if not self.model_name or not self.model:
+            raise ConfigError("a deployment needs a `model_name` (the virtual model) and a `model`")
+        if not self.weight > 0:
+            raise ConfigError(f"the weight of a deployment of {self.model_name!r} must be above 0")
+        if self.is_wildcard and "*" in self.model_name[:-1]:
+            raise ConfigError(f"model_name {self.model_name!r}: only one `*` is understood, at the end")
+
+    def __rich_repr__(self) -> Any:
+        yield from ((name, getattr(self, name)) for name in self.__struct_fields__ if name != "api_key")
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__() if value is not None)
+        return f"Deployment({shown})"
+
+    @property
+    def provider(self) -> str:
+        """The adapter's name: what stands before the first `/` of `model`, or `openai`."""
+        head, slash, _ = self.model.partition("/")
+        return head if slash else "openai"
+
+    @property
+    def upstream_model(self) -> str:
+        """The provider's own name for the model; `*` where the client's own name goes on."""
+        _, slash, tail = self.model.partition("/")
+        return tail if slash else self.model
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether the group serves every model name with its prefix."""
+        return self.model_name.endswith("*")
+
+    def upstream_model_for(self, model: str) -> str:
+        """The provider's name for what the client calls `model`."""
+        if "*" not in self.upstream_model:
+            return self.upstream_model
+        return model.removeprefix(f"{self.provider}/")
+
+    def identity_hash(self) -> str:
+        """12 hex digits over what identifies the deployment: never over secrets or tuning."""
+        identity = (self.provider, self.api_base, self.upstream_model, self.organization, self.api_key_env)
+        return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:12]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How LiteBatch behaves; every time is in seconds and may be a fraction of one."""
+
+    min_poll_seconds: float | None = None
+    """shortest time between two looks at a running job; None: the provider's own floor"""
+    max_poll_seconds: float = 60.0
+    refresh_after_seconds: float = 10.0
+    """how old the answer of a retrieve may be before it asks for a fresh look"""
+    place_budget_seconds: float = 10.0
+    """how long creating a batch waits for its first placement, and an upload for its slower deployments"""
+    adopt_grace_seconds: float = 120.0
+    """how long an unanswered create or upload is searched for before "none" counts"""
+    lost_grace_seconds: float = 60.0
+    """how long results must stay incomplete before the missing rows are declared lost"""
+    lease_seconds: float = 60.0
+    provider_timeout_seconds: float = 30.0
+    """for connect, create, retrieve and list; for uploads and downloads: for each chunk"""
+    max_file_bytes: int = 209_715_200
+    max_file_lines: int = 50_000
+    max_line_bytes: int = 16_777_216
+    max_concurrent_uploads: int = 16
+    spool_dir: str | None = None
+    """where uploads are kept while they are checked and sent on; None: the system's temporary folder"""
+    strategy: str = "least-busy"
+    """`least-busy`, `weighted-random`, or the name of an entry point in `litebatch_asgi.strategies`"""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, (int, float)) and value <= 0:
+                raise ConfigError(f"{name} must be above 0, not {value}")
+
+    @property
+    def call_timeout_seconds(self) -> float:
+        """How long a call that must not outlive its lease may take."""
+        return min(self.provider_timeout_seconds, 0.8 * self.lease_seconds)
+
+    @property
+    def spool_path(self) -> Path:
+        """The folder for temporary files."""
+        return Path(self.spool_dir or tempfile.gettempdir())

@@ -1,0 +1,160 @@
+"""Files: the managed object, its copies at the deployments, and what an output file is made of."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class FileKind(StrEnum):
+    """Who wrote a file."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    ERROR = "error"
+
+
+class FileStatus(StrEnum):
+    """The statuses of an OpenAI file."""
+
+    UPLOADED = "uploaded"
+    PROCESSED = "processed"
+    ERROR = "error"
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """A managed file."""
+
+    id: str
+    owner: str
+    created_by: str | None
+    """the principal's `key_id`"""
+    kind: FileKind
+    purpose: str
+    filename: str
+    bytes: int
+    sha256: str | None = None
+    """hex; None for what we did not receive ourselves"""
+    models: tuple[str, ...] = ()
+    """virtual models; the first is the one of the lines"""
+    endpoint: str | None = None
+    """the `url` of all lines of a batch input"""
+    lines: int = 0
+    """requests of a batch input, rows of an output or error file"""
+    id_count: int = 0
+    id_sum: int = 0
+    """sum modulo 2**128 of the blake2b-128 digests of the custom ids"""
+    status: FileStatus = FileStatus.UPLOADED
+    created_at: datetime
+    accepted_at: datetime | None = None
+    """None: not acknowledged, listed nowhere"""
+    expires_at: datetime | None = None
+    deleted_at: datetime | None = None
+    batch_id: str | None = None
+    """the batch that wrote it"""
+
+    def is_visible(self, now: datetime) -> bool:
+        """Whether clients may see it: acknowledged, not deleted, not expired."""
+        return self.accepted_at is not None and self.deleted_at is None and not self.is_expired(now)
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class CopyState(StrEnum):
+    """The life of a copy at one deployment."""
+
+    INTENT = "intent"
+    """to be uploaded; once `started_at` is set the provider may have it"""
+    PENDING = "pending"
+    """the provider has it and is not ready to use it"""
+    READY = "ready"
+    FAILED = "failed"
+    """the provider will not take it"""
+    DELETING = "deleting"
+    DELETED = "deleted"
+
+
+class FileCopy(msgspec.Struct, frozen=True, kw_only=True):
+    """A file's bytes at one deployment. Its key is (file_id, shard, deployment_id)."""
+
+    file_id: str
+    shard: int = 0
+    """which run of lines; of an output or error file: which part"""
+    deployment_id: str
+    provider_file_id: str | None = None
+    state: CopyState = CopyState.INTENT
+    error: str | None = None
+    """what the provider said, for the log"""
+    attempts: int = 0
+    started_at: datetime | None = None
+    """when the first upload began whose answer is not known"""
+    search_until: datetime | None = None
+    """from when on a complete listing without our tag means that the upload did not happen"""
+    next_check_at: datetime | None = None
+    """when somebody has to look at it; None: never"""
+    claimed_by: str | None = None
+    claimed_until: datetime | None = None
+    epoch: int = 0
+    """counts claims; a write that carries an old epoch is refused"""
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What identifies the row."""
+        return self.file_id, self.shard, self.deployment_id
+
+
+class PartKind(StrEnum):
+    """Where the bytes of a part are."""
+
+    PROVIDER = "provider"
+    INLINE = "inline"
+
+
+class FilePart(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of an output or error file; the pieces in the order of `seq` are the file."""
+
+    file_id: str
+    seq: int
+    kind: PartKind
+    bytes: int
+    """of the part as it is served, without dropped lines"""
+    deployment_id: str | None = None
+    provider_file_id: str | None = None
+    provider_bytes: int | None = None
+    """of the provider's file; None where the provider does not say"""
+    drop: tuple[int, ...] = ()
+    """0-based indexes of lines that are left out"""
+    rows: builtins.bytes | None = None
+    """inline: the rows themselves, each with its newline"""
+
+
+class FileState(msgspec.Struct, frozen=True, kw_only=True):
+    """A file with all that hangs on it, read at one moment."""
+
+    file: File
+    copies: tuple[FileCopy, ...]
+    open_batches: int
+    """batches that read it and have not reached their end"""
+
+    def copies_by_deployment(self) -> Mapping[str, FileCopy]:
+        """The copies of an input file by deployment id."""
+        return {copy.deployment_id: copy for copy in self.copies}
+
+
+class FileChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What to write in one transaction after looking at a `FileState`."""
+
+    file: File | None = None
+    """the row as it shall be; None: unchanged"""
+    copies: tuple[FileCopy, ...] = ()
+    """rows as they shall be, each fenced by the epoch that it carries"""
+    fence_out: bool = False
+    """raise the epoch of the written copies by one: whoever holds a claim on them can write no more"""
+    remove: bool = False
+    """drop the file, its copies and its parts for good"""

@@ -1,0 +1,41 @@
+"""Unified ids: a prefix and a UUIDv7 in 26 characters, recognisable without a database."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+FILE_PREFIX = "file-lb"
+BATCH_PREFIX = "batch_lb"
+JOB_PREFIX = "job_lb"
+EVENT_PREFIX = "evt_lb"
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32, lower case
+_BODY = r"[0-7][0-9a-hjkmnp-tv-z]{25}"
+_FILE = re.compile(FILE_PREFIX + _BODY)
+_BATCH = re.compile(BATCH_PREFIX + _BODY)
+
+
+def _uuid7() -> int:
+    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, version, 12 random bits, variant, 62 random bits."""
+    random = int.from_bytes(os.urandom(10), "big")
+    milliseconds = time.time_ns() // 1_000_000
+    high = (milliseconds & (1 << 48) - 1) << 16 | 0x7 << 12 | random >> 68
+    return high << 64 | 0b10 << 62 | random & (1 << 62) - 1
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id: `prefix` and 26 characters that sort by the millisecond they were made in."""
+    value = _uuid7()
+    return prefix + "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def is_file_id(text: str) -> bool:
+    """Whether `text` has the form of a file id of ours; it may still be unknown."""
+    return _FILE.fullmatch(text) is not None
+
+
+def is_batch_id(text: str) -> bool:
+    """Whether `text` has the form of a batch id of ours; it may still be unknown."""
+    return _BATCH.fullmatch(text) is not None

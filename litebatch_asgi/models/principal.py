@@ -1,0 +1,30 @@
+"""Who is calling."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is calling, as the authentication hook says.
+
+    The whole tenancy rule is: an object may be seen by the principal with an equal `owner`, or by an admin.
+    """
+
+    owner: str
+    """chosen by the hook, such as `team:search`, `user:7`, `key:ab12`"""
+    key_id: str | None = None
+    """which credential it was, for the record (never the credential itself)"""
+    models: frozenset[str] | None = None
+    """virtual models this caller may use; a name may end in `*`; None: all of them"""
+    is_admin: bool = False
+
+    def may_use(self, model: str) -> bool:
+        """Whether this caller may use the virtual model `model`."""
+        if self.models is None or model in self.models:
+            return True
+        return any(name.endswith("*") and model.startswith(name[:-1]) for name in self.models)
+
+    def may_see(self, owner: str) -> bool:
+        """Whether this caller may see what belongs to `owner`."""
+        return self.is_admin or self.owner == owner

@@ -1,0 +1,92 @@
+"""What a provider tells of its own objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+
+from litebatch_asgi.models.usage import Counts
+
+TAG_JOB = "litebatch_job"
+"""metadata key of a provider's batch: the id of our job"""
+TAG_INSTALLATION = "litebatch_installation"
+"""metadata key of a provider's batch: the installation that made it"""
+
+
+class BatchStatus(StrEnum):
+    """The eight statuses of an OpenAI batch."""
+
+    VALIDATING = "validating"
+    FAILED = "failed"
+    IN_PROGRESS = "in_progress"
+    FINALIZING = "finalizing"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can follow."""
+        return self in _FINAL
+
+
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
+_FINAL = frozenset({BatchStatus.FAILED, BatchStatus.COMPLETED, BatchStatus.EXPIRED, BatchStatus.CANCELLED})
+
+
+class ProviderFileStatus(StrEnum):
+    """What a provider's file can be used for."""
+
+    PENDING = "pending"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class BatchError(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a batch's `errors`."""
+
+    code: str | None = None
+    line: int | None = None
+    message: str | None = None
+    param: str | None = None
+
+
+class ProviderFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as a provider describes it."""
+
+    id: str
+    filename: str
+    bytes: int | None
+    """None where the provider does not say"""
+    status: ProviderFileStatus
+    created_at: datetime | None
+    status_details: str | None = None
+
+
+class ProviderBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch as a provider describes it; an empty id of a file is None."""
+
+    id: str
+    status: BatchStatus
+    created_at: datetime | None = None
+    in_progress_at: datetime | None = None
+    finalizing_at: datetime | None = None
+    input_file_id: str | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    counts: Counts | None = None
+    errors: tuple[BatchError, ...] = ()
+    metadata: dict[str, str] = {}
+
+
+Made = TypeVar("Made", ProviderFile, ProviderBatch)
+
+
+def oldest_first(objects: Iterable[Made]) -> list[Made]:
+    """A provider's objects in the order they were made in; those without a time come last."""
+    return sorted(objects, key=lambda each: (each.created_at is None, each.created_at or _ANY_TIME))

@@ -1,0 +1,41 @@
+"""What was consumed."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens, summed over successful rows. Usages add up."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    """those of `input_tokens` that came from a cache"""
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    """those of `output_tokens` that were spent on reasoning"""
+    total_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            total_tokens=self.total_tokens + other.total_tokens,
+        )
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests there are and how many of them have ended in which way. Counts add up."""
+
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            total=self.total + other.total,
+            completed=self.completed + other.completed,
+            failed=self.failed + other.failed,
+        )

@@ -1,0 +1,105 @@
+"""The seam to a deployment's provider."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings
+
+
+class FileUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """A file to be given to a provider."""
+
+    filename: str
+    """our tag: what finds the file again when the answer is lost"""
+    purpose: str
+    size: int
+    """bytes; exact"""
+    content: Callable[[], AsyncIterator[bytes]]
+    """begins the content from its start, in blocks of some 256 KiB"""
+    expires_after_seconds: int | None
+    """the shortest time it has to live; the adapter makes it what the provider allows; None: for ever"""
+
+
+class BatchSubmission(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch to be made at a provider."""
+
+    input_file_id: str
+    endpoint: str
+    completion_window: str
+    metadata: dict[str, str]
+    """our tag, and the client's own pairs as far as they fit beside it"""
+    timeout_seconds: float
+    """the call ends by then, in whatever way"""
+
+
+class ProviderStream(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's file on its way."""
+
+    size: int | None
+    """bytes, if the provider says"""
+    blocks: AsyncIterator[bytes]
+    """ends only when all bytes have come; otherwise raises `NoClearAnswer`"""
+
+
+class ProviderAdapter(Protocol):
+    """Speaks one provider's language for one deployment.
+
+    Every method raises a `ProviderError`, of the class that tells what the answer means, and nothing else.
+    Reading is tried again a bounded number of times; `upload_file` and `create_batch` never are, for a
+    repeat could make a second one.
+    """
+
+    min_poll_seconds: float
+    """the provider's own floor for looking at a batch again"""
+    max_metadata_pairs: int
+    """how many pairs a batch's metadata may have, ours included"""
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+    async def upload_file(self, upload: FileUpload) -> ProviderFile:
+        """Send a file, with its exact Content-Length. What else its content raises passes through."""
+        ...
+
+    async def retrieve_file(self, file_id: str) -> ProviderFile:
+        """Look at a file."""
+        ...
+
+    def list_files(self, *, since: datetime) -> AsyncIterator[ProviderFile]:
+        """All files made at or after `since`, as the provider orders them; complete, or it raises."""
+        ...
+
+    async def delete_file(self, file_id: str) -> None:
+        """Delete a file; one that is gone already is no error."""
+        ...
+
+    def stream_file(self, file_id: str) -> AbstractAsyncContextManager[ProviderStream]:
+        """The content of a file."""
+        ...
+
+    async def create_batch(self, submission: BatchSubmission) -> ProviderBatch:
+        """Make a batch."""
+        ...
+
+    async def retrieve_batch(self, batch_id: str) -> ProviderBatch:
+        """Look at a batch."""
+        ...
+
+    def list_batches(self, *, since: datetime) -> AsyncIterator[ProviderBatch]:
+        """All batches made at or after `since`, as the provider orders them; complete, or it raises."""
+        ...
+
+    async def cancel_batch(self, batch_id: str) -> ProviderBatch:
+        """Ask for a batch to be cancelled and return it as it is then; one that has ended is no error."""
+        ...
+
+
+AdapterFactory: TypeAlias = Callable[[Deployment, Settings], ProviderAdapter]
+"""What an entry point of the group `litebatch_asgi.providers` names."""

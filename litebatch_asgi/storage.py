@@ -1,0 +1,185 @@
+"""The seam to the database that keeps files, batches and everything between.
+
+Whoever writes a backend implements `Storage`; each sentence of its docstrings is held by a test of
+`litebatch_asgi.testing.conformance.StorageConformance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from litebatch_asgi.models import (
+    Batch,
+    BatchChange,
+    BatchState,
+    Event,
+    File,
+    FileChange,
+    FileCopy,
+    FilePart,
+    FileState,
+    Job,
+)
+
+FileDecision: TypeAlias = Callable[[FileState], FileChange | None]
+"""Pure: looks at the locked file and says what to write; None: nothing. What it raises passes through."""
+BatchDecision: TypeAlias = Callable[[BatchState], BatchChange | None]
+"""Pure: looks at the locked batch and says what to write; None: nothing. What it raises passes through."""
+Admission: TypeAlias = Callable[[FileState], BatchChange]
+"""Pure: looks at the locked input file and says what to create. What it raises passes through."""
+
+
+class Installation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a database says of itself."""
+
+    id: str
+    """random, made once a database"""
+    schema_version: int
+    """the number of the newest migration that was applied"""
+
+
+class FileQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which files to list."""
+
+    owner: str | None
+    """None: every owner's"""
+    now: datetime
+    """files that have expired by then are left out"""
+    purpose: str | None = None
+    models: tuple[str, ...] = ()
+    """files for at least one of these virtual models; empty: for any"""
+    after: File | None = None
+    """the last file of the page before"""
+    descending: bool = True
+    """newest first"""
+    limit: int
+
+
+class BatchQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which batches to list, newest first."""
+
+    owner: str | None
+    """None: every owner's"""
+    models: tuple[str, ...] = ()
+    """batches of one of these virtual models; empty: of any"""
+    after: Batch | None = None
+    """the last batch of the page before"""
+    limit: int
+
+
+class Storage(Protocol):
+    """Keeps files, copies, batches, jobs and events.
+
+    Every method may raise `StorageUnavailable` when the database does not answer; then nothing was
+    written, unless the commit itself was lost. A method that is cancelled has written all or nothing.
+    What was written before is seen by everything that begins after.
+    """
+
+    async def open(self) -> Installation:
+        """Make ready for use: connect, apply missing migrations, make the installation id if there is none.
+
+        Several processes may do so at once. Opening what is newer than this code raises `ConfigError`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close what `open` opened, and nothing else. Closing twice is harmless."""
+        ...
+
+    async def create_file(self, file: File, copies: Sequence[FileCopy]) -> None:
+        """Insert a file and its copies, all or none."""
+        ...
+
+    async def get_file(self, file_id: str) -> FileState | None:
+        """The file, be it visible or not, with its copies in order of (shard, deployment_id)."""
+        ...
+
+    def file_parts(self, file_id: str) -> AsyncIterator[FilePart]:
+        """The parts of an output or error file in order of `seq`, one in memory at a time."""
+        ...
+
+    async def list_files(self, query: FileQuery) -> list[File]:
+        """At most `limit` accepted, undeleted, unexpired files, in order of (created_at, id)."""
+        ...
+
+    async def change_file(self, file_id: str, decide: FileDecision) -> FileState:
+        """Lock the file, let `decide` look at it, write what it says; all of it or nothing.
+
+        No other change of the file, and no creation of a batch on it, passes in between. Returns the state
+        as written. Raises `StateConflict` if the file is not there, or if a copy to write is not there or
+        has another epoch. A copy whose key is not there is inserted if it carries epoch 0.
+        """
+        ...
+
+    async def create_batch(self, file_id: str, admit: Admission) -> BatchState:
+        """Lock the input file, let `admit` look at it, insert the batch, jobs and events it says.
+
+        Raises `StateConflict` if the file is not there.
+        """
+        ...
+
+    async def get_batch(self, batch_id: str) -> Batch | None:
+        """The batch alone, by one read."""
+        ...
+
+    async def get_batch_state(self, batch_id: str) -> BatchState | None:
+        """The batch with its jobs."""
+        ...
+
+    async def list_batches(self, query: BatchQuery) -> list[Batch]:
+        """At most `limit` batches in order of (created_at, id), descending."""
+        ...
+
+    async def change_batch(self, batch_id: str, decide: BatchDecision) -> BatchState:
+        """Lock the batch, let `decide` look at it, write what it says; all of it or nothing.
+
+        No other change of the batch passes in between. Returns the state as written. Raises
+        `StateConflict` if the batch is not there, if a job to write has another epoch in the database,
+        if a new row is there already, or if a job has been charged before.
+        """
+        ...
+
+    async def refresh_batch(self, batch_id: str) -> None:
+        """Mark those of the batch's jobs that wait for their next check as due now.
+
+        A job with `next_check_at` None stays so. Unknown batch: nothing happens.
+        """
+        ...
+
+    async def claim_jobs(
+        self, worker: str, *, lease_seconds: float, room: Mapping[str | None, int]
+    ) -> list[Job]:
+        """Claim due jobs, those longest due first, at most `room[deployment_id]` of each deployment.
+
+        Due is a job whose `next_check_at` has come and that nobody has a running claim on. Claiming
+        sets `claimed_by` and `claimed_until`, by the database's clock, and raises `epoch` by one. A
+        deployment that `room` does not name (None names the jobs without one) is passed over.
+        Two claims never give out the same row while a lease runs.
+        """
+        ...
+
+    async def claim_copies(
+        self, worker: str, *, lease_seconds: float, room: Mapping[str, int]
+    ) -> list[FileCopy]:
+        """Claim due copies, by the same rules as jobs."""
+        ...
+
+    async def renew(self, claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
+        """Let claims run `lease_seconds` from now; 0 gives them back at once.
+
+        Returns those that are still held, with the same epoch and `claimed_by`, in the order given. The
+        others are left alone.
+        """
+        ...
+
+    async def open_requests(self) -> dict[str, int]:
+        """By deployment: the requests of its jobs that are waiting for it, under way or running there."""
+        ...
+
+    async def list_events(self, *, after: str | None = None, limit: int = 100) -> list[Event]:
+        """Events in order of their ids, those behind the id `after`."""
+        ...
