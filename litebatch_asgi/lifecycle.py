@@ -1,0 +1,235 @@
+"""What may happen to a job, and what a batch is, seen from its jobs. Pure: `now` is passed.
+
+waiting ──> submitting ──> submitted ──> ended ──> settled
+   │            │ │            │
+   │            │ └─> refused <┤        refused, watched: another job follows
+   │            └──> unclear <─┤        failed: the content is wrong, the batch fails
+   │                  │   └───────────> submitted, when its tag is found
+   └─> withdrawn      └─> watched ──> closed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.models import (
+    Batch,
+    BatchChange,
+    BatchState,
+    BatchStatus,
+    Counts,
+    Event,
+    Job,
+    JobState,
+)
+from litebatch_asgi.models.ids import EVENT_PREFIX, JOB_PREFIX, new_id
+
+TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.WAITING: frozenset({JobState.SUBMITTING, JobState.WITHDRAWN, JobState.FAILED}),
+    JobState.SUBMITTING: frozenset({JobState.SUBMITTED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR}),
+    JobState.UNCLEAR: frozenset({JobState.SUBMITTED, JobState.WATCHED}),
+    JobState.SUBMITTED: frozenset({JobState.ENDED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR}),
+    JobState.ENDED: frozenset({JobState.SETTLED}),
+    JobState.WATCHED: frozenset({JobState.CLOSED}),
+    JobState.SETTLED: frozenset(),
+    JobState.REFUSED: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.WITHDRAWN: frozenset(),
+    JobState.CLOSED: frozenset(),
+}
+"""Which state may follow which; what is not here cannot happen."""
+
+OPEN_STATES = frozenset(
+    {JobState.WAITING, JobState.SUBMITTING, JobState.UNCLEAR, JobState.SUBMITTED, JobState.ENDED}
+)
+"""States of a job that its batch is still waiting for."""
+
+WATCH_FOR = timedelta(hours=24)
+"""How long a job that was given up as unclear may still show up."""
+
+_RANK = (BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING)
+_ENTERED_AT = {
+    BatchStatus.IN_PROGRESS: "in_progress_at",
+    BatchStatus.FINALIZING: "finalizing_at",
+    BatchStatus.COMPLETED: "completed_at",
+    BatchStatus.FAILED: "failed_at",
+    BatchStatus.EXPIRED: "expired_at",
+    BatchStatus.CANCELLING: "cancelling_at",
+    BatchStatus.CANCELLED: "cancelled_at",
+}
+
+
+def move(job: Job, state: JobState, **changes: Any) -> Job:
+    """The job in its next state, its claim given back unless `changes` say otherwise.
+
+    Raises `StateConflict` if that state may not follow.
+    """
+    if state is not job.state and state not in TRANSITIONS[job.state]:
+        raise StateConflict(f"{job.id}: {state} may not follow {job.state}")
+    released: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "next_check_at": None}
+    return replace(job, state=state, **(released | changes))
+
+
+def held(state: BatchState, claimed: Job) -> Job:
+    """The job in the database that `claimed` is our claim on.
+
+    Raises `StateConflict` if somebody has claimed it since.
+    """
+    for job in state.jobs:
+        if job.id == claimed.id:
+            if job.epoch == claimed.epoch:
+                return job
+            raise StateConflict(f"{job.id}: claimed by {job.claimed_by} since")
+    raise StateConflict(f"{claimed.id} is gone")
+
+
+def next_attempt(job: Job, now: datetime, **changes: Any) -> Job:
+    """The job that follows one which ended without a result: due at once unless `changes` say otherwise."""
+    values: dict[str, Any] = {
+        "id": new_id(JOB_PREFIX),
+        "batch_id": job.batch_id,
+        "shard": job.shard,
+        "attempt": job.attempt + 1,
+        "requests": job.requests,
+        "created_at": now,
+        "next_check_at": now,
+    }
+    return Job(**(values | changes))
+
+
+def change(
+    state: BatchState,
+    now: datetime,
+    *,
+    jobs: Sequence[Job] = (),
+    new_jobs: Sequence[Job] = (),
+    batch: Batch | None = None,
+    **rest: Any,
+) -> BatchChange:
+    """What to write when `jobs` have moved: they, the batch folded anew, an event if its status changed."""
+    written = {job.id: job for job in jobs}
+    after = [written.get(job.id, job) for job in state.jobs] + list(new_jobs)
+    folded = fold(batch or state.batch, after, now)
+    events: tuple[Event, ...] = ()
+    if folded.status is not state.batch.status:
+        events = (status_event(folded, now),)
+    return BatchChange(batch=folded, jobs=tuple(jobs), new_jobs=tuple(new_jobs), events=events, **rest)
+
+
+def status_event(batch: Batch, now: datetime) -> Event:
+    """The event that says which status a batch has reached."""
+    payload = {"status": batch.status.value, "owner": batch.owner, "model": batch.model}
+    return Event(
+        id=new_id(EVENT_PREFIX),
+        batch_id=batch.id,
+        type=f"batch.{batch.status}",
+        payload=payload,
+        created_at=now,
+    )
+
+
+def fold(batch: Batch, jobs: Iterable[Job], now: datetime) -> Batch:
+    """The batch as its jobs make it: status, timestamps and, while it runs, counts.
+
+    A status never goes back, and nothing follows a final one.
+    """
+    if batch.status.is_final:
+        return batch
+    current = current_jobs(jobs)
+    status = _status(batch, current)
+    if not status.is_final:
+        batch = replace(batch, counts=_running_counts(current))
+    return _enter(batch, status, current, now)
+
+
+def current_jobs(jobs: Iterable[Job]) -> list[Job]:
+    """The newest attempt of each shard: the one that the batch waits for or ended with."""
+    newest: dict[int, Job] = {}
+    for job in jobs:
+        if job.shard not in newest or job.attempt > newest[job.shard].attempt:
+            newest[job.shard] = job
+    return [newest[shard] for shard in sorted(newest)]
+
+
+def _status(batch: Batch, current: Sequence[Job]) -> BatchStatus:
+    each = [_status_of(batch, job) for job in current]
+    if any(status is BatchStatus.FAILED for status in each):
+        return BatchStatus.FAILED
+    running = [status for status in each if not status.is_final]
+    if not running:
+        for final in (BatchStatus.CANCELLED, BatchStatus.EXPIRED):
+            if final in each:
+                return final
+        return BatchStatus.COMPLETED
+    if batch.cancel_requested_at is not None:
+        return BatchStatus.CANCELLING
+    reached = min(_RANK.index(status) for status in running)
+    before = _RANK.index(batch.status) if batch.status in _RANK else 0
+    return _RANK[max(reached, before)]
+
+
+def _status_of(batch: Batch, job: Job) -> BatchStatus:
+    match job.state:
+        case JobState.SETTLED:
+            assert job.snapshot is not None
+            return job.snapshot.status
+        case JobState.FAILED:
+            return BatchStatus.FAILED
+        case JobState.WITHDRAWN:
+            return BatchStatus.CANCELLED if batch.cancel_requested_at else BatchStatus.EXPIRED
+        case JobState.ENDED:
+            return BatchStatus.FINALIZING
+        case JobState.SUBMITTED:
+            assert job.snapshot is not None
+            status = job.snapshot.status
+            # cancelled by somebody at the provider: to the client it runs until it has ended
+            return status if status in _RANK else BatchStatus.IN_PROGRESS
+        case _:
+            return BatchStatus.VALIDATING
+
+
+def _running_counts(current: Sequence[Job]) -> Counts:
+    counts = Counts()
+    for job in current:
+        told = job.snapshot.counts if job.snapshot is not None else None
+        completed = min(told.completed, job.requests) if told else 0
+        failed = min(told.failed, job.requests - completed) if told else 0
+        counts += Counts(total=job.requests, completed=completed, failed=failed)
+    return counts
+
+
+def _enter(batch: Batch, status: BatchStatus, current: Sequence[Job], now: datetime) -> Batch:
+    if status is batch.status:
+        return batch
+    passed = [status]
+    if status in (BatchStatus.FINALIZING, BatchStatus.COMPLETED):
+        passed = list(_RANK[1 : _RANK.index(status) if status in _RANK else None]) + passed
+    times: dict[str, datetime] = {}
+    for step in passed:
+        name = _ENTERED_AT[step]
+        if getattr(batch, name) is None:
+            times[name] = _told(current, name, batch.created_at, now)
+    return replace(batch, status=status, **times)
+
+
+def _told(current: Sequence[Job], name: str, earliest: datetime, now: datetime) -> datetime:
+    """The provider's own time where it told one that can be true; else now."""
+    if name not in ("in_progress_at", "finalizing_at"):
+        return now
+    told = [getattr(job.snapshot, name) for job in current if job.snapshot is not None]
+    times = [time for time in told if time is not None]
+    return min(max(min(times), earliest), now) if times else now
+
+
+def poll_delay(checks: int, *, floor: float, ceiling: float, chance: float) -> float:
+    """Seconds until the next look: longer after each look without news, never below `floor`.
+
+    `chance`, from 0 to 1, adds up to a tenth, so that batches made together are not looked at together.
+    """
+    delay = min(floor * 1.5 ** min(checks, 40), max(ceiling, floor))
+    return delay * (1 + chance / 10)

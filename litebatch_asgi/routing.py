@@ -1,0 +1,117 @@
+"""Which deployments serve a virtual model, and which of them is tried first. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.models import Deployment
+
+
+class ModelGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """The deployments behind one virtual model, by deployment id, in the order of the configuration."""
+
+    name: str
+    deployments: Mapping[str, Deployment]
+
+
+class Catalog:
+    """All model groups and deployments of a configuration.
+
+    `deployments` may lack ids; in the catalog each has one. Raises `ConfigError` when an explicit id is
+    used for two different deployments. `warnings` tells what the operator should know.
+    """
+
+    def __init__(self, deployments: Iterable[Deployment]) -> None:
+        self.groups: dict[str, ModelGroup] = {}
+        self.deployments: dict[str, Deployment] = {}
+        self.warnings: list[str] = []
+        members: dict[str, dict[str, Deployment]] = {}
+        for deployment in deployments:
+            group = members.setdefault(deployment.model_name, {})
+            deployment_id = self._id_of(deployment, group)
+            named = msgspec.structs.replace(deployment, id=deployment_id)
+            self.deployments.setdefault(deployment_id, named)
+            group[deployment_id] = named
+        if not members:
+            raise ConfigError("no deployments: name at least one, with its `model_name` and `model`")
+        self.groups = {name: ModelGroup(name=name, deployments=group) for name, group in members.items()}
+
+    def _id_of(self, deployment: Deployment, group: Mapping[str, Deployment]) -> str:
+        if deployment.id is not None:
+            known = self.deployments.get(deployment.id)
+            if deployment.id in group or (known is not None and not _same(known, deployment)):
+                raise ConfigError(f"deployment id {deployment.id!r} is used twice: give each its own `id`")
+            return deployment.id
+        base = deployment.identity_hash()
+        candidate, number = base, 1
+        while candidate in group or (
+            candidate in self.deployments and not _same(self.deployments[candidate], deployment)
+        ):
+            number += 1
+            candidate = f"{base}-{number}"
+        if number > 1:
+            self.warnings.append(
+                f"two deployments of {deployment.model_name!r} differ in nothing that identifies them; "
+                f"one is called {candidate} by its place in the list: set `id` on each"
+            )
+        return candidate
+
+    def resolve(self, model: str) -> ModelGroup | None:
+        """The group that serves `model`: the one of that name, else the wildcard with the longest prefix."""
+        exact = self.groups.get(model)
+        if exact is not None and not model.endswith("*"):
+            return exact
+        wildcards = [
+            group
+            for name, group in self.groups.items()
+            if name.endswith("*") and model != name and model.startswith(name[:-1])
+        ]
+        return max(wildcards, key=lambda group: len(group.name), default=None)
+
+
+def _same(one: Deployment, other: Deployment) -> bool:
+    return (one.identity_hash(), one.api_key) == (other.identity_hash(), other.api_key)
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment that could take a batch now."""
+
+    deployment_id: str
+    weight: float
+    open_requests: int
+    """requests of ours that are under way there"""
+
+
+class PlacementStrategy(Protocol):
+    """Says in which order deployments are tried. Pure: `seed` stands in for chance."""
+
+    def __call__(self, candidates: Sequence[Candidate], *, seed: str) -> list[Candidate]:
+        """All candidates, the first choice first."""
+        ...
+
+
+def least_busy(candidates: Sequence[Candidate], *, seed: str) -> list[Candidate]:
+    """Fewest open requests per weight first; chance decides between equals, by weight."""
+    shuffled = weighted_random(candidates, seed=seed)
+    return sorted(shuffled, key=lambda candidate: candidate.open_requests / candidate.weight)
+
+
+def weighted_random(candidates: Sequence[Candidate], *, seed: str) -> list[Candidate]:
+    """Each place in the order drawn by weight, without putting back.
+
+    Source: Efraimidis and Spirakis, "Weighted random sampling with a reservoir" (2006).
+    """
+    chance = random.Random(seed)  # noqa: S311 - fairness, not secrecy
+    keyed = [(chance.random() ** (1 / candidate.weight), candidate) for candidate in candidates]
+    return [candidate for _, candidate in sorted(keyed, key=lambda pair: pair[0], reverse=True)]
+
+
+STRATEGIES: Mapping[str, PlacementStrategy] = {
+    "least-busy": least_busy,
+    "weighted-random": weighted_random,
+}

@@ -1,0 +1,31 @@
+"""Provider texts made fit for clients: no ids, names, addresses or keys of the provider. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_PRIVATE = re.compile(
+    r"""
+    (?P<address> \b(?:https?|gs|s3)://[^\s'")\]}>,]+ | \b[\w-]+(?:\.[\w-]+)*\.(?:com|net|ai|io|dev|cloud)\b )
+  | (?P<key>     \b(?:sk|pk|key|api[-_]key)-[\w-]{6,} | \bBearer\s+\S+ )
+  | (?P<id>      \b(?:file|assistant|batch|batch_req|org|proj|project|req|resp|user)[-_][A-Za-z0-9_-]{6,} )
+    """,
+    re.VERBOSE,
+)
+_PUT_INSTEAD = {"address": "[address]", "key": "[key]", "id": "[id]"}
+_OURS = re.compile(r"(?:file-lb|batch_lb)[0-9a-z]{26}")
+LONGEST = 1000
+
+
+def scrub(text: str, *, names: Mapping[str, str]) -> str:
+    """The text with `names` replaced (longest first), and whatever else looks private blotted out."""
+    for private in sorted(names, key=len, reverse=True):
+        text = text.replace(private, names[private])
+    return _PRIVATE.sub(_blot, text[:LONGEST])
+
+
+def _blot(match: re.Match[str]) -> str:
+    if _OURS.fullmatch(match.group()):
+        return match.group()
+    return _PUT_INSTEAD[match.lastgroup or "id"]

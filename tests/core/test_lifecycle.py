@@ -1,0 +1,203 @@
+"""Folding and moving, as tables."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.lifecycle import (
+    TRANSITIONS,
+    change,
+    current_jobs,
+    fold,
+    held,
+    move,
+    next_attempt,
+    poll_delay,
+)
+from litebatch_asgi.models import Batch, BatchState, BatchStatus, Counts, Job, JobState, ProviderBatch
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=1)
+BATCH = Batch(
+    id="batch_lb1",
+    owner="o",
+    created_by=None,
+    input_file_id="file-lb1",
+    endpoint="/v1/chat/completions",
+    completion_window="24h",
+    model="m",
+    created_at=NOW,
+    expires_at=NOW + timedelta(hours=24),
+)
+
+
+def a_job(
+    state: JobState, status: BatchStatus | None = None, *, attempt: int = 1, counts: Counts | None = None
+) -> Job:
+    snapshot = ProviderBatch(id="p", status=status, counts=counts) if status else None
+    return Job(
+        id=f"job_{attempt}",
+        batch_id=BATCH.id,
+        attempt=attempt,
+        requests=10,
+        state=state,
+        snapshot=snapshot,
+        created_at=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "status"),
+    [
+        (JobState.WAITING, None, "validating"),
+        (JobState.SUBMITTING, None, "validating"),
+        (JobState.UNCLEAR, None, "validating"),
+        (JobState.SUBMITTED, "validating", "validating"),
+        (JobState.SUBMITTED, "in_progress", "in_progress"),
+        (JobState.SUBMITTED, "finalizing", "finalizing"),
+        (JobState.SUBMITTED, "cancelling", "in_progress"),
+        (JobState.ENDED, "completed", "finalizing"),
+        (JobState.ENDED, "cancelled", "finalizing"),
+        (JobState.SETTLED, "completed", "completed"),
+        (JobState.SETTLED, "expired", "expired"),
+        (JobState.SETTLED, "cancelled", "cancelled"),
+        (JobState.FAILED, None, "failed"),
+        (JobState.WITHDRAWN, None, "expired"),
+    ],
+)
+def test_a_batch_is_what_its_job_makes_it(state: JobState, told: str | None, status: str) -> None:
+    job = a_job(state, BatchStatus(told) if told else None)
+    assert fold(BATCH, [job], LATER).status == status
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "status"),
+    [
+        (JobState.WAITING, None, "cancelling"),
+        (JobState.UNCLEAR, None, "cancelling"),
+        (JobState.SUBMITTED, "in_progress", "cancelling"),
+        (JobState.ENDED, "completed", "cancelling"),
+        (JobState.SETTLED, "completed", "completed"),
+        (JobState.SETTLED, "cancelled", "cancelled"),
+        (JobState.WITHDRAWN, None, "cancelled"),
+    ],
+)
+def test_a_cancelled_batch_is_cancelling_until_its_job_has_ended(
+    state: JobState, told: str | None, status: str
+) -> None:
+    batch = replace(BATCH, cancel_requested_at=NOW)
+    job = a_job(state, BatchStatus(told) if told else None)
+    assert fold(batch, [job], LATER).status == status
+
+
+def test_the_batch_follows_its_newest_attempt() -> None:
+    jobs = [a_job(JobState.REFUSED), a_job(JobState.WATCHED, attempt=2), a_job(JobState.WAITING, attempt=3)]
+    assert current_jobs(jobs) == [jobs[2]]
+    assert fold(BATCH, jobs, LATER).status is BatchStatus.VALIDATING
+
+
+def test_completing_at_once_sets_the_times_of_what_was_skipped() -> None:
+    batch = fold(BATCH, [a_job(JobState.SETTLED, BatchStatus.COMPLETED)], LATER)
+    assert batch.in_progress_at == batch.finalizing_at == batch.completed_at == LATER
+
+
+def test_the_providers_times_are_taken_unless_they_cannot_be_true() -> None:
+    told = ProviderBatch(
+        id="p",
+        status=BatchStatus.IN_PROGRESS,
+        in_progress_at=NOW + timedelta(seconds=3),
+    )
+    job = replace(a_job(JobState.SUBMITTED), snapshot=told)
+    assert fold(BATCH, [job], LATER).in_progress_at == NOW + timedelta(seconds=3)
+    early = replace(job, snapshot=replace(told, in_progress_at=NOW - timedelta(hours=1)))
+    assert fold(BATCH, [early], LATER).in_progress_at == NOW
+
+
+def test_running_counts_never_pass_the_total() -> None:
+    job = a_job(JobState.SUBMITTED, BatchStatus.IN_PROGRESS, counts=Counts(total=99, completed=8, failed=77))
+    assert fold(BATCH, [job], LATER).counts == Counts(total=10, completed=8, failed=2)
+
+
+steps = st.lists(
+    st.sampled_from(
+        [
+            (JobState.WAITING, None),
+            (JobState.UNCLEAR, None),
+            *((JobState.SUBMITTED, status) for status in BatchStatus if not status.is_final),
+            (JobState.ENDED, BatchStatus.COMPLETED),
+            (JobState.SETTLED, BatchStatus.COMPLETED),
+            (JobState.SETTLED, BatchStatus.CANCELLED),
+            (JobState.FAILED, None),
+        ]
+    )
+)
+ORDER = ["validating", "in_progress", "finalizing", "completed"]
+
+
+@given(steps)
+def test_a_status_never_goes_back(told: list[tuple[JobState, BatchStatus | None]]) -> None:
+    seen = [BATCH]
+    for state, status in told:
+        seen.append(fold(seen[-1], [a_job(state, status)], LATER))
+    for before, after in pairwise(seen):
+        if before.status.is_final:
+            assert after == before
+        elif after.status in ORDER:
+            assert ORDER.index(before.status) <= ORDER.index(after.status)
+
+
+@pytest.mark.parametrize("state", list(JobState))
+def test_a_job_moves_only_as_the_table_says(state: JobState) -> None:
+    for target in JobState:
+        if target is state or target in TRANSITIONS[state]:
+            assert move(a_job(state), target).state is target
+        else:
+            with pytest.raises(StateConflict):
+                move(a_job(state), target)
+
+
+def test_moving_gives_the_claim_back() -> None:
+    job = replace(a_job(JobState.WAITING), claimed_by="w", claimed_until=LATER, next_check_at=NOW)
+    moved = move(job, JobState.SUBMITTING)
+    assert (moved.claimed_by, moved.claimed_until, moved.next_check_at) == (None, None, None)
+
+
+def test_a_claim_that_somebody_else_has_taken_is_a_conflict() -> None:
+    job = a_job(JobState.WAITING)
+    state = BatchState(batch=BATCH, jobs=(replace(job, epoch=2),))
+    with pytest.raises(StateConflict):
+        held(state, replace(job, epoch=1))
+    assert held(state, replace(job, epoch=2)).epoch == 2
+
+
+def test_a_change_of_status_is_an_event() -> None:
+    state = BatchState(batch=BATCH, jobs=(a_job(JobState.SUBMITTING),))
+    running = move(
+        state.jobs[0],
+        JobState.SUBMITTED,
+        snapshot=ProviderBatch(id="p", status=BatchStatus.IN_PROGRESS),
+    )
+    written = change(state, LATER, jobs=(running,))
+    assert [event.type for event in written.events] == ["batch.in_progress"]
+    again = change(BatchState(batch=written.batch, jobs=(running,)), LATER, jobs=(running,))
+    assert again.events == ()
+
+
+def test_the_next_attempt_is_another_job_of_the_same_shard() -> None:
+    following = next_attempt(replace(a_job(JobState.REFUSED), deployment_id="d"), LATER)
+    assert (following.attempt, following.shard, following.requests) == (2, 0, 10)
+    assert following.deployment_id is None
+    assert following.state is JobState.WAITING
+
+
+def test_polls_come_further_apart_but_within_bounds() -> None:
+    delays = [poll_delay(n, floor=5, ceiling=60, chance=0) for n in range(20)]
+    assert delays[0] == 5
+    assert delays == sorted(delays)
+    assert delays[-1] == 60
+    assert poll_delay(3, floor=60, ceiling=10, chance=1) == 66
