@@ -1,0 +1,1 @@
+"""Adapters, each of which speaks one provider's language for one deployment."""

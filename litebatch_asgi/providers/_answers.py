@@ -1,0 +1,214 @@
+"""What a provider's answer means: the one place where statuses and error bodies become our errors."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+
+import msgspec
+
+from litebatch_asgi.errors import (
+    ContentRefused,
+    DeploymentRefused,
+    NoClearAnswer,
+    ProviderBusy,
+    ProviderError,
+    ProviderNotFound,
+)
+
+_MEANINGS: Mapping[int, type[ProviderError]] = {
+    301: DeploymentRefused,
+    307: DeploymentRefused,
+    308: DeploymentRefused,
+    401: DeploymentRefused,
+    402: DeploymentRefused,
+    403: DeploymentRefused,
+    404: DeploymentRefused,
+    405: DeploymentRefused,
+    407: DeploymentRefused,
+    408: NoClearAnswer,
+    410: DeploymentRefused,
+    429: DeploymentRefused,
+    500: ProviderBusy,
+    503: ProviderBusy,
+}
+"""The rest of 4xx is `ContentRefused`, and what is left after that `NoClearAnswer`."""
+
+_OBJECT_GONE = frozenset({404, 410})
+_QUOTA_CODES = frozenset(
+    {
+        "billing_hard_limit_reached",
+        "insufficient_quota",
+        "quota_exceeded",
+        "quotaexceeded",
+        "rate_limit_exceeded",
+        "token_limit_exceeded",
+    }
+)
+_QUOTA_TEXT = re.compile(
+    r"token_limit_exceeded|insufficient_quota|enqueued token limit|enqueued tokens has surpassed",
+    re.IGNORECASE,
+)
+_COPY_TEXT = re.compile(
+    r"(cannot|could not|can't) find (the )?(input )?file"
+    r"|no such (input )?file"
+    r"|input file .*(not found|does not exist)"
+    r"|input file .* is in '\w+' state",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
+_KEY = re.compile(r"\bsk-[\w*.-]+")
+_MAX_MESSAGE = 500
+
+
+class Complaint(msgspec.Struct, frozen=True, kw_only=True):
+    """What the body of an error says, each part None where it says nothing of the kind."""
+
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    message: str | None = None
+
+    @property
+    def is_quota(self) -> bool:
+        """Whether the deployment has no room left, whatever the status.
+
+        Source: OpenAI's `insufficient_quota`, and `token_limit_exceeded`, which Azure answers to a create
+        with status 400 and the code either in `code` or nowhere but in the text.
+        """
+        codes = {(self.code or "").lower(), (self.type or "").lower()}
+        return bool(codes & _QUOTA_CODES) or bool(_QUOTA_TEXT.search(self.message or ""))
+
+    @property
+    def is_about_copy(self) -> bool:
+        """Whether the deployment cannot use its copy of the input file: gone, or not ready yet.
+
+        OpenAI accepts an unknown input file and fails the batch later; compatible servers refuse it at once,
+        and Azure refuses a file that is still `pending`.
+        """
+        return bool(_COPY_TEXT.search(self.message or ""))
+
+
+def answered_with(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    names_object: bool,
+    hidden: Iterable[str] = (),
+) -> ProviderError:
+    """The error that an answer other than 2xx means.
+
+    `names_object`: the request named a file or batch in its path, so that 404 speaks of that one and not of
+    the deployment. `hidden`: what the message must not show, such as the key. `body` may be cut off or be
+    anything at all.
+    """
+    complaint = read_complaint(body)
+    meaning = _meaning(status, complaint, names_object)
+    return meaning(
+        _message(status, complaint, meaning, hidden),
+        status=status,
+        code=complaint.code,
+        param=complaint.param,
+        retry_after=_retry_after(headers),
+    )
+
+
+def _meaning(status: int, complaint: Complaint, names_object: bool) -> type[ProviderError]:
+    if names_object and status in _OBJECT_GONE:
+        return ProviderNotFound
+    if status in _MEANINGS:
+        return _MEANINGS[status]
+    if not 400 <= status < 500:
+        return NoClearAnswer
+    return DeploymentRefused if complaint.is_quota or complaint.is_about_copy else ContentRefused
+
+
+def _message(status: int, complaint: Complaint, meaning: type[ProviderError], hidden: Iterable[str]) -> str:
+    """The provider's words; to what is the operator's concern the status is added."""
+    words = _shown(complaint.message or "", hidden)
+    if words and meaning is ContentRefused:
+        return words
+    answered = f"the provider answered {status}"
+    if complaint.code not in (None, str(status)):
+        answered += f" {complaint.code}"
+    return f"{answered}: {words}" if words else answered
+
+
+def read_complaint(body: bytes) -> Complaint:
+    """Make out what an error body says.
+
+    Known forms: OpenAI's `{"error": {...}}`, an `error` that is a string, the parts at the top level
+    (Azure's gateway, Mistral's `detail`), a list around any of these, plain text, HTML, nothing.
+    """
+    try:
+        content: object = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return Complaint(message=_plain(body))
+    if isinstance(content, list):
+        content = next(iter(cast("list[object]", content)), None)
+    parts = cast("dict[str, Any]", content) if isinstance(content, dict) else {"error": content}
+    inner: object = parts.get("error") or parts
+    if not isinstance(inner, dict):
+        return Complaint(message=_text(inner))
+    parts = cast("dict[str, Any]", inner)
+    return Complaint(
+        code=_text(parts.get("code")),
+        type=_text(parts.get("type")),
+        param=_text(parts.get("param")),
+        message=_text(parts.get("message")) or _text(parts.get("detail")),
+    )
+
+
+def _text(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _plain(body: bytes) -> str | None:
+    text = body.decode("utf-8", "replace").strip()
+    return None if text.startswith("<") else text or None
+
+
+def _shown(text: str, hidden: Iterable[str]) -> str:
+    for word in hidden:
+        text = text.replace(word, "[hidden]")
+    text = _KEY.sub("[hidden]", _ADDRESS.sub("[address]", text))
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())[:_MAX_MESSAGE]
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds until another try makes sense.
+
+    Source: `retry-after-ms`, then `retry-after` in seconds or as a date, as OpenAI's own clients read them.
+    """
+    milliseconds = _seconds(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _seconds(value)
+    return seconds if seconds is not None or value is None else _seconds_until(value)
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        seconds = float(value or "")
+    except ValueError:
+        return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _seconds_until(date: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)

@@ -1,0 +1,103 @@
+"""Request bodies that know whether they went out whole."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import httpx2
+import msgspec
+
+from litebatch_asgi.errors import ContentRefused, DeploymentRefused, ProviderError
+from litebatch_asgi.provider import FileUpload
+
+
+class Body(httpx2.AsyncByteStream):
+    """A request's body of known length, sent at most once.
+
+    `handed_over` turns true as the last piece goes to the connection. Before that the provider has at most a
+    torn request, which it cannot have acted upon; from then on it may have.
+    """
+
+    def __init__(self, *, content_type: str, length: int) -> None:
+        self.content_type = content_type
+        self.length = length
+        self.handed_over = False
+
+
+class JSONBody(Body):
+    """A value as JSON."""
+
+    def __init__(self, value: object) -> None:
+        self._content = msgspec.json.encode(value)
+        super().__init__(content_type="application/json", length=len(self._content))
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        self.handed_over = True
+        yield self._content
+
+
+class MultipartBody(Body):
+    """A form with text fields and, as its last part, a file whose blocks pass through untouched.
+
+    Content that is longer or shorter than `upload.size` raises `ContentRefused` before the closing boundary;
+    a `ProviderError` of the content, which may come from another deployment, raises `DeploymentRefused`,
+    and any other error of the content goes on as it is. In all these cases the connection is cut.
+    """
+
+    def __init__(self, fields: Sequence[tuple[str, str]], upload: FileUpload) -> None:
+        boundary = secrets.token_hex(16)
+        self._upload = upload
+        self._head = _head(boundary, fields, upload.filename)
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
+        super().__init__(
+            content_type=f"multipart/form-data; boundary={boundary}",
+            length=len(self._head) + upload.size + len(self._tail),
+        )
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        yield self._head
+        left = self._upload.size
+        async with aclosing(self._content()) as blocks:
+            async for block in blocks:
+                left -= len(block)
+                if left < 0:
+                    raise ContentRefused(
+                        f"the content is longer than the {self._upload.size} bytes announced"
+                    )
+                yield block
+        if left:
+            raise ContentRefused(f"the content is {left} bytes short of the {self._upload.size} announced")
+        self.handed_over = True
+        yield self._tail
+
+    async def _content(self) -> AsyncGenerator[bytes]:
+        content = self._upload.content()
+        try:
+            async for block in content:
+                yield block
+        except ProviderError as exc:
+            raise DeploymentRefused(f"the content broke off before it was sent whole: {exc.message}") from exc
+        finally:
+            close = getattr(content, "aclose", None)
+            if close is not None:
+                await close()
+
+
+def _head(boundary: str, fields: Sequence[tuple[str, str]], filename: str) -> bytes:
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
+        for name, value in fields
+    ]
+    kind = "application/jsonl" if filename.endswith(".jsonl") else "application/octet-stream"
+    parts.append(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{_quoted(filename)}"\r\n'
+        f"Content-Type: {kind}\r\n\r\n"
+    )
+    return "".join(parts).encode()
+
+
+def _quoted(name: str) -> str:
+    # As browsers do it: https://html.spec.whatwg.org/#multipart-form-data
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,0 +1,250 @@
+"""HTTP to one deployment: one pool of connections, bounded repeats, and errors that say what was done."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from functools import partial
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import httpx2
+import msgspec
+
+from litebatch_asgi.errors import DeploymentRefused, NoClearAnswer, ProviderBusy, ProviderError
+from litebatch_asgi.models import Settings
+from litebatch_asgi.provider import ProviderStream
+from litebatch_asgi.providers._answers import answered_with
+from litebatch_asgi.providers._bodies import Body
+
+MAX_ANSWER_BYTES = 33_554_432
+MAX_ERROR_BYTES = 65_536
+MAX_REPEATS = 2
+MAX_PAUSE_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.25
+# Common servers close an idle connection after 5 s. Being first spares us the request that meets the closing
+# and leaves a create without an answer.
+KEEPALIVE_SECONDS = 4.0
+
+Query = Mapping[str, str | int]
+_NOTHING_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+T = TypeVar("T")
+
+
+class _Call(msgspec.Struct, frozen=True, kw_only=True):
+    method: str
+    path: str
+    params: Query | None = None
+    body: Body | None = None
+    names_object: bool = False
+    seconds: float | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self.body is None:
+            return {}
+        return {"Content-Type": self.body.content_type, "Content-Length": str(self.body.length)}
+
+
+class ProviderHTTP:
+    """HTTP to one deployment. Every method raises a `ProviderError` and nothing else of its own.
+
+    `base_url`: what paths are appended to. `headers`: sent with every request. `hidden`: words that no
+    message may show. The connections are opened at first use and closed by `aclose`; redirects are not
+    followed, for they would carry the credentials elsewhere.
+    """
+
+    def __init__(
+        self, base_url: str, *, headers: Mapping[str, str], hidden: tuple[str, ...], settings: Settings
+    ) -> None:
+        self._base_url = base_url
+        self._headers = {"Accept-Encoding": "identity", "User-Agent": "litebatch", **headers}
+        self._hidden = hidden
+        self._step_seconds = settings.provider_timeout_seconds
+        self._call_seconds = settings.call_timeout_seconds
+        self._opening = anyio.Lock()
+        self._threads = anyio.CapacityLimiter(1)
+        self._client: httpx2.AsyncClient | None = None
+        self._closed = False
+
+    async def aclose(self) -> None:
+        """Close the connections; calls under way end without a clear answer."""
+        async with self._opening:
+            self._closed = True
+            if self._client is not None:
+                await self._client.aclose()
+
+    async def read(
+        self, method: str, path: str, *, params: Query | None = None, names_object: bool = True
+    ) -> bytes:
+        """The body of the answer to a request that may be repeated.
+
+        `names_object`: the path names a file or batch, so that 404 speaks of that one. Tried up to three
+        times, all of them together within `Settings.call_timeout_seconds`.
+        """
+        call = _Call(method=method, path=path, params=params, names_object=names_object)
+        return await self._repeated(partial(self._answer, call))
+
+    async def send(self, path: str, body: Body, *, timeout: float | None = None) -> bytes:
+        """The body of the answer to a POST that is sent once.
+
+        `timeout`: seconds for the whole call; None: each step has `Settings.provider_timeout_seconds`.
+        """
+        call = _Call(method="POST", path=path, body=body, seconds=timeout)
+        with anyio.move_on_after(timeout):
+            return await self._answer(call)
+        raise _unanswered(f"no answer within {timeout} s", body)
+
+    @asynccontextmanager
+    async def download(self, path: str) -> AsyncGenerator[ProviderStream]:
+        """The body of the answer to a GET, in the blocks in which it arrives.
+
+        Opening it may be repeated, reading is not. A body whose end could not be told from a cut connection,
+        or that comes compressed although it was asked for as it is, raises `NoClearAnswer`.
+        """
+        call = _Call(method="GET", path=path, names_object=True)
+        async with AsyncExitStack() as stack:
+
+            async def opened() -> httpx2.Response:
+                return await stack.enter_async_context(self._response(call))
+
+            response = await self._repeated(opened)
+            size = _size(response)
+            blocks = await stack.enter_async_context(aclosing(_blocks(response)))
+            yield ProviderStream(size=size, blocks=blocks)
+
+    async def _repeated(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        failure: ProviderError = NoClearAnswer(f"no answer within {self._call_seconds:g} s")
+        with anyio.move_on_after(self._call_seconds):
+            for repeats in range(1 + MAX_REPEATS):
+                try:
+                    return await attempt()
+                except ProviderError as exc:
+                    failure = exc
+                    pause = _pause_after(exc, repeats)
+                if pause is None or self._closed:
+                    break
+                await anyio.sleep(pause)
+        raise failure
+
+    async def _answer(self, call: _Call) -> bytes:
+        async with self._response(call) as response:
+            with _translated():
+                return await _content(response, MAX_ANSWER_BYTES)
+
+    @asynccontextmanager
+    async def _response(self, call: _Call) -> AsyncGenerator[httpx2.Response]:
+        client = await self._connected()
+        request = client.build_request(
+            call.method,
+            call.path,
+            params=call.params,
+            content=call.body,
+            headers=call.headers,
+            timeout=self._timeout(call.seconds or self._call_seconds),
+        )
+        with _translated(call.body):
+            response = await client.send(request, stream=True)
+        try:
+            if not response.is_success:
+                raise await self._refusal(response, call.names_object)
+            yield response
+        finally:
+            await response.aclose()
+
+    def _timeout(self, seconds: float) -> httpx2.Timeout:
+        # Connecting, TCP and then TLS, ends well before the call does: that it never got further is a clearer
+        # answer, and httpcore leaves a socket open when it is cancelled in the middle of a handshake.
+        return httpx2.Timeout(self._step_seconds, connect=min(self._step_seconds, seconds / 3))
+
+    async def _refusal(self, response: httpx2.Response, names_object: bool) -> ProviderError:
+        try:
+            content = await _content(response, MAX_ERROR_BYTES)
+        except httpx2.RequestError:
+            content = b""  # the status alone has to do
+        return answered_with(
+            response.status_code,
+            response.headers,
+            content,
+            names_object=names_object,
+            hidden=self._hidden,
+        )
+
+    async def _connected(self) -> httpx2.AsyncClient:
+        async with self._opening:
+            if self._closed:
+                raise DeploymentRefused("the adapter is closed")
+            if self._client is None:
+                # Reads the certificate authorities from disk.
+                context = await anyio.to_thread.run_sync(httpx2.create_ssl_context, limiter=self._threads)
+                self._client = httpx2.AsyncClient(
+                    base_url=self._base_url,
+                    headers=self._headers,
+                    verify=context,
+                    # No upper bound of its own: slow downloads must not keep polls from a connection.
+                    limits=httpx2.Limits(max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS),
+                )
+            return self._client
+
+
+async def _content(response: httpx2.Response, limit: int) -> bytes:
+    """The body, but no more than `limit` bytes of it: JSON that is longer will not parse."""
+    content = bytearray()
+    async with aclosing(response.aiter_bytes()) as blocks:
+        async for block in blocks:
+            content += block
+            if len(content) > limit:
+                break
+    return bytes(content[:limit])
+
+
+async def _blocks(response: httpx2.Response) -> AsyncGenerator[bytes]:
+    with _translated():
+        async with aclosing(response.aiter_raw()) as blocks:
+            async for block in blocks:
+                yield block
+
+
+def _size(response: httpx2.Response) -> int | None:
+    """The length of a body that shows where it ends; None where it comes in chunks."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise NoClearAnswer("the content came compressed, which was not asked for")
+    if "transfer-encoding" in response.headers:
+        return None
+    length = response.headers.get("content-length")
+    if length is None:
+        raise NoClearAnswer("the content came without a length")
+    return int(length)
+
+
+@contextmanager
+def _translated(body: Body | None = None) -> Generator[None]:
+    try:
+        yield
+    except httpx2.RequestError as exc:
+        message = f"the connection failed ({type(exc).__name__})"
+        raise _unanswered(message, body, before_sending=isinstance(exc, _NOTHING_SENT)) from exc
+
+
+def _unanswered(message: str, body: Body | None, *, before_sending: bool = False) -> ProviderError:
+    if before_sending or (body is not None and not body.handed_over):
+        return DeploymentRefused(f"{message} before the whole request was sent")
+    return NoClearAnswer(message)
+
+
+def _pause_after(error: ProviderError, repeats: int) -> float | None:
+    """Seconds until the next try; None: there is none. What took its whole time once is not tried again."""
+    passing = isinstance(error, (ProviderBusy, NoClearAnswer)) or error.status in (None, 429)
+    if repeats == MAX_REPEATS or not passing or isinstance(error.__cause__, httpx2.TimeoutException):
+        return None
+    if error.retry_after is not None:
+        return error.retry_after if error.retry_after <= MAX_PAUSE_SECONDS else None
+    return FIRST_PAUSE_SECONDS * 2.0**repeats * random.uniform(0.5, 1.0)  # noqa: S311

@@ -1,0 +1,188 @@
+"""OpenAI's File and Batch objects, read leniently: compatible services write them in many ways."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, cast
+
+import msgspec
+
+from litebatch_asgi.errors import NoClearAnswer
+from litebatch_asgi.models import (
+    BatchError,
+    BatchStatus,
+    Counts,
+    ProviderBatch,
+    ProviderFile,
+    ProviderFileStatus,
+)
+
+Object: TypeAlias = Mapping[str, Any]
+
+OPENAI_READY = frozenset({"", "uploaded", "processed"})
+"""file statuses with which a batch may start: OpenAI needs no wait, and may leave the field out"""
+_FAILED = frozenset({"error", "failed", "deleting", "deleted"})
+_SYNONYMS: Mapping[str, BatchStatus] = {
+    "queued": BatchStatus.VALIDATING,
+    "pending": BatchStatus.VALIDATING,
+    "created": BatchStatus.VALIDATING,
+    "canceling": BatchStatus.CANCELLING,
+    "canceled": BatchStatus.CANCELLED,
+}
+
+
+class ListPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a list."""
+
+    items: tuple[Object, ...]
+    has_more: bool | None
+    """None where the provider does not say"""
+
+
+def parse_object(answer: bytes) -> Object:
+    """The JSON object that an answer is. Raises `NoClearAnswer` if it is none."""
+    try:
+        content: object = msgspec.json.decode(answer)
+    except (msgspec.DecodeError, RecursionError):
+        raise NoClearAnswer("the answer is not JSON") from None
+    return _object(content)
+
+
+def parse_page(answer: bytes) -> ListPage:
+    """A page of a list of objects. Raises `NoClearAnswer` if the answer is none."""
+    content = parse_object(answer)
+    items, has_more = content.get("data"), content.get("has_more")
+    if not isinstance(items, list):
+        raise NoClearAnswer("the answer is not a list of objects")
+    return ListPage(
+        items=tuple(_object(item) for item in cast("list[object]", items)),
+        has_more=has_more if isinstance(has_more, bool) else None,
+    )
+
+
+def parse_file(content: Object, *, ready: Collection[str] = OPENAI_READY) -> ProviderFile:
+    """A File object. Raises `NoClearAnswer` if it has no id.
+
+    `ready`: the statuses, in lower case, with which a batch may start; "" is a status that is not given.
+    `error` and the stages of deletion are `FAILED`, and everything unknown is `PENDING`: it may become ready.
+    """
+    status = _word(content.get("status"))
+    if status in ready:
+        meaning = ProviderFileStatus.READY
+    else:
+        meaning = ProviderFileStatus.FAILED if status in _FAILED else ProviderFileStatus.PENDING
+    return ProviderFile(
+        id=_id(content),
+        filename=_text(content.get("filename")) or "",
+        bytes=_count(content.get("bytes")),
+        status=meaning,
+        created_at=parse_time(content.get("created_at")),
+        status_details=_text(content.get("status_details")),
+    )
+
+
+def parse_batch(content: Object) -> ProviderBatch:
+    """A Batch object. Raises `NoClearAnswer` if it has no id.
+
+    A status is taken in any case. One that is not OpenAI's counts as `in_progress`, so that the batch is
+    looked at again, except for the synonyms that compatible services are known to use.
+    """
+    return ProviderBatch(
+        id=_id(content),
+        status=_batch_status(content.get("status")),
+        created_at=parse_time(content.get("created_at")),
+        in_progress_at=parse_time(content.get("in_progress_at")),
+        finalizing_at=parse_time(content.get("finalizing_at")),
+        input_file_id=_text(content.get("input_file_id")),
+        output_file_id=_text(content.get("output_file_id")),
+        error_file_id=_text(content.get("error_file_id")),
+        counts=_counts(content.get("request_counts")),
+        errors=_errors(content.get("errors")),
+        metadata=_metadata(content.get("metadata")),
+    )
+
+
+def parse_time(value: object) -> datetime | None:
+    """A moment given in Unix seconds (number or text) or in ISO 8601, UTC where no zone is given."""
+    try:
+        if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
+            moment = datetime.fromisoformat(value)
+            return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool) and float(value):
+            return datetime.fromtimestamp(float(value), UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
+
+
+def _object(content: object) -> Object:
+    if not isinstance(content, dict):
+        raise NoClearAnswer("the answer is not a JSON object")
+    return cast("Object", content)
+
+
+def _id(content: Object) -> str:
+    name = _text(content.get("id"))
+    if name is None:
+        raise NoClearAnswer("the answer names no id")
+    return name
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _word(value: object) -> str:
+    return value.strip().lower() if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, str) and value.isdecimal() and len(value) < 20:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _batch_status(value: object) -> BatchStatus:
+    word = _word(value).replace(" ", "_").replace("-", "_")
+    if word in _SYNONYMS:
+        return _SYNONYMS[word]
+    try:
+        return BatchStatus(word)
+    except ValueError:
+        return BatchStatus.IN_PROGRESS
+
+
+def _counts(value: object) -> Counts | None:
+    if not isinstance(value, dict):
+        return None
+    content = cast("Object", value)
+    total, completed, failed = (_count(content.get(name)) for name in ("total", "completed", "failed"))
+    if total is None and completed is None and failed is None:
+        return None
+    return Counts(total=total or 0, completed=completed or 0, failed=failed or 0)
+
+
+def _errors(value: object) -> tuple[BatchError, ...]:
+    """The entries of `errors`: a list object as OpenAI has it, or a bare list."""
+    if isinstance(value, dict):
+        value = cast("Object", value).get("data")
+    if not isinstance(value, list):
+        return ()
+    entries = [cast("Object", entry) for entry in cast("list[object]", value) if isinstance(entry, dict)]
+    return tuple(
+        BatchError(
+            code=_text(entry.get("code")),
+            line=_count(entry.get("line")),
+            message=_text(entry.get("message")),
+            param=_text(entry.get("param")),
+        )
+        for entry in entries
+    )
+
+
+def _metadata(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    pairs = cast("dict[str, object]", value).items()
+    return {key: text for key, text in pairs if isinstance(text, str)}

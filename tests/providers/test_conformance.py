@@ -1,0 +1,39 @@
+"""The adapter for OpenAI against the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import ClassVar
+
+import pytest
+
+from litebatch_asgi.models import Deployment, Settings
+from litebatch_asgi.provider import ProviderAdapter
+from litebatch_asgi.providers.openai import OpenAIAdapter
+from litebatch_asgi.simulator import Simulator, SimulatorSettings
+from litebatch_asgi.testing.provider_conformance import Capability, ProviderConformance
+
+
+class SmallPages(OpenAIAdapter):
+    page_size = 2
+
+
+class TestOpenAIAdapter(ProviderConformance):
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+    patience_seconds: ClassVar[float] = 20.0
+    poll_seconds: ClassVar[float | None] = 0.02
+    several_pages: ClassVar[int] = 5
+
+    @pytest.fixture
+    async def adapter(self) -> AsyncGenerator[ProviderAdapter]:
+        simulator = Simulator(settings=SimulatorSettings(running_seconds=0.1))
+        async with simulator.running() as address:
+            deployment = Deployment(
+                model_name="virtual",
+                model="openai/gpt-4o-mini",
+                api_base=f"{address}/east/v1",
+                api_key="sk-1",
+            )
+            async with aclosing(SmallPages(deployment, Settings())) as adapter:
+                yield adapter
