@@ -1,0 +1,47 @@
+"""A provider of files and batches that runs on your own machine, at no cost and with faults to order.
+
+It speaks OpenAI's API over a real socket, runs chat completions, responses, embeddings, completions and
+moderations itself with answers that are made up but always the same, and keeps a journal::
+
+    simulator = Simulator(settings=SimulatorSettings(running_seconds=0.5))
+    async with simulator.running() as address:
+        client = AsyncOpenAI(base_url=f"{address}/east/v1", api_key="any")
+        ...
+        await simulator.account("east").reached(batch.id, "completed")
+
+Any number of accounts, made on first use, lie at `/{account}/v1`; plain `/v1` is the account `default`. Each
+has its files, its batches, its quota and its settings, and knows nothing of the others. A bearer token must
+be there and may be any, unless `SimulatorSettings.api_keys` says which.
+
+A line asks for what it wants with `body.metadata.simulate`, see `Directive`: `"429"` fails with that status,
+`{"error": "request_timeout"}` gets no response, `{"input_tokens": 1000, "answer": "yes"}` is answered so.
+What goes wrong otherwise is a `Fault`: refused, cut or delayed calls before or after the work is done,
+downloads that end early, lists that lag behind, results with lost, doubled, foreign or unparsable rows.
+
+`litebatch simulate` runs it alone. It is then steered over HTTP, in JSON, under `/_simulator/`:
+
+======  ============  ==============================================================================
+GET     `journal`     `?account=&call=&after=`: the entries, see `JournalEntry`
+GET     `settings`    `?account=`: the settings of an account, see `SimulatorSettings`
+POST    `settings`    `?account=`: change those that the body names
+GET     `faults`      all faults, and how often they struck
+POST    `faults`      put one in force, see `Fault`; answers with its `id`
+DELETE  `faults`      `?id=`: remove one, otherwise all
+POST    `advance`     `?account=&batch_id=`: move a batch, or all, on to the next status, and wait
+POST    `release`     the same, without waiting
+POST    `expire`      `?account=&batch_id=`: let a batch end as `expired`
+POST    `foreign`     `?account=&count=`: add so many ended batches that somebody else made
+GET     `state`       files and batches of all accounts
+POST    `reset`       forget everything
+======  ============  ==============================================================================
+"""
+
+from .account import Account as Account
+from .directives import Directive as Directive
+from .execution import RowFaults as RowFaults
+from .faults import ArmedFault as ArmedFault
+from .faults import Fault as Fault
+from .journal import JournalEntry as JournalEntry
+from .settings import SimulatorSettings as SimulatorSettings
+from .simulator import Simulator as Simulator
+from .simulator import run as run

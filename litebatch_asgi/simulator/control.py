@@ -1,0 +1,130 @@
+"""The control endpoints under `/_simulator/`: the simulator by HTTP, in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .faults import ArmedFault, Fault
+
+if TYPE_CHECKING:
+    from .account import Account
+    from .simulator import Simulator
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Control:
+    """Handlers of the control endpoints. What they cannot read is answered with 400 and a `message`."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    def routes(self) -> list[Route]:
+        """The routes, without their prefix."""
+        handlers = (
+            ("GET", "journal", self.journal),
+            ("GET", "settings", self.settings),
+            ("POST", "settings", self.configure),
+            ("GET", "faults", self.faults),
+            ("POST", "faults", self.add_fault),
+            ("DELETE", "faults", self.remove_faults),
+            ("POST", "advance", self.advance),
+            ("POST", "release", self.release),
+            ("POST", "expire", self.expire),
+            ("POST", "foreign", self.add_foreign_batches),
+            ("GET", "state", self.state),
+            ("POST", "reset", self.reset),
+        )
+        return [Route(f"/{name}", _checked(handler), methods=[method]) for method, name, handler in handlers]
+
+    async def journal(self, request: Request) -> Response:
+        """Entries of `?account=`, `?call=`, later than `?after=`."""
+        params = request.query_params
+        entries = self._simulator.journal.select(
+            params.get("call"), account=params.get("account"), after=int(params.get("after", "0"))
+        )
+        return _json({"entries": entries})
+
+    async def settings(self, request: Request) -> Response:
+        """Settings of `?account=`."""
+        return _json(self._account(request).settings)
+
+    async def configure(self, request: Request) -> Response:
+        """Change settings of `?account=`."""
+        changes = msgspec.json.decode(await request.body(), type=dict[str, Any])
+        return _json(self._account(request).configure(**changes))
+
+    async def faults(self, request: Request) -> Response:
+        """All faults, with how often they struck."""
+        return _json({"faults": [_shown(armed) for armed in self._simulator.faults.all()]})
+
+    async def add_fault(self, request: Request) -> Response:
+        """Put a fault in force."""
+        fault = msgspec.json.decode(await request.body(), type=Fault)
+        return _json(_shown(self._simulator.add_fault(fault)))
+
+    async def remove_faults(self, request: Request) -> Response:
+        """Remove the fault `?id=`, or all."""
+        return _json({"removed": self._simulator.faults.remove(request.query_params.get("id"))})
+
+    async def advance(self, request: Request) -> Response:
+        """Move the batch `?batch_id=`, or all open ones of `?account=`, to their next status."""
+        account = self._account(request)
+        await account.advance(request.query_params.get("batch_id"))
+        return _json({"batches": list(account.batches.values())})
+
+    async def release(self, request: Request) -> Response:
+        """Like `advance`, without waiting."""
+        self._account(request).release(request.query_params.get("batch_id"))
+        return _json({})
+
+    async def expire(self, request: Request) -> Response:
+        """Let the batch `?batch_id=` of `?account=` end as `expired`."""
+        self._account(request).expire(request.query_params.get("batch_id", ""))
+        return _json({})
+
+    async def add_foreign_batches(self, request: Request) -> Response:
+        """Add `?count=` ended batches to `?account=`."""
+        count = int(request.query_params.get("count", "1"))
+        return _json({"batches": self._account(request).add_foreign_batches(count)})
+
+    async def state(self, request: Request) -> Response:
+        """Files and batches of all accounts."""
+        return _json(
+            {
+                name: {"files": list(account.files.values()), "batches": list(account.batches.values())}
+                for name, account in self._simulator.accounts.items()
+            }
+        )
+
+    async def reset(self, request: Request) -> Response:
+        """Forget everything."""
+        await self._simulator.reset()
+        return _json({})
+
+    def _account(self, request: Request) -> Account:
+        return self._simulator.account(request.query_params.get("account", "default"))
+
+
+def _shown(armed: ArmedFault) -> dict[str, Any]:
+    return {"id": armed.key, "struck": armed.struck, "spent": armed.spent, "fault": armed.fault}
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _checked(handler: Handler) -> Handler:
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except (msgspec.MsgspecError, KeyError, ValueError) as exc:
+            return _json({"message": f"{type(exc).__name__}: {exc}"}, 400)
+
+    return answer

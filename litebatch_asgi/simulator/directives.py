@@ -1,0 +1,56 @@
+"""What a line may ask of the simulator for itself: `body.metadata.simulate`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from .json_values import JSON, is_object
+
+
+class Directive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one request goes, in place of the default: a status, an object with these keys, or its JSON text.
+
+    `{"metadata": {"simulate": "429"}}` fails with that status; `{"simulate": {"error": "request_timeout"}}`
+    gets no response at all; `answer` and the token counts replace what would be made up.
+    """
+
+    status: Annotated[int, msgspec.Meta(ge=200, le=599)] = 200
+    code: str | None = None
+    message: str | None = None
+    error: str | None = None
+    """code of a row that has no response, such as `request_timeout`"""
+    answer: str | None = None
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether the row belongs into the error file."""
+        return self.error is not None or self.status >= 400
+
+
+DEFAULT = Directive()
+UNREADABLE = Directive(status=400, message="metadata.simulate is neither a status nor a directive.")
+
+
+def directive_of(body: JSON) -> Directive:
+    """What the request `body` asks for; a directive that cannot be read makes the line fail with 400."""
+    metadata = body.get("metadata")
+    if not is_object(metadata) or "simulate" not in metadata:
+        return DEFAULT
+    asked: Any = metadata["simulate"]
+    try:
+        if isinstance(asked, str):
+            asked = msgspec.json.decode(asked)
+        return msgspec.convert({"status": asked} if isinstance(asked, int) else asked, Directive)
+    except msgspec.MsgspecError:
+        return UNREADABLE
+
+
+def is_done(index: int, share: float) -> bool:
+    """Whether line `index` is among the `share` of lines that are done, which lie evenly over the file."""
+    return int((index + 1) * share) > int(index * share)

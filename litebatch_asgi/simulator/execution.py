@@ -1,0 +1,260 @@
+"""Running the lines of a batch: from the input file to an output and an error file, in one pass.
+
+Envelopes are spelled as the live service spells them, with a blank after colons and commas.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import threading
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from .answers import ANSWERERS, Ask, Usage, answer, failure
+from .directives import Directive, directive_of, is_done
+from .json_values import JSON
+from .objects import BatchUsage, InputTokensDetails, OutputTokensDetails, RequestCounts
+from .settings import SimulatorSettings, Status
+
+UNFINISHED: dict[Status, tuple[str, str]] = {
+    "expired": (
+        "batch_expired",
+        "This request could not be executed before the completion window expired.",
+    ),
+    "cancelled": (
+        "batch_cancelled",
+        "This request was not executed because the batch was cancelled.",
+    ),
+}
+"""Code and message of the rows that were not executed, by how the batch ended."""
+
+
+class RowFaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many rows of the results go wrong, in each of four ways; no row goes wrong twice."""
+
+    lost: int = 0
+    """finished, counted, and in neither file"""
+    doubled: int = 0
+    """twice, directly after each other"""
+    unparsable: int = 0
+    """cut off in the middle"""
+    foreign: int = 0
+    """further rows, with custom ids that nobody sent"""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All that running a batch needs to know."""
+
+    batch_id: str
+    endpoint: str
+    ending: Status
+    done_share: float
+    """share of the lines that are executed, spread evenly; the others end as `UNFINISHED` says"""
+    input_path: Path
+    offsets: array[int]
+    output_path: Path
+    error_path: Path
+    created: int
+    """Unix seconds"""
+    seed: str
+    settings: SimulatorSettings
+    faults: RowFaults = RowFaults()
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished file."""
+
+    path: Path
+    bytes: int
+    sha256: str
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a batch; a file without rows is None."""
+
+    output: Written | None
+    errors: Written | None
+    completed: int
+    failed: int
+    usage: Usage
+
+    @property
+    def counts(self) -> RequestCounts:
+        """As a batch shows it."""
+        return RequestCounts(total=self.completed + self.failed, completed=self.completed, failed=self.failed)
+
+    @property
+    def batch_usage(self) -> BatchUsage:
+        """As a batch shows it."""
+        used = self.usage
+        return BatchUsage(
+            input_tokens=used.input_tokens,
+            input_tokens_details=InputTokensDetails(cached_tokens=used.cached_tokens),
+            output_tokens=used.output_tokens,
+            output_tokens_details=OutputTokensDetails(reasoning_tokens=used.reasoning_tokens),
+            total_tokens=used.input_tokens + used.output_tokens,
+        )
+
+
+class RowFile:
+    """A result file that is being written; closed when its `with` block ends."""
+
+    def __init__(self, path: Path, *, final_newline: bool) -> None:
+        self._path = path
+        self._final_newline = final_newline
+        self._file: BinaryIO = path.open("wb", buffering=1 << 18)
+        self._sha256 = hashlib.sha256()
+        self._bytes = 0
+
+    def add(self, row: bytes) -> None:
+        """Append one row, with the newline that ends the row before it."""
+        self._write(b"\n" + row if self._bytes else row)
+
+    def __enter__(self) -> RowFile:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._file.close()
+
+    def finish(self) -> Written | None:
+        """Write what is left and close the file; None, and no file, if it has no rows."""
+        if self._bytes and self._final_newline:
+            self._write(b"\n")
+        self._file.close()
+        if not self._bytes:
+            self._path.unlink()
+            return None
+        return Written(path=self._path, bytes=self._bytes, sha256=self._sha256.hexdigest())
+
+    def _write(self, piece: bytes) -> None:
+        self._file.write(piece)
+        self._sha256.update(piece)
+        self._bytes += len(piece)
+
+
+class Execution:
+    """One run over the lines of a batch, in a thread."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._random = random.Random(plan.seed)  # noqa: S311 repeatable on purpose
+        self._completed = 0
+        self._failed = 0
+        self._usage = Usage()
+
+    def run(self, stop: threading.Event) -> Outcome:
+        """Write both files; leaves off early when `stop` is set."""
+        plan = self._plan
+        with (
+            RowFile(plan.output_path, final_newline=self._final_newline()) as output,
+            RowFile(plan.error_path, final_newline=self._final_newline()) as errors,
+        ):
+            for succeeded, row in self._spoiled(self._rows(stop)):
+                (output if succeeded else errors).add(row)
+            return Outcome(
+                output=output.finish(),
+                errors=errors.finish(),
+                completed=self._completed,
+                failed=self._failed,
+                usage=self._usage,
+            )
+
+    def _final_newline(self) -> bool:
+        drawn = self._random.random() < 0.5
+        asked = self._plan.settings.final_newline
+        return drawn if asked is None else asked
+
+    def _rows(self, stop: threading.Event) -> Iterator[tuple[bool, bytes]]:
+        order = list(range(len(self._plan.offsets)))
+        if self._plan.settings.shuffle:
+            self._random.shuffle(order)
+        with self._plan.input_path.open("rb") as lines:
+            for index in order:
+                if stop.is_set():
+                    return
+                lines.seek(self._plan.offsets[index])
+                yield self._row(index, msgspec.json.decode(lines.readline()))
+
+    def _row(self, index: int, request: JSON) -> tuple[bool, bytes]:
+        key = hashlib.blake2b(f"{self._plan.batch_id}:{index}".encode(), digest_size=16).hexdigest()
+        row = RowText(key, request["custom_id"], escape=self._plan.settings.escape_unicode)
+        directive = directive_of(request["body"])
+        if not is_done(index, self._plan.done_share):
+            self._failed += 1
+            return False, row.without_response(*UNFINISHED[self._plan.ending])
+        if directive.error is not None:
+            self._failed += 1
+            return False, row.without_response(directive.error, directive.message or "The request failed.")
+        body, usage = self._respond(request["body"], directive, key)
+        if usage is None:
+            self._failed += 1
+            return False, row.with_response(directive.status if directive.fails else 400, body)
+        self._completed += 1
+        self._usage += usage
+        return True, row.with_response(directive.status, body)
+
+    def _respond(self, body: JSON, directive: Directive, key: str) -> tuple[JSON, Usage | None]:
+        if directive.fails:
+            return failure(directive), None
+        if self._plan.endpoint not in ANSWERERS:
+            refused = Directive(status=400, message=f"The simulator does not run {self._plan.endpoint}.")
+            return failure(refused), None
+        ask = Ask(
+            body=body,
+            directive=directive,
+            key=key,
+            created=self._plan.created,
+            answer_characters=self._plan.settings.answer_characters,
+        )
+        return answer(self._plan.endpoint, ask)
+
+    def _spoiled(self, rows: Iterator[tuple[bool, bytes]]) -> Iterator[tuple[bool, bytes]]:
+        faults = self._plan.faults
+        for number in range(faults.foreign):
+            yield True, self._foreign_row(number)
+        for position, (succeeded, row) in enumerate(rows):
+            if position < faults.lost:
+                continue
+            if position < faults.lost + faults.unparsable:
+                yield succeeded, row[: len(row) // 2]
+                continue
+            yield succeeded, row
+            if position < faults.lost + faults.unparsable + faults.doubled:
+                yield succeeded, row
+
+    def _foreign_row(self, number: int) -> bytes:
+        key = f"{number:032x}"
+        body: JSON = {"model": "foreign", "messages": [], "input": "foreign", "prompt": "foreign"}
+        answered, _ = self._respond(body, Directive(answer="foreign", input_tokens=1_000_000), key)
+        return RowText(key, f"foreign-{number}").with_response(200, answered)
+
+
+class RowText:
+    """The spelling of one row; `key` is 32 hexadecimal characters."""
+
+    def __init__(self, key: str, custom_id: str, *, escape: bool = False) -> None:
+        self._key = key
+        self._head = b'{"id": "batch_req_%s", "custom_id": %s' % (
+            key.encode(),
+            json.dumps(custom_id, ensure_ascii=escape).encode(),
+        )
+
+    def with_response(self, status: int, body: JSON) -> bytes:
+        """A row that was answered, well or badly."""
+        return b'%s, "response": {"status_code": %d, "request_id": "%s", "body": %s}, "error": null}' % (
+            self._head,
+            status,
+            self._key[::-1].encode(),
+            msgspec.json.encode(body),
+        )
+
+    def without_response(self, code: str, message: str) -> bytes:
+        """A row that was never executed."""
+        error = json.dumps({"code": code, "message": message}).encode()
+        return b'%s, "response": null, "error": %s}' % (self._head, error)

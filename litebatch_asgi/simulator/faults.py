@@ -1,0 +1,153 @@
+"""Faults: what goes wrong, where and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from .bell import Bell
+from .execution import RowFaults
+
+CallName = Literal[
+    "upload_file",
+    "retrieve_file",
+    "list_files",
+    "delete_file",
+    "stream_file",
+    "create_batch",
+    "retrieve_batch",
+    "list_batches",
+    "cancel_batch",
+    "validate_batch",
+    "run_batch",
+]
+"""What clients ask for; and `validate_batch` and `run_batch`, which the provider does by itself."""
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that goes wrong `times` times (None: until it is removed), for the calls that it names.
+
+    Of several armed faults that fit a call, the first added strikes, and only that one.
+
+    Where: `call` and `account` (None: any). `match` is a text that must occur in the object's id, the file's
+    name, or a key or value of the batch's metadata. The first `skip` calls that fit pass unharmed.
+
+    When, for what clients ask: `early` is before the request's body is read, with nothing known but the path;
+    `before` is once the request is understood and before anything is done; `after` is with the work done.
+
+    What, for what clients ask: the call waits for `delay` seconds, or with `stall` until the fault is
+    removed; then the connection is cut without an answer (`drop`), or the answer is `status` with `body` and
+    `headers`, or else the call goes on as usual. `cut_after` sends so many bytes of the right body and cuts
+    the connection, `short_after` ends the body there as if it were whole.
+    """
+
+    call: CallName | None = None
+    account: str | None = None
+    match: str | None = None
+    skip: int = 0
+    times: int | None = 1
+    when: Literal["early", "before", "after"] = "before"
+    status: int | None = None
+    body: dict[str, Any] | str | None = None
+    """an object or a text; None: OpenAI's error object for `status`"""
+    headers: dict[str, str] = {}
+    delay: float = 0.0
+    stall: bool = False
+    drop: bool = False
+    cut_after: int | None = None
+    short_after: int | None = None
+    list_lag: float = 0.0
+    """lists: leave out what is younger than so many seconds"""
+    hide_newest: int = 0
+    """lists: leave out so many of the newest objects"""
+    file_status: Literal["uploaded", "processed", "error"] | None = None
+    """`upload_file`, `retrieve_file`: the status that the file has from then on"""
+    code: str | None = None
+    """`validate_batch`: the batch fails with this error code and `message`"""
+    message: str | None = None
+    ending: Literal["completed", "expired", "cancelled"] | None = None
+    """`run_batch`: how the batch ends, whatever else was to come"""
+    rows: RowFaults = RowFaults()
+    """`run_batch`: what is wrong with the results"""
+    ids_late: int = 0
+    """`run_batch`: so many retrieves of the ended batch still show no output and error file"""
+
+
+class ArmedFault:
+    """A fault in force, and how often it struck."""
+
+    def __init__(self, key: str, fault: Fault) -> None:
+        self.key = key
+        self.fault = fault
+        self.fitted = 0
+        self.struck = 0
+        self.removed = False
+
+    @property
+    def spent(self) -> bool:
+        """Whether it will never strike again."""
+        return self.removed or (self.fault.times is not None and self.struck >= self.fault.times)
+
+
+class FaultBook:
+    """The faults in force, in the order in which they were added."""
+
+    def __init__(self, bell: Bell) -> None:
+        self._bell = bell
+        self._armed: dict[str, ArmedFault] = {}
+        self._added = 0
+
+    def add(self, fault: Fault) -> ArmedFault:
+        """Put `fault` in force."""
+        self._added += 1
+        armed = ArmedFault(f"fault-{self._added}", fault)
+        self._armed[armed.key] = armed
+        return armed
+
+    def remove(self, key: str | None = None) -> int:
+        """Remove one fault, or all; calls that it holds up go on. Returns how many were removed."""
+        keys = list(self._armed) if key is None else [key] if key in self._armed else []
+        for each in keys:
+            self._armed.pop(each).removed = True
+        self._bell.ring()
+        return len(keys)
+
+    def all(self) -> list[ArmedFault]:
+        """All that were added and not removed, spent ones included."""
+        return list(self._armed.values())
+
+    def strike(
+        self,
+        call: CallName,
+        account: str,
+        marks: Sequence[str],
+        *,
+        early: bool = False,
+    ) -> ArmedFault | None:
+        """The fault that this call runs into, counted as struck; `marks` are what `match` looks at."""
+        for armed in self._armed.values():
+            fault = armed.fault
+            if armed.spent or early != (fault.when == "early") or not _fits(fault, call, account, marks):
+                continue
+            armed.fitted += 1
+            if armed.fitted <= fault.skip:
+                continue
+            armed.struck += 1
+            self._bell.ring()
+            return armed
+        return None
+
+
+def _fits(fault: Fault, call: CallName, account: str, marks: Sequence[str]) -> bool:
+    if fault.call != call and (fault.call is not None or call in ("validate_batch", "run_batch")):
+        return False
+    if fault.account not in (None, account):
+        return False
+    return fault.match is None or any(fault.match in mark for mark in marks)
+
+
+def marks_of(metadata: dict[str, str] | None) -> list[str]:
+    """Keys and values of a batch's metadata, as `Fault.match` looks at them."""
+    return [text for pair in (metadata or {}).items() for text in pair]

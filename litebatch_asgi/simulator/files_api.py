@@ -1,0 +1,118 @@
+"""The files endpoints as OpenAI has them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from .account import BATCH_FILE_SECONDS
+from .calls import Call, FileBody, Reply, json_reply
+from .lists import list_of, listed, page, query_of
+from .objects import FileObject, StoredFile
+from .uploads import Upload, check_first_line, receive_upload
+from .wire import PURPOSES, ApiError, expires_after, missing, wrong_value
+
+
+async def upload_file(call: Call) -> Reply:
+    """`POST /files`."""
+    account = call.account
+    path = account.disk.path(f"{uuid.uuid4().hex}.upload")
+    upload = await receive_upload(call.request, account.disk, path, account.settings.max_file_bytes)
+    call.filename, call.asked = upload.filename, dict(upload.fields)
+    call.bytes, call.sha256 = upload.file.bytes, upload.file.sha256
+    try:
+        seconds = await _check_upload(call, upload, path)
+        await call.begin()
+    except BaseException:
+        await account.disk.run(path.unlink)
+        raise
+    stored = account.add_file(upload.file, upload.filename, upload.fields["purpose"], seconds)
+    call.object_id = stored.shown.id
+    return json_reply(_with_status_of_fault(call, stored))
+
+
+async def _check_upload(call: Call, upload: Upload, path: Path) -> int | None:
+    purpose = upload.fields.get("purpose")
+    if purpose is None:
+        raise missing("purpose")
+    if purpose not in PURPOSES:
+        raise wrong_value("purpose", purpose, PURPOSES)
+    if purpose == "batch":
+        await _check_batch_input(call, upload, path)
+    expiry = _expiry_fields(upload.fields)
+    if expiry:
+        return expires_after(expiry, "expires_after")
+    return BATCH_FILE_SECONDS if purpose == "batch" else None
+
+
+async def _check_batch_input(call: Call, upload: Upload, path: Path) -> None:
+    if not upload.filename.endswith(".jsonl"):
+        message = "Invalid file format for Batch API. Must be .jsonl"
+        raise ApiError(400, message, extra={"detail": {"message": message, "code": None}})
+    if upload.file.bytes > call.account.settings.max_batch_file_bytes:
+        raise ApiError(400, "File is too large.")
+    await call.account.disk.run(check_first_line, path)
+
+
+def _expiry_fields(fields: Mapping[str, str]) -> dict[str, str]:
+    """`expires_after[anchor]`, or `expires_after.anchor` as some samples have it; likewise `seconds`."""
+    found: dict[str, str] = {}
+    for key in ("anchor", "seconds"):
+        for name in (f"expires_after[{key}]", f"expires_after.{key}"):
+            if name in fields:
+                found[key] = fields[name]
+    return found
+
+
+async def list_files(call: Call) -> Reply:
+    """`GET /files`."""
+    params = call.request.query_params
+    query, purpose = query_of(params, default=10_000, most=10_000), params.get("purpose")
+    await call.begin()
+    files = [each for each in call.account.stored_files() if purpose in (None, each.shown.purpose)]
+    chosen, more = page(query, listed(files, call.fault), lambda stored: stored.shown.id)
+    return json_reply(list_of([stored.shown for stored in chosen], has_more=more))
+
+
+async def retrieve_file(call: Call) -> Reply:
+    """`GET /files/{id}`."""
+    return json_reply(_with_status_of_fault(call, await _begin(call)))
+
+
+async def delete_file(call: Call) -> Reply:
+    """`DELETE /files/{id}`."""
+    file_id = (await _begin(call)).shown.id
+    await call.account.delete_file(file_id)
+    return json_reply({"id": file_id, "object": "file", "deleted": True})
+
+
+async def stream_file(call: Call) -> Reply:
+    """`GET /files/{id}/content`."""
+    stored = await _begin(call)
+    return Reply(
+        headers={
+            "content-type": "application/octet-stream",
+            "content-disposition": f'attachment; filename="{stored.shown.id}"',
+        },
+        body=FileBody(path=stored.path, bytes=stored.shown.bytes),
+    )
+
+
+def _with_status_of_fault(call: Call, stored: StoredFile) -> FileObject:
+    """What is shown of the file, whose status a fault may change for good."""
+    if call.fault.file_status is None:
+        return stored.shown
+    return call.account.set_file_status(stored.shown.id, call.fault.file_status)
+
+
+async def _begin(call: Call) -> StoredFile:
+    """The file that the call is about, when faults have had their say."""
+    known = call.account.stored(call.object_id or "")
+    if known is not None:
+        call.filename, call.bytes, call.sha256 = known.shown.filename, known.shown.bytes, known.sha256
+    await call.begin()
+    stored = call.account.stored(call.object_id or "")
+    if stored is None:
+        raise ApiError(404, f"No such File object: {call.object_id}", param="id")
+    return stored

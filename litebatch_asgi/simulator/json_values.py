@@ -1,0 +1,17 @@
+"""JSON that clients send, before anything is known about it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeGuard
+
+JSON = dict[str, Any]
+
+
+def is_object(value: object) -> TypeGuard[JSON]:
+    """Whether a decoded value is a JSON object."""
+    return isinstance(value, dict)
+
+
+def is_array(value: object) -> TypeGuard[list[Any]]:
+    """Whether a decoded value is a JSON array."""
+    return isinstance(value, list)

@@ -1,0 +1,287 @@
+"""The life of one batch, from `validating` to its end.
+
+::
+
+    validating ──> in_progress ──> finalizing ──> completed
+        ├──> failed    ├───> expired <───┤
+        └──────────────┴──> cancelling <─┘ ──> cancelled
+
+A provider may also finish while it is `cancelling`: a fault's `ending` asks for that.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from .bell import Bell
+from .execution import Execution, Outcome, Plan, Written
+from .faults import Fault, marks_of
+from .objects import TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts
+from .settings import Status
+from .validation import Examination, Examined, no_such_file, token_limit_exceeded
+
+if TYPE_CHECKING:
+    from .account import Account
+
+logger = logging.getLogger(__name__)
+
+NO_FAULT = Fault()
+
+INTERNAL_ERROR = BatchProblem(code="server_error", message="The simulator has a defect: see its log.")
+
+STAMPS: dict[Status, str] = {
+    "in_progress": "in_progress_at",
+    "finalizing": "finalizing_at",
+    "completed": "completed_at",
+    "failed": "failed_at",
+    "expired": "expired_at",
+    "cancelling": "cancelling_at",
+    "cancelled": "cancelled_at",
+}
+
+
+class BatchLife:
+    """A batch and the task that moves it on."""
+
+    def __init__(self, account: Account, batch: BatchObject, *, seed: str, output_seconds: int) -> None:
+        self._account = account
+        self.batch = batch
+        self.listed_at = time.monotonic()
+        self.enqueued_tokens = 0
+        self._seed = seed
+        self._output_seconds = output_seconds
+        self._bell = Bell()
+        self._since = time.monotonic()
+        self._released = False
+        self._expiring = False
+        self._examined: Examined | None = None
+        self._fault = NO_FAULT
+        self._looks_without_ids = 0
+
+    # what clients and tests see and do
+
+    def shown(self) -> BatchObject:
+        """The batch as it is at this moment. Its counts never go back."""
+        if self._looks_without_ids:
+            return msgspec.structs.replace(self.batch, output_file_id=None, error_file_id=None)
+        if self.batch.status != "in_progress" or self._examined is None:
+            return self.batch
+        examined, share = self._examined, self._progress()
+        counts = RequestCounts(
+            total=len(examined.offsets),
+            completed=int((examined.done - examined.done_failing) * share),
+            failed=int(examined.done_failing * share),
+        )
+        return msgspec.structs.replace(self.batch, request_counts=counts)
+
+    def retrieved(self) -> BatchObject:
+        """`shown`, counted as one of the looks that a fault leaves without the ids of the result files."""
+        shown = self.shown()
+        self._looks_without_ids = max(0, self._looks_without_ids - 1)
+        return shown
+
+    def cancel(self) -> bool:
+        """Ask for the cancellation; False if the batch has ended in another way before."""
+        if self.batch.status in ("cancelling", "cancelled"):
+            return True
+        if self.batch.status in TERMINAL:
+            return False
+        if self._expiring:
+            return True
+        self._become("cancelling", request_counts=self.shown().request_counts)
+        return True
+
+    def release(self) -> None:
+        """Leave the present status as soon as its work is done."""
+        self._released = True
+        self._bell.ring()
+
+    def expire(self) -> None:
+        """End as `expired`, unless the batch is being cancelled or has ended."""
+        self._expiring = True
+        self._bell.ring()
+
+    def reconsider(self) -> None:
+        """Look again at the settings and the clock."""
+        self._expiring = self._expiring or self._account.now() >= self.batch.expires_at
+        self._bell.ring()
+
+    def has_left(self, status: Status) -> bool:
+        """Whether the batch is in another status now."""
+        return self.batch.status != status
+
+    def marks(self) -> list[str]:
+        """What the `match` of a fault is looked for in."""
+        return [self.batch.id, *marks_of(self.batch.metadata)]
+
+    # the task
+
+    async def live(self) -> None:
+        """Go through all statuses, to an end."""
+        snapshot = self._account.disk.path(f"{self.batch.id}.input")
+        try:
+            await self._live(snapshot)
+        except Exception:
+            # a client must not wait for ever on a defect of ours
+            logger.exception("%s failed by a defect of the simulator", self.batch.id)
+            self._become("failed", errors=BatchErrors(data=(INTERNAL_ERROR,)))
+        finally:
+            await self._account.disk.run(snapshot.unlink, missing_ok=True)
+
+    async def _live(self, snapshot: Path) -> None:
+        await self._dwell(self._account.settings.validating_seconds)
+        problems = await self._validate(snapshot)
+        if problems:
+            await self._refuse(problems)
+            return
+        if self.batch.status == "validating" and not self._expiring:
+            await self._run()
+        self._fault = self._struck("run_batch")
+        outcome = await self._finalize(snapshot)
+        if self.batch.status == "cancelling":
+            await self._dwell(self._account.settings.cancelling_seconds)
+        ending = self._natural_ending()
+        self._end(ending, outcome or await self._execute(snapshot, ending))
+
+    async def _refuse(self, problems: tuple[BatchProblem, ...]) -> None:
+        if self.batch.status == "validating":
+            self._become("failed", errors=BatchErrors(data=problems))
+            return
+        await self._dwell(self._account.settings.cancelling_seconds)
+        self._become("cancelled")
+
+    async def _finalize(self, snapshot: Path) -> Outcome | None:
+        """Run to the end, if that is where the batch is going."""
+        if self.batch.status != "in_progress" or self._natural_ending() != "completed":
+            return None
+        outcome = await self._execute(snapshot, "completed")
+        if self.batch.status == "in_progress":
+            self._become("finalizing", request_counts=outcome.counts)
+            await self._dwell(self._account.settings.finalizing_seconds)
+        return outcome
+
+    def _natural_ending(self) -> Status:
+        if self._fault.ending is not None:
+            return self._fault.ending
+        if self.batch.status == "cancelling":
+            return "cancelled"
+        return "expired" if self._expiring else "completed"
+
+    async def _dwell(self, seconds: float) -> None:
+        """Stay in the present status for `seconds`, and on while it is held, unless something ends it."""
+        status, self._since = self.batch.status, time.monotonic()
+
+        def over() -> bool:
+            return self._released or self._expiring or self.batch.status != status
+
+        await self._bell.until_or(over, seconds)
+        await self._bell.until(lambda: over() or status not in self._account.settings.hold)
+
+    async def _validate(self, snapshot: Path) -> tuple[BatchProblem, ...]:
+        fault = self._struck("validate_batch")
+        if fault.code is not None:
+            return (BatchProblem(code=fault.code, message=fault.message or "Asked for by a fault."),)
+        if not await self._take_snapshot(snapshot):
+            return (no_such_file(self.batch.input_file_id, self._account.settings.organization),)
+        examination = Examination(self.batch.endpoint, self._account.settings)
+        self._examined = await self._account.disk.work(examination.read, snapshot, self._account.disk.stop)
+        return self._examined.problems or self._over_quota(self._examined)
+
+    async def _take_snapshot(self, snapshot: Path) -> bool:
+        """Link the input file, so that deleting it does not harm a batch that has begun."""
+        stored = self._account.stored(self.batch.input_file_id)
+        if stored is None or stored.shown.purpose != "batch" or stored.shown.status == "error":
+            return False
+        try:
+            await self._account.disk.run(os.link, stored.path, snapshot)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _over_quota(self, examined: Examined) -> tuple[BatchProblem, ...]:
+        settings, model = self._account.settings, examined.model or ""
+        most = settings.max_enqueued_tokens
+        if most is None or self._account.enqueued_tokens(model) + examined.input_tokens <= most:
+            return ()
+        return (token_limit_exceeded(model, settings.organization, most),)
+
+    async def _run(self) -> None:
+        assert self._examined is not None
+        examined = self._examined
+        self.enqueued_tokens = examined.input_tokens
+        self._become(
+            "in_progress",
+            model=examined.model,
+            request_counts=RequestCounts(total=len(examined.offsets)),
+        )
+        await self._dwell(self._running_seconds())
+
+    def _running_seconds(self) -> float:
+        settings = self._account.settings
+        lines = 0 if self._examined is None else len(self._examined.offsets)
+        return settings.running_seconds + settings.running_seconds_per_line * lines
+
+    def _progress(self) -> float:
+        """Share of what is done before the end that is done by now; a held batch has come that far."""
+        if "in_progress" in self._account.settings.hold:
+            return 1.0
+        seconds = self._running_seconds()
+        return min(1.0, (time.monotonic() - self._since) / seconds) if seconds else 1.0
+
+    async def _execute(self, snapshot: Path, ending: Status) -> Outcome:
+        assert self._examined is not None
+        share = self._examined.done_share if self.batch.in_progress_at is not None else 0.0
+        disk = self._account.disk
+        plan = Plan(
+            batch_id=self.batch.id,
+            endpoint=self.batch.endpoint,
+            ending=ending,
+            done_share=1.0 if ending == "completed" else share,
+            input_path=snapshot,
+            offsets=self._examined.offsets,
+            output_path=disk.path(f"{self.batch.id}.output"),
+            error_path=disk.path(f"{self.batch.id}.error"),
+            created=int(self._account.now()),
+            seed=self._seed,
+            settings=self._account.settings,
+            faults=self._fault.rows,
+        )
+        return await disk.work(Execution(plan).run, disk.stop)
+
+    def _end(self, ending: Status, outcome: Outcome) -> None:
+        counts = outcome.counts
+        if ending == "cancelled" and self._account.settings.reset_cancelled_counts:
+            counts = RequestCounts(total=counts.total, completed=0, failed=counts.total)
+        self._looks_without_ids = self._fault.ids_late
+        self._become(
+            ending,
+            request_counts=counts,
+            usage=outcome.batch_usage,
+            output_file_id=self._publish(outcome.output, "output"),
+            error_file_id=self._publish(outcome.errors, "error"),
+        )
+
+    def _publish(self, written: Written | None, kind: str) -> str | None:
+        if written is None:
+            return None
+        name = f"{self.batch.id}_{kind}.jsonl"
+        return self._account.add_file(written, name, "batch_output", self._output_seconds).shown.id
+
+    def _become(self, status: Status, **changes: Any) -> None:
+        stamp = {STAMPS[status]: int(self._account.now())}
+        self.batch = msgspec.structs.replace(self.batch, status=status, **stamp, **changes)
+        self._released = False
+        if status in TERMINAL:
+            self.enqueued_tokens = 0
+        self._bell.ring()
+        self._account.bell.ring()
+
+    def _struck(self, call: Literal["validate_batch", "run_batch"]) -> Fault:
+        armed = self._account.faults.strike(call, self._account.name, self.marks())
+        return NO_FAULT if armed is None else armed.fault

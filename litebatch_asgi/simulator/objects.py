@@ -1,0 +1,112 @@
+"""Files and batches as the API shows them.
+
+Field names and the values of `status` and `purpose` are those of OpenAI's OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from .settings import Status
+
+TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "expired", "cancelled"})
+
+
+class FileObject(msgspec.Struct, frozen=True, kw_only=True):
+    """OpenAI's File; times are Unix seconds."""
+
+    id: str
+    object: Literal["file"] = "file"
+    bytes: int
+    created_at: int
+    filename: str
+    purpose: str
+    status: Literal["uploaded", "processed", "error"] = "processed"
+    expires_at: int | None
+    status_details: str | None = None
+
+
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file and where its bytes are."""
+
+    shown: FileObject
+    path: Path
+    sha256: str
+    listed_at: float
+    """monotonic seconds at which it was stored: what a lagging list compares"""
+
+
+class BatchProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a batch's `errors`; `line` counts from 1."""
+
+    code: str
+    line: int | None = None
+    message: str
+    param: str | None = None
+
+
+class BatchErrors(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a batch is `failed`."""
+
+    object: Literal["list"] = "list"
+    data: tuple[BatchProblem, ...]
+
+
+class RequestCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of a batch and what became of them."""
+
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+class InputTokensDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """Part of `BatchUsage`."""
+
+    cached_tokens: int
+
+
+class OutputTokensDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """Part of `BatchUsage`."""
+
+    reasoning_tokens: int
+
+
+class BatchUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """Sum over the rows that succeeded."""
+
+    input_tokens: int
+    input_tokens_details: InputTokensDetails
+    output_tokens: int
+    output_tokens_details: OutputTokensDetails
+    total_tokens: int
+
+
+class BatchObject(msgspec.Struct, frozen=True, kw_only=True):
+    """OpenAI's Batch; what is not set yet is null, times are Unix seconds."""
+
+    id: str
+    object: Literal["batch"] = "batch"
+    endpoint: str
+    model: str | None = None
+    errors: BatchErrors | None = None
+    input_file_id: str
+    completion_window: str
+    status: Status = "validating"
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    created_at: int
+    in_progress_at: int | None = None
+    expires_at: int
+    finalizing_at: int | None = None
+    completed_at: int | None = None
+    failed_at: int | None = None
+    expired_at: int | None = None
+    cancelling_at: int | None = None
+    cancelled_at: int | None = None
+    request_counts: RequestCounts = RequestCounts()
+    usage: BatchUsage | None = None
+    metadata: dict[str, str] | None = None

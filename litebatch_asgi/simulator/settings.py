@@ -1,0 +1,60 @@
+"""What a simulated account is like: durations, limits, and the liberties that a provider takes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Status = Literal[
+    "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
+]
+
+
+class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of one account; a new account starts with those of the simulator.
+
+    Limits are OpenAI's published ones unless told otherwise; durations are short, in seconds.
+    """
+
+    validating_seconds: float = 0.05
+    running_seconds: float = 0.2
+    running_seconds_per_line: float = 0.0
+    """added to `running_seconds` for every line of the input file"""
+    finalizing_seconds: float = 0.05
+    cancelling_seconds: float = 0.1
+    hold: frozenset[Status] = frozenset()
+    """statuses that a batch does not leave by itself: `Account.release` or `Account.advance` moves it on"""
+    models: frozenset[str] | None = None
+    """models that batches may use; None takes any name"""
+    api_keys: frozenset[str] | None = None
+    """bearer tokens that pass; None takes any that is not empty"""
+    organization: str = "org-simulator"
+    max_enqueued_tokens: int | None = None
+    """input tokens that open batches of one model may hold; beyond: `token_limit_exceeded`"""
+    max_file_bytes: int = 512 * 1024 * 1024
+    max_batch_file_bytes: int = 200 * 1024 * 1024
+    max_lines: int = 50_000
+    done_share: float = 0.5
+    """share of the rows that are done when a running batch ends `cancelled` or `expired`"""
+    reset_cancelled_counts: bool = False
+    """a cancelled batch says that nothing was completed, whatever its files hold"""
+    answer_characters: int = 400
+    """longest text that a request is answered with"""
+    shuffle: bool = True
+    """rows come out in another order than their requests went in"""
+    final_newline: bool | None = None
+    """whether result files end in a newline; None: some do, some do not"""
+    escape_unicode: bool = False
+    """custom ids come back with `\\u` escapes; otherwise as UTF-8"""
+    clock_offset: float = 0.0
+    """seconds by which this account's clock is ahead, in `created_at` as in expiry"""
+    seed: int = 0
+    """of everything that is shuffled or drawn"""
+
+    def changed(self, changes: dict[str, Any]) -> SimulatorSettings:
+        """These settings with `changes`, which are checked.
+
+        Raises `msgspec.ValidationError` for an unknown name or a value of the wrong type.
+        """
+        return msgspec.convert(msgspec.structs.asdict(self) | changes, SimulatorSettings)

@@ -1,0 +1,172 @@
+"""The simulator: accounts, journal, faults, and the app in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount
+
+from .account import Account
+from .bell import Bell
+from .control import Control
+from .disk import Disk
+from .faults import ArmedFault, Fault, FaultBook
+from .journal import Journal
+from .openai_api import routes
+from .serving import listening
+from .settings import SimulatorSettings
+from .wire import ApiError
+
+
+class Simulator:
+    """Any number of provider accounts in one process, made on first use.
+
+    `directory` is where files are kept (default: a temporary folder, removed at the end); `settings` are
+    those of accounts that have not been configured. Everything lives in the event loop of `running`.
+    """
+
+    def __init__(self, directory: Path | None = None, settings: SimulatorSettings | None = None) -> None:
+        self.settings = settings or SimulatorSettings()
+        self.bell = Bell()
+        self.journal = Journal(self.bell)
+        self.faults = FaultBook(self.bell)
+        self.closing = False
+        self._disk = Disk(directory)
+        self._accounts: dict[str, Account] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.app = self._make_app()
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """All accounts by name."""
+        return self._accounts
+
+    def account(self, name: str = "default") -> Account:
+        """The account of this name; `default` is the one at `/v1`, any other is at `/name/v1`."""
+        if name not in self._accounts:
+            self._accounts[name] = Account(
+                name, self.settings, self._disk, self.bell, self.faults, self._start
+            )
+        return self._accounts[name]
+
+    def add_fault(self, fault: Fault) -> ArmedFault:
+        """Put `fault` in force; the answer tells how often it struck."""
+        return self.faults.add(fault)
+
+    def remove_fault(self, armed: ArmedFault) -> None:
+        """Take a fault out of force; calls that it stalls go on."""
+        self.faults.remove(armed.key)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Return as soon as `holds()` is true, looking again at every call and change of status."""
+        await self.bell.until(holds)
+
+    async def reset(self) -> None:
+        """Forget all accounts, faults and the journal."""
+        await self._stop_batches()
+        self.faults.remove()
+        self._accounts.clear()
+        self.journal.clear()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """What batches and uploads need; `running` and the app's lifespan enter it by themselves."""
+        self.closing = False
+        await self._disk.open()
+        try:
+            yield
+        finally:
+            self.closing = True
+            self.bell.ring()
+            await self._stop_batches()
+            await self._disk.close()
+
+    @asynccontextmanager
+    async def running(self, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
+        """Serve on a socket; yields the address, such as `http://127.0.0.1:9000`, 0 taking a free port."""
+        async with self.open(), listening(self.app, host, port) as address:
+            try:
+                yield address
+            finally:
+                self.closing = True
+                self.bell.ring()
+
+    def _make_app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Mount("/_simulator", routes=Control(self).routes()),
+                Mount("/v1", routes=routes(self)),
+                Mount("/{account}/v1", routes=routes(self)),
+            ],
+            exception_handlers={HTTPException: _http_error},
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncGenerator[None]:
+        async with self.open():
+            yield
+
+    def _start(self, life: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(life)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _stop_batches(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _http_error(request: Request, exc: Exception) -> Response:
+    """Unknown paths and methods in OpenAI's words."""
+    where = f"{request.method} {request.url.path}"
+    if isinstance(exc, HTTPException) and exc.status_code == 405:
+        message = f"Not allowed to {where.replace(' ', ' on ', 1)}."
+        error = ApiError(405, message, code="method_not_supported")
+    else:
+        error = ApiError(404, f"Invalid URL ({where})", code="unknown_url")
+    return JSONResponse(error.body, error.status)
+
+
+def run(
+    host: str = "127.0.0.1",
+    port: int = 9000,
+    *,
+    directory: Path | None = None,
+    settings: SimulatorSettings | None = None,
+    faults: Sequence[Fault] = (),
+    started: Callable[[str], None] | None = None,
+) -> None:
+    """Serve a simulator until SIGINT or SIGTERM; `started` is called with its address.
+
+    Raises OSError if the port is taken.
+    """
+    asyncio.run(_run(Simulator(directory, settings), host, port, faults, started or print))
+
+
+async def _run(
+    simulator: Simulator,
+    host: str,
+    port: int,
+    faults: Sequence[Fault],
+    started: Callable[[str], None],
+) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    for fault in faults:
+        simulator.add_fault(fault)
+    async with simulator.running(host, port) as address:
+        started(address)
+        await stop.wait()
