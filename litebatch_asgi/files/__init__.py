@@ -1,0 +1,3 @@
+"""Files: received once, checked, and copied to every deployment."""
+
+from litebatch_asgi.files.service import FileService as FileService

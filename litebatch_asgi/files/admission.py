@@ -1,0 +1,128 @@
+"""Which files are taken: for whom, for which models, and with which lines."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from litebatch_asgi.errors import InvalidFile, InvalidRequest, ModelAccessDenied, Problem, RequestError
+from litebatch_asgi.jsonl import CheckedFile, CheckLimits, LineChecker
+from litebatch_asgi.models import Principal
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.spool import Spool
+from litebatch_asgi.wire import BATCH_ENDPOINTS
+
+
+class Admitted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about a file that may be taken."""
+
+    sha256: str
+    models: tuple[str, ...]
+    """virtual models; the first is the one of the lines"""
+    deployment_ids: tuple[str, ...]
+    """where it goes"""
+    lines: CheckedFile | None
+    """None for files that are copied as they are"""
+
+
+def model_error(runtime: Runtime, principal: Principal, model: str) -> RequestError | None:
+    """What stands against this principal's use of a virtual model."""
+    if not principal.may_use(model):
+        may = ", ".join(sorted(principal.models or ())) or "none"
+        return ModelAccessDenied(f"This key may not use the model '{model[:100]}'. Models it may use: {may}.")
+    if not runtime.fleet.deployments_for(model):
+        known = sorted(name for name in runtime.fleet.catalog.groups if principal.may_use(name))
+        return InvalidRequest(
+            f"The model '{model[:100]}' does not exist here. Models: {', '.join(known) or 'none'}.",
+            param="model",
+            code="model_not_found",
+        )
+    return None
+
+
+class Admission:
+    """The check of one file, for one principal and the models the request names."""
+
+    def __init__(self, runtime: Runtime, principal: Principal, targets: Sequence[str]) -> None:
+        self._runtime = runtime
+        self._principal = principal
+        self._targets = tuple(dict.fromkeys(targets))
+        self._denied: RequestError | None = None
+
+    async def check(self, spool: Spool, *, has_lines: bool) -> Admitted:
+        """Look at the request's models and, if it `has_lines`, at every line.
+
+        Raises `InvalidFile` with all problems of the lines, `ModelAccessDenied`, or `InvalidRequest`.
+        """
+        for target in self._targets:
+            error = model_error(self._runtime, self._principal, target)
+            if error is not None:
+                error.param = "target_model_names"
+                raise error
+        digest = hashlib.sha256()
+        if not has_lines:
+            await spool.scan(digest.update)
+            models = self._targets or self._only_model()
+            return self._admitted(digest.hexdigest(), models, models, None)
+        checker = self._checker()
+
+        def feed(block: bytes) -> None:
+            digest.update(block)
+            checker.feed(block)
+
+        await spool.scan(feed)
+        lines = await self._checked(checker)
+        others = tuple(target for target in self._targets if target != lines.model)
+        return self._admitted(digest.hexdigest(), (lines.model, *others), (lines.model,), lines)
+
+    def _admitted(
+        self, sha256: str, models: tuple[str, ...], served: tuple[str, ...], lines: CheckedFile | None
+    ) -> Admitted:
+        ids = dict.fromkeys(id_ for model in served for id_ in self._runtime.fleet.deployments_for(model))
+        return Admitted(sha256=sha256, models=models, deployment_ids=tuple(ids), lines=lines)
+
+    def _checker(self) -> LineChecker:
+        settings = self._runtime.settings
+        limits = CheckLimits(max_lines=settings.max_file_lines, max_line_bytes=settings.max_line_bytes)
+        return LineChecker(endpoints=BATCH_ENDPOINTS, limits=limits, model_problem=self._model_problem)
+
+    async def _checked(self, checker: LineChecker) -> CheckedFile:
+        try:
+            return await self._runtime.in_executor(checker.finish)
+        except InvalidFile:
+            if self._denied is not None:
+                raise self._denied from None
+            raise
+
+    def _model_problem(self, model: str) -> Problem | None:
+        error = model_error(self._runtime, self._principal, model)
+        if isinstance(error, ModelAccessDenied):
+            self._denied = error
+        if error is not None:
+            return _line_problem(error.code or "invalid_request", error.message)
+        if self._targets and model not in self._targets:
+            wanted = ", ".join(f"'{name}'" for name in self._targets)
+            message = f"The model '{model[:100]}' is not among target_model_names ({wanted})."
+            return _line_problem("mismatched_model", message)
+        return None
+
+    def _only_model(self) -> tuple[str, ...]:
+        """Where files go that name no model: to the only group there is."""
+        groups = list(self._runtime.fleet.catalog.groups)
+        if len(groups) != 1:
+            raise InvalidRequest(
+                "Say which models this file is for: set target_model_names, for instance "
+                f"extra_body={{'target_model_names': '{groups[0]}'}}.",
+                param="target_model_names",
+                code="missing_required_parameter",
+            )
+        error = model_error(self._runtime, self._principal, groups[0])
+        if isinstance(error, ModelAccessDenied):
+            raise error
+        return (groups[0],)
+
+
+def _line_problem(code: str, message: str) -> Problem:
+    return Problem(code=code, line=None, param="body.model", message=message)

@@ -1,0 +1,110 @@
+"""The bytes of a file, from wherever they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from litebatch_asgi.errors import (
+    DeploymentGone,
+    NotFound,
+    ProviderError,
+    ProviderNotFound,
+    Unavailable,
+)
+from litebatch_asgi.files.rewriting import Rewriting
+from litebatch_asgi.jsonl import LineDropper
+from litebatch_asgi.models import CopyState, File, FileCopy, FileKind, FilePart, FileState, PartKind
+from litebatch_asgi.runtime import Runtime
+
+_READABLE = frozenset({CopyState.READY, CopyState.DELETING})
+
+
+class ContentReader:
+    """Streams what a client may read, and what settling reads."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def blocks(self, state: FileState) -> AsyncGenerator[bytes]:
+        """The whole content, exactly `file.bytes` long; anything else ends in an error, never short."""
+        blocks = self._input(state) if state.file.kind is FileKind.INPUT else self._parts(state.file)
+        sent = 0
+        async for block in blocks:
+            sent += len(block)
+            yield block
+        if sent != state.file.bytes:
+            raise Unavailable(f"{state.file.id}: {sent} of {state.file.bytes} bytes came")
+
+    async def _input(self, state: FileState) -> AsyncGenerator[bytes]:
+        """What was uploaded, byte for byte, from the first copy that can be read."""
+        copies = [copy for copy in state.copies if copy.state in _READABLE and copy.provider_file_id]
+        here = [copy for copy in copies if self._runtime.fleet.has(copy.deployment_id)]
+        if copies and not here:
+            self._runtime.fleet.adapter(copies[0].deployment_id)  # raises DeploymentGone
+        failure: ProviderError | None = None
+        for copy in here:
+            begun = False
+            try:
+                async for block in self._copy(copy, state.file):
+                    begun = True
+                    yield block
+                return
+            except ProviderError as error:
+                failure = error
+                if begun:
+                    break
+        raise _unreadable(state.file, failure)
+
+    async def _copy(self, copy: FileCopy, file: File) -> AsyncGenerator[bytes]:
+        assert copy.provider_file_id is not None
+        async with self._runtime.fleet.adapter(copy.deployment_id).stream_file(
+            copy.provider_file_id
+        ) as stream:
+            blocks = stream.blocks
+            if file.endpoint is not None:
+                upstream = self._runtime.fleet.upstream_model(copy.deployment_id, file.models[0])
+                blocks = Rewriting(self._runtime, upstream, file.models[0]).over(blocks)
+            async for block in blocks:
+                yield block
+
+    async def _parts(self, file: File) -> AsyncGenerator[bytes]:
+        async for part in self._runtime.storage.file_parts(file.id):
+            if part.kind is PartKind.INLINE:
+                assert part.rows is not None
+                yield part.rows
+                continue
+            try:
+                async for block in self._part(part):
+                    yield block
+            except ProviderError as error:
+                raise _unreadable(file, error) from error
+
+    async def _part(self, part: FilePart) -> AsyncGenerator[bytes]:
+        assert part.provider_file_id is not None
+        adapter = self._runtime.fleet.adapter(part.deployment_id)
+        async with adapter.stream_file(part.provider_file_id) as stream:
+            kept = self._kept(stream.blocks, part)
+            sent = 0
+            last = b""
+            async for block in kept:
+                sent += len(block)
+                last = block or last
+                yield block
+            if sent + 1 == part.bytes and not last.endswith(b"\n"):
+                yield b"\n"  # another part follows
+
+    async def _kept(self, blocks: AsyncIterator[bytes], part: FilePart) -> AsyncGenerator[bytes]:
+        if not part.drop:
+            async for block in blocks:
+                yield block
+            return
+        dropper = LineDropper(part.drop)
+        async for block in blocks:
+            yield await self._runtime.in_executor(dropper.feed, block)
+        yield dropper.finish()
+
+
+def _unreadable(file: File, error: ProviderError | None) -> DeploymentGone | NotFound | Unavailable:
+    if isinstance(error, ProviderNotFound):
+        return NotFound(f"The content of {file.id} is no longer available at its provider.", param="id")
+    return Unavailable(f"The content of {file.id} cannot be read at the moment. Try again later.")

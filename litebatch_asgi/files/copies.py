@@ -1,0 +1,208 @@
+"""Copies: a file's bytes brought to a deployment, found again, repaired and removed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import (
+    ContentRefused,
+    DeploymentRefused,
+    ProviderBusy,
+    ProviderError,
+    ProviderNotFound,
+    StateConflict,
+)
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.jsonl import spliced_size
+from litebatch_asgi.models import (
+    CopyState,
+    File,
+    FileChange,
+    FileCopy,
+    FileState,
+    FileStatus,
+    ProviderFile,
+    ProviderFileStatus,
+)
+from litebatch_asgi.models.provider import oldest_first
+from litebatch_asgi.provider import FileUpload
+from litebatch_asgi.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+Content = Callable[[], AsyncIterator[bytes]]
+
+OUTLIVE = timedelta(hours=48)
+"""How much longer than the file its copies live at the provider: a batch may still be reading them."""
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far a provider's clock may be from ours."""
+_COPY_STATES = {
+    ProviderFileStatus.READY: CopyState.READY,
+    ProviderFileStatus.PENDING: CopyState.PENDING,
+    ProviderFileStatus.FAILED: CopyState.FAILED,
+}
+
+
+def held_copy(state: FileState, claimed: FileCopy) -> FileCopy:
+    """The copy in the database that `claimed` is our claim on. Raises `StateConflict` if it is not ours."""
+    for copy in state.copies:
+        if copy.key == claimed.key and copy.epoch == claimed.epoch:
+            return copy
+    raise StateConflict(f"the copy {claimed.key} was claimed or removed since")
+
+
+class CopyWork:
+    """What is done to a copy that we hold; each method writes what became of it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def tag(self, file_id: str) -> str:
+        """The file name that a copy has at its provider."""
+        return f"{file_id}-{self.runtime.installation_id}.jsonl"
+
+    def copy_size(self, file: File, deployment_id: str) -> int:
+        """How many bytes the file has at a deployment, where the model's name is another."""
+        if file.endpoint is None:
+            return file.bytes
+        virtual = file.models[0]
+        upstream = self.runtime.fleet.upstream_model(deployment_id, virtual)
+        return spliced_size(file.bytes, file.lines, virtual, upstream)
+
+    async def send(self, copy: FileCopy, file: File, content: Content) -> ProviderError | None:
+        """Upload a copy that we hold; what stood against it, or None."""
+        size = self.copy_size(file, copy.deployment_id)
+        upload = FileUpload(
+            filename=self.tag(file.id),
+            purpose=file.purpose,
+            size=size,
+            content=content,
+            expires_after_seconds=self._lifetime(file),
+        )
+        hit("upload.intended")
+        try:
+            made = await self.runtime.fleet.adapter(copy.deployment_id).upload_file(upload)
+        except ProviderError as error:
+            await self._not_sent(copy, error)
+            return error
+        hit("upload.answered")
+        return await self._took(copy, made, size)
+
+    def _lifetime(self, file: File) -> int | None:
+        if file.expires_at is None:
+            return None
+        return int((file.expires_at - self.runtime.now() + OUTLIVE).total_seconds())
+
+    async def _took(self, copy: FileCopy, made: ProviderFile, size: int) -> ProviderError | None:
+        kept_all = made.bytes in (None, size)
+        if not kept_all or made.status is ProviderFileStatus.FAILED:
+            error = DeploymentRefused(f"the provider has {made.bytes} of {size} bytes: {made.status_details}")
+            await self.delete_there(copy, made.id)
+            await self._not_sent(copy, error)
+            return error
+        try:
+            await self.has_id(copy, made)
+        except StateConflict:
+            await self.delete_there(copy, made.id)
+        hit("upload.stored")
+        return None
+
+    async def has_id(self, copy: FileCopy, made: ProviderFile) -> None:
+        """The provider has the file: this is what makes it accepted."""
+        now = self.runtime.now()
+        state = _COPY_STATES[made.status]
+        waits = state is CopyState.PENDING
+
+        def accept(file: File) -> File:
+            ready = state is CopyState.READY or file.status is FileStatus.PROCESSED
+            status = FileStatus.PROCESSED if ready else file.status
+            return replace(file, accepted_at=file.accepted_at or now, status=status)
+
+        await self.write(
+            copy,
+            accept=accept,
+            state=state,
+            provider_file_id=made.id,
+            started_at=None,
+            search_until=None,
+            attempts=0,
+            error=made.status_details,
+            next_check_at=self.next_look(copy, now) if waits else None,
+        )
+
+    async def _not_sent(self, copy: FileCopy, error: ProviderError) -> None:
+        logger.warning(
+            "a deployment has no copy of a file",
+            extra={"file_id": copy.file_id, "deployment": copy.deployment_id, "error": error.message},
+        )
+        now = self.runtime.now()
+        if isinstance(error, ContentRefused):
+            await self.write(copy, state=CopyState.FAILED, error=error.message, started_at=None)
+            return
+        doubtful = not isinstance(error, (DeploymentRefused, ProviderNotFound))
+        grace = 0.0 if isinstance(error, ProviderBusy) else self.runtime.settings.adopt_grace_seconds
+        await self.write(
+            copy,
+            error=error.message,
+            attempts=copy.attempts + 1,
+            started_at=copy.started_at if doubtful else None,
+            search_until=now + timedelta(seconds=grace) if doubtful else None,
+            next_check_at=self.next_look(copy, now),
+        )
+
+    def next_look(self, copy: FileCopy, now: datetime) -> datetime:
+        """When to look at a copy again; later with each attempt."""
+        return self.runtime.next_look(now, copy.deployment_id, copy.attempts)
+
+    async def write(
+        self,
+        claimed: FileCopy,
+        *,
+        accept: Callable[[File], File] | None = None,
+        **changes: Any,
+    ) -> FileState:
+        """Change a copy that we hold and give the claim back, unless `changes` say otherwise.
+
+        `accept` changes the file with it. Raises `StateConflict` if the claim is no longer ours.
+        """
+        released: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "next_check_at": None}
+
+        def decide(current: FileState) -> FileChange:
+            copy = replace(held_copy(current, claimed), **(released | changes))
+            if copy.state is CopyState.READY:
+                copy = replace(copy, next_check_at=current.file.expires_at)
+            return FileChange(file=accept(current.file) if accept else None, copies=(copy,))
+
+        return await self.runtime.storage.change_file(claimed.file_id, decide)
+
+    async def delete_there(self, copy: FileCopy, provider_file_id: str) -> None:
+        """Delete a file at the copy's deployment."""
+        await self.runtime.fleet.adapter(copy.deployment_id).delete_file(provider_file_id)
+
+    async def tagged(self, copy: FileCopy, file: File) -> list[ProviderFile]:
+        """The provider's files that carry our tag, oldest first; the whole list was read."""
+        adapter = self.runtime.fleet.adapter(copy.deployment_id)
+        since = file.created_at - CLOCKS_DIFFER
+        tag = self.tag(copy.file_id)
+        found = [each async for each in adapter.list_files(since=since) if each.filename == tag]
+        return oldest_first(found)
+
+    async def begin_search(self, copy: FileCopy, now: datetime) -> FileCopy:
+        """Set until when an upload is searched for whose answer nobody waits for any more."""
+        until = now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+        return await self.keep(copy, search_until=until, now=now)
+
+    async def keep(self, copy: FileCopy, *, now: datetime, **changes: Any) -> FileCopy:
+        """Write a copy and keep our claim on it."""
+        kept: dict[str, Any] = {
+            "claimed_by": self.runtime.worker,
+            "claimed_until": self.runtime.lease_until(now),
+            "next_check_at": now,
+        }
+        after = await self.write(copy, **(kept | changes))
+        return held_copy(after, copy)

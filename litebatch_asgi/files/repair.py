@@ -1,0 +1,123 @@
+"""What the reconciler does for copies that are due: wait for them, bring them where they are missing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from datetime import datetime
+from functools import partial
+
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import ProviderError, StateConflict
+from litebatch_asgi.files.copies import CopyWork, held_copy
+from litebatch_asgi.files.removal import Remover, deletion
+from litebatch_asgi.files.rewriting import Rewriting
+from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileState
+from litebatch_asgi.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+
+class Repairer(CopyWork):
+    """Looks after due copies."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._remover = Remover(runtime)
+
+    async def look(self, copy: FileCopy) -> None:
+        """Do what a due copy needs; a provider that is in the way is tried again later."""
+        state = await self.runtime.storage.get_file(copy.file_id)
+        if state is None:
+            raise StateConflict(f"{copy.file_id} is gone")
+        now = self.runtime.now()
+        try:
+            if state.file.accepted_at is None and state.file.deleted_at is None:
+                await self._abandoned(copy, now)
+            elif state.file.deleted_at is not None or state.file.is_expired(now):
+                await self._remover.remove(copy, state)
+            elif copy.state is CopyState.INTENT:
+                await self._repair(copy, state)
+            elif copy.state is CopyState.PENDING:
+                await self._ask(copy)
+            else:
+                await self.write(copy, next_check_at=state.file.expires_at)
+        except ProviderError as error:
+            logger.warning(
+                "a copy could not be looked after",
+                extra={"file_id": copy.file_id, "deployment": copy.deployment_id, "error": error.message},
+            )
+            await self.write(copy, next_check_at=self.next_look(copy, now), attempts=copy.attempts + 1)
+
+    async def _abandoned(self, copy: FileCopy, now: datetime) -> None:
+        """Its uploader died before the file was acknowledged: refused, unless another copy is on its way."""
+
+        def decide(current: FileState) -> FileChange:
+            mine = held_copy(current, copy)
+            others = [other for other in current.copies if other.key != copy.key]
+            if current.file.accepted_at is not None or any(_is_held(other, now) for other in others):
+                later = replace(
+                    mine, claimed_by=None, claimed_until=None, next_check_at=self.next_look(copy, now)
+                )
+                return FileChange(copies=(later,))
+            return deletion(current, now)
+
+        await self.runtime.storage.change_file(copy.file_id, decide)
+        self.runtime.wake()
+
+    async def _ask(self, copy: FileCopy) -> None:
+        assert copy.provider_file_id is not None
+        adapter = self.runtime.fleet.adapter(copy.deployment_id)
+        found = await adapter.retrieve_file(copy.provider_file_id)
+        await self.has_id(replace(copy, attempts=copy.attempts + 1), found)
+
+    async def _repair(self, copy: FileCopy, state: FileState) -> None:
+        """Bring a missing copy to its deployment: the one that may be there already, else a new one."""
+        now = self.runtime.now()
+        if copy.started_at is not None:
+            if await self._adopt(copy, state.file):
+                return
+            if copy.search_until is None:
+                copy = await self.begin_search(copy, now)
+            if copy.search_until is None or now < copy.search_until:
+                due = min(self.next_look(copy, now), copy.search_until or now)
+                await self.write(copy, next_check_at=max(due, now), attempts=copy.attempts + 1)
+                return
+        source = next((other for other in state.copies if other.state is CopyState.READY), None)
+        if source is None or not self.runtime.fleet.has(source.deployment_id):
+            await self.write(copy, next_check_at=self.next_look(copy, now), attempts=copy.attempts + 1)
+            return
+        started = await self._start(copy, now)
+        await self.send(started, state.file, partial(self._from_copy, source, copy, state.file))
+
+    async def _start(self, copy: FileCopy, now: datetime) -> FileCopy:
+        return await self.keep(copy, started_at=now, search_until=None, now=now)
+
+    async def _adopt(self, copy: FileCopy, file: File) -> bool:
+        """Take over an upload whose answer was lost: the oldest of the right size; others are deleted."""
+        size = self.copy_size(file, copy.deployment_id)
+        found = await self.tagged(copy, file)
+        right = [each for each in found if each.bytes == size]
+        for each in found:
+            if not right or each is not right[0]:
+                await self.delete_there(copy, each.id)
+        if right:
+            await self.has_id(copy, right[0])
+        return bool(right)
+
+    async def _from_copy(self, source: FileCopy, target: FileCopy, file: File) -> AsyncIterator[bytes]:
+        assert source.provider_file_id is not None
+        fleet = self.runtime.fleet
+        rewriting = None
+        if file.endpoint is not None:
+            names = [fleet.upstream_model(each.deployment_id, file.models[0]) for each in (source, target)]
+            rewriting = Rewriting(self.runtime, *names)
+        async with fleet.adapter(source.deployment_id).stream_file(source.provider_file_id) as stream:
+            blocks = stream.blocks if rewriting is None else rewriting.over(stream.blocks)
+            async for block in blocks:
+                yield block
+
+
+def _is_held(copy: FileCopy, now: datetime) -> bool:
+    return copy.claimed_until is not None and copy.claimed_until > now

@@ -1,0 +1,132 @@
+"""Uploading: one received file to all its deployments at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
+
+import anyio
+
+from litebatch_asgi.errors import (
+    ContentRefused,
+    DeploymentRefused,
+    InvalidRequest,
+    LiteBatchError,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+)
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.files.copies import Content, CopyWork
+from litebatch_asgi.files.removal import refusal
+from litebatch_asgi.jsonl import CheckedFile, Splicer, json_string
+from litebatch_asgi.models import File, FileCopy
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.scrub import scrub
+from litebatch_asgi.spool import Spool
+
+
+class Uploader:
+    """Gives a spooled file to the deployments; acknowledged is it as soon as one of them has it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._copies = CopyWork(runtime)
+
+    async def upload(
+        self, file: File, copies: Sequence[FileCopy], spool: Spool, lines: CheckedFile | None
+    ) -> None:
+        """Write the rows, then send to all deployments at once.
+
+        Returns when all of them have ended, or when one has taken the file and `place_budget_seconds` are
+        over: the slow ones go on without the caller. Raises what the caller is to be told when no
+        deployment has taken it; nothing of it stays behind then.
+        """
+        await self._runtime.storage.create_file(file, copies)
+        hit("upload.created")
+        progress = _Progress(len(copies))
+        for copy in copies:
+            content = self._content(file, copy, spool, lines)
+            self._runtime.start(partial(self._one, progress, file, copy, content, spool.share()))
+        await progress.settled.wait()
+        if not progress.taken:
+            await self._refuse(file)
+            raise self._told(file, copies, progress.errors)
+        with anyio.move_on_after(self._runtime.settings.place_budget_seconds):
+            await progress.ended.wait()
+
+    def _content(self, file: File, copy: FileCopy, spool: Spool, lines: CheckedFile | None) -> Content:
+        if lines is None:
+            return spool.blocks
+        upstream = self._runtime.fleet.upstream_model(copy.deployment_id, lines.model)
+
+        async def spliced() -> AsyncGenerator[bytes]:
+            splicer = Splicer(lines.spans, len(json_string(lines.model)), json_string(upstream))
+            async for block in spool.blocks():
+                yield splicer.feed(block)
+
+        return spliced
+
+    async def _one(
+        self, progress: _Progress, file: File, copy: FileCopy, content: Content, share: Spool
+    ) -> None:
+        error: LiteBatchError | None = Unavailable("The gateway is shutting down. Try the upload again.")
+        try:
+            error = await self._runtime.hold(copy, partial(self._copies.send, copy, file, content))
+        except LiteBatchError as failure:
+            error = failure
+        finally:
+            progress.one_ended(copy, error)
+            with anyio.CancelScope(shield=True):
+                await share.aclose()
+
+    async def _refuse(self, file: File) -> None:
+        now = self._runtime.now()
+        await self._runtime.storage.change_file(file.id, lambda current: refusal(current, now))
+        self._runtime.wake()
+
+    def _told(
+        self, file: File, copies: Sequence[FileCopy], errors: dict[str, LiteBatchError]
+    ) -> LiteBatchError:
+        """The provider's reason, in our words and names."""
+        refused = [error for error in errors.values() if isinstance(error, ContentRefused)]
+        if refused:
+            return InvalidRequest(
+                self._scrubbed(file, copies, refused[0]), code=refused[0].code, param="file"
+            )
+        if errors and all(
+            isinstance(error, DeploymentRefused) and error.status == 429 for error in errors.values()
+        ):
+            return RateLimited("Every deployment of this model asks to wait. Try the upload again later.")
+        return Unavailable("No deployment of this model took the file. Try the upload again later.")
+
+    def _scrubbed(self, file: File, copies: Sequence[FileCopy], error: ProviderError) -> str:
+        names = {self._copies.tag(file.id): file.filename}
+        for copy in copies:
+            names[copy.deployment_id] = "the deployment"
+            if file.endpoint is not None:
+                names[self._runtime.fleet.upstream_model(copy.deployment_id, file.models[0])] = file.models[0]
+        return scrub(error.message, names=names)
+
+
+class _Progress:
+    """How far the uploads of one file are."""
+
+    def __init__(self, expected: int) -> None:
+        self._left = expected
+        self.taken = False
+        self.errors: dict[str, LiteBatchError] = {}
+        self.settled = anyio.Event()
+        """set once one has taken the file, or none has"""
+        self.ended = anyio.Event()
+
+    def one_ended(self, copy: FileCopy, error: LiteBatchError | None) -> None:
+        self._left -= 1
+        if error is None:
+            self.taken = True
+        else:
+            self.errors[copy.deployment_id] = error
+        if self.taken or not self._left:
+            self.settled.set()
+        if not self._left:
+            self.ended.set()

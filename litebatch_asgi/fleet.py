@@ -1,0 +1,99 @@
+"""The configured deployments, and the adapters that speak to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
+
+import anyio
+
+from litebatch_asgi.errors import ConfigError, DeploymentGone
+from litebatch_asgi.models import Deployment, Settings
+from litebatch_asgi.provider import AdapterFactory, ProviderAdapter
+from litebatch_asgi.routing import Catalog
+
+PROVIDERS = "litebatch_asgi.providers"
+"""The entry-point group of adapters."""
+
+
+def load_factories(names: Iterable[str]) -> dict[str, AdapterFactory]:
+    """The adapters of these providers. Raises `ConfigError` for one that is not installed."""
+    wanted = set(names)
+    known = {entry.name: entry for entry in entry_points(group=PROVIDERS)}
+    missing = sorted(wanted - known.keys())
+    if missing:
+        raise ConfigError(
+            f"no adapter for provider {missing[0]!r}: `model` begins with one of {', '.join(sorted(known))}, "
+            "or has no provider before the `/` for an OpenAI-compatible server"
+        )
+    return {name: known[name].load() for name in wanted}
+
+
+class Fleet:
+    """Adapters by deployment id, and which deployments are better left alone for a while."""
+
+    def __init__(self, catalog: Catalog, settings: Settings, factories: Mapping[str, AdapterFactory]) -> None:
+        self.catalog = catalog
+        self._settings = settings
+        self._adapters = {
+            deployment_id: factories[deployment.provider](deployment, settings)
+            for deployment_id, deployment in catalog.deployments.items()
+        }
+        self._resting: dict[str, tuple[float, float]] = {}
+
+    async def aclose(self) -> None:
+        """Close all adapters."""
+        for adapter in self._adapters.values():
+            await adapter.aclose()
+
+    @property
+    def ids(self) -> Iterable[str]:
+        """The ids of all deployments."""
+        return self._adapters.keys()
+
+    def has(self, deployment_id: str) -> bool:
+        """Whether the configuration has this deployment."""
+        return deployment_id in self._adapters
+
+    def adapter(self, deployment_id: str | None) -> ProviderAdapter:
+        """Who speaks to this deployment. Raises `DeploymentGone` if the configuration has it no longer."""
+        if deployment_id is None or deployment_id not in self._adapters:
+            raise DeploymentGone(
+                "This object lives on a deployment that the gateway's configuration no longer has. "
+                "Ask its operator to put the deployment back, then try again."
+            )
+        return self._adapters[deployment_id]
+
+    def deployments_for(self, model: str) -> Mapping[str, Deployment]:
+        """The deployments that serve the virtual model (or group of that name), by id; none if unknown."""
+        group = self.catalog.resolve(model) or self.catalog.groups.get(model)
+        return group.deployments if group is not None else {}
+
+    def upstream_model(self, deployment_id: str, model: str) -> str:
+        """What the deployment calls the virtual model. Raises `DeploymentGone`."""
+        self.adapter(deployment_id)
+        return self.catalog.deployments[deployment_id].upstream_model_for(model)
+
+    def min_poll_seconds(self, deployment_id: str | None) -> float:
+        """The shortest time between two looks at a job of this deployment."""
+        if self._settings.min_poll_seconds is not None:
+            return self._settings.min_poll_seconds
+        if deployment_id is None or not self.has(deployment_id):
+            return 5.0
+        return self._adapters[deployment_id].min_poll_seconds
+
+    def rest(self, deployment_id: str, retry_after: float | None) -> None:
+        """Leave a deployment that has just refused alone: as long as it asked, else longer each time."""
+        _, before = self._resting.get(deployment_id, (0.0, 0.0))
+        first = self.min_poll_seconds(None)
+        seconds = retry_after or min(max(first, 2 * before), max(first, self._settings.max_poll_seconds))
+        self._resting[deployment_id] = (anyio.current_time() + seconds, seconds)
+
+    def welcome(self, deployment_id: str) -> None:
+        """Forget refusals: the deployment has just taken something."""
+        self._resting.pop(deployment_id, None)
+
+    def rests_for(self, deployment_id: str) -> float:
+        """Seconds for which the deployment is better left alone; 0: none."""
+        until, _ = self._resting.get(deployment_id, (0.0, 0.0))
+        return max(0.0, until - anyio.current_time())

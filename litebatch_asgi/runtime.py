@@ -1,0 +1,183 @@
+"""What all of a running LiteBatch shares: storage, deployments, settings, clock, claims, background work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from litebatch_asgi.errors import LiteBatchError, StateConflict, StorageUnavailable
+from litebatch_asgi.fleet import Fleet
+from litebatch_asgi.lifecycle import poll_delay
+from litebatch_asgi.models import FileCopy, Job, Settings
+from litebatch_asgi.routing import PlacementStrategy
+from litebatch_asgi.spool import Spooler
+from litebatch_asgi.storage import Storage
+
+logger = logging.getLogger("litebatch_asgi")
+
+T = TypeVar("T")
+
+GIVE_BACK_SECONDS = 2.0
+"""How long a claim that is being given back at shutdown may take."""
+
+
+class Errand(Generic[T]):
+    """A piece of background work that somebody may wait for."""
+
+    def __init__(self) -> None:
+        self._done = anyio.Event()
+        self._value: T | None = None
+        self._error: Exception | None = None
+
+    async def run(self, work: Callable[[], Awaitable[T]]) -> None:
+        """Do the work and keep what comes of it; an error nobody expected is logged."""
+        try:
+            self._value = await work()
+        except LiteBatchError as error:
+            self._error = error
+        except Exception as error:
+            self._error = error
+            logger.exception("background work failed")
+        finally:
+            self._done.set()
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the end, at most `seconds`; whether it has come."""
+        with anyio.move_on_after(seconds):
+            await self._done.wait()
+        return self._done.is_set()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the work has ended."""
+        return self._done.is_set()
+
+    @property
+    def error(self) -> Exception | None:
+        """What the work raised."""
+        return self._error
+
+
+class Runtime:
+    """What files, batches and the reconciler work with while the lifespan lasts."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        fleet: Fleet,
+        settings: Settings,
+        spooler: Spooler,
+        executor: ThreadPoolExecutor,
+        strategy: PlacementStrategy,
+        clock: Callable[[], datetime],
+        worker: str,
+        installation_id: str,
+        tasks: TaskGroup,
+    ) -> None:
+        self.storage = storage
+        self.fleet = fleet
+        self.settings = settings
+        self.spooler = spooler
+        self._executor = executor
+        self.strategy = strategy
+        self.now = clock
+        self.worker = worker
+        self.installation_id = installation_id
+        self._tasks = tasks
+        self._woken = anyio.Event()
+        self._to_refresh: set[str] = set()
+
+    def start(self, work: Callable[[], Awaitable[T]]) -> Errand[T]:
+        """Begin work that may outlive the request, but not the lifespan."""
+        errand: Errand[T] = Errand()
+        self._tasks.start_soon(errand.run, work)
+        return errand
+
+    async def in_executor(self, work: Callable[..., T], *args: Any) -> T:
+        """Call `work` in our own threads, for what would hold the event loop."""
+        return await asyncio.wrap_future(self._executor.submit(partial(work, *args)))
+
+    def lease_until(self, now: datetime) -> datetime:
+        """When a lease that begins now runs out."""
+        return now + timedelta(seconds=self.settings.lease_seconds)
+
+    async def hold(self, claim: Job | FileCopy, work: Callable[[], Awaitable[T]]) -> T:
+        """Do work while keeping the claim on its row alive.
+
+        Raises `StateConflict`, with the work cancelled, once somebody else has the row. Cancelled from
+        outside, the claim is given back at once, for another process to go on.
+        """
+        outcome: list[T] = []
+        errors: list[Exception] = []
+        lost = False
+
+        async def beat() -> None:
+            nonlocal lost
+            while not lost:
+                await anyio.sleep(self.settings.lease_seconds / 3)
+                lost = not await self._still_held(claim)
+            group.cancel_scope.cancel()
+
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(beat)
+                try:
+                    outcome.append(await work())
+                except Exception as error:
+                    errors.append(error)
+                group.cancel_scope.cancel()
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True):
+                await self.storage.renew([claim], lease_seconds=0)
+            raise
+        if errors:
+            raise errors[0]
+        if not outcome:
+            raise StateConflict(f"the claim on {claim} was lost")
+        return outcome[0]
+
+    async def _still_held(self, claim: Job | FileCopy) -> bool:
+        try:
+            return bool(await self.storage.renew([claim], lease_seconds=self.settings.lease_seconds))
+        except StorageUnavailable:
+            return True  # the fence decides when the answer is stored
+
+    def next_look(self, now: datetime, deployment_id: str | None, checks: int) -> datetime:
+        """When to look at something again that was looked at `checks` times without news."""
+        delay = poll_delay(
+            checks,
+            floor=self.fleet.min_poll_seconds(deployment_id),
+            ceiling=self.settings.max_poll_seconds,
+            chance=random.random(),  # noqa: S311 - jitter, not secrecy
+        )
+        return now + timedelta(seconds=delay)
+
+    def wake(self) -> None:
+        """Something may be due: let the reconciler look at once."""
+        self._woken.set()
+
+    def refresh(self, batch_id: str) -> None:
+        """Ask for a fresh look at a batch, soon; costs the caller nothing."""
+        self._to_refresh.add(batch_id)
+        self.wake()
+
+    def take_refreshes(self) -> set[str]:
+        """The batches for which a fresh look was asked, each once."""
+        taken, self._to_refresh = self._to_refresh, set()
+        return taken
+
+    async def woken(self, seconds: float) -> None:
+        """Wait until `wake` is called, at most `seconds`."""
+        with anyio.move_on_after(seconds):
+            await self._woken.wait()
+        self._woken = anyio.Event()
