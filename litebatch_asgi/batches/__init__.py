@@ -1,0 +1,3 @@
+"""Batches: placed on one deployment, followed there, settled once."""
+
+from litebatch_asgi.batches.service import BatchService as BatchService

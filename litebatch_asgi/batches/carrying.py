@@ -1,0 +1,75 @@
+"""Carrying: a claimed job is taken as far as it goes now, step by step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from litebatch_asgi.batches.doubt import Doubter
+from litebatch_asgi.batches.placing import Placer
+from litebatch_asgi.batches.polling import Poller
+from litebatch_asgi.batches.settling import Settler
+from litebatch_asgi.batches.withdrawing import Withdrawer
+from litebatch_asgi.errors import ProviderError, StateConflict, StorageUnavailable
+from litebatch_asgi.models import Batch, Job, JobState
+from litebatch_asgi.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+
+class Carrier:
+    """Knows which step a job in which state needs."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._placer = Placer(runtime)
+        self._withdrawer = Withdrawer(runtime)
+        self._doubter = Doubter(runtime)
+        self._poller = Poller(runtime, self._placer)
+        self._settler = Settler(runtime)
+
+    async def begin(self, job: Job, batch: Batch) -> None:
+        """Carry the first job of a new batch, which its creator holds."""
+        if job.state is JobState.SUBMITTING:
+            await self._from(job, partial(self._placer.submit, job, batch))
+        else:
+            await self.carry(job)
+
+    async def carry(self, job: Job) -> None:
+        """Carry a job that was claimed."""
+        await self._from(job, partial(self._step, job))
+
+    async def _from(self, job: Job, work: Callable[[], Awaitable[Job | None]]) -> None:
+        try:
+            following = await self._runtime.hold(job, work)
+            while following is not None:
+                job = following
+                following = await self._runtime.hold(job, partial(self._step, job))
+        except StateConflict as error:
+            logger.info("somebody else goes on with a job", extra={"job_id": job.id, "error": str(error)})
+        except StorageUnavailable as error:
+            logger.warning("a job rests: no database", extra={"job_id": job.id, "error": str(error)})
+        except ProviderError as error:
+            logger.warning("a job rests", extra={"job_id": job.id, "error": error.message})
+
+    async def _step(self, job: Job) -> Job | None:
+        """One step; the job to go on with at once, which we hold, or None."""
+        match job.state:
+            case JobState.WAITING:
+                if not await self._withdrawer.is_due(job):
+                    return await self._placer.place(job)
+                await self._withdrawer.withdraw(job)
+            case JobState.SUBMITTING:
+                return await self._doubter.begin(job)
+            case JobState.UNCLEAR:
+                return await self._doubter.search(job)
+            case JobState.SUBMITTED:
+                return await self._poller.look(job)
+            case JobState.ENDED:
+                await self._settler.settle(job)
+            case JobState.WATCHED:
+                await self._doubter.watch(job)
+            case _:
+                pass
+        return None

@@ -1,0 +1,109 @@
+"""Jobs whose create had no clear answer: searched for, adopted, given up, watched."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from litebatch_asgi.batches.work import JobWork, newest
+from litebatch_asgi.errors import ProviderError, ProviderNotFound
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.lifecycle import WATCH_FOR, next_attempt
+from litebatch_asgi.models import Job, JobState, ProviderBatch
+from litebatch_asgi.models.provider import TAG_JOB, oldest_first
+
+logger = logging.getLogger(__name__)
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far a provider's clock may be from ours."""
+
+
+class Doubter(JobWork):
+    """Finds out what became of a create."""
+
+    async def begin(self, job: Job) -> Job:
+        """A submitting job whose caller has died: whether it was sent is open."""
+        now = self.runtime.now()
+        after = await self.write(
+            job,
+            JobState.UNCLEAR,
+            reason="its sender died",
+            search_until=now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
+            **self.keep(now),
+        )
+        return next(each for each in after.jobs if each.id == job.id)
+
+    async def search(self, job: Job) -> Job | None:
+        """Look for an unclear job; the next attempt, which we hold, if it was never made."""
+        now = self.runtime.now()
+        assert job.search_until is not None
+        try:
+            found = await self._tagged(job)
+        except ProviderError as error:
+            logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
+            await self.look_again(job)
+            return None
+        if found:
+            await self._adopt(job, found)
+            return None
+        if now < job.search_until:
+            await self.look_again(job, no_later_than=job.search_until)
+            return None
+        after = await self.write(
+            job,
+            JobState.WATCHED,
+            next_check_at=self.runtime.next_look(now, job.deployment_id, 0),
+            checks=0,
+            follow=lambda ended: next_attempt(ended, now, **self.keep(now)),
+        )
+        return newest(after, job.shard)
+
+    async def _tagged(self, job: Job) -> list[ProviderBatch]:
+        """The provider's batches that carry the job's tag, oldest first; the whole list was read."""
+        assert job.submit_started_at is not None
+        adapter = self.runtime.fleet.adapter(job.deployment_id)
+        since = job.submit_started_at - CLOCKS_DIFFER
+        found = [
+            batch
+            async for batch in adapter.list_batches(since=since)
+            if batch.metadata.get(TAG_JOB) == job.id
+        ]
+        return oldest_first(found)
+
+    async def _adopt(self, job: Job, found: list[ProviderBatch]) -> None:
+        first, *others = found
+        logger.info("batch adopted", extra=self.log_fields(job, provider_batch_id=first.id))
+        await self.write(
+            job,
+            JobState.SUBMITTED,
+            provider_batch_id=first.id,
+            snapshot=first,
+            next_check_at=self.runtime.now(),
+            checks=0,
+        )
+        hit("adopt.stored")
+        await self._cancel(job, others)
+
+    async def watch(self, job: Job) -> None:
+        """Look whether a job that was given up has shown up after all, and cancel it there."""
+        now = self.runtime.now()
+        assert job.submit_started_at is not None
+        try:
+            twins = await self._tagged(job)
+            await self._cancel(job, twins)
+        except ProviderError as error:
+            logger.warning("a watch goes on", extra=self.log_fields(job, error=error.message))
+            await self.look_again(job)
+            return
+        if twins or now > job.submit_started_at + WATCH_FOR:
+            await self.write(job, JobState.CLOSED, provider_batch_id=twins[0].id if twins else None)
+        else:
+            await self.look_again(job)
+
+    async def _cancel(self, job: Job, twins: list[ProviderBatch]) -> None:
+        for twin in twins:
+            logger.warning("a twin is cancelled", extra=self.log_fields(job, provider_batch_id=twin.id))
+            try:
+                await self.runtime.fleet.adapter(job.deployment_id).cancel_batch(twin.id)
+            except ProviderNotFound:
+                continue

@@ -1,0 +1,249 @@
+"""Placing: a waiting job is given a deployment, which is written down before the deployment is called."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import partial
+
+import msgspec
+
+from litebatch_asgi.batches.work import JobWork, newest
+from litebatch_asgi.errors import (
+    ContentRefused,
+    DeploymentRefused,
+    NoClearAnswer,
+    ProviderBusy,
+    ProviderError,
+    ProviderNotFound,
+    StateConflict,
+)
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.lifecycle import change, held, move, next_attempt
+from litebatch_asgi.models import (
+    Batch,
+    BatchChange,
+    BatchError,
+    BatchState,
+    CopyState,
+    FileState,
+    Job,
+    JobState,
+    ProviderBatch,
+)
+from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
+from litebatch_asgi.provider import BatchSubmission
+from litebatch_asgi.routing import Candidate
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.scrub import scrub
+
+logger = logging.getLogger(__name__)
+
+_USABLE = frozenset({CopyState.READY, CopyState.DELETING})
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a job goes."""
+
+    deployment_id: str
+    provider_file_id: str
+
+
+async def choose(runtime: Runtime, file: FileState, model: str, seed: str) -> Target | None:
+    """The best deployment that has a usable copy and is not resting; None: none has."""
+    copies = usable_copies(file)
+    deployments = runtime.fleet.deployments_for(model)
+    ids = [id_ for id_ in deployments if id_ in copies and not runtime.fleet.rests_for(id_)]
+    if not ids:
+        return None
+    load = await runtime.storage.open_requests() if len(ids) > 1 else {}
+    candidates = [
+        Candidate(deployment_id=id_, weight=deployments[id_].weight, open_requests=load.get(id_, 0))
+        for id_ in ids
+    ]
+    first = runtime.strategy(candidates, seed=seed)[0]
+    return Target(deployment_id=first.deployment_id, provider_file_id=copies[first.deployment_id])
+
+
+def usable_copies(file: FileState) -> Mapping[str, str]:
+    """Provider file ids by deployment; copies of a deleted file stay usable while a batch needs them."""
+    return {
+        copy.deployment_id: copy.provider_file_id
+        for copy in file.copies
+        if copy.state in _USABLE and copy.provider_file_id is not None
+    }
+
+
+class Placer(JobWork):
+    """Gives waiting jobs to deployments."""
+
+    async def place(self, job: Job) -> Job | None:
+        """Send a waiting job that we hold to a deployment; the job to go on with, or None.
+
+        Nothing is sent once the batch is cancelled or its time is over: that is for `Withdrawer`.
+        """
+        state = await self.runtime.storage.get_batch_state(job.batch_id)
+        if state is None:
+            raise StateConflict(f"{job.batch_id} is gone")
+        file = await self.runtime.storage.get_file(state.batch.input_file_id)
+        target = await choose(self.runtime, file, state.batch.model, job.id) if file is not None else None
+        if (
+            target is None
+            and file is not None
+            and all(each.state is CopyState.FAILED for each in file.copies)
+        ):
+            unusable = BatchError(code="invalid_file", message="No deployment could use the input file.")
+            await self.fail(job, state.batch, (unusable,))
+            return None
+        if target is None:
+            await self._wait(job, state.batch)
+            return None
+        now = self.runtime.now()
+        intended = partial(self._intend, claimed=job, target=target, now=now)
+        written = newest(await self.runtime.storage.change_batch(job.batch_id, intended), job.shard)
+        if written.state is not JobState.SUBMITTING:
+            return written  # cancelled in the meantime
+        return await self.submit(written, state.batch)
+
+    def _intend(
+        self, current: BatchState, *, claimed: Job, target: Target, now: datetime
+    ) -> BatchChange | None:
+        job = held(current, claimed)
+        if current.batch.cancel_requested_at is not None:
+            return None
+        moved = move(
+            job,
+            JobState.SUBMITTING,
+            deployment_id=target.deployment_id,
+            provider_file_id=target.provider_file_id,
+            submit_started_at=now,
+            **self.keep(now),
+        )
+        return change(current, now, jobs=(moved,))
+
+    async def _wait(self, job: Job, batch: Batch) -> None:
+        rests = [self.runtime.fleet.rests_for(id_) for id_ in self.runtime.fleet.deployments_for(batch.model)]
+        now = self.runtime.now()
+        shortest = min(rests, default=0.0)
+        due = (
+            now + timedelta(seconds=shortest)
+            if shortest > 0
+            else self.runtime.next_look(now, None, job.checks)
+        )
+        await self.write(
+            job, job.state, next_check_at=min(due, max(now, batch.expires_at)), checks=job.checks + 1
+        )
+
+    async def submit(self, job: Job, batch: Batch) -> Job | None:
+        """Make the call that a submitting job's row announces; the job to go on with, or None."""
+        hit("place.intended")
+        assert job.deployment_id is not None
+        assert job.provider_file_id is not None
+        fleet = self.runtime.fleet
+        adapter = fleet.adapter(job.deployment_id)
+        submission = BatchSubmission(
+            input_file_id=job.provider_file_id,
+            endpoint=batch.endpoint,
+            completion_window=batch.completion_window,
+            metadata=self._metadata(job, batch, adapter.max_metadata_pairs),
+            timeout_seconds=self.runtime.settings.call_timeout_seconds,
+        )
+        try:
+            snapshot = await adapter.create_batch(submission)
+        except (DeploymentRefused, ProviderNotFound) as error:
+            fleet.rest(job.deployment_id, error.retry_after)
+            return await self.refused(job, error)
+        except ContentRefused as error:
+            await self.fail(job, batch, (refusal(error, job, batch, self.runtime),))
+            return None
+        except (NoClearAnswer, ProviderBusy) as error:
+            return await self._doubt(job, error)
+        hit("place.answered")
+        fleet.welcome(job.deployment_id)
+        await self._accepted(job, snapshot)
+        return None
+
+    def _metadata(self, job: Job, batch: Batch, most: int) -> dict[str, str]:
+        tag = {TAG_JOB: job.id, TAG_INSTALLATION: self.runtime.installation_id}
+        own = [(key, value) for key, value in (batch.metadata or {}).items() if key not in tag]
+        return dict(own[: most - len(tag)]) | tag
+
+    async def _accepted(self, job: Job, snapshot: ProviderBatch) -> None:
+        now = self.runtime.now()
+        logger.info("batch placed", extra=self.log_fields(job, provider_batch_id=snapshot.id))
+        try:
+            await self.write(
+                job,
+                JobState.SUBMITTED,
+                provider_batch_id=snapshot.id,
+                snapshot=snapshot,
+                next_check_at=self.runtime.next_look(now, job.deployment_id, 0),
+            )
+        except StateConflict:
+            await self._undo(job, snapshot)
+        hit("place.stored")
+
+    async def _undo(self, job: Job, snapshot: ProviderBatch) -> None:
+        """Somebody else holds the job now: leave it what can still be adopted, cancel what cannot."""
+        state = await self.runtime.storage.get_batch_state(job.batch_id)
+        row = next((each for each in state.jobs if each.id == job.id), None) if state is not None else None
+        if row is not None and row.state in (JobState.SUBMITTING, JobState.UNCLEAR, JobState.SUBMITTED):
+            return
+        logger.warning("a job came too late and is cancelled", extra=self.log_fields(job))
+        await self.runtime.fleet.adapter(job.deployment_id).cancel_batch(snapshot.id)
+
+    async def refused(self, job: Job, error: ProviderError) -> Job | None:
+        """End a job that its deployment did not take, and begin the next attempt, which we hold."""
+        logger.warning("deployment refused a batch", extra=self.log_fields(job, error=error.message))
+        now = self.runtime.now()
+        after = await self.write(
+            job,
+            JobState.REFUSED,
+            reason=error.message,
+            follow=lambda ended: next_attempt(ended, now, **self.keep(now)),
+        )
+        return newest(after, job.shard)
+
+    async def fail(self, job: Job, batch: Batch, errors: tuple[BatchError, ...]) -> None:
+        """End a job, and with it its batch, for its content is wrong at any deployment."""
+        logger.info("batch failed", extra=self.log_fields(job, model=batch.model))
+        await self.write(
+            job,
+            JobState.FAILED,
+            reason=errors[0].code if errors else None,
+            batch=lambda current: msgspec.structs.replace(current, errors=errors),
+        )
+
+    async def _doubt(self, job: Job, error: NoClearAnswer | ProviderBusy) -> Job | None:
+        logger.warning("no clear answer to a create", extra=self.log_fields(job, error=error.message))
+        now = self.runtime.now()
+        grace = 0.0 if isinstance(error, ProviderBusy) else self.runtime.settings.adopt_grace_seconds
+        after = await self.write(
+            job,
+            JobState.UNCLEAR,
+            reason=error.message,
+            search_until=now + timedelta(seconds=grace),
+            **self.keep(now),
+        )
+        return next(each for each in after.jobs if each.id == job.id)
+
+
+def refusal(error: ProviderError, job: Job, batch: Batch, runtime: Runtime) -> BatchError:
+    """What a provider said, fit for the batch's owner."""
+    scrubbed = partial(scrub, names=private_names(job, batch, runtime))
+    return BatchError(
+        code=error.code or "invalid_request", message=scrubbed(error.message), param=error.param
+    )
+
+
+def private_names(job: Job, batch: Batch, runtime: Runtime) -> dict[str, str]:
+    """The provider's names of what the client knows by ours."""
+    names = {
+        job.provider_file_id: batch.input_file_id,
+        job.provider_batch_id: batch.id,
+        job.deployment_id: "the deployment",
+    }
+    if job.deployment_id is not None and runtime.fleet.has(job.deployment_id):
+        names[runtime.fleet.upstream_model(job.deployment_id, batch.model)] = batch.model
+    return {private: public for private, public in names.items() if private}

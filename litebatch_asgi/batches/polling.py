@@ -1,0 +1,115 @@
+"""Polling: what a running job's provider says of it, and what follows."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from litebatch_asgi.batches.placing import Placer, private_names
+from litebatch_asgi.batches.work import JobWork
+from litebatch_asgi.errors import DeploymentRefused, ProviderError, ProviderNotFound
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.models import Batch, BatchStatus, Job, JobState, ProviderBatch
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.scrub import scrub
+
+logger = logging.getLogger(__name__)
+
+
+class Poller(JobWork):
+    """Looks at jobs that a provider runs, and passes a cancellation on."""
+
+    def __init__(self, runtime: Runtime, placer: Placer) -> None:
+        super().__init__(runtime)
+        self._placer = placer
+
+    async def look(self, job: Job) -> Job | None:
+        """Ask the provider about a submitted job; the job to go on with, or None."""
+        state = await self.runtime.storage.get_batch_state(job.batch_id)
+        assert state is not None
+        try:
+            snapshot, cancel_sent = await self._ask(job, state.batch)
+        except ProviderNotFound as error:
+            return await self._vanished(job, error)
+        except ProviderError as error:
+            logger.warning("no news of a batch", extra=self.log_fields(job, error=error.message))
+            await self.look_again(job)
+            return None
+        if snapshot.status is BatchStatus.FAILED:
+            return await self._failed(replace(job, snapshot=snapshot), state.batch)
+        if snapshot.status.is_final:
+            return await self._ended(job, snapshot)
+        await self._goes_on(job, snapshot, cancel_sent)
+        return None
+
+    async def _ask(self, job: Job, batch: Batch) -> tuple[ProviderBatch, bool]:
+        assert job.provider_batch_id is not None
+        adapter = self.runtime.fleet.adapter(job.deployment_id)
+        if batch.cancel_requested_at is not None and job.cancel_sent_at is None:
+            hit("cancel.before")
+            return await adapter.cancel_batch(job.provider_batch_id), True
+        return await adapter.retrieve_batch(job.provider_batch_id), False
+
+    async def _goes_on(self, job: Job, snapshot: ProviderBatch, cancel_sent: bool) -> None:
+        now = self.runtime.now()
+        news = snapshot != job.snapshot
+        checks = 0 if news else job.checks + 1
+        await self.write(
+            job,
+            JobState.SUBMITTED,
+            snapshot=snapshot,
+            checks=checks,
+            cancel_sent_at=now if cancel_sent else job.cancel_sent_at,
+            next_check_at=self.runtime.next_look(now, job.deployment_id, checks),
+            batch=lambda batch: replace(batch, refreshed_at=now),
+        )
+
+    async def _ended(self, job: Job, snapshot: ProviderBatch) -> Job:
+        now = self.runtime.now()
+        after = await self.write(
+            job,
+            JobState.ENDED,
+            snapshot=snapshot,
+            checks=0,
+            batch=lambda batch: replace(batch, refreshed_at=now),
+            **self.keep(now),
+        )
+        hit("poll.ended")
+        return next(each for each in after.jobs if each.id == job.id)
+
+    async def _failed(self, job: Job, batch: Batch) -> Job | None:
+        """The provider ran nothing: another deployment may, unless the content is to blame."""
+        assert job.snapshot is not None
+        assert job.deployment_id is not None
+        if job.snapshot.errors and all(
+            _blames_the_deployment(error.code, error.param) for error in job.snapshot.errors
+        ):
+            self.runtime.fleet.rest(job.deployment_id, None)
+            first = job.snapshot.errors[0]
+            return await self._placer.refused(job, DeploymentRefused(first.message or "", code=first.code))
+        names = private_names(job, batch, self.runtime)
+        errors = tuple(
+            replace(error, message=scrub(error.message or "", names=names)) for error in job.snapshot.errors
+        )
+        await self._placer.fail(job, batch, errors)
+        return None
+
+    async def _vanished(self, job: Job, error: ProviderNotFound) -> Job:
+        """The provider does not know its own job: searched for like one whose create had no answer."""
+        logger.warning("a batch has vanished", extra=self.log_fields(job, error=error.message))
+        now = self.runtime.now()
+        after = await self.write(
+            job,
+            JobState.UNCLEAR,
+            reason="vanished",
+            search_until=now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
+            **self.keep(now),
+        )
+        return next(each for each in after.jobs if each.id == job.id)
+
+
+def _blames_the_deployment(code: str | None, param: str | None) -> bool:
+    """Whether a validation error is about room or a copy that the provider cannot see, not the lines."""
+    return code in ("token_limit_exceeded", "insufficient_quota", "rate_limit_exceeded") or param == "file_id"

@@ -1,0 +1,236 @@
+"""Settling: the one time a job's results are read, counted, charged and published."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Set
+from contextlib import aclosing
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from litebatch_asgi.batches.results import InlineRows, ProviderPart, ResultFiles
+from litebatch_asgi.batches.withdrawing import CANCELLED, EXPIRED
+from litebatch_asgi.batches.work import JobWork
+from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError, StateConflict
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.files.content import ContentReader
+from litebatch_asgi.jsonl import ExactPass, IdCollector, MissingRows, RowTally, Tally
+from litebatch_asgi.lifecycle import change, held, move
+from litebatch_asgi.models import (
+    Batch,
+    BatchChange,
+    BatchState,
+    BatchStatus,
+    Charge,
+    Counts,
+    FileKind,
+    FileState,
+    Job,
+    JobState,
+    ShortRead,
+)
+from litebatch_asgi.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+LOST = (
+    "batch_line_lost",
+    "The provider ended the batch without an answer to this request. Send it again in another batch.",
+)
+READS_TO_BELIEVE = 3
+"""complete reads that must agree before rows are declared lost"""
+
+
+class Settler(JobWork):
+    """Reads what a provider's job has left, and ends job and batch in one transaction."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._reader = ContentReader(runtime)
+
+    async def settle(self, job: Job) -> None:
+        """Settle a job that has ended at its provider; if its results cannot be had now, try later."""
+        state = await self.runtime.storage.get_batch_state(job.batch_id)
+        file = await self.runtime.storage.get_file(state.batch.input_file_id) if state else None
+        if state is None or file is None:
+            raise StateConflict(f"{job.batch_id} or its file is gone")
+        try:
+            if job.reads:
+                job = await self._ask_again(job)
+            parts = await self._read(job)
+            hit("settle.read")
+            tally = sum((part.tally for part in parts), Tally())
+            if tally.holds_all(file.file.id_count, file.file.id_sum):
+                await self._publish(job, parts, None)
+                return
+            await self._exactly(job, state.batch, file)
+        except (ProviderError, RequestError) as error:
+            logger.warning("results cannot be read now", extra=self.log_fields(job, error=error.message))
+            await self.look_again(job)
+
+    async def _ask_again(self, job: Job) -> Job:
+        """File ids may come later than the end."""
+        assert job.provider_batch_id is not None
+        adapter = self.runtime.fleet.adapter(job.deployment_id)
+        snapshot = await adapter.retrieve_batch(job.provider_batch_id)
+        return replace(job, snapshot=snapshot) if snapshot.status.is_final else job
+
+    async def _read(self, job: Job) -> list[ProviderPart]:
+        """Read all result files once, from end to end."""
+        parts: list[ProviderPart] = []
+        for kind, file_id in _result_files(job):
+            tally = RowTally()
+            size = await self._stream(job, file_id, tally.feed)
+            if size is not None:
+                parts.append(_part(job, kind, file_id, size, tally.finish()))
+        return parts
+
+    async def _stream(self, job: Job, file_id: str, feed: Callable[[bytes], object]) -> int | None:
+        """Feed a result file in our own threads; its size, or None if the provider does not have it."""
+        size = 0
+        try:
+            async with self.runtime.fleet.adapter(job.deployment_id).stream_file(file_id) as stream:
+                async for block in stream.blocks:
+                    size += len(block)
+                    await self.runtime.in_executor(feed, block)
+        except ProviderNotFound:
+            return None
+        return size
+
+    async def _exactly(self, job: Job, batch: Batch, file: FileState) -> None:
+        """Find out which rows are doubled, foreign, unparsable or missing, and publish what is right."""
+        ids = IdCollector()
+        await self._input(file, ids.feed)
+        exact = ExactPass(ids.finish())
+        parts: list[ProviderPart] = []
+        for kind, file_id in _result_files(job):
+            exact.start_part()
+            size = await self._stream(job, file_id, exact.feed)
+            part = exact.end_part()
+            if size is not None:
+                parts.append(_part(job, kind, file_id, size, part.tally, part.drop))
+        logger.warning(
+            "results are not what was asked for",
+            extra=self.log_fields(
+                job, missing=len(exact.missing), dropped=sum(len(part.drop) for part in parts)
+            ),
+        )
+        if not exact.missing:
+            await self._publish(job, parts, None)
+        elif await self._is_sure(job, parts):
+            await self._publish_with_missing(job, batch, file, parts, exact.missing)
+
+    async def _input(self, file: FileState, feed: Callable[[bytes], object]) -> None:
+        async with aclosing(self._reader.blocks(file)) as blocks:
+            async for block in blocks:
+                await self.runtime.in_executor(feed, block)
+
+    async def _is_sure(self, job: Job, parts: list[ProviderPart]) -> bool:
+        """Whether enough reads agree that rows are missing; otherwise this one is taken down."""
+        now = self.runtime.now()
+        seen = [
+            (part.provider_file_id, part.provider_bytes, part.tally.rows, part.tally.id_sum) for part in parts
+        ]
+        read = ShortRead(at=now, seen=hashlib.blake2b(repr(seen).encode(), digest_size=16).hexdigest())
+        agreeing = job.reads if job.reads and job.reads[-1].seen == read.seen else ()
+        reads = (*agreeing[:1], *agreeing[1:][-1:], read)
+        grace = timedelta(seconds=self.runtime.settings.lost_grace_seconds)
+        if (
+            len(reads) >= READS_TO_BELIEVE
+            and now - reads[0].at >= grace
+            and await self._sizes_agree(job, parts)
+        ):
+            return True
+        due = min(self.runtime.next_look(now, job.deployment_id, job.checks), now + grace / 2)
+        await self.write(
+            job, JobState.ENDED, snapshot=job.snapshot, reads=reads, next_check_at=due, checks=job.checks + 1
+        )
+        return False
+
+    async def _sizes_agree(self, job: Job, parts: list[ProviderPart]) -> bool:
+        adapter = self.runtime.fleet.adapter(job.deployment_id)
+        for part in parts:
+            told = await adapter.retrieve_file(part.provider_file_id)
+            if told.bytes is not None and told.bytes != part.provider_bytes:
+                return False
+        return True
+
+    async def _publish_with_missing(
+        self, job: Job, batch: Batch, file: FileState, parts: list[ProviderPart], missing: Set[bytes]
+    ) -> None:
+        assert job.snapshot is not None
+        code, message = _words_for_missing(job.snapshot.status)
+        async with InlineRows(self.runtime) as rows, aclosing(self._reader.blocks(file)) as blocks:
+            await rows.pour(blocks, MissingRows(code=code, message=message, only=missing, seed=job.batch_id))
+            await self._publish(job, parts, rows)
+
+    async def _publish(self, job: Job, parts: list[ProviderPart], inline: InlineRows | None) -> None:
+        """The settling transaction."""
+        now = self.runtime.now()
+        hit("settle.before")
+
+        def decide(current: BatchState) -> BatchChange:
+            settled = move(held(current, job), JobState.SETTLED, snapshot=job.snapshot)
+            return _settlement(current, settled, parts, inline, now)
+
+        after = await self.runtime.storage.change_batch(job.batch_id, decide)
+        hit("settle.stored")
+        logger.info("batch settled", extra=self.log_fields(job, status=after.batch.status.value))
+
+
+def _settlement(
+    current: BatchState, job: Job, parts: list[ProviderPart], inline: InlineRows | None, now: datetime
+) -> BatchChange:
+    tally = sum((part.tally for part in parts), Tally())
+    lost = inline.count if inline is not None else 0
+    counts = Counts(total=job.requests, completed=tally.completed, failed=tally.failed + lost)
+    files = ResultFiles(current.batch, now)
+    files.add(parts, inline)
+    assert job.deployment_id is not None
+    charge = Charge(
+        job_id=job.id,
+        batch_id=job.batch_id,
+        deployment_id=job.deployment_id,
+        owner=current.batch.owner,
+        created_by=current.batch.created_by,
+        model=current.batch.model,
+        usage=tally.usage,
+        cost=None,
+        price_source=None,
+        created_at=now,
+    )
+    return change(
+        current,
+        now,
+        jobs=(job,),
+        batch=files.name_in(current.batch, counts=counts, usage=tally.usage),
+        charges=(charge,),
+        **files.rows(),
+    )
+
+
+def _part(
+    job: Job, kind: FileKind, file_id: str, size: int, tally: Tally, drop: tuple[int, ...] = ()
+) -> ProviderPart:
+    assert job.deployment_id is not None
+    return ProviderPart(
+        kind=kind,
+        deployment_id=job.deployment_id,
+        provider_file_id=file_id,
+        provider_bytes=size,
+        tally=tally,
+        drop=drop,
+    )
+
+
+def _result_files(job: Job) -> list[tuple[FileKind, str]]:
+    assert job.snapshot is not None
+    ids = ((FileKind.OUTPUT, job.snapshot.output_file_id), (FileKind.ERROR, job.snapshot.error_file_id))
+    return [(kind, file_id) for kind, file_id in ids if file_id]
+
+
+def _words_for_missing(status: BatchStatus) -> tuple[str, str]:
+    """A provider that cancelled or ran out of time need not list what it left undone."""
+    return {BatchStatus.CANCELLED: CANCELLED, BatchStatus.EXPIRED: EXPIRED}.get(status, LOST)
