@@ -1,1 +1,40 @@
-"""OpenAI's Files and Batches API over many provider deployments."""
+"""OpenAI's Files and Batches API over many provider deployments, as an ASGI app.
+
+What is imported from here is the public API, together with `litebatch_asgi.errors`, the seams in
+`litebatch_asgi.storage`, `litebatch_asgi.provider` and `litebatch_asgi.auth`, and the tools for testing in
+`litebatch_asgi.simulator` and `litebatch_asgi.testing`.
+"""
+
+from litebatch_asgi.app import LiteBatch as LiteBatch
+from litebatch_asgi.auth import Authenticator as Authenticator
+from litebatch_asgi.errors import LiteBatchError as LiteBatchError
+from litebatch_asgi.errors import RequestError as RequestError
+from litebatch_asgi.models import Batch as Batch
+from litebatch_asgi.models import BatchStatus as BatchStatus
+from litebatch_asgi.models import Counts as Counts
+from litebatch_asgi.models import Deployment as Deployment
+from litebatch_asgi.models import File as File
+from litebatch_asgi.models import FileStatus as FileStatus
+from litebatch_asgi.models import Page as Page
+from litebatch_asgi.models import Principal as Principal
+from litebatch_asgi.models import Settings as Settings
+from litebatch_asgi.models import Usage as Usage
+from litebatch_asgi.storage import Storage as Storage
+
+__all__ = [
+    "Authenticator",
+    "Batch",
+    "BatchStatus",
+    "Counts",
+    "Deployment",
+    "File",
+    "FileStatus",
+    "LiteBatch",
+    "LiteBatchError",
+    "Page",
+    "Principal",
+    "RequestError",
+    "Settings",
+    "Storage",
+    "Usage",
+]

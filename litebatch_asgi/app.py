@@ -1,0 +1,205 @@
+"""`LiteBatch`: everything wired together, for a host to mount, to call, or to serve."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from litebatch_asgi.auth import Authenticator
+from litebatch_asgi.batches import BatchService
+from litebatch_asgi.config import load_config
+from litebatch_asgi.engine import Engine
+from litebatch_asgi.errors import ConfigError, LifespanNotEntered, StorageUnavailable
+from litebatch_asgi.files import FileService
+from litebatch_asgi.fleet import Fleet, load_factories
+from litebatch_asgi.models import Deployment, Principal, Settings
+from litebatch_asgi.routes import build_app
+from litebatch_asgi.routing import STRATEGIES, Catalog, PlacementStrategy
+from litebatch_asgi.spool import Spooler
+from litebatch_asgi.storage import Storage
+
+logger = logging.getLogger("litebatch_asgi")
+
+STORAGES = "litebatch_asgi.storage"
+"""The entry-point group of storages, by URL scheme."""
+_STRATEGIES = "litebatch_asgi.strategies"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class LiteBatch:
+    """Managed files and batches over many deployments.
+
+    Args:
+        deployments: the provider endpoints, under the virtual models' names.
+        storage: a URL such as `sqlite:///batches.db`, or any `Storage`.
+        authenticator: says who is calling.
+        settings: how it behaves; see `Settings`.
+        clock: gives the time, aware and in UTC; for tests.
+
+    Raises `ConfigError` for what cannot be used. Nothing is opened before the lifespan is entered.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        deployments: Sequence[Deployment],
+        storage: str | Storage,
+        authenticator: Authenticator,
+        settings: Settings | None = None,
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.catalog = Catalog(deployments)
+        self._factories = load_factories(each.provider for each in self.catalog.deployments.values())
+        self._storage = open_storage(storage) if isinstance(storage, str) else storage
+        self._strategy = load_strategy(self.settings.strategy)
+        self._clock = clock
+        self._running: Engine | None = None
+        self._entered = 0
+        self._turn = asyncio.Lock()
+        self.app: ASGIApp = build_app(self, authenticator, lifespan=self.lifespan)
+
+    @classmethod
+    def from_config(cls, path: str | Path, *, authenticator: Authenticator) -> LiteBatch:
+        """The same from a configuration file. Raises `ConfigError`."""
+        config = load_config(path)
+        return cls(
+            deployments=config.deployments,
+            storage=config.database_url,
+            authenticator=authenticator,
+            settings=config.settings,
+        )
+
+    @asynccontextmanager
+    async def lifespan(self, app: Any = None) -> AsyncGenerator[None]:
+        """What the host enters around serving: `FastAPI(lifespan=litebatch.lifespan)`.
+
+        May be entered several times; the first one opens the storage and starts the background loop, the
+        last one to leave stops and closes all of it.
+        """
+        async with self._turn:
+            if not self._entered:
+                self._running = await self._start()
+            self._entered += 1
+        try:
+            yield
+        finally:
+            async with self._turn:
+                self._entered -= 1
+                if not self._entered and self._running is not None:
+                    running, self._running = self._running, None
+                    await running.stop()
+
+    async def _start(self) -> Engine:
+        for warning in self.catalog.warnings:
+            logger.warning(warning)
+        engine = Engine(
+            storage=self._storage,
+            fleet=Fleet(self.catalog, self.settings, self._factories),
+            settings=self.settings,
+            strategy=self._strategy,
+            clock=self._clock,
+        )
+        await engine.start()
+        return engine
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether the lifespan is entered."""
+        return self._running is not None
+
+    @property
+    def files(self) -> FileService:
+        """Files, for calls in process. Raises `LifespanNotEntered`."""
+        return self._services.files
+
+    @property
+    def batches(self) -> BatchService:
+        """Batches, for calls in process. Raises `LifespanNotEntered`."""
+        return self._services.batches
+
+    @property
+    def spooler(self) -> Spooler:
+        """Makes the temporary files that uploads are received in. Raises `LifespanNotEntered`."""
+        return self._services.spooler
+
+    @property
+    def _services(self) -> Engine:
+        if self._running is None:
+            raise LifespanNotEntered(
+                "LiteBatch is mounted, but its lifespan was not entered. Add to the host: "
+                "app = FastAPI(lifespan=litebatch.lifespan)"
+            )
+        return self._running
+
+    async def ready(self) -> bool:
+        """Whether requests can be served: the lifespan is entered and the storage answers."""
+        if self._running is None:
+            return False
+        try:
+            await self._storage.open_requests()
+        except StorageUnavailable:
+            return False
+        return True
+
+    def models(self, principal: Principal) -> list[str]:
+        """The virtual models that a principal may use."""
+        return [name for name in self.catalog.groups if principal.may_use(name)]
+
+    def model_groups(self, principal: Principal) -> list[dict[str, Any]]:
+        """What `/model_group/info` tells a principal of each of these models."""
+        return [self._model_group(name) for name in self.models(principal)]
+
+    def _model_group(self, name: str) -> dict[str, Any]:
+        members = self.catalog.groups[name].deployments.values()
+        modes = [member.mode for member in members if member.mode is not None]
+        inputs = [member.input_cost_per_token_batches for member in members]
+        outputs = [member.output_cost_per_token_batches for member in members]
+        return {
+            "model_group": name,
+            "providers": sorted({member.provider for member in members}),
+            "mode": modes[0] if modes else None,
+            "input_cost_per_token_batches": _first(inputs),
+            "output_cost_per_token_batches": _first(outputs),
+        }
+
+
+def _first(prices: Sequence[Any]) -> float | None:
+    return next((float(price) for price in prices if price is not None), None)
+
+
+def open_storage(url: str) -> Storage:
+    """The storage for a URL, by its scheme. Raises `ConfigError` if none is installed for it."""
+    scheme = url.partition(":")[0].partition("+")[0]
+    known = {entry.name: entry for entry in entry_points(group=STORAGES)}
+    if scheme not in known:
+        raise ConfigError(
+            f"no storage for {scheme!r}: a database URL begins with one of "
+            f"{', '.join(sorted(known))}, for instance sqlite:///litebatch.db"
+        )
+    storage: Storage = known[scheme].load()(url)
+    return storage
+
+
+def load_strategy(name: str) -> PlacementStrategy:
+    """The placement strategy of this name. Raises `ConfigError` if there is none."""
+    if name in STRATEGIES:
+        return STRATEGIES[name]
+    known = {entry.name: entry for entry in entry_points(group=_STRATEGIES)}
+    if name not in known:
+        names = ", ".join(sorted({*STRATEGIES, *known}))
+        raise ConfigError(f"no strategy {name!r}: `strategy` is one of {names}")
+    strategy: PlacementStrategy = known[name].load()
+    return strategy
