@@ -1,0 +1,56 @@
+"""HTTP: requests to the services, and what comes of them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from litebatch_asgi.auth import Authenticator
+from litebatch_asgi.errors import NotFound
+from litebatch_asgi.routes.batches import BatchRoutes
+from litebatch_asgi.routes.endpoint import Endpoint, Handler
+from litebatch_asgi.routes.files import FileRoutes
+from litebatch_asgi.routes.models import ModelRoutes
+from litebatch_asgi.routes.respond import Respond as Respond
+from litebatch_asgi.routes.respond import error_answer as error_answer
+from litebatch_asgi.routes.services import Services as Services
+
+
+def build_routes(services: Services, authenticator: Authenticator) -> list[Route]:
+    """The routes of the API, without `/v1`. They raise what `Respond` makes answers of."""
+    files, batches, models = FileRoutes(services), BatchRoutes(services), ModelRoutes(services)
+
+    def route(path: str, **handlers: Handler) -> Route:
+        return Route(path, Endpoint(services, authenticator, **handlers), name=path)
+
+    return [
+        route("/batches/{id}", GET=batches.retrieve),
+        route("/batches/{id}/cancel", POST=batches.cancel),
+        route("/batches", GET=batches.list, POST=batches.create),
+        route("/files/{id}", GET=files.retrieve, DELETE=files.delete),
+        route("/files/{id}/content", GET=files.content),
+        route("/files", GET=files.list, POST=files.create),
+        route("/models", GET=models.list),
+        route("/model_group/info", GET=models.groups),
+    ]
+
+
+def build_app(
+    services: Services, authenticator: Authenticator, *, lifespan: Lifespan[Any] | None = None
+) -> ASGIApp:
+    """The API as an ASGI app: every answer in OpenAI's shape, with its `x-request-id`.
+
+    `lifespan` is entered when a server runs the app by itself.
+    """
+    routes = build_routes(services, authenticator)
+    return Respond(Router(routes, redirect_slashes=False, default=_no_such_path, lifespan=lifespan))
+
+
+async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await WebSocketClose()(scope, receive, send)
+        return
+    raise NotFound(f"Invalid URL ({scope['method']} {scope['path'][:200]})")

@@ -1,0 +1,83 @@
+"""Routes of files."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from litebatch_asgi import wire
+from litebatch_asgi.files.service import unknown_file
+from litebatch_asgi.models import Principal
+from litebatch_asgi.routes.content import FileContent, content_headers
+from litebatch_asgi.routes.endpoint import checked_id
+from litebatch_asgi.routes.receive import UploadPlaces, receive_upload
+from litebatch_asgi.routes.respond import JSONAnswer
+from litebatch_asgi.routes.services import Services
+
+NAMES_HEADER = "x-litebatch-target-model-names"
+
+
+class FileRoutes:
+    """The handlers of `/files` and below."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._places = UploadPlaces(services.settings.max_concurrent_uploads)
+
+    async def create(self, request: Request, principal: Principal) -> ASGIApp:
+        """`POST /files`."""
+        most = self._services.settings.max_file_bytes
+        with self._places.taken():
+            async with self._services.spooler.new() as spool:
+                received = await receive_upload(request, spool, max_file_bytes=most)
+                form = wire.parse_upload_form(
+                    received.fields, request.query_params.multi_items(), request.headers.get(NAMES_HEADER)
+                )
+                file = await self._services.files.create(
+                    principal,
+                    spool,
+                    filename=received.filename,
+                    purpose=form.purpose,
+                    target_model_names=form.target_model_names,
+                    expires_after_seconds=form.expires_after_seconds,
+                )
+        return JSONAnswer(wire.file_object(file))
+
+    async def list(self, request: Request, principal: Principal) -> ASGIApp:
+        """`GET /files`."""
+        query = wire.parse_file_list_query(request.query_params.multi_items())
+        page = await self._services.files.list(
+            principal,
+            limit=query.limit,
+            after=query.after,
+            order=query.order,
+            purpose=query.purpose,
+            target_model_names=query.target_model_names,
+        )
+        return JSONAnswer(wire.file_list(page))
+
+    async def retrieve(self, request: Request, principal: Principal) -> ASGIApp:
+        """`GET /files/{id}`."""
+        file = await self._services.files.retrieve(principal, _file_id(request))
+        return JSONAnswer(wire.file_object(file))
+
+    async def delete(self, request: Request, principal: Principal) -> ASGIApp:
+        """`DELETE /files/{id}`."""
+        file_id = _file_id(request)
+        await self._services.files.delete(principal, file_id)
+        return JSONAnswer(wire.DeletedFile(id=file_id))
+
+    async def content(self, request: Request, principal: Principal) -> ASGIApp:
+        """`GET /files/{id}/content`."""
+        file = await self._services.files.retrieve(principal, _file_id(request))
+        if request.method == "HEAD":
+            answer = Response()
+            answer.raw_headers = content_headers(file)
+            return answer
+        blocks = self._services.files.content(principal, file.id)
+        return FileContent(file, await anext(blocks, b""), blocks)
+
+
+def _file_id(request: Request) -> str:
+    return checked_id(request.path_params["id"], unknown_file)

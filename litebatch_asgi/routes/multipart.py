@@ -1,0 +1,206 @@
+"""Taking the multipart body of an upload apart as it arrives. Pure.
+
+Source of the format: RFC 7578 over RFC 2046. What does not keep to it raises `InvalidRequest`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
+
+from litebatch_asgi.errors import FileTooLarge, InvalidRequest
+from litebatch_asgi.wire import checks
+
+MAX_PARTS = 100
+MAX_FIELD_BYTES = 64 << 10
+MAX_FORM_BYTES = 1 << 20
+"""everything but the file's own bytes: fields, headers, boundaries"""
+MAX_FILENAME = 255
+DEFAULT_FILENAME = "upload"
+
+_PLAIN_ENCODINGS = (b"", b"7bit", b"8bit", b"binary")
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """What came with the bytes of a file."""
+
+    filename: str
+    fields: tuple[tuple[str, str], ...]
+    """the other form fields, in the order they came"""
+
+
+def boundary_of(content_type: str | None) -> bytes:
+    """What separates the parts of a body with this content-type header."""
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/form-data":
+        raise InvalidRequest("An upload must be sent as multipart/form-data.")
+    boundary = options.get(b"boundary", b"")
+    if not boundary:
+        raise InvalidRequest("The content-type of the upload names no boundary.")
+    return boundary
+
+
+def too_large(max_file_bytes: int) -> FileTooLarge:
+    """What is said of a file with more than `max_file_bytes` bytes."""
+    return FileTooLarge(f"File is too large. At most {max_file_bytes} bytes are allowed.", param="file")
+
+
+class UploadParser:
+    """Takes the body of an upload apart, piece by piece as it arrives. Does no I/O."""
+
+    def __init__(self, boundary: bytes, *, max_file_bytes: int) -> None:
+        self._max_file_bytes = max_file_bytes
+        self._received_bytes = 0
+        self._file_bytes = 0
+        self._parts = 0
+        self._inside_file = False
+        self._complete = False
+        self._filename: str | None = None
+        self._fields: list[tuple[str, str]] = []
+        self._pieces: list[memoryview] = []
+        self._header_name = bytearray()
+        self._header_value = bytearray()
+        self._headers: dict[bytes, bytes] = {}
+        self._field_name = ""
+        self._field_value: bytearray | None = None
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._part_begin,
+                    "on_header_field": self._on_header,
+                    "on_header_value": self._on_header_value,
+                    "on_header_end": self._header_end,
+                    "on_headers_finished": self._headers_finished,
+                    "on_part_data": self._part_data,
+                    "on_part_end": self._part_end,
+                    "on_end": self._end,
+                },
+            )
+        except FormParserError as error:
+            raise _not_multipart() from error
+
+    def feed(self, chunk: bytes) -> list[memoryview]:
+        """Go on with `chunk`; what of it belongs to the file, without a copy."""
+        self._pieces = []
+        self._received_bytes += len(chunk)
+        if self._inside_file and b"\r" not in chunk:
+            # no boundary begins here; the parser would take ten times longer to find that out
+            self._part_data(chunk, 0, len(chunk))
+            return self._pieces
+        try:
+            self._parser.write(chunk)
+        except FormParserError as error:
+            raise _not_multipart() from error
+        inside_part = self._parser.state == MultipartState.PART_DATA and self._parser.index == 0
+        self._inside_file = inside_part and self._field_value is None
+        if self._received_bytes - self._file_bytes > MAX_FORM_BYTES:
+            raise InvalidRequest(f"The form has more than {MAX_FORM_BYTES} bytes beside its file.")
+        return self._pieces
+
+    def received(self) -> Received:
+        """The whole form, once the body has ended."""
+        if not self._complete:
+            raise InvalidRequest("The body ended before the closing boundary of the form.")
+        if self._filename is None:
+            raise checks.missing("file")
+        return Received(filename=self._filename, fields=tuple(self._fields))
+
+    def _part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise InvalidRequest(f"The form has more than {MAX_PARTS} parts.")
+        self._headers = {}
+
+    def _on_header(self, chunk: bytes, start: int, end: int) -> None:
+        self._header_name += chunk[start:end]
+
+    def _on_header_value(self, chunk: bytes, start: int, end: int) -> None:
+        self._header_value += chunk[start:end]
+
+    def _header_end(self) -> None:
+        self._headers[bytes(self._header_name).lower()] = bytes(self._header_value)
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _headers_finished(self) -> None:
+        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
+        if kind != b"form-data" or b"name" not in options:
+            raise _not_multipart()
+        self._field_name = _text(options[b"name"], None)
+        if self._headers.get(b"content-transfer-encoding", b"").strip().lower() not in _PLAIN_ENCODINGS:
+            raise InvalidRequest(
+                f"'{self._field_name}' must be sent as it is, without a content-transfer-encoding.",
+                param=self._field_name,
+            )
+        if b"filename" in options:
+            self._file_begin(options[b"filename"])
+        elif self._field_name == "file":
+            raise _bad_file("'file' must be a file, with a filename, not a text field.")
+        else:
+            self._field_value = bytearray()
+
+    def _file_begin(self, filename: bytes) -> None:
+        if self._field_name != "file":
+            raise InvalidRequest(
+                f"'{self._field_name}' is a file; the file of an upload goes by the name 'file'.",
+                param=self._field_name,
+                code="unknown_parameter",
+            )
+        if self._filename is not None:
+            raise _bad_file("Only one 'file' can be uploaded at a time.")
+        if not filename:
+            raise _bad_file("'file' has an empty filename: was a file chosen?")
+        self._filename = clean_filename(filename.decode(errors="replace"))
+        self._field_value = None
+
+    def _part_data(self, chunk: bytes, start: int, end: int) -> None:
+        if self._field_value is None:
+            self._file_bytes += end - start
+            if self._file_bytes > self._max_file_bytes:
+                raise too_large(self._max_file_bytes)
+            self._pieces.append(memoryview(chunk)[start:end])
+            return
+        self._field_value += memoryview(chunk)[start:end]
+        if len(self._field_value) > MAX_FIELD_BYTES:
+            raise InvalidRequest(
+                f"'{self._field_name}' has more than {MAX_FIELD_BYTES} bytes.", param=self._field_name
+            )
+
+    def _part_end(self) -> None:
+        if self._field_value is not None:
+            self._fields.append((self._field_name, _text(self._field_value, self._field_name)))
+
+    def _end(self) -> None:
+        self._complete = True
+
+
+def clean_filename(given: str) -> str:
+    """The last part of a path, without control characters, of at most 255 characters.
+
+    Of a longer name the end of its stem goes, for the suffix tells what the file is.
+    """
+    name = "".join(filter(str.isprintable, given.replace("\\", "/").rpartition("/")[2])).strip()
+    if name in ("", ".", ".."):
+        return DEFAULT_FILENAME
+    if len(name) <= MAX_FILENAME:
+        return name
+    _, dot, suffix = name.rpartition(".")
+    ending = f"{dot}{suffix}" if dot and len(suffix) <= 16 else ""
+    return name[: MAX_FILENAME - len(ending)].rstrip() + ending
+
+
+def _text(raw: bytes | bytearray, param: str | None) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("A field of the form is not valid UTF-8.", param=param) from error
+
+
+def _not_multipart() -> InvalidRequest:
+    return InvalidRequest("The body is not valid multipart/form-data.")
+
+
+def _bad_file(message: str) -> InvalidRequest:
+    return InvalidRequest(message, param="file", code="invalid_value")

@@ -1,0 +1,48 @@
+"""What the routes need of a LiteBatch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from litebatch_asgi.batches import BatchService
+from litebatch_asgi.files import FileService
+from litebatch_asgi.models import Principal, Settings
+from litebatch_asgi.spool import Spooler
+
+
+class Services(Protocol):
+    """A LiteBatch as the routes see it. Files, batches and spooler are there while its lifespan is."""
+
+    @property
+    def settings(self) -> Settings:
+        """How it behaves."""
+        ...
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether its lifespan has been entered and not left."""
+        ...
+
+    @property
+    def files(self) -> FileService:
+        """Everything about files."""
+        ...
+
+    @property
+    def batches(self) -> BatchService:
+        """Everything about batches."""
+        ...
+
+    @property
+    def spooler(self) -> Spooler:
+        """Where uploads are kept."""
+        ...
+
+    def models(self, principal: Principal) -> Sequence[str]:
+        """The virtual models this caller may use."""
+        ...
+
+    def model_groups(self, principal: Principal) -> Sequence[Mapping[str, Any]]:
+        """The same, each with its providers, its mode and the like."""
+        ...

@@ -1,0 +1,211 @@
+"""Temporary files that content is kept in while it is checked and sent on.
+
+All disk work is done in the executor that the `Spooler` was given: the event loop never waits for a disk,
+and the default executors of asyncio and anyio, which are the host's, are left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, Self, TypeVar
+
+from litebatch_asgi.errors import Unavailable
+
+T = TypeVar("T")
+
+BUFFER_BYTES = 1 << 20
+"""what is collected before it goes to disk, and what is read from there in one go"""
+BLOCK_BYTES = 256 << 10
+"""what is handed on at once"""
+
+
+class Spooler:
+    """Makes spools in one folder, all served by one executor that the caller owns."""
+
+    def __init__(self, directory: Path, executor: ThreadPoolExecutor) -> None:
+        self._directory = directory
+        self._executor = executor
+
+    def new(self) -> Spool:
+        """An empty spool; nothing is on the disk before something is written."""
+        return Spool(self._directory, self._executor)
+
+
+class Spool:
+    """A temporary file: written once from start to end, then read by any number of readers at a time.
+
+    It has no name on the disk, so that not even a killed process leaves it behind. Whoever makes it or
+    takes a share of it closes it, once; the last one to do so gives the space back. It belongs to the
+    event loop it was made on.
+    """
+
+    def __init__(self, directory: Path, executor: ThreadPoolExecutor) -> None:
+        self._executor = executor
+        self._disk = _UnnamedFile(directory)
+        self._filling = memoryview(bytearray(BUFFER_BYTES))
+        self._spare = memoryview(bytearray(BUFFER_BYTES))
+        self._filled = 0
+        self._flushed = 0
+        self._in_flight: Future[None] | None = None
+        self._finished = False
+        self._shares = 1
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._flushed + self._filled
+
+    async def write(self, content: bytes | bytearray | memoryview) -> None:
+        """Append; one buffer goes to disk while the next one fills.
+
+        Raises `Unavailable` when the disk does not take it, which may show in a later call only. After a
+        write that failed or was cancelled the spool can only be closed.
+        """
+        assert not self._finished, "a finished spool takes no more"
+        rest = memoryview(content)
+        while rest:
+            if self._filled == BUFFER_BYTES:
+                await self._flush()
+            taken = min(len(rest), BUFFER_BYTES - self._filled)
+            self._filling[self._filled : self._filled + taken] = rest[:taken]
+            self._filled += taken
+            rest = rest[taken:]
+
+    async def finish(self) -> None:
+        """End the writing: from here on it can be read. Raises `Unavailable` as `write` does."""
+        if self._filled:
+            await self._flush()
+        await self._landed()
+        self._drop_buffers()
+        self._finished = True
+
+    async def blocks(self, size: int = BLOCK_BYTES) -> AsyncGenerator[bytes]:
+        """The content from its start, in blocks of `size` bytes, the last one shorter."""
+        length = max(size, BUFFER_BYTES // size * size)
+        ahead = memoryview(bytearray(min(self.size, length)))
+        for start, end in self._spans(length):
+            span = ahead[: end - start]
+            await self._in_executor(partial(self._disk.read_into, span, start))
+            for at in range(0, len(span), size):
+                yield bytes(span[at : at + size])
+
+    async def scan(self, feed: Callable[[bytes], object], block: int = BUFFER_BYTES) -> None:
+        """Call `feed` in the executor with one slice of the content after the other.
+
+        It can be cancelled between two slices: one that is being fed then runs to its end in its thread.
+        """
+
+        def feed_span(start: int, end: int) -> None:
+            feed(self._disk.read(start, end))
+
+        for start, end in self._spans(block):
+            await self._in_executor(partial(feed_span, start, end))
+
+    def read(self, start: int, end: int) -> bytes:
+        """Some of the content, read in the calling thread, which is not to be the event loop's."""
+        assert self._finished, "a spool is read once it is finished"
+        return self._disk.read(start, end)
+
+    def share(self) -> Self:
+        """The same spool once more, to be closed once more."""
+        assert self._shares, "a closed spool cannot be shared"
+        self._shares += 1
+        return self
+
+    async def aclose(self) -> None:
+        """Give back one share; with the last one the file goes."""
+        self._shares -= 1
+        if self._shares == 0:
+            self._drop_buffers()
+            # shielded: cancelled before its turn in the executor it would leave the file open
+            await asyncio.shield(self._in_executor(self._disk.release))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _flush(self) -> None:
+        await self._landed()
+        full = self._filling[: self._filled]
+        self._in_flight = self._executor.submit(self._disk.write, full, self._flushed)
+        self._flushed += self._filled
+        self._filled = 0
+        self._filling, self._spare = self._spare, self._filling
+
+    async def _landed(self) -> None:
+        if self._in_flight is None:
+            return
+        try:
+            await asyncio.wrap_future(self._in_flight)
+        except OSError as error:
+            raise Unavailable("The upload cannot be stored at the moment, try again later.") from error
+        self._in_flight = None
+
+    def _spans(self, length: int) -> Iterator[tuple[int, int]]:
+        assert self._finished, "a spool is read once it is finished"
+        return ((start, min(start + length, self.size)) for start in range(0, self.size, length))
+
+    def _in_executor(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.wrap_future(self._executor.submit(work))
+
+    def _drop_buffers(self) -> None:
+        self._filling = self._spare = memoryview(b"")
+
+
+class _UnnamedFile:
+    """A file without a name, closed when its last user leaves it. For any thread.
+
+    A call may go on in its thread when the task that asked for it is long cancelled, so the spool's own
+    hold on the file and every call under way are counted alike.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file: IO[bytes] | None = None
+        self._users = 1
+        self._lock = threading.Lock()
+
+    def write(self, content: memoryview, offset: int) -> None:
+        with self._in_use() as descriptor:
+            while content:
+                written = os.pwrite(descriptor, content, offset)
+                content, offset = content[written:], offset + written
+
+    def read(self, start: int, end: int) -> bytes:
+        with self._in_use() as descriptor:
+            return os.pread(descriptor, end - start, start)
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        # one buffer per reader: fresh memory for every block costs three times what the reading does
+        with self._in_use() as descriptor:
+            os.preadv(descriptor, [buffer], offset)
+
+    def release(self) -> None:
+        with self._lock:
+            self._users -= 1
+            unused = self._file if self._users == 0 else None
+        if unused is not None:
+            unused.close()
+
+    @contextmanager
+    def _in_use(self) -> Generator[int]:
+        with self._lock:
+            if not self._users:
+                raise ValueError("the spool is closed")
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(dir=self._directory, buffering=0)  # noqa: SIM115
+            self._users += 1
+        try:
+            yield self._file.fileno()
+        finally:
+            self.release()

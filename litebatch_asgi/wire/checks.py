@@ -1,0 +1,131 @@
+"""Checks of single values in a request, refused in OpenAI's words: message, `param` and `code`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import cast
+
+from litebatch_asgi.errors import InvalidRequest
+
+_JSON_TYPES: dict[type, str] = {
+    str: "a string",
+    int: "an integer",
+    float: "a decimal",
+    bool: "a boolean",
+    list: "an array",
+    dict: "an object",
+    type(None): "null",
+}
+_ECHOED = 200
+"""characters of a wrong value that its error repeats"""
+_INTEGER = re.compile(r"-?[0-9]{1,15}")
+
+
+def missing(param: str) -> InvalidRequest:
+    """The error for a parameter that must be there."""
+    return InvalidRequest(
+        f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
+    )
+
+
+def wrong_type(param: str | None, expected: str, value: object) -> InvalidRequest:
+    """The error for a value of another JSON type than `expected`, such as `a string`; None: the body."""
+    got = _JSON_TYPES[type(value)]
+    name = "the body of the request" if param is None else f"'{param}'"
+    return InvalidRequest(
+        f"Invalid type for {name}: expected {expected}, but got {got} instead.",
+        param=param,
+        code="invalid_type",
+    )
+
+
+def only_known(given: Mapping[str, object], known: Collection[str], prefix: str = "") -> None:
+    """Refuse the first key that is not known."""
+    for key in given:
+        if key not in known:
+            param = f"{prefix}{key[:_ECHOED]}"
+            raise InvalidRequest(f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+
+
+def json_object(value: object, param: str | None) -> dict[str, object]:
+    """A JSON object; `param` None: the body itself."""
+    if not isinstance(value, dict):
+        raise wrong_type(param, "an object", value)
+    return cast("dict[str, object]", value)
+
+
+def required_text(given: Mapping[str, object], param: str) -> str:
+    """The string under `param`, which must be there."""
+    if param not in given:
+        raise missing(param)
+    return text(given[param], param)
+
+
+def text(value: object, param: str) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise wrong_type(param, "a string", value)
+    return value
+
+
+def plain(value: str, param: str) -> str:
+    """A string without control characters: databases refuse some of them."""
+    if not value.isprintable():
+        raise InvalidRequest(
+            f"Invalid '{param}': control characters are not allowed.", param=param, code="invalid_value"
+        )
+    return value
+
+
+def no_longer_than(limit: int, value: str, param: str) -> str:
+    """A string of at most `limit` characters."""
+    if len(value) > limit:
+        raise InvalidRequest(
+            f"Invalid '{param}': string too long. Expected a string with maximum length {limit}, "
+            f"but got a string with length {len(value)} instead.",
+            param=param,
+            code="string_above_max_length",
+        )
+    return value
+
+
+def one_of(allowed: Collection[str], value: str, param: str) -> str:
+    """One of the strings in `allowed`."""
+    if value not in allowed:
+        *others, last = (f"'{choice}'" for choice in allowed)
+        choices = f"{', '.join(others)} and {last}" if others else last
+        raise InvalidRequest(
+            f"Invalid value: '{value[:_ECHOED]}'. Supported values are: {choices}.",
+            param=param,
+            code="invalid_value",
+        )
+    return value
+
+
+def integer(value: str, param: str) -> int:
+    """The integer that a form field or a query parameter spells."""
+    if not _INTEGER.fullmatch(value):
+        raise wrong_type(param, "an integer", value)
+    return int(value)
+
+
+def in_range(value: object, param: str, low: int, high: int) -> int:
+    """An integer from `low` to `high`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise wrong_type(param, "an integer", value)
+    if value < low:
+        raise InvalidRequest(
+            f"Invalid '{param}': integer below minimum value. Expected a value >= {low}, "
+            f"but got {value} instead.",
+            param=param,
+            code="integer_below_min_value",
+        )
+    if value > high:
+        raise InvalidRequest(
+            f"Invalid '{param}': integer above maximum value. Expected a value <= {high}, "
+            f"but got {value} instead.",
+            param=param,
+            code="integer_above_max_value",
+        )
+    return value

@@ -1,0 +1,106 @@
+"""Batches over HTTP, with the stock client and without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from tests.harness import ENDPOINT, MODEL, Gateway
+from tests.http.sockets import head, raw_client
+
+
+def told(answer: httpx2.Response) -> tuple[int, str | None, str | None]:
+    """Status, parameter and code of an error."""
+    error = answer.json()["error"]
+    return answer.status_code, error["param"], error["code"]
+
+
+async def test_the_stock_client_does_everything(held_gateway: Gateway) -> None:
+    file = await held_gateway.upload()
+    async with held_gateway.client() as client:
+        made = await client.batches.create(
+            input_file_id=file.id,
+            endpoint="/v1/chat/completions",
+            completion_window="24h",
+            metadata={"team": "search"},
+            output_expires_after={"anchor": "created_at", "seconds": 3600},
+        )
+        assert not made.model_extra
+        assert (made.object, made.model, made.input_file_id) == ("batch", MODEL, file.id)
+        assert made.metadata == {"team": "search"}
+        assert made.request_counts is not None
+        assert made.request_counts.total == 3
+        assert (await client.batches.retrieve(made.id)).id == made.id
+        assert [each.id async for each in client.batches.list(limit=1)] == [made.id]
+        cancelled = await client.batches.cancel(made.id)
+        assert cancelled.status in ("cancelling", "cancelled")
+        with pytest.raises(openai.NotFoundError, match="No batch found with id 'batch_x'"):
+            await client.batches.retrieve("batch_x")
+
+
+async def test_the_stock_client_pages_through_every_batch_once(held_gateway: Gateway) -> None:
+    file = await held_gateway.upload()
+    made = [(await held_gateway.create(file.id)).id for _ in range(5)]
+    async with held_gateway.client() as client:
+        assert [each.id async for each in client.batches.list(limit=2)] == made[::-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "param", "code"),
+    [
+        ({"input_file_id": "file-x"}, 404, "input_file_id", None),
+        ({"input_file_id": "file-\0"}, 404, "input_file_id", None),
+        ({"input_file_id": None}, 400, "input_file_id", "invalid_type"),
+        ({"endpoint": "/v1/x"}, 400, "endpoint", "invalid_value"),
+        ({"completion_window": "1h"}, 400, "completion_window", "invalid_value"),
+        ({"metadata": {"tags": ["a"]}}, 400, "metadata.tags", "invalid_type"),
+        ({"priority": 1}, 400, "priority", "unknown_parameter"),
+    ],
+)
+async def test_what_a_batch_is_refused_for(
+    gateway: Gateway, changes: dict[str, Any], status: int, param: str, code: str | None
+) -> None:
+    body = {"input_file_id": "file-x", "endpoint": ENDPOINT, "completion_window": "24h"} | changes
+    async with gateway.http() as http:
+        assert told(await http.post("/batches", json=body)) == (status, param, code)
+        assert (await http.get("/batches")).json()["data"] == []
+
+
+async def test_a_body_that_is_no_json(gateway: Gateway) -> None:
+    async with gateway.http() as http:
+        assert told(await http.post("/batches", content=b"{")) == (400, None, None)
+        assert told(await http.post("/batches")) == (400, None, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("after=batch_x", "after")],
+)
+async def test_what_a_list_is_refused_for(gateway: Gateway, query: str, param: str) -> None:
+    async with gateway.http() as http:
+        assert told(await http.get(f"/batches?{query}"))[:2] == (400, param)
+
+
+@pytest.mark.parametrize("batch_id", ["batch_x", "..", "%00", "x" * 1000, "batch_lb%C3%BC"])
+@pytest.mark.parametrize(("method", "below"), [("GET", ""), ("POST", "/cancel")])
+async def test_ids_that_cannot_be_are_not_found(
+    gateway: Gateway, batch_id: str, method: str, below: str
+) -> None:
+    request = head(method, f"/v1/batches/{batch_id}{below}", authorization="Bearer alice", content_length=0)
+    async with raw_client(gateway.address) as client:
+        await client.send(request)
+        answer = await client.answer()
+    assert answer.status == 404
+    assert answer.json()["error"]["message"].startswith("No batch found with id ")
+
+
+async def test_a_conflict_that_stays_is_not_to_be_tried_again(gateway: Gateway) -> None:
+    batch = await gateway.ended((await gateway.create((await gateway.upload()).id)).id)
+    assert batch.status == "completed"
+    async with gateway.http() as http:
+        answer = await http.post(f"/batches/{batch.id}/cancel")
+    assert answer.status_code == 409
+    assert answer.headers["x-should-retry"] == "false"

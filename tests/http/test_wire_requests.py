@@ -1,0 +1,330 @@
+"""What requests say, and how those that say it wrongly are told so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from litebatch_asgi import wire
+from litebatch_asgi.errors import InvalidRequest
+
+BODY: dict[str, Any] = {
+    "input_file_id": "file-lb1",
+    "endpoint": "/v1/chat/completions",
+    "completion_window": "24h",
+}
+
+
+def create(**changes: Any) -> wire.CreateBatch:
+    return wire.parse_create_batch(msgspec.json.encode(BODY | changes))
+
+
+def refused(parse: Callable[[], object]) -> tuple[str | None, str | None]:
+    """Parameter and code of the refusal."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse()
+    assert caught.value.status == 400
+    assert caught.value.message
+    return caught.value.param, caught.value.code
+
+
+def test_the_least_that_makes_a_batch() -> None:
+    asked = create()
+    assert asked == wire.CreateBatch(
+        input_file_id="file-lb1", endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    assert asked.metadata is None
+    assert asked.output_expires_after is None
+
+
+def test_everything_that_can_be_asked() -> None:
+    expiry = {"anchor": "created_at", "seconds": 2_592_000}
+    metadata = {"k" * 64: "v" * 512} | {f"key {number}": "" for number in range(15)}
+    asked = create(metadata=metadata, output_expires_after=expiry)
+    assert asked.metadata == metadata
+    assert asked.output_expires_after == 2_592_000
+    assert create(metadata=None, output_expires_after=None) == create()
+    assert create(metadata={}).metadata == {}
+
+
+@pytest.mark.parametrize("endpoint", wire.BATCH_ENDPOINTS)
+def test_every_endpoint_is_taken(endpoint: str) -> None:
+    assert create(endpoint=endpoint).endpoint == endpoint
+
+
+@pytest.mark.parametrize("name", BODY)
+def test_what_must_be_there(name: str) -> None:
+    body = {key: value for key, value in BODY.items() if key != name}
+    assert refused(lambda: wire.parse_create_batch(msgspec.json.encode(body))) == (
+        name,
+        "missing_required_parameter",
+    )
+    assert refused(lambda: create(**{name: 7})) == (name, "invalid_type")
+    assert refused(lambda: create(**{name: None})) == (name, "invalid_type")
+
+
+@pytest.mark.parametrize(
+    ("changes", "param", "code"),
+    [
+        ({"endpoint": "/v1/x"}, "endpoint", "invalid_value"),
+        ({"endpoint": "/chat/completions"}, "endpoint", "invalid_value"),
+        ({"completion_window": "1h"}, "completion_window", "invalid_value"),
+        ({"x": 1}, "x", "unknown_parameter"),
+        ({"model": "gpt-4o"}, "model", "unknown_parameter"),
+        ({"metadata": []}, "metadata", "invalid_type"),
+        ({"metadata": {"tags": ["a"]}}, "metadata.tags", "invalid_type"),
+        ({"metadata": {"n": 1}}, "metadata.n", "invalid_type"),
+        ({"metadata": {"n": None}}, "metadata.n", "invalid_type"),
+        ({"metadata": {"k": "v" * 513}}, "metadata.k", "string_above_max_length"),
+        ({"metadata": {"k": "nul\0"}}, "metadata.k", "invalid_value"),
+        ({"metadata": {"k" * 65: "v"}}, "metadata", "invalid_metadata_key"),
+        ({"metadata": {"nul\0": "v"}}, "metadata", "invalid_metadata_key"),
+        ({"metadata": {str(n): "" for n in range(17)}}, "metadata", "object_above_max_properties"),
+        ({"output_expires_after": 3600}, "output_expires_after", "invalid_type"),
+        ({"output_expires_after": {}}, "output_expires_after.anchor", "missing_required_parameter"),
+        (
+            {"output_expires_after": {"anchor": "created_at"}},
+            "output_expires_after.seconds",
+            "missing_required_parameter",
+        ),
+        (
+            {"output_expires_after": {"anchor": "now", "seconds": 3600}},
+            "output_expires_after.anchor",
+            "invalid_value",
+        ),
+        (
+            {"output_expires_after": {"anchor": "created_at", "seconds": 3599}},
+            "output_expires_after.seconds",
+            "integer_below_min_value",
+        ),
+        (
+            {"output_expires_after": {"anchor": "created_at", "seconds": 2_592_001}},
+            "output_expires_after.seconds",
+            "integer_above_max_value",
+        ),
+        (
+            {"output_expires_after": {"anchor": "created_at", "seconds": 3600.5}},
+            "output_expires_after.seconds",
+            "invalid_type",
+        ),
+        (
+            {"output_expires_after": {"anchor": "created_at", "seconds": True}},
+            "output_expires_after.seconds",
+            "invalid_type",
+        ),
+        (
+            {"output_expires_after": {"anchor": "created_at", "seconds": 3600, "x": 1}},
+            "output_expires_after.x",
+            "unknown_parameter",
+        ),
+    ],
+)
+def test_what_a_batch_cannot_be_made_of(changes: dict[str, Any], param: str, code: str) -> None:
+    assert refused(lambda: create(**changes)) == (param, code)
+
+
+def test_refusals_are_worded_as_openai_does() -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"^Invalid value: '/v1/x'\. Supported values are: '/v1/re.* and "
+    ):
+        create(endpoint="/v1/x")
+    with pytest.raises(InvalidRequest, match=r"^Unknown parameter: 'x'\.$"):
+        create(x=1)
+    with pytest.raises(InvalidRequest, match="expected a string, but got an array instead"):
+        create(metadata={"tags": []})
+
+
+def test_a_refusal_does_not_repeat_everything() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        create(endpoint="x" * 100_000)
+    assert len(caught.value.message) < 1000
+    with pytest.raises(InvalidRequest) as caught:
+        create(**{"x" * 100_000: 1})
+    assert len(caught.value.message) < 1000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b"null",
+        b"{} {}",
+        b'{"a":NaN}',
+        b'{"a":"\xff"}',
+        b'{"a":"\\ud800"}',
+        b"\xef\xbb\xbf{}",
+        b"[" * 100_000,
+        b"input_file_id=file-lb1",
+    ],
+)
+def test_a_body_that_is_no_json_object(body: bytes) -> None:
+    param, _ = refused(lambda: wire.parse_create_batch(body))
+    assert param is None
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*BODY, "metadata", "output_expires_after"]), json_values))
+def test_any_body_is_taken_or_refused(changes: dict[str, Any]) -> None:
+    try:
+        body = msgspec.json.encode(BODY | changes)
+    except UnicodeEncodeError:  # a lone surrogate, which has no UTF-8
+        return
+    with suppress(InvalidRequest):
+        wire.parse_create_batch(body)
+
+
+def test_lists_without_a_query() -> None:
+    files = wire.parse_file_list_query([])
+    assert (files.limit, files.after, files.order, files.purpose) == (10_000, None, "desc", None)
+    batches = wire.parse_batch_list_query([])
+    assert (batches.limit, batches.after, batches.target_model_names) == (20, None, ())
+
+
+def test_lists_with_everything() -> None:
+    files = wire.parse_file_list_query(
+        [
+            ("limit", "10000"),
+            ("after", "file-lb1"),
+            ("order", "asc"),
+            ("purpose", "batch_output"),
+            ("target_model_names", "a, b"),
+            ("unknown", "is passed over"),
+        ]
+    )
+    assert files == wire.FileListQuery(
+        limit=10_000, after="file-lb1", order="asc", purpose="batch_output", target_model_names=("a", "b")
+    )
+    batches = wire.parse_batch_list_query(
+        [("limit", "100"), ("after", "batch_lb1"), ("target_model_names[]", "a")]
+    )
+    assert batches == wire.BatchListQuery(limit=100, after="batch_lb1", target_model_names=("a",))
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        (("limit", "0"), "limit"),
+        (("limit", "-1"), "limit"),
+        (("limit", "101"), "limit"),
+        (("limit", "10.0"), "limit"),
+        (("limit", "ten"), "limit"),
+        (("limit", ""), "limit"),
+        (("limit", "9" * 5000), "limit"),
+        (("limit", "١٠"), "limit"),  # noqa: RUF001 - digits, but not ours
+        (("after", "batch_lb1\0"), "after"),
+        (("target_model_names", "a\0"), "target_model_names"),
+        (("target_model_names", "a" * 257), "target_model_names"),
+        (("target_model_names", ",".join(map(str, range(101)))), "target_model_names"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_list(query: tuple[str, str], param: str) -> None:
+    assert refused(lambda: wire.parse_batch_list_query([query]))[0] == param
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        (("limit", "10001"), "limit"),
+        (("order", "newest"), "order"),
+        (("order", ""), "order"),
+        (("purpose", "fun"), "purpose"),
+        (("purpose", "batch\0"), "purpose"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_list_of_files(query: tuple[str, str], param: str) -> None:
+    assert refused(lambda: wire.parse_file_list_query([query]))[0] == param
+
+
+def test_the_least_that_comes_with_a_file() -> None:
+    assert wire.parse_upload_form([("purpose", "batch")]) == wire.UploadForm(purpose="batch")
+
+
+def test_models_are_named_in_many_ways_and_all_count() -> None:
+    fields = [
+        ("purpose", "batch"),
+        ("target_model_names", "a, b"),
+        ("target_model_names", "c"),
+        ("target_model_names[]", "d"),
+        ("target_model_names[]", "a"),
+        ("target_model_names", " , "),
+    ]
+    form = wire.parse_upload_form(fields, [("target_model_names", "e,f"), ("purpose", "x")], "g,e")
+    assert form.target_model_names == ("a", "b", "c", "d", "e", "f", "g")
+    assert form.purpose == "batch"
+
+
+@pytest.mark.parametrize("spelling", ["expires_after[{}]", "expires_after.{}"])
+def test_expiry_is_spelled_in_two_ways(spelling: str) -> None:
+    fields = [
+        (spelling.format("seconds"), "3600"),
+        ("purpose", "user_data"),
+        (spelling.format("anchor"), "created_at"),
+        ("custom_llm_provider", "is passed over"),
+    ]
+    form = wire.parse_upload_form(fields)
+    assert (form.purpose, form.expires_after_seconds) == ("user_data", 3600)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        ([], "purpose", "missing_required_parameter"),
+        ([("purpose", "batch_output")], "purpose", "invalid_value"),
+        ([("purpose", "")], "purpose", "invalid_value"),
+        ([("purpose", "batch"), ("purpose", "batch")], "purpose", "invalid_value"),
+        (
+            [("purpose", "batch"), ("expires_after[seconds]", "3600")],
+            "expires_after.anchor",
+            "missing_required_parameter",
+        ),
+        (
+            [("purpose", "batch"), ("expires_after[anchor]", "created_at")],
+            "expires_after.seconds",
+            "missing_required_parameter",
+        ),
+        (
+            [
+                ("purpose", "batch"),
+                ("expires_after[anchor]", "created_at"),
+                ("expires_after[seconds]", "3599"),
+            ],
+            "expires_after.seconds",
+            "integer_below_min_value",
+        ),
+        (
+            [
+                ("purpose", "batch"),
+                ("expires_after[anchor]", "created_at"),
+                ("expires_after[seconds]", "soon"),
+            ],
+            "expires_after.seconds",
+            "invalid_type",
+        ),
+        (
+            [
+                ("purpose", "batch"),
+                ("expires_after[seconds]", "3600"),
+                ("expires_after.seconds", "3600"),
+            ],
+            "expires_after.seconds",
+            "invalid_value",
+        ),
+    ],
+)
+def test_what_cannot_come_with_a_file(fields: list[tuple[str, str]], param: str, code: str) -> None:
+    assert refused(lambda: wire.parse_upload_form(fields)) == (param, code)
