@@ -69,6 +69,7 @@ class Reconciler:
             lease_seconds=lease,
             room={id_: AT_ONCE - self._busy_jobs[id_] for id_ in (None, *ids)},
         )
+        self._busy_jobs.update(job.deployment_id for job in jobs)
         for job in jobs:
             start(self._run, self._busy_jobs, job, partial(self._carrier.carry, job))
         copies = await runtime.storage.claim_copies(
@@ -76,6 +77,7 @@ class Reconciler:
             lease_seconds=lease,
             room={id_: AT_ONCE - self._busy_copies[id_] for id_ in ids},
         )
+        self._busy_copies.update(copy.deployment_id for copy in copies)
         for copy in copies:
             start(self._run, self._busy_copies, copy, partial(self._look_after, copy))
         return len(jobs) + len(copies)
@@ -83,7 +85,6 @@ class Reconciler:
     async def _run(
         self, busy: Counter[str | None], row: Job | FileCopy, work: Callable[[], Awaitable[None]]
     ) -> None:
-        busy[row.deployment_id] += 1
         try:
             await work()
         except Exception:

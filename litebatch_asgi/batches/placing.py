@@ -40,6 +40,7 @@ from litebatch_asgi.scrub import scrub
 
 logger = logging.getLogger(__name__)
 
+UNUSABLE = BatchError(code="invalid_file", message="No deployment could use the input file. Upload it again.")
 _USABLE = frozenset({CopyState.READY, CopyState.DELETING})
 
 
@@ -50,9 +51,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     provider_file_id: str
 
 
-async def choose(runtime: Runtime, file: FileState, model: str, seed: str) -> Target | None:
+async def choose(
+    runtime: Runtime, file: FileState, model: str, *, until: datetime, seed: str
+) -> Target | None:
     """The best deployment that has a usable copy and is not resting; None: none has."""
-    copies = usable_copies(file)
+    copies = usable_copies(file, until)
     deployments = runtime.fleet.deployments_for(model)
     ids = [id_ for id_ in deployments if id_ in copies and not runtime.fleet.rests_for(id_)]
     if not ids:
@@ -66,12 +69,16 @@ async def choose(runtime: Runtime, file: FileState, model: str, seed: str) -> Ta
     return Target(deployment_id=first.deployment_id, provider_file_id=copies[first.deployment_id])
 
 
-def usable_copies(file: FileState) -> Mapping[str, str]:
-    """Provider file ids by deployment; copies of a deleted file stay usable while a batch needs them."""
+def usable_copies(file: FileState, until: datetime) -> Mapping[str, str]:
+    """Provider file ids by deployment, of copies that their providers keep until then.
+
+    Those of a deleted file stay usable while a batch needs them.
+    """
     return {
         copy.deployment_id: copy.provider_file_id
         for copy in file.copies
         if copy.state in _USABLE and copy.provider_file_id is not None
+        if copy.expires_at is None or copy.expires_at >= until
     }
 
 
@@ -87,7 +94,10 @@ class Placer(JobWork):
         if state is None:
             raise StateConflict(f"{job.batch_id} is gone")
         file = await self.runtime.storage.get_file(state.batch.input_file_id)
-        target = await choose(self.runtime, file, state.batch.model, job.id) if file is not None else None
+        if file is None:
+            raise StateConflict(f"{state.batch.input_file_id} is gone")
+        until = state.batch.expires_at
+        target = await choose(self.runtime, file, state.batch.model, until=until, seed=job.id)
         if (
             target is None
             and file is not None
@@ -95,6 +105,9 @@ class Placer(JobWork):
         ):
             unusable = BatchError(code="invalid_file", message="No deployment could use the input file.")
             await self.fail(job, state.batch, (unusable,))
+            return None
+        if target is None and all(copy.state is CopyState.FAILED for copy in file.copies):
+            await self.fail(job, state.batch, (UNUSABLE,))
             return None
         if target is None:
             await self._wait(job, state.batch)
@@ -161,7 +174,7 @@ class Placer(JobWork):
             return await self._doubt(job, error)
         hit("place.answered")
         fleet.welcome(job.deployment_id)
-        await self._accepted(job, snapshot)
+        await self._accepted(job, batch, snapshot)
         return None
 
     def _metadata(self, job: Job, batch: Batch, most: int) -> dict[str, str]:
@@ -169,9 +182,10 @@ class Placer(JobWork):
         own = [(key, value) for key, value in (batch.metadata or {}).items() if key not in tag]
         return dict(own[: most - len(tag)]) | tag
 
-    async def _accepted(self, job: Job, snapshot: ProviderBatch) -> None:
+    async def _accepted(self, job: Job, batch: Batch, snapshot: ProviderBatch) -> None:
         now = self.runtime.now()
-        logger.info("batch placed", extra=self.log_fields(job, provider_batch_id=snapshot.id))
+        told = self.log_fields(job, model=batch.model, provider_batch_id=snapshot.id)
+        logger.info("batch placed", extra=told)
         try:
             await self.write(
                 job,

@@ -24,6 +24,7 @@ from litebatch_asgi.models import (
     BatchStatus,
     Counts,
     File,
+    FileCopy,
     FileState,
     Job,
     JobState,
@@ -75,6 +76,12 @@ class BatchService:
                 code="invalid_value",
             )
         now = self._runtime.now()
+        if file.copies and all(_ends_before(copy, now + window) for copy in file.copies):
+            raise InvalidRequest(
+                f"The file {input_file_id} expires before the batch could end. Upload it again.",
+                param="input_file_id",
+                code="file_expires",
+            )
         batch = Batch(
             id=new_id(BATCH_PREFIX),
             owner=file.file.owner,
@@ -93,7 +100,7 @@ class BatchService:
             ),
         )
         job_id = new_id(JOB_PREFIX)
-        target = await choose(self._runtime, file, batch.model, job_id)
+        target = await choose(self._runtime, file, batch.model, until=batch.expires_at, seed=job_id)
         job = self._first_job(job_id, batch, file.file, target, now)
         hit("create.before")
         state = await self._insert(batch, job, input_file_id)
@@ -230,6 +237,10 @@ class BatchService:
             return await self._visible(principal, batch_id)
         except NotFound as error:
             raise InvalidRequest(f"No batch with id '{batch_id}' to go on after.", param="after") from error
+
+
+def _ends_before(copy: FileCopy, time: datetime) -> bool:
+    return copy.expires_at is not None and copy.expires_at < time
 
 
 def _fingerprint(*parameters: object) -> str:

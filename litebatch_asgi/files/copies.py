@@ -108,9 +108,19 @@ class CopyWork:
         try:
             await self.has_id(copy, made)
         except StateConflict:
-            await self.delete_there(copy, made.id)
+            await self._undo(copy, made)
         hit("upload.stored")
         return None
+
+    async def _undo(self, copy: FileCopy, made: ProviderFile) -> None:
+        """Somebody else holds the copy now: leave it what it has adopted or may, delete it otherwise."""
+        state = await self.runtime.storage.get_file(copy.file_id)
+        row = next((each for each in state.copies if each.key == copy.key), None) if state else None
+        if row is not None and row.provider_file_id == made.id:
+            return
+        if row is not None and row.state is CopyState.INTENT and row.started_at == copy.started_at:
+            return
+        await self.delete_there(copy, made.id)
 
     async def has_id(self, copy: FileCopy, made: ProviderFile) -> None:
         """The provider has the file: this is what makes it accepted."""
@@ -128,8 +138,8 @@ class CopyWork:
             accept=accept,
             state=state,
             provider_file_id=made.id,
+            expires_at=made.expires_at,
             started_at=None,
-            search_until=None,
             attempts=0,
             error=made.status_details,
             next_check_at=self.next_look(copy, now) if waits else None,
@@ -151,7 +161,7 @@ class CopyWork:
             error=error.message,
             attempts=copy.attempts + 1,
             started_at=copy.started_at if doubtful else None,
-            search_until=now + timedelta(seconds=grace) if doubtful else None,
+            search_until=now + timedelta(seconds=grace) if doubtful else copy.search_until,
             next_check_at=self.next_look(copy, now),
         )
 
@@ -192,10 +202,17 @@ class CopyWork:
         found = [each async for each in adapter.list_files(since=since) if each.filename == tag]
         return oldest_first(found)
 
-    async def begin_search(self, copy: FileCopy, now: datetime) -> FileCopy:
-        """Set until when an upload is searched for whose answer nobody waits for any more."""
-        until = now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
-        return await self.keep(copy, search_until=until, now=now)
+    async def is_surely_absent(self, copy: FileCopy, now: datetime) -> bool:
+        """Whether a list that was read after `now`, without our tag, settles it: the upload did not happen.
+
+        If not yet, the copy is given back, to be looked at again.
+        """
+        until = copy.search_until or now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+        if now >= until:
+            return True
+        due = max(now, min(self.next_look(copy, now), until))
+        await self.write(copy, search_until=until, next_check_at=due, attempts=copy.attempts + 1)
+        return False
 
     async def keep(self, copy: FileCopy, *, now: datetime, **changes: Any) -> FileCopy:
         """Write a copy and keep our claim on it."""

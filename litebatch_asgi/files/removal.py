@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.copies import CopyWork, held_copy
-from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileKind, FileState
+from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileState
 
 _GONE = frozenset({CopyState.DELETING, CopyState.DELETED})
 
@@ -25,26 +25,17 @@ class Remover(CopyWork):
             return
         if copy.provider_file_id is not None:
             await self.delete_there(copy, copy.provider_file_id)
-        elif copy.started_at is not None and not await self._surely_absent(copy, state.file, now):
-            return
+        if copy.started_at is not None or copy.search_until is not None:
+            await self._delete_tagged(copy, state.file)
+            if copy.started_at is not None and not await self.is_surely_absent(copy, now):
+                return
         hit("remove.done")
         await self.runtime.storage.change_file(copy.file_id, partial(self._forget, claimed=copy, now=now))
 
-    async def _surely_absent(self, copy: FileCopy, file: File, now: datetime) -> bool:
-        if file.kind is not FileKind.INPUT:
-            return True
+    async def _delete_tagged(self, copy: FileCopy, file: File) -> None:
+        """Delete what an upload in doubt may have left."""
         for each in await self.tagged(copy, file):
             await self.delete_there(copy, each.id)
-        if copy.search_until is None:
-            copy = await self.begin_search(copy, now)
-        assert copy.search_until is not None
-        if now >= copy.search_until:
-            return True
-        due = min(self.next_look(copy, now), copy.search_until)
-        await self.write(
-            copy, state=CopyState.DELETING, next_check_at=max(due, now), attempts=copy.attempts + 1
-        )
-        return False
 
     def _forget(self, current: FileState, *, claimed: FileCopy, now: datetime) -> FileChange:
         gone = replace(

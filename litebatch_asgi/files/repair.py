@@ -9,7 +9,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from litebatch_asgi.errors import ProviderError, StateConflict
+from litebatch_asgi.errors import ProviderError, ProviderNotFound, StateConflict
 from litebatch_asgi.files.copies import CopyWork, held_copy
 from litebatch_asgi.files.removal import Remover, deletion
 from litebatch_asgi.files.rewriting import Rewriting
@@ -35,12 +35,15 @@ class Repairer(CopyWork):
         try:
             if state.file.accepted_at is None and state.file.deleted_at is None:
                 await self._abandoned(copy, now)
-            elif state.file.deleted_at is not None or state.file.is_expired(now):
+            elif state.file.deleted_at is not None:
                 await self._remover.remove(copy, state)
+            elif state.file.is_expired(now):
+                await self.runtime.storage.change_file(copy.file_id, partial(deletion, now=now))
+                self.runtime.wake()
             elif copy.state is CopyState.INTENT:
                 await self._repair(copy, state)
             elif copy.state is CopyState.PENDING:
-                await self._ask(copy)
+                await self._ask(copy, now)
             else:
                 await self.write(copy, next_check_at=state.file.expires_at)
         except ProviderError as error:
@@ -66,10 +69,15 @@ class Repairer(CopyWork):
         await self.runtime.storage.change_file(copy.file_id, decide)
         self.runtime.wake()
 
-    async def _ask(self, copy: FileCopy) -> None:
+    async def _ask(self, copy: FileCopy, now: datetime) -> None:
+        """Whether the provider is ready to use a copy; one that it has lost is brought there anew."""
         assert copy.provider_file_id is not None
         adapter = self.runtime.fleet.adapter(copy.deployment_id)
-        found = await adapter.retrieve_file(copy.provider_file_id)
+        try:
+            found = await adapter.retrieve_file(copy.provider_file_id)
+        except ProviderNotFound:
+            await self.write(copy, state=CopyState.INTENT, provider_file_id=None, next_check_at=now)
+            return
         await self.has_id(replace(copy, attempts=copy.attempts + 1), found)
 
     async def _repair(self, copy: FileCopy, state: FileState) -> None:
@@ -78,11 +86,7 @@ class Repairer(CopyWork):
         if copy.started_at is not None:
             if await self._adopt(copy, state.file):
                 return
-            if copy.search_until is None:
-                copy = await self.begin_search(copy, now)
-            if copy.search_until is None or now < copy.search_until:
-                due = min(self.next_look(copy, now), copy.search_until or now)
-                await self.write(copy, next_check_at=max(due, now), attempts=copy.attempts + 1)
+            if not await self.is_surely_absent(copy, now):
                 return
         source = next((other for other in state.copies if other.state is CopyState.READY), None)
         if source is None or not self.runtime.fleet.has(source.deployment_id):
@@ -92,7 +96,7 @@ class Repairer(CopyWork):
         await self.send(started, state.file, partial(self._from_copy, source, copy, state.file))
 
     async def _start(self, copy: FileCopy, now: datetime) -> FileCopy:
-        return await self.keep(copy, started_at=now, search_until=None, now=now)
+        return await self.keep(copy, started_at=now, now=now)
 
     async def _adopt(self, copy: FileCopy, file: File) -> bool:
         """Take over an upload whose answer was lost: the oldest of the right size; others are deleted."""

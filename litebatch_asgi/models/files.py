@@ -88,6 +88,8 @@ class FileCopy(msgspec.Struct, frozen=True, kw_only=True):
     """which run of lines; of an output or error file: which part"""
     deployment_id: str
     provider_file_id: str | None = None
+    expires_at: datetime | None = None
+    """when the provider drops it, as far as it said"""
     state: CopyState = CopyState.INTENT
     error: str | None = None
     """what the provider said, for the log"""
@@ -95,7 +97,10 @@ class FileCopy(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None = None
     """when the first upload began whose answer is not known"""
     search_until: datetime | None = None
-    """from when on a complete listing without our tag means that the upload did not happen"""
+    """from when on a complete listing without our tag means that the upload did not happen
+
+    It stays once it is set: of an upload in doubt a late twin may turn up, which is removed with the copy.
+    """
     next_check_at: datetime | None = None
     """when somebody has to look at it; None: never"""
     claimed_by: str | None = None

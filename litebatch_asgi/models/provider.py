@@ -65,6 +65,7 @@ class ProviderFile(msgspec.Struct, frozen=True, kw_only=True):
     """None where the provider does not say"""
     status: ProviderFileStatus
     created_at: datetime | None
+    expires_at: datetime | None = None
     status_details: str | None = None
 
 

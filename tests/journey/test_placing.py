@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from openai import APIStatusError, InternalServerError
+from openai import APIStatusError, BadRequestError, InternalServerError
 
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
 from tests.harness import QUICK, UPSTREAM, Gateway, InProcess, ids_of, lines, running_gateway
@@ -197,3 +198,23 @@ async def test_a_copy_whose_answer_was_lost_is_adopted(gateway: InProcess, fault
 
     await gateway.eventually(both_ready)
     assert len(gateway.provider_files("east")) == 1
+
+
+async def test_a_batch_never_starts_on_a_copy_that_ends_within_its_window(tmp_path: Path) -> None:
+    ahead = timedelta()
+    async with running_gateway(tmp_path, clock=lambda: datetime.now(UTC) + ahead) as gateway:
+        file = await gateway.upload()
+        ahead = timedelta(days=29, hours=1)
+        with pytest.raises(BadRequestError, match="expires before the batch could end"):
+            await gateway.create(file.id)
+        assert gateway.provider_jobs() == []
+
+
+async def test_the_copies_outlive_the_file(gateway: InProcess) -> None:
+    file = await gateway.client().files.create(
+        file=("in.jsonl", lines()), purpose="batch", expires_after={"anchor": "created_at", "seconds": 3600}
+    )
+    assert file.expires_at is not None
+    for name in UPSTREAM:
+        (copy,) = gateway.provider_files(name)
+        assert copy.expires_at >= file.expires_at + 48 * 3600 - 2

@@ -22,6 +22,7 @@ Object: TypeAlias = Mapping[str, Any]
 
 OPENAI_READY = frozenset({"", "uploaded", "processed"})
 """file statuses with which a batch may start: OpenAI needs no wait, and may leave the field out"""
+_NEVER = datetime.fromtimestamp(0, UTC)
 _FAILED = frozenset({"error", "failed", "deleting", "deleted"})
 _SYNONYMS: Mapping[str, BatchStatus] = {
     "queued": BatchStatus.VALIDATING,
@@ -78,6 +79,7 @@ def parse_file(content: Object, *, ready: Collection[str] = OPENAI_READY) -> Pro
         bytes=_count(content.get("bytes")),
         status=meaning,
         created_at=parse_time(content.get("created_at")),
+        expires_at=parse_time(content.get("expires_at")),
         status_details=_text(content.get("status_details")),
     )
 
@@ -104,16 +106,21 @@ def parse_batch(content: Object) -> ProviderBatch:
 
 
 def parse_time(value: object) -> datetime | None:
-    """A moment given in Unix seconds (number or text) or in ISO 8601, UTC where no zone is given."""
+    """A moment given in Unix seconds (number or text) or in ISO 8601, UTC where no zone is given.
+
+    The Unix epoch and what is before it, such as the year 1 of .NET's empty dates, stand for no moment.
+    """
     try:
         if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
             moment = datetime.fromisoformat(value)
-            return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool) and float(value):
-            return datetime.fromtimestamp(float(value), UTC)
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        elif isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            moment = datetime.fromtimestamp(float(value), UTC)
+        else:
+            return None
     except (ValueError, OverflowError, OSError):
-        pass
-    return None
+        return None
+    return moment if moment > _NEVER else None
 
 
 def _object(content: object) -> Object:
@@ -164,12 +171,14 @@ def _counts(value: object) -> Counts | None:
 
 
 def _errors(value: object) -> tuple[BatchError, ...]:
-    """The entries of `errors`: a list object as OpenAI has it, or a bare list."""
+    """The entries of `errors`: a list object as OpenAI has it, or a bare list.
+
+    Azure's specification has a single entry in `data` in place of a list.
+    """
     if isinstance(value, dict):
         value = cast("Object", value).get("data")
-    if not isinstance(value, list):
-        return ()
-    entries = [cast("Object", entry) for entry in cast("list[object]", value) if isinstance(entry, dict)]
+    listed = cast("list[object]", value) if isinstance(value, list) else [value]
+    entries = [cast("Object", entry) for entry in listed if isinstance(entry, dict)]
     return tuple(
         BatchError(
             code=_text(entry.get("code")),
