@@ -12,6 +12,7 @@
     │   │   └── ModelAccessDenied           403     model_access_denied
     │   ├── NotFound                        404
     │   ├── MethodNotAllowed                405
+    │   ├── RequestTimeout                  408     request_timeout; the clients try again
     │   ├── Conflict                        409     final: the clients are told not to retry
     │   │   └── DeploymentGone              409     deployment_gone
     │   ├── FileTooLarge                    413     file_too_large
@@ -23,6 +24,7 @@
     ├── StateConflict                       a fenced write came too late: somebody else holds the row now
     └── ProviderError                       what a deployment answered, by what the answer means
         ├── DeploymentRefused               it did nothing and will not: another one may be tried
+        │   └── CopyRefused                 for it cannot use its copy of the input file: gone, not ready
         ├── ContentRefused                  it did nothing: the content is wrong and would be anywhere
         ├── ProviderNotFound                the object is not there
         ├── ProviderBusy                    500, 503: most likely it did nothing, a listing tells
@@ -132,6 +134,13 @@ class MethodNotAllowed(RequestError):
     status = 405
 
 
+class RequestTimeout(RequestError):
+    """408: the rest of the request did not come. The stock clients try again by themselves."""
+
+    status = 408
+    code = "request_timeout"
+
+
 class Conflict(RequestError):
     """409: a conflict that will not go away by itself."""
 
@@ -190,6 +199,19 @@ class LifespanNotEntered(Unavailable):
     code = "lifespan_not_entered"
     retry = False
 
+    def __init__(
+        self,
+        message: str = (
+            "LiteBatch is mounted but not running: enter its lifespan, with "
+            "FastAPI(lifespan=litebatch.lifespan), or with `async with litebatch.lifespan(app):` inside "
+            "the lifespan that the app has."
+        ),
+        *,
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, param=param, code=code)
+
 
 class StateConflict(LiteBatchError):
     """A row was not in the state, or the epoch, that its writer took for granted. Nothing was written."""
@@ -220,6 +242,10 @@ class ProviderError(LiteBatchError):
 
 class DeploymentRefused(ProviderError):
     """Clear refusal (401, 403, a deployment's own 404, 429, quota): nothing was done there."""
+
+
+class CopyRefused(DeploymentRefused):
+    """The deployment cannot use its copy of the input file: it is gone, or not ready yet."""
 
 
 class ContentRefused(ProviderError):

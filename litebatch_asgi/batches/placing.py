@@ -12,6 +12,7 @@ import msgspec
 from litebatch_asgi.batches.work import JobWork, newest
 from litebatch_asgi.errors import (
     ContentRefused,
+    CopyRefused,
     DeploymentRefused,
     NoClearAnswer,
     ProviderBusy,
@@ -27,6 +28,7 @@ from litebatch_asgi.models import (
     BatchError,
     BatchState,
     CopyState,
+    FileChange,
     FileState,
     Job,
     JobState,
@@ -164,6 +166,8 @@ class Placer(JobWork):
         )
         try:
             snapshot = await adapter.create_batch(submission)
+        except CopyRefused as error:
+            return await self.copy_refused(job, batch, error)
         except (DeploymentRefused, ProviderNotFound) as error:
             fleet.rest(job.deployment_id, error.retry_after)
             return await self.refused(job, error)
@@ -218,6 +222,25 @@ class Placer(JobWork):
             follow=lambda ended: next_attempt(ended, now, **self.keep(now)),
         )
         return newest(after, job.shard)
+
+    async def copy_refused(self, job: Job, batch: Batch, error: CopyRefused) -> Job | None:
+        """The deployment cannot use its copy: that one is looked at anew, and the job begins another try."""
+        await self._doubt_copy(job, batch)
+        return await self.refused(job, error)
+
+    async def _doubt_copy(self, job: Job, batch: Batch) -> None:
+        now = self.runtime.now()
+
+        def decide(current: FileState) -> FileChange:
+            doubted = tuple(
+                msgspec.structs.replace(copy, state=CopyState.PENDING, next_check_at=now)
+                for copy in current.copies
+                if copy.deployment_id == job.deployment_id and copy.state is CopyState.READY
+            )
+            return FileChange(copies=doubted)
+
+        await self.runtime.storage.change_file(batch.input_file_id, decide)
+        self.runtime.wake()
 
     async def fail(self, job: Job, batch: Batch, errors: tuple[BatchError, ...]) -> None:
         """End a job, and with it its batch, for its content is wrong at any deployment."""

@@ -9,13 +9,15 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.placing import Placer, private_names
 from litebatch_asgi.batches.work import JobWork
-from litebatch_asgi.errors import DeploymentRefused, ProviderError, ProviderNotFound
+from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.models import Batch, BatchStatus, Job, JobState, ProviderBatch
+from litebatch_asgi.models import Batch, BatchError, BatchStatus, Job, JobState, ProviderBatch
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 
 logger = logging.getLogger(__name__)
+
+_NO_ROOM = frozenset({"token_limit_exceeded", "insufficient_quota", "rate_limit_exceeded"})
 
 
 class Poller(JobWork):
@@ -83,17 +85,17 @@ class Poller(JobWork):
         """The provider ran nothing: another deployment may, unless the content is to blame."""
         assert job.snapshot is not None
         assert job.deployment_id is not None
-        if job.snapshot.errors and all(
-            _blames_the_deployment(error.code, error.param) for error in job.snapshot.errors
-        ):
+        errors = job.snapshot.errors
+        first = errors[0] if errors else BatchError()
+        if errors and all(error.param == "file_id" for error in errors):
+            refusal = CopyRefused(first.message or "", code=first.code, param=first.param)
+            return await self._placer.copy_refused(job, batch, refusal)
+        if errors and all(error.code in _NO_ROOM for error in errors):
             self.runtime.fleet.rest(job.deployment_id, None)
-            first = job.snapshot.errors[0]
             return await self._placer.refused(job, DeploymentRefused(first.message or "", code=first.code))
         names = private_names(job, batch, self.runtime)
-        errors = tuple(
-            replace(error, message=scrub(error.message or "", names=names)) for error in job.snapshot.errors
-        )
-        await self._placer.fail(job, batch, errors)
+        told = tuple(replace(error, message=scrub(error.message or "", names=names)) for error in errors)
+        await self._placer.fail(job, batch, told)
         return None
 
     async def _vanished(self, job: Job, error: ProviderNotFound) -> Job:
@@ -108,8 +110,3 @@ class Poller(JobWork):
             **self.keep(now),
         )
         return next(each for each in after.jobs if each.id == job.id)
-
-
-def _blames_the_deployment(code: str | None, param: str | None) -> bool:
-    """Whether a validation error is about room or a copy that the provider cannot see, not the lines."""
-    return code in ("token_limit_exceeded", "insufficient_quota", "rate_limit_exceeded") or param == "file_id"

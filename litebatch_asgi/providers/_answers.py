@@ -13,6 +13,7 @@ import msgspec
 
 from litebatch_asgi.errors import (
     ContentRefused,
+    CopyRefused,
     DeploymentRefused,
     NoClearAnswer,
     ProviderBusy,
@@ -92,6 +93,10 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
         """
         return bool(_COPY_TEXT.search(self.message or ""))
 
+    def code_beside(self, status: int) -> str | None:
+        """The code, unless it only repeats the status: Azure has `"code": "404"`."""
+        return None if self.code == str(status) else self.code
+
 
 def answered_with(
     status: int,
@@ -112,7 +117,7 @@ def answered_with(
     return meaning(
         _message(status, complaint, meaning, hidden),
         status=status,
-        code=complaint.code,
+        code=complaint.code_beside(status),
         param=complaint.param,
         retry_after=_retry_after(headers),
     )
@@ -125,7 +130,9 @@ def _meaning(status: int, complaint: Complaint, names_object: bool) -> type[Prov
         return _MEANINGS[status]
     if not 400 <= status < 500:
         return NoClearAnswer
-    return DeploymentRefused if complaint.is_quota or complaint.is_about_copy else ContentRefused
+    if complaint.is_quota:
+        return DeploymentRefused
+    return CopyRefused if complaint.is_about_copy else ContentRefused
 
 
 def _message(status: int, complaint: Complaint, meaning: type[ProviderError], hidden: Iterable[str]) -> str:
@@ -133,9 +140,8 @@ def _message(status: int, complaint: Complaint, meaning: type[ProviderError], hi
     words = _shown(complaint.message or "", hidden)
     if words and meaning is ContentRefused:
         return words
-    answered = f"the provider answered {status}"
-    if complaint.code not in (None, str(status)):
-        answered += f" {complaint.code}"
+    code = complaint.code_beside(status)
+    answered = f"the provider answered {status} {code}" if code else f"the provider answered {status}"
     return f"{answered}: {words}" if words else answered
 
 

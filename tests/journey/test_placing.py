@@ -218,3 +218,19 @@ async def test_the_copies_outlive_the_file(gateway: InProcess) -> None:
     for name in UPSTREAM:
         (copy,) = gateway.provider_files(name)
         assert copy.expires_at >= file.expires_at + 48 * 3600 - 2
+
+
+async def test_a_copy_that_its_provider_has_lost_is_brought_there_anew(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, names=["east", "west"]) as gateway:
+        file = await gateway.upload()
+        for name in UPSTREAM:
+            account = gateway.simulator.account(name)
+            (copy,) = gateway.provider_files(name)
+            if name == "east":
+                await account.delete_file(copy.id)
+            else:
+                fault = Fault(account=name, call="create_batch", status=429, times=3)
+                gateway.simulator.add_fault(fault)
+        batch = await gateway.ended((await gateway.create(file.id)).id)
+        assert batch.status == "completed"
+        await gateway.simulator.until(lambda: len(gateway.provider_files("east")) == 1)
