@@ -1,0 +1,26 @@
+"""Everything that is done to the lines of JSONL files, without I/O.
+
+On the way in, `LineChecker` checks a file and `Splicer` writes a deployment's model into its lines; on the
+way back, `ModelRewriter` puts the virtual model there again. Of results, `RowTally` counts the rows. Where
+these do not agree with the input, `ExactPass` finds out which to keep, `LineDropper` leaves the others out,
+and `MissingRows` writes rows for those that never came.
+
+All of them take consecutive blocks of any size and hold no more than one line. They use the CPU without a
+break and so belong on a worker thread; it need not be the same one for each block.
+"""
+
+from litebatch_asgi.jsonl.check import CheckedFile as CheckedFile
+from litebatch_asgi.jsonl.check import CheckLimits as CheckLimits
+from litebatch_asgi.jsonl.check import LineChecker as LineChecker
+from litebatch_asgi.jsonl.drop import LineDropper as LineDropper
+from litebatch_asgi.jsonl.exact import ExactPass as ExactPass
+from litebatch_asgi.jsonl.exact import PartTally as PartTally
+from litebatch_asgi.jsonl.ids import IdCollector as IdCollector
+from litebatch_asgi.jsonl.ids import id_digest as id_digest
+from litebatch_asgi.jsonl.missing import MissingRows as MissingRows
+from litebatch_asgi.jsonl.splice import ModelRewriter as ModelRewriter
+from litebatch_asgi.jsonl.splice import Splicer as Splicer
+from litebatch_asgi.jsonl.splice import json_string as json_string
+from litebatch_asgi.jsonl.splice import spliced_size as spliced_size
+from litebatch_asgi.jsonl.tally import RowTally as RowTally
+from litebatch_asgi.jsonl.tally import Tally as Tally

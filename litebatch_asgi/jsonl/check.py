@@ -1,0 +1,238 @@
+"""Checks every line of a batch input file while it arrives."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Collection
+from functools import cache
+
+import msgspec
+
+from litebatch_asgi.errors import InvalidFile, Problem
+from litebatch_asgi.jsonl.frames import LineFramer, Run, is_utf8, line_end
+from litebatch_asgi.jsonl.ids import ID_MODULUS, id_digest
+from litebatch_asgi.jsonl.request import find_bom, make_problem, quote, read_request
+from litebatch_asgi.jsonl.shape import Shape
+
+_BLANK_LINES = re.compile(rb"(?:[ \t\r]{0,64}+\n){1,1024}+")
+
+
+class CheckLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch input file may hold."""
+
+    max_lines: int
+    """requests; blank lines do not count"""
+    max_line_bytes: int
+    """of one line, without its newline"""
+    max_problems: int = 100
+    """after so many the rest is not looked at"""
+
+
+class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a file whose lines are all right."""
+
+    lines: int
+    """requests: blank lines do not count"""
+    bytes: int
+    id_count: int
+    id_sum: int
+    """sum modulo 2**128 of the blake2b-128 digests of the unescaped custom ids in UTF-8"""
+    model: str
+    url: str
+    spans: array[int]
+    """type code Q: for each request the offset in the file of its model's value, at the opening quote
+
+    The value is spelled plainly, and so the same, on each line: see `json_string`.
+    """
+
+
+class LineChecker:
+    """Checks a batch input file that is fed in consecutive blocks of any size.
+
+    The rules and the words for what breaks them are those of OpenAI's Batch API. Beyond these, a line must be
+    strict JSON, must not repeat the keys that count, nor spell them or the model with escapes: then nobody
+    downstream can read another model or custom_id in it than was checked here.
+
+    Args:
+        endpoints: what `url` may be; it must be the same on each line.
+        limits: see `CheckLimits`.
+        model_problem: says what is wrong with naming this model, or None. Called once for each name. The
+            line is filled in here.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoints: Collection[str],
+        limits: CheckLimits,
+        model_problem: Callable[[str], Problem | None],
+    ) -> None:
+        self._endpoints = endpoints
+        self._limits = limits
+        self._model_problem = cache(model_problem)
+        self._framer = LineFramer(limits.max_line_bytes)
+        self._problems: list[Problem] = []
+        self._stopped = False
+        self._line = 0
+        self._requests = 0
+        self._digests: set[bytes] = set()
+        self._id_sum = 0
+        self._spans = array("Q")
+        self._shape: Shape | None = None
+        self._model: str | None = None
+        self._url: str | None = None
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the file. One thread at a time; it need not be always the same."""
+        for run in self._framer.feed(block) if not self._stopped else ():
+            self._check(run)
+
+    def finish(self) -> CheckedFile:
+        """The end of the file.
+
+        Raises:
+            InvalidFile: with all that is wrong, up to `max_problems`, in the order of the lines.
+
+        """
+        for run in self._framer.finish() if not self._stopped else ():
+            self._check(run)
+        if not self._requests and not self._problems:
+            message = "The file holds no requests: it is empty, or all of its lines are."
+            self._add(make_problem("empty_file", None, message))
+        if self._problems or self._model is None or self._url is None:
+            raise InvalidFile(self._problems)
+        return CheckedFile(
+            lines=self._requests,
+            bytes=self._framer.offset,
+            id_count=len(self._digests),
+            id_sum=self._id_sum % ID_MODULUS,
+            model=self._model,
+            url=self._url,
+            spans=self._spans,
+        )
+
+    def _check(self, run: Run) -> None:
+        if run.text is None:
+            self._refuse_long_line()
+            return
+        text, start = run.text, run.start
+        utf8 = is_utf8(text, start, run.end)
+        while start < run.end and not self._stopped:
+            end = line_end(text, start)
+            if utf8 and self._accept_alike(text, start, end, run.offset):
+                start = end + 1
+            elif (blank := _BLANK_LINES.match(text, start, run.end)) is not None:
+                self._line += text.count(b"\n", start, blank.end())
+                start = blank.end()
+            else:
+                self._examine(text[start:end], run.offset + start)
+                start = end + 1
+
+    def _accept_alike(self, text: bytes, start: int, end: int, offset: int) -> bool:
+        """Accept a line for being like the last one examined; False: it has to be examined itself."""
+        if self._shape is None or self._requests >= self._limits.max_lines:
+            return False
+        found = self._shape.read(text, start, end)
+        if found is None or not self._remember(found[0]):
+            return False
+        self._line += 1
+        self._requests += 1
+        self._spans.append(offset + found[1])
+        return True
+
+    def _remember(self, custom_id: bytes) -> bool:
+        """Take note of a custom_id; False if it was there before."""
+        digest = id_digest(custom_id)
+        if digest in self._digests:
+            return False
+        self._digests.add(digest)
+        self._id_sum += int.from_bytes(digest)
+        return True
+
+    def _examine(self, line: bytes, offset: int) -> None:
+        self._line += 1
+        if not line.strip(b" \t\r") or not self._count_request():
+            return
+        before = len(self._problems)
+        bom = find_bom(line)
+        if bom is not None:
+            self._refuse_bom(bom.encoding)
+            line = line[len(bom.mark) :]
+        if self._stopped:
+            return
+        request = read_request(line)
+        for problem in request.problems:
+            self._add(problem, self._line)
+        self._check_id(request.custom_id)
+        self._check_url(request.url)
+        self._check_model(request.model)
+        if len(self._problems) == before:
+            self._spans.append(offset + request.model_offset)
+            self._shape = request.shape
+
+    def _count_request(self) -> bool:
+        """False if it is one too many; then nothing more is looked at."""
+        self._requests += 1
+        most = self._limits.max_lines
+        if self._requests > most:
+            message = f"The file holds more than {most} requests; split it into several files."
+            self._add(make_problem("too_many_tasks", None, message))
+            self._stopped = True
+        return not self._stopped
+
+    def _check_id(self, custom_id: str | None) -> None:
+        if custom_id and not self._remember(custom_id.encode()):
+            message = (
+                f"The custom_id {quote(custom_id)} for this request is a duplicate of another request."
+                " The custom_id parameter must be unique for each request in a batch."
+            )
+            self._add(make_problem("duplicate_custom_id", "custom_id", message), self._line)
+
+    def _check_url(self, url: str | None) -> None:
+        if url is None or url == self._url:
+            return
+        if url not in self._endpoints:
+            supported = ", ".join(f"'{endpoint}'" for endpoint in self._endpoints)
+            message = f"The URL {quote(url)} is not supported. Supported values are: {supported}."
+        elif self._url is None:
+            self._url = url
+            return
+        else:
+            message = (
+                f"The URL {quote(url)} for this request does not match the rest of the batch: '{self._url}'."
+            )
+        self._add(make_problem("invalid_url", "url", message), self._line)
+
+    def _check_model(self, model: str | None) -> None:
+        if model is None or model == self._model:
+            return
+        problem = self._model_problem(model)
+        if problem is None and self._model is None:
+            self._model = model
+            return
+        message = (
+            f"The model {quote(model)} for this request does not match the rest of the batch."
+            " Each batch must contain requests for a single model."
+        )
+        self._add(problem or make_problem("mismatched_model", "body.model", message), self._line)
+
+    def _refuse_long_line(self) -> None:
+        self._line += 1
+        if self._count_request():
+            message = f"This line is longer than {self._limits.max_line_bytes} bytes."
+            self._add(make_problem("line_too_long", None, message), self._line)
+
+    def _refuse_bom(self, encoding: str) -> None:
+        message = (
+            f"This line begins with a byte order mark (BOM) of {encoding}. Save the file as UTF-8 without."
+        )
+        self._add(make_problem("invalid_json_line", None, message), self._line)
+        if encoding != "UTF-8":
+            self._stopped = True  # each further line would only say the same
+
+    def _add(self, problem: Problem, line: int | None = None) -> None:
+        if not self._stopped:
+            self._problems.append(msgspec.structs.replace(problem, line=line))
+            self._stopped = len(self._problems) >= self._limits.max_problems

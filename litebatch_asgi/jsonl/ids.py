@@ -1,0 +1,83 @@
+"""Custom ids, kept and compared as digests, so that their length costs no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from hashlib import blake2b
+
+import msgspec
+
+from litebatch_asgi.jsonl.frames import LineFramer, Run
+from litebatch_asgi.jsonl.scan import scan_object, unescape
+
+ID_MODULUS = 1 << 128
+MAX_LINE_BYTES = 64 << 20
+"""A longer line is not one that was accepted."""
+
+_EMPTY = blake2b(digest_size=16)  # copied for each id, which is quicker than making a new one
+
+
+def id_digest(custom_id: bytes) -> bytes:
+    """The 16 bytes that stand for a custom_id, given unescaped in UTF-8: its blake2b-128 digest."""
+    digest = _EMPTY.copy()
+    digest.update(custom_id)
+    return digest.digest()
+
+
+class _Line(msgspec.Struct, gc=False):
+    custom_id: str
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+def read_ids(run: Run) -> list[bytes]:
+    """The custom ids, unescaped and in UTF-8, of accepted request lines.
+
+    Raises:
+        ValueError: a line cannot have been accepted.
+
+    """
+    if run.text is None:
+        raise ValueError("a line is too long")
+    return [_read_id(line) for line in run.lines() if not line.isspace()]
+
+
+def _read_id(line: bytes) -> bytes:
+    try:
+        return _decode(line).custom_id.encode()
+    except RecursionError:  # accepted where the stack was less deep
+        return _scan_id(line)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not a request line: {error}") from error
+
+
+def _scan_id(line: bytes) -> bytes:
+    member = scan_object(line, {"custom_id": {}}).first.get("custom_id")
+    if member is None:
+        raise ValueError("a line has no custom_id")
+    return unescape(line[member.start + 1 : member.end - 1]).encode()
+
+
+class IdCollector:
+    """Collects the digests of all custom ids of an accepted input file, fed in blocks of any size."""
+
+    def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self._framer = LineFramer(max_line_bytes)
+        self._digests: set[bytes] = set()
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the file.
+
+        Raises:
+            ValueError: a line cannot have been accepted.
+
+        """
+        for run in self._framer.feed(block):
+            self._digests.update(map(id_digest, read_ids(run)))
+
+    def finish(self) -> Set[bytes]:
+        """All the digests. Raises as `feed` does."""
+        for run in self._framer.finish():
+            self._digests.update(map(id_digest, read_ids(run)))
+        return self._digests
