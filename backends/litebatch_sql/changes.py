@@ -1,0 +1,126 @@
+"""Writing a change inside the transaction that locked what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.models import (
+    BatchChange,
+    BatchState,
+    FileChange,
+    FileCopy,
+    FilePart,
+    FileState,
+    Job,
+)
+from litebatch_sql.executor import Parameters, Transaction
+from litebatch_sql.queries import Queries
+from litebatch_sql.rows import Table
+from litebatch_sql.tables import BATCHES, CHARGES, COPIES, EVENTS, FILES, JOBS, PARTS
+
+CHUNK_BYTES = 1 << 20
+"""How many bytes of inline rows go to the driver in one call."""
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Changes:
+    """Writes in one transaction."""
+
+    def __init__(self, transaction: Transaction, queries: Queries) -> None:
+        self._transaction = transaction
+        self._sql = queries.sql
+
+    async def insert(self, table: Table[S], values: Iterable[S]) -> None:
+        """Insert rows. Raises `StateConflict` if one of them is there already."""
+        for value in values:
+            await self._transaction.execute(self._sql(f"insert_{table.name}"), table.encode(value))
+
+    async def write_file(self, state: FileState, change: FileChange) -> FileState:
+        """Write a change of the locked file `state`; returns the state as written."""
+        if change.remove:
+            await self._transaction.execute(self._sql("remove_file"), {"id": state.file.id})
+            return msgspec.structs.replace(state, copies=())
+        if change.file is not None:
+            await self._transaction.execute(self._sql("update_files"), FILES.encode(change.file))
+        copies = {copy.key: copy for copy in state.copies}
+        for copy in change.copies:
+            written = await self._write_copy(copy, is_new=copy.key not in copies, fence_out=change.fence_out)
+            copies[copy.key] = written
+        return FileState(
+            file=change.file or state.file,
+            copies=tuple(copies[key] for key in sorted(copies)),
+            open_batches=state.open_batches,
+        )
+
+    async def _write_copy(self, copy: FileCopy, *, is_new: bool, fence_out: bool) -> FileCopy:
+        written = msgspec.structs.replace(copy, epoch=copy.epoch + 1) if fence_out else copy
+        row = COPIES.encode(written)
+        if is_new and copy.epoch == 0:
+            await self._transaction.execute(self._sql("insert_file_copies"), row)
+        else:
+            await self._update_fenced("update_file_copies", {**row, "held_epoch": copy.epoch}, copy.key)
+        return written
+
+    async def write_batch(self, state: BatchState, change: BatchChange) -> BatchState:
+        """Write a change of the locked batch `state`; returns the state as written."""
+        await self._transaction.execute(self._sql("update_batches"), BATCHES.encode(change.batch))
+        for job in change.jobs:
+            row = JOBS.encode(job)
+            await self._update_fenced("update_jobs", {**row, "held_epoch": job.epoch}, job.id)
+        return await self._insert_around(state.jobs, change)
+
+    async def create_batch(self, change: BatchChange) -> BatchState:
+        """Insert a batch with all that the change holds; returns the state as written."""
+        await self.insert(BATCHES, [change.batch])
+        return await self._insert_around((), change)
+
+    async def _insert_around(self, jobs: tuple[Job, ...], change: BatchChange) -> BatchState:
+        await self.insert(JOBS, change.new_jobs)
+        await self.insert(FILES, change.files)
+        await self.insert(COPIES, change.copies)
+        await self._insert_parts(change.parts)
+        await self.insert(CHARGES, change.charges)
+        await self.insert(EVENTS, change.events)
+        by_id = {job.id: job for job in (*jobs, *change.jobs, *change.new_jobs)}
+        return BatchState(batch=change.batch, jobs=tuple(sorted(by_id.values(), key=_place)))
+
+    async def _insert_parts(self, parts: Iterable[FilePart]) -> None:
+        if parts == ():
+            return
+        chunks = _PartRows(parts)
+        while not chunks.exhausted:
+            await self._transaction.execute_many(self._sql("insert_file_parts"), chunks)
+
+    async def _update_fenced(self, name: str, parameters: Parameters, key: object) -> None:
+        if await self._transaction.execute(self._sql(name), parameters) == 0:
+            raise StateConflict(f"{key} is not there, or has another epoch than {parameters['held_epoch']}")
+
+
+class _PartRows:
+    """Rows of parts; each iteration goes on where the last one stopped and gives some `CHUNK_BYTES`."""
+
+    def __init__(self, parts: Iterable[FilePart]) -> None:
+        self._parts = parts
+        self._source: Iterator[FilePart] | None = None
+        self.exhausted = False
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        if self._source is None:
+            self._source = iter(self._parts)
+        size = 0
+        while size < CHUNK_BYTES:
+            part = next(self._source, None)
+            if part is None:
+                self.exhausted = True
+                return
+            size += len(part.rows or b"") + 1000  # a row costs something without content as well
+            yield PARTS.encode(part)
+
+
+def _place(job: Job) -> tuple[int, int]:
+    return job.shard, job.attempt

@@ -1,0 +1,60 @@
+"""The seam between the shared SQL storage and a driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeAlias
+
+from litebatch_sql.rows import Row
+
+Parameters: TypeAlias = Mapping[str, Any]
+"""Values for the `:name`s of a statement; it need not use all of them."""
+
+
+class Reader(Protocol):
+    """Runs statements that read; each sees one moment of the database.
+
+    All methods of a `Reader`, `Transaction` and `Executor` raise `StorageUnavailable` when the database
+    does not answer, and `StateConflict` when a key is there already or the row that it refers to is not.
+    """
+
+    async def fetch_one(self, sql: str, parameters: Parameters) -> Row | None:
+        """The first row."""
+        ...
+
+    async def fetch_all(self, sql: str, parameters: Parameters) -> Sequence[Row]:
+        """All rows, in memory."""
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """Reads and writes in one transaction."""
+
+    async def execute(self, sql: str, parameters: Parameters) -> int:
+        """Run a statement that writes; returns how many rows it touched."""
+        ...
+
+    async def execute_many(self, sql: str, rows: Iterable[Parameters]) -> None:
+        """Run a statement once for each of `rows`, which is iterated off the event loop: it may block."""
+        ...
+
+    async def run_script(self, sql: str) -> None:
+        """Run the statements of a migration. Raises `ConfigError` if the database cannot take them."""
+        ...
+
+
+class Executor(Reader, Protocol):
+    """A database. Its own reads see everything that was committed before they began."""
+
+    async def open(self) -> None:
+        """Connect; a second call does nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Close what `open` opened, be it only half of it; a second call does nothing."""
+        ...
+
+    def write(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction: committed at the end of the block, rolled back when it is left in any other way."""
+        ...

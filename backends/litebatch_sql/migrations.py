@@ -1,0 +1,80 @@
+"""Numbered migrations: `migrations/<number>_<name>.sql` in a backend's package."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from importlib import resources
+
+import msgspec
+
+from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.storage import Installation
+from litebatch_sql.executor import Executor, Reader, Transaction
+from litebatch_sql.queries import Queries
+
+
+class Migration(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the schema."""
+
+    number: int
+    """counted from 1 without gaps"""
+    sql: str
+
+
+def load_migrations(package: str) -> tuple[Migration, ...]:
+    """The migrations of an import package, in order. Reads files."""
+    folder = resources.files(package).joinpath("migrations")
+    migrations = tuple(
+        Migration(number=int(file.name.split("_")[0]), sql=file.read_text(encoding="utf-8"))
+        for file in sorted(folder.iterdir(), key=lambda file: file.name)
+        if file.name.endswith(".sql")
+    )
+    if [migration.number for migration in migrations] != list(range(1, len(migrations) + 1)):
+        raise ValueError(f"the migrations of {package} are not numbered 1, 2, 3 ...")
+    return migrations
+
+
+async def migrate(executor: Executor, queries: Queries, migrations: Sequence[Migration]) -> Installation:
+    """Apply what is missing, in one transaction, and return what the database says of itself.
+
+    Raises `ConfigError` if the database is newer than the migrations.
+    """
+    newest = migrations[-1].number
+    installation = await _read_installation(executor, queries)
+    if installation is None or installation.schema_version < newest:
+        async with executor.write() as transaction:
+            installation = await _apply(transaction, queries, migrations)
+    if installation.schema_version > newest:
+        raise ConfigError(
+            f"the database has schema version {installation.schema_version}, this LiteBatch knows up to"
+            f" {newest}: install the newer litebatch-asgi that it was used with, or name another database"
+        )
+    return installation
+
+
+async def _apply(transaction: Transaction, queries: Queries, migrations: Sequence[Migration]) -> Installation:
+    if "lock_schema" in queries:
+        await transaction.execute(queries.sql("lock_schema"), {})
+    # read again: another process may have been quicker
+    installation = await _read_installation(transaction, queries)
+    if installation is None:
+        installation = Installation(id=secrets.token_hex(8), schema_version=0)
+    missing = [migration for migration in migrations if migration.number > installation.schema_version]
+    if not missing:
+        return installation
+    for migration in missing:
+        await transaction.run_script(migration.sql)
+    written = Installation(id=installation.id, schema_version=missing[-1].number)
+    await transaction.execute(
+        queries.sql("put_installation"),
+        {"id": written.id, "schema_version": written.schema_version, "now": time.time_ns() // 1000},
+    )
+    return written
+
+
+async def _read_installation(reader: Reader, queries: Queries) -> Installation | None:
+    exists = await reader.fetch_one(queries.sql("has_installation"), {})
+    row = await reader.fetch_one(queries.sql("get_installation"), {}) if exists else None
+    return Installation(id=row[0], schema_version=row[1]) if row else None

@@ -1,0 +1,133 @@
+"""Structs as rows: which column holds which field, and in what form."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, get_args, get_origin
+
+import msgspec
+
+Row: TypeAlias = Sequence[Any]
+"""A row as the driver gives it, by position."""
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Codec(NamedTuple):
+    """How a value that is not None goes into the database and comes out of it."""
+
+    to_database: Callable[[Any], Any]
+    from_database: Callable[[Any], Any]
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware moment."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(microseconds: int) -> datetime:
+    """The moment, in UTC, that many microseconds after 1970 began."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def encode_json(value: Any) -> str:
+    """JSON text."""
+    return msgspec.json.encode(value).decode()
+
+
+MOMENT = Codec(to_microseconds, from_microseconds)
+MONEY = Codec(str, Decimal)
+BOOLEAN = Codec(int, bool)
+HEX_128 = Codec("{:032x}".format, partial(int, base=16))
+"""An unsigned number of up to 128 bits: more than a database's integers hold."""
+
+
+def _enum_codec(enum: type[Enum]) -> Codec:
+    members = {member.value: member for member in enum}
+    return Codec(attrgetter("value"), members.__getitem__)
+
+
+def _json_codec(of: Any) -> Codec:
+    decoder = msgspec.json.Decoder(of)
+    return Codec(encode_json, decoder.decode)
+
+
+def _codec_for(hint: Any) -> Codec | None:
+    """The codec of a field's type; None where the driver takes the values as they are."""
+    if isinstance(hint, types.UnionType):
+        (hint,) = (part for part in get_args(hint) if part is not types.NoneType)
+    if hint in (str, int, bytes):
+        return None
+    if hint in (datetime, Decimal, bool):
+        return {datetime: MOMENT, Decimal: MONEY, bool: BOOLEAN}[hint]
+    if get_origin(hint) is None and issubclass(hint, Enum):
+        return _enum_codec(hint)
+    return _json_codec(hint)
+
+
+class Table(Generic[S]):
+    """A table whose columns are the fields of a struct, under their names and in their order.
+
+    Moments are integer microseconds since 1970, money is text, enums are their values, and what is
+    nested (structs, tuples, dicts) is JSON. `codecs` names the columns that are kept in another form,
+    `fixed` those that never change: an update leaves them and their indexes alone.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        struct: type[S],
+        *,
+        codecs: Mapping[str, Codec] | None = None,
+        fixed: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self.columns = struct.__struct_fields__
+        self.width = len(self.columns)
+        self._struct = struct
+        self._fixed = frozenset(fixed)
+        kept = {field.name: _codec_for(field.type) for field in msgspec.structs.fields(struct)}
+        kept.update(codecs or {})
+        self._codecs = [(column, codec) for column, codec in kept.items() if codec is not None]
+
+    def encode(self, value: S) -> dict[str, Any]:
+        """The parameters, by column, that write `value`."""
+        row = msgspec.structs.asdict(value)
+        for column, codec in self._codecs:
+            field = row[column]
+            if field is not None:
+                row[column] = codec.to_database(field)
+        return row
+
+    def decode(self, row: Row, start: int = 0) -> S:
+        """The struct whose columns begin at `start` of the row."""
+        fields = dict(zip(self.columns, row[start : start + self.width], strict=True))
+        for column, codec in self._codecs:
+            field = fields[column]
+            if field is not None:
+                fields[column] = codec.from_database(field)
+        return self._struct(**fields)
+
+    def sql(self, form: str | None) -> str:
+        """The columns as they stand in a statement, see `Queries`. Raises `KeyError` for an unknown form."""
+        template = {
+            None: '{table}."{column}"',
+            "columns": '"{column}"',
+            "parameters": ":{column}",
+            "assignments": '"{column}" = :{column}',
+        }[form]
+        left_out = self._fixed if form == "assignments" else frozenset[str]()
+        return ", ".join(
+            template.format(table=self.name, column=column)
+            for column in self.columns
+            if column not in left_out
+        )

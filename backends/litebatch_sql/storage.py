@@ -1,0 +1,279 @@
+"""What the SQL storages share."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+import anyio.lowlevel
+import anyio.to_thread
+import msgspec
+
+from litebatch_asgi.errors import StateConflict, StorageUnavailable
+from litebatch_asgi.models import (
+    Batch,
+    BatchState,
+    Event,
+    File,
+    FileCopy,
+    FilePart,
+    FileState,
+    Job,
+)
+from litebatch_asgi.storage import (
+    Admission,
+    BatchDecision,
+    BatchQuery,
+    FileDecision,
+    FileQuery,
+    Installation,
+)
+from litebatch_sql.changes import Changes
+from litebatch_sql.executor import Executor, Reader, Transaction
+from litebatch_sql.leases import COPY_LEASES, JOB_LEASES, clock, renew
+from litebatch_sql.migrations import load_migrations, migrate
+from litebatch_sql.queries import Queries
+from litebatch_sql.rows import Row, Table, encode_json, to_microseconds
+from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, TABLES
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_ROWS_AT_ONCE = 200
+"""About two milliseconds of decoding."""
+
+
+class SQLStorage:
+    """A `Storage` over an `Executor`.
+
+    `package` is the import package with the dialect: its `queries.sql` and its `migrations`. Where the
+    database does not lock as a whole, the queries `lock_schema`, `lock_file` and `lock_batch` are there too.
+    """
+
+    def __init__(self, executor: Executor, package: str) -> None:
+        self._executor = executor
+        self._package = package
+        self._loaded: Queries | None = None
+
+    @property
+    def _queries(self) -> Queries:
+        if self._loaded is None:
+            raise StorageUnavailable("The storage is not open.")
+        return self._loaded
+
+    async def open(self) -> Installation:
+        """See `Storage.open`."""
+        try:
+            await self._executor.open()
+            queries = await anyio.to_thread.run_sync(Queries.load, self._package, TABLES)
+            migrations = await anyio.to_thread.run_sync(load_migrations, self._package)
+            installation = await migrate(self._executor, queries, migrations)
+        except BaseException:
+            await self.close()
+            raise
+        self._loaded = queries
+        return installation
+
+    async def close(self) -> None:
+        """See `Storage.close`."""
+        self._loaded = None
+        await self._executor.close()
+
+    async def create_file(self, file: File, copies: Sequence[FileCopy]) -> None:
+        """See `Storage.create_file`."""
+        queries = self._queries
+        async with self._executor.write() as transaction:
+            changes = Changes(transaction, queries)
+            await changes.insert(FILES, [file])
+            await changes.insert(COPIES, copies)
+
+    async def get_file(self, file_id: str) -> FileState | None:
+        """See `Storage.get_file`."""
+        return await self._file_state(self._executor, file_id)
+
+    async def file_parts(self, file_id: str) -> AsyncIterator[FilePart]:
+        """See `Storage.file_parts`."""
+        # one statement a part: a statement that stays open would show later readers an old moment
+        after = -1
+        statement = self._queries.sql("next_part")
+        while row := await self._executor.fetch_one(statement, {"file_id": file_id, "after": after}):
+            part = PARTS.decode(row)
+            after = part.seq
+            yield part
+
+    async def list_files(self, query: FileQuery) -> list[File]:
+        """See `Storage.list_files`."""
+        statement = self._queries.sql(
+            "list_files",
+            *_options(
+                descending=query.descending,
+                ascending=not query.descending,
+                before=query.after is not None and query.descending,
+                after=query.after is not None and not query.descending,
+                owner=query.owner is not None,
+                purpose=query.purpose is not None,
+                models=len(query.models) > 0,
+            ),
+        )
+        rows = await self._executor.fetch_all(
+            statement,
+            {
+                "owner": query.owner,
+                "purpose": query.purpose,
+                "models": encode_json(query.models),
+                "now": to_microseconds(query.now),
+                "limit": query.limit,
+                **_behind(query.after),
+            },
+        )
+        return await _decoded(FILES, rows)
+
+    async def change_file(self, file_id: str, decide: FileDecision) -> FileState:
+        """See `Storage.change_file`."""
+        queries = self._queries
+        async with self._executor.write() as transaction:
+            state = await self._lock_file(transaction, file_id)
+            change = decide(state)
+            return state if change is None else await Changes(transaction, queries).write_file(state, change)
+
+    async def create_batch(self, file_id: str, admit: Admission) -> BatchState:
+        """See `Storage.create_batch`."""
+        queries = self._queries
+        async with self._executor.write() as transaction:
+            state = await self._lock_file(transaction, file_id)
+            return await Changes(transaction, queries).create_batch(admit(state))
+
+    async def get_batch(self, batch_id: str) -> Batch | None:
+        """See `Storage.get_batch`."""
+        row = await self._executor.fetch_one(self._queries.sql("get_batch"), {"id": batch_id})
+        return BATCHES.decode(row) if row else None
+
+    async def get_batch_state(self, batch_id: str) -> BatchState | None:
+        """See `Storage.get_batch_state`."""
+        return await self._batch_state(self._executor, batch_id)
+
+    async def list_batches(self, query: BatchQuery) -> list[Batch]:
+        """See `Storage.list_batches`."""
+        options = _options(
+            before=query.after is not None, owner=query.owner is not None, model=len(query.models) > 0
+        )
+        statement = self._queries.sql("list_batches", *options)
+        pages: list[list[Batch]] = []
+        # a page for each model: each walks its own index from newest to oldest and stops at the limit
+        for model in dict.fromkeys(query.models) or (None,):
+            parameters = {"owner": query.owner, "model": model, "limit": query.limit, **_behind(query.after)}
+            rows = await self._executor.fetch_all(statement, parameters)
+            pages.append(await _decoded(BATCHES, rows))
+        return list(islice(heapq.merge(*pages, key=_age, reverse=True), query.limit))
+
+    async def change_batch(self, batch_id: str, decide: BatchDecision) -> BatchState:
+        """See `Storage.change_batch`."""
+        queries = self._queries
+        async with self._executor.write() as transaction:
+            state = await self._lock_batch(transaction, batch_id)
+            change = decide(state)
+            return state if change is None else await Changes(transaction, queries).write_batch(state, change)
+
+    async def refresh_batch(self, batch_id: str) -> None:
+        """See `Storage.refresh_batch`."""
+        parameters = {"batch_id": batch_id, "now": clock()}
+        if await self._executor.fetch_one(self._queries.sql("has_sleeping_jobs"), parameters):
+            async with self._executor.write() as transaction:
+                await transaction.execute(self._queries.sql("wake_jobs"), parameters)
+
+    async def claim_jobs(
+        self, worker: str, *, lease_seconds: float, room: Mapping[str | None, int]
+    ) -> list[Job]:
+        """See `Storage.claim_jobs`."""
+        return await JOB_LEASES.claim(
+            self._executor, self._queries, worker=worker, lease_seconds=lease_seconds, room=room
+        )
+
+    async def claim_copies(
+        self, worker: str, *, lease_seconds: float, room: Mapping[str, int]
+    ) -> list[FileCopy]:
+        """See `Storage.claim_copies`."""
+        return await COPY_LEASES.claim(
+            self._executor, self._queries, worker=worker, lease_seconds=lease_seconds, room=room
+        )
+
+    async def renew(self, claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
+        """See `Storage.renew`."""
+        return await renew(self._executor, self._queries, claims, lease_seconds=lease_seconds)
+
+    async def open_requests(self) -> dict[str, int]:
+        """See `Storage.open_requests`."""
+        rows = await self._executor.fetch_all(self._queries.sql("open_requests"), {})
+        return {row[0]: row[1] for row in rows}
+
+    async def list_events(self, *, after: str | None = None, limit: int = 100) -> list[Event]:
+        """See `Storage.list_events`."""
+        parameters = {"after": after or "", "limit": limit}
+        rows = await self._executor.fetch_all(self._queries.sql("list_events"), parameters)
+        return [EVENTS.decode(row) for row in rows]
+
+    async def _lock_file(self, transaction: Transaction, file_id: str) -> FileState:
+        await self._lock(transaction, "lock_file", file_id)
+        state = await self._file_state(transaction, file_id)
+        if state is None:
+            raise StateConflict(f"file {file_id} is not there")
+        return state
+
+    async def _lock_batch(self, transaction: Transaction, batch_id: str) -> BatchState:
+        await self._lock(transaction, "lock_batch", batch_id)
+        state = await self._batch_state(transaction, batch_id)
+        if state is None:
+            raise StateConflict(f"batch {batch_id} is not there")
+        return state
+
+    async def _lock(self, transaction: Transaction, name: str, row_id: str) -> None:
+        if name in self._queries:
+            await transaction.fetch_one(self._queries.sql(name), {"id": row_id})
+
+    async def _file_state(self, reader: Reader, file_id: str) -> FileState | None:
+        rows = await reader.fetch_all(self._queries.sql("get_file_state"), {"id": file_id})
+        if not rows:
+            return None
+        copies = 1 + FILES.width
+        return FileState(
+            file=FILES.decode(rows[0], 1),
+            copies=tuple(COPIES.decode(row, copies) for row in rows if row[copies] is not None),
+            open_batches=rows[0][0],
+        )
+
+    async def _batch_state(self, reader: Reader, batch_id: str) -> BatchState | None:
+        rows = await reader.fetch_all(self._queries.sql("get_batch_state"), {"id": batch_id})
+        if not rows:
+            return None
+        jobs = BATCHES.width
+        return BatchState(
+            batch=BATCHES.decode(rows[0]),
+            jobs=tuple(JOBS.decode(row, jobs) for row in rows if row[jobs] is not None),
+        )
+
+
+async def _decoded(table: Table[S], rows: Sequence[Row]) -> list[S]:
+    """The structs of many rows, without keeping the event loop from its other work."""
+    decoded: list[S] = []
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        decoded += map(table.decode, rows[start : start + _ROWS_AT_ONCE])
+        await anyio.lowlevel.checkpoint()
+    return decoded
+
+
+def _options(**lines: bool) -> list[str]:
+    """The names of the optional lines that a query shall have."""
+    return [name for name, is_wanted in lines.items() if is_wanted]
+
+
+def _behind(last: File | Batch | None) -> dict[str, Any]:
+    """The parameters that begin a page behind the last item of the page before."""
+    if last is None:
+        return {}
+    return {"last_created_at": to_microseconds(last.created_at), "last_id": last.id}
+
+
+def _age(item: File | Batch) -> tuple[datetime, str]:
+    return item.created_at, item.id

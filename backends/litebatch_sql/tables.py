@@ -1,0 +1,20 @@
+"""The tables that hold our structs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litebatch_asgi.models import Batch, Charge, Event, File, FileCopy, FilePart, Job
+from litebatch_sql.rows import HEX_128, Table
+
+FILES = Table(
+    "files", File, codecs={"id_sum": HEX_128}, fixed=("id", "owner", "kind", "purpose", "created_at")
+)
+COPIES = Table("file_copies", FileCopy, fixed=("file_id", "shard", "deployment_id"))
+PARTS = Table("file_parts", FilePart)
+BATCHES = Table("batches", Batch, fixed=("id", "owner", "model", "input_file_id", "created_at"))
+JOBS = Table("jobs", Job, fixed=("id", "batch_id", "shard", "attempt", "created_at"))
+CHARGES = Table("charges", Charge)
+EVENTS = Table("events", Event)
+
+TABLES: tuple[Table[Any], ...] = (FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, EVENTS)

@@ -1,0 +1,3 @@
+"""SQLite as LiteBatch's database."""
+
+from litebatch_sqlite.storage import SQLiteStorage as SQLiteStorage

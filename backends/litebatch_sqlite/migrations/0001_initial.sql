@@ -1,0 +1,267 @@
+-- Moments are integer microseconds since 1970, UTC. Money is decimal text. Nested values are JSON text.
+-- Files may be removed while batches still name them, so that what names a file is no foreign key.
+
+CREATE TABLE installation (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    id TEXT NOT NULL,
+    schema_version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+);
+
+CREATE TABLE files (
+    id TEXT NOT NULL PRIMARY KEY,
+    owner TEXT NOT NULL,
+    created_by TEXT,
+    kind TEXT NOT NULL CHECK (kind IN ('input', 'output', 'error')),
+    purpose TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    bytes INTEGER NOT NULL CHECK (bytes >= 0),
+    sha256 TEXT,
+    models TEXT NOT NULL, -- JSON list
+    endpoint TEXT,
+    lines INTEGER NOT NULL,
+    id_count INTEGER NOT NULL,
+    id_sum TEXT NOT NULL, -- 32 hexadecimal digits
+    status TEXT NOT NULL CHECK (status IN ('uploaded', 'processed', 'error')),
+    created_at INTEGER NOT NULL,
+    accepted_at INTEGER, -- null: listed nowhere
+    expires_at INTEGER,
+    deleted_at INTEGER,
+    batch_id TEXT -- the batch that wrote it
+);
+
+CREATE INDEX files_by_owner ON files (owner, created_at, id)
+    WHERE accepted_at IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX files_by_owner_purpose ON files (owner, purpose, created_at, id)
+    WHERE accepted_at IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX files_by_time ON files (created_at, id)
+    WHERE accepted_at IS NOT NULL AND deleted_at IS NULL;
+
+CREATE TABLE file_copies (
+    file_id TEXT NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+    shard INTEGER NOT NULL,
+    deployment_id TEXT NOT NULL,
+    provider_file_id TEXT,
+    expires_at INTEGER, -- at the provider
+    state TEXT NOT NULL
+        CHECK (state IN ('intent', 'pending', 'ready', 'failed', 'deleting', 'deleted')),
+    error TEXT,
+    attempts INTEGER NOT NULL,
+    started_at INTEGER,
+    search_until INTEGER,
+    next_check_at INTEGER, -- null: never
+    claimed_by TEXT,
+    claimed_until INTEGER,
+    epoch INTEGER NOT NULL,
+    PRIMARY KEY (file_id, shard, deployment_id)
+);
+
+CREATE INDEX file_copies_due ON file_copies (deployment_id, next_check_at, file_id, shard)
+    WHERE next_check_at IS NOT NULL;
+
+CREATE TABLE file_parts (
+    file_id TEXT NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL CHECK (seq >= 0),
+    kind TEXT NOT NULL CHECK (kind IN ('provider', 'inline')),
+    bytes INTEGER NOT NULL,
+    deployment_id TEXT,
+    provider_file_id TEXT,
+    provider_bytes INTEGER,
+    "drop" TEXT NOT NULL, -- JSON list of line indexes
+    rows BLOB,
+    PRIMARY KEY (file_id, seq)
+);
+
+CREATE TABLE batches (
+    id TEXT NOT NULL PRIMARY KEY,
+    owner TEXT NOT NULL,
+    created_by TEXT,
+    input_file_id TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    completion_window TEXT NOT NULL,
+    model TEXT NOT NULL,
+    metadata TEXT, -- JSON object
+    output_expires_after INTEGER, -- seconds
+    status TEXT NOT NULL CHECK (status IN (
+        'validating', 'failed', 'in_progress', 'finalizing', 'completed', 'expired', 'cancelling', 'cancelled'
+    )),
+    created_at INTEGER NOT NULL,
+    in_progress_at INTEGER,
+    expires_at INTEGER NOT NULL,
+    finalizing_at INTEGER,
+    completed_at INTEGER,
+    failed_at INTEGER,
+    expired_at INTEGER,
+    cancelling_at INTEGER,
+    cancelled_at INTEGER,
+    counts TEXT NOT NULL, -- JSON object
+    usage TEXT, -- JSON object
+    cost TEXT,
+    errors TEXT NOT NULL, -- JSON list
+    output_file_id TEXT,
+    error_file_id TEXT,
+    cancel_requested_at INTEGER,
+    refreshed_at INTEGER,
+    request_fingerprint TEXT,
+    answered_at INTEGER
+);
+
+CREATE INDEX batches_by_owner ON batches (owner, created_at, id);
+CREATE INDEX batches_by_owner_model ON batches (owner, model, created_at, id);
+CREATE INDEX batches_by_model ON batches (model, created_at, id);
+CREATE INDEX batches_by_time ON batches (created_at, id);
+CREATE INDEX batches_open_by_input_file ON batches (input_file_id)
+    WHERE status IN ('validating', 'in_progress', 'finalizing', 'cancelling');
+
+CREATE TABLE jobs (
+    id TEXT NOT NULL PRIMARY KEY,
+    batch_id TEXT NOT NULL REFERENCES batches (id),
+    shard INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    deployment_id TEXT, -- null: waiting for any
+    provider_file_id TEXT,
+    submit_started_at INTEGER,
+    state TEXT NOT NULL CHECK (state IN (
+        'waiting', 'submitting', 'unclear', 'submitted', 'ended', 'settled',
+        'refused', 'failed', 'withdrawn', 'watched', 'closed'
+    )),
+    provider_batch_id TEXT,
+    snapshot TEXT, -- JSON object
+    reason TEXT,
+    search_until INTEGER,
+    cancel_sent_at INTEGER,
+    reads TEXT NOT NULL, -- JSON list
+    created_at INTEGER NOT NULL,
+    next_check_at INTEGER, -- null: never
+    checks INTEGER NOT NULL,
+    claimed_by TEXT,
+    claimed_until INTEGER,
+    epoch INTEGER NOT NULL,
+    UNIQUE (batch_id, shard, attempt)
+);
+
+CREATE INDEX jobs_due ON jobs (deployment_id, next_check_at, id) WHERE next_check_at IS NOT NULL;
+CREATE INDEX jobs_open ON jobs (deployment_id, requests)
+    WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_id IS NOT NULL;
+
+CREATE TABLE charges (
+    job_id TEXT NOT NULL PRIMARY KEY REFERENCES jobs (id),
+    batch_id TEXT NOT NULL REFERENCES batches (id),
+    deployment_id TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    created_by TEXT,
+    model TEXT NOT NULL,
+    usage TEXT NOT NULL, -- JSON object
+    cost TEXT,
+    price_source TEXT,
+    created_at INTEGER NOT NULL
+);
+
+CREATE INDEX charges_by_batch ON charges (batch_id);
+CREATE INDEX charges_by_owner ON charges (owner, created_at);
+CREATE INDEX charges_by_key ON charges (created_by, created_at);
+
+CREATE TABLE events (
+    id TEXT NOT NULL PRIMARY KEY,
+    batch_id TEXT NOT NULL REFERENCES batches (id),
+    type TEXT NOT NULL,
+    payload TEXT NOT NULL, -- JSON object
+    created_at INTEGER NOT NULL
+);
+
+CREATE INDEX events_by_batch ON events (batch_id);
+
+-- What each sink has got. An event without a row for a sink is still to be handed out to it.
+CREATE TABLE event_deliveries (
+    event_id TEXT NOT NULL REFERENCES events (id) ON DELETE CASCADE,
+    sink TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
+    error TEXT,
+    attempts INTEGER NOT NULL,
+    delivered_at INTEGER,
+    next_check_at INTEGER,
+    claimed_by TEXT,
+    claimed_until INTEGER,
+    epoch INTEGER NOT NULL,
+    PRIMARY KEY (event_id, sink)
+);
+
+CREATE INDEX event_deliveries_due ON event_deliveries (sink, next_check_at)
+    WHERE next_check_at IS NOT NULL;
+
+CREATE TABLE idempotency (
+    owner TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    request_fingerprint TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (owner, "key")
+);
+
+CREATE INDEX idempotency_by_time ON idempotency (created_at);
+
+-- What an open batch holds of the limits of a key, user or team.
+CREATE TABLE reservations (
+    scope TEXT NOT NULL, -- such as `team:search`
+    batch_id TEXT NOT NULL REFERENCES batches (id),
+    requests INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (scope, batch_id)
+);
+
+CREATE INDEX reservations_by_batch ON reservations (batch_id);
+
+CREATE TABLE teams (
+    id TEXT NOT NULL PRIMARY KEY,
+    alias TEXT,
+    models TEXT, -- JSON list; null: all
+    max_requests INTEGER, -- enqueued at once; null: no limit
+    max_tokens INTEGER, -- enqueued at once; null: no limit
+    max_budget TEXT, -- US dollars
+    blocked_at INTEGER,
+    metadata TEXT, -- JSON object
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+CREATE TABLE users (
+    id TEXT NOT NULL PRIMARY KEY,
+    alias TEXT,
+    team_id TEXT REFERENCES teams (id) ON DELETE SET NULL,
+    models TEXT, -- JSON list; null: all
+    is_admin INTEGER NOT NULL CHECK (is_admin IN (0, 1)),
+    max_requests INTEGER,
+    max_tokens INTEGER,
+    max_budget TEXT,
+    blocked_at INTEGER,
+    metadata TEXT, -- JSON object
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+CREATE INDEX users_by_team ON users (team_id);
+
+CREATE TABLE virtual_keys (
+    id TEXT NOT NULL PRIMARY KEY,
+    secret_sha256 TEXT NOT NULL UNIQUE, -- the key itself is kept nowhere
+    hint TEXT NOT NULL, -- its last characters, to tell keys apart
+    alias TEXT,
+    team_id TEXT REFERENCES teams (id) ON DELETE CASCADE,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    models TEXT, -- JSON list; null: all
+    is_admin INTEGER NOT NULL CHECK (is_admin IN (0, 1)),
+    max_requests INTEGER,
+    max_tokens INTEGER,
+    max_budget TEXT,
+    blocked_at INTEGER,
+    expires_at INTEGER,
+    metadata TEXT, -- JSON object
+    created_by TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+CREATE INDEX virtual_keys_by_team ON virtual_keys (team_id);
+CREATE INDEX virtual_keys_by_user ON virtual_keys (user_id);

@@ -1,0 +1,46 @@
+"""The SQLite storage."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from litebatch_asgi.errors import ConfigError
+from litebatch_sql import SQLStorage
+from litebatch_sqlite.executor import SQLiteExecutor
+
+_SCHEME = "sqlite://"
+_OLDEST = (3, 33, 0)
+
+
+class SQLiteStorage(SQLStorage):
+    """A `Storage` in one SQLite file, for one process or several on the same machine.
+
+    `database` is a path, or a URL: `sqlite:///relative.db`, `sqlite:////absolute.db`. The file is made when
+    it is opened first; its folder must be there. A database that another process has locked is waited for
+    `busy_timeout_seconds`, then `StorageUnavailable` is raised. Raises `ConfigError` for anything else.
+    """
+
+    def __init__(self, database: str | Path, *, busy_timeout_seconds: float = 10.0) -> None:
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise ConfigError(f"SQLite 3.33 or newer is needed, this Python has {sqlite3.sqlite_version}")
+        path = database if isinstance(database, Path) else _path(database)
+        executor = SQLiteExecutor(path, busy_timeout_seconds=busy_timeout_seconds)
+        super().__init__(executor, package="litebatch_sqlite")
+
+
+def _path(database: str) -> Path:
+    if "://" not in database:
+        location = database
+    elif database.startswith(f"{_SCHEME}/"):
+        location = database.removeprefix(f"{_SCHEME}/")
+    else:
+        raise ConfigError(f"{database}: three slashes before the path, as in sqlite:///litebatch.db")
+    if location in ("", ":memory:"):
+        raise ConfigError(
+            f"{database or 'an empty string'} names no file: write sqlite:///litebatch.db,"
+            " or memory:// for what may be lost"
+        )
+    if "?" in location:
+        raise ConfigError(f"{database}: options in the URL are not known")
+    return Path(location)

@@ -1,0 +1,57 @@
+"""What every storage has to do, as tests for whoever writes one.
+
+Derive from `StorageConformance`, say where storages come from and what they can, and run pytest::
+
+    class TestMyStorage(StorageConformance):
+        capabilities = frozenset({Capability.PERSISTENT, Capability.SHARED})
+
+        @pytest.fixture
+        def new_storage(self, tmp_path: Path) -> NewStorage:
+            return lambda: MyStorage(tmp_path / "my.db")
+
+The tests want a database that is empty at the start of each. This package imports pytest and is therefore
+not part of `litebatch_asgi.testing`.
+"""
+
+import pytest
+
+_MODULES = (
+    "base",
+    "batch_changes",
+    "batches",
+    "claims",
+    "file_changes",
+    "files",
+    "leases",
+    "lifetime",
+    "lists",
+    "races",
+)
+
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
+
+from litebatch_asgi.testing.conformance.base import Capability as Capability  # noqa: E402
+from litebatch_asgi.testing.conformance.base import NewStorage as NewStorage  # noqa: E402
+from litebatch_asgi.testing.conformance.batch_changes import BatchChangeTests  # noqa: E402
+from litebatch_asgi.testing.conformance.batches import BatchTests  # noqa: E402
+from litebatch_asgi.testing.conformance.claims import ClaimTests  # noqa: E402
+from litebatch_asgi.testing.conformance.file_changes import FileChangeTests  # noqa: E402
+from litebatch_asgi.testing.conformance.files import FileTests  # noqa: E402
+from litebatch_asgi.testing.conformance.leases import LeaseTests  # noqa: E402
+from litebatch_asgi.testing.conformance.lifetime import LifetimeTests  # noqa: E402
+from litebatch_asgi.testing.conformance.lists import ListTests  # noqa: E402
+from litebatch_asgi.testing.conformance.races import RaceTests  # noqa: E402
+
+
+class StorageConformance(
+    LifetimeTests,
+    FileTests,
+    FileChangeTests,
+    BatchTests,
+    BatchChangeTests,
+    ListTests,
+    ClaimTests,
+    LeaseTests,
+    RaceTests,
+):
+    """All the tests. A subclass defines the fixture `new_storage` and says its `capabilities`."""

@@ -1,0 +1,208 @@
+"""Batches, their creation, and what is read of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from litebatch_asgi.errors import InvalidRequest, StateConflict
+from litebatch_asgi.models import (
+    BatchChange,
+    BatchError,
+    BatchState,
+    BatchStatus,
+    Counts,
+    FileState,
+    JobState,
+    ProviderBatch,
+    ShortRead,
+    Usage,
+)
+from litebatch_asgi.storage import Storage
+from litebatch_asgi.testing.conformance.base import (
+    StorageTests,
+    file_state_of,
+    state_of,
+    stored_batch,
+    stored_file,
+    writing,
+)
+from litebatch_asgi.testing.samples import a_batch, a_copy, a_file, a_job, an_event
+
+LATER = datetime.now(UTC).replace(microsecond=123_456) + timedelta(days=30)
+
+
+class BatchTests(StorageTests):
+    """Batches, their creation, and what is read of them."""
+
+    async def test_a_batch_comes_back_as_it_was_written(self, storage: Storage) -> None:
+        """Every field, at the edges of what it may hold."""
+        batch = a_batch(
+            a_file(),
+            metadata={"naïve \u2028": 'a "b"', "": ""},
+            output_expires_after=2_592_000,
+            status=BatchStatus.CANCELLING,
+            in_progress_at=LATER,
+            finalizing_at=LATER,
+            completed_at=LATER,
+            failed_at=LATER,
+            expired_at=LATER,
+            cancelling_at=LATER,
+            cancelled_at=LATER,
+            counts=Counts(total=3, completed=2, failed=1),
+            usage=Usage(input_tokens=2**40, cached_tokens=1, output_tokens=2, total_tokens=2**41),
+            cost=Decimal("12345.000000000000000012"),
+            errors=(BatchError(code="invalid_json_line", line=7, message="no", param=None),),
+            output_file_id="file-lb-out",
+            error_file_id="file-lb-err",
+            cancel_requested_at=LATER,
+            refreshed_at=LATER,
+            request_fingerprint="ab" * 16,
+            answered_at=LATER,
+        )
+        await stored_batch(storage, batch=batch)
+        assert await storage.get_batch(batch.id) == batch
+        assert str((await state_of(storage, batch)).batch.cost) == "12345.000000000000000012"
+
+    async def test_a_job_comes_back_as_it_was_written(self, storage: Storage) -> None:
+        """Every field, the provider's word among them."""
+        batch = a_batch(a_file())
+        job = a_job(
+            batch,
+            shard=2,
+            attempt=3,
+            requests=50_000,
+            deployment_id=None,
+            provider_file_id="file-1",
+            submit_started_at=LATER,
+            state=JobState.WATCHED,
+            provider_batch_id="batch_1",
+            snapshot=ProviderBatch(
+                id="batch_1",
+                status=BatchStatus.IN_PROGRESS,
+                created_at=LATER,
+                counts=Counts(total=1),
+                errors=(BatchError(message="naïve"),),
+                metadata={"litebatch_job": "job"},
+            ),
+            reason="timed out",
+            search_until=LATER,
+            cancel_sent_at=LATER,
+            reads=(ShortRead(at=LATER, seen="ab"),),
+            next_check_at=None,
+            checks=4,
+            claimed_by="worker",
+            claimed_until=LATER,
+            epoch=9,
+        )
+        await stored_batch(storage, job, batch=batch)
+        assert (await state_of(storage, batch)).jobs == (job,)
+
+    async def test_unknown_batches_are_none(self, storage: Storage) -> None:
+        """No error: the caller says what it means."""
+        assert await storage.get_batch("batch_lb-unknown") is None
+        assert await storage.get_batch_state("batch_lb-unknown") is None
+
+    async def test_a_batch_may_have_no_jobs(self, storage: Storage) -> None:
+        """Its state has none then."""
+        file = await stored_file(storage)
+        batch = a_batch(file)
+        await storage.create_batch(file.id, lambda _: BatchChange(batch=batch))
+        assert await storage.get_batch_state(batch.id) == BatchState(batch=batch, jobs=())
+
+    async def test_jobs_are_in_order_of_shard_and_attempt(self, storage: Storage) -> None:
+        """Whatever order they were written in; those of other batches are not among them."""
+        batch = a_batch(a_file())
+        places = [(1, 2), (0, 10), (0, 2), (10, 1), (1, 1)]
+        jobs = [a_job(batch, shard=shard, attempt=attempt) for shard, attempt in places]
+        await stored_batch(storage)
+        await stored_batch(storage, *jobs, batch=batch)
+        found = (await state_of(storage, batch)).jobs
+        assert [(job.shard, job.attempt) for job in found] == sorted(places)
+
+    async def test_creating_sees_the_file_and_returns_what_it_wrote(self, storage: Storage) -> None:
+        """The file with copies and open batches; batch, jobs and events are there afterwards."""
+        file = await stored_file(storage, a_copy(a_file()))
+        await stored_batch(storage, batch=a_batch(file))
+        batch = a_batch(file)
+        jobs = (a_job(batch, shard=1), a_job(batch, shard=0))
+        event = an_event(batch, payload={"nested": [{"naïve": None}]})
+        before = await file_state_of(storage, file)
+        seen: list[FileState] = []
+
+        def admit(state: FileState) -> BatchChange:
+            seen.append(state)
+            return BatchChange(batch=batch, new_jobs=jobs, events=(event,))
+
+        created = await storage.create_batch(file.id, admit)
+        assert seen == [before]
+        assert created == BatchState(batch=batch, jobs=(jobs[1], jobs[0]))
+        assert await storage.get_batch_state(batch.id) == created
+        assert await storage.list_events() == [event]
+        assert (await file_state_of(storage, file)).open_batches == 2
+
+    async def test_a_batch_on_a_file_that_is_not_there_conflicts(self, storage: Storage) -> None:
+        """Nobody is asked whether to admit it."""
+        with pytest.raises(StateConflict):
+            await storage.create_batch("file-lb-unknown", lambda _: pytest.fail("was called"))
+
+    async def test_what_an_admission_raises_passes_through(self, storage: Storage) -> None:
+        """And nothing was created."""
+        file = await stored_file(storage)
+
+        def refuse(state: FileState) -> BatchChange:
+            raise InvalidRequest("no")
+
+        with pytest.raises(InvalidRequest):
+            await storage.create_batch(file.id, refuse)
+        assert (await file_state_of(storage, file)).open_batches == 0
+
+    async def test_a_batch_that_is_there_is_not_created_again(self, storage: Storage) -> None:
+        """The second one conflicts and changes nothing, nor does it leave jobs or events."""
+        batch = await stored_batch(storage)
+        before = await state_of(storage, batch)
+        again = BatchChange(
+            batch=a_batch(a_file(), id=batch.id), new_jobs=(a_job(batch, shard=5),), events=(an_event(batch),)
+        )
+        with pytest.raises(StateConflict):
+            await storage.create_batch(batch.input_file_id, lambda _: again)
+        assert await state_of(storage, batch) == before
+        assert await storage.list_events() == []
+
+    async def test_a_job_that_is_there_is_not_created_again(self, storage: Storage) -> None:
+        """Then the batch is not there either."""
+        taken = (await state_of(storage, await stored_batch(storage))).jobs[0]
+        file = await stored_file(storage)
+        batch = a_batch(file)
+        with pytest.raises(StateConflict):
+            await storage.create_batch(
+                file.id, lambda _: BatchChange(batch=batch, new_jobs=(a_job(batch, id=taken.id),))
+            )
+        assert await storage.get_batch(batch.id) is None
+
+    async def test_events_are_listed_in_order_of_their_ids(self, storage: Storage) -> None:
+        """Those behind `after`, at most `limit`, whatever order they were written in."""
+        batch = await stored_batch(storage)
+        events = [an_event(batch, id=f"evt_{number:03}") for number in (3, 1, 5, 2, 4)]
+        await storage.change_batch(batch.id, writing(events=tuple(events)))
+        events.sort(key=lambda event: event.id)
+        assert await storage.list_events() == events
+        assert await storage.list_events(limit=2) == events[:2]
+        assert await storage.list_events(after="evt_002", limit=2) == events[2:4]
+        assert await storage.list_events(after="evt_005") == []
+
+    async def test_open_requests_are_summed_by_deployment(self, storage: Storage) -> None:
+        """Waiting, under way, unclear or running there; ended, unplaced or given up are not."""
+        open_states = {JobState.WAITING, JobState.SUBMITTING, JobState.UNCLEAR, JobState.SUBMITTED}
+        for number, state in enumerate(JobState):
+            deployment = "east" if state in open_states else "west"
+            batch = a_batch(a_file())
+            jobs = (
+                a_job(batch, state=state, deployment_id=deployment, requests=10**number),
+                a_job(batch, state=state, deployment_id=None, shard=1),
+            )
+            await stored_batch(storage, *jobs, batch=batch)
+        expected = sum(10**number for number, state in enumerate(JobState) if state in open_states)
+        assert await storage.open_requests() == {"east": expected}

@@ -1,0 +1,163 @@
+"""Pages of files and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+
+from litebatch_asgi.models import Batch, BatchChange, File, FileState
+from litebatch_asgi.storage import BatchQuery, FileQuery, Storage
+from litebatch_asgi.testing.conformance.base import StorageTests, stored_file
+from litebatch_asgi.testing.samples import a_batch, a_file
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+
+
+def _admitted(change: BatchChange, state: FileState) -> BatchChange:
+    return change
+
+
+async def _stored_batches(storage: Storage, batches: Sequence[Batch]) -> None:
+    file = await stored_file(storage)
+    for batch in batches:
+        change = BatchChange(batch=batch)
+        await storage.create_batch(file.id, partial(_admitted, change))
+
+
+async def _file_pages(storage: Storage, *, descending: bool, limit: int) -> list[File]:
+    """All files of owner `a`, page by page."""
+    found: list[File] = []
+    while True:
+        after = found[-1] if found else None
+        query = FileQuery(owner="a", now=NOW, after=after, descending=descending, limit=limit)
+        page = await storage.list_files(query)
+        assert len(page) <= limit
+        if not page:
+            return found
+        found += page
+
+
+async def _batch_pages(
+    storage: Storage, owner: str | None, models: tuple[str, ...], limit: int
+) -> list[Batch]:
+    found: list[Batch] = []
+    while True:
+        after = found[-1] if found else None
+        page = await storage.list_batches(BatchQuery(owner=owner, models=models, after=after, limit=limit))
+        assert len(page) <= limit
+        if not page:
+            return found
+        found += page
+
+
+class ListTests(StorageTests):
+    """Pages of files and batches."""
+
+    @pytest.mark.parametrize("limit", [1, 3, 100])
+    @pytest.mark.parametrize("descending", [True, False])
+    async def test_files_are_paged_exactly_once(self, storage: Storage, descending: bool, limit: int) -> None:
+        """In order of time and, where that is equal, of id, whatever order they were written in."""
+        times = (3, 1, 1, 2, 1, 3, 1, 0)
+        files = [a_file(owner="a", created_at=NOW + time * INSTANT) for time in times]
+        for file in sorted(files, key=lambda file: file.id, reverse=True):
+            await stored_file(storage, file=file)
+        files.sort(key=lambda file: (file.created_at, file.id), reverse=descending)
+        assert await _file_pages(storage, descending=descending, limit=limit) == files
+
+    @pytest.mark.parametrize("limit", [1, 3, 100])
+    @pytest.mark.parametrize("owner", ["a", None])
+    @pytest.mark.parametrize("models", [(), ("x",), ("x", "z"), ("z", "x", "x", "unknown")])
+    async def test_batches_are_paged_exactly_once(
+        self, storage: Storage, owner: str | None, models: tuple[str, ...], limit: int
+    ) -> None:
+        """Newest first; of the owner and of one of the models, where they are named."""
+        batches = [
+            a_batch(a_file(), owner=owner, model=model, created_at=NOW + time * INSTANT)
+            for owner in "ab"
+            for model in "xyz"
+            for time in (2, 1, 1, 3)
+        ]
+        await _stored_batches(storage, batches)
+        expected = [
+            batch
+            for batch in sorted(batches, key=lambda batch: (batch.created_at, batch.id), reverse=True)
+            if owner in (None, batch.owner) and (not models or batch.model in models)
+        ]
+        assert await _batch_pages(storage, owner, models, limit) == expected
+
+    async def test_pages_stay_in_step_while_newer_items_arrive(self, storage: Storage) -> None:
+        """What comes in between belongs in front of the first page."""
+        batches = [a_batch(a_file(), created_at=NOW + time * INSTANT) for time in range(4)]
+        await _stored_batches(storage, batches)
+        first = await storage.list_batches(BatchQuery(owner=None, limit=2))
+        await _stored_batches(storage, [a_batch(a_file(), created_at=NOW + timedelta(days=1))])
+        second = await storage.list_batches(BatchQuery(owner=None, after=first[-1], limit=2))
+        assert first + second == batches[::-1]
+
+    async def test_a_page_may_begin_after_a_file_that_is_gone(self, storage: Storage) -> None:
+        """Only its time and id count."""
+        file = await stored_file(storage)
+        gone = a_file(created_at=file.created_at + INSTANT)
+        query = FileQuery(owner=file.owner, now=NOW, after=gone, limit=10)
+        assert await storage.list_files(query) == [file]
+
+    async def test_only_visible_files_are_listed(self, storage: Storage) -> None:
+        """Accepted, undeleted, unexpired."""
+        shown = [a_file(expires_at=NOW + INSTANT), a_file(expires_at=None)]
+        hidden = [
+            a_file(accepted_at=None),
+            a_file(deleted_at=NOW),
+            a_file(expires_at=NOW),
+            a_file(expires_at=NOW - INSTANT),
+        ]
+        for file in (*shown, *hidden):
+            await stored_file(storage, file=file)
+        found = await storage.list_files(FileQuery(owner=None, now=NOW, limit=10))
+        assert {file.id for file in found} == {file.id for file in shown}
+
+    async def test_files_of_one_owner(self, storage: Storage) -> None:
+        """Owners are compared as they are: in full, upper and lower case apart, the empty one too."""
+        owners = ("team:a", "team:A", "team:", "team:a ", "", "team:%")
+        for owner in owners:
+            await stored_file(storage, file=a_file(owner=owner))
+        for owner in owners:
+            found = await storage.list_files(FileQuery(owner=owner, now=NOW, limit=10))
+            assert [file.owner for file in found] == [owner]
+        assert len(await storage.list_files(FileQuery(owner=None, now=NOW, limit=10))) == len(owners)
+
+    async def test_batches_of_one_owner(self, storage: Storage) -> None:
+        """As with files."""
+        owners = ("team:a", "team:A", "team:", "team:a ", "", "team:%")
+        await _stored_batches(storage, [a_batch(a_file(), owner=owner) for owner in owners])
+        for owner in owners:
+            found = await storage.list_batches(BatchQuery(owner=owner, limit=10))
+            assert [batch.owner for batch in found] == [owner]
+
+    @pytest.mark.parametrize("owner", ["a", None])
+    async def test_files_of_one_purpose(self, storage: Storage, owner: str | None) -> None:
+        """And of the owner, where one is named."""
+        for purpose in ("batch", "batch_output", "batch"):
+            await stored_file(storage, file=a_file(owner="a", purpose=purpose))
+        found = await storage.list_files(FileQuery(owner=owner, now=NOW, purpose="batch", limit=10))
+        assert [file.purpose for file in found] == ["batch", "batch"]
+        assert await storage.list_files(FileQuery(owner=owner, now=NOW, purpose="", limit=10)) == []
+
+    async def test_files_of_some_models(self, storage: Storage) -> None:
+        """One model in common is enough; a file is listed once."""
+        models: list[tuple[str, ...]] = [("x",), ("x", "y"), ("y", 'z"'), (), ("xy",)]
+        for number, names in enumerate(models):
+            await stored_file(storage, file=a_file(models=names, created_at=NOW - number * INSTANT))
+
+        async def found(*names: str) -> list[tuple[str, ...]]:
+            files = await storage.list_files(FileQuery(owner=None, now=NOW, models=names, limit=10))
+            return [file.models for file in files]
+
+        assert await found("x") == [("x",), ("x", "y")]
+        assert await found("x", "y") == [("x",), ("x", "y"), ("y", 'z"')]
+        assert await found('z"', "unknown") == [("y", 'z"')]
+        assert await found("unknown") == []
+        assert await found() == models

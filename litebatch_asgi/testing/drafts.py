@@ -1,0 +1,51 @@
+"""What a transaction on dicts is going to write: checked at once, written together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any, TypeVar
+
+from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.models import FileCopy, Job
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+Claimed = TypeVar("Claimed", Job, FileCopy)
+
+
+class Draft:
+    """Collects writes to dicts. Every check raises `StateConflict`, before anything is written."""
+
+    def __init__(self) -> None:
+        self._writes: list[Callable[[], Any]] = []
+        self._inserted: set[tuple[int, Hashable]] = set()
+
+    def insert(self, rows: dict[K, V], key: K, row: V) -> None:
+        """Write a row that is not there yet."""
+        place = (id(rows), key)
+        if key in rows or place in self._inserted:
+            raise StateConflict(f"{key} is there already")
+        self._inserted.add(place)
+        self.put(rows, key, row)
+
+    def put(self, rows: dict[K, V], key: K, row: V) -> None:
+        """Write a row."""
+        self._writes.append(lambda: rows.__setitem__(key, row))
+
+    def put_fenced(self, rows: dict[K, Claimed], key: K, row: Claimed, *, held_epoch: int) -> None:
+        """Write a row that is there with this epoch."""
+        current = rows.get(key)
+        if current is None or current.epoch != held_epoch:
+            raise StateConflict(f"{key} is not there, or has another epoch than {held_epoch}")
+        self.put(rows, key, row)
+
+    def remove(self, rows: dict[K, V], matches: Callable[[V], bool]) -> None:
+        """Drop the rows that match."""
+        for key in [key for key, row in rows.items() if matches(row)]:
+            self._writes.append(partial(rows.pop, key))
+
+    def write(self) -> None:
+        """Write all of it."""
+        for write in self._writes:
+            write()

@@ -1,0 +1,324 @@
+"""A storage in memory."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar, cast
+
+import anyio
+import anyio.to_thread
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import StateConflict, StorageUnavailable
+from litebatch_asgi.models import (
+    Batch,
+    BatchChange,
+    BatchState,
+    Charge,
+    Event,
+    File,
+    FileChange,
+    FileCopy,
+    FilePart,
+    FileState,
+    Job,
+    JobState,
+)
+from litebatch_asgi.storage import (
+    Admission,
+    BatchDecision,
+    BatchQuery,
+    FileDecision,
+    FileQuery,
+    Installation,
+)
+from litebatch_asgi.testing.drafts import Draft
+
+Listed = TypeVar("Listed", File, Batch)
+K = TypeVar("K", bound=Hashable)
+Claimed = TypeVar("Claimed", Job, FileCopy)
+
+_OPEN_JOBS = frozenset({JobState.WAITING, JobState.SUBMITTING, JobState.UNCLEAR, JobState.SUBMITTED})
+
+
+class MemoryStorage:
+    """A `Storage` that lives as long as the object does: for tests, and for what may be lost.
+
+    Lists and claims look at everything there is, so that it is quick for some thousands of objects. `url` is
+    there to be made from `memory://`.
+    """
+
+    def __init__(self, url: str = "memory://") -> None:
+        self._installation = Installation(id=secrets.token_hex(8), schema_version=1)
+        self._is_open = False
+        self._turn = anyio.Lock()
+        self._files: dict[str, File] = {}
+        self._copies: dict[tuple[str, int, str], FileCopy] = {}
+        self._parts: dict[tuple[str, int], FilePart] = {}
+        self._batches: dict[str, Batch] = {}
+        self._jobs: dict[str, Job] = {}
+        self._places: dict[tuple[str, int, int], Job] = {}
+        self._charges: dict[str, Charge] = {}
+        self._events: dict[str, Event] = {}
+
+    async def open(self) -> Installation:
+        """See `Storage.open`."""
+        self._is_open = True
+        return self._installation
+
+    async def close(self) -> None:
+        """See `Storage.close`; what was written is there when the same object is opened again."""
+        self._is_open = False
+
+    async def create_file(self, file: File, copies: Sequence[FileCopy]) -> None:
+        """See `Storage.create_file`."""
+        async with self._write() as draft:
+            draft.insert(self._files, file.id, file)
+            for copy in copies:
+                draft.insert(self._copies, copy.key, copy)
+
+    async def get_file(self, file_id: str) -> FileState | None:
+        """See `Storage.get_file`."""
+        self._check_open()
+        return self._file_state(file_id) if file_id in self._files else None
+
+    async def file_parts(self, file_id: str) -> AsyncIterator[FilePart]:
+        """See `Storage.file_parts`."""
+        self._check_open()
+        for key in sorted(key for key in self._parts if key[0] == file_id):
+            yield self._parts[key]
+
+    async def list_files(self, query: FileQuery) -> list[File]:
+        """See `Storage.list_files`."""
+        self._check_open()
+        found = [
+            file
+            for file in self._files.values()
+            if file.is_visible(query.now)
+            and query.owner in (None, file.owner)
+            and query.purpose in (None, file.purpose)
+            and (not query.models or set(query.models) & set(file.models))
+        ]
+        return _page(found, after=query.after, limit=query.limit, descending=query.descending)
+
+    async def change_file(self, file_id: str, decide: FileDecision) -> FileState:
+        """See `Storage.change_file`."""
+        async with self._write() as draft:
+            state = self._file_state(file_id)
+            change = decide(state)
+            if change is None:
+                return state
+            if change.remove:
+                draft.remove(self._files, lambda file: file.id == file_id)
+                draft.remove(self._copies, lambda copy: copy.file_id == file_id)
+                draft.remove(self._parts, lambda part: part.file_id == file_id)
+                return replace(state, copies=())
+            self._write_file(draft, change)
+        return self._file_state(file_id)
+
+    def _write_file(self, draft: Draft, change: FileChange) -> None:
+        if change.file is not None:
+            draft.put(self._files, change.file.id, change.file)
+        for copy in change.copies:
+            written = replace(copy, epoch=copy.epoch + 1) if change.fence_out else copy
+            if copy.key not in self._copies and copy.epoch == 0:
+                draft.insert(self._copies, copy.key, written)
+            else:
+                draft.put_fenced(self._copies, copy.key, written, held_epoch=copy.epoch)
+
+    async def create_batch(self, file_id: str, admit: Admission) -> BatchState:
+        """See `Storage.create_batch`."""
+        async with self._write() as draft:
+            change = admit(self._file_state(file_id))
+            draft.insert(self._batches, change.batch.id, change.batch)
+            await self._insert_around(draft, change)
+        return self._batch_state(change.batch.id)
+
+    async def get_batch(self, batch_id: str) -> Batch | None:
+        """See `Storage.get_batch`."""
+        self._check_open()
+        return self._batches.get(batch_id)
+
+    async def get_batch_state(self, batch_id: str) -> BatchState | None:
+        """See `Storage.get_batch_state`."""
+        self._check_open()
+        return self._batch_state(batch_id) if batch_id in self._batches else None
+
+    async def list_batches(self, query: BatchQuery) -> list[Batch]:
+        """See `Storage.list_batches`."""
+        self._check_open()
+        found = [
+            batch
+            for batch in self._batches.values()
+            if query.owner in (None, batch.owner) and (not query.models or batch.model in query.models)
+        ]
+        return _page(found, after=query.after, limit=query.limit, descending=True)
+
+    async def change_batch(self, batch_id: str, decide: BatchDecision) -> BatchState:
+        """See `Storage.change_batch`."""
+        async with self._write() as draft:
+            state = self._batch_state(batch_id)
+            change = decide(state)
+            if change is None:
+                return state
+            draft.put(self._batches, change.batch.id, change.batch)
+            for job in change.jobs:
+                draft.put_fenced(self._jobs, job.id, job, held_epoch=job.epoch)
+            await self._insert_around(draft, change)
+        return self._batch_state(batch_id)
+
+    async def _insert_around(self, draft: Draft, change: BatchChange) -> None:
+        for job in change.new_jobs:
+            draft.insert(self._jobs, job.id, job)
+            draft.insert(self._places, (job.batch_id, job.shard, job.attempt), job)
+        for file in change.files:
+            draft.insert(self._files, file.id, file)
+        for copy in change.copies:
+            draft.insert(self._copies, copy.key, copy)
+        for part in await _in_thread(change.parts):
+            draft.insert(self._parts, (part.file_id, part.seq), part)
+        for charge in change.charges:
+            draft.insert(self._charges, charge.job_id, charge)
+        for event in change.events:
+            draft.insert(self._events, event.id, event)
+
+    async def refresh_batch(self, batch_id: str) -> None:
+        """See `Storage.refresh_batch`."""
+        async with self._write() as draft:
+            now = datetime.now(UTC)
+            for job in self._jobs_of(batch_id):
+                if job.next_check_at is not None and job.next_check_at > now:
+                    draft.put(self._jobs, job.id, replace(job, next_check_at=now))
+
+    async def claim_jobs(
+        self, worker: str, *, lease_seconds: float, room: Mapping[str | None, int]
+    ) -> list[Job]:
+        """See `Storage.claim_jobs`."""
+        async with self._write() as draft:
+            claimed = _claim(self._jobs.values(), worker, lease_seconds=lease_seconds, room=room)
+            for job in claimed:
+                draft.put(self._jobs, job.id, job)
+        return claimed
+
+    async def claim_copies(
+        self, worker: str, *, lease_seconds: float, room: Mapping[str, int]
+    ) -> list[FileCopy]:
+        """See `Storage.claim_copies`."""
+        async with self._write() as draft:
+            claimed = _claim(self._copies.values(), worker, lease_seconds=lease_seconds, room=room)
+            for copy in claimed:
+                draft.put(self._copies, copy.key, copy)
+        return claimed
+
+    async def renew(self, claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
+        """See `Storage.renew`."""
+        renewed: list[Job | FileCopy] = []
+        async with self._write() as draft:
+            until = datetime.now(UTC) + timedelta(seconds=lease_seconds) if lease_seconds else None
+            for claim in claims:
+                if isinstance(claim, Job):
+                    renewed += _extend(draft, self._jobs, claim.id, claim, until)
+                else:
+                    renewed += _extend(draft, self._copies, claim.key, claim, until)
+        return renewed
+
+    async def open_requests(self) -> dict[str, int]:
+        """See `Storage.open_requests`."""
+        self._check_open()
+        requests: dict[str, int] = {}
+        for job in self._jobs.values():
+            if job.state in _OPEN_JOBS and job.deployment_id is not None:
+                requests[job.deployment_id] = requests.get(job.deployment_id, 0) + job.requests
+        return requests
+
+    async def list_events(self, *, after: str | None = None, limit: int = 100) -> list[Event]:
+        """See `Storage.list_events`."""
+        self._check_open()
+        ids = sorted(event_id for event_id in self._events if after is None or event_id > after)
+        return [self._events[event_id] for event_id in ids[:limit]]
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncGenerator[Draft]:
+        """All writing takes turns; what a draft holds is written at the end of the block, or not at all."""
+        async with self._turn:
+            self._check_open()
+            draft = Draft()
+            yield draft
+            draft.write()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise StorageUnavailable("The storage is not open.")
+
+    def _file_state(self, file_id: str) -> FileState:
+        if file_id not in self._files:
+            raise StateConflict(f"file {file_id} is not there")
+        copies = sorted(
+            (copy for copy in self._copies.values() if copy.file_id == file_id), key=lambda copy: copy.key
+        )
+        readers = [batch for batch in self._batches.values() if batch.input_file_id == file_id]
+        return FileState(
+            file=self._files[file_id],
+            copies=tuple(copies),
+            open_batches=sum(not batch.status.is_final for batch in readers),
+        )
+
+    def _batch_state(self, batch_id: str) -> BatchState:
+        if batch_id not in self._batches:
+            raise StateConflict(f"batch {batch_id} is not there")
+        jobs = sorted(self._jobs_of(batch_id), key=lambda job: (job.shard, job.attempt))
+        return BatchState(batch=self._batches[batch_id], jobs=tuple(jobs))
+
+    def _jobs_of(self, batch_id: str) -> list[Job]:
+        return [job for job in self._jobs.values() if job.batch_id == batch_id]
+
+
+def _page(found: list[Listed], *, after: Listed | None, limit: int, descending: bool) -> list[Listed]:
+    found.sort(key=_age, reverse=descending)
+    if after is not None:
+        last = _age(after)
+        found = [item for item in found if (_age(item) < last if descending else _age(item) > last)]
+    return found[:limit]
+
+
+def _age(item: File | Batch) -> tuple[datetime, str]:
+    return item.created_at, item.id
+
+
+def _claim(
+    rows: Iterable[Claimed], worker: str, *, lease_seconds: float, room: Mapping[Any, int]
+) -> list[Claimed]:
+    now = datetime.now(UTC)
+    until = now + timedelta(seconds=lease_seconds)
+    left = dict(room)
+    claimed: list[Claimed] = []
+    due = (row for row in rows if row.next_check_at is not None and row.next_check_at <= now)
+    for row in sorted(due, key=lambda row: row.next_check_at or now):
+        is_held = row.claimed_until is not None and row.claimed_until > now
+        if not is_held and left.get(row.deployment_id, 0) > 0:
+            left[row.deployment_id] -= 1
+            claimed.append(replace(row, claimed_by=worker, claimed_until=until, epoch=row.epoch + 1))
+    return claimed
+
+
+def _extend(
+    draft: Draft, rows: dict[K, Claimed], key: K, claim: Claimed, until: datetime | None
+) -> list[Claimed]:
+    current = rows.get(key)
+    if current is None or claim.claimed_by is None:
+        return []
+    if (current.epoch, current.claimed_by) != (claim.epoch, claim.claimed_by):
+        return []
+    extended = replace(current, claimed_until=until)
+    draft.put(rows, key, extended)
+    return [extended]
+
+
+async def _in_thread(parts: Iterable[FilePart]) -> Iterable[FilePart]:
+    """The parts, read where they may block."""
+    if isinstance(parts, (tuple, list)):
+        return cast("Sequence[FilePart]", parts)
+    return await anyio.to_thread.run_sync(list, parts)

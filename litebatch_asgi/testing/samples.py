@@ -1,0 +1,121 @@
+"""Values to test with: complete ones, of which a test names what matters to it.
+
+Each call makes another id, unless one is given.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from litebatch_asgi.models import (
+    Batch,
+    Charge,
+    Event,
+    File,
+    FileCopy,
+    FileKind,
+    FilePart,
+    Job,
+    PartKind,
+    Usage,
+)
+from litebatch_asgi.models.ids import BATCH_PREFIX, EVENT_PREFIX, FILE_PREFIX, JOB_PREFIX, new_id
+
+
+def a_file(**fields: Any) -> File:
+    """An accepted input file of two requests."""
+    now = datetime.now(UTC)
+    sample = File(
+        id=new_id(FILE_PREFIX),
+        owner="team:search",
+        created_by="key-1",
+        kind=FileKind.INPUT,
+        purpose="batch",
+        filename="in.jsonl",
+        bytes=400,
+        sha256="00" * 32,
+        models=("gpt-4o-batch",),
+        endpoint="/v1/chat/completions",
+        lines=2,
+        id_count=2,
+        id_sum=2**127 + 1,
+        created_at=now,
+        accepted_at=now,
+    )
+    return replace(sample, **fields)
+
+
+def a_copy(file: File, **fields: Any) -> FileCopy:
+    """A copy of `file`, still to be uploaded and due now, at the deployment `east`."""
+    sample = FileCopy(file_id=file.id, deployment_id="east", next_check_at=datetime.now(UTC))
+    return replace(sample, **fields)
+
+
+def a_part(file: File, **fields: Any) -> FilePart:
+    """The first part of `file`: one row that we wrote ourselves."""
+    rows: bytes = fields.get("rows", b'{"custom_id": "a"}\n')
+    sample = FilePart(file_id=file.id, seq=0, kind=PartKind.INLINE, bytes=len(rows), rows=rows)
+    return replace(sample, **fields)
+
+
+def a_batch(file: File, **fields: Any) -> Batch:
+    """A batch on `file`, of its owner and first model, that was just created."""
+    now = datetime.now(UTC)
+    sample = Batch(
+        id=new_id(BATCH_PREFIX),
+        owner=file.owner,
+        created_by=file.created_by,
+        input_file_id=file.id,
+        endpoint="/v1/chat/completions",
+        completion_window="24h",
+        model=file.models[0],
+        created_at=now,
+        expires_at=now + timedelta(hours=24),
+    )
+    return replace(sample, **fields)
+
+
+def a_job(batch: Batch, **fields: Any) -> Job:
+    """The first attempt for `batch`, waiting for the deployment `east` and due now."""
+    now = datetime.now(UTC)
+    sample = Job(
+        id=new_id(JOB_PREFIX),
+        batch_id=batch.id,
+        requests=2,
+        deployment_id="east",
+        created_at=now,
+        next_check_at=now,
+    )
+    return replace(sample, **fields)
+
+
+def a_charge(job: Job, batch: Batch, **fields: Any) -> Charge:
+    """What `job` of `batch` consumed."""
+    sample = Charge(
+        job_id=job.id,
+        batch_id=batch.id,
+        deployment_id=job.deployment_id or "east",
+        owner=batch.owner,
+        created_by=batch.created_by,
+        model=batch.model,
+        usage=Usage(input_tokens=20, output_tokens=10, total_tokens=30),
+        cost=None,
+        price_source=None,
+        created_at=datetime.now(UTC),
+    )
+    return replace(sample, **fields)
+
+
+def an_event(batch: Batch, **fields: Any) -> Event:
+    """That `batch` was created."""
+    sample = Event(
+        id=new_id(EVENT_PREFIX),
+        batch_id=batch.id,
+        type="batch.created",
+        payload={"status": batch.status.value},
+        created_at=datetime.now(UTC),
+    )
+    return replace(sample, **fields)
