@@ -1,0 +1,85 @@
+"""The commands and their options; what they do is in the modules beside this one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Flavour(StrEnum):
+    """Whose API is simulated."""
+
+    OPENAI = "openai"
+
+
+app = typer.Typer(
+    name="litebatch",
+    help="OpenAI's Files and Batches API over many provider deployments.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def serve(
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML; a LiteLLM configuration works. Without it: OPENAI_API_KEY."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Where to listen; beyond loopback a master key is needed.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 4000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one need PostgreSQL.")] = 1,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="In place of general_settings.database_url.")
+    ] = None,
+) -> None:
+    """Run the standalone gateway."""
+    from litebatch_asgi.cli.serve import serve as run
+    from litebatch_asgi.server.startup import Options
+
+    run(Options(host=host, config=config, database=database, workers=workers), port)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave gateway and simulator running.")] = False,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, show_default="4000, or a free one")] = None,
+) -> None:
+    """Run the whole client journey against simulated deployments, step by step."""
+    from litebatch_asgi.cli.demo import run
+
+    run(keep=keep, port=port)
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 9000,
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    flavour: Annotated[Flavour, typer.Option(help="Whose API.")] = Flavour.OPENAI,
+    directory: Annotated[
+        Path | None, typer.Option(help="Where files are kept.", show_default="a temporary folder")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Such as running_seconds=5; may be repeated."),
+    ] = None,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            metavar="JSON",
+            help="""Such as '{"call": "create_batch", "status": 429}'; may be repeated.""",
+        ),
+    ] = None,
+) -> None:
+    """Run the provider simulator alone."""
+    from litebatch_asgi.cli.simulate import simulate as run
+
+    del flavour  # there is one so far
+    run(host, port, directory=directory, settings=settings or (), faults=faults or ())

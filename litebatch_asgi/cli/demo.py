@@ -1,0 +1,108 @@
+"""`litebatch demo`: a simulated provider with two accounts, a gateway before it, and a client's journey."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import typer
+from rich.console import Console
+
+from litebatch_asgi.cli.journey import ENDPOINT, MODEL, Journey
+from litebatch_asgi.cli.ports import listen_or_exit
+from litebatch_asgi.cli.story import DemoFailed, Story
+from litebatch_asgi.config import Config
+from litebatch_asgi.models import Deployment, Settings
+from litebatch_asgi.server import logs
+from litebatch_asgi.server.gateway import build_gateway, litebatch_for
+from litebatch_asgi.server.listen import address_of, listen, serving, until_told_to_stop
+from litebatch_asgi.simulator import Simulator, SimulatorSettings
+
+HOST = "127.0.0.1"
+PORT = 4000
+TOKEN = "sk-demo"  # noqa: S105 - any token will do
+ACCOUNTS = ("east", "west")
+PACE = SimulatorSettings(validating_seconds=0.2, running_seconds=1.0, finalizing_seconds=0.2)
+SETTINGS = Settings(min_poll_seconds=0.1, max_poll_seconds=0.5, refresh_after_seconds=0.1)
+"""for providers that take seconds where real ones take hours"""
+
+
+def run(*, keep: bool, port: int | None) -> None:
+    """Run the demo; with `keep`, leave everything running until a signal comes.
+
+    Exit code 1 if a step does not come out as it must, or if a port that was asked for cannot be had.
+    """
+    logs.configure(())
+    logging.getLogger("litebatch_asgi").setLevel(logging.WARNING)
+    with tempfile.TemporaryDirectory(prefix="litebatch-demo-") as folder:
+        try:
+            asyncio.run(_demo(Path(folder), keep=keep, port=port))
+        except DemoFailed as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
+
+
+async def _demo(folder: Path, *, keep: bool, port: int | None) -> None:
+    story = Story(Console(highlight=False))
+    simulator = Simulator(folder / "provider", PACE)
+    async with simulator.running() as provider, _gateway(folder, provider, port) as gateway:
+        story.say(f"Two simulated deployments at {provider}, the gateway at {gateway}, all in {folder}.")
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        async with httpx2.AsyncClient(base_url=f"{gateway}/v1/", headers=headers, trust_env=False) as client:
+            await Journey(client, simulator, story, folder / "requests.jsonl").travel()
+        story.say("\nDone. The same without simulator: litebatch serve --config litebatch.yaml")
+        if keep:
+            story.say(_curl(gateway, folder / "requests.jsonl"))
+            await until_told_to_stop()
+
+
+@asynccontextmanager
+async def _gateway(folder: Path, provider: str, port: int | None) -> AsyncGenerator[str]:
+    """A gateway before the accounts of the provider; yields its address."""
+    config = Config(
+        deployments=tuple(
+            Deployment(
+                model_name=MODEL,
+                model="openai/gpt-4o-mini",
+                api_base=f"{provider}/{account}/v1",
+                api_key=f"sk-{account}",
+                id=account,
+                mode="batch",
+            )
+            for account in ACCOUNTS
+        ),
+        settings=SETTINGS,
+        database_url=f"sqlite:///{folder / 'litebatch.db'}",
+    )
+    litebatch = litebatch_for(config, HOST)
+    app = build_gateway(litebatch)
+    listener = listen_or_exit(HOST, port) if port is not None else _listen_anywhere()
+    with listener:
+        async with litebatch.lifespan(app), serving(app, listener):
+            yield address_of(listener)
+
+
+def _listen_anywhere() -> socket.socket:
+    try:
+        return listen(HOST, PORT)
+    except OSError:
+        return listen(HOST, 0)
+
+
+def _curl(gateway: str, requests: Path) -> str:
+    return f"""
+Still running, until Ctrl-C. To copy and paste:
+
+export KEY={TOKEN} URL={gateway}/v1
+curl -sH "Authorization: Bearer $KEY" $URL/files -F purpose=batch -F file=@{requests}
+curl -sH "Authorization: Bearer $KEY" $URL/files
+curl -sH "Authorization: Bearer $KEY" $URL/batches -H 'Content-Type: application/json' \\
+  -d '{{"input_file_id": "file-...", "endpoint": "{ENDPOINT}", "completion_window": "24h"}}'
+curl -sH "Authorization: Bearer $KEY" $URL/batches
+curl -sH "Authorization: Bearer $KEY" $URL/files/file-.../content"""

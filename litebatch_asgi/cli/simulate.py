@@ -1,0 +1,67 @@
+"""`litebatch simulate`: the provider simulator alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import typer
+
+from litebatch_asgi.cli.ports import exit_for_port
+from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.simulator import Fault, SimulatorSettings, run
+
+
+def simulate(
+    host: str, port: int, *, directory: Path | None, settings: Sequence[str], faults: Sequence[str]
+) -> None:
+    """Serve until a signal comes; a port that cannot be had is exit code 1.
+
+    `settings` are `name=value`, `faults` are JSON. Raises `ConfigError` for one that is not understood.
+    """
+    read = parse_settings(settings), [parse_fault(text) for text in faults]
+    try:
+        run(host, port, directory=directory, settings=read[0], faults=read[1], started=_tell)
+    except OSError as error:
+        exit_for_port(host, port, error)
+
+
+def parse_settings(assignments: Sequence[str]) -> SimulatorSettings:
+    """Settings from texts such as `running_seconds=5`; a value is JSON, or a text. Raises `ConfigError`."""
+    settings = SimulatorSettings()
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {assignment}: write it as name=value")
+        try:
+            settings = settings.changed({name: _json_or_text(text)})
+        except msgspec.ValidationError as error:
+            known = ", ".join(SimulatorSettings.__struct_fields__)
+            raise ConfigError(f"--set {assignment}: {error}; settings are {known}") from None
+    return settings
+
+
+def parse_fault(text: str) -> Fault:
+    """A fault from JSON such as `{"call": "create_batch", "drop": true}`. Raises `ConfigError`."""
+    try:
+        return msgspec.json.decode(text, type=Fault)
+    except msgspec.DecodeError as error:
+        known = ", ".join(Fault.__struct_fields__)
+        raise ConfigError(f"--fault {text}: {error}; a fault is JSON, with {known}") from None
+
+
+def _json_or_text(text: str) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+
+
+def _tell(address: str) -> None:
+    typer.echo(
+        f"A simulated provider listens on {address}\n"
+        f"  api_base  {address}/v1, or {address}/NAME/v1 for as many accounts as you like\n"
+        f"  key       any bearer token\n"
+        f"  steering  {address}/_simulator/ (journal, settings, faults, advance, state and more)"
+    )

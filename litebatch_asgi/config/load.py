@@ -1,0 +1,47 @@
+"""Where a configuration comes from: a file, or the environment alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from litebatch_asgi.config.parse import Config, parse_config, with_openai_defaults
+from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.models import Deployment
+
+
+def load_config(path: str | os.PathLike[str]) -> Config:
+    """Read the file at `path` with this process's environment.
+
+    Raises `ConfigError` if it cannot be read or used.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"there is no {file}: name a file that exists, or run without one") from None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 (byte {error.start})") from None
+    return parse_config(text, os.environ, str(file))
+
+
+def config_from_environment(env: Mapping[str, str]) -> Config:
+    """The configuration that needs no file: every model, at OpenAI or what OPENAI_BASE_URL names.
+
+    LITEBATCH_MASTER_KEY, if set, is asked of callers. Raises `ConfigError` without OPENAI_API_KEY.
+    """
+    if not env.get("OPENAI_API_KEY"):
+        raise ConfigError(
+            "nothing to serve. Either name a configuration:\n"
+            "  litebatch serve --config litebatch.yaml\n"
+            "or give the key of an OpenAI account, for all of its models:\n"
+            "  OPENAI_API_KEY=sk-... litebatch serve"
+        )
+    everything = Deployment(model_name="*", model="openai/*")
+    return Config(
+        deployments=(with_openai_defaults(everything, env),),
+        master_key=env.get("LITEBATCH_MASTER_KEY") or None,
+    )

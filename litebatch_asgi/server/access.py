@@ -1,0 +1,97 @@
+"""One log line a request: who asked for what, and what came of it."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from litebatch_asgi.auth import Authenticator
+from litebatch_asgi.models import Principal
+from litebatch_asgi.server.logs import RequestLog
+
+_NOTE = "litebatch_asgi.access"
+_HEALTH = ("/health/", "/v1/health/")
+CLIENT_LEFT = 499
+"""logged where no answer was begun because the client had gone, as nginx does"""
+
+
+class OwnerNoting:
+    """An authenticator that tells the access log whom it has let in."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    async def __call__(self, connection: HTTPConnection, /) -> Principal | None:
+        """The caller, as the authenticator says."""
+        principal = await self._authenticator(connection)
+        note = connection.scope.get(_NOTE)
+        if principal is not None and isinstance(note, _Note):
+            note.owner = principal.owner
+        return principal
+
+
+class AccessLog:
+    """Middleware that has each request logged once its answer is through.
+
+    Left out are query strings, and health checks that went well.
+    """
+
+    def __init__(self, app: ASGIApp, log: RequestLog) -> None:
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app for one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        note = _Note(scope, send)
+        scope[_NOTE] = note
+        error: str | None = None
+        try:
+            await self._app(scope, receive, note.send)
+        except BaseException as exception:
+            error = type(exception).__name__
+            raise
+        finally:
+            self._tell(note, error)
+
+    def _tell(self, note: _Note, error: str | None) -> None:
+        status = note.status or (CLIENT_LEFT if error is None else 500)
+        if status < 400 and note.path.startswith(_HEALTH):
+            return
+        self._log(
+            {
+                "method": note.method,
+                "path": note.path,
+                "status": status,
+                "ms": round(1000 * (time.perf_counter() - note.started), 1),
+                "owner": note.owner,
+                "request_id": note.request_id,
+                "error": error,
+            }
+        )
+
+
+class _Note:
+    """What is to be told about one request."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.started = time.perf_counter()
+        self.method: str = scope["method"]
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
+        self.path = path.decode("ascii", "backslashreplace")
+        self.owner: str | None = None
+        self.status: int | None = None
+        self.request_id: str | None = None
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            for name, value in message.get("headers", ()):
+                if name == b"x-request-id":
+                    self.request_id = value.decode("latin-1")
+        await self._send(message)

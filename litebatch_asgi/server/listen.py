@@ -1,0 +1,94 @@
+"""Serving an ASGI app with uvicorn on a socket of ours, inside an event loop of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp
+
+BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the 60 seconds after which load balancers close an idle connection, for they must be first."""
+DRAIN_SECONDS = 30
+"""How long requests in progress may go on once the server is to stop."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens, on any free port if `port` is 0. Raises `OSError` if it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL at which a listening socket is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def uvicorn_config(app: ASGIApp | str, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+    """How uvicorn runs the gateway: without logging; the lifespan of a single worker is its caller's."""
+    return uvicorn.Config(
+        app,
+        factory=factory,
+        workers=workers,
+        lifespan="on" if workers > 1 else "off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed, as uvicorn chooses."""
+    return uvicorn.Config("", log_config=None).get_loop_factory()
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
+    """Answer requests while the block lasts, then let those in progress end and close the socket.
+
+    The app's lifespan is the caller's to enter. Signals are left alone.
+    """
+    server = _Server(uvicorn_config(app))
+    task = asyncio.create_task(server.serve([listener]))
+    task.add_done_callback(lambda _: server.ready.set())
+    try:
+        await server.ready.wait()
+        if task.done():
+            task.result()
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def until_told_to_stop() -> None:
+    """Wait for SIGINT or SIGTERM. Another one during what follows has its usual effect: to end at once."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            return
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server as a guest of the event loop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield

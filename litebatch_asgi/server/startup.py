@@ -1,0 +1,78 @@
+"""From options and environment to a gateway: once in the one process, or in each worker anew."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+import msgspec
+from starlette.types import ASGIApp
+
+from litebatch_asgi import failpoints
+from litebatch_asgi.app import LiteBatch
+from litebatch_asgi.config import Config, config_from_environment, load_config
+from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.server import logs
+from litebatch_asgi.server.gateway import build_gateway, litebatch_for
+
+FACTORY = "litebatch_asgi.server.startup:gateway_of_worker"
+_CONFIG, _DATABASE, _HOST = "LITEBATCH_CONFIG", "LITEBATCH_DATABASE", "LITEBATCH_HOST"
+FAILPOINTS = "LITEBATCH_FAILPOINTS"
+ONE_PROCESS = ("sqlite:", "memory:")
+"""databases that one process at a time can serve from"""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway is started with."""
+
+    host: str
+    config: Path | None = None
+    """None: the environment alone"""
+    database: str | None = None
+    """in place of the configuration's"""
+    workers: int = 1
+
+    def configuration(self, env: Mapping[str, str]) -> Config:
+        """The configuration that is in force.
+
+        Raises `ConfigError`, also if the workers cannot share the database.
+        """
+        config = config_from_environment(env) if self.config is None else load_config(self.config)
+        url = config.database_url if self.database is None else self.database
+        if self.workers > 1 and url.startswith(ONE_PROCESS):
+            raise ConfigError(
+                f"{self.workers} workers need PostgreSQL: --database postgresql://user:password@host/name; "
+                f"with {url.partition(':')[0]} there is one"
+            )
+        return msgspec.structs.replace(config, database_url=url)
+
+    def hand_over(self, env: MutableMapping[str, str]) -> None:
+        """Leave the options where `gateway_of_worker` finds them."""
+        for name, value in ((_HOST, self.host), (_CONFIG, self.config), (_DATABASE, self.database)):
+            env.pop(name, None)
+            if value is not None:
+                env[name] = str(value)
+
+
+def build(options: Options, env: Mapping[str, str]) -> tuple[Config, LiteBatch]:
+    """The configuration and a LiteBatch for it, with failpoints armed. Raises `ConfigError`."""
+    config = options.configuration(env)
+    litebatch = litebatch_for(config, options.host)
+    try:
+        failpoints.arm(env.get(FAILPOINTS, ""))
+    except ValueError as error:
+        raise ConfigError(f"{FAILPOINTS}: {error}") from None
+    return config, litebatch
+
+
+def gateway_of_worker() -> ASGIApp:
+    """The gateway of one of several worker processes, from what `Options.hand_over` left."""
+    path = os.environ.get(_CONFIG)
+    options = Options(
+        host=os.environ[_HOST],
+        config=None if path is None else Path(path),
+        database=os.environ.get(_DATABASE),
+    )
+    config, litebatch = build(options, os.environ)
+    return build_gateway(litebatch, logs.configure(config.secrets))

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from litebatch_asgi.cli.serve import without_password
+from litebatch_asgi.cli.simulate import parse_fault, parse_settings
+from litebatch_asgi.errors import ConfigError
+from tests.cli.processes import run, running
+
+
+def test_help_names_the_commands(tmp_path: Path) -> None:
+    ended = run("--help", cwd=tmp_path)
+    assert ended.returncode == 0
+    assert all(command in ended.stdout for command in ("serve", "demo", "simulate"))
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich", "uvicorn"])
+def test_a_missing_extra_is_told_with_the_line_that_installs_it(missing: str) -> None:
+    program = f"import sys; sys.modules[{missing!r}] = None; from litebatch_asgi.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "demo"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"error: the command line needs {missing}: pip install 'litebatch-asgi[server]'\n"
+    )
+
+
+def test_the_simulator_runs_alone_with_settings_and_faults(tmp_path: Path) -> None:
+    options = ("--set", "running_seconds=5", "--fault", '{"call": "list_files", "status": 503}')
+    with running("simulate", "--port", "0", *options, cwd=tmp_path, until="steering") as simulator:
+        answer = httpx2.get(f"{simulator.address}/_simulator/settings?account=a")
+        assert answer.json()["running_seconds"] == 5
+        headers = {"authorization": "Bearer x"}
+        asked = [httpx2.get(f"{simulator.address}/a/v1/files", headers=headers) for _ in range(2)]
+        assert [answer.status_code for answer in asked] == [503, 200]
+        assert simulator.stop() == 0
+        assert simulator.log.read_text() == ""
+
+
+def test_the_simulators_port_may_be_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run("simulate", "--port", str(taken.getsockname()[1]), cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("choose another with --port\n")
+
+
+def test_settings_and_faults_that_are_not_understood_are_named() -> None:
+    assert parse_settings(["running_seconds=2", "organization=org-1"]).organization == "org-1"
+    with pytest.raises(ConfigError, match=r"--set runing=2: .*running_seconds"):
+        parse_settings(["runing=2"])
+    with pytest.raises(ConfigError, match=r"--set running_seconds: write it as name=value"):
+        parse_settings(["running_seconds"])
+    assert parse_fault('{"drop": true}').drop
+    with pytest.raises(ConfigError, match=r"--fault drop: .*a fault is JSON"):
+        parse_fault("drop")
+
+
+def test_a_database_is_shown_without_its_password() -> None:
+    assert without_password("postgresql://me:pw@host/db") == "postgresql://me:***@host/db"
+    assert without_password("sqlite:///a.db") == "sqlite:///a.db"
