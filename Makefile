@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test faults check bench clean
 
 .venv/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("litebatch needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
@@ -16,6 +16,9 @@ demo: .venv/.ready
 
 test: .venv/.ready
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+faults: .venv/.ready
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m faults --timeout 900 $(ARGS)
 
 check: .venv/.ready
 	$(BIN)/ruff check .

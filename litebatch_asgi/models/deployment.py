@@ -82,6 +82,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:12]
 
 
+LONGEST_LINE = 60 << 20
+"""bytes; one line is held in memory at a time"""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How LiteBatch behaves; every time is in seconds and may be a fraction of one."""
 
@@ -113,6 +117,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             value = getattr(self, name)
             if isinstance(value, (int, float)) and value <= 0:
                 raise ConfigError(f"{name} must be above 0, not {value}")
+        if self.max_line_bytes > LONGEST_LINE:
+            raise ConfigError(f"max_line_bytes must be at most {LONGEST_LINE}, not {self.max_line_bytes}")
 
     @property
     def call_timeout_seconds(self) -> float:

@@ -1,0 +1,216 @@
+"""What it costs to check, splice and tally JSONL, in CPU milliseconds per megabyte, and as ratios.
+
+Each figure is the best of several rounds, with blocks of 256 KiB as they come from the disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from litebatch_asgi.jsonl import (
+    CheckedFile,
+    CheckLimits,
+    LineChecker,
+    ModelRewriter,
+    RowTally,
+    Splicer,
+    json_string,
+)
+
+MEGABYTES = 24
+BLOCK = 256 << 10
+ROUNDS = 7
+MODEL = "gpt-4o-batch"
+UPSTREAM = "gpt-4o-mini-general-deployment"
+URL = "/v1/chat/completions"
+
+
+class Text:
+    """Makes up prose of a wanted length."""
+
+    def __init__(self, seed: int, letters: str) -> None:
+        self._random = random.Random(seed)
+        self._words = [
+            "".join(self._random.choices(letters, k=self._random.randint(2, 9))) for _ in range(2000)
+        ]
+
+    def __call__(self, length: int) -> str:
+        words = self._random.choices(self._words, k=length // 6)
+        return " ".join(words).ljust(length, ".")[:length]
+
+
+ENGLISH = Text(1, "abcdefghijklmnopqrstuvwxyz")
+GREEK = Text(2, "αβγδεζηθικλμνξοπρστυφχψω")
+
+
+def request(number: int, content: object, **body: object) -> dict[str, object]:
+    messages = [{"role": "system", "content": ENGLISH(500)}, {"role": "user", "content": content}]
+    whole = {"model": MODEL, "messages": messages, "temperature": 0.2, "max_tokens": 500, **body}
+    return {"custom_id": f"request-{number}", "method": "POST", "url": URL, "body": whole}
+
+
+def prose(number: int) -> bytes:
+    return json.dumps(request(number, ENGLISH(3300))).encode()
+
+
+def with_stream(number: int) -> bytes:
+    return json.dumps(request(number, ENGLISH(3300), stream=False)).encode()
+
+
+def sorted_keys(number: int) -> bytes:
+    return json.dumps(request(number, ENGLISH(3300)), sort_keys=True).encode()
+
+
+def escaped(number: int) -> bytes:
+    return json.dumps(request(number, GREEK(580))).encode()
+
+
+def unicode(number: int) -> bytes:
+    return json.dumps(request(number, GREEK(1800)), ensure_ascii=False).encode()
+
+
+def nested_json(number: int) -> bytes:
+    text = json.dumps([{"id": index, "name": "x"} for index in range(120)])
+    return json.dumps(request(number, text), sort_keys=True).encode()
+
+
+IMAGE = "data:image/png;base64," + base64.b64encode(random.Random(3).randbytes(180_000)).decode()
+
+
+def image(number: int) -> bytes:
+    parts = [
+        {"type": "image_url", "image_url": {"url": url}} for url in (IMAGE, f"https://example.com/{number}")
+    ]
+    return json.dumps(request(number, parts)).encode()
+
+
+def answer(number: int) -> bytes:
+    usage = {
+        "prompt_tokens": 100,
+        "completion_tokens": 600,
+        "total_tokens": 700,
+        "prompt_tokens_details": {"cached_tokens": 10, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 5, "accepted_prediction_tokens": 0},
+    }
+    message = {"role": "assistant", "content": ENGLISH(3200), "refusal": None}
+    body = {
+        "id": f"chatcmpl-{number}",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": UPSTREAM,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+        "usage": usage,
+        "system_fingerprint": "fp_1",
+    }
+    response = {"status_code": 200, "request_id": f"{number:032x}", "body": body}
+    row = {
+        "id": f"batch_req_{number:032x}",
+        "custom_id": f"request-{number}",
+        "response": response,
+        "error": None,
+    }
+    return json.dumps(row).encode()
+
+
+def file_of(make: Callable[[int], bytes]) -> bytes:
+    """About `MEGABYTES` of lines."""
+    lines = [make(0)]
+    while sum(map(len, lines[-1:])) * len(lines) < MEGABYTES * 1_000_000:
+        lines.append(make(len(lines)))
+    return b"\n".join(lines) + b"\n"
+
+
+def blocks(content: bytes) -> list[bytes]:
+    return [content[start : start + BLOCK] for start in range(0, len(content), BLOCK)]
+
+
+def cost(run: Callable[[], object], size: int) -> float:
+    """CPU milliseconds per megabyte."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        run()
+        best = min(best, time.process_time() - start)
+    return best * 1e9 / size
+
+
+def check(pieces: list[bytes]) -> CheckedFile:
+    limits = CheckLimits(max_lines=10_000_000, max_line_bytes=16 << 20)
+    checker = LineChecker(endpoints=[URL], limits=limits, model_problem=lambda model: None)
+    for piece in pieces:
+        checker.feed(piece)
+    return checker.finish()
+
+
+def splice(pieces: list[bytes], checked: CheckedFile) -> None:
+    splicer = Splicer(checked.spans, len(json_string(MODEL)), json_string(UPSTREAM))
+    for piece in pieces:
+        splicer.feed(piece)
+
+
+def rewrite(pieces: list[bytes]) -> None:
+    rewriter = ModelRewriter(MODEL, UPSTREAM)
+    for piece in pieces:
+        rewriter.feed(piece)
+    rewriter.finish()
+
+
+def tally_file(path: Path) -> None:
+    tally = RowTally()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            tally.feed(block)
+    tally.finish()
+
+
+def read_lines(path: Path) -> None:
+    with path.open("rb") as file:
+        for _ in file:
+            pass
+
+
+def bench_input(name: str, make: Callable[[int], bytes]) -> None:
+    content = file_of(make)
+    pieces = blocks(content)
+    checked = check(pieces)
+    figures = (
+        cost(lambda: check(pieces), len(content)),
+        cost(lambda: splice(pieces, checked), len(content)),
+        cost(lambda: rewrite(pieces), len(content)),
+    )
+    per_line = len(content) / checked.lines / 1000
+    print(f"{name:<34}{per_line:>8.1f}" + "".join(f"{figure:>9.2f}" for figure in figures))
+
+
+def bench_output(folder: Path) -> None:
+    path = folder / "output.jsonl"
+    content = file_of(answer)
+    path.write_bytes(content)
+    reading = cost(lambda: read_lines(path), len(content))
+    tallying = cost(lambda: tally_file(path), len(content))
+    print(f"\nresults, {len(answer(0)) / 1000:.1f} KB a row:")
+    print(f"  read line by line {reading:.2f} ms/MB, read and tally {tallying:.2f} ms/MB")
+    print(f"  tally at {reading / tallying:.2f} x the rate of reading (to hold: 0.5)")
+
+
+def main() -> None:
+    print(f"{'ms of CPU per MB':<34}{'KB/line':>8}{'check':>9}{'splice':>9}{'rewrite':>9}")
+    bench_input("prose (to hold: check 1.3)", prose)
+    bench_input("prose, stream: false", with_stream)
+    bench_input("prose, keys sorted", sorted_keys)
+    bench_input("Greek with \\u escapes", escaped)
+    bench_input("Greek in UTF-8", unicode)
+    bench_input("JSON in the prompt, keys sorted", nested_json)
+    bench_input("images", image)
+    with tempfile.TemporaryDirectory() as folder:
+        bench_output(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
