@@ -78,7 +78,7 @@ class Doubter(JobWork):
             JobState.SUBMITTED,
             provider_batch_id=first.id,
             snapshot=first,
-            next_check_at=self.runtime.now(),
+            next_check_at=self.runtime.next_look(self.runtime.now(), job.deployment_id, 0),
             checks=0,
         )
         hit("adopt.stored")

@@ -43,6 +43,7 @@ from litebatch_asgi.scrub import scrub
 logger = logging.getLogger(__name__)
 
 UNUSABLE = BatchError(code="invalid_file", message="No deployment could use the input file. Upload it again.")
+_ON_THEIR_WAY = frozenset({CopyState.INTENT, CopyState.PENDING})
 _USABLE = frozenset({CopyState.READY, CopyState.DELETING})
 
 
@@ -112,7 +113,7 @@ class Placer(JobWork):
             await self.fail(job, state.batch, (UNUSABLE,))
             return None
         if target is None:
-            await self._wait(job, state.batch)
+            await self._wait(job, state.batch, file)
             return None
         now = self.runtime.now()
         intended = partial(self._intend, claimed=job, target=target, now=now)
@@ -137,18 +138,17 @@ class Placer(JobWork):
         )
         return change(current, now, jobs=(moved,))
 
-    async def _wait(self, job: Job, batch: Batch) -> None:
-        rests = [self.runtime.fleet.rests_for(id_) for id_ in self.runtime.fleet.deployments_for(batch.model)]
+    async def _wait(self, job: Job, batch: Batch, file: FileState) -> None:
+        """Give the job back until a deployment may have room, or a copy may have become ready."""
         now = self.runtime.now()
-        shortest = min(rests, default=0.0)
-        due = (
-            now + timedelta(seconds=shortest)
-            if shortest > 0
-            else self.runtime.next_look(now, None, job.checks)
-        )
-        await self.write(
-            job, job.state, next_check_at=min(due, max(now, batch.expires_at)), checks=job.checks + 1
-        )
+        ids = self.runtime.fleet.deployments_for(batch.model)
+        rests = [rest for rest in map(self.runtime.fleet.rests_for, ids) if rest > 0]
+        on_its_way = any(copy.state in _ON_THEIR_WAY for copy in file.copies)
+        due = self.runtime.next_look(now, None, 0 if on_its_way else job.checks)
+        if rests and not on_its_way:
+            due = now + timedelta(seconds=min(rests))
+        due = min(due, max(now, batch.expires_at))
+        await self.write(job, job.state, next_check_at=due, checks=job.checks + 1)
 
     async def submit(self, job: Job, batch: Batch) -> Job | None:
         """Make the call that a submitting job's row announces; the job to go on with, or None."""

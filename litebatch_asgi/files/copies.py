@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,6 +56,16 @@ def held_copy(state: FileState, claimed: FileCopy) -> FileCopy:
     raise StateConflict(f"the copy {claimed.key} was claimed or removed since")
 
 
+def seen_from(copies: Sequence[FileCopy], file: File, now: datetime) -> File:
+    """The file as its copies make it: accepted once a provider has it, processed once one can use it."""
+    states = {copy.state for copy in copies}
+    if file.accepted_at is None and any(copy.provider_file_id for copy in copies):
+        file = replace(file, accepted_at=now)
+    if CopyState.READY in states:
+        return replace(file, status=FileStatus.PROCESSED)
+    return replace(file, status=FileStatus.ERROR) if states == {CopyState.FAILED} else file
+
+
 class CopyWork:
     """What is done to a copy that we hold; each method writes what became of it."""
 
@@ -99,9 +109,12 @@ class CopyWork:
         return int((file.expires_at - self.runtime.now() + OUTLIVE).total_seconds())
 
     async def _took(self, copy: FileCopy, made: ProviderFile, size: int) -> ProviderError | None:
-        kept_all = made.bytes in (None, size)
-        if not kept_all or made.status is ProviderFileStatus.FAILED:
-            error = DeploymentRefused(f"the provider has {made.bytes} of {size} bytes: {made.status_details}")
+        error: ProviderError | None = None
+        if made.bytes not in (None, size):
+            error = DeploymentRefused(f"the provider has {made.bytes} of {size} bytes")
+        elif made.status is ProviderFileStatus.FAILED:
+            error = ContentRefused(made.status_details or "The provider cannot use the file.")
+        if error is not None:
             await self.delete_there(copy, made.id)
             await self._not_sent(copy, error)
             return error
@@ -124,25 +137,16 @@ class CopyWork:
 
     async def has_id(self, copy: FileCopy, made: ProviderFile) -> None:
         """The provider has the file: this is what makes it accepted."""
-        now = self.runtime.now()
-        state = _COPY_STATES[made.status]
-        waits = state is CopyState.PENDING
-
-        def accept(file: File) -> File:
-            ready = state is CopyState.READY or file.status is FileStatus.PROCESSED
-            status = FileStatus.PROCESSED if ready else file.status
-            return replace(file, accepted_at=file.accepted_at or now, status=status)
-
+        waits = made.status is ProviderFileStatus.PENDING
         await self.write(
             copy,
-            accept=accept,
-            state=state,
+            state=_COPY_STATES[made.status],
             provider_file_id=made.id,
             expires_at=made.expires_at,
             started_at=None,
-            attempts=0,
+            attempts=copy.attempts if waits else 0,
             error=made.status_details,
-            next_check_at=self.next_look(copy, now) if waits else None,
+            next_check_at=self.next_look(copy, self.runtime.now()) if waits else None,
         )
 
     async def _not_sent(self, copy: FileCopy, error: ProviderError) -> None:
@@ -166,27 +170,23 @@ class CopyWork:
         )
 
     def next_look(self, copy: FileCopy, now: datetime) -> datetime:
-        """When to look at a copy again; later with each attempt."""
-        return self.runtime.next_look(now, copy.deployment_id, copy.attempts)
+        """When to look at a copy again; later with each attempt. The provider's floor is for its batches."""
+        return self.runtime.next_look(now, None, copy.attempts)
 
-    async def write(
-        self,
-        claimed: FileCopy,
-        *,
-        accept: Callable[[File], File] | None = None,
-        **changes: Any,
-    ) -> FileState:
-        """Change a copy that we hold and give the claim back, unless `changes` say otherwise.
+    async def write(self, claimed: FileCopy, **changes: Any) -> FileState:
+        """Change a copy that we hold, and its file with it; the claim is given back unless `changes` keep it.
 
-        `accept` changes the file with it. Raises `StateConflict` if the claim is no longer ours.
+        Raises `StateConflict` if the claim is no longer ours.
         """
         released: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "next_check_at": None}
+        now = self.runtime.now()
 
         def decide(current: FileState) -> FileChange:
             copy = replace(held_copy(current, claimed), **(released | changes))
             if copy.state is CopyState.READY:
                 copy = replace(copy, next_check_at=current.file.expires_at)
-            return FileChange(file=accept(current.file) if accept else None, copies=(copy,))
+            copies = [copy if each.key == copy.key else each for each in current.copies]
+            return FileChange(file=seen_from(copies, current.file, now), copies=(copy,))
 
         return await self.runtime.storage.change_file(claimed.file_id, decide)
 
