@@ -15,11 +15,11 @@ from starlette.types import ASGIApp
 
 from litebatch_asgi.auth import Authenticator
 from litebatch_asgi.batches import BatchService
-from litebatch_asgi.config import load_config
+from litebatch_asgi.config import Config, load_config
 from litebatch_asgi.engine import Engine
 from litebatch_asgi.errors import ConfigError, LifespanNotEntered, StorageUnavailable
 from litebatch_asgi.files import FileService
-from litebatch_asgi.fleet import Fleet, load_factories
+from litebatch_asgi.fleet import Fleet, leave_out_unsupported, load_factories
 from litebatch_asgi.models import Deployment, Principal, Settings
 from litebatch_asgi.routes import build_app
 from litebatch_asgi.routing import STRATEGIES, Catalog, PlacementStrategy
@@ -62,6 +62,7 @@ class LiteBatch:
     ) -> None:
         self.settings = settings or Settings()
         self.catalog = Catalog(deployments)
+        self.warnings = list(self.catalog.warnings)
         self._factories = load_factories(each.provider for each in self.catalog.deployments.values())
         self._storage = open_storage(storage) if isinstance(storage, str) else storage
         self._strategy = load_strategy(self.settings.strategy)
@@ -72,15 +73,23 @@ class LiteBatch:
         self.app: ASGIApp = build_app(self, authenticator, lifespan=self.lifespan)
 
     @classmethod
-    def from_config(cls, path: str | Path, *, authenticator: Authenticator) -> LiteBatch:
-        """The same from a configuration file. Raises `ConfigError`."""
-        config = load_config(path)
-        return cls(
-            deployments=config.deployments,
+    def from_config(cls, config: str | Path | Config, *, authenticator: Authenticator) -> LiteBatch:
+        """The same from a configuration file, or from what was read of one. Raises `ConfigError`.
+
+        Deployments of providers that there is no adapter for are left out with a warning: a gateway's
+        configuration names others as well.
+        """
+        if not isinstance(config, Config):
+            config = load_config(config)
+        served, warnings = leave_out_unsupported(config.deployments)
+        litebatch = cls(
+            deployments=served,
             storage=config.database_url,
             authenticator=authenticator,
             settings=config.settings,
         )
+        litebatch.warnings[:0] = (*config.warnings, *warnings)
+        return litebatch
 
     @asynccontextmanager
     async def lifespan(self, app: Any = None) -> AsyncGenerator[None]:
@@ -103,7 +112,7 @@ class LiteBatch:
                     await running.stop()
 
     async def _start(self) -> Engine:
-        for warning in self.catalog.warnings:
+        for warning in self.warnings:
             logger.warning(warning)
         engine = Engine(
             storage=self._storage,
@@ -138,10 +147,7 @@ class LiteBatch:
     @property
     def _services(self) -> Engine:
         if self._running is None:
-            raise LifespanNotEntered(
-                "LiteBatch is mounted, but its lifespan was not entered. Add to the host: "
-                "app = FastAPI(lifespan=litebatch.lifespan)"
-            )
+            raise LifespanNotEntered
         return self._running
 
     async def ready(self) -> bool:

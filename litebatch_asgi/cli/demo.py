@@ -51,6 +51,8 @@ def run(*, keep: bool, port: int | None) -> None:
 async def _demo(folder: Path, *, keep: bool, port: int | None) -> None:
     story = Story(Console(highlight=False))
     simulator = Simulator(folder / "provider", PACE)
+    for account in ACCOUNTS:
+        simulator.account(account)
     async with simulator.running() as provider, _gateway(folder, provider, port) as gateway:
         story.say(f"Two simulated deployments at {provider}, the gateway at {gateway}, all in {folder}.")
         headers = {"authorization": f"Bearer {TOKEN}"}
@@ -64,7 +66,7 @@ async def _demo(folder: Path, *, keep: bool, port: int | None) -> None:
 
 @asynccontextmanager
 async def _gateway(folder: Path, provider: str, port: int | None) -> AsyncGenerator[str]:
-    """A gateway before the accounts of the provider; yields its address."""
+    """A gateway before the provider's accounts; yields its address."""
     config = Config(
         deployments=tuple(
             Deployment(

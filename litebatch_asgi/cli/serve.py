@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
 from importlib.metadata import version
@@ -27,15 +26,11 @@ from litebatch_asgi.server.listen import (
 )
 from litebatch_asgi.server.startup import FACTORY, Options, build
 
-logger = logging.getLogger("litebatch_asgi.server")
-
 
 def serve(options: Options, port: int) -> None:
     """Serve until a signal comes. Raises `ConfigError`; a port that cannot be had is exit code 1."""
     config, litebatch = build(options, os.environ)
     log = logs.configure(config.secrets)
-    for warning in config.warnings:
-        logger.warning(warning)
     with listen_or_exit(options.host, port) as listener:
         if options.workers > 1:
             _serve_by_workers(options, config, listener)

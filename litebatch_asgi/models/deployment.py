@@ -115,7 +115,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if isinstance(value, (int, float)) and value <= 0:
+            if isinstance(value, (int, float)) and not value > 0:
                 raise ConfigError(f"{name} must be above 0, not {value}")
         if self.max_line_bytes > LONGEST_LINE:
             raise ConfigError(f"max_line_bytes must be at most {LONGEST_LINE}, not {self.max_line_bytes}")

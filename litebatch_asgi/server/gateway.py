@@ -19,12 +19,8 @@ from litebatch_asgi.server.logs import RequestLog
 
 def litebatch_for(config: Config, host: str) -> LiteBatch:
     """LiteBatch as `config` says, for a gateway that listens on `host`. Raises `ConfigError`."""
-    return LiteBatch(
-        deployments=config.deployments,
-        storage=config.database_url,
-        authenticator=OwnerNoting(authenticator_for(host, config.master_key)),
-        settings=config.settings,
-    )
+    authenticator = OwnerNoting(authenticator_for(host, config.master_key))
+    return LiteBatch.from_config(config, authenticator=authenticator)
 
 
 def build_gateway(litebatch: LiteBatch, log: RequestLog | None = None) -> ASGIApp:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.config import Config, config_from_environment, load_config, parse_config
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Settings
+from litebatch_asgi.server.auth import AnyKey
 
 ENV = {"KEY": "sk-secret", "BASE": "https://eu.example.com", "EMPTY": "", "MASTER": "mk-secret"}
 
@@ -350,3 +352,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9\n")
     with pytest.raises(ConfigError, match=r"is not UTF-8 \(byte 3\)"):
         load_config(tmp_path / "latin.yaml")
+
+
+def test_deployments_without_an_adapter_are_left_out_with_a_warning() -> None:
+    text = """
+        model_list:
+          - {model_name: claude, litellm_params: {model: anthropic/claude-5, api_key: k}}
+          - {model_name: gpt, litellm_params: {model: openai/gpt-4o, api_key: k}}
+    """
+    litebatch = LiteBatch.from_config(parse_config(text, {}, "c.yaml"), authenticator=AnyKey())
+    assert list(litebatch.catalog.groups) == ["gpt"]
+    assert litebatch.warnings == [
+        "not served, for there is no adapter for their providers: anthropic/claude-5"
+    ]

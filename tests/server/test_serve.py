@@ -58,6 +58,7 @@ def served(simulator: str, tmp_path_factory: pytest.TempPathFactory) -> Generato
     options = ("--config", "litebatch.yaml", "--port", "0", "--host", "0.0.0.0")
     with running("serve", *options, cwd=folder, until="  key", **environment) as started:
         yield started
+        assert [line for line in log_lines(started) if line["level"] == "error"] == []
 
 
 @pytest.fixture(scope="module")
