@@ -1,7 +1,7 @@
 """A provider of files and batches that runs on your own machine, at no cost and with faults to order.
 
-It speaks OpenAI's API over a real socket, runs chat completions, responses, embeddings, completions and
-moderations itself with answers that are made up but always the same, and keeps a journal::
+It speaks OpenAI's API, or Azure's, over a real socket, runs chat completions, responses, embeddings,
+completions and moderations itself with answers that are made up but always the same, and keeps a journal::
 
     simulator = Simulator(settings=SimulatorSettings(running_seconds=0.5))
     async with simulator.running() as address:
@@ -10,13 +10,19 @@ moderations itself with answers that are made up but always the same, and keeps 
         await simulator.account("east").reached(batch.id, "completed")
 
 Any number of accounts, made on first use, lie at `/{account}/v1`; plain `/v1` is the account `default`. Each
-has its files, its batches, its quota and its settings, and knows nothing of the others. A bearer token must
-be there and may be any, unless `SimulatorSettings.api_keys` says which.
+has its files, its batches, its quota and its settings, and knows nothing of the others. A key must be there
+and may be any, unless `SimulatorSettings.api_keys` says which.
+
+An account of `SimulatorSettings.flavour` `azure` lies at `/{account}/openai?api-version=2024-10-21`, the
+classic paths, and at `/{account}/openai/v1`; without an account in the path it is `default`. Its files are
+`pending` for a while, its errors are sparse, and its batches differ in what `flavours` and `azure_api` tell.
 
 A line asks for what it wants with `body.metadata.simulate`, see `Directive`: `"429"` fails with that status,
 `{"error": "request_timeout"}` gets no response, `{"input_tokens": 1000, "answer": "yes"}` is answered so.
 What goes wrong otherwise is a `Fault`: refused, cut or delayed calls before or after the work is done,
-downloads that end early, lists that lag behind, results with lost, doubled, foreign or unparsable rows.
+uploads and downloads that end early, lists that lag behind or break on a page, batches that get stuck, vanish
+or lie, results with lost, doubled, foreign or unparsable rows. `Simulator.summary` tells what is left at the
+end: whether a job is there twice, and what nobody knows of.
 
 `litebatch simulate` runs it alone. It is then steered over HTTP, in JSON, under `/_simulator/`:
 
@@ -27,11 +33,13 @@ POST    `settings`    `?account=`: change those that the body names
 GET     `faults`      all faults, and how often they struck
 POST    `faults`      put one in force, see `Fault`; answers with its `id`
 DELETE  `faults`      `?id=`: remove one, otherwise all
-POST    `advance`     `?account=&batch_id=`: move a batch, or all, on to the next status, and wait
+POST    `advance`     `?account=&batch_id=`: move a batch, or all, on to the next status, and wait;
+                      `file_id=` does the same for a file that is `pending`
 POST    `release`     the same, without waiting
 POST    `expire`      `?account=&batch_id=`: let a batch end as `expired`
 POST    `foreign`     `?account=&count=`: add so many ended batches that somebody else made
 GET     `state`       files and batches of all accounts
+GET     `summary`     `?tag=`: batch inputs by filename, batches by what their metadata has under the tag
 POST    `reset`       forget everything
 ======  ============  ==============================================================================
 """
@@ -45,3 +53,5 @@ from .journal import JournalEntry as JournalEntry
 from .settings import SimulatorSettings as SimulatorSettings
 from .simulator import Simulator as Simulator
 from .simulator import run as run
+from .summary import Placed as Placed
+from .summary import Summary as Summary

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import time
-import uuid
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from .bell import Bell
 from .disk import Disk
-from .execution import Written
-from .faults import ArmedFault, Fault, FaultBook
+from .faults import ArmedFault, CallName, Fault, FaultBook
+from .flavours import DAY, FLAVOURS, RESULT_SECONDS, Flavour
 from .life import BatchLife
-from .objects import TERMINAL, BatchObject, FileObject, StoredFile
-from .settings import SimulatorSettings, Status
-
-DAY = 86_400
-BATCH_FILE_SECONDS = 30 * DAY
-"""life of batch inputs and results unless asked otherwise"""
+from .objects import TERMINAL, BatchObject, BatchProblem, FileObject
+from .settings import FileStatus, SimulatorSettings, Status
+from .shelf import Shelf
+from .validation import Examined
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +50,17 @@ class Account:
         self.bell = bell
         self.faults = faults
         self._settings = settings
-        self._start = start
-        self._stored: dict[str, StoredFile] = {}
+        self.start = start
+        """lets a task run until the simulator stops"""
+        self.shelf = Shelf(self)
+        self.lists_made: Counter[CallName] = Counter()
+        """how often files and batches were listed"""
         self._lives: dict[str, BatchLife] = {}
+
+    @property
+    def flavour(self) -> Flavour:
+        """The ways of the provider whose account this is."""
+        return FLAVOURS[self._settings.flavour]
 
     @property
     def settings(self) -> SimulatorSettings:
@@ -61,13 +68,14 @@ class Account:
         return self._settings
 
     def configure(self, /, **changes: Any) -> SimulatorSettings:
-        """Change settings. Batches that are no longer held move on, those whose window is over expire.
+        """Change settings. What is no longer held moves on, batches whose window is over expire.
 
         Raises `msgspec.ValidationError` for an unknown name or a value of the wrong type.
         """
         self._settings = self._settings.changed(changes)
         for life in self._lives.values():
             life.reconsider()
+        self.bell.ring()
         return self._settings
 
     def add_fault(self, fault: Fault) -> ArmedFault:
@@ -83,43 +91,24 @@ class Account:
     @property
     def files(self) -> Mapping[str, FileObject]:
         """Every file that is neither deleted nor expired, oldest first, as clients see it."""
-        self._expire_files()
-        return {key: stored.shown for key, stored in self._stored.items()}
+        return self.shelf.shown()
 
-    def stored(self, file_id: str) -> StoredFile | None:
-        """The file with this id, unless it is deleted or expired."""
-        self._expire_files()
-        return self._stored.get(file_id)
-
-    def stored_files(self) -> list[StoredFile]:
-        """Every file that is neither deleted nor expired, oldest first."""
-        self._expire_files()
-        return list(self._stored.values())
-
-    def add_file(self, written: Written, filename: str, purpose: str, seconds: float | None) -> StoredFile:
-        """Make a file of bytes that lie on the disk; it expires after `seconds`, None: never."""
-        created_at = int(self.now())
-        shown = FileObject(
-            id=f"file-{uuid.uuid4().hex[:24]}",
-            bytes=written.bytes,
-            created_at=created_at,
-            filename=filename,
-            purpose=purpose,
-            expires_at=None if seconds is None else created_at + int(seconds),
-        )
-        return self._put(
-            StoredFile(shown=shown, path=written.path, sha256=written.sha256, listed_at=time.monotonic())
-        )
-
-    def set_file_status(self, file_id: str, status: str) -> FileObject:
+    def set_file_status(self, file_id: str, status: FileStatus) -> FileObject:
         """Show the file with another `status` from now on. Raises KeyError if there is no such file."""
-        stored = self._stored[file_id]
-        shown = msgspec.convert(msgspec.structs.asdict(stored.shown) | {"status": status}, FileObject)
-        return self._put(msgspec.structs.replace(stored, shown=shown)).shown
+        return self.shelf.set_status(file_id, status)
+
+    async def file_reached(self, file_id: str, *statuses: FileStatus) -> FileObject:
+        """The file, once it has one of `statuses`; without any, once it can be used or never will be.
+
+        Raises KeyError if there is no such file, or no longer.
+        """
+        awaited = frozenset(statuses) or frozenset({"processed", "error"})
+        await self.bell.until(lambda: self.files[file_id].status in awaited)
+        return self.files[file_id]
 
     async def delete_file(self, file_id: str) -> bool:
         """Delete a file; False if there is none. A batch that already checked it goes on."""
-        stored = self._stored.pop(file_id, None)
+        stored = self.shelf.remove(file_id)
         if stored is None:
             return False
         await self.disk.run(stored.path.unlink, missing_ok=True)
@@ -127,17 +116,10 @@ class Account:
 
     async def content(self, file_id: str) -> bytes:
         """The bytes of a file. Raises KeyError if there is no such file."""
-        return await self.disk.run(self._stored[file_id].path.read_bytes)
-
-    def _put(self, stored: StoredFile) -> StoredFile:
-        self._stored[stored.shown.id] = stored
-        return stored
-
-    def _expire_files(self) -> None:
-        now = self.now()
-        for key, stored in list(self._stored.items()):
-            if stored.shown.expires_at is not None and stored.shown.expires_at <= now:
-                del self._stored[key]
+        stored = self.shelf.find(file_id)
+        if stored is None:
+            raise KeyError(file_id)
+        return await self.disk.run(stored.path.read_bytes)
 
     # batches
 
@@ -154,11 +136,19 @@ class Account:
         """Every batch, oldest first."""
         return list(self._lives.values())
 
-    def create_batch(self, asked: NewBatch) -> BatchLife:
-        """Create a batch; whether its input file is any good shows later."""
+    async def examine(self, path: Path, endpoint: str) -> Examined:
+        """Check the lines of an input file, in a thread."""
+        examination = self.flavour.examination(endpoint, self._settings)
+        return await self.disk.work(examination.read, path, self.disk.stop)
+
+    def create_batch(self, asked: NewBatch, examined: Examined | None = None) -> BatchLife:
+        """Create a batch; whether its input file is any good shows later.
+
+        The tokens of an input that was `examined` already are in the queue from now on.
+        """
         created_at = int(self.now())
         batch = BatchObject(
-            id=f"batch_{uuid.uuid4().hex}",
+            id=self.flavour.new_batch_id(),
             endpoint=asked.endpoint,
             input_file_id=asked.input_file_id,
             completion_window=asked.completion_window,
@@ -167,9 +157,11 @@ class Account:
             metadata=asked.metadata,
         )
         seed = f"{self._settings.seed}/{self.name}/{len(self._lives)}"
-        life = BatchLife(self, batch, seed=seed, output_seconds=asked.output_seconds or BATCH_FILE_SECONDS)
+        life = BatchLife(self, batch, seed=seed, output_seconds=asked.output_seconds or RESULT_SECONDS)
+        if examined is not None:
+            life.enqueue(examined)
         self._lives[batch.id] = life
-        self._start(life.live())
+        self.start(life.live())
         return life
 
     def add_foreign_batches(self, count: int) -> list[BatchObject]:
@@ -177,7 +169,7 @@ class Account:
         created_at = int(self.now())
         batches = [
             BatchObject(
-                id=f"batch_{uuid.uuid4().hex}",
+                id=self.flavour.new_batch_id(),
                 endpoint="/v1/chat/completions",
                 input_file_id="file-foreign",
                 completion_window="24h",
@@ -190,22 +182,35 @@ class Account:
             for _ in range(count)
         ]
         for batch in batches:
-            self._lives[batch.id] = BatchLife(self, batch, seed="", output_seconds=BATCH_FILE_SECONDS)
+            self._lives[batch.id] = BatchLife(self, batch, seed="", output_seconds=RESULT_SECONDS)
         return batches
 
     def enqueued_tokens(self, model: str) -> int:
         """Input tokens that open batches of `model` hold."""
-        return sum(life.enqueued_tokens for life in self._lives.values() if life.batch.model == model)
+        return sum(life.enqueued_tokens for life in self._lives.values() if life.queue == model)
 
-    def release(self, batch_id: str | None = None) -> None:
-        """Let one batch, or every open one, leave its present status at once, held or not."""
-        for life in self._chosen(batch_id):
+    def over_quota(self, examined: Examined, held: int = 0) -> BatchProblem | None:
+        """Why there is no room for this input, of which `held` tokens are in the queue; None: there is."""
+        model, most = examined.model or "", self._settings.max_enqueued_tokens
+        if most is None or self.enqueued_tokens(model) - held + examined.input_tokens <= most:
+            return None
+        return self.flavour.token_limit_exceeded(model, self._settings)
+
+    def release(self, object_id: str | None = None) -> None:
+        """Let one batch or file, or every open and pending one, leave its present status, held or not.
+
+        Raises KeyError if the id is of none that could.
+        """
+        for life in self._lives_of(object_id):
             life.release()
+        for file_id in self._pending_of(object_id):
+            self.shelf.release(file_id)
 
-    async def advance(self, batch_id: str | None = None) -> None:
-        """`release`, and wait until each of these batches has another status."""
-        waits = [partial(life.has_left, life.batch.status) for life in self._chosen(batch_id)]
-        self.release(batch_id)
+    async def advance(self, object_id: str | None = None) -> None:
+        """`release`, and wait until each of these batches and files has another status."""
+        waits = [partial(life.has_left, life.batch.status) for life in self._lives_of(object_id)]
+        waits += [partial(self._is_checked, file_id) for file_id in self._pending_of(object_id)]
+        self.release(object_id)
         for has_left in waits:
             await self.bell.until(has_left)
 
@@ -219,6 +224,15 @@ class Account:
         """Let a batch end `expired`, with the rows that were done by then. Raises KeyError if unknown."""
         self._lives[batch_id].expire()
 
-    def _chosen(self, batch_id: str | None) -> list[BatchLife]:
-        lives = self._lives.values() if batch_id is None else [self._lives[batch_id]]
+    def _lives_of(self, object_id: str | None) -> list[BatchLife]:
+        if object_id is not None and object_id in self.files:
+            return []
+        lives = self._lives.values() if object_id is None else [self._lives[object_id]]
         return [life for life in lives if life.batch.status not in TERMINAL]
+
+    def _pending_of(self, object_id: str | None) -> list[str]:
+        return [file_id for file_id in self.shelf.pending() if object_id in (None, file_id)]
+
+    def _is_checked(self, file_id: str) -> bool:
+        file = self.files.get(file_id)
+        return file is None or file.status != "pending"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import msgspec
 
 from .account import NewBatch
-from .calls import Call, Reply, json_reply
+from .calls import Call
+from .dialects import Dialect
 from .json_values import JSON, is_object
 from .life import BatchLife
-from .lists import list_of, listed, page, query_of
+from .lists import list_of, listed, page, page_number, query_of
+from .objects import BatchObject
+from .replies import Reply, json_reply
 from .wire import (
-    ENDPOINTS,
     ApiError,
     expires_after,
     metadata_of,
@@ -23,12 +28,17 @@ from .wire import (
 async def create_batch(call: Call) -> Reply:
     """`POST /batches`."""
     asked = await _json_of(call)
-    new = _new_batch(asked)
+    new = _new_batch(call.dialect, asked)
     call.metadata = new.metadata
     await call.begin()
-    life = call.account.create_batch(new)
+    admission = await call.dialect.admit(call.account, new)
+    life = call.account.create_batch(new, admission.examined)
     call.object_id = life.batch.id
-    return json_reply(life.shown())
+    return json_reply(_shown(call, life.shown()), call.dialect.created, admission.headers)
+
+
+def _shown(call: Call, batch: BatchObject) -> Any:
+    return call.dialect.batch(batch, call.account.settings)
 
 
 async def _json_of(call: Call) -> JSON:
@@ -43,7 +53,7 @@ async def _json_of(call: Call) -> JSON:
     return call.asked
 
 
-def _new_batch(asked: JSON) -> NewBatch:
+def _new_batch(dialect: Dialect, asked: JSON) -> NewBatch:
     known = ("input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after")
     for key in asked:
         if key not in known:
@@ -53,8 +63,8 @@ def _new_batch(asked: JSON) -> NewBatch:
             raise missing(key)
         if not isinstance(asked[key], str):
             raise wrong_type(key, "a string")
-    if asked["endpoint"] not in ENDPOINTS:
-        raise wrong_value("endpoint", asked["endpoint"], ENDPOINTS)
+    if asked["endpoint"] not in dialect.endpoints:
+        raise wrong_value("endpoint", asked["endpoint"], dialect.endpoints)
     if asked["completion_window"] != "24h":
         raise wrong_value("completion_window", asked["completion_window"], ["24h"])
     return NewBatch(
@@ -62,30 +72,34 @@ def _new_batch(asked: JSON) -> NewBatch:
         endpoint=asked["endpoint"],
         completion_window=asked["completion_window"],
         metadata=metadata_of(asked.get("metadata")),
-        output_seconds=_output_seconds(asked.get("output_expires_after")),
+        output_seconds=_output_seconds(dialect, asked.get("output_expires_after")),
     )
 
 
-def _output_seconds(asked: object) -> int | None:
+def _output_seconds(dialect: Dialect, asked: object) -> int | None:
     if asked is None:
         return None
     if not is_object(asked):
         raise wrong_type("output_expires_after", "an object")
-    return expires_after(asked, "output_expires_after")
+    return expires_after(asked, "output_expires_after", dialect.least_expiry)
 
 
 async def list_batches(call: Call) -> Reply:
     """`GET /batches`."""
     query = query_of(call.request.query_params, default=20, most=100)
+    account = call.account
+    call.page = page_number(query, [life.batch.id for life in account.lives()])
     await call.begin()
-    lives = listed(call.account.lives(), call.fault)
-    chosen, more = page(query, lives, lambda life: life.batch.id)
-    return json_reply(list_of([life.shown() for life in chosen], has_more=more))
+    present = account.faults.present(account.name, account.lives())
+    seen = listed(present, call.fault, account.lists_made[call.name])
+    account.lists_made[call.name] += 1
+    chosen, more = page(query, seen, lambda life: life.batch.id)
+    return json_reply(list_of([life.shown() for life in chosen], partial(_shown, call), has_more=more))
 
 
 async def retrieve_batch(call: Call) -> Reply:
     """`GET /batches/{id}`."""
-    return json_reply((await _begin(call)).retrieved())
+    return json_reply(_shown(call, (await _begin(call)).retrieved()))
 
 
 async def cancel_batch(call: Call) -> Reply:
@@ -93,7 +107,7 @@ async def cancel_batch(call: Call) -> Reply:
     life = await _begin(call)
     if not life.cancel():
         raise ApiError(409, f"Cannot cancel a batch with status '{life.batch.status}'.")
-    return json_reply(life.shown())
+    return json_reply(_shown(call, life.shown()))
 
 
 async def _begin(call: Call) -> BatchLife:
@@ -101,6 +115,6 @@ async def _begin(call: Call) -> BatchLife:
     life = call.account.life(call.object_id or "")
     call.metadata = None if life is None else life.batch.metadata
     await call.begin()
-    if life is None:
+    if life is None or call.fault.vanish:
         raise ApiError(404, f"No batch found with id '{call.object_id}'.")
     return life

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from .account import Account
+from .dialects import Dialect
 from .faults import ArmedFault, CallName, Fault, marks_of
 from .journal import JournalEntry
+from .replies import FileBody, Interrupted, Reply, json_reply
 from .serving import cut
 from .wire import ApiError
 
@@ -25,51 +24,37 @@ CHUNK = 1 << 18
 """bytes of a file that are read and sent at once"""
 
 
-class FileBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A body that lies on the disk."""
+class Intake:
+    """What arrives of one request; cuts the connection after `cut_after` bytes of the body."""
 
-    path: Path
-    bytes: int
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._received = 0
+        self.cut_after: int | None = None
 
-
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer before it is sent."""
-
-    status: int = 200
-    headers: dict[str, str] = {}
-    body: bytes | FileBody
-
-    @property
-    def size(self) -> int:
-        """Bytes of the body."""
-        return self.body.bytes if isinstance(self.body, FileBody) else len(self.body)
-
-
-def json_reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
-    """`value` as a JSON answer."""
-    return Reply(
-        status=status,
-        headers={"content-type": "application/json", **(headers or {})},
-        body=msgspec.json.encode(value),
-    )
-
-
-class Interrupted(Exception):
-    """A fault puts an end to the call: `reply` is its answer, None cuts the connection."""
-
-    def __init__(self, reply: Reply | None) -> None:
-        super().__init__()
-        self.reply = reply
+    async def __call__(self) -> Message:
+        """The next message. Raises Interrupted when the body has come that far."""
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        if self.cut_after is not None and self._received >= self.cut_after:
+            raise Interrupted(None)
+        return message
 
 
 class Call:
     """One call in progress. Handlers fill in what the journal should know as they learn it."""
 
-    def __init__(self, simulator: Simulator, account: Account, name: CallName, request: Request) -> None:
+    def __init__(
+        self, simulator: Simulator, name: CallName, dialect: Dialect, scope: Scope, receive: Receive
+    ) -> None:
         self.simulator = simulator
-        self.account = account
         self.name: CallName = name
-        self.request = request
+        self.dialect = dialect
+        self._intake = Intake(receive)
+        self.request = request = Request(scope, self._intake)
+        self.account: Account = simulator.account(request.path_params.get("account", "default"))
+        self.page: int | None = None
+        """which page of a list is asked for, from 1"""
         self.object_id: str | None = request.path_params.get("object_id")
         self.filename: str | None = None
         self.metadata: dict[str, str] | None = None
@@ -77,6 +62,7 @@ class Call:
         self.sha256: str | None = None
         self.asked: dict[str, Any] = dict(request.query_params)
         self.fault = Fault()
+        self._path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         self._armed: ArmedFault | None = None
         self._api_key: str | None = None
         self._left = False
@@ -97,11 +83,12 @@ class Call:
             reply = self._fault_reply(reply)
         self._note(reply, done)
         if late is not None:
-            await self._wait(late)
+            await self.account.faults.wait(late, self._is_closing)
         if reply is None:
             await self._cut(receive)
             return
-        headers = self._headers(int((time.perf_counter() - started) * 1000)) | reply.headers
+        milliseconds = int((time.perf_counter() - started) * 1000)
+        headers = self.dialect.headers(self.account.settings, milliseconds) | reply.headers
         try:
             await self._send(reply, headers, receive, send)
         except FileNotFoundError:
@@ -111,10 +98,11 @@ class Call:
     async def _work(self, handler: Handler) -> tuple[Reply | None, bool]:
         try:
             self._authenticate()
+            self.dialect.check_request(self.request)
             await self._strike(early=True)
             return await handler(self), True
         except ApiError as error:
-            return json_reply(error.body, error.status), False
+            return json_reply(self.dialect.error(error), error.status), False
         except Interrupted as fault:
             return fault.reply, False
         except ClientDisconnect:
@@ -126,36 +114,31 @@ class Call:
             await cut(self.request.scope, receive, flush=flush)
 
     def _authenticate(self) -> None:
-        scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
-        self._api_key = token.strip() if scheme.lower() == "bearer" else None
-        if not self._api_key:
-            message = (
-                "You didn't provide an API key. You need to provide your API key in an Authorization header "
-                "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
-            )
-            raise ApiError(401, message, code="invalid_api_key")
+        self._api_key = self.dialect.api_key(self.request.headers)
         known = self.account.settings.api_keys
-        if known is not None and self._api_key not in known:
-            raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
+        if self._api_key is None or (known is not None and self._api_key not in known):
+            raise self.dialect.wrong_key(self._api_key)
 
     async def _strike(self, *, early: bool) -> None:
-        marks = [text for text in (self.object_id, self.filename) if text] + marks_of(self.metadata)
-        armed = self.account.faults.strike(self.name, self.account.name, marks, early=early)
+        armed = self.account.faults.strike(
+            self.name,
+            self.account.name,
+            [text for text in (self.object_id, self.filename) if text] + marks_of(self.metadata),
+            early=early,
+            page=self.page,
+        )
         if armed is None:
             return
         self._armed, self.fault = armed, armed.fault
+        self._intake.cut_after = self.fault.cut_request_after
         if self.fault.when == "after":
             return
-        await self._wait(armed)
+        await self.account.faults.wait(armed, self._is_closing)
         if self.fault.drop or self.fault.status is not None or self.simulator.closing:
             raise Interrupted(None if self.simulator.closing else self._fault_reply(None))
 
-    async def _wait(self, armed: ArmedFault) -> None:
-        simulator = self.simulator
-        if armed.fault.delay:
-            await simulator.bell.until_or(lambda: simulator.closing, armed.fault.delay)
-        if armed.fault.stall:
-            await simulator.until(lambda: armed.removed or simulator.closing)
+    def _is_closing(self) -> bool:
+        return self.simulator.closing
 
     def _fault_reply(self, reply: Reply | None) -> Reply | None:
         fault = self.fault
@@ -168,7 +151,8 @@ class Call:
         body = fault.body
         if body is None:
             kind = "server_error" if fault.status >= 500 else "invalid_request_error"
-            body = ApiError(fault.status, f"Asked for by a fault: {fault.status}.", kind=kind).body
+            message = fault.message or f"Asked for by a fault: {fault.status}."
+            body = self.dialect.error(ApiError(fault.status, message, code=fault.code, kind=kind))
         return json_reply(body, fault.status, fault.headers)
 
     def _note(self, reply: Reply | None, done: bool) -> None:
@@ -180,6 +164,7 @@ class Call:
                 time=time.time(),
                 account=self.account.name,
                 call=self.name,
+                path=self._path,
                 object_id=self.object_id,
                 filename=self.filename,
                 metadata=self.metadata,
@@ -191,20 +176,6 @@ class Call:
                 done=done,
             )
         )
-
-    def _headers(self, milliseconds: int) -> dict[str, str]:
-        return {
-            "x-request-id": f"req_{uuid.uuid4().hex}",
-            "openai-organization": self.account.settings.organization,
-            "openai-processing-ms": str(milliseconds),
-            "openai-version": "2020-10-01",
-            "x-ratelimit-limit-requests": "10000",
-            "x-ratelimit-limit-tokens": "30000000",
-            "x-ratelimit-remaining-requests": "9999",
-            "x-ratelimit-remaining-tokens": "29999999",
-            "x-ratelimit-reset-requests": "6ms",
-            "x-ratelimit-reset-tokens": "0s",
-        }
 
     async def _send(self, reply: Reply, headers: dict[str, str], receive: Receive, send: Send) -> None:
         fault = self.fault
@@ -240,13 +211,13 @@ Handler = Callable[[Call], Awaitable[Reply]]
 class Endpoint:
     """The ASGI application of one kind of call."""
 
-    def __init__(self, simulator: Simulator, name: CallName, handler: Handler) -> None:
+    def __init__(self, simulator: Simulator, name: CallName, handler: Handler, dialect: Dialect) -> None:
         self._simulator = simulator
         self._name: CallName = name
         self._handler = handler
+        self._dialect = dialect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request = Request(scope, receive)
-        account = self._simulator.account(request.path_params.get("account", "default"))
-        await Call(self._simulator, account, self._name, request).answer(self._handler, receive, send)
+        call = Call(self._simulator, self._name, self._dialect, scope, receive)
+        await call.answer(self._handler, receive, send)

@@ -39,6 +39,7 @@ class Control:
             ("POST", "expire", self.expire),
             ("POST", "foreign", self.add_foreign_batches),
             ("GET", "state", self.state),
+            ("GET", "summary", self.summary),
             ("POST", "reset", self.reset),
         )
         return [Route(f"/{name}", _checked(handler), methods=[method]) for method, name, handler in handlers]
@@ -76,12 +77,12 @@ class Control:
     async def advance(self, request: Request) -> Response:
         """Move the batch `?batch_id=`, or all open ones of `?account=`, to their next status."""
         account = self._account(request)
-        await account.advance(request.query_params.get("batch_id"))
+        await account.advance(_object_of(request))
         return _json({"batches": list(account.batches.values())})
 
     async def release(self, request: Request) -> Response:
         """Like `advance`, without waiting."""
-        self._account(request).release(request.query_params.get("batch_id"))
+        self._account(request).release(_object_of(request))
         return _json({})
 
     async def expire(self, request: Request) -> Response:
@@ -103,6 +104,12 @@ class Control:
             }
         )
 
+    async def summary(self, request: Request) -> Response:
+        """Files by filename and batches by `?tag=`, and what is there twice."""
+        summary = self._simulator.summary(request.query_params.get("tag", "litebatch_job"))
+        twice = {"twins": summary.twins(), "doubled_files": summary.doubled_files()}
+        return _json({"files": summary.files, "batches": summary.batches, **twice})
+
     async def reset(self, request: Request) -> Response:
         """Forget everything."""
         await self._simulator.reset()
@@ -110,6 +117,10 @@ class Control:
 
     def _account(self, request: Request) -> Account:
         return self._simulator.account(request.query_params.get("account", "default"))
+
+
+def _object_of(request: Request) -> str | None:
+    return request.query_params.get("batch_id", request.query_params.get("file_id"))
 
 
 def _shown(armed: ArmedFault) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import json
 import random
 import threading
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,6 +64,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds"""
     seed: str
     settings: SimulatorSettings
+    empty_error_file: bool
+    finish: Callable[[JSON], JSON]
+    """the last touch to each response body"""
     faults: RowFaults = RowFaults()
 
 
@@ -122,12 +125,12 @@ class RowFile:
     def __exit__(self, *failure: object) -> None:
         self._file.close()
 
-    def finish(self) -> Written | None:
-        """Write what is left and close the file; None, and no file, if it has no rows."""
+    def finish(self, *, keep_empty: bool = False) -> Written | None:
+        """Write what is left and close the file; None, and no file, if it has no rows and is not kept so."""
         if self._bytes and self._final_newline:
             self._write(b"\n")
         self._file.close()
-        if not self._bytes:
+        if not self._bytes and not keep_empty:
             self._path.unlink()
             return None
         return Written(path=self._path, bytes=self._bytes, sha256=self._sha256.hexdigest())
@@ -159,7 +162,7 @@ class Execution:
                 (output if succeeded else errors).add(row)
             return Outcome(
                 output=output.finish(),
-                errors=errors.finish(),
+                errors=errors.finish(keep_empty=plan.empty_error_file),
                 completed=self._completed,
                 failed=self._failed,
                 usage=self._usage,
@@ -212,7 +215,8 @@ class Execution:
             created=self._plan.created,
             answer_characters=self._plan.settings.answer_characters,
         )
-        return answer(self._plan.endpoint, ask)
+        answered, usage = answer(self._plan.endpoint, ask)
+        return self._plan.finish(answered), usage
 
     def _spoiled(self, rows: Iterator[tuple[bool, bytes]]) -> Iterator[tuple[bool, bytes]]:
         faults = self._plan.faults

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
 from .bell import Bell
 from .execution import RowFaults
+from .objects import RequestCounts
+from .settings import FileStatus
 
 CallName = Literal[
     "upload_file",
@@ -20,10 +22,14 @@ CallName = Literal[
     "retrieve_batch",
     "list_batches",
     "cancel_batch",
+    "check_file",
     "validate_batch",
     "run_batch",
 ]
-"""What clients ask for; and `validate_batch` and `run_batch`, which the provider does by itself."""
+"""What clients ask for; and, last, what the provider does by itself: see `OF_THE_PROVIDER`."""
+
+OF_THE_PROVIDER: frozenset[CallName] = frozenset({"check_file", "validate_batch", "run_batch"})
+LOOKS_AT_BATCHES: frozenset[CallName] = frozenset({"retrieve_batch", "cancel_batch"})
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,7 +38,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Of several armed faults that fit a call, the first added strikes, and only that one.
 
     Where: `call` and `account` (None: any). `match` is a text that must occur in the object's id, the file's
-    name, or a key or value of the batch's metadata. The first `skip` calls that fit pass unharmed.
+    name, or a key or value of the batch's metadata. The first `skip` calls that fit pass unharmed. `page` is
+    the page of a list, from 1. What the provider does by itself must be named by `call`.
 
     When, for what clients ask: `early` is before the request's body is read, with nothing known but the path;
     `before` is once the request is understood and before anything is done; `after` is with the work done.
@@ -40,39 +47,56 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     What, for what clients ask: the call waits for `delay` seconds, or with `stall` until the fault is
     removed; then the connection is cut without an answer (`drop`), or the answer is `status` with `body` and
     `headers`, or else the call goes on as usual. `cut_after` sends so many bytes of the right body and cuts
-    the connection, `short_after` ends the body there as if it were whole.
+    the connection, `short_after` ends the body there as if it were whole. `cut_request_after` cuts it once so
+    many bytes of the request's body are there, always `early`. A batch that is to `vanish` is in no list, and
+    retrieve and cancel answer 404; every answer that is wrong in this way is one of the `times`.
+
+    What the provider does by itself waits for `delay` or `stall` too, a batch until it is cancelled at most.
     """
 
     call: CallName | None = None
     account: str | None = None
     match: str | None = None
+    page: int | None = None
     skip: int = 0
     times: int | None = 1
     when: Literal["early", "before", "after"] = "before"
     status: int | None = None
     body: dict[str, Any] | str | None = None
-    """an object or a text; None: OpenAI's error object for `status`"""
+    """an object or a text; None: the provider's error object for `status`, `code` and `message`"""
     headers: dict[str, str] = {}
     delay: float = 0.0
     stall: bool = False
     drop: bool = False
     cut_after: int | None = None
     short_after: int | None = None
+    cut_request_after: int | None = None
+    vanish: bool = False
     list_lag: float = 0.0
     """lists: leave out what is younger than so many seconds"""
+    list_lag_calls: int = 0
+    """lists: leave out what was made since so many calls for this list"""
     hide_newest: int = 0
     """lists: leave out so many of the newest objects"""
-    file_status: Literal["uploaded", "processed", "error"] | None = None
-    """`upload_file`, `retrieve_file`: the status that the file has from then on"""
+    file_status: FileStatus | None = None
+    """`upload_file`, `retrieve_file`: the status that the file has from then on; `check_file`: the status
+    that it has after `pending`"""
     code: str | None = None
-    """`validate_batch`: the batch fails with this error code and `message`"""
+    """`validate_batch`: the batch fails with this error code and `message`; with `status`: of the answer"""
     message: str | None = None
     ending: Literal["completed", "expired", "cancelled"] | None = None
     """`run_batch`: how the batch ends, whatever else was to come"""
     rows: RowFaults = RowFaults()
     """`run_batch`: what is wrong with the results"""
+    counts: RequestCounts | None = None
+    """`run_batch`: what the batch says of its results, whatever they are"""
     ids_late: int = 0
     """`run_batch`: so many retrieves of the ended batch still show no output and error file"""
+
+    @property
+    def strikes_early(self) -> bool:
+        """Whether it strikes before the request's body is read."""
+        return self.when == "early" or self.cut_request_after is not None
 
 
 class ArmedFault:
@@ -89,6 +113,17 @@ class ArmedFault:
     def spent(self) -> bool:
         """Whether it will never strike again."""
         return self.removed or (self.fault.times is not None and self.struck >= self.fault.times)
+
+
+class Marked(Protocol):
+    """What a fault can be meant for."""
+
+    def marks(self) -> list[str]:
+        """What the `match` of a fault is looked for in."""
+        ...
+
+
+M = TypeVar("M", bound=Marked)
 
 
 class FaultBook:
@@ -125,26 +160,55 @@ class FaultBook:
         marks: Sequence[str],
         *,
         early: bool = False,
+        page: int | None = None,
     ) -> ArmedFault | None:
         """The fault that this call runs into, counted as struck; `marks` are what `match` looks at."""
         for armed in self._armed.values():
             fault = armed.fault
-            if armed.spent or early != (fault.when == "early") or not _fits(fault, call, account, marks):
+            if early != fault.strikes_early or fault.page not in (None, page):
                 continue
-            armed.fitted += 1
-            if armed.fitted <= fault.skip:
+            if fault.vanish and call not in LOOKS_AT_BATCHES:
                 continue
-            armed.struck += 1
-            self._bell.ring()
-            return armed
+            if _fits(fault, call, account) and _matches(fault, marks) and self._strikes(armed):
+                return armed
         return None
 
+    def present(self, account: str, objects: Sequence[M]) -> Sequence[M]:
+        """Those of `objects` that have not vanished from the list that is asked for."""
+        for armed in self._armed.values():
+            if not armed.fault.vanish or not _fits(armed.fault, "list_batches", account):
+                continue
+            left = [each for each in objects if not _matches(armed.fault, each.marks())]
+            if len(left) < len(objects) and self._strikes(armed):
+                objects = left
+        return objects
 
-def _fits(fault: Fault, call: CallName, account: str, marks: Sequence[str]) -> bool:
-    if fault.call != call and (fault.call is not None or call in ("validate_batch", "run_batch")):
+    async def wait(self, armed: ArmedFault, interrupted: Callable[[], bool]) -> None:
+        """Wait for as long as the fault says, unless something interrupts it, at which the bell must ring."""
+        if armed.fault.delay:
+            await self._bell.until_or(interrupted, armed.fault.delay)
+        if armed.fault.stall:
+            await self._bell.until(lambda: armed.removed or interrupted())
+
+    def _strikes(self, armed: ArmedFault) -> bool:
+        """Count a call that fits; whether the fault is in force for it."""
+        if armed.spent:
+            return False
+        armed.fitted += 1
+        if armed.fitted <= armed.fault.skip:
+            return False
+        armed.struck += 1
+        self._bell.ring()
+        return True
+
+
+def _fits(fault: Fault, call: CallName, account: str) -> bool:
+    if fault.call != call and (fault.call is not None or call in OF_THE_PROVIDER):
         return False
-    if fault.account not in (None, account):
-        return False
+    return fault.account in (None, account)
+
+
+def _matches(fault: Fault, marks: Sequence[str]) -> bool:
     return fault.match is None or any(fault.match in mark for mark in marks)
 
 

@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from .account import BATCH_FILE_SECONDS
-from .calls import Call, FileBody, Reply, json_reply
-from .lists import list_of, listed, page, query_of
+from .calls import Call
+from .lists import list_of, listed, page, page_number, query_of
 from .objects import FileObject, StoredFile
+from .replies import FileBody, Reply, json_reply
 from .uploads import Upload, check_first_line, receive_upload
 from .wire import PURPOSES, ApiError, expires_after, missing, wrong_value
 
@@ -27,9 +27,13 @@ async def upload_file(call: Call) -> Reply:
     except BaseException:
         await account.disk.run(path.unlink)
         raise
-    stored = account.add_file(upload.file, upload.filename, upload.fields["purpose"], seconds)
+    if upload.fields["purpose"] == "batch":
+        stored = account.shelf.add_input(upload.file, upload.filename, seconds)
+    else:
+        stored = account.shelf.add(upload.file, upload.filename, upload.fields["purpose"], seconds)
     call.object_id = stored.shown.id
-    return json_reply(_with_status_of_fault(call, stored))
+    shown = call.dialect.file(_with_status_of_fault(call, stored))
+    return json_reply(shown, call.dialect.created, call.dialect.location(call.request, stored.shown.id))
 
 
 async def _check_upload(call: Call, upload: Upload, path: Path) -> int | None:
@@ -38,12 +42,12 @@ async def _check_upload(call: Call, upload: Upload, path: Path) -> int | None:
         raise missing("purpose")
     if purpose not in PURPOSES:
         raise wrong_value("purpose", purpose, PURPOSES)
+    expiry = _expiry_fields(upload.fields)
+    seconds = expires_after(expiry, "expires_after", call.dialect.least_expiry) if expiry else None
     if purpose == "batch":
         await _check_batch_input(call, upload, path)
-    expiry = _expiry_fields(upload.fields)
-    if expiry:
-        return expires_after(expiry, "expires_after")
-    return BATCH_FILE_SECONDS if purpose == "batch" else None
+        call.dialect.check_upload(call.account, seconds)
+    return seconds
 
 
 async def _check_batch_input(call: Call, upload: Upload, path: Path) -> None:
@@ -52,7 +56,8 @@ async def _check_batch_input(call: Call, upload: Upload, path: Path) -> None:
         raise ApiError(400, message, extra={"detail": {"message": message, "code": None}})
     if upload.file.bytes > call.account.settings.max_batch_file_bytes:
         raise ApiError(400, "File is too large.")
-    await call.account.disk.run(check_first_line, path)
+    if call.dialect.reads_uploads:
+        await call.account.disk.run(check_first_line, path)
 
 
 def _expiry_fields(fields: Mapping[str, str]) -> dict[str, str]:
@@ -69,15 +74,18 @@ async def list_files(call: Call) -> Reply:
     """`GET /files`."""
     params = call.request.query_params
     query, purpose = query_of(params, default=10_000, most=10_000), params.get("purpose")
+    files = [each for each in call.account.shelf.all() if purpose in (None, each.shown.purpose)]
+    call.page = page_number(query, [each.shown.id for each in files])
     await call.begin()
-    files = [each for each in call.account.stored_files() if purpose in (None, each.shown.purpose)]
-    chosen, more = page(query, listed(files, call.fault), lambda stored: stored.shown.id)
-    return json_reply(list_of([stored.shown for stored in chosen], has_more=more))
+    seen = listed(files, call.fault, call.account.lists_made[call.name])
+    call.account.lists_made[call.name] += 1
+    chosen, more = page(query, seen, lambda stored: stored.shown.id)
+    return json_reply(list_of([stored.shown for stored in chosen], call.dialect.file, has_more=more))
 
 
 async def retrieve_file(call: Call) -> Reply:
     """`GET /files/{id}`."""
-    return json_reply(_with_status_of_fault(call, await _begin(call)))
+    return json_reply(call.dialect.file(_with_status_of_fault(call, await _begin(call))))
 
 
 async def delete_file(call: Call) -> Reply:
@@ -108,11 +116,11 @@ def _with_status_of_fault(call: Call, stored: StoredFile) -> FileObject:
 
 async def _begin(call: Call) -> StoredFile:
     """The file that the call is about, when faults have had their say."""
-    known = call.account.stored(call.object_id or "")
+    known = call.account.shelf.find(call.object_id or "")
     if known is not None:
         call.filename, call.bytes, call.sha256 = known.shown.filename, known.shown.bytes, known.sha256
     await call.begin()
-    stored = call.account.stored(call.object_id or "")
+    stored = call.account.shelf.find(call.object_id or "")
     if stored is None:
         raise ApiError(404, f"No such File object: {call.object_id}", param="id")
     return stored

@@ -20,6 +20,8 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds, by the machine's clock"""
     account: str
     call: CallName
+    path: str
+    """with its query, as it was asked for"""
     object_id: str | None
     """the file or batch that was named or made"""
     filename: str | None

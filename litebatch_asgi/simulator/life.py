@@ -24,7 +24,7 @@ from .execution import Execution, Outcome, Plan, Written
 from .faults import Fault, marks_of
 from .objects import TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts
 from .settings import Status
-from .validation import Examination, Examined, no_such_file, token_limit_exceeded
+from .validation import Examined, versioned
 
 if TYPE_CHECKING:
     from .account import Account
@@ -53,7 +53,10 @@ class BatchLife:
         self._account = account
         self.batch = batch
         self.listed_at = time.monotonic()
+        self.lists_before = account.lists_made["list_batches"]
         self.enqueued_tokens = 0
+        self.queue: str | None = None
+        """model whose queue these tokens are in"""
         self._seed = seed
         self._output_seconds = output_seconds
         self._bell = Bell()
@@ -97,6 +100,10 @@ class BatchLife:
         self._become("cancelling", request_counts=self.shown().request_counts)
         return True
 
+    def enqueue(self, examined: Examined) -> None:
+        """Hold the tokens of the input in the queue of its model."""
+        self.queue, self.enqueued_tokens = examined.model, examined.input_tokens
+
     def release(self) -> None:
         """Leave the present status as soon as its work is done."""
         self._released = True
@@ -106,10 +113,12 @@ class BatchLife:
         """End as `expired`, unless the batch is being cancelled or has ended."""
         self._expiring = True
         self._bell.ring()
+        self._account.bell.ring()
 
     def reconsider(self) -> None:
         """Look again at the settings and the clock."""
-        self._expiring = self._expiring or self._account.now() >= self.batch.expires_at
+        over = self._account.flavour.window_ends and self._account.now() >= self.batch.expires_at
+        self._expiring = self._expiring or over
         self._bell.ring()
 
     def has_left(self, status: Status) -> bool:
@@ -142,7 +151,7 @@ class BatchLife:
             return
         if self.batch.status == "validating" and not self._expiring:
             await self._run()
-        self._fault = self._struck("run_batch")
+        self._fault = await self._strike("run_batch")
         outcome = await self._finalize(snapshot)
         if self.batch.status == "cancelling":
             await self._dwell(self._account.settings.cancelling_seconds)
@@ -162,7 +171,7 @@ class BatchLife:
             return None
         outcome = await self._execute(snapshot, "completed")
         if self.batch.status == "in_progress":
-            self._become("finalizing", request_counts=outcome.counts)
+            self._become("finalizing", request_counts=self._fault.counts or outcome.counts)
             await self._dwell(self._account.settings.finalizing_seconds)
         return outcome
 
@@ -184,18 +193,19 @@ class BatchLife:
         await self._bell.until(lambda: over() or status not in self._account.settings.hold)
 
     async def _validate(self, snapshot: Path) -> tuple[BatchProblem, ...]:
-        fault = self._struck("validate_batch")
+        fault = await self._strike("validate_batch")
         if fault.code is not None:
             return (BatchProblem(code=fault.code, message=fault.message or "Asked for by a fault."),)
+        flavour, settings = self._account.flavour, self._account.settings
         if not await self._take_snapshot(snapshot):
-            return (no_such_file(self.batch.input_file_id, self._account.settings.organization),)
-        examination = Examination(self.batch.endpoint, self._account.settings)
-        self._examined = await self._account.disk.work(examination.read, snapshot, self._account.disk.stop)
-        return self._examined.problems or self._over_quota(self._examined)
+            return (flavour.no_such_file(self.batch.input_file_id, settings),)
+        self._examined = await self._account.examine(snapshot, self.batch.endpoint)
+        over = self._account.over_quota(self._examined, self.enqueued_tokens)
+        return self._examined.problems or (() if over is None else (over,))
 
     async def _take_snapshot(self, snapshot: Path) -> bool:
         """Link the input file, so that deleting it does not harm a batch that has begun."""
-        stored = self._account.stored(self.batch.input_file_id)
+        stored = self._account.shelf.find(self.batch.input_file_id)
         if stored is None or stored.shown.purpose != "batch" or stored.shown.status == "error":
             return False
         try:
@@ -204,20 +214,14 @@ class BatchLife:
             return False
         return True
 
-    def _over_quota(self, examined: Examined) -> tuple[BatchProblem, ...]:
-        settings, model = self._account.settings, examined.model or ""
-        most = settings.max_enqueued_tokens
-        if most is None or self._account.enqueued_tokens(model) + examined.input_tokens <= most:
-            return ()
-        return (token_limit_exceeded(model, settings.organization, most),)
-
     async def _run(self) -> None:
         assert self._examined is not None
         examined = self._examined
-        self.enqueued_tokens = examined.input_tokens
+        self.enqueue(examined)
         self._become(
             "in_progress",
             model=examined.model,
+            endpoint=examined.endpoint,
             request_counts=RequestCounts(total=len(examined.offsets)),
         )
         await self._dwell(self._running_seconds())
@@ -240,7 +244,7 @@ class BatchLife:
         disk = self._account.disk
         plan = Plan(
             batch_id=self.batch.id,
-            endpoint=self.batch.endpoint,
+            endpoint=versioned(self._examined.endpoint),
             ending=ending,
             done_share=1.0 if ending == "completed" else share,
             input_path=snapshot,
@@ -250,12 +254,14 @@ class BatchLife:
             created=int(self._account.now()),
             seed=self._seed,
             settings=self._account.settings,
+            empty_error_file=self._account.flavour.empty_error_file,
+            finish=self._account.flavour.finish,
             faults=self._fault.rows,
         )
         return await disk.work(Execution(plan).run, disk.stop)
 
     def _end(self, ending: Status, outcome: Outcome) -> None:
-        counts = outcome.counts
+        counts = self._fault.counts or outcome.counts
         if ending == "cancelled" and self._account.settings.reset_cancelled_counts:
             counts = RequestCounts(total=counts.total, completed=0, failed=counts.total)
         self._looks_without_ids = self._fault.ids_late
@@ -271,7 +277,7 @@ class BatchLife:
         if written is None:
             return None
         name = f"{self.batch.id}_{kind}.jsonl"
-        return self._account.add_file(written, name, "batch_output", self._output_seconds).shown.id
+        return self._account.shelf.add(written, name, "batch_output", self._output_seconds).shown.id
 
     def _become(self, status: Status, **changes: Any) -> None:
         stamp = {STAMPS[status]: int(self._account.now())}
@@ -282,6 +288,11 @@ class BatchLife:
         self._bell.ring()
         self._account.bell.ring()
 
-    def _struck(self, call: Literal["validate_batch", "run_batch"]) -> Fault:
-        armed = self._account.faults.strike(call, self._account.name, self.marks())
-        return NO_FAULT if armed is None else armed.fault
+    async def _strike(self, call: Literal["validate_batch", "run_batch"]) -> Fault:
+        """The fault that the batch runs into, with its waiting done."""
+        faults, status = self._account.faults, self.batch.status
+        armed = faults.strike(call, self._account.name, self.marks())
+        if armed is None:
+            return NO_FAULT
+        await faults.wait(armed, lambda: self._expiring or self.has_left(status))
+        return armed.fault

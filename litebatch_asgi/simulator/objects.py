@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from .settings import Status
+from .settings import FileStatus, Status
 
 TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "expired", "cancelled"})
 
@@ -24,7 +24,7 @@ class FileObject(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     filename: str
     purpose: str
-    status: Literal["uploaded", "processed", "error"] = "processed"
+    status: FileStatus = "processed"
     expires_at: int | None
     status_details: str | None = None
 
@@ -37,6 +37,8 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     listed_at: float
     """monotonic seconds at which it was stored: what a lagging list compares"""
+    lists_before: int
+    """how often files had been listed then"""
 
 
 class BatchProblem(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,34 +1,88 @@
-"""The paths of OpenAI's API."""
+"""OpenAI's dialect."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from starlette.routing import Route
+from starlette.requests import Request
 
-from . import batches_api, files_api
-from .calls import Endpoint, Handler
-from .faults import CallName
+from .dialects import Admission
+from .json_values import JSON
+from .objects import BatchObject, FileObject
+from .settings import SimulatorSettings
+from .wire import ENDPOINTS, ApiError
 
 if TYPE_CHECKING:
-    from .simulator import Simulator
-
-PATHS: tuple[tuple[str, str, CallName, Handler], ...] = (
-    ("POST", "/files", "upload_file", files_api.upload_file),
-    ("GET", "/files", "list_files", files_api.list_files),
-    ("GET", "/files/{object_id}", "retrieve_file", files_api.retrieve_file),
-    ("DELETE", "/files/{object_id}", "delete_file", files_api.delete_file),
-    ("GET", "/files/{object_id}/content", "stream_file", files_api.stream_file),
-    ("POST", "/batches", "create_batch", batches_api.create_batch),
-    ("GET", "/batches", "list_batches", batches_api.list_batches),
-    ("GET", "/batches/{object_id}", "retrieve_batch", batches_api.retrieve_batch),
-    ("POST", "/batches/{object_id}/cancel", "cancel_batch", batches_api.cancel_batch),
-)
+    from .account import Account, NewBatch
 
 
-def routes(simulator: Simulator) -> list[Route]:
-    """The routes of one account, without the prefix that names it."""
-    return [
-        Route(path, Endpoint(simulator, name, handler), methods=[method])
-        for method, path, name, handler in PATHS
-    ]
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """The bearer token of a request."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+class OpenAIDialect:
+    """`Dialect` of `/v1`. Source: OpenAI's OpenAPI document, and recordings of the live service."""
+
+    endpoints: tuple[str, ...] = ENDPOINTS
+    least_expiry = 3600
+    created = 200
+    reads_uploads = True
+
+    def api_key(self, headers: Mapping[str, str]) -> str | None:
+        """The bearer token."""
+        return bearer(headers)
+
+    def wrong_key(self, key: str | None) -> ApiError:
+        """401 `invalid_api_key`."""
+        message = "Incorrect API key provided."
+        if key is None:
+            message = (
+                "You didn't provide an API key. You need to provide your API key in an Authorization header "
+                "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
+            )
+        return ApiError(401, message, code="invalid_api_key")
+
+    def check_request(self, request: Request) -> None:
+        """Nothing that every call must have."""
+
+    def check_upload(self, account: Account, seconds: int | None) -> None:
+        """No limit of files."""
+
+    async def admit(self, account: Account, asked: NewBatch) -> Admission:
+        """Any batch: whether its input file is there shows later."""
+        return Admission()
+
+    def error(self, error: ApiError) -> JSON:
+        """`message`, `type`, `param` and `code`."""
+        return error.body
+
+    def headers(self, settings: SimulatorSettings, milliseconds: int) -> dict[str, str]:
+        """The headers that OpenAI sends, with limits that are made up."""
+        return {
+            "x-request-id": f"req_{uuid.uuid4().hex}",
+            "openai-organization": settings.organization,
+            "openai-processing-ms": str(milliseconds),
+            "openai-version": "2020-10-01",
+            "x-ratelimit-limit-requests": "10000",
+            "x-ratelimit-limit-tokens": "30000000",
+            "x-ratelimit-remaining-requests": "9999",
+            "x-ratelimit-remaining-tokens": "29999999",
+            "x-ratelimit-reset-requests": "6ms",
+            "x-ratelimit-reset-tokens": "0s",
+        }
+
+    def location(self, request: Request, object_id: str) -> dict[str, str]:
+        """No headers."""
+        return {}
+
+    def file(self, shown: FileObject) -> Any:
+        """As it is."""
+        return shown
+
+    def batch(self, shown: BatchObject, settings: SimulatorSettings) -> Any:
+        """As it is."""
+        return shown

@@ -9,32 +9,46 @@ import msgspec
 Status = Literal[
     "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
 ]
+FileStatus = Literal["uploaded", "pending", "running", "processed", "error", "deleting", "deleted"]
+FlavourName = Literal["openai", "azure"]
 
 
 class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one account; a new account starts with those of the simulator.
 
-    Limits are OpenAI's published ones unless told otherwise; durations are short, in seconds.
+    Limits are the provider's published ones unless told otherwise; durations are short, in seconds.
     """
 
+    flavour: FlavourName = "openai"
+    """whose API the account speaks, and on which paths"""
+    pending_seconds: float = 0.05
+    """Azure: how long an uploaded batch input is `pending`"""
     validating_seconds: float = 0.05
     running_seconds: float = 0.2
     running_seconds_per_line: float = 0.0
     """added to `running_seconds` for every line of the input file"""
     finalizing_seconds: float = 0.05
     cancelling_seconds: float = 0.1
-    hold: frozenset[Status] = frozenset()
-    """statuses that a batch does not leave by itself: `Account.release` or `Account.advance` moves it on"""
+    hold: frozenset[Status | Literal["pending"]] = frozenset()
+    """statuses that a batch, or a file that is `pending`, does not leave by itself: `Account.release` or
+    `Account.advance` moves it on"""
     models: frozenset[str] | None = None
-    """models that batches may use; None takes any name"""
+    """models, at Azure the names of deployments, that batches may use; None takes any name"""
     api_keys: frozenset[str] | None = None
-    """bearer tokens that pass; None takes any that is not empty"""
+    """keys that pass; None takes any that is not empty"""
     organization: str = "org-simulator"
     max_enqueued_tokens: int | None = None
     """input tokens that open batches of one model may hold; beyond: `token_limit_exceeded`"""
+    fail_fast: bool = False
+    """Azure: `token_limit_exceeded` is told by the create as 400, not by a batch that fails"""
     max_file_bytes: int = 512 * 1024 * 1024
     max_batch_file_bytes: int = 200 * 1024 * 1024
-    max_lines: int = 50_000
+    max_lines: int | None = None
+    """lines of one batch; None: 50,000, at Azure 100,000"""
+    max_unexpiring_files: int = 500
+    """Azure: batch inputs that were uploaded without `expires_after`"""
+    max_expiring_files: int = 10_000
+    """Azure: batch inputs that were uploaded with it"""
     done_share: float = 0.5
     """share of the rows that are done when a running batch ends `cancelled` or `expired`"""
     reset_cancelled_counts: bool = False
@@ -47,6 +61,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """whether result files end in a newline; None: some do, some do not"""
     escape_unicode: bool = False
     """custom ids come back with `\\u` escapes; otherwise as UTF-8"""
+    odd_casing: bool | None = False
+    """Azure: batches have capitalised statuses and times in ISO 8601; None: some do, some do not"""
     clock_offset: float = 0.0
     """seconds by which this account's clock is ahead, in `created_at` as in expiry"""
     seed: int = 0

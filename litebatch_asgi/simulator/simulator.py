@@ -6,13 +6,12 @@ import asyncio
 import signal
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 
 from .account import Account
@@ -21,10 +20,10 @@ from .control import Control
 from .disk import Disk
 from .faults import ArmedFault, Fault, FaultBook
 from .journal import Journal
-from .openai_api import routes
+from .routing import account_routes, http_error
 from .serving import listening
 from .settings import SimulatorSettings
-from .wire import ApiError
+from .summary import Summary, summarize
 
 
 class Simulator:
@@ -51,12 +50,17 @@ class Simulator:
         return self._accounts
 
     def account(self, name: str = "default") -> Account:
-        """The account of this name; `default` is the one at `/v1`, any other is at `/name/v1`."""
+        """The account of this name; `default` is at `/v1` or `/openai`, any other below `/name`."""
         if name not in self._accounts:
             self._accounts[name] = Account(
                 name, self.settings, self._disk, self.bell, self.faults, self._start
             )
         return self._accounts[name]
+
+    def settings_of(self, name: str) -> SimulatorSettings:
+        """The settings of an account, or those that it would have."""
+        account = self._accounts.get(name)
+        return self.settings if account is None else account.settings
 
     def add_fault(self, fault: Fault) -> ArmedFault:
         """Put `fault` in force; the answer tells how often it struck."""
@@ -65,6 +69,10 @@ class Simulator:
     def remove_fault(self, armed: ArmedFault) -> None:
         """Take a fault out of force; calls that it stalls go on."""
         self.faults.remove(armed.key)
+
+    def summary(self, tag: str = "litebatch_job") -> Summary:
+        """All batch inputs by filename, all batches by what their metadata has under `tag`."""
+        return summarize(self._accounts.values(), tag)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Return as soon as `holds()` is true, looking again at every call and change of status."""
@@ -104,10 +112,9 @@ class Simulator:
         return Starlette(
             routes=[
                 Mount("/_simulator", routes=Control(self).routes()),
-                Mount("/v1", routes=routes(self)),
-                Mount("/{account}/v1", routes=routes(self)),
+                *account_routes(self),
             ],
-            exception_handlers={HTTPException: _http_error},
+            exception_handlers={HTTPException: partial(http_error, self)},
             lifespan=self._lifespan,
         )
 
@@ -126,17 +133,6 @@ class Simulator:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _http_error(request: Request, exc: Exception) -> Response:
-    """Unknown paths and methods in OpenAI's words."""
-    where = f"{request.method} {request.url.path}"
-    if isinstance(exc, HTTPException) and exc.status_code == 405:
-        message = f"Not allowed to {where.replace(' ', ' on ', 1)}."
-        error = ApiError(405, message, code="method_not_supported")
-    else:
-        error = ApiError(404, f"Invalid URL ({where})", code="unknown_url")
-    return JSONResponse(error.body, error.status)
 
 
 def run(

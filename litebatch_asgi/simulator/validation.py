@@ -43,6 +43,8 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
     done_failing: int
     """how many of these ask for their own failure"""
     input_tokens: int
+    endpoint: str
+    """what the batch is run at"""
 
 
 class LineRefused(Exception):
@@ -57,6 +59,9 @@ class LineRefused(Exception):
 
 class Examination:
     """Reads an input file once, line by line."""
+
+    most_lines = 50_000
+    too_many_lines = "invalid_request"
 
     def __init__(self, endpoint: str, settings: SimulatorSettings) -> None:
         self._endpoint = endpoint
@@ -89,24 +94,28 @@ class Examination:
             done=self._done,
             done_failing=self._done_failing,
             input_tokens=self._input_tokens,
+            endpoint=self._endpoint,
         )
 
     def _check_number_of_lines(self) -> None:
-        lines, most = len(self._offsets), self._settings.max_lines
+        lines, most = len(self._offsets), self._settings.max_lines or self.most_lines
         if lines == 0:
-            self._problems.append(BatchProblem(code="empty_file", message="The input file has no requests."))
+            self._refuse(LineRefused("empty_file", "The input file has no requests."))
         elif lines > most:
             message = f"The input file has {lines} requests. A batch may have at most {most}."
-            self._problems.append(BatchProblem(code="invalid_request", message=message))
+            self._refuse(LineRefused(self.too_many_lines, message))
 
     def _examine(self, number: int, line: bytes) -> None:
         try:
             self._check(line)
         except LineRefused as refused:
             if len(self._problems) < MAX_PROBLEMS:
-                self._problems.append(
-                    BatchProblem(code=refused.code, line=number, message=refused.message, param=refused.param)
-                )
+                self._refuse(refused, number)
+
+    def _refuse(self, refused: LineRefused, number: int | None = None) -> None:
+        self._problems.append(
+            BatchProblem(code=refused.code, line=number, message=refused.message, param=refused.param)
+        )
 
     def _check(self, line: bytes) -> None:
         request = parse(line)
@@ -117,9 +126,7 @@ class Examination:
         if request["method"] != "POST":
             message = f"Invalid value: '{request['method']}'. Supported values are: 'POST'."
             raise LineRefused("invalid_value", message, "method")
-        if request["url"] != self._endpoint:
-            message = "The URL provided for this request does not match the batch endpoint."
-            raise LineRefused("invalid_url", message, "url")
+        self._check_url(request["url"])
         body = request["body"]
         if not is_object(body):
             raise LineRefused("invalid_type", "Invalid type for 'body': expected an object.", "body")
@@ -141,6 +148,11 @@ class Examination:
             raise LineRefused("duplicate_custom_id", message, "custom_id")
         self._custom_ids.add(custom_id)
 
+    def _check_url(self, url: object) -> None:
+        if url != self._endpoint:
+            message = "The URL provided for this request does not match the batch endpoint."
+            raise LineRefused("invalid_url", message, "url")
+
     def _check_body(self, body: JSON) -> None:
         model = body.get("model")
         if not isinstance(model, str) or not model:
@@ -149,7 +161,7 @@ class Examination:
         if body.get("stream") is True:
             message = "Chat Completions: Streaming is not supported in the Batch API."
             raise LineRefused("streaming_unsupported", message, "body.stream")
-        prompt = PROMPT_OF.get(self._endpoint)
+        prompt = PROMPT_OF.get(versioned(self._endpoint))
         if prompt is not None and body.get(prompt) is None:
             raise missing(f"body.{prompt}")
 
@@ -167,6 +179,11 @@ class Examination:
             raise LineRefused("mismatched_model", message, "body.model")
 
 
+def versioned(endpoint: str) -> str:
+    """`endpoint` with the `/v1` that Azure allows to leave out."""
+    return endpoint if endpoint.startswith("/v1/") else f"/v1{endpoint}"
+
+
 def parse(line: bytes) -> JSON:
     """The JSON object of one line; raises `LineRefused` when it is none."""
     try:
@@ -180,16 +197,19 @@ def missing(param: str) -> LineRefused:
     return LineRefused("missing_required_parameter", f"Missing required parameter: '{param}'.", param)
 
 
-def no_such_file(file_id: str, organization: str) -> BatchProblem:
+def no_such_file(file_id: str, settings: SimulatorSettings) -> BatchProblem:
     """Why a batch fails whose input file is not there or of another purpose."""
-    message = f"Cannot find file {file_id}, or organization {organization} does not have access to it."
+    message = (
+        f"Cannot find file {file_id}, or organization {settings.organization} does not have access to it."
+    )
     return BatchProblem(code="invalid_request", message=message, param="file_id")
 
 
-def token_limit_exceeded(model: str, organization: str, most: int) -> BatchProblem:
+def token_limit_exceeded(model: str, settings: SimulatorSettings) -> BatchProblem:
     """Why a batch fails that the queue of its model has no room for."""
     message = (
-        f"Enqueued token limit reached for {model} in organization {organization}. Limit: {most} enqueued "
-        "tokens. Please try again once some in_progress batches have been completed."
+        f"Enqueued token limit reached for {model} in organization {settings.organization}. "
+        f"Limit: {settings.max_enqueued_tokens} enqueued tokens. "
+        "Please try again once some in_progress batches have been completed."
     )
     return BatchProblem(code="token_limit_exceeded", message=message)

@@ -37,6 +37,8 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.message = message
+        self.code = code
         self.body: JSON = {
             "error": {"message": message, "type": kind, "param": param, "code": code},
             **(extra or {}),
@@ -79,14 +81,14 @@ def integer(param: str, value: object, least: int, most: int) -> int:
     return number
 
 
-def expires_after(fields: Mapping[str, object], param: str) -> int:
-    """Seconds of an `expires_after` object. Source: 3600..2592000 in OpenAI's OpenAPI document."""
+def expires_after(fields: Mapping[str, object], param: str, least: int) -> int:
+    """Seconds of an `expires_after` object, `least`..2592000. Source: OpenAI's OpenAPI document."""
     for key in ("anchor", "seconds"):
         if fields.get(key) is None:
             raise missing(f"{param}.{key}")
     if fields["anchor"] != "created_at":
         raise wrong_value(f"{param}.anchor", fields["anchor"], ["created_at"])
-    return integer(f"{param}.seconds", fields["seconds"], 3600, 2_592_000)
+    return integer(f"{param}.seconds", fields["seconds"], least, 2_592_000)
 
 
 def metadata_of(value: object) -> dict[str, str] | None:

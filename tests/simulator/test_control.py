@@ -12,6 +12,7 @@ from openai import AsyncOpenAI
 
 from litebatch_asgi.simulator import Account, Simulator
 
+from .azure import azure_client
 from .journeys import jsonl, line, plain_http, submit, upload
 
 CONTENT = jsonl(line("a"), line("b"))
@@ -76,6 +77,18 @@ async def test_batches_are_advanced_and_shown(
     state = (await control.get("/state")).json()["east"]
     assert [each["status"] for each in state["batches"]] == ["completed", "expired"]
     assert len(state["files"]) == 5
+
+
+async def test_azure_accounts_are_steered_too(
+    control: httpx2.AsyncClient, address: str, account: Account
+) -> None:
+    settings = {"flavour": "azure", "hold": ["pending"]}
+    assert (await control.post("/settings", params=EAST, json=settings)).json()["flavour"] == "azure"
+    async with azure_client(address, "v1") as client:
+        file = await upload(client, CONTENT)
+    await control.post("/advance", params=EAST | {"file_id": file.id})
+    (shown,) = (await control.get("/state")).json()["east"]["files"]
+    assert (shown["id"], shown["status"]) == (file.id, "processed")
 
 
 async def test_foreign_batches_are_added(control: httpx2.AsyncClient, account: Account) -> None:

@@ -1,0 +1,84 @@
+"""How an account speaks over HTTP: keys, errors, headers, and what files and batches look like.
+
+A dialect belongs to a path, not to an account: Azure has two, `/openai` with an `api-version` and
+`/openai/v1` without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from starlette.requests import Request
+
+from .json_values import JSON
+from .objects import BatchObject, FileObject
+from .settings import SimulatorSettings
+from .validation import Examined
+from .wire import ApiError
+
+if TYPE_CHECKING:
+    from .account import Account, NewBatch
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about a batch that may be created."""
+
+    headers: dict[str, str] = {}
+    """of the answer"""
+    examined: Examined | None = None
+    """the input, if it was looked at"""
+
+
+class Dialect(Protocol):
+    """What handlers of calls leave to the dialect of their path."""
+
+    endpoints: tuple[str, ...]
+    """what a batch may be created for"""
+    least_expiry: int
+    """seconds, of `expires_after`"""
+    created: int
+    """status of an answer to what made an object"""
+    reads_uploads: bool
+    """whether the first line of a batch input is looked at as it is uploaded"""
+
+    def api_key(self, headers: Mapping[str, str]) -> str | None:
+        """The key of a request; None without one."""
+        ...
+
+    def wrong_key(self, key: str | None) -> ApiError:
+        """The refusal of a key that is unknown, or not there."""
+        ...
+
+    def check_request(self, request: Request) -> None:
+        """Look at what every call must have. Raises ApiError."""
+        ...
+
+    def check_upload(self, account: Account, seconds: int | None) -> None:
+        """Look whether there is room for a batch input with this `expires_after`. Raises ApiError."""
+        ...
+
+    async def admit(self, account: Account, asked: NewBatch) -> Admission:
+        """Look whether a batch may be created. Raises ApiError."""
+        ...
+
+    def error(self, error: ApiError) -> JSON:
+        """The body of an answer that is an error."""
+        ...
+
+    def headers(self, settings: SimulatorSettings, milliseconds: int) -> dict[str, str]:
+        """Headers of every answer, after so much work."""
+        ...
+
+    def location(self, request: Request, object_id: str) -> dict[str, str]:
+        """Headers that say where the object is that the request made."""
+        ...
+
+    def file(self, shown: FileObject) -> Any:
+        """A file as clients see it."""
+        ...
+
+    def batch(self, shown: BatchObject, settings: SimulatorSettings) -> Any:
+        """A batch as clients see it."""
+        ...

@@ -1,0 +1,119 @@
+"""The files of one account."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .execution import Written
+from .objects import FileObject, StoredFile
+from .settings import FileStatus
+
+if TYPE_CHECKING:
+    from .account import Account
+
+
+class Shelf:
+    """Every file that is neither deleted nor expired, oldest first; some are `pending` for a while."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._stored: dict[str, StoredFile] = {}
+        self._pending: set[str] = set()
+        """files that nobody has released yet"""
+
+    def find(self, file_id: str) -> StoredFile | None:
+        """The file with this id."""
+        self._expire()
+        return self._stored.get(file_id)
+
+    def all(self) -> list[StoredFile]:
+        """All files."""
+        self._expire()
+        return list(self._stored.values())
+
+    def shown(self) -> Mapping[str, FileObject]:
+        """All files by id, as clients see them."""
+        return {stored.shown.id: stored.shown for stored in self.all()}
+
+    def add(self, written: Written, filename: str, purpose: str, seconds: int | None) -> StoredFile:
+        """Make a file of bytes that lie on the disk; it expires after `seconds`, None: never."""
+        created_at = int(self._account.now())
+        shown = FileObject(
+            id=f"file-{uuid.uuid4().hex[:24]}",
+            bytes=written.bytes,
+            created_at=created_at,
+            filename=filename,
+            purpose=purpose,
+            expires_at=None if seconds is None else created_at + seconds,
+        )
+        stored = StoredFile(
+            shown=shown,
+            path=written.path,
+            sha256=written.sha256,
+            listed_at=time.monotonic(),
+            lists_before=self._account.lists_made["list_files"],
+        )
+        return self._put(stored)
+
+    def add_input(self, written: Written, filename: str, seconds: int | None) -> StoredFile:
+        """Make a batch input; `seconds` None: it expires when inputs do by default."""
+        flavour = self._account.flavour
+        stored = self.add(written, filename, "batch", seconds or flavour.input_seconds)
+        if flavour.input_status == "pending":
+            self._pending.add(stored.shown.id)
+            self._account.start(self._check(stored.shown))
+        return self._with_status(stored, flavour.input_status)
+
+    def set_status(self, file_id: str, status: FileStatus) -> FileObject:
+        """Show the file with another `status` from now on. Raises KeyError if there is no such file."""
+        return self._with_status(self._stored[file_id], status).shown
+
+    def remove(self, file_id: str) -> StoredFile | None:
+        """Take a file off; its bytes stay where they are."""
+        removed = self._stored.pop(file_id, None)
+        self._account.bell.ring()
+        return removed
+
+    def pending(self) -> list[str]:
+        """The ids of the files that `release` would change."""
+        return [file_id for file_id in self._stored if file_id in self._pending]
+
+    def release(self, file_id: str) -> None:
+        """Let a file be `pending` no longer, held or not."""
+        self._pending.discard(file_id)
+        self._account.bell.ring()
+
+    async def _check(self, file: FileObject) -> None:
+        """Keep a new file `pending` for a while."""
+        account = self._account
+        armed = account.faults.strike("check_file", account.name, [file.id, file.filename])
+        if armed is not None:
+            await account.faults.wait(armed, lambda: file.id not in self._stored)
+        await account.bell.until_or(lambda: file.id not in self._pending, account.settings.pending_seconds)
+        await account.bell.until(
+            lambda: file.id not in self._pending or "pending" not in account.settings.hold
+        )
+        self._pending.discard(file.id)
+        stored = self._stored.get(file.id)
+        if stored is not None and stored.shown.status == "pending":
+            self._with_status(stored, (armed and armed.fault.file_status) or "processed")
+
+    def _with_status(self, stored: StoredFile, status: FileStatus) -> StoredFile:
+        shown = msgspec.structs.replace(stored.shown, status=status)
+        return self._put(msgspec.structs.replace(stored, shown=shown))
+
+    def _put(self, stored: StoredFile) -> StoredFile:
+        self._stored[stored.shown.id] = stored
+        self._account.bell.ring()
+        return stored
+
+    def _expire(self) -> None:
+        now = self._account.now()
+        for key, stored in list(self._stored.items()):
+            if stored.shown.expires_at is not None and stored.shown.expires_at <= now:
+                del self._stored[key]
