@@ -13,6 +13,7 @@ class Flavour(StrEnum):
     """Whose API is simulated."""
 
     OPENAI = "openai"
+    AZURE = "azure"
 
 
 app = typer.Typer(
@@ -81,5 +82,5 @@ def simulate(
     """Run the provider simulator alone."""
     from litebatch_asgi.cli.simulate import simulate as run
 
-    del flavour  # there is one so far
-    run(host, port, directory=directory, settings=settings or (), faults=faults or ())
+    assignments = [f"flavour={flavour}", *(settings or ())]
+    run(host, port, directory=directory, settings=assignments, faults=faults or ())

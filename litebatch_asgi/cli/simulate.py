@@ -20,9 +20,17 @@ def simulate(
 
     `settings` are `name=value`, `faults` are JSON. Raises `ConfigError` for one that is not understood.
     """
-    read = parse_settings(settings), [parse_fault(text) for text in faults]
+    read = parse_settings(settings)
+    ordered = [parse_fault(text) for text in faults]
     try:
-        run(host, port, directory=directory, settings=read[0], faults=read[1], started=_tell)
+        run(
+            host,
+            port,
+            directory=directory,
+            settings=read,
+            faults=ordered,
+            started=lambda address: _tell(address, read.flavour),
+        )
     except OSError as error:
         exit_for_port(host, port, error)
 
@@ -58,10 +66,23 @@ def _json_or_text(text: str) -> object:
         return text
 
 
-def _tell(address: str) -> None:
-    typer.echo(
-        f"A simulated provider listens on {address}\n"
-        f"  api_base  {address}/v1, or {address}/NAME/v1 for as many accounts as you like\n"
-        f"  key       any bearer token\n"
-        f"  steering  {address}/_simulator/ (journal, settings, faults, advance, state and more)"
+_WAYS_IN = {
+    "openai": (
+        "  api_base  {address}/v1, or {address}/NAME/v1 for as many accounts as you like",
+        "  key       any bearer token",
+    ),
+    "azure": (
+        "  api_base  {address}, or {address}/NAME for as many resources as you like;",
+        "            with the v1 paths {address}/openai/v1 or {address}/NAME/openai/v1",
+        "  key       any, as api-key or bearer token",
+    ),
+}
+
+
+def _tell(address: str, flavour: str) -> None:
+    lines = (
+        "A simulated provider listens on {address}",
+        *_WAYS_IN[flavour],
+        "  steering  {address}/_simulator/ (journal, settings, faults, advance, state and more)",
     )
+    typer.echo("\n".join(lines).format(address=address))

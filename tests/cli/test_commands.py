@@ -44,6 +44,16 @@ def test_the_simulator_runs_alone_with_settings_and_faults(tmp_path: Path) -> No
         assert simulator.log.read_text() == ""
 
 
+def test_the_simulator_speaks_azure_too(tmp_path: Path) -> None:
+    with running(
+        "simulate", "--port", "0", "--flavour", "azure", cwd=tmp_path, until="steering"
+    ) as simulator:
+        url = f"{simulator.address}/eu/openai/files?api-version=2024-10-21"
+        assert httpx2.get(url, headers={"api-key": "any"}).json()["data"] == []
+        assert httpx2.get(f"{simulator.address}/eu/v1/files").status_code == 404
+        assert simulator.stop() == 0
+
+
 def test_the_simulators_port_may_be_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = run("simulate", "--port", str(taken.getsockname()[1]), cwd=tmp_path)
