@@ -177,14 +177,25 @@ class InProcess(Gateway):
         self.storage = storage
 
 
-def deployments(address: str, names: Sequence[str] = ("east", "west")) -> list[Deployment]:
+FLAVOURS: dict[str, dict[str, str]] = {
+    "openai": {"model": "openai/", "base": "/v1"},
+    "azure classic": {"model": "azure/", "base": "", "api_version": "2024-10-21"},
+    "azure v1": {"model": "azure/", "base": "/openai/v1"},
+}
+
+
+def deployments(
+    address: str, names: Sequence[str] = ("east", "west"), flavour: str = "openai"
+) -> list[Deployment]:
     """One deployment for each simulated account, all behind `MODEL`."""
+    how = FLAVOURS[flavour]
     return [
         Deployment(
             model_name=MODEL,
-            model=f"openai/{UPSTREAM[name]}",
-            api_base=f"{address}/{name}/v1",
+            model=how["model"] + UPSTREAM[name],
+            api_base=f"{address}/{name}{how['base']}",
             api_key=f"sk-{name}-secret",
+            api_version=how.get("api_version"),
             id=name,
             mode="batch",
         )
@@ -199,6 +210,7 @@ async def running_gateway(
     simulator: Simulator | None = None,
     settings: Settings = QUICK,
     names: Sequence[str] = ("east", "west"),
+    flavour: str = "openai",
     **options: Any,
 ) -> AsyncGenerator[InProcess]:
     """A simulator and a gateway in front of it; both stop with the block."""
@@ -207,7 +219,7 @@ async def running_gateway(
     async with simulator.running() as provider:
         storage = open_storage(f"sqlite:///{folder}/litebatch.db")
         litebatch = LiteBatch(
-            deployments=deployments(provider, names),
+            deployments=deployments(provider, names, flavour),
             storage=storage,
             authenticator=by_key,
             settings=replace(settings, spool_dir=str(folder / "spool")),

@@ -126,13 +126,12 @@ def answered_with(
 def _meaning(status: int, complaint: Complaint, names_object: bool) -> type[ProviderError]:
     if names_object and status in _OBJECT_GONE:
         return ProviderNotFound
-    if status in _MEANINGS:
-        return _MEANINGS[status]
-    if not 400 <= status < 500:
-        return NoClearAnswer
-    if complaint.is_quota:
+    meaning = _MEANINGS.get(status, ContentRefused if 400 <= status < 500 else NoClearAnswer)
+    if meaning is ContentRefused and complaint.is_quota:
         return DeploymentRefused
-    return CopyRefused if complaint.is_about_copy else ContentRefused
+    if complaint.is_about_copy and (meaning is ContentRefused or status in _OBJECT_GONE):
+        return CopyRefused
+    return meaning
 
 
 def _message(status: int, complaint: Complaint, meaning: type[ProviderError], hidden: Iterable[str]) -> str:

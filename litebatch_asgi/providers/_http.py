@@ -57,15 +57,22 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
 class ProviderHTTP:
     """HTTP to one deployment. Every method raises a `ProviderError` and nothing else of its own.
 
-    `base_url`: what paths are appended to. `headers`: sent with every request. `hidden`: words that no
-    message may show. The connections are opened at first use and closed by `aclose`; redirects are not
-    followed, for they would carry the credentials elsewhere.
+    `base_url`: what paths are appended to. `headers`, `params`: sent with every request. `hidden`: words
+    that no message may show. The connections are opened at first use and closed by `aclose`; redirects are
+    not followed, for they would carry the credentials elsewhere.
     """
 
     def __init__(
-        self, base_url: str, *, headers: Mapping[str, str], hidden: tuple[str, ...], settings: Settings
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        params: Query | None = None,
+        hidden: tuple[str, ...],
+        settings: Settings,
     ) -> None:
         self._base_url = base_url
+        self._params = params
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "litebatch", **headers}
         self._hidden = hidden
         self._step_seconds = settings.provider_timeout_seconds
@@ -188,6 +195,7 @@ class ProviderHTTP:
                 self._client = httpx2.AsyncClient(
                     base_url=self._base_url,
                     headers=self._headers,
+                    params=self._params,
                     verify=context,
                     # No upper bound of its own: slow downloads must not keep polls from a connection.
                     limits=httpx2.Limits(max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS),
@@ -219,6 +227,8 @@ def _size(response: httpx2.Response) -> int | None:
         raise NoClearAnswer("the content came compressed, which was not asked for")
     if "transfer-encoding" in response.headers:
         return None
+    if response.status_code == 204:
+        return 0
     length = response.headers.get("content-length")
     if length is None:
         raise NoClearAnswer("the content came without a length")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from litebatch_asgi.errors import (
     ContentRefused,
+    CopyRefused,
     DeploymentRefused,
     NoClearAnswer,
     ProviderBusy,
@@ -108,7 +109,8 @@ def test_a_quota_is_the_deployments_and_not_the_contents(status: int, body: byte
     ],
 )
 def test_a_copy_that_cannot_be_used_is_the_deployments_fault(message: str) -> None:
-    assert means(400, openai_error("invalid_request", message)) is DeploymentRefused
+    assert means(400, openai_error("invalid_request", message)) is CopyRefused
+    assert means(404, openai_error(None, message)) is CopyRefused
 
 
 @pytest.mark.parametrize(
@@ -117,6 +119,11 @@ def test_a_copy_that_cannot_be_used_is_the_deployments_fault(message: str) -> No
 )
 def test_other_words_about_files_are_about_the_content(message: str) -> None:
     assert means(400, openai_error(None, message)) is ContentRefused
+
+
+def test_a_code_that_repeats_the_status_is_none() -> None:
+    error = answered_with(400, {}, openai_error("400", "Bad request."), names_object=False)
+    assert (error.code, error.message) == (None, "Bad request.")
 
 
 def test_an_error_carries_what_the_provider_said() -> None:
@@ -198,7 +205,7 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_no_json_breaks_the_reading(content: object) -> None:
-    assert means(400, msgspec.json.encode(content)) in (ContentRefused, DeploymentRefused)
+    assert means(400, msgspec.json.encode(content)) in (ContentRefused, CopyRefused, DeploymentRefused)
 
 
 @pytest.mark.parametrize(

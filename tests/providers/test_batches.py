@@ -8,6 +8,7 @@ import pytest
 
 from litebatch_asgi.errors import (
     ContentRefused,
+    CopyRefused,
     DeploymentRefused,
     NoClearAnswer,
     ProviderBusy,
@@ -58,7 +59,7 @@ async def test_a_batch_is_asked_for_in_openais_words() -> None:
         (refusal(404), DeploymentRefused),
         (refusal(429, "rate_limit_exceeded", retry_after="0"), DeploymentRefused),
         (refusal(400, "token_limit_exceeded", retry_after="5"), DeploymentRefused),
-        (refusal(400, "invalid_request", "Cannot find file file-1"), DeploymentRefused),
+        (refusal(400, "invalid_request", "Cannot find file file-1"), CopyRefused),
         (refusal(400, "invalid_value"), ContentRefused),
         (refusal(500), ProviderBusy),
         (refusal(503, retry_after="0"), ProviderBusy),
@@ -103,7 +104,7 @@ async def test_time_that_runs_out_before_anything_was_sent_is_a_refusal() -> Non
     """A deployment that cannot be reached must not hold a batch: nothing was done there."""
     async with listening(silence) as base_url, adapter_for(base_url.replace("http", "https")) as adapter:
         with pytest.raises(DeploymentRefused):
-            await adapter.create_batch(submission_of(timeout=0.2))
+            await adapter.create_batch(submission_of(timeout=1.5))
 
 
 async def test_nobody_listening_means_that_nothing_was_done() -> None:

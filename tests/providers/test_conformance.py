@@ -1,4 +1,4 @@
-"""The adapter for OpenAI against the simulator."""
+"""The adapters against the simulator."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ import pytest
 
 from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.provider import ProviderAdapter
+from litebatch_asgi.providers.azure import AzureAdapter
 from litebatch_asgi.providers.openai import OpenAIAdapter
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from litebatch_asgi.testing.provider_conformance import Capability, ProviderConformance
 
 
-class SmallPages(OpenAIAdapter):
+class OpenAISmallPages(OpenAIAdapter):
     page_size = 2
 
 
-class TestOpenAIAdapter(ProviderConformance):
+class AzureSmallPages(AzureAdapter):
+    page_size = 2
+
+
+class Simulated(ProviderConformance):
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
     patience_seconds: ClassVar[float] = 20.0
     poll_seconds: ClassVar[float | None] = 0.02
     several_pages: ClassVar[int] = 5
 
+
+class TestOpenAIAdapter(Simulated):
     @pytest.fixture
     async def adapter(self) -> AsyncGenerator[ProviderAdapter]:
         simulator = Simulator(settings=SimulatorSettings(running_seconds=0.1))
@@ -35,5 +42,26 @@ class TestOpenAIAdapter(ProviderConformance):
                 api_base=f"{address}/east/v1",
                 api_key="sk-1",
             )
-            async with aclosing(SmallPages(deployment, Settings())) as adapter:
+            async with aclosing(OpenAISmallPages(deployment, Settings())) as adapter:
                 yield adapter
+
+
+class TestAzureAdapter(Simulated):
+    path: ClassVar[str] = ""
+
+    @pytest.fixture(params=[False, True], ids=["plain", "odd"])
+    async def adapter(self, request: pytest.FixtureRequest) -> AsyncGenerator[ProviderAdapter]:
+        settings = SimulatorSettings(flavour="azure", running_seconds=0.1, odd_casing=request.param)
+        async with Simulator(settings=settings).running() as address:
+            deployment = Deployment(
+                model_name="virtual",
+                model="azure/gpt-4o-mini",
+                api_base=f"{address}/east{self.path}",
+                api_key="key-1",
+            )
+            async with aclosing(AzureSmallPages(deployment, Settings())) as adapter:
+                yield adapter
+
+
+class TestAzureAdapterOnV1Paths(TestAzureAdapter):
+    path: ClassVar[str] = "/openai/v1/"

@@ -40,6 +40,16 @@ async def test_content_comes_byte_for_byte(content: bytes) -> None:
     assert request.headers["accept-encoding"] == "identity"
 
 
+async def test_no_content_is_content_of_no_bytes() -> None:
+    async with (
+        raw_server(says(b"HTTP/1.1 204 No Content\r\n\r\n")) as server,
+        adapter_for(server.base_url) as adapter,
+        adapter.stream_file("file-1") as stream,
+    ):
+        assert stream.size == 0
+        assert [block async for block in stream.blocks] == []
+
+
 async def test_content_in_chunks_has_no_stated_size() -> None:
     chunks = CHUNKED + b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
     async with (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -66,6 +68,24 @@ async def test_a_list_from_new_to_old_is_read_no_further_than_needed() -> None:
     paged = PagedList([*range(START + 5, START - 10_000, -1)], size=10)
     assert len(await paged.read()) == 7
     assert paged.pages <= 3
+
+
+async def test_others_have_their_turn_while_a_long_page_is_read() -> None:
+    """Azure's classic list gives all files at once, up to 10,000 of them."""
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    paged = PagedList([START] * 2_000, size=2_000)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take_turns)
+        assert len(await paged.read()) == 2_000
+        tasks.cancel_scope.cancel()
+    assert turns >= 8
 
 
 async def test_times_are_whole_seconds() -> None:

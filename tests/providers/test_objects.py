@@ -108,9 +108,10 @@ def test_counts_may_be_missing(written: object, counts: Counts | None) -> None:
     [
         [{"code": "c", "line": None, "message": "m"}, "not an entry"],
         {"object": "list", "data": [{"code": "c", "line": "x", "message": "m", "param": 5}]},
+        {"object": "list", "data": {"code": "c", "line": None, "message": "m", "param": None}},
     ],
 )
-def test_errors_come_in_a_list_or_in_a_list_object(written: object) -> None:
+def test_errors_come_in_a_list_or_in_a_list_object_or_alone(written: object) -> None:
     assert parse_batch({"id": "b", "errors": written}).errors == (BatchError(code="c", message="m"),)
 
 
@@ -127,6 +128,11 @@ def test_metadata_keeps_what_is_text() -> None:
         ("2023-11-14T22:13:20Z", MOMENT),
         ("2023-11-14T22:13:20", MOMENT),
         ("2023-11-14T23:13:20+01:00", MOMENT),
+        ("2023-11-14T22:13:20.0000000Z", MOMENT),
+        ("0001-01-01T00:00:00", None),
+        ("0001-01-01T00:00:00+01:00", None),
+        ("9999-12-31T23:59:59-01:00", None),
+        (-5, None),
         (0, None),
         ("", None),
         ("soon", None),

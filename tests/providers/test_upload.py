@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
-from email.message import Message
-from email.parser import BytesParser
 
 import anyio
 import msgspec
@@ -26,28 +23,18 @@ from .wire import (
     FILE,
     KEY,
     Answer,
-    Received,
     adapter_for,
     answer,
     cut,
+    field_names,
     listening,
+    parts_of,
     raw_server,
     refusal,
     says,
     silence,
     upload_of,
 )
-
-
-def parts_of(request: Received) -> list[Message]:
-    message = BytesParser().parsebytes(
-        b"Content-Type: " + request.headers["content-type"].encode() + b"\r\n\r\n" + request.body
-    )
-    return [part for part in message.walk() if part is not message]
-
-
-def field_names(request: Received) -> list[str]:
-    return re.findall(r' name="([^"]*)"', request.body.decode("latin-1"))
 
 
 def large_upload(*, blocks: int) -> FileUpload:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from email.message import Message
+from email.parser import BytesParser
 from typing import TypeAlias
 
 import anyio
@@ -29,6 +32,19 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     """counted from 1"""
 
 
+def parts_of(request: Received) -> list[Message]:
+    """The parts of a form."""
+    message = BytesParser().parsebytes(
+        b"Content-Type: " + request.headers["content-type"].encode() + b"\r\n\r\n" + request.body
+    )
+    return [part for part in message.walk() if part is not message]
+
+
+def field_names(request: Received) -> list[str]:
+    """The names of a form's fields, in their order."""
+    return re.findall(r' name="([^"]*)"', request.body.decode("latin-1"))
+
+
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.IncompleteRead, anyio.ClosedResourceError)
 
 Answer: TypeAlias = Callable[[anyio.abc.SocketStream], Awaitable[None]]
@@ -38,6 +54,7 @@ class RawServer:
     """What a test asks of the server: its address, and the requests that came whole."""
 
     base_url: str
+    """with `/v1`"""
 
     def __init__(self, answers: list[Answer]) -> None:
         self.received: list[Received] = []
@@ -47,6 +64,11 @@ class RawServer:
         self.arrived = anyio.Event()
         """set when a whole request has come"""
         self._answers = answers
+
+    @property
+    def root(self) -> str:
+        """The address without a path."""
+        return self.base_url.removesuffix("/v1")
 
     def script(self, *answers: Answer) -> None:
         """Go on with these answers."""

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+import anyio.lowlevel
+
 from litebatch_asgi.errors import NoClearAnswer
 from litebatch_asgi.models import ProviderBatch, ProviderFile
 from litebatch_asgi.providers.openai.objects import ListPage, Object
@@ -15,6 +17,8 @@ FetchPage = Callable[[str | None], Awaitable[ListPage]]
 
 _DISORDER = timedelta(seconds=5)
 """how far neighbours in a list may stand in the wrong order"""
+_SLICE = 250
+"""objects read before others have their turn: a list of 10,000 may come as one page"""
 
 
 async def list_since(
@@ -33,18 +37,22 @@ async def list_since(
     after: str | None = None
     while True:
         page = await fetch(after)
-        items = [parse(item) for item in page.items]
-        fresh = {item.id: item for item in items if item.id not in seen}
-        for item in fresh.values():
+        known = len(seen)
+        for count, content in enumerate(page.items, 1):
+            if count % _SLICE == 0:
+                await anyio.lowlevel.checkpoint()
+            item = parse(content)
+            after = item.id
+            if item.id in seen:
+                continue
+            seen.add(item.id)
             order.note(item.created_at)
             if item.created_at is None or item.created_at >= horizon:
                 yield item
         if page.has_more is False or (page.has_more is None and not page.items) or order.is_past(horizon):
             return
-        if not fresh:
+        if len(seen) == known:
             raise NoClearAnswer("the list repeats itself")
-        after = items[-1].id
-        seen |= fresh.keys()
 
 
 class _Order:

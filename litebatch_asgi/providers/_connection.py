@@ -1,0 +1,58 @@
+"""From what a deployment says to a connection: addresses and credentials, checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import httpx2
+
+from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.models import Deployment, Settings
+from litebatch_asgi.providers._http import ProviderHTTP, Query
+
+# Shorter words are placeholders and local names, and would blot out half of a message.
+_SHORTEST_HIDDEN = 8
+
+
+def connection(
+    deployment: Deployment,
+    settings: Settings,
+    *,
+    base: httpx2.URL,
+    headers: Mapping[str, str],
+    params: Query | None = None,
+) -> ProviderHTTP:
+    """HTTP to `base`, opened at first use. Raises `ConfigError` for a header that cannot be sent.
+
+    `headers`, `params`: sent with every request. No message shows the deployment's key or host.
+    """
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable() and value == value.strip()):
+            raise ConfigError(
+                f"{named(deployment)}: the value for {name} does not fit into a header; look for a line "
+                "break, a space at its end or a letter outside ASCII"
+            )
+    hidden = tuple(word for word in (deployment.api_key, base.host) if word and len(word) >= _SHORTEST_HIDDEN)
+    return ProviderHTTP(str(base), headers=headers, params=params, hidden=hidden, settings=settings)
+
+
+def base_url(deployment: Deployment, address: str, *, example: str) -> httpx2.URL:
+    """`address`, if requests can be sent to it. Raises `ConfigError`, which shows `example`."""
+    try:
+        url = httpx2.URL(address)
+    except httpx2.InvalidURL:
+        url = httpx2.URL()
+    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+        raise ConfigError(
+            f"the `api_base` of {named(deployment)} must look like `{example}`, without a query or a fragment"
+        )
+    if url.userinfo:
+        raise ConfigError(
+            f"the `api_base` of {named(deployment)} carries credentials: write them to `api_key`"
+        )
+    return url
+
+
+def named(deployment: Deployment) -> str:
+    """The deployment, as an error message speaks of it."""
+    return f"the deployment {deployment.id or deployment.model!r} of {deployment.model_name!r}"

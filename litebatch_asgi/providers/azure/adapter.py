@@ -1,0 +1,119 @@
+"""The adapter for Azure OpenAI."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import anyio
+import httpx2
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import ConfigError, CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
+from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings
+from litebatch_asgi.provider import BatchSubmission, FileUpload
+from litebatch_asgi.providers._connection import base_url, connection, named
+from litebatch_asgi.providers.openai.api import FilesAndBatches
+from litebatch_asgi.providers.openai.objects import ListPage
+
+DEFAULT_VERSION = "2024-10-21"
+"""the classic paths' `api-version` where the deployment names none: the last that is no preview
+
+It takes no notice of a file's expiry, which came with `2025-03-01-preview`: a resource then holds 500 batch
+inputs.
+"""
+
+_V1_VERSIONS = frozenset({"v1", "preview", "latest"})
+"""what LiteLLM takes in place of a date to mean the v1 paths"""
+_EXAMPLE = "https://RESOURCE.openai.azure.com"
+
+
+class AzureAdapter(FilesAndBatches):
+    """A batch deployment, global or of a data zone, of Azure OpenAI; its name is the upstream model.
+
+    An `api_base` that ends in `/openai/v1`, or an `api_version` of `v1`, `preview` or `latest`, means the v1
+    paths, which take no dated `api-version`. Any other is the resource's own address, and the classic paths
+    are used with `api_version`. The `api_key` is the resource's; an Entra ID access token counts as one and
+    goes out as a bearer token. Raises `ConfigError` for what is missing or cannot be used.
+
+    Sources: Microsoft's article on batch (poll no faster than every 60 s; files that expire after 14 to 30
+    days are limited to 10,000 a resource and others to 500; only a `processed` file makes a batch) and the
+    authoring specification 2024-10-21.
+    """
+
+    min_poll_seconds: float = 60.0
+    expires_after_seconds: tuple[int, int] = (1_209_600, 2_592_000)
+    ready: Collection[str] = frozenset({"processed"})
+
+    def __init__(self, deployment: Deployment, settings: Settings) -> None:
+        base = _base_url(deployment)
+        self._is_v1 = base.path.endswith("/v1")
+        version = {} if self._is_v1 else {"api-version": deployment.api_version or DEFAULT_VERSION}
+        headers = _credentials(deployment)
+        super().__init__(connection(deployment, settings, base=base, headers=headers, params=version))
+
+    async def upload_file(self, upload: FileUpload) -> ProviderFile:
+        """Send a file, once; a batch's input is always given an end, for the sake of the larger limit."""
+        if upload.purpose == "batch" and upload.expires_after_seconds is None:
+            upload = replace(upload, expires_after_seconds=self.expires_after_seconds[1])
+        return await super().upload_file(upload)
+
+    async def create_batch(self, submission: BatchSubmission) -> ProviderBatch:
+        """Make a batch, in one request; a file that is gone or not processed yet gives a `CopyRefused`.
+
+        What is not found, Azure does not say: after a 404 the file is looked for.
+        """
+        deadline = anyio.current_time() + submission.timeout_seconds
+        try:
+            return await super().create_batch(submission)
+        except DeploymentRefused as exc:
+            if exc.status == 404 and await self._is_gone(submission.input_file_id, deadline):
+                raise CopyRefused(f"the input file is gone: {exc.message}", status=404) from exc
+            raise
+
+    async def _is_gone(self, file_id: str, deadline: float) -> bool:
+        with anyio.CancelScope(deadline=deadline):
+            try:
+                await self.retrieve_file(file_id)
+            except ProviderError as exc:
+                return isinstance(exc, ProviderNotFound)
+        return False
+
+    async def _page_of_files(self, after: str | None) -> ListPage:
+        """The classic list of files comes whole: it knows no `limit`, and says nothing of more."""
+        if self._is_v1:
+            return await super()._page_of_files(after)
+        page = await self._page("/files", {}, after)
+        return replace(page, has_more=bool(page.has_more))
+
+
+def _base_url(deployment: Deployment) -> httpx2.URL:
+    if not deployment.api_base:
+        raise ConfigError(
+            f"{named(deployment)} needs an `api_base`: the address of the Azure OpenAI resource, "
+            f"such as `api_base: {_EXAMPLE}`"
+        )
+    url = base_url(deployment, deployment.api_base, example=_EXAMPLE)
+    path = url.path.rstrip("/")
+    if "deployments" in path.split("/"):
+        raise ConfigError(
+            f"the `api_base` of {named(deployment)} must look like `{_EXAMPLE}`: files and batches are not "
+            "under `/deployments`, and the deployment's name belongs into `model`"
+        )
+    if not path.endswith("/openai/v1"):
+        path = path.removesuffix("/openai") + "/openai"
+        path += "/v1" if deployment.api_version in _V1_VERSIONS else ""
+    return url.copy_with(path=path)
+
+
+def _credentials(deployment: Deployment) -> dict[str, str]:
+    key = deployment.api_key
+    if not key:
+        raise ConfigError(
+            f"{named(deployment)} needs an `api_key`, such as `api_key: os.environ/AZURE_API_KEY`"
+        )
+    return {"Authorization": f"Bearer {key}"} if _is_token(key) else {"api-key": key}
+
+
+def _is_token(key: str) -> bool:
+    """Whether a key is a JSON Web Token, which Entra ID's access tokens are and no resource's key is."""
+    return key.startswith("eyJ") and key.count(".") == 2

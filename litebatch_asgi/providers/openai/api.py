@@ -1,0 +1,135 @@
+"""OpenAI's Files and Batches API, as all its dialects speak it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from urllib.parse import quote
+
+from litebatch_asgi.errors import ContentRefused, ProviderNotFound
+from litebatch_asgi.models import ProviderBatch, ProviderFile
+from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderStream
+from litebatch_asgi.providers._bodies import JSONBody, MultipartBody
+from litebatch_asgi.providers._http import ProviderHTTP, Query
+from litebatch_asgi.providers.openai.listing import list_since
+from litebatch_asgi.providers.openai.objects import (
+    OPENAI_READY,
+    ListPage,
+    Object,
+    parse_batch,
+    parse_file,
+    parse_object,
+    parse_page,
+)
+
+
+class FilesAndBatches:
+    """The calls of a `ProviderAdapter` over a connection to `/files` and `/batches`.
+
+    The attributes are OpenAI's own; an adapter for a dialect sets what differs.
+    """
+
+    min_poll_seconds: float = 5.0
+    max_metadata_pairs: int = 16
+    page_size: int = 100
+    """how many objects to ask for at once when listing: the most OpenAI allows for batches"""
+    expires_after_seconds: tuple[int, int] = (3_600, 2_592_000)
+    """shortest and longest life that a file may be given"""
+    ready: Collection[str] = OPENAI_READY
+    """file statuses with which a batch may start"""
+
+    def __init__(self, http: ProviderHTTP) -> None:
+        self._http = http
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def upload_file(self, upload: FileUpload) -> ProviderFile:
+        """Send a file, once.
+
+        A connection or a content that breaks before the last byte was sent is a `DeploymentRefused`: a torn
+        body cannot have become a file. An error of the content that is no `ProviderError` goes on as it is.
+        """
+        fields = [("purpose", upload.purpose)]
+        if upload.expires_after_seconds is not None:
+            shortest, longest = self.expires_after_seconds
+            seconds = min(max(upload.expires_after_seconds, shortest), longest)
+            fields += [("expires_after[anchor]", "created_at"), ("expires_after[seconds]", str(seconds))]
+        answer = await self._http.send("/files", MultipartBody(fields, upload))
+        return self._file(parse_object(answer))
+
+    async def retrieve_file(self, file_id: str) -> ProviderFile:
+        """Look at a file."""
+        return self._file(parse_object(await self._http.read("GET", _path("files", file_id))))
+
+    def list_files(self, *, since: datetime) -> AsyncIterator[ProviderFile]:
+        """All files made at or after `since`, newest first; ends normally only if the list was complete."""
+        return list_since(self._page_of_files, self._file, since)
+
+    async def delete_file(self, file_id: str) -> None:
+        """Delete a file; one that is gone already is no error."""
+        try:
+            await self._http.read("DELETE", _path("files", file_id))
+        except ProviderNotFound:
+            return
+
+    def stream_file(self, file_id: str) -> AbstractAsyncContextManager[ProviderStream]:
+        """The content of a file."""
+        return self._http.download(_path("files", file_id) + "/content")
+
+    async def create_batch(self, submission: BatchSubmission) -> ProviderBatch:
+        """Make a batch, in one request.
+
+        OpenAI accepts any input file and fails the batch later if it cannot find it. A server that says so
+        at once, and Azure for a file that is not processed yet, gives a `CopyRefused`.
+        """
+        fields: dict[str, object] = {
+            "input_file_id": submission.input_file_id,
+            "endpoint": submission.endpoint,
+            "completion_window": submission.completion_window,
+        }
+        if submission.metadata:
+            fields["metadata"] = submission.metadata
+        answer = await self._http.send("/batches", JSONBody(fields), timeout=submission.timeout_seconds)
+        return parse_batch(parse_object(answer))
+
+    async def retrieve_batch(self, batch_id: str) -> ProviderBatch:
+        """Look at a batch."""
+        return parse_batch(parse_object(await self._http.read("GET", _path("batches", batch_id))))
+
+    def list_batches(self, *, since: datetime) -> AsyncIterator[ProviderBatch]:
+        """All batches made at or after `since`, newest first; ends normally only if the list was complete."""
+        return list_since(self._page_of_batches, parse_batch, since)
+
+    async def cancel_batch(self, batch_id: str) -> ProviderBatch:
+        """Ask for a batch to be cancelled and return it as it is then; one that has ended is no error.
+
+        Source: OpenAI answers 409 for a batch that is completed or failed.
+        """
+        try:
+            answer = await self._http.read("POST", _path("batches", batch_id) + "/cancel")
+        except ContentRefused as exc:
+            batch = await self.retrieve_batch(batch_id)
+            if exc.status != 409 and not batch.status.is_final:
+                raise
+            return batch
+        return parse_batch(parse_object(answer))
+
+    def _file(self, content: Object) -> ProviderFile:
+        return parse_file(content, ready=self.ready)
+
+    async def _page_of_files(self, after: str | None) -> ListPage:
+        return await self._page("/files", {"order": "desc", "limit": self.page_size}, after)
+
+    async def _page_of_batches(self, after: str | None) -> ListPage:
+        return await self._page("/batches", {"limit": self.page_size}, after)
+
+    async def _page(self, path: str, query: Query, after: str | None) -> ListPage:
+        params = query if after is None else {**query, "after": after}
+        return parse_page(await self._http.read("GET", path, params=params, names_object=False))
+
+
+def _path(collection: str, name: str) -> str:
+    return f"/{collection}/{quote(name, safe='')}"

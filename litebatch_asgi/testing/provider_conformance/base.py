@@ -1,0 +1,141 @@
+"""What the tests of adapters share."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, TypeAlias
+
+import anyio
+import msgspec
+import pytest
+
+from litebatch_asgi.models import ProviderBatch, ProviderFile, ProviderFileStatus
+from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
+from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderAdapter
+
+Uploader: TypeAlias = Callable[[bytes], Awaitable[ProviderFile]]
+BLOCK = 262_144
+
+
+class Capability(StrEnum):
+    """What not every provider can be asked for in a test."""
+
+    RUNS_BATCHES = "runs_batches"
+    """a batch of two requests is completed within `patience_seconds`"""
+
+
+@pytest.mark.anyio
+class ProviderTests:
+    """Fixtures, and what most tests begin with."""
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    model: ClassVar[str] = "gpt-4o-mini"
+    endpoint: ClassVar[str] = "/v1/chat/completions"
+    patience_seconds: ClassVar[float] = 60.0
+    """how long a file may be pending, and a batch may run"""
+    poll_seconds: ClassVar[float | None] = None
+    """time between two looks; None: the adapter's own floor"""
+    several_pages: ClassVar[int] = 3
+    """so many files or batches that a list of them takes more than one page"""
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        """Adapters run on asyncio."""
+        return "asyncio"
+
+    @pytest.fixture
+    async def upload(self, adapter: ProviderAdapter) -> AsyncGenerator[Uploader]:
+        """Uploads content and deletes the files in the end."""
+        made: list[str] = []
+
+        async def upload(content: bytes) -> ProviderFile:
+            file = await adapter.upload_file(upload_of(content))
+            made.append(file.id)
+            return file
+
+        yield upload
+        for name in made:
+            await adapter.delete_file(name)
+
+    def requests(self, count: int = 2) -> bytes:
+        """A batch input of `count` lines."""
+        return b"".join(
+            msgspec.json.encode(self.request(f"request-{index}")) + b"\n" for index in range(count)
+        )
+
+    def request(self, custom_id: str) -> dict[str, Any]:
+        """One line of a batch input."""
+        body = {"model": self.model, "messages": [{"role": "user", "content": "Say yes."}], "max_tokens": 5}
+        return {"custom_id": custom_id, "method": "POST", "url": self.endpoint, "body": body}
+
+    async def ready(self, adapter: ProviderAdapter, file: ProviderFile) -> ProviderFile:
+        """The file, once a batch may read it."""
+        with anyio.fail_after(self.patience_seconds):
+            while file.status is ProviderFileStatus.PENDING:
+                await self.pause(adapter)
+                file = await adapter.retrieve_file(file.id)
+        assert file.status is ProviderFileStatus.READY
+        return file
+
+    async def batch_of(
+        self, adapter: ProviderAdapter, file: ProviderFile, job: str, **pairs: str
+    ) -> ProviderBatch:
+        """A new batch that carries the tag `job`, and further pairs, once its file is ready."""
+        file = await self.ready(adapter, file)
+        return await adapter.create_batch(self.submission(file.id, job, **pairs))
+
+    def submission(self, file_id: str, job: str = "job", **pairs: str) -> BatchSubmission:
+        """What asks for a batch that carries the tag `job`."""
+        return BatchSubmission(
+            input_file_id=file_id,
+            endpoint=self.endpoint,
+            completion_window="24h",
+            metadata={TAG_JOB: job, TAG_INSTALLATION: "conformance", **pairs},
+            timeout_seconds=self.patience_seconds,
+        )
+
+    async def pause(self, adapter: ProviderAdapter) -> None:
+        """Wait until it is time for another look."""
+        await anyio.sleep(adapter.min_poll_seconds if self.poll_seconds is None else self.poll_seconds)
+
+    def skip_without(self, capability: Capability) -> None:
+        """Skip the test where the provider cannot do it."""
+        if capability not in self.capabilities:
+            pytest.skip(f"not offered: {capability}")
+
+    async def file_names(
+        self, adapter: ProviderAdapter, since: timedelta = timedelta(minutes=-5)
+    ) -> list[str]:
+        """The names in the list of files made since that long from now."""
+        return [file.filename async for file in adapter.list_files(since=made_since(since))]
+
+
+def made_since(distance: timedelta) -> datetime:
+    """A moment so far from now."""
+    return datetime.now(UTC) + distance
+
+
+def upload_of(content: bytes) -> FileUpload:
+    """An upload under a name of its own."""
+    return FileUpload(
+        filename=f"conformance-{uuid.uuid4().hex}.jsonl",
+        purpose="batch",
+        size=len(content),
+        content=lambda: blocks_of(content),
+        expires_after_seconds=86_400,
+    )
+
+
+async def blocks_of(content: bytes) -> AsyncIterator[bytes]:
+    """The content in blocks."""
+    for start in range(0, len(content), BLOCK):
+        yield content[start : start + BLOCK]
+
+
+async def content_of(adapter: ProviderAdapter, file_id: str) -> bytes:
+    """A provider's file as a whole."""
+    async with adapter.stream_file(file_id) as stream:
+        return b"".join([block async for block in stream.blocks])
