@@ -11,13 +11,15 @@ from litebatch_asgi.batches.placing import Placer, private_names
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.models import Batch, BatchError, BatchStatus, Job, JobState, ProviderBatch
+from litebatch_asgi.models import Batch, BatchError, BatchState, BatchStatus, Job, JobState, ProviderBatch
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 
 logger = logging.getLogger(__name__)
 
 _NO_ROOM = frozenset({"token_limit_exceeded", "insufficient_quota", "rate_limit_exceeded"})
+_MODEL_MISSING = frozenset({"model_not_found"})
+"""The model's name there is of our configuration, so that it is the deployment that is wrong."""
 
 
 class Poller(JobWork):
@@ -40,7 +42,7 @@ class Poller(JobWork):
             await self.look_again(job)
             return None
         if snapshot.status is BatchStatus.FAILED:
-            return await self._failed(replace(job, snapshot=snapshot), state.batch)
+            return await self._failed(replace(job, snapshot=snapshot), state)
         if snapshot.status.is_final:
             return await self._ended(job, snapshot)
         await self._goes_on(job, snapshot, cancel_sent)
@@ -81,7 +83,7 @@ class Poller(JobWork):
         hit("poll.ended")
         return next(each for each in after.jobs if each.id == job.id)
 
-    async def _failed(self, job: Job, batch: Batch) -> Job | None:
+    async def _failed(self, job: Job, state: BatchState) -> Job | None:
         """The provider ran nothing: another deployment may, unless the content is to blame."""
         assert job.snapshot is not None
         assert job.deployment_id is not None
@@ -89,14 +91,21 @@ class Poller(JobWork):
         first = errors[0] if errors else BatchError()
         if errors and all(error.param == "file_id" for error in errors):
             refusal = CopyRefused(first.message or "", code=first.code, param=first.param)
-            return await self._placer.copy_refused(job, batch, refusal)
-        if errors and all(error.code in _NO_ROOM for error in errors):
+            return await self._placer.copy_refused(job, state.batch, refusal)
+        codes = {error.code for error in errors}
+        no_room = bool(codes) and codes <= _NO_ROOM
+        if no_room or (bool(codes) and codes <= _MODEL_MISSING and self._others_left(job, state)):
             self.runtime.fleet.rest(job.deployment_id, None)
             return await self._placer.refused(job, DeploymentRefused(first.message or "", code=first.code))
-        names = private_names(job, batch, self.runtime)
+        names = private_names(job, state.batch, self.runtime)
         told = tuple(replace(error, message=scrub(error.message or "", names=names)) for error in errors)
-        await self._placer.fail(job, batch, told)
+        await self._placer.fail(job, state.batch, told)
         return None
+
+    def _others_left(self, job: Job, state: BatchState) -> bool:
+        """Whether a deployment is left that has not refused this batch."""
+        tried = {each.deployment_id for each in state.jobs if each.state is JobState.REFUSED}
+        return bool(set(self.runtime.fleet.deployments_for(state.batch.model)) - tried - {job.deployment_id})
 
     async def _vanished(self, job: Job, error: ProviderNotFound) -> Job:
         """The provider does not know its own job: searched for like one whose create had no answer."""

@@ -13,7 +13,15 @@ from litebatch_asgi.errors import ProviderError, ProviderNotFound, StateConflict
 from litebatch_asgi.files.copies import CopyWork, held_copy
 from litebatch_asgi.files.removal import Remover, deletion
 from litebatch_asgi.files.rewriting import Rewriting
-from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileState
+from litebatch_asgi.models import (
+    CopyState,
+    File,
+    FileChange,
+    FileCopy,
+    FileState,
+    ProviderFile,
+    ProviderFileStatus,
+)
 from litebatch_asgi.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -101,14 +109,21 @@ class Repairer(CopyWork):
     async def _adopt(self, copy: FileCopy, file: File) -> bool:
         """Take over an upload whose answer was lost: the oldest of the right size; others are deleted."""
         size = self.copy_size(file, copy.deployment_id)
-        found = await self.tagged(copy, file)
-        right = [each for each in found if each.bytes == size]
+        found = [await self._sized(copy, each) for each in await self.tagged(copy, file)]
+        usable = [each for each in found if each.status is not ProviderFileStatus.FAILED]
+        right = [each for each in usable if each.bytes == size]
         for each in found:
             if not right or each is not right[0]:
                 await self.delete_there(copy, each.id)
         if right:
             await self.has_id(copy, right[0])
         return bool(right)
+
+    async def _sized(self, copy: FileCopy, file: ProviderFile) -> ProviderFile:
+        """Lists may leave the size out, which a look at the file itself tells."""
+        if file.bytes is not None:
+            return file
+        return await self.runtime.fleet.adapter(copy.deployment_id).retrieve_file(file.id)
 
     async def _from_copy(self, source: FileCopy, target: FileCopy, file: File) -> AsyncIterator[bytes]:
         assert source.provider_file_id is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from litebatch_asgi.errors import FileTooLarge, InvalidRequest, NotFound
+from litebatch_asgi.errors import FileTooLarge, InvalidRequest, NotFound, StateConflict
 from litebatch_asgi.files.admission import Admission, Admitted
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.files.removal import deletion
@@ -136,7 +136,10 @@ class FileService:
                 raise unknown_file(file_id)
             return deletion(current, now)
 
-        await self._runtime.storage.change_file(file_id, decide)
+        try:
+            await self._runtime.storage.change_file(file_id, decide)
+        except StateConflict as error:
+            raise unknown_file(file_id) from error
         self._runtime.wake()
 
     async def _visible(self, principal: Principal, file_id: str) -> FileState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -14,6 +15,7 @@ from litebatch_asgi.errors import (
     LiteBatchError,
     ProviderError,
     RateLimited,
+    StateConflict,
     Unavailable,
 )
 from litebatch_asgi.failpoints import hit
@@ -82,7 +84,8 @@ class Uploader:
 
     async def _refuse(self, file: File) -> None:
         now = self._runtime.now()
-        await self._runtime.storage.change_file(file.id, lambda current: refusal(current, now))
+        with suppress(StateConflict):  # somebody took us for dead and has swept it away
+            await self._runtime.storage.change_file(file.id, lambda current: refusal(current, now))
         self._runtime.wake()
 
     def _told(

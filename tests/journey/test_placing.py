@@ -234,3 +234,20 @@ async def test_a_copy_that_its_provider_has_lost_is_brought_there_anew(tmp_path:
         batch = await gateway.ended((await gateway.create(file.id)).id)
         assert batch.status == "completed"
         await gateway.simulator.until(lambda: len(gateway.provider_files("east")) == 1)
+
+
+async def test_a_deployment_without_the_model_is_passed_over_but_not_for_ever(tmp_path: Path) -> None:
+    settings = SimulatorSettings(models=frozenset({"something-else"}))
+    async with running_gateway(tmp_path, simulator=Simulator(settings=settings)) as gateway:
+        gateway.simulator.account("west").configure(models=None)
+        file = await gateway.upload()
+        for _ in range(3):
+            assert (await gateway.ended((await gateway.create(file.id)).id)).status == "completed"
+        gateway.simulator.account("west").configure(models=frozenset({"something-else"}))
+        batch = await gateway.ended((await gateway.create(file.id)).id)
+        assert batch.status == "failed"
+        assert batch.errors is not None
+        assert batch.errors.data is not None
+        assert {error.code for error in batch.errors.data} == {"model_not_found"}
+        told = str(batch.errors.data)
+        assert not [name for name in UPSTREAM.values() if name in told]

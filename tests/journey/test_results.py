@@ -25,7 +25,8 @@ MESSAGES = [{"role": "user", "content": "hello"}]
 
 async def test_what_was_uploaded_comes_out_byte_for_byte(gateway: Gateway) -> None:
     odd = (
-        b'  {"body" : {"messages":[{"role":"user","content":"\\"model\\": \\"gpt-4o-batch\\" \xc3\xa9 \\u00e9"}],'
+        b'  {"body" : {"messages":[{"role":"user",'
+        b'"content":"\\"model\\": \\"gpt-4o-batch\\" \xc3\xa9 \\u00e9"}],'
         b' "model"\t:  "gpt-4o-batch" , "metadata":{"model":"gpt-4o-batch"}},"url":"/v1/chat/completions",'
         b'"method":"POST","custom_id":"\xe2\x82\xac 1"}  \r\n\r\n'
     )
