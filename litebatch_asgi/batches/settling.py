@@ -71,10 +71,13 @@ class Settler(JobWork):
             await self.look_again(job)
 
     async def _ask_again(self, job: Job) -> Job:
-        """File ids may come later than the end."""
+        """File ids may come later than the end; of a job that is forgotten the last word is what it said."""
         assert job.provider_batch_id is not None
         adapter = self.runtime.fleet.adapter(job.deployment_id)
-        snapshot = await adapter.retrieve_batch(job.provider_batch_id)
+        try:
+            snapshot = await adapter.retrieve_batch(job.provider_batch_id)
+        except ProviderNotFound:
+            return job
         return replace(job, snapshot=snapshot) if snapshot.status.is_final else job
 
     async def _read(self, job: Job) -> list[ProviderPart]:

@@ -83,7 +83,7 @@ class ContentReader:
         assert part.provider_file_id is not None
         adapter = self._runtime.fleet.adapter(part.deployment_id)
         async with adapter.stream_file(part.provider_file_id) as stream:
-            kept = self._kept(stream.blocks, part)
+            kept = self._kept(_first(stream.blocks, part.provider_bytes), part)
             sent = 0
             last = b""
             async for block in kept:
@@ -102,6 +102,17 @@ class ContentReader:
         async for block in blocks:
             yield await self._runtime.in_executor(dropper.feed, block)
         yield dropper.finish()
+
+
+async def _first(blocks: AsyncIterator[bytes], size: int | None) -> AsyncGenerator[bytes]:
+    """What settling has counted; where a provider gave less than it has, the rest holds nothing of ours."""
+    left = size
+    async for block in blocks:
+        if left is None:
+            yield block
+        elif left:
+            yield block[:left]
+            left = max(0, left - len(block))
 
 
 def _unreadable(file: File, error: ProviderError | None) -> DeploymentGone | NotFound | Unavailable:
