@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 
 from litebatch_asgi.batches.work import JobWork, newest
-from litebatch_asgi.errors import ProviderError, ProviderNotFound
+from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.lifecycle import WATCH_FOR, next_attempt
 from litebatch_asgi.models import Job, JobState, ProviderBatch
@@ -52,6 +52,7 @@ class Doubter(JobWork):
         after = await self.write(
             job,
             JobState.WATCHED,
+            search_until=now + WATCH_FOR,
             next_check_at=self.runtime.next_look(now, job.deployment_id, 0),
             checks=0,
             follow=lambda ended: next_attempt(ended, now, **self.keep(now)),
@@ -73,21 +74,20 @@ class Doubter(JobWork):
     async def _adopt(self, job: Job, found: list[ProviderBatch]) -> None:
         first, *others = found
         logger.info("batch adopted", extra=self.log_fields(job, provider_batch_id=first.id))
+        await self._cancel(job, others)
         await self.write(
             job,
             JobState.SUBMITTED,
             provider_batch_id=first.id,
             snapshot=first,
             next_check_at=self.runtime.next_look(self.runtime.now(), job.deployment_id, 0),
-            checks=0,
         )
         hit("adopt.stored")
-        await self._cancel(job, others)
 
     async def watch(self, job: Job) -> None:
         """Look whether a job that was given up has shown up after all, and cancel it there."""
         now = self.runtime.now()
-        assert job.submit_started_at is not None
+        assert job.search_until is not None
         try:
             twins = await self._tagged(job)
             await self._cancel(job, twins)
@@ -95,15 +95,13 @@ class Doubter(JobWork):
             logger.warning("a watch goes on", extra=self.log_fields(job, error=error.message))
             await self.look_again(job)
             return
-        if twins or now > job.submit_started_at + WATCH_FOR:
+        if twins or now >= job.search_until:
             await self.write(job, JobState.CLOSED, provider_batch_id=twins[0].id if twins else None)
         else:
-            await self.look_again(job)
+            await self.look_again(job, no_later_than=job.search_until)
 
     async def _cancel(self, job: Job, twins: list[ProviderBatch]) -> None:
+        """Raises `ProviderError` for one that cannot be cancelled now, also if it is listed and not found."""
         for twin in twins:
             logger.warning("a twin is cancelled", extra=self.log_fields(job, provider_batch_id=twin.id))
-            try:
-                await self.runtime.fleet.adapter(job.deployment_id).cancel_batch(twin.id)
-            except ProviderNotFound:
-                continue
+            await self.runtime.fleet.adapter(job.deployment_id).cancel_batch(twin.id)

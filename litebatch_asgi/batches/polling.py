@@ -36,7 +36,8 @@ class Poller(JobWork):
         try:
             snapshot, cancel_sent = await self._ask(job, state.batch)
         except ProviderNotFound as error:
-            return await self._vanished(job, error)
+            await self._vanished(job, error)
+            return None
         except ProviderError as error:
             logger.warning("no news of a batch", extra=self.log_fields(job, error=error.message))
             await self.look_again(job)
@@ -107,15 +108,18 @@ class Poller(JobWork):
         tried = {each.deployment_id for each in state.jobs if each.state is JobState.REFUSED}
         return bool(set(self.runtime.fleet.deployments_for(state.batch.model)) - tried - {job.deployment_id})
 
-    async def _vanished(self, job: Job, error: ProviderNotFound) -> Job:
-        """The provider does not know its own job: searched for like one whose create had no answer."""
+    async def _vanished(self, job: Job, error: ProviderNotFound) -> None:
+        """The provider does not know its own job: searched for like one whose create had no answer.
+
+        Not at once, and later each time: a provider may list what it does not find.
+        """
         logger.warning("a batch has vanished", extra=self.log_fields(job, error=error.message))
         now = self.runtime.now()
-        after = await self.write(
+        await self.write(
             job,
             JobState.UNCLEAR,
             reason="vanished",
             search_until=now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
-            **self.keep(now),
+            next_check_at=self.runtime.next_look(now, job.deployment_id, job.checks),
+            checks=job.checks + 1,
         )
-        return next(each for each in after.jobs if each.id == job.id)
