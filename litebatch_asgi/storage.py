@@ -74,9 +74,9 @@ class BatchQuery(msgspec.Struct, frozen=True, kw_only=True):
 class Storage(Protocol):
     """Keeps files, copies, batches, jobs and events.
 
-    Every method may raise `StorageUnavailable` when the database does not answer; then nothing was
-    written, unless the commit itself was lost. A method that is cancelled has written all or nothing.
-    What was written before is seen by everything that begins after.
+    Every method may raise `StorageUnavailable` when the database does not answer, and does when the
+    storage is not open; then nothing was written, unless the commit itself was lost. A method that is
+    cancelled has written all or nothing. What was written before is seen by everything that begins after.
     """
 
     async def open(self) -> Installation:
@@ -91,7 +91,10 @@ class Storage(Protocol):
         ...
 
     async def create_file(self, file: File, copies: Sequence[FileCopy]) -> None:
-        """Insert a file and its copies, all or none."""
+        """Insert a file and its copies, all or none.
+
+        Raises `StateConflict` if one of them is there already.
+        """
         ...
 
     async def get_file(self, file_id: str) -> FileState | None:
@@ -110,15 +113,17 @@ class Storage(Protocol):
         """Lock the file, let `decide` look at it, write what it says; all of it or nothing.
 
         No other change of the file, and no creation of a batch on it, passes in between. Returns the state
-        as written. Raises `StateConflict` if the file is not there, or if a copy to write is not there or
-        has another epoch. A copy whose key is not there is inserted if it carries epoch 0.
+        as written; of a removed file, as it was, without copies. Raises `StateConflict` if the file is not
+        there, or if a copy to write is not there or has another epoch. A copy whose key is not there is
+        inserted if it carries epoch 0. `decide` must keep the file's id, owner, kind, purpose and created_at.
         """
         ...
 
     async def create_batch(self, file_id: str, admit: Admission) -> BatchState:
         """Lock the input file, let `admit` look at it, insert the batch, jobs and events it says.
 
-        Raises `StateConflict` if the file is not there.
+        Returns the state as written. Raises `StateConflict` if the file is not there, or if a new row is
+        there already.
         """
         ...
 
@@ -138,8 +143,10 @@ class Storage(Protocol):
         """Lock the batch, let `decide` look at it, write what it says; all of it or nothing.
 
         No other change of the batch passes in between. Returns the state as written. Raises
-        `StateConflict` if the batch is not there, if a job to write has another epoch in the database,
-        if a new row is there already, or if a job has been charged before.
+        `StateConflict` if the batch is not there, if a job to write is not there or has another epoch in
+        the database, if a new row is there already (of a job: its id, or its attempt at the shard), or if
+        a job has been charged before. `parts` are iterated off the event loop. `decide` must keep the
+        batch's id, owner, model, input_file_id and created_at.
         """
         ...
 
@@ -171,8 +178,8 @@ class Storage(Protocol):
     async def renew(self, claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
         """Let claims run `lease_seconds` from now; 0 gives them back at once.
 
-        Returns those that are still held, with the same epoch and `claimed_by`, in the order given. The
-        others are left alone.
+        Returns those that are still held, with the same epoch and `claimed_by` (None holds nothing), as
+        they are now, in the order given. The others are left alone.
         """
         ...
 

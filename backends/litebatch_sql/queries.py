@@ -4,12 +4,10 @@ A query begins with a line `-- name: <name>`, and ends where the next one begins
 `-- if <option>` is part of the statement only where that option is given. Columns of a `Table` are not
 spelled out:
 
-=================== ===================================
-`{files}`           `files."id", files."owner", ...`
-`{files.columns}`   `"id", "owner", ...`
-`{files.parameters}` `:id, :owner, ...`
-`{files.assignments}` `"id" = :id, "owner" = :owner, ...`
-=================== ===================================
+- `{files}`: `files."id", files."owner", ...`
+- `{files.columns}`: `"id", "owner", ...`
+- `{files.parameters}`: `:id, :owner, ...`
+- `{files.assignments}`: `"status" = :status, ...`, without those that never change
 """
 
 from __future__ import annotations

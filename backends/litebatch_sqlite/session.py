@@ -46,7 +46,7 @@ class Session:
         return cls(connection)
 
     async def configure(self) -> None:
-        """Set what SQLite keeps for each connection anew. Raises `ConfigError` for other files."""
+        """Set what SQLite forgets with each connection."""
         for setting in _SETTINGS:
             await self.fetch_all(setting, {})
 
@@ -83,7 +83,9 @@ class Session:
             for statement in _statements(sql):  # `executescript` would commit first
                 await self.execute(statement, {})
         except sqlite3.OperationalError as error:
-            raise ConfigError(f"the database cannot be set up, is it ours? ({error})") from error
+            raise ConfigError(
+                f"the database cannot be set up ({error}): name one that is new, or LiteBatch's own"
+            ) from error
 
     async def roll_back(self) -> None:
         """Roll back what is open, whoever is cancelled; nothing may be open.

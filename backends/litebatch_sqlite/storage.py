@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 from litebatch_asgi.errors import ConfigError
@@ -10,7 +9,6 @@ from litebatch_sql import SQLStorage
 from litebatch_sqlite.executor import SQLiteExecutor
 
 _SCHEME = "sqlite://"
-_OLDEST = (3, 33, 0)
 
 
 class SQLiteStorage(SQLStorage):
@@ -22,8 +20,6 @@ class SQLiteStorage(SQLStorage):
     """
 
     def __init__(self, database: str | Path, *, busy_timeout_seconds: float = 10.0) -> None:
-        if sqlite3.sqlite_version_info < _OLDEST:
-            raise ConfigError(f"SQLite 3.33 or newer is needed, this Python has {sqlite3.sqlite_version}")
         path = database if isinstance(database, Path) else _path(database)
         executor = SQLiteExecutor(path, busy_timeout_seconds=busy_timeout_seconds)
         super().__init__(executor, package="litebatch_sqlite")

@@ -88,8 +88,9 @@ class MemoryStorage:
     async def file_parts(self, file_id: str) -> AsyncIterator[FilePart]:
         """See `Storage.file_parts`."""
         self._check_open()
-        for key in sorted(key for key in self._parts if key[0] == file_id):
-            yield self._parts[key]
+        parts = [part for part in self._parts.values() if part.file_id == file_id]
+        for part in sorted(parts, key=lambda part: part.seq):
+            yield part
 
     async def list_files(self, query: FileQuery) -> list[File]:
         """See `Storage.list_files`."""

@@ -56,8 +56,8 @@ def a_copy(file: File, **fields: Any) -> FileCopy:
 
 def a_part(file: File, **fields: Any) -> FilePart:
     """The first part of `file`: one row that we wrote ourselves."""
-    rows: bytes = fields.get("rows", b'{"custom_id": "a"}\n')
-    sample = FilePart(file_id=file.id, seq=0, kind=PartKind.INLINE, bytes=len(rows), rows=rows)
+    rows: bytes | None = fields.get("rows", b'{"custom_id": "a"}\n')
+    sample = FilePart(file_id=file.id, seq=0, kind=PartKind.INLINE, bytes=len(rows or b""), rows=rows)
     return replace(sample, **fields)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litebatch_sql import Queries
@@ -67,6 +67,7 @@ samples = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(samples)
 def test_rows_come_back_as_they_were(sample: Sample) -> None:
     connection = sqlite3.connect(":memory:")
@@ -80,6 +81,7 @@ def test_rows_come_back_as_they_were(sample: Sample) -> None:
     assert SAMPLES.decode(row, 1) == sample
 
 
+@settings(deadline=None)
 @given(moments)
 def test_moments_are_microseconds(moment: datetime) -> None:
     assert from_microseconds(to_microseconds(moment)) == moment

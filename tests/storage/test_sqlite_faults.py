@@ -107,7 +107,7 @@ async def test_a_file_that_is_no_database(text_file: Path) -> None:
 async def test_a_database_of_another_application(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("CREATE TABLE files (name TEXT)")
-    await refused(database, "is it ours")
+    await refused(database, "LiteBatch's own")
     with closing(sqlite3.connect(database)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
     assert tables == [("files",)]

@@ -19,6 +19,7 @@ _MODULES = (
     "base",
     "batch_changes",
     "batches",
+    "cancellations",
     "claims",
     "file_changes",
     "files",
@@ -34,6 +35,7 @@ from litebatch_asgi.testing.conformance.base import Capability as Capability  # 
 from litebatch_asgi.testing.conformance.base import NewStorage as NewStorage  # noqa: E402
 from litebatch_asgi.testing.conformance.batch_changes import BatchChangeTests  # noqa: E402
 from litebatch_asgi.testing.conformance.batches import BatchTests  # noqa: E402
+from litebatch_asgi.testing.conformance.cancellations import CancellationTests  # noqa: E402
 from litebatch_asgi.testing.conformance.claims import ClaimTests  # noqa: E402
 from litebatch_asgi.testing.conformance.file_changes import FileChangeTests  # noqa: E402
 from litebatch_asgi.testing.conformance.files import FileTests  # noqa: E402
@@ -53,5 +55,6 @@ class StorageConformance(
     ClaimTests,
     LeaseTests,
     RaceTests,
+    CancellationTests,
 ):
     """All the tests. A subclass defines the fixture `new_storage` and says its `capabilities`."""
