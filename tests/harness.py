@@ -37,6 +37,9 @@ QUICK = Settings(
     lease_seconds=3,
     provider_timeout_seconds=2,
 )
+SWIFT = SimulatorSettings(
+    validating_seconds=0.01, running_seconds=0.04, finalizing_seconds=0.01, cancelling_seconds=0.02
+)
 PATIENCE_SECONDS = 20.0
 
 
@@ -214,7 +217,7 @@ async def running_gateway(
     **options: Any,
 ) -> AsyncGenerator[InProcess]:
     """A simulator and a gateway in front of it; both stop with the block."""
-    simulator = simulator or Simulator(settings=SimulatorSettings())
+    simulator = simulator or Simulator(settings=SWIFT)
     (folder / "spool").mkdir(exist_ok=True)
     async with simulator.running() as provider:
         storage = open_storage(f"sqlite:///{folder}/litebatch.db")

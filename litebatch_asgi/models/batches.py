@@ -15,7 +15,7 @@ from litebatch_asgi.models.provider import BatchError, BatchStatus, ProviderBatc
 from litebatch_asgi.models.usage import Counts, Usage
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
+class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A managed batch. The timestamps are those of OpenAI's Batch object."""
 
     id: str

@@ -26,7 +26,7 @@ class FileStatus(StrEnum):
     ERROR = "error"
 
 
-class File(msgspec.Struct, frozen=True, kw_only=True):
+class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A managed file."""
 
     id: str
@@ -80,7 +80,7 @@ class CopyState(StrEnum):
     DELETED = "deleted"
 
 
-class FileCopy(msgspec.Struct, frozen=True, kw_only=True):
+class FileCopy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A file's bytes at one deployment. Its key is (file_id, shard, deployment_id)."""
 
     file_id: str

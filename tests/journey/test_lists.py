@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from msgspec.structs import replace
 from openai import BadRequestError
 
-from tests.harness import Gateway
+from litebatch_asgi import Principal
+from tests.harness import ENDPOINT, QUICK, Gateway, InProcess, lines, running_gateway
+
+ALICE = Principal(owner="alice")
 
 
-async def test_listing_pages_every_batch_exactly_once(held_gateway: Gateway) -> None:
+async def test_listing_pages_every_batch_exactly_once(tmp_path: Path) -> None:
     """Source: BerriAI/litellm#37150, 99 batches paged, 16 distinct, in an endless loop."""
-    gateway = held_gateway
-    file = await gateway.upload()
-    made = [(await gateway.create(file.id)).id for _ in range(137)]
-    client = gateway.client()
-    seen = [batch.id async for batch in client.batches.list(limit=10)]
-    assert seen == made[::-1]
+    async with running_gateway(tmp_path, settings=replace(QUICK, min_poll_seconds=30)) as gateway:
+        file = await gateway.upload()
+        made = [
+            await gateway.litebatch.batches.create(
+                ALICE, input_file_id=file.id, endpoint=ENDPOINT, completion_window="24h"
+            )
+            for _ in range(137)
+        ]
+        seen = [batch.id async for batch in gateway.client().batches.list(limit=10)]
+        assert seen == [batch.id for batch in made[::-1]]
 
 
-async def test_listing_pages_every_file_exactly_once(gateway: Gateway) -> None:
-    made = [(await gateway.upload()).id for _ in range(137)]
+async def test_listing_pages_every_file_exactly_once(gateway: InProcess) -> None:
+    uploads = [
+        await gateway.litebatch.files.create(ALICE, lines(), filename="in.jsonl", purpose="batch")
+        for _ in range(137)
+    ]
+    made = [file.id for file in uploads]
     client = gateway.client()
     newest_first = [file.id async for file in client.files.list(limit=10)]
     oldest_first = [file.id async for file in client.files.list(limit=10, order="asc")]

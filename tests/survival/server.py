@@ -18,7 +18,7 @@ import anyio
 import httpx2
 
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
-from tests.harness import MODEL, UPSTREAM, Gateway
+from tests.harness import MODEL, SWIFT, UPSTREAM, Gateway
 
 KEY = "sk-master"
 START_SECONDS = 20.0
@@ -140,7 +140,7 @@ class Deployed(Gateway):
 @asynccontextmanager
 async def deployed(folder: Path, settings: SimulatorSettings | None = None) -> AsyncGenerator[Deployed]:
     """A simulator and a gateway process, which is still to be started."""
-    simulator = Simulator(settings=settings or SimulatorSettings())
+    simulator = Simulator(settings=settings or SWIFT)
     async with simulator.running() as provider:
         with Server(folder, provider) as server:
             async with aclosing(Deployed(server, simulator)) as gateway:
