@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -30,41 +30,28 @@ GIVE_BACK_SECONDS = 2.0
 """How long a claim that is being given back at shutdown may take."""
 
 
-class Errand(Generic[T]):
-    """A piece of background work that somebody may wait for."""
+class Errand:
+    """A piece of background work whose end somebody may wait for."""
 
     def __init__(self) -> None:
         self._done = anyio.Event()
-        self._value: T | None = None
-        self._error: Exception | None = None
 
-    async def run(self, work: Callable[[], Awaitable[T]]) -> None:
-        """Do the work and keep what comes of it; an error nobody expected is logged."""
+    async def run(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do the work; an error that nobody expected is logged."""
         try:
-            self._value = await work()
+            await work()
         except LiteBatchError as error:
-            self._error = error
-        except Exception as error:
-            self._error = error
+            logger.info("background work ended early", extra={"error": str(error)})
+        except Exception:
             logger.exception("background work failed")
         finally:
             self._done.set()
 
-    async def wait(self, seconds: float | None = None) -> bool:
+    async def wait(self, seconds: float) -> bool:
         """Wait for the end, at most `seconds`; whether it has come."""
         with anyio.move_on_after(seconds):
             await self._done.wait()
         return self._done.is_set()
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the work has ended."""
-        return self._done.is_set()
-
-    @property
-    def error(self) -> Exception | None:
-        """What the work raised."""
-        return self._error
 
 
 class Runtime:
@@ -97,9 +84,9 @@ class Runtime:
         self._woken = anyio.Event()
         self._to_refresh: set[str] = set()
 
-    def start(self, work: Callable[[], Awaitable[T]]) -> Errand[T]:
+    def start(self, work: Callable[[], Awaitable[object]]) -> Errand:
         """Begin work that may outlive the request, but not the lifespan."""
-        errand: Errand[T] = Errand()
+        errand = Errand()
         self._tasks.start_soon(errand.run, work)
         return errand
 
@@ -143,7 +130,7 @@ class Runtime:
         if errors:
             raise errors[0]
         if not outcome:
-            raise StateConflict(f"the claim on {claim} was lost")
+            raise StateConflict(f"the claim on {_name(claim)} was lost")
         return outcome[0]
 
     async def _still_held(self, claim: Job | FileCopy) -> bool:
@@ -181,3 +168,7 @@ class Runtime:
         with anyio.move_on_after(seconds):
             await self._woken.wait()
         self._woken = anyio.Event()
+
+
+def _name(claim: Job | FileCopy) -> str:
+    return claim.id if isinstance(claim, Job) else "/".join(map(str, claim.key))

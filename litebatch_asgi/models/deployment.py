@@ -122,8 +122,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def call_timeout_seconds(self) -> float:
-        """How long a call that must not outlive its lease may take."""
-        return min(self.provider_timeout_seconds, 0.8 * self.lease_seconds)
+        """How long a call that must not outlive its lease may take: leases are renewed at each third."""
+        return min(self.provider_timeout_seconds, 0.6 * self.lease_seconds)
 
     @property
     def spool_path(self) -> Path:
