@@ -31,7 +31,9 @@ from litebatch_asgi.models.ids import EVENT_PREFIX, JOB_PREFIX, new_id
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.WAITING: frozenset({JobState.SUBMITTING, JobState.WITHDRAWN, JobState.FAILED}),
-    JobState.SUBMITTING: frozenset({JobState.SUBMITTED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR}),
+    JobState.SUBMITTING: frozenset(
+        {JobState.SUBMITTED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR, JobState.WATCHED}
+    ),
     JobState.UNCLEAR: frozenset({JobState.SUBMITTED, JobState.WATCHED}),
     JobState.SUBMITTED: frozenset({JobState.ENDED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR}),
     JobState.ENDED: frozenset({JobState.SETTLED}),

@@ -93,8 +93,10 @@ class Doubter(JobWork):
             await self._cancel(job, twins)
         except ProviderError as error:
             logger.warning("a watch goes on", extra=self.log_fields(job, error=error.message))
-            await self.look_again(job)
-            return
+            if now < job.search_until + WATCH_FOR:
+                await self.look_again(job)
+                return
+            twins = []
         if twins or now >= job.search_until:
             await self.write(job, JobState.CLOSED, provider_batch_id=twins[0].id if twins else None)
         else:

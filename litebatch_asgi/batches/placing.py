@@ -101,14 +101,6 @@ class Placer(JobWork):
             raise StateConflict(f"{state.batch.input_file_id} is gone")
         until = state.batch.expires_at
         target = await choose(self.runtime, file, state.batch.model, until=until, seed=job.id)
-        if (
-            target is None
-            and file is not None
-            and all(each.state is CopyState.FAILED for each in file.copies)
-        ):
-            unusable = BatchError(code="invalid_file", message="No deployment could use the input file.")
-            await self.fail(job, state.batch, (unusable,))
-            return None
         if target is None and all(copy.state is CopyState.FAILED for copy in file.copies):
             await self.fail(job, state.batch, (UNUSABLE,))
             return None
@@ -170,7 +162,7 @@ class Placer(JobWork):
             return await self.copy_refused(job, batch, error)
         except (DeploymentRefused, ProviderNotFound) as error:
             fleet.rest(job.deployment_id, error.retry_after)
-            return await self.refused(job, error)
+            return await self._turned_away(job, error)
         except ContentRefused as error:
             await self.fail(job, batch, (refusal(error, job, batch, self.runtime),))
             return None
@@ -210,6 +202,26 @@ class Placer(JobWork):
             return
         logger.warning("a job came too late and is cancelled", extra=self.log_fields(job))
         await self.runtime.fleet.adapter(job.deployment_id).cancel_batch(snapshot.id)
+
+    async def _turned_away(self, job: Job, error: ProviderError) -> Job | None:
+        """Refused by a deployment, or by something on the way that may have passed the call on before.
+
+        The next attempt begins at once; where an answer came, one look after the grace tells a twin.
+        """
+        if error.status is None:
+            return await self.refused(job, error)
+        logger.warning("deployment refused a batch", extra=self.log_fields(job, error=error.message))
+        now = self.runtime.now()
+        until = now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+        after = await self.write(
+            job,
+            JobState.WATCHED,
+            reason=error.message,
+            search_until=until,
+            next_check_at=until,
+            follow=lambda ended: next_attempt(ended, now, **self.keep(now)),
+        )
+        return newest(after, job.shard)
 
     async def refused(self, job: Job, error: ProviderError) -> Job | None:
         """End a job that its deployment did not take, and begin the next attempt, which we hold."""

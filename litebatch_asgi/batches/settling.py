@@ -39,6 +39,8 @@ LOST = (
     "batch_line_lost",
     "The provider ended the batch without an answer to this request. Send it again in another batch.",
 )
+UNNAMED_PATIENCE = 60
+"""times `lost_grace_seconds` that a provider has to name the files of rows which it says are done"""
 READS_TO_BELIEVE = 3
 """complete reads that must agree before rows are declared lost"""
 
@@ -140,11 +142,9 @@ class Settler(JobWork):
         agreeing = job.reads if job.reads and job.reads[-1].seen == read.seen else ()
         reads = (*agreeing[:1], *agreeing[1:][-1:], read)
         grace = timedelta(seconds=self.runtime.settings.lost_grace_seconds)
-        if (
-            len(reads) >= READS_TO_BELIEVE
-            and now - reads[0].at >= grace
-            and await self._sizes_agree(job, parts)
-        ):
+        patience = grace * UNNAMED_PATIENCE if _awaits_names(job) else grace
+        enough = len(reads) >= READS_TO_BELIEVE and now - reads[0].at >= patience
+        if enough and await self._sizes_agree(job, parts):
             return True
         due = min(self.runtime.next_look(now, job.deployment_id, job.checks), now + grace / 2)
         await self.write(
@@ -232,6 +232,12 @@ def _result_files(job: Job) -> list[tuple[FileKind, str]]:
     assert job.snapshot is not None
     ids = ((FileKind.OUTPUT, job.snapshot.output_file_id), (FileKind.ERROR, job.snapshot.error_file_id))
     return [(kind, file_id) for kind, file_id in ids if file_id]
+
+
+def _awaits_names(job: Job) -> bool:
+    """Whether the provider counts finished rows and has not named a file that they could be in."""
+    counts = job.snapshot.counts if job.snapshot is not None else None
+    return not _result_files(job) and counts is not None and counts.completed + counts.failed > 0
 
 
 def _words_for_missing(status: BatchStatus) -> tuple[str, str]:

@@ -158,8 +158,10 @@ class CopyWork:
         if isinstance(error, ContentRefused):
             await self.write(copy, state=CopyState.FAILED, error=error.message, started_at=None)
             return
-        doubtful = not isinstance(error, (DeploymentRefused, ProviderNotFound))
-        grace = 0.0 if isinstance(error, ProviderBusy) else self.runtime.settings.adopt_grace_seconds
+        refused = isinstance(error, (DeploymentRefused, ProviderNotFound))
+        doubtful = not refused or error.status is not None  # something on the way may have refused a repeat
+        at_once = refused or isinstance(error, ProviderBusy)
+        grace = 0.0 if at_once else self.runtime.settings.adopt_grace_seconds
         await self.write(
             copy,
             error=error.message,
