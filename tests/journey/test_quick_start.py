@@ -90,7 +90,8 @@ async def test_every_deployment_has_the_file_with_its_own_model_name(gateway: Ga
 
 
 @pytest.mark.parametrize("answer", ["created", "retrieved", "listed", "cancelled"])
-async def test_every_answer_is_what_the_client_library_expects(gateway: Gateway, answer: str) -> None:
+async def test_every_answer_is_what_the_client_library_expects(held_gateway: Gateway, answer: str) -> None:
+    gateway = held_gateway
     file = await gateway.upload()
     async with gateway.http() as http:
         body = {"input_file_id": file.id, "endpoint": ENDPOINT, "completion_window": "24h"}
