@@ -54,13 +54,13 @@ class Remover(CopyWork):
 
 def deletion(current: FileState, now: datetime) -> FileChange:
     """Hide a file at once; its copies are removed at their deployments afterwards."""
+    if all(copy.state is CopyState.DELETED for copy in current.copies):
+        return FileChange(remove=True)
     copies = tuple(
         replace(copy, state=CopyState.DELETING, next_check_at=now, claimed_by=None, claimed_until=None)
         for copy in current.copies
         if copy.state not in _GONE
     )
-    if not copies:
-        return FileChange(remove=True)
     return FileChange(file=replace(current.file, deleted_at=now), copies=copies, fence_out=True)
 
 
