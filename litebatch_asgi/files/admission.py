@@ -110,17 +110,15 @@ class Admission:
 
     def _only_model(self) -> tuple[str, ...]:
         """Where files go that name no model: to the only group there is."""
-        groups = list(self._runtime.fleet.catalog.groups)
+        groups = [name for name in self._runtime.fleet.catalog.groups if self._principal.may_use(name)]
         if len(groups) != 1:
+            may = ", ".join(sorted(groups)) or "none"
             raise InvalidRequest(
-                "Say which models this file is for: set target_model_names, for instance "
-                f"extra_body={{'target_model_names': '{groups[0]}'}}.",
+                "Say which models this file is for: set target_model_names, for instance with "
+                f"extra_body={{'target_model_names': ...}}. Models: {may}.",
                 param="target_model_names",
                 code="missing_required_parameter",
             )
-        error = model_error(self._runtime, self._principal, groups[0])
-        if isinstance(error, ModelAccessDenied):
-            raise error
         return (groups[0],)
 
 

@@ -39,6 +39,8 @@ Content = Callable[[], AsyncIterator[bytes]]
 
 OUTLIVE = timedelta(hours=48)
 """How much longer than the file its copies live at the provider: a batch may still be reading them."""
+WATCH_FOR = timedelta(hours=24)
+"""How long after a search a twin of an upload in doubt may still show up."""
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far a provider's clock may be from ours."""
 _COPY_STATES = {
@@ -135,7 +137,7 @@ class CopyWork:
             return
         await self.delete_there(copy, made.id)
 
-    async def has_id(self, copy: FileCopy, made: ProviderFile) -> None:
+    async def has_id(self, copy: FileCopy, made: ProviderFile, **changes: Any) -> None:
         """The provider has the file: this is what makes it accepted."""
         waits = made.status is ProviderFileStatus.PENDING
         await self.write(
@@ -147,6 +149,7 @@ class CopyWork:
             attempts=copy.attempts if waits else 0,
             error=made.status_details,
             next_check_at=self.next_look(copy, self.runtime.now()) if waits else None,
+            **changes,
         )
 
     async def _not_sent(self, copy: FileCopy, error: ProviderError) -> None:
@@ -160,14 +163,17 @@ class CopyWork:
             return
         refused = isinstance(error, (DeploymentRefused, ProviderNotFound))
         doubtful = not refused or error.status is not None  # something on the way may have refused a repeat
-        at_once = refused or isinstance(error, ProviderBusy)
-        grace = 0.0 if at_once else self.runtime.settings.adopt_grace_seconds
+        grace = timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+        if refused:
+            grace = -WATCH_FOR  # one look is enough
+        elif isinstance(error, ProviderBusy):
+            grace = timedelta()
         await self.write(
             copy,
             error=error.message,
             attempts=copy.attempts + 1,
             started_at=copy.started_at if doubtful else None,
-            search_until=now + timedelta(seconds=grace) if doubtful else copy.search_until,
+            search_until=now + grace if doubtful else copy.search_until,
             next_check_at=self.next_look(copy, now),
         )
 
@@ -186,11 +192,18 @@ class CopyWork:
         def decide(current: FileState) -> FileChange:
             copy = replace(held_copy(current, claimed), **(released | changes))
             if copy.state is CopyState.READY:
-                copy = replace(copy, next_check_at=current.file.expires_at)
+                copy = replace(copy, next_check_at=self._due_when_ready(copy, current.file, now))
             copies = [copy if each.key == copy.key else each for each in current.copies]
             return FileChange(file=seen_from(copies, current.file, now), copies=(copy,))
 
         return await self.runtime.storage.change_file(claimed.file_id, decide)
+
+    def _due_when_ready(self, copy: FileCopy, file: File, now: datetime) -> datetime | None:
+        """When it expires; earlier while a twin of an upload in doubt may show up."""
+        if copy.search_until is None:
+            return file.expires_at
+        due = self.next_look(copy, now)
+        return min(due, file.expires_at) if file.expires_at is not None else due
 
     async def delete_there(self, copy: FileCopy, provider_file_id: str) -> None:
         """Delete a file at the copy's deployment."""

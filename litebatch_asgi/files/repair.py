@@ -10,7 +10,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, StateConflict
-from litebatch_asgi.files.copies import CopyWork, held_copy
+from litebatch_asgi.files.copies import WATCH_FOR, CopyWork, held_copy
 from litebatch_asgi.files.removal import Remover, deletion
 from litebatch_asgi.files.rewriting import Rewriting
 from litebatch_asgi.models import (
@@ -53,7 +53,7 @@ class Repairer(CopyWork):
             elif copy.state is CopyState.PENDING:
                 await self._ask(copy, now)
             else:
-                await self.write(copy, next_check_at=state.file.expires_at)
+                await self._watch(copy, state.file, now)
         except ProviderError as error:
             logger.warning(
                 "a copy could not be looked after",
@@ -103,6 +103,17 @@ class Repairer(CopyWork):
         started = await self._start(copy, now)
         await self.send(started, state.file, partial(self._from_copy, source, copy, state.file))
 
+    async def _watch(self, copy: FileCopy, file: File, now: datetime) -> None:
+        """Look whether a twin of an upload in doubt has shown up beside the copy, and delete it."""
+        twins: list[ProviderFile] = []
+        if copy.search_until is not None:
+            twins = [each for each in await self.tagged(copy, file) if each.id != copy.provider_file_id]
+        for twin in twins:
+            await self.delete_there(copy, twin.id)
+        goes_on = not twins and copy.search_until is not None and now < copy.search_until + WATCH_FOR
+        until = copy.search_until if goes_on else None
+        await self.write(copy, search_until=until, attempts=copy.attempts + 1)
+
     async def _start(self, copy: FileCopy, now: datetime) -> FileCopy:
         return await self.keep(copy, started_at=now, now=now)
 
@@ -116,7 +127,7 @@ class Repairer(CopyWork):
             if not right or each is not right[0]:
                 await self.delete_there(copy, each.id)
         if right:
-            await self.has_id(copy, right[0])
+            await self.has_id(copy, right[0], search_until=None)
         return bool(right)
 
     async def _sized(self, copy: FileCopy, file: ProviderFile) -> ProviderFile:

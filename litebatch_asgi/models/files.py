@@ -99,7 +99,7 @@ class FileCopy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     search_until: datetime | None = None
     """from when on a complete listing without our tag means that the upload did not happen
 
-    It stays once it is set: of an upload in doubt a late twin may turn up, which is removed with the copy.
+    It stays while a twin of an upload in doubt may still turn up, which is then removed.
     """
     next_check_at: datetime | None = None
     """when somebody has to look at it; None: never"""
