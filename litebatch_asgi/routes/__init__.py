@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 from starlette.routing import Route, Router
@@ -14,6 +15,7 @@ from litebatch_asgi.routes.batches import BatchRoutes
 from litebatch_asgi.routes.endpoint import Endpoint, Handler
 from litebatch_asgi.routes.files import FileRoutes
 from litebatch_asgi.routes.models import ModelRoutes
+from litebatch_asgi.routes.openapi import Description
 from litebatch_asgi.routes.respond import Respond as Respond
 from litebatch_asgi.routes.respond import error_answer as error_answer
 from litebatch_asgi.routes.services import Services as Services
@@ -43,9 +45,11 @@ def build_app(
 ) -> ASGIApp:
     """The API as an ASGI app: every answer in OpenAI's shape, with its `x-request-id`.
 
-    `lifespan` is entered when a server runs the app by itself.
+    At `/openapi.json` it describes itself, to anyone. `lifespan` is entered when a server runs the app by
+    itself.
     """
-    routes = build_routes(services, authenticator)
+    description = Route("/openapi.json", Description(version("litebatch-asgi")))
+    routes = [*build_routes(services, authenticator), description]
     return Respond(Router(routes, redirect_slashes=False, default=_no_such_path, lifespan=lifespan))
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TypeAlias
 
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,7 +19,10 @@ from litebatch_asgi.errors import (
     InvalidRequest,
     LifespanNotEntered,
     MethodNotAllowed,
+    PermissionDenied,
+    RateLimited,
     RequestError,
+    RequestTimeout,
     Unauthenticated,
     Unavailable,
 )
@@ -30,11 +37,12 @@ Handler: TypeAlias = Callable[[Request, Principal], Awaitable[ASGIApp]]
 
 MAX_JSON_BYTES = 256 << 10
 """of a body that is no upload: a batch with the largest metadata has less than half of it"""
+JSON_SECONDS = 60.0
+"""how long such a body may take to arrive"""
 
 _ID = re.compile(r"[!-~]{1,256}")
-_NOT_ENTERED = (
-    "LiteBatch is mounted but not running: enter its lifespan, with FastAPI(lifespan=litebatch.lifespan), "
-    "or with `async with litebatch.lifespan(app):` inside the lifespan that the app has."
+_REFUSALS: Mapping[int, type[RequestError]] = MappingProxyType(
+    {401: Unauthenticated, 403: PermissionDenied, 429: RateLimited}
 )
 
 
@@ -55,11 +63,9 @@ class Endpoint:
         """Answer one request."""
         handler = self._handlers.get(scope["method"])
         if handler is None:
-            allowed = ", ".join(self._handlers)
-            refusal = MethodNotAllowed(f"{scope['method']} is not allowed here, only {allowed}.")
-            answer: ASGIApp = error_answer(refusal, allow=allowed)
+            answer: ASGIApp = not_allowed(scope, self._handlers)
         elif not self._services.is_entered:
-            raise LifespanNotEntered(_NOT_ENTERED)
+            raise LifespanNotEntered
         else:
             answer = await handler(Request(scope, receive), await self._caller(scope))
         await answer(scope, receive, send)
@@ -70,13 +76,19 @@ class Endpoint:
         except RequestError:
             raise
         except Exception as error:
-            logger.exception("the authenticator failed")
-            raise Unavailable("Nobody can be authenticated at the moment, try again later.") from error
+            raise _refusal(error) from error
         if principal is None:
             raise Unauthenticated(
                 "No valid API key was given: send one in the header `Authorization: Bearer KEY`."
             )
         return principal
+
+
+def not_allowed(scope: Scope, methods: Iterable[str]) -> ASGIApp:
+    """The answer to a method that a path does not have; it has these."""
+    allowed = ", ".join(methods)
+    refusal = MethodNotAllowed(f"{scope['method']} is not allowed here, only {allowed}.")
+    return error_answer(refusal, allow=allowed)
 
 
 def checked_id(given: str, unknown: Callable[[str], RequestError]) -> str:
@@ -86,11 +98,31 @@ def checked_id(given: str, unknown: Callable[[str], RequestError]) -> str:
     return given
 
 
-async def small_body(request: Request) -> bytes:
-    """The body of a request that is no upload."""
+async def small_body(request: Request, *, within_seconds: float = JSON_SECONDS) -> bytes:
+    """The body of a request that is no upload.
+
+    Raises `InvalidRequest` for more than `MAX_JSON_BYTES` and `RequestTimeout` for a client that is too slow.
+    """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_JSON_BYTES:
-            raise InvalidRequest(f"The body of the request has more than {MAX_JSON_BYTES} bytes.")
+    try:
+        async with asyncio.timeout(within_seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_JSON_BYTES:
+                    raise InvalidRequest(f"The body of the request has more than {MAX_JSON_BYTES} bytes.")
+    except TimeoutError as error:
+        raise RequestTimeout(f"The body of the request took more than {within_seconds:g} seconds.") from error
     return bytes(body)
+
+
+def _refusal(error: Exception) -> RequestError:
+    """What the caller is told of what an authenticator raised."""
+    if not isinstance(error, HTTPException) or not 400 <= error.status_code < 500:
+        logger.error("the authenticator failed", exc_info=error)
+        return Unavailable("Nobody can be authenticated at the moment, try again later.")
+    refusal = _REFUSALS.get(error.status_code, RequestError)(str(error.detail))
+    refusal.status = error.status_code
+    seconds = Headers(error.headers).get("retry-after", "")
+    if seconds.isdecimal():
+        refusal.retry_after = float(seconds)
+    return refusal

@@ -23,4 +23,4 @@ class ModelRoutes:
 
     async def groups(self, _: Request, principal: Principal) -> ASGIApp:
         """`GET /model_group/info`."""
-        return JSONAnswer({"data": self._services.model_groups(principal)})
+        return JSONAnswer(wire.model_group_list(self._services.model_groups(principal)))

@@ -5,6 +5,9 @@ Source of the format: RFC 7578 over RFC 2046. What does not keep to it raises `I
 
 from __future__ import annotations
 
+import re
+from urllib.parse import unquote_to_bytes
+
 import msgspec
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
@@ -20,6 +23,8 @@ MAX_FILENAME = 255
 DEFAULT_FILENAME = "upload"
 
 _PLAIN_ENCODINGS = (b"", b"7bit", b"8bit", b"binary")
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+_EXTENDED_FILENAME = re.compile(rb";[ \t]*filename\*=(utf-8|iso-8859-1)'[^']*'([^\s;]*)", re.IGNORECASE)
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +130,8 @@ class UploadParser:
         self._header_value.clear()
 
     def _headers_finished(self) -> None:
-        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
+        disposition = self._headers.get(b"content-disposition", b"")
+        kind, options = parse_options_header(disposition)
         if kind != b"form-data" or b"name" not in options:
             raise _not_multipart()
         self._field_name = _text(options[b"name"], None)
@@ -134,8 +140,9 @@ class UploadParser:
                 f"'{self._field_name}' must be sent as it is, without a content-transfer-encoding.",
                 param=self._field_name,
             )
-        if b"filename" in options:
-            self._file_begin(options[b"filename"])
+        filename = _extended_filename(disposition) or options.get(b"filename")
+        if filename is not None:
+            self._file_begin(filename)
         elif self._field_name == "file":
             raise _bad_file("'file' must be a file, with a filename, not a text field.")
         else:
@@ -189,6 +196,18 @@ def clean_filename(given: str) -> str:
     _, dot, suffix = name.rpartition(".")
     ending = f"{dot}{suffix}" if dot and len(suffix) <= 16 else ""
     return name[: MAX_FILENAME - len(ending)].rstrip() + ending
+
+
+def _extended_filename(disposition: bytes) -> bytes | None:
+    """The name in `filename*=utf-8''...`, in UTF-8.
+
+    RFC 7578 forbids it in forms, and yet .NET and older Python clients write it, the real name in it alone.
+    """
+    found = _EXTENDED_FILENAME.search(_QUOTED.sub(b'""', disposition))
+    if found is None:
+        return None
+    charset, encoded = found.groups()
+    return unquote_to_bytes(encoded).decode(charset.decode(), errors="replace").encode()
 
 
 def _text(raw: bytes | bytearray, param: str | None) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from starlette.requests import Request
 
-from litebatch_asgi.errors import InvalidRequest, RateLimited
+from litebatch_asgi.errors import RateLimited, RequestTimeout
 from litebatch_asgi.routes.multipart import (
     MAX_FORM_BYTES,
     Received,
@@ -47,7 +47,8 @@ async def receive_upload(
 
     Fields come in any order (openai-python sends the file last, openai-node first), with or without a
     Content-Length. Raises `FileTooLarge` as soon as that is certain, `InvalidRequest` for a body that is
-    not a whole form with exactly one file, and Starlette's `ClientDisconnect` when the client leaves.
+    not a whole form with exactly one file, `RequestTimeout` after `stall_seconds` of silence, and Starlette's
+    `ClientDisconnect` when the client leaves.
     """
     parser = UploadParser(boundary_of(request.headers.get("content-type")), max_file_bytes=max_file_bytes)
     length = request.headers.get("content-length", "")
@@ -61,9 +62,7 @@ async def receive_upload(
                     await spool.write(piece)
                 patience.reschedule(clock() + stall_seconds)
     except TimeoutError as error:
-        raise InvalidRequest(
-            f"No more of the upload came for {stall_seconds:g} seconds.", code="upload_stalled"
-        ) from error
+        raise RequestTimeout(f"No more of the upload came for {stall_seconds:g} seconds.") from error
     received = parser.received()
     await spool.finish()
     return received

@@ -1,17 +1,21 @@
 """OpenAI's language: what our values look like as JSON, and what requests say. Pure."""
 
+from litebatch_asgi.wire.bodies import CreateBatchBody as CreateBatchBody
+from litebatch_asgi.wire.bodies import upload_schema as upload_schema
 from litebatch_asgi.wire.objects import BatchList as BatchList
 from litebatch_asgi.wire.objects import BatchObject as BatchObject
 from litebatch_asgi.wire.objects import DeletedFile as DeletedFile
 from litebatch_asgi.wire.objects import ErrorBody as ErrorBody
 from litebatch_asgi.wire.objects import FileList as FileList
 from litebatch_asgi.wire.objects import FileObject as FileObject
+from litebatch_asgi.wire.objects import ModelGroupList as ModelGroupList
 from litebatch_asgi.wire.objects import ModelList as ModelList
 from litebatch_asgi.wire.objects import batch_list as batch_list
 from litebatch_asgi.wire.objects import batch_object as batch_object
 from litebatch_asgi.wire.objects import error_body as error_body
 from litebatch_asgi.wire.objects import file_list as file_list
 from litebatch_asgi.wire.objects import file_object as file_object
+from litebatch_asgi.wire.objects import model_group_list as model_group_list
 from litebatch_asgi.wire.objects import model_list as model_list
 from litebatch_asgi.wire.requests import BATCH_ENDPOINTS as BATCH_ENDPOINTS
 from litebatch_asgi.wire.requests import UPLOAD_PURPOSES as UPLOAD_PURPOSES

@@ -6,7 +6,7 @@ DeleteFileResponse. As there, a field without a value is null rather than absent
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -131,6 +131,22 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     data: list[ModelObject]
 
 
+class ModelGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual model with what serves it. Prices are in dollars a token."""
+
+    model_group: str
+    providers: tuple[str, ...]
+    mode: str | None
+    input_cost_per_token_batches: float | None
+    output_cost_per_token_batches: float | None
+
+
+class ModelGroupList(msgspec.Struct, frozen=True, kw_only=True):
+    """Virtual models with what serves them."""
+
+    data: list[ModelGroup]
+
+
 class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
     """What went wrong."""
 
@@ -205,6 +221,11 @@ def batch_list(page: Page[Batch]) -> BatchList:
 def model_list(names: Iterable[str]) -> ModelList:
     """Virtual models as clients see them."""
     return ModelList(data=[ModelObject(id=name) for name in names])
+
+
+def model_group_list(groups: Iterable[Mapping[str, object]]) -> ModelGroupList:
+    """Virtual models with what serves them, as clients see them."""
+    return ModelGroupList(data=[msgspec.convert(group, ModelGroup) for group in groups])
 
 
 def error_body(error: RequestError) -> ErrorBody:

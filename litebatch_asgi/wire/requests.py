@@ -7,9 +7,10 @@ with the parameter and the code that OpenAI names for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.wire import checks
@@ -36,6 +37,8 @@ MAX_BATCHES_PAGE = 100
 MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY = 64
 MAX_METADATA_VALUE = 512
+MAX_ID = 256
+"""characters of an id; what is longer is none of ours"""
 MAX_NAME = 256
 """characters of one of `target_model_names`"""
 MAX_NAMES = 100
@@ -62,22 +65,29 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
     """seconds after the creation of an output or error file"""
 
 
+_Cursor = Annotated[str, Meta(max_length=MAX_ID, description="The id of the last one of the page before.")]
+_ModelNames = Annotated[
+    tuple[Annotated[str, Meta(max_length=MAX_NAME)], ...],
+    Meta(max_length=MAX_NAMES, description="Virtual models; what has any of them is listed."),
+]
+
+
 class FileListQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The query of `GET /files`."""
 
-    limit: int = MAX_FILES_PAGE
-    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_FILES_PAGE)] = MAX_FILES_PAGE
+    after: _Cursor | None = None
     order: Literal["asc", "desc"] = "desc"
-    purpose: str | None = None
-    target_model_names: tuple[str, ...] = ()
+    purpose: Annotated[str, Meta(extra_json_schema={"enum": list(FILE_PURPOSES)})] | None = None
+    target_model_names: _ModelNames = ()
 
 
 class BatchListQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The query of `GET /batches`."""
 
-    limit: int = 20
-    after: str | None = None
-    target_model_names: tuple[str, ...] = ()
+    limit: Annotated[int, Meta(ge=1, le=MAX_BATCHES_PAGE)] = 20
+    after: _Cursor | None = None
+    target_model_names: _ModelNames = ()
 
 
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,7 +244,7 @@ def _limit(query: Mapping[str, str], default: int, most: int) -> int:
 
 
 def _after(query: Mapping[str, str]) -> str | None:
-    return checks.plain(query.get("after", ""), "after") or None
+    return checks.plain(checks.no_longer_than(MAX_ID, query.get("after", ""), "after"), "after") or None
 
 
 def _order(given: str) -> Literal["asc", "desc"]:

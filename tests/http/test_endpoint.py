@@ -7,18 +7,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from fastapi import FastAPI
-from starlette.requests import HTTPConnection
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
 from starlette.testclient import TestClient
 from starlette.types import Message, Scope
 from starlette.websockets import WebSocketDisconnect
 
 from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.auth import Authenticator
-from litebatch_asgi.errors import RateLimited
+from litebatch_asgi.errors import RateLimited, RequestTimeout
 from litebatch_asgi.models import Deployment, Principal
+from litebatch_asgi.routes.endpoint import small_body
 from tests.harness import Gateway, by_key
 from tests.http.forms import CONTENT_TYPE
 from tests.http.sockets import head, raw_client
@@ -135,6 +138,54 @@ async def test_an_authenticator_may_say_no_in_its_own_words(tmp_path: Path) -> N
         answer = await http.get("/files")
     assert answer.status_code == 429
     assert told(answer)["code"] == "too_many_logins"
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "code", "retry_after"),
+    [
+        (HTTPException(401, "Log in."), "authentication_error", "invalid_api_key", ""),
+        (HTTPException(403), "permission_error", "permission_denied", ""),
+        (HTTPException(429, headers={"Retry-After": "7"}), "rate_limit_error", "rate_limit_exceeded", "7"),
+        (HTTPException(429, headers={"retry-after": "soon"}), "rate_limit_error", "rate_limit_exceeded", "1"),
+        (HTTPException(402, "Pay."), "invalid_request_error", None, ""),
+    ],
+    ids=repr,
+)
+async def test_an_authenticator_may_say_no_in_starlettes_words(
+    tmp_path: Path, raised: HTTPException, kind: str, code: str | None, retry_after: str
+) -> None:
+    async def strict(connection: HTTPConnection) -> Principal | None:
+        raise raised
+
+    running = litebatch(tmp_path, strict)
+    async with running.lifespan(), client(running) as http:
+        answer = await http.get("/files")
+    assert answer.status_code == raised.status_code
+    error = told(answer)
+    assert (error["message"], error["type"], error["code"]) == (raised.detail, kind, code)
+    assert answer.headers.get("retry-after", "") == retry_after
+    assert ("www-authenticate" in answer.headers) == (raised.status_code == 401)
+
+
+async def test_an_authenticator_that_blames_itself_lets_nobody_in(tmp_path: Path) -> None:
+    async def broken(connection: HTTPConnection) -> Principal | None:
+        raise HTTPException(502, "auth.internal is down")
+
+    running = litebatch(tmp_path, broken)
+    async with running.lifespan(), client(running) as http:
+        answer = await http.get("/files")
+    assert answer.status_code == 503
+    assert "auth.internal" not in answer.text
+
+
+async def test_a_small_body_has_its_time() -> None:
+    async def silent() -> Message:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, silent)
+    with pytest.raises(RequestTimeout):
+        await small_body(request, within_seconds=0.01)
 
 
 async def test_the_caller_is_asked_for_once_and_before_the_body(tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""What clients send, as the API's description shows it.
+
+The checks are made by `parse_create_batch` and `parse_upload_form`, which refuse in OpenAI's words.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from litebatch_asgi.wire.requests import (
+    BATCH_ENDPOINTS,
+    MAX_EXPIRY_SECONDS,
+    MAX_METADATA_KEY,
+    MAX_METADATA_PAIRS,
+    MAX_METADATA_VALUE,
+    MIN_EXPIRY_SECONDS,
+    UPLOAD_PURPOSES,
+)
+
+_Endpoint = Annotated[str, Meta(extra_json_schema={"enum": list(BATCH_ENDPOINTS)})]
+_MetadataKey = Annotated[str, Meta(max_length=MAX_METADATA_KEY)]
+_MetadataValue = Annotated[str, Meta(max_length=MAX_METADATA_VALUE)]
+_Metadata = Annotated[dict[_MetadataKey, _MetadataValue], Meta(max_length=MAX_METADATA_PAIRS)]
+_Seconds = Annotated[int, Meta(ge=MIN_EXPIRY_SECONDS, le=MAX_EXPIRY_SECONDS)]
+
+
+class ExpiresAfter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long files are kept, in seconds after their creation."""
+
+    anchor: Literal["created_at"]
+    seconds: _Seconds
+
+
+class CreateBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a batch is made of."""
+
+    input_file_id: str
+    endpoint: _Endpoint
+    completion_window: Literal["24h"]
+    metadata: _Metadata | None = None
+    output_expires_after: ExpiresAfter | None = None
+
+
+def upload_schema() -> dict[str, Any]:
+    """The JSON schema of the form that an upload is sent as."""
+    return {
+        "type": "object",
+        "properties": {
+            "file": {"type": "string", "format": "binary"},
+            "purpose": {"type": "string", "enum": list(UPLOAD_PURPOSES)},
+            "target_model_names": {
+                "type": "string",
+                "description": "Virtual models, separated by commas. Without them the file's lines decide.",
+            },
+            "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
+            "expires_after[seconds]": {
+                "type": "integer",
+                "minimum": MIN_EXPIRY_SECONDS,
+                "maximum": MAX_EXPIRY_SECONDS,
+            },
+        },
+        "required": ["file", "purpose"],
+        "dependentRequired": {
+            "expires_after[anchor]": ["expires_after[seconds]"],
+            "expires_after[seconds]": ["expires_after[anchor]"],
+        },
+    }
