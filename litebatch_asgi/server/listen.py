@@ -12,6 +12,8 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
+from litebatch_asgi.server.heads import BoundedHeads
+
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 seconds after which load balancers close an idle connection, for they must be first."""
@@ -38,6 +40,7 @@ def uvicorn_config(app: ASGIApp | str, *, factory: bool = False, workers: int = 
         factory=factory,
         workers=workers,
         lifespan="on" if workers > 1 else "off",
+        http=BoundedHeads,
         ws="none",
         log_config=None,
         access_log=False,
