@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -49,7 +50,7 @@ def profiled(server: Server, target: Path | None) -> Generator[None]:
     command = ["py-spy", "record", "--gil", "--format", "speedscope", "--pid", str(server.pid)]
     with subprocess.Popen([*command, "--output", str(target)]) as recording:
         yield
-        recording.terminate()
+        recording.send_signal(signal.SIGINT)  # it writes what it has, and ends
 
 
 def report(name: str, rounds: Sequence[Figures], megabytes: float) -> float:
