@@ -123,19 +123,20 @@ class CopyWork:
         try:
             await self.has_id(copy, made)
         except StateConflict:
-            await self._undo(copy, made)
+            error = await self._undo(copy, made)
         hit("upload.stored")
-        return None
+        return error
 
-    async def _undo(self, copy: FileCopy, made: ProviderFile) -> None:
+    async def _undo(self, copy: FileCopy, made: ProviderFile) -> ProviderError | None:
         """Somebody else holds the copy now: leave it what it has adopted or may, delete it otherwise."""
         state = await self.runtime.storage.get_file(copy.file_id)
         row = next((each for each in state.copies if each.key == copy.key), None) if state else None
         if row is not None and row.provider_file_id == made.id:
-            return
+            return None
         if row is not None and row.state is CopyState.INTENT and row.started_at == copy.started_at:
-            return
+            return None
         await self.delete_there(copy, made.id)
+        return DeploymentRefused("the upload ended when somebody else had given it up")
 
     async def has_id(self, copy: FileCopy, made: ProviderFile, **changes: Any) -> None:
         """The provider has the file: this is what makes it accepted."""
