@@ -1,0 +1,196 @@
+"""Protections that can be switched off, one at a time, to see that it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from litebatch_asgi.batches import placing, service, settling, withdrawing, work
+from litebatch_asgi.batches.doubt import Doubter
+from litebatch_asgi.batches.placing import Placer, Target
+from litebatch_asgi.batches.settling import Settler
+from litebatch_asgi.errors import ProviderError
+from litebatch_asgi.files import copies, removal, repair
+from litebatch_asgi.files.copies import CopyWork
+from litebatch_asgi.jsonl import Tally
+from litebatch_asgi.lifecycle import move
+from litebatch_asgi.models import (
+    Batch,
+    BatchState,
+    File,
+    FileCopy,
+    FileState,
+    Job,
+    JobState,
+    ProviderBatch,
+    ProviderFile,
+)
+from tests.faults.journey import outcome
+from tests.faults.troubles import ALL
+from tests.faults.zombies import upload_of_a_zombie
+
+Patch = pytest.MonkeyPatch
+
+
+class Mutation(msgspec.Struct, frozen=True, kw_only=True):
+    """One protection, and a journey that needs it."""
+
+    switch_off: Callable[[Patch], None]
+    journey: Callable[[Path], Awaitable[list[str]]]
+    """tells what came out wrong"""
+
+    @property
+    def name(self) -> str:
+        """For test ids."""
+        return self.switch_off.__name__
+
+
+def target_is_written_last(patch: Patch) -> None:
+    """The provider is called first, and where the job went is written with the answer."""
+    accepted = Placer._accepted
+
+    async def no_target(*_: object, **__: object) -> None:
+        """A new batch begins without a target."""
+
+    async def place(self: Placer, job: Job) -> Job | None:
+        state = await self.runtime.storage.get_batch_state(job.batch_id)
+        assert state is not None
+        file = await self.runtime.storage.get_file(state.batch.input_file_id)
+        assert file is not None
+        until = state.batch.expires_at
+        target = await placing.choose(self.runtime, file, state.batch.model, until=until, seed=job.id)
+        if target is None:
+            await self._wait(job, state.batch, file)
+            return None
+        sent = move(job, JobState.SUBMITTING, **msgspec.structs.asdict(target))
+        return await self.submit(sent, state.batch)
+
+    async def write_and_accept(self: Placer, job: Job, batch: Batch, snapshot: ProviderBatch) -> None:
+        assert job.deployment_id is not None
+        assert job.provider_file_id is not None
+        target = Target(deployment_id=job.deployment_id, provider_file_id=job.provider_file_id)
+        intended = partial(self._intend, claimed=job, target=target, now=self.runtime.now())
+        await self.runtime.storage.change_batch(job.batch_id, intended)
+        await accepted(self, job, batch, snapshot)
+
+    patch.setattr(service, "choose", no_target)
+    patch.setattr(Placer, "place", place)
+    patch.setattr(Placer, "_accepted", write_and_accept)
+
+
+def no_answer_is_a_refusal(patch: Patch) -> None:
+    """A create without a clear answer is taken for one that was not done."""
+
+    async def refuse(self: Placer, job: Job, error: ProviderError) -> Job | None:
+        return await self.refused(job, error)
+
+    patch.setattr(Placer, "_doubt", refuse)
+
+
+def no_grace_for_jobs(patch: Patch) -> None:
+    """A list without the tag counts at once."""
+    search = Doubter.search
+
+    async def search_once(self: Doubter, job: Job) -> Job | None:
+        return await search(self, replace(job, search_until=self.runtime.now()))
+
+    patch.setattr(Doubter, "search", search_once)
+
+
+def no_watch_for_twins(patch: Patch) -> None:
+    """A job that was given up is not looked for any more."""
+
+    async def close(self: Doubter, job: Job) -> None:
+        await self.write(job, JobState.CLOSED)
+
+    patch.setattr(Doubter, "watch", close)
+
+
+def twins_are_left_alone(patch: Patch) -> None:
+    """Of several jobs with one tag one is followed and none is cancelled."""
+
+    async def cancel(self: Doubter, job: Job, twins: object) -> None:
+        """Nothing."""
+
+    patch.setattr(Doubter, "_cancel", cancel)
+
+
+def tags_are_not_compared(patch: Patch) -> None:
+    """Whatever is listed counts as ours."""
+
+    async def everything(self: Doubter, job: Job) -> list[ProviderBatch]:
+        assert job.submit_started_at is not None
+        adapter = self.runtime.fleet.adapter(job.deployment_id)
+        return [batch async for batch in adapter.list_batches(since=job.submit_started_at)]
+
+    patch.setattr(Doubter, "_tagged", everything)
+
+
+def results_always_pass(patch: Patch) -> None:
+    """No exact pass."""
+
+    def holds_all(self: Tally, id_count: int, id_sum: int) -> bool:
+        return True
+
+    patch.setattr(Tally, "holds_all", holds_all)
+
+
+def one_read_is_enough(patch: Patch) -> None:
+    """Rows that are missing once are lost."""
+
+    async def is_sure(self: Settler, job: Job, parts: object) -> bool:
+        return True
+
+    patch.setattr(Settler, "_is_sure", is_sure)
+
+
+def size_is_not_checked(patch: Patch) -> None:
+    """A copy that is adopted may have any size."""
+    tagged = CopyWork.tagged
+
+    async def sized(self: CopyWork, copy: FileCopy, file: File) -> list[ProviderFile]:
+        size = self.copy_size(file, copy.deployment_id)
+        return [replace(each, bytes=size) for each in await tagged(self, copy, file)]
+
+    patch.setattr(CopyWork, "tagged", sized)
+
+
+def nothing_is_fenced(patch: Patch) -> None:
+    """Whoever once had a claim may write."""
+
+    def held(state: BatchState, claimed: Job) -> Job:
+        return next(job for job in state.jobs if job.id == claimed.id)
+
+    def held_copy(state: FileState, claimed: FileCopy) -> FileCopy:
+        return next(copy for copy in state.copies if copy.key == claimed.key)
+
+    modules: tuple[Any, ...] = (placing, settling, withdrawing, work)
+    for module in modules:
+        patch.setattr(module, "held", held)
+    modules = (copies, removal, repair)
+    for module in modules:
+        patch.setattr(module, "held_copy", held_copy)
+
+
+def _under(name: str) -> Callable[[Path], Awaitable[list[str]]]:
+    return partial(outcome, (ALL[name],))
+
+
+MUTATIONS = (
+    Mutation(switch_off=target_is_written_last, journey=_under("death at place.answered")),
+    Mutation(switch_off=no_answer_is_a_refusal, journey=_under("create_batch done, 504")),
+    Mutation(switch_off=no_grace_for_jobs, journey=_under("create lost, list lags by calls")),
+    Mutation(switch_off=no_watch_for_twins, journey=_under("create done when it was given up")),
+    Mutation(switch_off=twins_are_left_alone, journey=_under("create is passed on twice, 503 to a cancel")),
+    Mutation(switch_off=tags_are_not_compared, journey=_under("create lost, list fails")),
+    Mutation(switch_off=results_always_pass, journey=_under("rows lost, doubled, foreign and unparsable")),
+    Mutation(switch_off=one_read_is_enough, journey=_under("ids of results come late")),
+    Mutation(switch_off=size_is_not_checked, journey=_under("copy is cut off")),
+    Mutation(switch_off=nothing_is_fenced, journey=upload_of_a_zombie),
+)

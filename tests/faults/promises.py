@@ -1,0 +1,162 @@
+"""What must hold of a world when its troubles are over, whatever they were."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+import anyio
+from openai import NotFoundError
+from openai.types import Batch
+
+from litebatch_asgi.models.provider import TAG_JOB
+from tests.faults.world import IDS, THEIRS, World, at, possessions
+from tests.harness import ids_of, rows_of
+
+REPAIR_SECONDS = 12.0
+UNDONE = ("failed", "cancelling", "cancelled")
+
+
+async def broken(world: World, *, repair_seconds: float = REPAIR_SECONDS) -> list[str]:
+    """What does not hold, once nothing is left to be repaired or `repair_seconds` are over."""
+    with anyio.move_on_after(repair_seconds):
+        while await _unfinished(world):  # noqa: ASYNC110 - database and providers have no common bell
+            await anyio.sleep(0.02)
+    found = [*world.wrong, *await _unfinished(world)]
+    for check in (_settled_once, _copies_are_exact, _strangers_are_untouched, _files_can_be_read, _results):
+        found += [text async for text in check(world)]
+    return found
+
+
+async def _unfinished(world: World) -> list[str]:
+    """What is still to be done, and what there is too much of."""
+    open_rows = await world.rows(
+        "SELECT 'job', attempt, deployment_id, state, reason FROM jobs"
+        " WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted', 'ended')"
+        " UNION ALL SELECT 'copy', attempts, deployment_id, state, error FROM file_copies"
+        " WHERE state IN ('intent', 'pending', 'deleting')"
+    )
+    found = [f"still to be done: {row}" for row in open_rows]
+    return [*found, *await _twins(world), *_orphans(world), *_leftovers(world)]
+
+
+async def _twins(world: World) -> list[str]:
+    """Shards that keep two provider jobs, and provider jobs that no job of ours speaks of."""
+    known = await world.rows("SELECT id, batch_id, shard, provider_batch_id FROM jobs")
+    jobs = {job_id: rest for job_id, *rest in known}
+    kept: Counter[tuple[str, int]] = Counter()
+    found: list[str] = []
+    for account, batch in world.jobs():
+        if batch.status in UNDONE:
+            continue
+        job_id = (batch.metadata or {})[TAG_JOB]
+        batch_id, shard, provider_batch_id = jobs.get(job_id, ("no batch", 0, None))
+        kept[batch_id, shard] += 1
+        if provider_batch_id != batch.id:
+            found.append(f"nobody speaks of {batch.id} at {account.name}, {batch.status}")
+    return found + [f"{shard} keeps {count} provider jobs" for shard, count in kept.items() if count > 1]
+
+
+def _orphans(world: World) -> list[str]:
+    """Copies of ours that belong to no file, or more of them than one at a deployment."""
+    wanted = {f"{file_id}-{world.installation}.jsonl" for file_id in world.files}
+    found: list[str] = []
+    for account in world.accounts:
+        names = Counter(file.filename for file in account.files.values() if file.purpose == "batch")
+        ours = {name: count for name, count in names.items() if world.installation in name}
+        found += [f"{account.name} has an orphan: {name}" for name in ours.keys() - wanted]
+        found += [f"{account.name} has {count} of {name}" for name, count in ours.items() if count > 1]
+    return found
+
+
+def _leftovers(world: World) -> list[str]:
+    """What providers still have of results that were deleted."""
+    return [
+        f"{account.name} still has {file_id}"
+        for journey in world.deleted
+        for account, batch in world.jobs(journey)
+        if batch.status not in UNDONE
+        for file_id in (batch.output_file_id, batch.error_file_id)
+        if file_id in account.files
+    ]
+
+
+async def _settled_once(world: World) -> AsyncIterator[str]:
+    """One charge for each batch that was settled, for the job that its results came from."""
+    charges = await world.rows("SELECT batch_id, job_id FROM charges ORDER BY 1, 2")
+    settled = await world.rows("SELECT batch_id, id FROM jobs WHERE state = 'settled' ORDER BY 1, 2")
+    if charges != settled or len({batch_id for batch_id, _ in charges}) != len(charges):
+        yield f"charged: {charges}, settled: {settled}"
+
+
+async def _copies_are_exact(world: World) -> AsyncIterator[str]:
+    """A copy in use holds every byte of the file, with the deployment's own model name."""
+    ready = await world.rows(
+        "SELECT file_id, deployment_id, provider_file_id FROM file_copies"
+        " JOIN files ON files.id = file_id WHERE state = 'ready' AND kind = 'input'"
+    )
+    for file_id, deployment_id, provider_file_id in ready:
+        account = world.simulator.account(deployment_id)
+        if provider_file_id not in account.files or file_id not in world.files:
+            continue  # lost there, or deleted
+        if await account.content(provider_file_id) != at(deployment_id, world.files[file_id]):
+            yield f"the copy of {file_id} at {deployment_id} is not what was uploaded"
+
+
+async def _strangers_are_untouched(world: World) -> AsyncIterator[str]:
+    """What others have at the same accounts is as it was, and nobody asked for it."""
+    now = possessions(world.simulator)
+    for name, status in world.foreign.items():
+        if now.get(name) != status:
+            yield f"a stranger's {name} was {status} and is {now.get(name)}"
+    ids = {name.partition("/")[2] for name in world.foreign}
+    for entry in world.simulator.journal:
+        if entry.object_id in ids and entry.api_key != THEIRS:
+            yield f"{entry.call} was asked for a stranger's {entry.object_id}"
+
+
+async def _files_can_be_read(world: World) -> AsyncIterator[str]:
+    """What was acknowledged comes out byte for byte, and nothing else is listed."""
+    for file_id, content in world.files.items():
+        try:
+            if await world.read(file_id) != content:
+                yield f"{file_id} is not what was uploaded"
+        except (NotFoundError, TimeoutError) as error:
+            yield f"{file_id} cannot be read: {error!r}"
+    client = world.gateway.client()
+    listed = {file.id async for file in client.files.list(purpose="batch")}
+    if listed != world.files.keys():
+        yield f"listed: {listed}, acknowledged: {world.files.keys()}"
+
+
+async def _results(world: World) -> AsyncIterator[str]:
+    """Every custom id comes out exactly once, always the same, and what is told of them is counted."""
+    for journey in world.batches.keys() - world.deleted:
+        batch = await world.batch(journey)
+        if batch.status not in ("completed", "cancelled", "expired"):
+            if batch.output_file_id or batch.error_file_id:
+                yield f"{journey} is {batch.status} and has results"
+            continue
+        try:
+            results = await world.read(batch.output_file_id), await world.read(batch.error_file_id)
+            wrong = list(_wrong_with(batch, *results))
+        except (NotFoundError, TimeoutError, ValueError) as error:
+            wrong = [f"the results cannot be read: {error!r}"]
+        else:
+            if world.results.setdefault(journey, results) != results:
+                wrong.append("the results have changed")
+        for text in wrong:
+            yield f"{journey}, {batch.status}: {text}"
+
+
+def _wrong_with(batch: Batch, output: bytes, errors: bytes) -> Iterator[str]:
+    came = sorted(ids_of(output) + ids_of(errors))
+    if came != IDS:
+        yield f"went in: {IDS}, came out: {came}"
+    counts = batch.request_counts
+    counted = (len(IDS), len(ids_of(output)), len(ids_of(errors)))
+    if counts is None or (counts.total, counts.completed, counts.failed) != counted:
+        yield f"told: {counts}, counted: {counted}"
+    tokens = sum(row["response"]["body"]["usage"]["total_tokens"] for row in rows_of(output))
+    if (batch.usage.total_tokens if batch.usage else 0) != tokens:
+        yield f"told: {batch.usage}, counted: {tokens} tokens"

@@ -1,0 +1,146 @@
+"""Troubles with jobs that run or have ended: they vanish, end otherwise, and leave what nobody asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from litebatch_asgi.simulator import Fault, RowFaults
+from litebatch_asgi.simulator.objects import RequestCounts
+from tests.faults.calls import RESULTS, TRIES
+from tests.faults.journey import Phase, Trouble
+from tests.faults.world import CANCEL, RUN, World
+
+LOST = Fault(call="run_batch", match=RUN, rows=RowFaults(lost=3))
+
+
+async def vanish_for_long(world: World) -> None:
+    """A job is away until another is made in its place, and then there again."""
+    world.holds_runs = True
+    await world.simulator.until(lambda: bool(world.open_jobs(RUN)))
+    ((_, first),) = world.open_jobs(RUN)
+    fault = world.simulator.add_fault(Fault(vanish=True, match=first.id, times=None))
+    await world.simulator.until(lambda: len(world.open_jobs(RUN)) == 2)
+    world.simulator.remove_fault(fault)
+    world.holds_runs = False
+
+
+async def forget(world: World) -> None:
+    """A job is not known any more once it has said that it has ended."""
+    await world.simulator.until(lambda: any(batch.status == "completed" for _, batch in world.jobs(RUN)))
+    for _, batch in world.jobs(RUN):
+        gone = Fault(call="retrieve_batch", match=batch.id, skip=1, status=404, times=None)
+        world.simulator.add_fault(gone)
+
+
+async def shorten_by_one(world: World) -> None:
+    """The first download that is answered at all lacks the newline at its end."""
+    for account in world.accounts:
+        account.configure(final_newline=True)
+    first = Fault(call="stream_file", match=RESULTS, stall=True, status=503)
+    fault = world.simulator.add_fault(first)
+    await world.simulator.until(lambda: fault.struck == 1)
+    for account in world.accounts:
+        for file in account.files.values():
+            if file.purpose == "batch_output":
+                account.add_fault(Fault(call="stream_file", match=file.id, short_after=file.bytes - 1))
+    world.simulator.remove_fault(fault)
+
+
+VANISHING = (
+    Trouble(
+        name="job vanishes and comes back",
+        phase=Phase.POLL,
+        faults=(Fault(vanish=True, match=RUN, times=3),),
+    ),
+    Trouble(
+        name="job is listed and not found",
+        phase=Phase.POLL,
+        faults=(Fault(call="retrieve_batch", match=RUN, status=404, times=2),),
+    ),
+    Trouble(name="job vanishes for long", phase=Phase.POLL, meanwhile=vanish_for_long, makes_twins=True),
+)
+
+ENDINGS = (
+    Trouble(
+        name="job expires",
+        phase=Phase.POLL,
+        faults=(Fault(call="run_batch", match=RUN, ending="expired"),),
+        ends=frozenset({"expired"}),
+    ),
+    Trouble(
+        name="job is cancelled at the provider",
+        phase=Phase.POLL,
+        faults=(Fault(call="run_batch", match=RUN, ending="cancelled"),),
+        ends=frozenset({"cancelled"}),
+    ),
+    Trouble(
+        name="job ends before it is cancelled",
+        phase=Phase.CANCEL,
+        faults=(Fault(call="run_batch", match=CANCEL, ending="completed"),),
+        cancels=frozenset({"completed"}),
+    ),
+    Trouble(
+        name="cancelled job says that it has done nothing",
+        phase=Phase.CANCEL,
+        accounts={name: {"reset_cancelled_counts": True} for name in ("east", "west")},
+    ),
+)
+
+RETRIEVAL = (
+    *(
+        Trouble(
+            name=f"results {how}",
+            phase=Phase.SETTLE,
+            faults=(Fault(call="stream_file", match=RESULTS, times=2, cut_after=cut, short_after=short),),
+        )
+        for how, cut, short in (
+            ("cut", 1000, None),
+            ("short", None, 1000),
+            ("empty", None, 0),
+        )
+    ),
+    Trouble(name="results lack their last byte", phase=Phase.SETTLE, meanwhile=shorten_by_one),
+    Trouble(
+        name="ids of results come late",
+        phase=Phase.SETTLE,
+        faults=(Fault(call="run_batch", match=RUN, ids_late=3),),
+        settings={"lost_grace_seconds": 2.0},
+    ),
+    Trouble(
+        name="counts are wrong",
+        phase=Phase.SETTLE,
+        faults=(Fault(call="run_batch", match=RUN, counts=RequestCounts(total=12, completed=12, failed=0)),),
+    ),
+)
+
+
+def rows() -> Iterator[Trouble]:
+    """Results that are not those of the input."""
+    kinds = {
+        "lost": RowFaults(lost=3),
+        "doubled": RowFaults(doubled=4),
+        "foreign": RowFaults(foreign=2),
+        "unparsable": RowFaults(unparsable=2),
+        "lost, doubled, foreign and unparsable": RowFaults(lost=2, doubled=2, foreign=2, unparsable=2),
+    }
+    for name, wrong in kinds.items():
+        fault = Fault(call="run_batch", match=RUN, rows=wrong)
+        loses = wrong.lost + wrong.unparsable
+        yield Trouble(name=f"rows {name}", phase=Phase.SETTLE, faults=(fault,), loses=loses)
+
+
+LOSSES = (
+    Trouble(
+        name="rows lost, sizes not told",
+        phase=Phase.SETTLE,
+        faults=(LOST, Fault(call="retrieve_file", status=503, times=TRIES + 1)),
+        loses=3,
+    ),
+    Trouble(
+        name="rows lost, input cut",
+        phase=Phase.SETTLE,
+        faults=(LOST, Fault(call="stream_file", match="file-lb", cut_after=500, times=2)),
+        loses=3,
+    ),
+    Trouble(name="rows lost, job forgotten", phase=Phase.SETTLE, faults=(LOST,), meanwhile=forget, loses=3),
+)

@@ -1,0 +1,15 @@
+"""One trouble at a time, over real sockets: what was promised holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.journey import outcome
+from tests.faults.troubles import ALL, CORE
+
+
+@pytest.mark.parametrize("name", CORE)
+async def test_what_was_promised_holds_after(tmp_path: Path, name: str) -> None:
+    assert await outcome([ALL[name]], tmp_path) == []

@@ -1,0 +1,22 @@
+"""Every trouble alone, and the most telling ones two at a time: what was promised holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.journey import outcome
+from tests.faults.troubles import ALL, CORE, PAIRS
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in CORE])
+async def test_what_was_promised_holds_after(tmp_path: Path, name: str) -> None:
+    assert await outcome([ALL[name]], tmp_path) == []
+
+
+@pytest.mark.parametrize("name", PAIRS)
+async def test_what_was_promised_holds_after_both(tmp_path: Path, name: str) -> None:
+    assert await outcome(PAIRS[name], tmp_path) == []

@@ -1,0 +1,54 @@
+"""Results stay what they were, and waiting batches can always be ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from litebatch_asgi.simulator import Fault, RowFaults, Simulator
+from tests.faults.stage import gateway_on
+from tests.faults.world import CONTENT, IDS
+from tests.harness import ids_of, rows_of
+
+
+async def test_results_stay_the_same_without_the_input_and_after_a_restart(tmp_path: Path) -> None:
+    simulator = Simulator()
+    wrong = RowFaults(lost=2, doubled=2, foreign=1, unparsable=1)
+    async with simulator.running() as provider:
+        async with gateway_on(simulator, provider, tmp_path) as gateway:
+            simulator.add_fault(Fault(call="run_batch", rows=wrong))
+            file = await gateway.upload(CONTENT)
+            batch = await gateway.ended((await gateway.create(file.id)).id)
+            before = await gateway.results(batch)
+            await gateway.client().files.delete(file.id)
+            await simulator.until(lambda: not gateway.provider_files("east") + gateway.provider_files("west"))
+            assert await gateway.results(batch) == before
+        async with gateway_on(simulator, provider, tmp_path) as gateway:
+            assert await gateway.results(batch) == before
+    output, errors = before
+    assert sorted(ids_of(output) + ids_of(errors)) == IDS
+    lost = [row for row in rows_of(errors) if row["error"] and row["error"]["code"] == "batch_line_lost"]
+    assert len(lost) == wrong.lost + wrong.unparsable
+
+
+async def test_a_waiting_batch_is_cancelled_with_its_input_deleted_and_hard_to_read(tmp_path: Path) -> None:
+    simulator = Simulator()
+    async with simulator.running() as provider:
+        async with gateway_on(simulator, provider, tmp_path) as gateway:
+            simulator.add_fault(Fault(call="create_batch", status=429, times=None))
+            file = await gateway.upload(CONTENT)
+            batch = await gateway.create(file.id)
+            assert batch.status == "validating"
+            unreadable = simulator.add_fault(Fault(call="stream_file", cut_after=300, times=None))
+            client = gateway.client()
+            assert (await client.batches.cancel(batch.id)).status == "cancelling"
+            await client.files.delete(file.id)
+            await simulator.until(lambda: unreadable.struck > 2)
+            assert (await client.batches.retrieve(batch.id)).status == "cancelling"
+        simulator.remove_fault(unreadable)
+        async with gateway_on(simulator, provider, tmp_path) as gateway:
+            ended = await gateway.reached(batch.id, "cancelled")
+            output, errors = await gateway.results(ended)
+            assert (output, ids_of(errors)) == (b"", IDS)
+            assert {row["error"]["code"] for row in rows_of(errors)} == {"batch_cancelled"}
+            await simulator.until(lambda: not gateway.provider_files("east") + gateway.provider_files("west"))
+            assert gateway.provider_jobs() == []

@@ -1,0 +1,179 @@
+"""A gateway in front of its providers, and what it has acknowledged so far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx2
+from openai import APIConnectionError, APIStatusError, ConflictError
+from openai.types import Batch
+
+from litebatch_asgi.models.provider import TAG_INSTALLATION
+from litebatch_asgi.simulator import Account, Simulator
+from litebatch_asgi.simulator.objects import BatchObject
+from tests.harness import MODEL, PATIENCE_SECONDS, UPSTREAM, InProcess, lines, rows_of
+from tests.survival.server import rows
+
+JOURNEY = "journey"
+"""metadata key of our batches: what is to become of one"""
+RUN, CANCEL = "run", "cancel"
+CONTENT = b"\n".join([lines(9), *lines(12, metadata={"simulate": "429"}).splitlines()[9:]])
+"""Twelve requests, three of which fail."""
+IDS = sorted(f"request-{number}" for number in range(12))
+OPEN = ("validating", "in_progress", "finalizing")
+THEIRS = "theirs"
+"""the key with which others come to the accounts"""
+
+
+def at(deployment: str, content: bytes = CONTENT) -> bytes:
+    """What a deployment's copy of a file holds."""
+    return content.replace(f'"{MODEL}"'.encode(), f'"{UPSTREAM[deployment]}"'.encode())
+
+
+class World:
+    """The gateway, its providers and its promises."""
+
+    def __init__(self, gateway: InProcess, folder: Path, provider: str, installation: str) -> None:
+        self.gateway = gateway
+        self.folder = folder
+        self.provider = provider
+        """the address of the simulator"""
+        self.installation = installation
+        self.simulator = gateway.simulator
+        self.foreign = possessions(self.simulator)
+        """what others have at the providers"""
+        self.files: dict[str, bytes] = {}
+        """acknowledged and not deleted, with what was sent"""
+        self.batches: dict[str, str] = {}
+        """ids by journey"""
+        self.results: dict[str, tuple[bytes, bytes]] = {}
+        """output and errors by journey, as they were first read"""
+        self.deleted: set[str] = set()
+        """journeys whose results were deleted"""
+        self.holds_runs = False
+        """whether no batch may end for now"""
+        self.wrong: list[str] = []
+        """what was seen on the way that may never be"""
+
+    @property
+    def accounts(self) -> list[Account]:
+        """The provider accounts."""
+        return list(self.simulator.accounts.values())
+
+    async def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What the gateway's database says."""
+        return await anyio.to_thread.run_sync(rows, self.folder, statement)
+
+    async def upload(self, content: bytes = CONTENT) -> str:
+        """Upload until the gateway acknowledges; until then it may say that it cannot now."""
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while True:
+                try:
+                    file = await self.gateway.upload(content)
+                except APIStatusError as error:
+                    if error.status_code not in (429, 500, 503):
+                        raise
+                else:
+                    self.files[file.id] = content
+                    return file.id
+
+    async def create(self, file_id: str, journey: str) -> str:
+        """Create a batch."""
+        batch = await self.gateway.create(file_id, metadata={JOURNEY: journey})
+        self.batches[journey] = batch.id
+        return batch.id
+
+    async def ended(self, journey: str) -> None:
+        """Wait for the end of a batch; that none comes is noted."""
+        try:
+            await self.gateway.ended(self.batches[journey])
+        except TimeoutError:
+            self.wrong.append(f"{journey} does not end")
+
+    async def cancel(self, journey: str) -> None:
+        """Cancel a batch, unless it has ended."""
+        client = self.gateway.client()
+        try:
+            await client.batches.cancel(self.batches[journey])
+        except ConflictError:
+            await self.ended(journey)
+
+    async def batch(self, journey: str) -> Batch:
+        """A batch as its owner sees it."""
+        client = self.gateway.client()
+        return await client.batches.retrieve(self.batches[journey])
+
+    async def read(self, file_id: str | None) -> bytes:
+        """The content of a file; a reader that is cut off, or asked to come later, tries again."""
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while True:
+                try:
+                    return await self.gateway.content(file_id)
+                except APIStatusError as error:
+                    if error.status_code != 503:
+                        raise
+                except (APIConnectionError, httpx2.TransportError):
+                    pass
+                await anyio.sleep(0.02)
+
+    async def delete(self, file_id: str, journey: str) -> None:
+        """Delete a file, and the results of a journey."""
+        client = self.gateway.client()
+        batch = await self.batch(journey)
+        for each in (file_id, batch.output_file_id, batch.error_file_id):
+            if each is not None:
+                await client.files.delete(each)
+        del self.files[file_id]
+        self.deleted.add(journey)
+
+    def jobs(self, journey: str | None = None) -> list[tuple[Account, BatchObject]]:
+        """The providers' batches that the gateway has made, for a journey or for any."""
+        wanted = {TAG_INSTALLATION: self.installation} | ({JOURNEY: journey} if journey else {})
+        return [
+            (account, life.batch)
+            for account in self.accounts
+            for life in account.lives()
+            if wanted.items() <= (life.batch.metadata or {}).items()
+        ]
+
+    def open_jobs(self, journey: str) -> list[tuple[Account, BatchObject]]:
+        """Those that are not over, nor about to be cancelled."""
+        return [
+            job for job in self.jobs(journey) if job[1].status in ("validating", "in_progress", "finalizing")
+        ]
+
+    def lost(self, journey: str) -> int:
+        """How many rows of the results say that the provider has lost them."""
+        _, errors = self.results.get(journey, (b"", b""))
+        return [row["error"] and row["error"]["code"] for row in rows_of(errors)].count("batch_line_lost")
+
+    async def let_run(self) -> None:
+        """Let a job of the journey `run` end once it is the only one and the gateway knows of it."""
+        while True:
+            await self.simulator.until(self._has_lonely_job)
+            followed = await self.rows("SELECT provider_batch_id FROM jobs WHERE state = 'submitted'")
+            for account, batch in self.open_jobs(RUN):
+                if (batch.id,) in followed:
+                    account.release(batch.id)
+            await anyio.sleep(0.02)
+
+    def _has_lonely_job(self) -> bool:
+        return not self.holds_runs and len(self.open_jobs(RUN)) == 1
+
+
+async def world_of(gateway: InProcess, folder: Path, provider: str) -> World:
+    """The world of a gateway that has its database in `folder`."""
+    ((installation,),) = await anyio.to_thread.run_sync(rows, folder, "SELECT id FROM installation")
+    return World(gateway, folder, provider, installation)
+
+
+def possessions(simulator: Simulator) -> dict[str, str]:
+    """The status of each file and batch at the providers, by account and id."""
+    found: dict[str, str] = {}
+    for account in simulator.accounts.values():
+        found |= {f"{account.name}/{file.id}": file.status for file in account.files.values()}
+        found |= {f"{account.name}/{batch.id}": batch.status for batch in account.batches.values()}
+    return found

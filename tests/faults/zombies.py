@@ -1,0 +1,107 @@
+"""A process that was stopped for longer than its leases, and goes on as if it still held them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import anyio
+from msgspec.structs import replace
+from openai import APIStatusError
+
+from litebatch_asgi.models import FileCopy, Job
+from litebatch_asgi.simulator import Fault, Simulator
+from litebatch_sqlite import SQLiteStorage
+from tests.faults.promises import broken
+from tests.faults.stage import HELD, gateway_on
+from tests.faults.world import CONTENT, RUN, World, world_of
+from tests.harness import QUICK, InProcess
+
+SETTINGS = replace(
+    QUICK, lease_seconds=0.5, provider_timeout_seconds=5, adopt_grace_seconds=2, place_budget_seconds=0.2
+)
+
+
+class Asleep(SQLiteStorage):
+    """Of a process whose heart does not beat, which it does not know."""
+
+    async def renew(self, claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
+        """Renew nothing, and say that all is well."""
+        return list(claims)
+
+
+class Pair:
+    """Two processes on one database: a zombie, and one that takes its work over."""
+
+    def __init__(self, zombie: InProcess, world: World) -> None:
+        self.zombie = zombie
+        self.world = world
+        self.simulator = world.simulator
+
+    async def until_rows(self, statement: str) -> None:
+        """Wait until a query on the database has an answer."""
+
+        async def found() -> bool:
+            return bool(await self.world.rows(statement))
+
+        await self.world.gateway.eventually(found)
+
+
+async def pair(folder: Path, stack: AsyncExitStack) -> Pair:
+    """Start both; they stop with `stack`."""
+    simulator = Simulator(settings=HELD)
+    provider = await stack.enter_async_context(simulator.running())
+    asleep = Asleep(folder / "litebatch.db")
+    zombie = gateway_on(simulator, provider, folder, settings=SETTINGS, storage=asleep)
+    heir = gateway_on(simulator, provider, folder, settings=SETTINGS)
+    gateways = [await stack.enter_async_context(each) for each in (zombie, heir)]
+    return Pair(gateways[0], await world_of(gateways[1], folder, provider))
+
+
+async def upload_of_a_zombie(folder: Path) -> list[str]:
+    """An upload is answered when another process has taken its uploader for dead: what is wrong then."""
+    async with AsyncExitStack() as stack:
+        two = await pair(folder, stack)
+        stalled = two.simulator.add_fault(Fault(call="upload_file", when="after", stall=True, times=2))
+        hidden = two.simulator.add_fault(Fault(call="list_files", hide_newest=1, times=None))
+        answers: list[int] = []
+
+        async def upload() -> None:
+            try:
+                await two.zombie.upload(CONTENT)
+            except APIStatusError as error:
+                answers.append(error.status_code)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(upload)
+            await two.until_rows(
+                "SELECT 1 WHERE (SELECT count(*) FROM file_copies WHERE state = 'deleting') = 2"
+            )
+            two.simulator.remove_fault(stalled)
+        two.simulator.remove_fault(hidden)
+        wrong = await broken(two.world)
+        return wrong if answers == [503] else [*wrong, f"the client was told {answers}"]
+
+
+async def settlement_of_a_zombie(folder: Path) -> list[str]:
+    """Results arrive when another process has settled the job: what is wrong then."""
+    async with AsyncExitStack() as stack:
+        simulator = Simulator(settings=HELD)
+        provider = await stack.enter_async_context(simulator.running())
+        asleep = Asleep(folder / "litebatch.db")
+        zombie = await stack.enter_async_context(
+            gateway_on(simulator, provider, folder, settings=SETTINGS, storage=asleep)
+        )
+        world = await world_of(zombie, folder, provider)
+        stalled = simulator.add_fault(Fault(call="stream_file", match="batch_", when="after", stall=True))
+        await world.create(await world.upload(), RUN)
+        async with anyio.create_task_group() as group:
+            group.start_soon(world.let_run)
+            await simulator.until(lambda: stalled.struck == 1)
+            heir = await stack.enter_async_context(gateway_on(simulator, provider, folder, settings=SETTINGS))
+            world.gateway = heir
+            await world.ended(RUN)
+            group.cancel_scope.cancel()
+        simulator.remove_fault(stalled)
+        return await broken(world)
