@@ -15,7 +15,7 @@ demo: .venv/.ready
 	@$(BIN)/litebatch demo
 
 test: .venv/.ready
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 faults: .venv/.ready
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m faults --timeout 900 $(ARGS)
