@@ -26,7 +26,7 @@ class Carrier:
         self._placer = Placer(runtime)
         self._withdrawer = Withdrawer(runtime)
         self._doubter = Doubter(runtime)
-        self._poller = Poller(runtime, self._placer)
+        self._poller = Poller(runtime, self._placer, self._doubter)
         self._settler = Settler(runtime)
 
     async def begin(self, job: Job, batch: Batch) -> None:

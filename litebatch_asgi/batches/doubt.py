@@ -73,6 +73,7 @@ class Doubter(JobWork):
 
     async def _adopt(self, job: Job, found: list[ProviderBatch]) -> None:
         first, *others = found
+        now = self.runtime.now()
         logger.info("batch adopted", extra=self.log_fields(job, provider_batch_id=first.id))
         await self._cancel(job, others)
         await self.write(
@@ -80,9 +81,25 @@ class Doubter(JobWork):
             JobState.SUBMITTED,
             provider_batch_id=first.id,
             snapshot=first,
-            next_check_at=self.runtime.next_look(self.runtime.now(), job.deployment_id, 0),
+            search_until=now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
+            next_check_at=self.runtime.next_look(now, job.deployment_id, 0),
         )
         hit("adopt.stored")
+
+    async def look_beside(self, job: Job) -> bool:
+        """Look whether there are others of an adopted job, and cancel them; whether to look again later.
+
+        What passed a create on twice may have made two, and a list that lags shows one of them at first.
+        """
+        now = self.runtime.now()
+        assert job.search_until is not None
+        try:
+            found = await self._tagged(job)
+            await self._cancel(job, [batch for batch in found if batch.id != job.provider_batch_id])
+        except ProviderError as error:
+            logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
+            return now < job.search_until + WATCH_FOR
+        return now < job.search_until
 
     async def watch(self, job: Job) -> None:
         """Look whether a job that was given up has shown up after all, and cancel it there."""

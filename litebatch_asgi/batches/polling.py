@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from litebatch_asgi.batches.doubt import Doubter
 from litebatch_asgi.batches.placing import Placer, private_names
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
@@ -25,14 +26,17 @@ _MODEL_MISSING = frozenset({"model_not_found"})
 class Poller(JobWork):
     """Looks at jobs that a provider runs, and passes a cancellation on."""
 
-    def __init__(self, runtime: Runtime, placer: Placer) -> None:
+    def __init__(self, runtime: Runtime, placer: Placer, doubter: Doubter) -> None:
         super().__init__(runtime)
         self._placer = placer
+        self._doubter = doubter
 
     async def look(self, job: Job) -> Job | None:
         """Ask the provider about a submitted job; the job to go on with, or None."""
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         assert state is not None
+        if job.search_until is not None and not await self._doubter.look_beside(job):
+            job = replace(job, search_until=None)
         try:
             snapshot, cancel_sent = await self._ask(job, state.batch)
         except ProviderNotFound as error:
@@ -66,6 +70,7 @@ class Poller(JobWork):
             JobState.SUBMITTED,
             snapshot=snapshot,
             checks=checks,
+            search_until=job.search_until,
             cancel_sent_at=now if cancel_sent else job.cancel_sent_at,
             next_check_at=self.runtime.next_look(now, job.deployment_id, checks),
             batch=lambda batch: replace(batch, refreshed_at=now),

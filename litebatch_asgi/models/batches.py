@@ -114,7 +114,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     """why it ended as it did, for the log"""
     search_until: datetime | None = None
-    """from when on a complete listing without our tag means that the provider never made it"""
+    """from when on a complete listing without our tag means that the provider never made it
+
+    Of an adopted job: until when another one with its tag may still turn up, which is then cancelled.
+    """
     cancel_sent_at: datetime | None = None
     reads: tuple[ShortRead, ...] = ()
     """earlier complete reads of its results that had rows missing and agree with each other"""

@@ -61,13 +61,16 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     """whether a second provider job may be made for a shard, to be cancelled when it is seen"""
 
 
-async def outcome(troubles: Sequence[Trouble], folder: Path) -> list[str]:
-    """Go on the whole journey under these troubles: everything that came out as it may not."""
+async def outcome(troubles: Sequence[Trouble], folder: Path, *, flavour: str = "openai") -> list[str]:
+    """Go on the whole journey under these troubles: everything that came out as it may not.
+
+    `flavour` is one of the harness's.
+    """
     settings = QUICK
     for trouble in troubles:
         settings = msgspec.structs.replace(settings, **trouble.settings)
     deaths = ",".join(trouble.dies_at for trouble in troubles if trouble.dies_at)
-    async with shared_world(folder, settings=settings) as world:
+    async with shared_world(folder, settings=settings, flavour=flavour) as world:
         faults = _begin(world, troubles)
         with armed(deaths):
             async with anyio.create_task_group() as group:
@@ -80,7 +83,7 @@ async def outcome(troubles: Sequence[Trouble], folder: Path) -> list[str]:
             if not wrong:
                 await world.delete(next(iter(world.files)), RUN)
                 wrong = await broken(world)
-        if len(troubles) == 1:
+        if len(troubles) == 1 and flavour == "openai":
             wrong += [f"{each.fault} never struck" for each in faults if not each.struck]
         return wrong
 

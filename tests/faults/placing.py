@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from litebatch_asgi.simulator import Fault
+from litebatch_asgi.simulator import Account, Fault
 from litebatch_asgi.simulator.account import NewBatch
+from litebatch_asgi.simulator.objects import BatchObject
 from tests.faults.calls import IMPATIENT, TRIES
 from tests.faults.journey import Phase, Trouble
 from tests.faults.storing import LOST_UPLOAD
 from tests.faults.world import RUN, World
 
 LOST_CREATE = Fault(call="create_batch", when="after", drop=True)
+LOST_IN_A_WHILE = Fault(call="create_batch", when="after", drop=True, stall=True)
+"""until the fault is removed"""
 
 
 def lists_of_batches() -> Iterator[Trouble]:
@@ -32,8 +35,8 @@ def lists_of_batches() -> Iterator[Trouble]:
 
 async def crowd(world: World) -> None:
     """Others make 300 batches while the answer to a create is on its way and gets lost."""
-    fault = world.simulator.add_fault(Fault(call="create_batch", when="after", drop=True, stall=True))
-    await world.simulator.until(lambda: fault.struck == 1)
+    fault = world.simulator.add_fault(LOST_IN_A_WHILE)
+    await world.simulator.until(lambda: bool(_done_unheard(world)))
     for account in world.accounts:
         account.add_foreign_batches(300)
     world.simulator.remove_fault(fault)
@@ -41,9 +44,9 @@ async def crowd(world: World) -> None:
 
 async def double(world: World) -> None:
     """Something on the way to the provider sends a create twice, and its answer is lost."""
-    fault = world.simulator.add_fault(Fault(call="create_batch", when="after", drop=True, stall=True))
-    await world.simulator.until(lambda: fault.struck == 1)
-    ((account, first),) = world.open_jobs(RUN)
+    fault = world.simulator.add_fault(LOST_IN_A_WHILE)
+    await world.simulator.until(lambda: bool(_done_unheard(world)))
+    ((account, first),) = _done_unheard(world)
     again = NewBatch(
         input_file_id=first.input_file_id,
         endpoint=first.endpoint,
@@ -52,6 +55,13 @@ async def double(world: World) -> None:
     )
     account.create_batch(again)
     world.simulator.remove_fault(fault)
+
+
+def _done_unheard(world: World) -> list[tuple[Account, BatchObject]]:
+    """The job that was made last, if nobody has heard of it."""
+    entries = [entry for entry in world.simulator.journal.select("create_batch") if entry.done]
+    made = entries[-1].object_id if entries and entries[-1].status == "dropped" else None
+    return [job for job in world.jobs() if job[1].id == made]
 
 
 async def do_late(world: World) -> None:

@@ -10,11 +10,11 @@ from openai import NotFoundError
 from openai.types import Batch
 
 from litebatch_asgi.models.provider import TAG_JOB
+from litebatch_asgi.simulator.objects import BatchObject
 from tests.faults.world import IDS, THEIRS, World, at, possessions
 from tests.harness import ids_of, rows_of
 
 REPAIR_SECONDS = 12.0
-UNDONE = ("failed", "cancelling", "cancelled")
 
 
 async def broken(world: World, *, repair_seconds: float = REPAIR_SECONDS) -> list[str]:
@@ -47,7 +47,7 @@ async def _twins(world: World) -> list[str]:
     kept: Counter[tuple[str, int]] = Counter()
     found: list[str] = []
     for account, batch in world.jobs():
-        if batch.status in UNDONE:
+        if not _is_kept(batch):
             continue
         job_id = (batch.metadata or {})[TAG_JOB]
         batch_id, shard, provider_batch_id = jobs.get(job_id, ("no batch", 0, None))
@@ -69,13 +69,18 @@ def _orphans(world: World) -> list[str]:
     return found
 
 
+def _is_kept(batch: BatchObject) -> bool:
+    """Whether a provider's job was neither given back nor cancelled in time, whatever came of that."""
+    return batch.status != "failed" and batch.cancelling_at is None
+
+
 def _leftovers(world: World) -> list[str]:
     """What providers still have of results that were deleted."""
     return [
         f"{account.name} still has {file_id}"
         for journey in world.deleted
         for account, batch in world.jobs(journey)
-        if batch.status not in UNDONE
+        if _is_kept(batch)
         for file_id in (batch.output_file_id, batch.error_file_id)
         if file_id in account.files
     ]

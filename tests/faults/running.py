@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import anyio
+
 from litebatch_asgi.simulator import Fault, RowFaults
-from litebatch_asgi.simulator.objects import RequestCounts
+from litebatch_asgi.simulator.objects import BatchObject, RequestCounts
 from tests.faults.calls import RESULTS, TRIES
 from tests.faults.journey import Phase, Trouble
 from tests.faults.world import CANCEL, RUN, World
@@ -16,12 +18,22 @@ LOST = Fault(call="run_batch", match=RUN, rows=RowFaults(lost=3))
 async def vanish_for_long(world: World) -> None:
     """A job is away until another is made in its place, and then there again."""
     world.holds_runs = True
-    await world.simulator.until(lambda: bool(world.open_jobs(RUN)))
-    ((_, first),) = world.open_jobs(RUN)
-    fault = world.simulator.add_fault(Fault(vanish=True, match=first.id, times=None))
-    await world.simulator.until(lambda: len(world.open_jobs(RUN)) == 2)
-    world.simulator.remove_fault(fault)
+    while len(world.open_jobs(RUN)) < 2:
+        await world.simulator.until(lambda: bool(world.open_jobs(RUN)))
+        await _hide(world, world.open_jobs(RUN)[0][1])
     world.holds_runs = False
+
+
+async def _hide(world: World, job: BatchObject) -> None:
+    """Hide a job until another is made in its place, or its provider has failed it after all."""
+
+    def is_over() -> bool:
+        known = [each.id for _, each in world.open_jobs(RUN)]
+        return len(known) == 2 or job.id not in known
+
+    fault = world.simulator.add_fault(Fault(vanish=True, match=job.id, times=None))
+    await world.simulator.until(is_over)
+    world.simulator.remove_fault(fault)
 
 
 async def forget(world: World) -> None:
@@ -30,6 +42,13 @@ async def forget(world: World) -> None:
     for _, batch in world.jobs(RUN):
         gone = Fault(call="retrieve_batch", match=batch.id, skip=1, status=404, times=None)
         world.simulator.add_fault(gone)
+
+
+async def cancel_at_once(world: World) -> None:
+    """The client cancels as soon as it has an id, wherever the create is then."""
+    while CANCEL not in world.batches:  # noqa: ASYNC110 - set by the client beside us
+        await anyio.sleep(0.01)
+    await world.cancel(CANCEL)
 
 
 async def shorten_by_one(world: World) -> None:
@@ -84,6 +103,27 @@ ENDINGS = (
         phase=Phase.CANCEL,
         accounts={name: {"reset_cancelled_counts": True} for name in ("east", "west")},
     ),
+)
+
+CANCELS = tuple(
+    Trouble(
+        name=f"cancelled while the create is {how}",
+        phase=Phase.CANCEL,
+        faults=faults,
+        settings={"place_budget_seconds": 0.05},
+        meanwhile=cancel_at_once,
+    )
+    for how, faults in (
+        ("under way", (Fault(call="create_batch", match=CANCEL, delay=0.3),)),
+        (
+            "in doubt",
+            (
+                Fault(call="create_batch", match=CANCEL, when="after", drop=True),
+                Fault(call="list_batches", hide_newest=1, times=3),
+            ),
+        ),
+        ("refused by all", (Fault(call="create_batch", match=CANCEL, status=429, times=None),)),
+    )
 )
 
 RETRIEVAL = (

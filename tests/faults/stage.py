@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
-import httpx2
 from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -18,7 +17,7 @@ from litebatch_asgi.server.listen import address_of, listen, serving
 from litebatch_asgi.simulator import Account, Simulator, SimulatorSettings
 from litebatch_asgi.storage import Storage
 from litebatch_sqlite import SQLiteStorage
-from tests.faults.world import THEIRS, World, at, world_of
+from tests.faults.world import THEIRS, World, at, client_of, put_file, world_of
 from tests.harness import ENDPOINT, QUICK, UPSTREAM, InProcess, by_key, deployments
 
 HELD = SimulatorSettings(
@@ -60,14 +59,15 @@ async def gateway_on(
 
 @asynccontextmanager
 async def shared_world(
-    folder: Path, *, settings: Settings = QUICK, accounts: SimulatorSettings = HELD
+    folder: Path, *, settings: Settings = QUICK, flavour: str = "openai"
 ) -> AsyncGenerator[World]:
     """A world in which others have files and batches at the same accounts."""
-    simulator = Simulator(settings=accounts)
+    simulator = Simulator(settings=replace(HELD, flavour="openai" if flavour == "openai" else "azure"))
     async with simulator.running() as provider:
         for name in UPSTREAM:
             await settle_strangers(simulator.account(name), provider)
-        async with gateway_on(simulator, provider, folder, settings=settings) as gateway:
+        served = deployments(provider, flavour=flavour)
+        async with gateway_on(simulator, provider, folder, settings=settings, served=served) as gateway:
             yield await world_of(gateway, folder, provider)
 
 
@@ -75,15 +75,13 @@ async def settle_strangers(account: Account, provider: str) -> None:
     """Give others something at an account; half of it comes from another installation of ours."""
     other, tag = "f" * 16, {TAG_JOB: f"job_lb{'0' * 26}"}
     account.add_foreign_batches(2)
-    async with httpx2.AsyncClient(
-        base_url=f"{provider}/{account.name}/v1", headers={"authorization": f"Bearer {THEIRS}"}, verify=False
-    ) as http:
+    async with client_of(account, provider, THEIRS) as http:
         for filename, metadata in (
             ("in.jsonl", {"project": THEIRS}),
             (f"file-lb{'0' * 26}-{other}.jsonl", {TAG_INSTALLATION: other} | tag),
         ):
-            files = {"file": (filename, at(account.name))}
-            file = await http.post("/files", data={"purpose": "batch"}, files=files)
-            body = {"input_file_id": file.json()["id"], "endpoint": ENDPOINT, "completion_window": "24h"}
+            file_id = await put_file(http, filename, at(account.name))
+            await account.file_reached(file_id, "processed")
+            body = {"input_file_id": file_id, "endpoint": ENDPOINT, "completion_window": "24h"}
             batch = await http.post("/batches", json=body | {"metadata": metadata})
             await account.reached(batch.json()["id"], "in_progress")

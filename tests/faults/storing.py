@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx2
-
 from litebatch_asgi.simulator import Fault
 from tests.faults.calls import TRIES
 from tests.faults.journey import Phase, Trouble
-from tests.faults.world import World, at
+from tests.faults.world import World, at, client_of, put_file
 
 LOST_UPLOAD = Fault(call="upload_file", when="after", drop=True)
 
@@ -28,7 +26,12 @@ def lists_of_files() -> Iterator[Trouble]:
 
 
 async def lose_copy(world: World) -> None:
-    """One provider loses its copy."""
+    """One provider loses its copy, when each has one."""
+
+    async def each_has_one() -> bool:
+        return await world.rows("SELECT state FROM file_copies") == [("ready",)] * len(world.accounts)
+
+    await world.gateway.eventually(each_has_one)
     east = world.simulator.account("east")
     for file in list(east.files.values()):
         if world.installation in file.filename:
@@ -39,11 +42,11 @@ async def cut_copy_off(world: World) -> None:
     """An upload to the west is not done, and half a file lies there under our tag."""
     fault = world.simulator.add_fault(Fault(account="west", call="upload_file", stall=True, drop=True))
     await world.simulator.until(lambda: fault.struck == 1)
-    ((file_id,),) = await world.rows("SELECT id FROM files")
+    ((file_id,),) = await world.rows("SELECT id FROM files ORDER BY id DESC LIMIT 1")
     half = b"".join(at("west").splitlines(keepends=True)[:6])
-    async with httpx2.AsyncClient(verify=False, headers={"authorization": "Bearer half"}) as http:
-        files = {"file": (f"{file_id}-{world.installation}.jsonl", half)}
-        await http.post(f"{world.provider}/west/v1/files", data={"purpose": "batch"}, files=files)
+    west = world.simulator.account("west")
+    async with client_of(west, world.provider, "half") as http:
+        await put_file(http, f"{file_id}-{world.installation}.jsonl", half)
     world.simulator.remove_fault(fault)
 
 
@@ -95,4 +98,4 @@ SPOILED = (
     ),
     Trouble(name="copy is lost", phase=Phase.UPLOAD, uploaded=lose_copy),
 )
-"""One deployment has no copy any more. What two of them do to two deployments nobody can heal."""
+"""One deployment has no copy any more."""

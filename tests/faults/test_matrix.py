@@ -17,6 +17,11 @@ async def test_what_was_promised_holds_after(tmp_path: Path, name: str) -> None:
     assert await outcome([ALL[name]], tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ALL)
+async def test_what_was_promised_holds_at_azure_after(tmp_path: Path, name: str) -> None:
+    assert await outcome([ALL[name]], tmp_path, flavour="azure classic") == []
+
+
 @pytest.mark.parametrize("name", PAIRS)
 async def test_what_was_promised_holds_after_both(tmp_path: Path, name: str) -> None:
     assert await outcome(PAIRS[name], tmp_path) == []

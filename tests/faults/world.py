@@ -170,6 +170,21 @@ async def world_of(gateway: InProcess, folder: Path, provider: str) -> World:
     return World(gateway, folder, provider, installation)
 
 
+def client_of(account: Account, provider: str, key: str) -> httpx2.AsyncClient:
+    """Plain HTTP to an account, past the gateway."""
+    base = "/v1" if account.settings.flavour == "openai" else "/openai/v1"
+    return httpx2.AsyncClient(
+        base_url=f"{provider}/{account.name}{base}", headers={"authorization": f"Bearer {key}"}, verify=False
+    )
+
+
+async def put_file(http: httpx2.AsyncClient, filename: str, content: bytes) -> str:
+    """Upload a batch input; its id there."""
+    answer = await http.post("/files", data={"purpose": "batch"}, files={"file": (filename, content)})
+    file_id: str = answer.raise_for_status().json()["id"]
+    return file_id
+
+
 def possessions(simulator: Simulator) -> dict[str, str]:
     """The status of each file and batch at the providers, by account and id."""
     found: dict[str, str] = {}
