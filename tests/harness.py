@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import httpx2
 from msgspec.structs import replace
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from openai.types import Batch as OpenAIBatch
 from openai.types import FileObject
 from starlette.applications import Starlette
@@ -96,7 +96,12 @@ class Gateway:
     def client(self, key: str = "alice") -> AsyncOpenAI:
         """The stock client, which tries nothing twice unless told to; one for each key."""
         if key not in self._clients:
-            self._clients[key] = AsyncOpenAI(base_url=f"{self.address}/v1", api_key=key, max_retries=0)
+            self._clients[key] = AsyncOpenAI(
+                base_url=f"{self.address}/v1",
+                api_key=key,
+                max_retries=0,
+                http_client=DefaultAsyncHttpxClient(verify=False),
+            )
         return self._clients[key]
 
     async def aclose(self) -> None:
@@ -107,7 +112,10 @@ class Gateway:
     def http(self, key: str = "alice") -> httpx2.AsyncClient:
         """A plain HTTP client."""
         return httpx2.AsyncClient(
-            base_url=f"{self.address}/v1", headers={"authorization": f"Bearer {key}"}, timeout=30
+            base_url=f"{self.address}/v1",
+            headers={"authorization": f"Bearer {key}"},
+            timeout=30,
+            verify=False,
         )
 
     async def upload(self, content: bytes | None = None, *, key: str = "alice") -> FileObject:

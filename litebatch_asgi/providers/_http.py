@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TypeVar
 
 import anyio
-import anyio.to_thread
 import httpx2
 import msgspec
 
@@ -78,7 +79,6 @@ class ProviderHTTP:
         self._step_seconds = settings.provider_timeout_seconds
         self._call_seconds = settings.call_timeout_seconds
         self._opening = anyio.Lock()
-        self._threads = anyio.CapacityLimiter(1)
         self._client: httpx2.AsyncClient | None = None
         self._closed = False
 
@@ -190,17 +190,28 @@ class ProviderHTTP:
             if self._closed:
                 raise DeploymentRefused("the adapter is closed")
             if self._client is None:
-                # Reads the certificate authorities from disk.
-                context = await anyio.to_thread.run_sync(httpx2.create_ssl_context, limiter=self._threads)
-                self._client = httpx2.AsyncClient(
-                    base_url=self._base_url,
-                    headers=self._headers,
-                    params=self._params,
-                    verify=context,
-                    # No upper bound of its own: slow downloads must not keep polls from a connection.
-                    limits=httpx2.Limits(max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS),
-                )
+                self._client = await self._open()
             return self._client
+
+    async def _open(self) -> httpx2.AsyncClient:
+        # In a thread, and one that ends: certificate authorities, and at first a module, are read from disk.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="litebatch")
+        try:
+            return await asyncio.wrap_future(thread.submit(self._make_client))
+        finally:
+            thread.shutdown(wait=False)
+
+    def _make_client(self) -> httpx2.AsyncClient:
+        # No redirect is followed, so that a plain address never needs certificates.
+        is_plain = self._base_url.lower().startswith("http:")
+        return httpx2.AsyncClient(
+            base_url=self._base_url,
+            headers=self._headers,
+            params=self._params,
+            verify=False if is_plain else httpx2.create_ssl_context(),
+            # No upper bound of its own: slow downloads must not keep polls from a connection.
+            limits=httpx2.Limits(max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS),
+        )
 
 
 async def _content(response: httpx2.Response, limit: int) -> bytes:

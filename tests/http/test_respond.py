@@ -43,7 +43,9 @@ def raising(error: BaseException) -> ASGIApp:
 
 
 def client(app: ASGIApp) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway.example")
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://gateway.example", verify=False
+    )
 
 
 async def answer_to(error: Exception, **headers: str) -> httpx2.Response:
