@@ -52,7 +52,7 @@ async def test_a_list_is_read_to_its_end_whatever_its_rows_are(gateway: Gateway)
         Fault(call="create_batch", status=400, body="<html>no JSON</html>"),
         Fault(call="validate_batch", code="odd"),
         Fault(call="run_batch", ending="expired"),
-        Fault(call="run_batch", rows=RowFaults(lost=3)),
+        Fault(call="run_batch", rows=RowFaults(lost=2)),
     ):
         gateway.simulator.add_fault(fault)
         made.append(await gateway.ended((await gateway.create(file.id)).id))
@@ -64,6 +64,15 @@ async def test_a_list_is_read_to_its_end_whatever_its_rows_are(gateway: Gateway)
         for path, model in (("/batches", Batch), ("/files", FileObject)):
             for row in (await http.get(path)).json()["data"]:
                 model.model_validate(row, strict=True)
+
+
+async def test_ids_are_short_and_need_no_quoting(gateway: Gateway) -> None:
+    """Some gateways' unified ids pass 200 characters, which clients and URLs do not like."""
+    file = await gateway.upload()
+    batch = await gateway.ended((await gateway.create(file.id)).id)
+    for each in (file.id, batch.id, batch.output_file_id):
+        assert each is not None
+        assert re.fullmatch("(file-|batch_)lb[0-9a-z]{26}", each)
 
 
 @pytest.mark.parametrize("escape_unicode", [False, True])
