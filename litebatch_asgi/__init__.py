@@ -7,14 +7,18 @@ What is imported from here is the public API, together with `litebatch_asgi.erro
 
 from litebatch_asgi.app import LiteBatch as LiteBatch
 from litebatch_asgi.auth import Authenticator as Authenticator
+from litebatch_asgi.authenticators import MasterKeyAuthenticator as MasterKeyAuthenticator
+from litebatch_asgi.authenticators import ScopeUserAuthenticator as ScopeUserAuthenticator
 from litebatch_asgi.errors import LiteBatchError as LiteBatchError
 from litebatch_asgi.errors import RequestError as RequestError
+from litebatch_asgi.middleware import LiteBatchMiddleware as LiteBatchMiddleware
 from litebatch_asgi.models import Batch as Batch
 from litebatch_asgi.models import BatchStatus as BatchStatus
 from litebatch_asgi.models import Counts as Counts
 from litebatch_asgi.models import Deployment as Deployment
 from litebatch_asgi.models import File as File
 from litebatch_asgi.models import FileStatus as FileStatus
+from litebatch_asgi.models import Limits as Limits
 from litebatch_asgi.models import Page as Page
 from litebatch_asgi.models import Principal as Principal
 from litebatch_asgi.models import Settings as Settings
@@ -29,11 +33,15 @@ __all__ = [
     "Deployment",
     "File",
     "FileStatus",
+    "Limits",
     "LiteBatch",
     "LiteBatchError",
+    "LiteBatchMiddleware",
+    "MasterKeyAuthenticator",
     "Page",
     "Principal",
     "RequestError",
+    "ScopeUserAuthenticator",
     "Settings",
     "Storage",
     "Usage",

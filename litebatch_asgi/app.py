@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import anyio
 from starlette.types import ASGIApp
 
 from litebatch_asgi.auth import Authenticator
@@ -26,15 +26,12 @@ from litebatch_asgi.routing import STRATEGIES, Catalog, PlacementStrategy
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
 
-logger = logging.getLogger("litebatch_asgi")
+logger: logging.Logger = logging.getLogger("litebatch_asgi")
 
 STORAGES = "litebatch_asgi.storage"
 """The entry-point group of storages, by URL scheme."""
 _STRATEGIES = "litebatch_asgi.strategies"
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+_READY_SECONDS = 5.0
 
 
 class LiteBatch:
@@ -45,7 +42,9 @@ class LiteBatch:
         storage: a URL such as `sqlite:///batches.db`, or any `Storage`.
         authenticator: says who is calling.
         settings: how it behaves; see `Settings`.
-        clock: gives the time, aware and in UTC; for tests.
+        clock: gives the time, aware and in UTC, for tests; without it the database's clock counts.
+        reconciler: whether the background loop runs here. A replica without it places the batches it is
+            asked for and leaves all else to the replicas that have one: there must be one on the database.
 
     Raises `ConfigError` for what cannot be used. Nothing is opened before the lifespan is entered.
 
@@ -58,24 +57,36 @@ class LiteBatch:
         storage: str | Storage,
         authenticator: Authenticator,
         settings: Settings | None = None,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] | None = None,
+        reconciler: bool = True,
     ) -> None:
-        self.settings = settings or Settings()
-        self.catalog = Catalog(deployments)
-        self.warnings = list(self.catalog.warnings)
+        self.settings: Settings = settings or Settings()
+        self.catalog: Catalog = Catalog(deployments)
+        self.warnings: list[str] = list(self.catalog.warnings)
         self._factories = load_factories(each.provider for each in self.catalog.deployments.values())
         self._storage = open_storage(storage) if isinstance(storage, str) else storage
         self._strategy = load_strategy(self.settings.strategy)
         self._clock = clock
+        self._reconciler = reconciler
         self._running: Engine | None = None
+        self._leaving: Engine | None = None
         self._entered = 0
-        self._turn = asyncio.Lock()
+        self._turn = anyio.Lock()  # of no event loop: one may follow another
+        self.authenticator = authenticator
         self.app: ASGIApp = build_app(self, authenticator, lifespan=self.lifespan)
 
     @classmethod
-    def from_config(cls, config: str | Path | Config, *, authenticator: Authenticator) -> LiteBatch:
+    def from_config(
+        cls,
+        config: str | Path | Config,
+        *,
+        authenticator: Authenticator,
+        storage: Storage | None = None,
+        reconciler: bool = True,
+    ) -> LiteBatch:
         """The same from a configuration file, or from what was read of one. Raises `ConfigError`.
 
+        `storage` is used in place of the configuration's database.
         Deployments of providers that there is no adapter for are left out with a warning: a gateway's
         configuration names others as well.
         """
@@ -84,9 +95,10 @@ class LiteBatch:
         served, warnings = leave_out_unsupported(config.deployments)
         litebatch = cls(
             deployments=served,
-            storage=config.database_url,
+            storage=storage or config.database_url,
             authenticator=authenticator,
             settings=config.settings,
+            reconciler=reconciler,
         )
         litebatch.warnings[:0] = (*config.warnings, *warnings)
         return litebatch
@@ -95,21 +107,27 @@ class LiteBatch:
     async def lifespan(self, app: Any = None) -> AsyncGenerator[None]:
         """What the host enters around serving: `FastAPI(lifespan=litebatch.lifespan)`.
 
-        May be entered several times; the first one opens the storage and starts the background loop, the
-        last one to leave stops and closes all of it.
+        May be entered several times, also from different tasks and again after it was left; the first one
+        opens the storage and starts the background loop, the last one to leave stops and closes all of it,
+        within half a minute at most. Raises `ConfigError` or `StorageUnavailable`, with nothing left open.
         """
         async with self._turn:
             if not self._entered:
+                if self._leaving is not None:
+                    await self._leaving.ended()
                 self._running = await self._start()
             self._entered += 1
         try:
             yield
         finally:
-            async with self._turn:
-                self._entered -= 1
-                if not self._entered and self._running is not None:
-                    running, self._running = self._running, None
-                    await running.stop()
+            self._entered -= 1
+            if not self._entered and self._running is not None:
+                leaving = self._leaving = self._running
+                self._running = None
+                leaving.stop()  # at once: a host may be cancelled before anything can be awaited
+                failure = await leaving.ended()
+                if failure is not None:
+                    raise failure
 
     async def _start(self) -> Engine:
         for warning in self.warnings:
@@ -120,6 +138,7 @@ class LiteBatch:
             settings=self.settings,
             strategy=self._strategy,
             clock=self._clock,
+            reconciler=self._reconciler,
         )
         await engine.start()
         return engine
@@ -151,25 +170,29 @@ class LiteBatch:
         return self._running
 
     async def ready(self) -> bool:
-        """Whether requests can be served: the lifespan is entered and the storage answers."""
+        """Whether requests can be served: the lifespan is entered and the storage answers, within seconds."""
         if self._running is None:
             return False
-        try:
-            await self._storage.open_requests()
-        except StorageUnavailable:
-            return False
-        return True
+        with anyio.move_on_after(_READY_SECONDS):
+            try:
+                await self._storage.get_batch("")
+            except StorageUnavailable:
+                return False
+            return True
+        return False
 
     def models(self, principal: Principal) -> list[str]:
         """The virtual models that a principal may use."""
-        return [name for name in self.catalog.groups if principal.may_use(name)]
+        return self.catalog.models_for(principal)
 
     def model_groups(self, principal: Principal) -> list[dict[str, Any]]:
         """What `/model_group/info` tells a principal of each of these models."""
         return [self._model_group(name) for name in self.models(principal)]
 
     def _model_group(self, name: str) -> dict[str, Any]:
-        members = self.catalog.groups[name].deployments.values()
+        group = self.catalog.groups.get(name) or self.catalog.resolve(name)
+        assert group is not None  # each of a principal's models is served by one
+        members = group.deployments.values()
         modes = [member.mode for member in members if member.mode is not None]
         inputs = [member.input_cost_per_token_batches for member in members]
         outputs = [member.output_cost_per_token_batches for member in members]

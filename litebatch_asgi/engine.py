@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import datetime
 
 import anyio
 
 from litebatch_asgi.batches import BatchService
 from litebatch_asgi.batches.carrying import Carrier
+from litebatch_asgi.clock import Clock
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.files import FileService
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.models import Settings
-from litebatch_asgi.reconciler import Reconciler
+from litebatch_asgi.reconciler import Handover, Reconciler
 from litebatch_asgi.routing import PlacementStrategy
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
+from litebatch_asgi.threads import Threads
 
-THREADS = 4
-"""of our own, for disks and for what would hold the event loop"""
+DRAIN_SECONDS = 5.0
+"""how long calls that were under way may take to end once their work was cancelled"""
+CLOSE_SECONDS = 10.0
+"""how long connections, storage and threads may take, each in its turn, to be closed"""
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -43,46 +50,65 @@ class Engine:
         fleet: Fleet,
         settings: Settings,
         strategy: PlacementStrategy,
-        clock: Callable[[], datetime],
+        clock: Callable[[], datetime] | None,
+        reconciler: bool,
     ) -> None:
         self._storage = storage
         self._fleet = fleet
         self._settings = settings
         self._strategy = strategy
         self._clock = clock
+        self._reconciler = reconciler
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open everything; raises what stands against it, with nothing left open."""
+        """Open everything; raises what stands against it, with nothing left open, also when cancelled."""
         self._task = asyncio.create_task(self._run(), name="litebatch")
-        await asyncio.wait([self._started, self._task], return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait([self._started, self._task], return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            self._task.cancel()
+            await self.ended()
+            raise
         if not self._started.done():
             await self._task
 
-    async def stop(self) -> None:
-        """Stop everything and wait until it is closed."""
-        assert self._task is not None
+    def stop(self) -> None:
+        """Begin to stop everything: see `ended`."""
         self._stop.set()
-        await self._task
+
+    async def ended(self) -> BaseException | None:
+        """Wait until all is closed, which takes no longer than the limits above; what failed, or None.
+
+        Whoever is cancelled while waiting does not stop the closing.
+        """
+        assert self._task is not None
+        if not self._task.done() and self._task.get_loop() is asyncio.get_running_loop():
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([self._task])
+        is_failed = self._task.done() and not self._task.cancelled()
+        return self._task.exception() if is_failed else None
 
     async def _run(self) -> None:
-        if not await anyio.Path(self._settings.spool_path).is_dir():
-            raise ConfigError(f"spool_dir: there is no folder {self._settings.spool_path}; make it first")
-        executor = ThreadPoolExecutor(THREADS, thread_name_prefix="litebatch")
+        threads = Threads()
         try:
+            await self._check_spool(threads)
             installation = await self._storage.open()
+            clock = Clock(self._storage)
+            await clock.synchronise()
             async with anyio.create_task_group() as tasks:
-                self.spooler = Spooler(self._settings.spool_path, executor)
+                tasks.start_soon(clock.run)
+                self.spooler = Spooler(self._settings.spool_path, threads)
                 runtime = Runtime(
                     storage=self._storage,
                     fleet=self._fleet,
                     settings=self._settings,
                     spooler=self.spooler,
-                    executor=executor,
+                    executor=threads,
                     strategy=self._strategy,
-                    clock=self._clock,
+                    clock=self._clock or clock.now,
                     worker=f"w-{uuid.uuid4().hex[:12]}",
                     installation_id=installation.id,
                     tasks=tasks,
@@ -90,12 +116,33 @@ class Engine:
                 carrier = Carrier(runtime)
                 self.files = FileService(runtime)
                 self.batches = BatchService(runtime, carrier)
-                tasks.start_soon(Reconciler(runtime, carrier).run)
+                loop = Reconciler(runtime, carrier) if self._reconciler else Handover(runtime)
+                tasks.start_soon(loop.run)
                 self._started.set_result(None)
                 await self._stop.wait()
-                tasks.cancel_scope.cancel()
+                await runtime.stop(DRAIN_SECONDS)
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._fleet.aclose()
-                await self._storage.close()
-                executor.shutdown()
+            await self._close(threads)
+
+    async def _check_spool(self, threads: Threads) -> None:
+        folder = self._settings.spool_path
+        if not await asyncio.wrap_future(threads.submit(folder.is_dir)):
+            raise ConfigError(f"spool_dir: there is no folder {folder}; make it first")
+
+    async def _close(self, threads: Threads) -> None:
+        """Close all, each of them even if another fails, hangs or is cancelled."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._end, threads)
+            stack.push_async_callback(_limited, "the storage", self._storage.close)
+            stack.push_async_callback(_limited, "the connections", self._fleet.aclose)
+
+    async def _end(self, threads: Threads) -> None:
+        if not await threads.aclose(CLOSE_SECONDS):
+            logger.warning("a thread is still busy, most likely with a file object that a caller handed in")
+
+
+async def _limited(what: str, close: Callable[[], Awaitable[None]]) -> None:
+    with anyio.move_on_after(CLOSE_SECONDS, shield=True) as limit:
+        await close()
+    if limit.cancelled_caught:
+        logger.warning("%s took more than %g seconds to close and may be left open", what, CLOSE_SECONDS)

@@ -16,12 +16,15 @@
     │   ├── Conflict                        409     final: the clients are told not to retry
     │   │   └── DeploymentGone              409     deployment_gone
     │   ├── FileTooLarge                    413     file_too_large
+    │   ├── KeyReused                       422     idempotency_key_in_use
     │   ├── RateLimited                     429     rate_limit_exceeded, with retry-after
+    │   │   └── LimitExceeded               429     limit_exceeded; final where waiting is no use
     │   ├── InternalError                   500     internal_error
     │   └── Unavailable                     503     with retry-after
     │       ├── StorageUnavailable          503     storage_unavailable
     │       └── LifespanNotEntered          503     lifespan_not_entered
     ├── StateConflict                       a fenced write came too late: somebody else holds the row now
+    ├── RequestUnderWay                     an equal request is being worked on: wait for its outcome
     └── ProviderError                       what a deployment answered, by what the answer means
         ├── DeploymentRefused               it did nothing and will not: another one may be tried
         │   └── CopyRefused                 for it cannot use its copy of the input file: gone, not ready
@@ -94,7 +97,7 @@ class InvalidFile(InvalidRequest):
         where = f"Line {first.line}: " if first.line is not None else ""
         rest = f" ({len(problems)} problems in all, see `errors`.)" if len(problems) > 1 else ""
         super().__init__(f"{where}{first.message}{rest}", param=first.param, code=first.code)
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
 
 
 class Unauthenticated(RequestError):
@@ -102,7 +105,7 @@ class Unauthenticated(RequestError):
 
     status = 401
     type = "authentication_error"
-    code = "invalid_api_key"
+    code: str | None = "invalid_api_key"
 
 
 class PermissionDenied(RequestError):
@@ -110,13 +113,13 @@ class PermissionDenied(RequestError):
 
     status = 403
     type = "permission_error"
-    code = "permission_denied"
+    code: str | None = "permission_denied"
 
 
 class ModelAccessDenied(PermissionDenied):
     """403: the caller may not use this model."""
 
-    code = "model_access_denied"
+    code: str | None = "model_access_denied"
 
     def __init__(self, message: str, *, param: str | None = "model", code: str | None = None) -> None:
         super().__init__(message, param=param, code=code)
@@ -138,28 +141,36 @@ class RequestTimeout(RequestError):
     """408: the rest of the request did not come. The stock clients try again by themselves."""
 
     status = 408
-    code = "request_timeout"
+    code: str | None = "request_timeout"
 
 
 class Conflict(RequestError):
     """409: a conflict that will not go away by itself."""
 
     status = 409
-    retry = False
+    retry: bool | None = False
 
 
 class DeploymentGone(Conflict):
     """409: the object lives on a deployment that the configuration no longer has."""
 
-    code = "deployment_gone"
+    code: str | None = "deployment_gone"
 
 
 class FileTooLarge(RequestError):
     """413: more bytes than `max_file_bytes`."""
 
     status = 413
-    code = "file_too_large"
-    retry = False
+    code: str | None = "file_too_large"
+    retry: bool | None = False
+
+
+class KeyReused(RequestError):
+    """422: the `Idempotency-Key` was sent with another request before."""
+
+    status = 422
+    code: str | None = "idempotency_key_in_use"
+    retry: bool | None = False
 
 
 class RateLimited(RequestError):
@@ -167,15 +178,35 @@ class RateLimited(RequestError):
 
     status = 429
     type = "rate_limit_error"
-    code = "rate_limit_exceeded"
-    retry_after = 1.0
+    code: str | None = "rate_limit_exceeded"
+    retry_after: float | None = 1.0
+
+
+class LimitExceeded(RateLimited):
+    """429: a limit of the caller's key, user or team. `param` names it.
+
+    Only where the same request fits once other batches have ended are clients told to try again.
+    """
+
+    code: str | None = "limit_exceeded"
+    retry_after: float | None = 30.0
+
+    def __init__(self, name: str, scope: str, *, limit: int, used: int, asked: int) -> None:
+        room = max(0, limit - used)
+        then = f"{room} would fit now" if asked <= limit else "which can never pass"
+        super().__init__(
+            f"{name} of {scope} is {limit}: {used} in use, {asked} asked for, {then}.", param=name
+        )
+        if asked > limit:
+            self.retry: bool | None = False
+            self.retry_after: float | None = None
 
 
 class InternalError(RequestError):
     """500: a defect of ours. The log has it under the request id."""
 
     type = "server_error"
-    code = "internal_error"
+    code: str | None = "internal_error"
 
 
 class Unavailable(RequestError):
@@ -183,21 +214,21 @@ class Unavailable(RequestError):
 
     status = 503
     type = "server_error"
-    code = "service_unavailable"
-    retry_after = 5.0
+    code: str | None = "service_unavailable"
+    retry_after: float | None = 5.0
 
 
 class StorageUnavailable(Unavailable):
     """503: the database does not answer."""
 
-    code = "storage_unavailable"
+    code: str | None = "storage_unavailable"
 
 
 class LifespanNotEntered(Unavailable):
     """503: the host has mounted LiteBatch but never entered its lifespan."""
 
-    code = "lifespan_not_entered"
-    retry = False
+    code: str | None = "lifespan_not_entered"
+    retry: bool | None = False
 
     def __init__(
         self,
@@ -215,6 +246,10 @@ class LifespanNotEntered(Unavailable):
 
 class StateConflict(LiteBatchError):
     """A row was not in the state, or the epoch, that its writer took for granted. Nothing was written."""
+
+
+class RequestUnderWay(LiteBatchError):
+    """An equal request came before and its outcome is not known yet. Nothing was written."""
 
 
 class ProviderError(LiteBatchError):

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.models import Deployment
+from litebatch_asgi.models import Deployment, Principal
 
 
 class ModelGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +40,7 @@ class Catalog:
         if not members:
             raise ConfigError("no deployments: name at least one, with its `model_name` and `model`")
         self.groups = {name: ModelGroup(name=name, deployments=group) for name, group in members.items()}
+        self._access_groups = _access_groups(self.groups.values())
 
     def _id_of(self, deployment: Deployment, group: Mapping[str, Deployment]) -> str:
         if deployment.id is not None:
@@ -72,6 +73,58 @@ class Catalog:
             if name.endswith("*") and model != name and model.startswith(name[:-1])
         ]
         return max(wildcards, key=lambda group: len(group.name), default=None)
+
+    def may_use(self, principal: Principal, model: str) -> bool:
+        """Whether a principal may use the virtual model `model`; nothing else decides it."""
+        return _covers(self.rights_to(principal.models), model)
+
+    def rights_to(self, names: Iterable[str] | None) -> frozenset[str] | None:
+        """The virtual models, some ending in `*`, that these names of models and access groups stand for.
+
+        None stands for all, here and there. Ids of deployments stand for nothing.
+        """
+        if names is None:
+            return None
+        rights: set[str] = set()
+        for name in names:
+            rights |= self._access_groups.get(name, frozenset())
+            if name not in self._access_groups or name in self.groups:
+                rights.add(name)
+        return frozenset(rights)
+
+    def models_for(self, principal: Principal) -> list[str]:
+        """The virtual models that a principal may use, in the order of the configuration.
+
+        Of what only a group with a `*` serves, the names (or narrower prefixes) that the principal has.
+        """
+        rights = self.rights_to(principal.models)
+        found = (sorted(shared_rights(frozenset({name}), rights) or ()) for name in self.groups)
+        return list(dict.fromkeys(name for names in found for name in names))
+
+
+def shared_rights(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """The virtual models that both allow: names, prefixes that end in `*`, or None for all."""
+    if one is None or other is None:
+        return other if one is None else one
+    return frozenset(
+        {name for name in one if _covers(other, name)} | {name for name in other if _covers(one, name)}
+    )
+
+
+def _covers(rights: frozenset[str] | None, model: str) -> bool:
+    """Whether the rights allow a model, or all that a prefix with a `*` stands for."""
+    if rights is None or model in rights:
+        return True
+    return any(name.endswith("*") and model.startswith(name[:-1]) for name in rights)
+
+
+def _access_groups(groups: Iterable[ModelGroup]) -> dict[str, frozenset[str]]:
+    members: dict[str, set[str]] = {}
+    for group in groups:
+        for deployment in group.deployments.values():
+            for name in deployment.access_groups:
+                members.setdefault(name, set()).add(group.name)
+    return {name: frozenset(models) for name, models in members.items()}
 
 
 def _same(one: Deployment, other: Deployment) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from litebatch_asgi.errors import LiteBatchError, StateConflict, StorageUnavailable
+from litebatch_asgi.errors import LiteBatchError, StateConflict, StorageUnavailable, Unavailable
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.lifecycle import poll_delay
 from litebatch_asgi.models import FileCopy, Job, Settings
@@ -22,7 +23,7 @@ from litebatch_asgi.routing import PlacementStrategy
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
 
-logger = logging.getLogger("litebatch_asgi")
+logger: logging.Logger = logging.getLogger("litebatch_asgi")
 
 T = TypeVar("T")
 
@@ -81,8 +82,35 @@ class Runtime:
         self.worker = worker
         self.installation_id = installation_id
         self._tasks = tasks
+        self._calls = 0
+        self._is_stopping = False
+        self._idle = anyio.Event()
         self._woken = anyio.Event()
         self._to_refresh: set[str] = set()
+        self._to_give_back: list[Job | FileCopy] = []
+        self._runs_until: dict[str, float] = {}
+
+    @contextmanager
+    def call(self) -> Generator[None]:
+        """A call that starts work: `stop` waits for it. Raises `Unavailable` once that was called."""
+        if self._is_stopping:
+            raise Unavailable("The gateway is shutting down, try again later.")
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+
+    async def stop(self, seconds: float) -> None:
+        """Cancel all work that was started, then let the calls that wait for it end, for at most so long."""
+        self._is_stopping = True
+        self._tasks.cancel_scope.cancel()
+        with anyio.move_on_after(seconds, shield=True):
+            while self._calls:
+                self._idle = anyio.Event()
+                await self._idle.wait()
 
     def start(self, work: Callable[[], Awaitable[object]]) -> Errand:
         """Begin work that may outlive the request, but not the lifespan."""
@@ -94,16 +122,38 @@ class Runtime:
         """Call `work` in our own threads, for what would hold the event loop."""
         return await asyncio.wrap_future(self._executor.submit(partial(work, *args)))
 
-    def lease_until(self, now: datetime) -> datetime:
-        """When a lease that begins now runs out."""
-        return now + timedelta(seconds=self.settings.lease_seconds)
-
-    async def hold(self, claim: Job | FileCopy, work: Callable[[], Awaitable[T]]) -> T:
+    async def hold(
+        self, claim: Job | FileCopy, work: Callable[[], Awaitable[T]], *, since: float | None = None
+    ) -> T:
         """Do work while keeping the claim on its row alive.
 
-        Raises `StateConflict`, with the work cancelled, once somebody else has the row. Cancelled from
-        outside, the claim is given back at once, for another process to go on.
+        The claim was asked for at `since`, by `anyio.current_time()`, or later; None: nobody knows. Raises
+        `StateConflict`, with the work cancelled, once somebody else has the row. Cancelled from outside,
+        the claim is given back at once, for another process to go on; where the work ended because the
+        database does not answer, as soon as it does.
         """
+        if since is not None:
+            self._runs_until[_name(claim)] = since + self.settings.lease_seconds
+        try:
+            return await self._hold(claim, work)
+        except StorageUnavailable:
+            self._to_give_back.append(claim)
+            self.wake()
+            raise
+        finally:
+            self._runs_until.pop(_name(claim), None)
+
+    async def secure(self, claim: Job | FileCopy, seconds: float) -> None:
+        """Make sure that a claim of ours runs that long: nobody begins before what is done under it ends.
+
+        Told by the time since the claim was asked for, whatever the clocks say. Raises `StateConflict` if
+        the claim was lost, `StorageUnavailable` if nobody can tell.
+        """
+        left = self._runs_until.get(_name(claim), 0.0) - anyio.current_time()
+        if left < seconds and not await self._renewed(claim):
+            raise StateConflict(f"the claim on {_name(claim)} was lost")
+
+    async def _hold(self, claim: Job | FileCopy, work: Callable[[], Awaitable[T]]) -> T:
         outcome: list[T] = []
         errors: list[Exception] = []
         lost = False
@@ -124,7 +174,7 @@ class Runtime:
                     errors.append(error)
                 group.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
-            with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True):
+            with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True), suppress(StorageUnavailable):
                 await self.storage.renew([claim], lease_seconds=0)
             raise
         if errors:
@@ -135,9 +185,17 @@ class Runtime:
 
     async def _still_held(self, claim: Job | FileCopy) -> bool:
         try:
-            return bool(await self.storage.renew([claim], lease_seconds=self.settings.lease_seconds))
+            return await self._renewed(claim)
         except StorageUnavailable:
             return True  # the fence decides when the answer is stored
+
+    async def _renewed(self, claim: Job | FileCopy) -> bool:
+        asked = anyio.current_time()
+        lease = self.settings.lease_seconds
+        is_held = bool(await self.storage.renew([claim], lease_seconds=lease))
+        if is_held:
+            self._runs_until[_name(claim)] = asked + lease
+        return is_held
 
     def next_look(self, now: datetime, deployment_id: str | None, checks: int) -> datetime:
         """When to look at something again that was looked at `checks` times without news."""
@@ -158,12 +216,20 @@ class Runtime:
         self._to_refresh.add(batch_id)
         self.wake()
 
-    def take_refreshes(self) -> set[str]:
-        """The batches for which a fresh look was asked, each once."""
-        taken, self._to_refresh = self._to_refresh, set()
-        return taken
+    async def hand_over(self) -> None:
+        """Write down what others go on with: batches to look at afresh, claims that could not be given back.
 
-    async def woken(self, seconds: float) -> None:
+        Raises `StorageUnavailable`; what was not written then is written at the next call.
+        """
+        claims = tuple(self._to_give_back)
+        if claims:
+            await self.storage.renew(claims, lease_seconds=0)
+            del self._to_give_back[: len(claims)]
+        for batch_id in tuple(self._to_refresh):
+            await self.storage.refresh_batch(batch_id)
+            self._to_refresh.discard(batch_id)
+
+    async def woken(self, seconds: float | None = None) -> None:
         """Wait until `wake` is called, at most `seconds`."""
         with anyio.move_on_after(seconds):
             await self._woken.wait()

@@ -97,16 +97,19 @@ class Spool:
             for at in range(0, len(span), size):
                 yield bytes(span[at : at + size])
 
-    async def scan(self, feed: Callable[[bytes], object], block: int = BUFFER_BYTES) -> None:
-        """Call `feed` in the executor with one slice of the content after the other.
+    async def scan(self, feed: Callable[[bytes], object], piece: int = BLOCK_BYTES) -> None:
+        """Call `feed` in the executor with one piece of the content after the other.
 
-        It can be cancelled between two slices: one that is being fed then runs to its end in its thread.
+        The event loop may go on with every read of a piece, for reading lets go of the interpreter's lock.
+        It can be cancelled after every `BUFFER_BYTES`; the thread goes on to their end, or to where the spool
+        is closed.
         """
 
         def feed_span(start: int, end: int) -> None:
-            feed(self._disk.read(start, end))
+            for at in range(start, end, piece):
+                feed(self._disk.read(at, min(at + piece, end)))
 
-        for start, end in self._spans(block):
+        for start, end in self._spans(max(piece, BUFFER_BYTES // piece * piece)):
             await self._in_executor(partial(feed_span, start, end))
 
     def read(self, start: int, end: int) -> bytes:
@@ -125,8 +128,12 @@ class Spool:
         self._shares -= 1
         if self._shares == 0:
             self._drop_buffers()
-            # shielded: cancelled before its turn in the executor it would leave the file open
-            await asyncio.shield(self._in_executor(self._disk.release))
+            try:
+                releasing = self._in_executor(self._disk.release)
+            except Unavailable:  # at shutdown: better late than not at all
+                self._disk.release()
+            else:  # shielded: cancelled before its turn in the executor it would leave the file open
+                await asyncio.shield(releasing)
 
     async def __aenter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ from litebatch_asgi.models import (
     Batch,
     BatchChange,
     BatchState,
+    CreateRequest,
     Event,
     File,
     FileChange,
@@ -49,13 +50,15 @@ class FileQuery(msgspec.Struct, frozen=True, kw_only=True):
     """None: every owner's"""
     now: datetime
     """files that have expired by then are left out"""
+    expired: bool = False
+    """the files that have expired by `now`, and no others; those longest expired first"""
     purpose: str | None = None
     models: tuple[str, ...] = ()
     """files for at least one of these virtual models; empty: for any"""
     after: File | None = None
     """the last file of the page before"""
     descending: bool = True
-    """newest first"""
+    """newest first, unless `expired`"""
     limit: int
 
 
@@ -77,6 +80,11 @@ class Storage(Protocol):
     Every method may raise `StorageUnavailable` when the database does not answer, and does when the
     storage is not open; then nothing was written, unless the commit itself was lost. A method that is
     cancelled has written all or nothing. What was written before is seen by everything that begins after.
+
+    Leases are of the database's clock, never of a process's. Where `lease_seconds` is given, a job or copy
+    that is written with `claimed_by` and without `claimed_until` is claimed for that many seconds from the
+    moment it is written at; every other row is written as it is. Texts may hold any character; instead of
+    U+0000, which not every database can keep, U+FFFD may come back.
     """
 
     async def open(self) -> Installation:
@@ -90,10 +98,33 @@ class Storage(Protocol):
         """Close what `open` opened, and nothing else. Closing twice is harmless."""
         ...
 
-    async def create_file(self, file: File, copies: Sequence[FileCopy]) -> None:
-        """Insert a file and its copies, all or none.
+    async def now(self) -> datetime:
+        """The time by the database's clock, aware and in UTC."""
+        ...
 
-        Raises `StateConflict` if one of them is there already.
+    async def create_file(
+        self,
+        file: File,
+        copies: Sequence[FileCopy],
+        *,
+        request: CreateRequest | None = None,
+        lease_seconds: float | None = None,
+    ) -> FileState:
+        """Insert a file and its copies, all or none, unless `request` is a repetition of an earlier one.
+
+        Returns the state as written. Raises `StateConflict` if one of them is there already. The id of the
+        file is `request.object_id`. What the earlier request made is returned, instead of inserting, as it
+        is now, if it is accepted. Where it is not, and a claim on one of its copies runs, `RequestUnderWay`
+        is raised; without such a claim it counts as gone.
+
+        With a key, the earlier request is the one of the same owner that took the key since `keys_since`;
+        `KeyReused` is raised if its fingerprint is another. A key whose file is gone, deleted or expired
+        is free again, as is one that is older. A create that raises takes no key.
+
+        Without a key, and with `is_retry`, it is the oldest one of the same fingerprint, created since
+        `unanswered_since`, whose object has no `answered_at`. While `answering_until` of the object has not
+        come it is not given out, and if there are only such ones `RequestUnderWay` is raised. What is given
+        out gets the `answering_until` of the request, so that no two retries get the same.
         """
         ...
 
@@ -106,7 +137,10 @@ class Storage(Protocol):
         ...
 
     async def list_files(self, query: FileQuery) -> list[File]:
-        """At most `limit` accepted, undeleted, unexpired files, in order of (created_at, id)."""
+        """At most `limit` accepted, undeleted, unexpired files, in order of (created_at, id).
+
+        With `expired`: accepted, undeleted, expired ones, in order of (expires_at, id).
+        """
         ...
 
     async def change_file(self, file_id: str, decide: FileDecision) -> FileState:
@@ -119,11 +153,18 @@ class Storage(Protocol):
         """
         ...
 
-    async def create_batch(self, file_id: str, admit: Admission) -> BatchState:
+    async def create_batch(
+        self, file_id: str, admit: Admission, *, request: CreateRequest | None = None
+    ) -> BatchState:
         """Lock the input file, let `admit` look at it, insert the batch, jobs and events it says.
 
         Returns the state as written. Raises `StateConflict` if the file is not there, or if a new row is
-        there already.
+        there already. Before anything else a repetition is recognised by the same rules as of `create_file`;
+        a batch is always accepted, and stays.
+
+        Each of the change's `reservations` is checked against what the open batches of its scope hold, while
+        no other batch can reserve there: what that raises passes through. The new batch then holds them,
+        until the change that writes it with a final status.
         """
         ...
 

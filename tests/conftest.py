@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
+from tests.database import Database, database_on
 from tests.harness import InProcess, running_gateway
 
 
@@ -17,15 +18,30 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncGenerator[InProcess]:
-    """A gateway over two simulated deployments, all on real sockets, with SQLite in a real file."""
-    async with running_gateway(tmp_path) as running:
+def backend() -> str:
+    """The kind of database; folders whose tests run on each override it."""
+    return "sqlite"
+
+
+@pytest.fixture
+async def database(backend: str, tmp_path: Path) -> AsyncGenerator[Database]:
+    """A database of the test's own."""
+    async with database_on(backend, tmp_path) as database:
+        yield database
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, database: Database) -> AsyncGenerator[InProcess]:
+    """A gateway over two simulated deployments, all on real sockets, with a real database."""
+    async with running_gateway(tmp_path, database=database) as running:
         yield running
 
 
 @pytest.fixture
-async def held_gateway(tmp_path: Path) -> AsyncGenerator[InProcess]:
+async def held_gateway(tmp_path: Path, database: Database) -> AsyncGenerator[InProcess]:
     """The same, with batches that stay in progress until the simulator is told to let them go on."""
     settings = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
-    async with running_gateway(tmp_path, simulator=Simulator(settings=settings)) as running:
+    async with running_gateway(
+        tmp_path, database=database, simulator=Simulator(settings=settings)
+    ) as running:
         yield running

@@ -23,6 +23,7 @@ from litebatch_asgi.models import Deployment, Principal, Settings
 from litebatch_asgi.server.listen import address_of, listen, serving
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from litebatch_asgi.storage import Storage
+from tests.database import Database, SQLiteDatabase
 
 MODEL = "gpt-4o-batch"
 UPSTREAM = {"east": "gpt-4o-mini-east-deployment", "west": "gpt-4o-mini"}
@@ -182,10 +183,18 @@ class Gateway:
 class InProcess(Gateway):
     """A gateway in this process."""
 
-    def __init__(self, litebatch: LiteBatch, storage: Storage, simulator: Simulator, address: str) -> None:
+    def __init__(
+        self,
+        litebatch: LiteBatch,
+        storage: Storage,
+        database: Database,
+        simulator: Simulator,
+        address: str,
+    ) -> None:
         super().__init__(simulator, address)
         self.litebatch = litebatch
         self.storage = storage
+        self.database = database
 
 
 FLAVOURS: dict[str, dict[str, str]] = {
@@ -222,13 +231,19 @@ async def running_gateway(
     settings: Settings = QUICK,
     names: Sequence[str] = ("east", "west"),
     flavour: str = "openai",
+    database: Database | None = None,
+    storage: Storage | None = None,
     **options: Any,
 ) -> AsyncGenerator[InProcess]:
-    """A simulator and a gateway in front of it; both stop with the block."""
+    """A simulator and a gateway in front of it; both stop with the block.
+
+    The database is a file in `folder` unless another one is given.
+    """
     simulator = simulator or Simulator(settings=SWIFT)
+    database = database or SQLiteDatabase(folder)
+    storage = storage or open_storage(database.url)
     (folder / "spool").mkdir(exist_ok=True)
     async with simulator.running() as provider:
-        storage = open_storage(f"sqlite:///{folder}/litebatch.db")
         litebatch = LiteBatch(
             deployments=deployments(provider, names, flavour),
             storage=storage,
@@ -238,6 +253,6 @@ async def running_gateway(
         )
         app = Starlette(routes=[Mount("/v1", litebatch.app)])
         listener = listen("127.0.0.1", 0)
-        gateway = InProcess(litebatch, storage, simulator, address_of(listener))
+        gateway = InProcess(litebatch, storage, database, simulator, address_of(listener))
         async with litebatch.lifespan(app), serving(app, listener), aclosing(gateway):
             yield gateway

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
-from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.models import (
     BatchChange,
     BatchState,
+    File,
     FileChange,
     FileCopy,
     FilePart,
     FileState,
     Job,
 )
-from litebatch_sql.executor import Parameters, Transaction
+from litebatch_sql.executor import Contention, Parameters, Transaction
+from litebatch_sql.leases import L, leased
 from litebatch_sql.queries import Queries
+from litebatch_sql.reservations import Reservations
 from litebatch_sql.rows import Table
 from litebatch_sql.tables import BATCHES, CHARGES, COPIES, EVENTS, FILES, JOBS, PARTS
 
@@ -33,7 +36,33 @@ class Changes:
 
     def __init__(self, transaction: Transaction, queries: Queries) -> None:
         self._transaction = transaction
+        self._queries = queries
         self._sql = queries.sql
+        self._reservations = Reservations(transaction, queries)
+
+    async def insert_file(
+        self, file: File, copies: Sequence[FileCopy], lease_seconds: float | None
+    ) -> FileState:
+        """Insert a file and its copies; returns the state as written."""
+        await self.insert(FILES, [file])
+        written = await self._leased(copies, lease_seconds)
+        await self.insert(COPIES, written)
+        in_order = tuple(sorted(written, key=lambda copy: copy.key))
+        return FileState(file=file, copies=in_order, open_batches=0)
+
+    async def _leased(self, rows: Sequence[L], lease_seconds: float | None) -> tuple[L, ...]:
+        return await leased(self._transaction, self._queries, rows, lease_seconds)
+
+    async def _with_leases(self, change: BatchChange) -> BatchChange:
+        seconds = change.lease_seconds
+        if seconds is None:
+            return change
+        return msgspec.structs.replace(
+            change,
+            jobs=await self._leased(change.jobs, seconds),
+            new_jobs=await self._leased(change.new_jobs, seconds),
+            copies=await self._leased(change.copies, seconds),
+        )
 
     async def insert(self, table: Table[S], values: Iterable[S]) -> None:
         """Insert rows. Raises `StateConflict` if one of them is there already."""
@@ -48,7 +77,7 @@ class Changes:
         if change.file is not None:
             await self._transaction.execute(self._sql("update_files"), FILES.encode(change.file))
         copies = {copy.key: copy for copy in state.copies}
-        for copy in change.copies:
+        for copy in await self._leased(change.copies, change.lease_seconds):
             written = await self._write_copy(copy, is_new=copy.key not in copies, fence_out=change.fence_out)
             copies[copy.key] = written
         return FileState(
@@ -68,15 +97,20 @@ class Changes:
 
     async def write_batch(self, state: BatchState, change: BatchChange) -> BatchState:
         """Write a change of the locked batch `state`; returns the state as written."""
+        change = await self._with_leases(change)
         await self._transaction.execute(self._sql("update_batches"), BATCHES.encode(change.batch))
         for job in change.jobs:
             row = JOBS.encode(job)
             await self._update_fenced("update_jobs", {**row, "held_epoch": job.epoch}, job.id)
+        await self._reservations.release(change.batch)
         return await self._insert_around(state.jobs, change)
 
     async def create_batch(self, change: BatchChange) -> BatchState:
         """Insert a batch with all that the change holds; returns the state as written."""
+        change = await self._with_leases(change)
+        await self._reservations.check(change.reservations)
         await self.insert(BATCHES, [change.batch])
+        await self._reservations.insert(change.batch, change.reservations)
         return await self._insert_around((), change)
 
     async def _insert_around(self, jobs: tuple[Job, ...], change: BatchChange) -> BatchState:
@@ -93,8 +127,11 @@ class Changes:
         if parts == ():
             return
         chunks = _PartRows(parts)
-        while not chunks.exhausted:
-            await self._transaction.execute_many(self._sql("insert_file_parts"), chunks)
+        try:
+            while not chunks.exhausted:
+                await self._transaction.execute_many(self._sql("insert_file_parts"), chunks)
+        except Contention as error:  # what was read once cannot be written a second time
+            raise StorageUnavailable(error.message) from error
 
     async def _update_fenced(self, name: str, parameters: Parameters, key: object) -> None:
         if await self._transaction.execute(self._sql(name), parameters) == 0:

@@ -6,17 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeAlias
 
+from litebatch_asgi.errors import StorageUnavailable
 from litebatch_sql.rows import Row
 
 Parameters: TypeAlias = Mapping[str, Any]
 """Values for the `:name`s of a statement; it need not use all of them."""
 
 
+class Contention(StorageUnavailable):
+    """The database gave a transaction up for the sake of another: it may be tried again."""
+
+
 class Reader(Protocol):
     """Runs statements that read; each sees one moment of the database.
 
     All methods of a `Reader`, `Transaction` and `Executor` raise `StorageUnavailable` when the database
-    does not answer, and `StateConflict` when a key is there already or the row that it refers to is not.
+    does not answer, `Contention` among it, and `StateConflict` when a key is there already or the row that
+    it refers to is not.
     """
 
     async def fetch_one(self, sql: str, parameters: Parameters) -> Row | None:
@@ -56,5 +62,9 @@ class Executor(Reader, Protocol):
         ...
 
     def write(self) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction: committed at the end of the block, rolled back when it is left in any other way."""
+        """A transaction: committed at the end of the block, rolled back when it is left in any other way.
+
+        Once the block has ended without an error it is committed, be the answer to that lost or not; after
+        `StorageUnavailable` it is not, unless nobody can tell.
+        """
         ...

@@ -6,18 +6,43 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from litebatch_asgi.models import FileCopy, Job
-from litebatch_sql.executor import Executor, Transaction
+from litebatch_sql.executor import Reader, Transaction
 from litebatch_sql.queries import Queries
-from litebatch_sql.rows import Row, Table, encode_json
+from litebatch_sql.rows import Row, Table, encode_json, from_microseconds
 from litebatch_sql.tables import COPIES, JOBS
 
 L = TypeVar("L", Job, FileCopy)
 
 
 def clock() -> int:
-    """This process's clock, in microseconds; for databases that have none of their own."""
+    """This process's clock, in microseconds; for databases that have none of their own: no query `now`."""
     return time.time_ns() // 1000
+
+
+async def database_clock(reader: Reader, queries: Queries) -> int:
+    """The database's clock, in microseconds."""
+    row = await reader.fetch_one(queries.sql("now"), {}) if "now" in queries else None
+    return clock() if row is None else row[0]
+
+
+async def leased(
+    transaction: Transaction, queries: Queries, rows: Sequence[L], lease_seconds: float | None
+) -> tuple[L, ...]:
+    """The rows as they are to be written: those with a holder and no end of their claim get one."""
+    if lease_seconds is None or not any(map(_begins_lease, rows)):
+        return tuple(rows)
+    now = await database_clock(transaction, queries)
+    until = from_microseconds(now + _microseconds(lease_seconds))
+    return tuple(
+        msgspec.structs.replace(row, claimed_until=until) if _begins_lease(row) else row for row in rows
+    )
+
+
+def _begins_lease(row: Job | FileCopy) -> bool:
+    return row.claimed_by is not None and row.claimed_until is None
 
 
 class Leases(Generic[L]):
@@ -27,9 +52,16 @@ class Leases(Generic[L]):
         self._table: Table[L] = table
         self._key_columns = key_columns
 
+    async def due(self, reader: Reader, queries: Queries, room: Mapping[Any, int]) -> dict[Any, int]:
+        """The room of those deployments that have something due."""
+        deployments = encode_json([deployment for deployment, places in room.items() if places > 0])
+        look = {"deployments": deployments, "now": clock()}
+        rows = await reader.fetch_all(queries.sql(f"due_deployments_{self._table.name}"), look)
+        return {row[0]: room[row[0]] for row in rows}
+
     async def claim(
         self,
-        executor: Executor,
+        transaction: Transaction,
         queries: Queries,
         *,
         worker: str,
@@ -38,20 +70,15 @@ class Leases(Generic[L]):
     ) -> list[L]:
         """Claim due rows as `Storage.claim_jobs` says."""
         name = self._table.name
-        deployments = encode_json([deployment for deployment, places in room.items() if places > 0])
-        look = {"deployments": deployments, "now": clock()}
-        due = await executor.fetch_all(queries.sql(f"due_deployments_{name}"), look)
-        if not due:  # by far the most frequent case: the write lock is left alone
-            return []
-        async with executor.write() as transaction:
-            now = clock()
-            keys: list[Row] = []
-            for (deployment,) in due:
-                limits = {"deployment": deployment, "now": now, "limit": room[deployment]}
-                keys += await transaction.fetch_all(queries.sql(f"due_{name}"), limits)
-            claim = {"keys": encode_json(keys), "worker": worker, "now": now, **_lease(lease_seconds)}
-            await transaction.execute(queries.sql(f"claim_{name}"), claim)
-            rows = await transaction.fetch_all(queries.sql(f"claimed_{name}"), claim)
+        now = clock()
+        keys: list[Row] = []
+        for deployment, places in room.items():
+            limits = {"deployment": deployment, "now": now, "limit": places}
+            keys += await transaction.fetch_all(queries.sql(f"due_{name}"), limits)
+        given = encode_json([tuple(key) for key in keys])
+        claim = {"keys": given, "worker": worker, "now": now, **_lease(lease_seconds)}
+        await transaction.execute(queries.sql(f"claim_{name}"), claim)
+        rows = await transaction.fetch_all(queries.sql(f"claimed_{name}"), claim)
         return [self._table.decode(row) for row in rows]
 
     async def renew(
@@ -80,16 +107,13 @@ COPY_LEASES = Leases(COPIES, ("file_id", "shard", "deployment_id"))
 
 
 async def renew(
-    executor: Executor, queries: Queries, claims: Sequence[Job | FileCopy], *, lease_seconds: float
+    transaction: Transaction, queries: Queries, claims: Sequence[Job | FileCopy], *, lease_seconds: float
 ) -> list[Job | FileCopy]:
     """Renew claims as `Storage.renew` says."""
-    if not claims:
-        return []
     jobs = [claim for claim in claims if isinstance(claim, Job)]
     copies = [claim for claim in claims if isinstance(claim, FileCopy)]
-    async with executor.write() as transaction:
-        held_jobs = await JOB_LEASES.renew(transaction, queries, jobs, lease_seconds=lease_seconds)
-        held_copies = await COPY_LEASES.renew(transaction, queries, copies, lease_seconds=lease_seconds)
+    held_jobs = await JOB_LEASES.renew(transaction, queries, jobs, lease_seconds=lease_seconds)
+    held_copies = await COPY_LEASES.renew(transaction, queries, copies, lease_seconds=lease_seconds)
     renewed = (
         held_jobs.get(JOB_LEASES.key(claim))
         if isinstance(claim, Job)
@@ -100,4 +124,8 @@ async def renew(
 
 
 def _lease(seconds: float) -> dict[str, int]:
-    return {"lease": round(seconds * 1_000_000)}
+    return {"lease": _microseconds(seconds)}
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000)

@@ -23,11 +23,14 @@ class Migration(msgspec.Struct, frozen=True, kw_only=True):
     sql: str
 
 
-def load_migrations(package: str) -> tuple[Migration, ...]:
-    """The migrations of an import package, in order. Reads files."""
+def load_migrations(package: str, *, prefix: str = "") -> tuple[Migration, ...]:
+    """The migrations of an import package, in order; `{prefix}` stands for the prefix. Reads files."""
     folder = resources.files(package).joinpath("migrations")
     migrations = tuple(
-        Migration(number=int(file.name.split("_")[0]), sql=file.read_text(encoding="utf-8"))
+        Migration(
+            number=int(file.name.split("_")[0]),
+            sql=file.read_text(encoding="utf-8").replace("{prefix}", prefix),
+        )
         for file in sorted(folder.iterdir(), key=lambda file: file.name)
         if file.name.endswith(".sql")
     )

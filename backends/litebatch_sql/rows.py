@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class Codec(NamedTuple):
@@ -27,6 +29,8 @@ class Codec(NamedTuple):
 
     to_database: Callable[[Any], Any]
     from_database: Callable[[Any], Any]
+    kind: str | None = None
+    """`json` or `money`: for what some databases have a type of its own"""
 
 
 def to_microseconds(moment: datetime) -> int:
@@ -40,12 +44,13 @@ def from_microseconds(microseconds: int) -> datetime:
 
 
 def encode_json(value: Any) -> str:
-    """JSON text."""
-    return msgspec.json.encode(value).decode()
+    """JSON text; U+FFFD in the place of each U+0000, for which PostgreSQL has no room."""
+    text = msgspec.json.encode(value).decode()
+    return _NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
 
 
 MOMENT = Codec(to_microseconds, from_microseconds)
-MONEY = Codec(str, Decimal)
+MONEY = Codec(str, Decimal, "money")
 BOOLEAN = Codec(int, bool)
 HEX_128 = Codec("{:032x}".format, partial(int, base=16))
 """An unsigned number of up to 128 bits: more than a database's integers hold."""
@@ -58,7 +63,7 @@ def _enum_codec(enum: type[Enum]) -> Codec:
 
 def _json_codec(of: Any) -> Codec:
     decoder = msgspec.json.Decoder(of)
-    return Codec(encode_json, decoder.decode)
+    return Codec(encode_json, decoder.decode, "json")
 
 
 def _codec_for(hint: Any) -> Codec | None:
@@ -97,6 +102,7 @@ class Table(Generic[S]):
         self._fixed = frozenset(fixed)
         kept = {field.name: _codec_for(field.type) for field in msgspec.structs.fields(struct)}
         kept.update(codecs or {})
+        self._kinds = {column: codec.kind for column, codec in kept.items() if codec is not None}
         self._codecs = [(column, codec) for column, codec in kept.items() if codec is not None]
 
     def encode(self, value: S) -> dict[str, Any]:
@@ -117,17 +123,28 @@ class Table(Generic[S]):
                 fields[column] = codec.from_database(field)
         return self._struct(**fields)
 
-    def sql(self, form: str | None) -> str:
-        """The columns as they stand in a statement, see `Queries`. Raises `KeyError` for an unknown form."""
+    def sql(self, form: str | None, types: Mapping[str, str] | None = None) -> str:
+        """The columns as they stand in a statement, see `Queries`. Raises `KeyError` for an unknown form.
+
+        `types` are the database's own, by kind.
+        """
         template = {
-            None: '{table}."{column}"',
+            None: "{read}",
             "columns": '"{column}"',
-            "parameters": ":{column}",
-            "assignments": '"{column}" = :{column}',
+            "parameters": "{written}",
+            "assignments": '"{column}" = {written}',
         }[form]
         left_out = self._fixed if form == "assignments" else frozenset[str]()
         return ", ".join(
-            template.format(table=self.name, column=column)
+            template.format(column=column, **self._places(column, types or {}))
             for column in self.columns
             if column not in left_out
         )
+
+    def _places(self, column: str, types: Mapping[str, str]) -> dict[str, str]:
+        """How a column is read, and how it is written."""
+        read, written = f'{self.name}."{column}"', f":{column}"
+        own = types.get(self._kinds.get(column) or "")
+        if own is None:
+            return {"read": read, "written": written}
+        return {"read": f"CAST({read} AS text)", "written": f"CAST(CAST({written} AS text) AS {own})"}

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
 import anyio.lowlevel
-import anyio.to_thread
 import msgspec
 
-from litebatch_asgi.errors import StateConflict, StorageUnavailable
+from litebatch_asgi.errors import RequestUnderWay, StateConflict, StorageUnavailable
 from litebatch_asgi.models import (
     Batch,
     BatchState,
+    CreateRequest,
     Event,
     File,
     FileCopy,
@@ -32,14 +33,21 @@ from litebatch_asgi.storage import (
     Installation,
 )
 from litebatch_sql.changes import Changes
-from litebatch_sql.executor import Executor, Reader, Transaction
-from litebatch_sql.leases import COPY_LEASES, JOB_LEASES, clock, renew
-from litebatch_sql.migrations import load_migrations, migrate
-from litebatch_sql.queries import Queries
-from litebatch_sql.rows import Row, Table, encode_json, to_microseconds
+from litebatch_sql.executor import Contention, Executor, Reader, Transaction
+from litebatch_sql.keys import SQLKeyStore
+from litebatch_sql.leases import COPY_LEASES, JOB_LEASES, L, Leases, clock, database_clock, renew
+from litebatch_sql.migrations import Migration, load_migrations, migrate
+from litebatch_sql.queries import Queries, check_prefix
+from litebatch_sql.repeats import Repeats
+from litebatch_sql.rows import Row, Table, encode_json, from_microseconds, to_microseconds
 from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, TABLES
+from litebatch_sql.threads import in_own_thread
 
 S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
+
+_TRIES = 4
+"""How often a transaction is begun that gives way to others."""
 
 _ROWS_AT_ONCE = 100
 """About a millisecond of decoding."""
@@ -48,14 +56,19 @@ _ROWS_AT_ONCE = 100
 class SQLStorage:
     """A `Storage` over an `Executor`.
 
-    `package` is the import package with the dialect: its `queries.sql` and its `migrations`. Where the
-    database does not lock as a whole, the queries `lock_schema`, `lock_file` and `lock_batch` are there too.
+    `package` is the import package with the dialect: its `queries.sql`, `keys.sql` and `migrations`. Where
+    the database does not lock as a whole, the queries `lock_schema`, `lock_file`, `lock_copies`, `lock_batch`
+    and `lock_jobs` are there too; `list_all_files` and `list_all_batches` where lists over all owners are
+    made in another way.
+    `table_prefix` stands before the names of all tables and indexes; `ConfigError` if it cannot.
     """
 
-    def __init__(self, executor: Executor, package: str) -> None:
+    def __init__(self, executor: Executor, package: str, *, table_prefix: str = "") -> None:
         self._executor = executor
         self._package = package
+        self._prefix = check_prefix(table_prefix)
         self._loaded: Queries | None = None
+        self.keys = SQLKeyStore(executor, lambda: self._queries)
 
     @property
     def _queries(self) -> Queries:
@@ -67,8 +80,7 @@ class SQLStorage:
         """See `Storage.open`."""
         try:
             await self._executor.open()
-            queries = await anyio.to_thread.run_sync(Queries.load, self._package, TABLES)
-            migrations = await anyio.to_thread.run_sync(load_migrations, self._package)
+            queries, migrations = await in_own_thread(self._load)
             installation = await migrate(self._executor, queries, migrations)
         except BaseException:
             await self.close()
@@ -76,18 +88,39 @@ class SQLStorage:
         self._loaded = queries
         return installation
 
+    def _load(self) -> tuple[Queries, tuple[Migration, ...]]:
+        queries = Queries.load(self._package, TABLES, prefix=self._prefix)
+        return queries, load_migrations(self._package, prefix=self._prefix)
+
     async def close(self) -> None:
         """See `Storage.close`."""
         self._loaded = None
         await self._executor.close()
 
-    async def create_file(self, file: File, copies: Sequence[FileCopy]) -> None:
+    async def now(self) -> datetime:
+        """See `Storage.now`."""
+        return from_microseconds(await database_clock(self._executor, self._queries))
+
+    async def create_file(
+        self,
+        file: File,
+        copies: Sequence[FileCopy],
+        *,
+        request: CreateRequest | None = None,
+        lease_seconds: float | None = None,
+    ) -> FileState:
         """See `Storage.create_file`."""
-        queries = self._queries
-        async with self._executor.write() as transaction:
-            changes = Changes(transaction, queries)
-            await changes.insert(FILES, [file])
-            await changes.insert(COPIES, copies)
+
+        async def create(transaction: Transaction) -> FileState:
+            earlier = await self._earlier(transaction, FILES, request)
+            if earlier is not None:
+                state = await self._file_state(transaction, earlier)
+                if state is None:
+                    raise RequestUnderWay(f"{earlier} is being removed")
+                return state
+            return await Changes(transaction, self._queries).insert_file(file, copies, lease_seconds)
+
+        return await self._write(create)
 
     async def get_file(self, file_id: str) -> FileState | None:
         """See `Storage.get_file`."""
@@ -105,13 +138,15 @@ class SQLStorage:
 
     async def list_files(self, query: FileQuery) -> list[File]:
         """See `Storage.list_files`."""
+        name = self._list("list_files", of_all=query.owner is None)
         statement = self._queries.sql(
-            "list_files",
+            "list_expired_files" if query.expired else name,
             *_options(
                 descending=query.descending,
                 ascending=not query.descending,
                 before=query.after is not None and query.descending,
                 after=query.after is not None and not query.descending,
+                behind=query.after is not None,
                 owner=query.owner is not None,
                 purpose=query.purpose is not None,
                 models=len(query.models) > 0,
@@ -132,18 +167,31 @@ class SQLStorage:
 
     async def change_file(self, file_id: str, decide: FileDecision) -> FileState:
         """See `Storage.change_file`."""
-        queries = self._queries
-        async with self._executor.write() as transaction:
+
+        async def write(transaction: Transaction) -> FileState:
             state = await self._lock_file(transaction, file_id)
             change = decide(state)
-            return state if change is None else await Changes(transaction, queries).write_file(state, change)
+            if change is None:
+                return state
+            return await Changes(transaction, self._queries).write_file(state, change)
 
-    async def create_batch(self, file_id: str, admit: Admission) -> BatchState:
+        return await self._write(write)
+
+    async def create_batch(
+        self, file_id: str, admit: Admission, *, request: CreateRequest | None = None
+    ) -> BatchState:
         """See `Storage.create_batch`."""
-        queries = self._queries
-        async with self._executor.write() as transaction:
-            state = await self._lock_file(transaction, file_id)
-            return await Changes(transaction, queries).create_batch(admit(state))
+
+        async def create(transaction: Transaction) -> BatchState:
+            earlier = await self._earlier(transaction, BATCHES, request)
+            if earlier is not None:
+                state = await self._batch_state(transaction, earlier)
+                assert state is not None
+                return state
+            file = await self._lock_file(transaction, file_id)
+            return await Changes(transaction, self._queries).create_batch(admit(file))
+
+        return await self._write(create)
 
     async def get_batch(self, batch_id: str) -> Batch | None:
         """See `Storage.get_batch`."""
@@ -159,7 +207,8 @@ class SQLStorage:
         options = _options(
             before=query.after is not None, owner=query.owner is not None, model=len(query.models) > 0
         )
-        statement = self._queries.sql("list_batches", *options)
+        name = self._list("list_batches", of_all=query.owner is None and not query.models)
+        statement = self._queries.sql(name, *options)
         pages: list[list[Batch]] = []
         # a page for each model: each walks its own index from newest to oldest and stops at the limit
         for model in dict.fromkeys(query.models) or (None,):
@@ -170,38 +219,54 @@ class SQLStorage:
 
     async def change_batch(self, batch_id: str, decide: BatchDecision) -> BatchState:
         """See `Storage.change_batch`."""
-        queries = self._queries
-        async with self._executor.write() as transaction:
+
+        async def write(transaction: Transaction) -> BatchState:
             state = await self._lock_batch(transaction, batch_id)
             change = decide(state)
-            return state if change is None else await Changes(transaction, queries).write_batch(state, change)
+            if change is None:
+                return state
+            return await Changes(transaction, self._queries).write_batch(state, change)
+
+        return await self._write(write)
 
     async def refresh_batch(self, batch_id: str) -> None:
         """See `Storage.refresh_batch`."""
         parameters = {"batch_id": batch_id, "now": clock()}
+        wake = self._queries.sql("wake_jobs")
         if await self._executor.fetch_one(self._queries.sql("has_sleeping_jobs"), parameters):
-            async with self._executor.write() as transaction:
-                await transaction.execute(self._queries.sql("wake_jobs"), parameters)
+            await self._write(lambda transaction: transaction.execute(wake, parameters))
 
     async def claim_jobs(
         self, worker: str, *, lease_seconds: float, room: Mapping[str | None, int]
     ) -> list[Job]:
         """See `Storage.claim_jobs`."""
-        return await JOB_LEASES.claim(
-            self._executor, self._queries, worker=worker, lease_seconds=lease_seconds, room=room
-        )
+        return await self._claim(JOB_LEASES, worker, lease_seconds, room)
 
     async def claim_copies(
         self, worker: str, *, lease_seconds: float, room: Mapping[str, int]
     ) -> list[FileCopy]:
         """See `Storage.claim_copies`."""
-        return await COPY_LEASES.claim(
-            self._executor, self._queries, worker=worker, lease_seconds=lease_seconds, room=room
+        return await self._claim(COPY_LEASES, worker, lease_seconds, room)
+
+    async def _claim(
+        self, leases: Leases[L], worker: str, lease_seconds: float, room: Mapping[Any, int]
+    ) -> list[L]:
+        due = await leases.due(self._executor, self._queries, room)
+        if not due:  # by far the most frequent case: nothing is locked
+            return []
+        return await self._write(
+            lambda transaction: leases.claim(
+                transaction, self._queries, worker=worker, lease_seconds=lease_seconds, room=due
+            )
         )
 
     async def renew(self, claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
         """See `Storage.renew`."""
-        return await renew(self._executor, self._queries, claims, lease_seconds=lease_seconds)
+        if not claims:
+            return []
+        return await self._write(
+            lambda transaction: renew(transaction, self._queries, claims, lease_seconds=lease_seconds)
+        )
 
     async def open_requests(self) -> dict[str, int]:
         """See `Storage.open_requests`."""
@@ -214,8 +279,30 @@ class SQLStorage:
         rows = await self._executor.fetch_all(self._queries.sql("list_events"), parameters)
         return [EVENTS.decode(row) for row in rows]
 
+    async def _write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Do work in a transaction, and anew if the database gave it up for another's sake."""
+        for _ in range(_TRIES - 1):
+            with suppress(Contention):
+                async with self._executor.write() as transaction:
+                    return await work(transaction)
+        async with self._executor.write() as transaction:
+            return await work(transaction)
+
+    async def _earlier(
+        self, transaction: Transaction, table: Table[Any], request: CreateRequest | None
+    ) -> str | None:
+        if request is None:
+            return None
+        return await Repeats(transaction, self._queries, request).earlier(table)
+
+    def _list(self, name: str, *, of_all: bool) -> str:
+        """The name of the query that makes a list: some databases walk a whole table by another."""
+        everything = name.replace("list_", "list_all_")
+        return everything if of_all and everything in self._queries else name
+
     async def _lock_file(self, transaction: Transaction, file_id: str) -> FileState:
         await self._lock(transaction, "lock_file", file_id)
+        await self._lock(transaction, "lock_copies", file_id)
         state = await self._file_state(transaction, file_id)
         if state is None:
             raise StateConflict(f"file {file_id} is not there")
@@ -223,6 +310,7 @@ class SQLStorage:
 
     async def _lock_batch(self, transaction: Transaction, batch_id: str) -> BatchState:
         await self._lock(transaction, "lock_batch", batch_id)
+        await self._lock(transaction, "lock_jobs", batch_id)
         state = await self._batch_state(transaction, batch_id)
         if state is None:
             raise StateConflict(f"batch {batch_id} is not there")
@@ -272,7 +360,10 @@ def _behind(last: File | Batch | None) -> dict[str, Any]:
     """The parameters that begin a page behind the last item of the page before."""
     if last is None:
         return {}
-    return {"last_created_at": to_microseconds(last.created_at), "last_id": last.id}
+    parameters: dict[str, Any] = {"last_created_at": to_microseconds(last.created_at), "last_id": last.id}
+    if last.expires_at is not None:
+        parameters["last_expires_at"] = to_microseconds(last.expires_at)
+    return parameters
 
 
 def _age(item: File | Batch) -> tuple[datetime, str]:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from litebatch_asgi.models import Batch, Charge, Event, File, FileCopy, FilePart, Job
+from litebatch_asgi.models import (
+    Batch,
+    Charge,
+    Event,
+    File,
+    FileCopy,
+    FilePart,
+    Job,
+    Team,
+    User,
+    VirtualKey,
+)
 from litebatch_sql.rows import HEX_128, Table
 
 FILES = Table(
@@ -16,5 +27,11 @@ BATCHES = Table("batches", Batch, fixed=("id", "owner", "model", "input_file_id"
 JOBS = Table("jobs", Job, fixed=("id", "batch_id", "shard", "attempt", "created_at"))
 CHARGES = Table("charges", Charge)
 EVENTS = Table("events", Event)
+TEAMS = Table("teams", Team, fixed=("id", "created_at"))
+USERS = Table("users", User, fixed=("id", "created_at"))
+KEYS = Table("virtual_keys", VirtualKey, fixed=("id", "created_at"))
 
-TABLES: tuple[Table[Any], ...] = (FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, EVENTS)
+TABLES: tuple[Table[Any], ...] = (
+    *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, EVENTS),
+    *(TEAMS, USERS, KEYS),
+)

@@ -3,44 +3,44 @@
 
 -- name: has_installation
 -- A row if migrations have run before.
-SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'installation';
+SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{prefix}installation';
 
 -- name: get_installation
-SELECT id, schema_version FROM installation;
+SELECT id, schema_version FROM {prefix}installation AS installation;
 
 -- name: put_installation
 -- The id stays what it was first.
-INSERT INTO installation (singleton, id, schema_version, created_at)
+INSERT INTO {prefix}installation (singleton, id, schema_version, created_at)
 VALUES (1, :id, :schema_version, :now)
 ON CONFLICT (singleton) DO UPDATE SET schema_version = excluded.schema_version;
 
 
 -- name: insert_files
-INSERT INTO files ({files.columns}) VALUES ({files.parameters});
+INSERT INTO {prefix}files ({files.columns}) VALUES ({files.parameters});
 
 -- name: update_files
-UPDATE files SET {files.assignments} WHERE id = :id;
+UPDATE {prefix}files AS files SET {files.assignments} WHERE id = :id;
 
 -- name: remove_file
 -- Its copies and parts go with it, by their foreign keys.
-DELETE FROM files WHERE id = :id;
+DELETE FROM {prefix}files WHERE id = :id;
 
 -- name: get_file_state
 -- The file beside each of its copies, in one statement, so that all is of one moment.
 SELECT
     (
-        SELECT count(*) FROM batches
+        SELECT count(*) FROM {prefix}batches AS batches
         WHERE input_file_id = files.id
           AND status IN ('validating', 'in_progress', 'finalizing', 'cancelling')
     ),
     {files}, {file_copies}
-FROM files LEFT JOIN file_copies ON file_copies.file_id = files.id
+FROM {prefix}files AS files LEFT JOIN {prefix}file_copies AS file_copies ON file_copies.file_id = files.id
 WHERE files.id = :id
 ORDER BY file_copies.shard, file_copies.deployment_id;
 
 -- name: list_files
 -- Walks files_by_owner, files_by_owner_purpose or files_by_time; models are looked at on the way.
-SELECT {files} FROM files
+SELECT {files} FROM {prefix}files AS files
 WHERE accepted_at IS NOT NULL AND deleted_at IS NULL
   AND (expires_at IS NULL OR expires_at > :now)
   AND owner = :owner  -- if owner
@@ -55,40 +55,55 @@ ORDER BY created_at DESC, id DESC  -- if descending
 ORDER BY created_at, id  -- if ascending
 LIMIT :limit;
 
+-- name: list_expired_files
+-- Walks files_by_expiry.
+SELECT {files} FROM {prefix}files AS files
+WHERE accepted_at IS NOT NULL AND deleted_at IS NULL AND expires_at <= :now
+  AND owner = :owner  -- if owner
+  AND purpose = :purpose  -- if purpose
+  AND EXISTS (  -- if models
+      SELECT 1 FROM json_each(files.models) AS mine  -- if models
+      JOIN json_each(:models) AS wanted ON wanted.value = mine.value  -- if models
+  )  -- if models
+  AND (expires_at, id) > (:last_expires_at, :last_id)  -- if behind
+ORDER BY expires_at, id
+LIMIT :limit;
+
 -- name: insert_file_copies
-INSERT INTO file_copies ({file_copies.columns}) VALUES ({file_copies.parameters});
+INSERT INTO {prefix}file_copies ({file_copies.columns}) VALUES ({file_copies.parameters});
 
 -- name: update_file_copies
 -- Fenced: touches nothing if somebody has claimed the copy since.
-UPDATE file_copies SET {file_copies.assignments}
+UPDATE {prefix}file_copies AS file_copies SET {file_copies.assignments}
 WHERE file_id = :file_id AND shard = :shard AND deployment_id = :deployment_id AND epoch = :held_epoch;
 
 -- name: insert_file_parts
-INSERT INTO file_parts ({file_parts.columns}) VALUES ({file_parts.parameters});
+INSERT INTO {prefix}file_parts ({file_parts.columns}) VALUES ({file_parts.parameters});
 
 -- name: next_part
-SELECT {file_parts} FROM file_parts WHERE file_id = :file_id AND seq > :after ORDER BY seq LIMIT 1;
+SELECT {file_parts} FROM {prefix}file_parts AS file_parts
+WHERE file_id = :file_id AND seq > :after ORDER BY seq LIMIT 1;
 
 
 -- name: insert_batches
-INSERT INTO batches ({batches.columns}) VALUES ({batches.parameters});
+INSERT INTO {prefix}batches ({batches.columns}) VALUES ({batches.parameters});
 
 -- name: update_batches
-UPDATE batches SET {batches.assignments} WHERE id = :id;
+UPDATE {prefix}batches AS batches SET {batches.assignments} WHERE id = :id;
 
 -- name: get_batch
-SELECT {batches} FROM batches WHERE id = :id;
+SELECT {batches} FROM {prefix}batches AS batches WHERE id = :id;
 
 -- name: get_batch_state
 -- The batch beside each of its jobs, in one statement, so that all is of one moment.
 SELECT {batches}, {jobs}
-FROM batches LEFT JOIN jobs ON jobs.batch_id = batches.id
+FROM {prefix}batches AS batches LEFT JOIN {prefix}jobs AS jobs ON jobs.batch_id = batches.id
 WHERE batches.id = :id
 ORDER BY jobs.shard, jobs.attempt;
 
 -- name: list_batches
 -- Walks one of batches_by_owner, _by_owner_model, _by_model and _by_time.
-SELECT {batches} FROM batches
+SELECT {batches} FROM {prefix}batches AS batches
 WHERE TRUE
   AND owner = :owner  -- if owner
   AND model = :model  -- if model
@@ -98,21 +113,21 @@ LIMIT :limit;
 
 
 -- name: insert_jobs
-INSERT INTO jobs ({jobs.columns}) VALUES ({jobs.parameters});
+INSERT INTO {prefix}jobs ({jobs.columns}) VALUES ({jobs.parameters});
 
 -- name: update_jobs
 -- Fenced: touches nothing if somebody has claimed the job since.
-UPDATE jobs SET {jobs.assignments} WHERE id = :id AND epoch = :held_epoch;
+UPDATE {prefix}jobs AS jobs SET {jobs.assignments} WHERE id = :id AND epoch = :held_epoch;
 
 -- name: has_sleeping_jobs
-SELECT 1 FROM jobs WHERE batch_id = :batch_id AND next_check_at > :now LIMIT 1;
+SELECT 1 FROM {prefix}jobs AS jobs WHERE batch_id = :batch_id AND next_check_at > :now LIMIT 1;
 
 -- name: wake_jobs
-UPDATE jobs SET next_check_at = :now WHERE batch_id = :batch_id AND next_check_at > :now;
+UPDATE {prefix}jobs AS jobs SET next_check_at = :now WHERE batch_id = :batch_id AND next_check_at > :now;
 
 -- name: open_requests
 -- By deployment, what waits for it, is under way to it or runs there. Walks jobs_open alone.
-SELECT deployment_id, sum(requests) FROM jobs
+SELECT deployment_id, sum(requests) FROM {prefix}jobs AS jobs
 WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_id IS NOT NULL
 GROUP BY deployment_id;
 
@@ -121,36 +136,38 @@ GROUP BY deployment_id;
 -- Those of the deployments (a JSON list, null among them) that have something due: one look each.
 SELECT asked.value FROM json_each(:deployments) AS asked
 WHERE EXISTS (
-    SELECT 1 FROM jobs
+    SELECT 1 FROM {prefix}jobs AS jobs
     WHERE deployment_id IS asked.value AND next_check_at <= :now
       AND (claimed_until IS NULL OR claimed_until <= :now)
 );
 
 -- name: due_jobs
-SELECT id FROM jobs
+SELECT id FROM {prefix}jobs AS jobs
 WHERE deployment_id IS :deployment AND next_check_at <= :now
   AND (claimed_until IS NULL OR claimed_until <= :now)
 ORDER BY next_check_at, id
 LIMIT :limit;
 
 -- name: claim_jobs
-UPDATE jobs SET claimed_by = :worker, claimed_until = :now + :lease, epoch = epoch + 1
+UPDATE {prefix}jobs AS jobs
+SET claimed_by = :worker, claimed_until = :now + :lease, epoch = epoch + 1
 WHERE id IN (SELECT json_extract(value, '$[0]') FROM json_each(:keys));
 
 -- name: claimed_jobs
-SELECT {jobs} FROM jobs WHERE id IN (SELECT json_extract(value, '$[0]') FROM json_each(:keys))
+SELECT {jobs} FROM {prefix}jobs AS jobs WHERE id IN (SELECT json_extract(value, '$[0]') FROM json_each(:keys))
 ORDER BY next_check_at, id;
 
 -- name: renew_jobs
 -- A lease of 0 gives the claim back.
-UPDATE jobs SET claimed_until = CASE WHEN :lease = 0 THEN NULL ELSE :now + :lease END
+UPDATE {prefix}jobs AS jobs
+SET claimed_until = CASE WHEN :lease = 0 THEN NULL ELSE :now + :lease END
 WHERE (id, epoch, claimed_by) IN (
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
     FROM json_each(:keys)
 );
 
 -- name: held_jobs
-SELECT {jobs} FROM jobs
+SELECT {jobs} FROM {prefix}jobs AS jobs
 WHERE (id, epoch, claimed_by) IN (
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
     FROM json_each(:keys)
@@ -161,27 +178,28 @@ WHERE (id, epoch, claimed_by) IN (
 -- As due_deployments_jobs.
 SELECT asked.value FROM json_each(:deployments) AS asked
 WHERE EXISTS (
-    SELECT 1 FROM file_copies
+    SELECT 1 FROM {prefix}file_copies AS file_copies
     WHERE deployment_id = asked.value AND next_check_at <= :now
       AND (claimed_until IS NULL OR claimed_until <= :now)
 );
 
 -- name: due_file_copies
-SELECT file_id, shard, deployment_id FROM file_copies
+SELECT file_id, shard, deployment_id FROM {prefix}file_copies AS file_copies
 WHERE deployment_id = :deployment AND next_check_at <= :now
   AND (claimed_until IS NULL OR claimed_until <= :now)
 ORDER BY next_check_at, file_id, shard
 LIMIT :limit;
 
 -- name: claim_file_copies
-UPDATE file_copies SET claimed_by = :worker, claimed_until = :now + :lease, epoch = epoch + 1
+UPDATE {prefix}file_copies AS file_copies
+SET claimed_by = :worker, claimed_until = :now + :lease, epoch = epoch + 1
 WHERE (file_id, shard, deployment_id) IN (
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
     FROM json_each(:keys)
 );
 
 -- name: claimed_file_copies
-SELECT {file_copies} FROM file_copies
+SELECT {file_copies} FROM {prefix}file_copies AS file_copies
 WHERE (file_id, shard, deployment_id) IN (
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
     FROM json_each(:keys)
@@ -190,7 +208,8 @@ ORDER BY next_check_at, file_id, shard, deployment_id;
 
 -- name: renew_file_copies
 -- As renew_jobs.
-UPDATE file_copies SET claimed_until = CASE WHEN :lease = 0 THEN NULL ELSE :now + :lease END
+UPDATE {prefix}file_copies AS file_copies
+SET claimed_until = CASE WHEN :lease = 0 THEN NULL ELSE :now + :lease END
 WHERE (file_id, shard, deployment_id, epoch, claimed_by) IN (
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
            json_extract(value, '$[3]'), json_extract(value, '$[4]')
@@ -198,7 +217,7 @@ WHERE (file_id, shard, deployment_id, epoch, claimed_by) IN (
 );
 
 -- name: held_file_copies
-SELECT {file_copies} FROM file_copies
+SELECT {file_copies} FROM {prefix}file_copies AS file_copies
 WHERE (file_id, shard, deployment_id, epoch, claimed_by) IN (
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
            json_extract(value, '$[3]'), json_extract(value, '$[4]')
@@ -208,10 +227,79 @@ WHERE (file_id, shard, deployment_id, epoch, claimed_by) IN (
 
 -- name: insert_charges
 -- One row a job, ever: the second one is a conflict.
-INSERT INTO charges ({charges.columns}) VALUES ({charges.parameters});
+INSERT INTO {prefix}charges ({charges.columns}) VALUES ({charges.parameters});
 
 -- name: insert_events
-INSERT INTO events ({events.columns}) VALUES ({events.parameters});
+INSERT INTO {prefix}events ({events.columns}) VALUES ({events.parameters});
 
 -- name: list_events
-SELECT {events} FROM events WHERE id > :after ORDER BY id LIMIT :limit;
+SELECT {events} FROM {prefix}events AS events WHERE id > :after ORDER BY id LIMIT :limit;
+
+
+-- name: insert_key
+INSERT INTO {prefix}idempotency (owner, "key", request_fingerprint, object_id, created_at)
+VALUES (:owner, :key, :fingerprint, :object_id, :at)
+ON CONFLICT (owner, "key") DO NOTHING;
+
+-- name: get_key
+SELECT request_fingerprint, object_id, created_at FROM {prefix}idempotency AS idempotency
+WHERE owner = :owner AND "key" = :key;
+
+-- name: update_key
+UPDATE {prefix}idempotency AS idempotency
+SET request_fingerprint = :fingerprint, object_id = :object_id, created_at = :at
+WHERE owner = :owner AND "key" = :key;
+
+-- name: sweep_keys
+DELETE FROM {prefix}idempotency
+WHERE (owner, "key") IN (
+    SELECT owner, "key" FROM {prefix}idempotency AS idempotency
+    WHERE created_at < :since ORDER BY created_at LIMIT :limit
+);
+
+-- name: made_object
+-- Whether what a key stands for was accepted; nothing if it is gone, or if its uploader is.
+SELECT accepted_at IS NOT NULL FROM {prefix}files AS files
+WHERE id = :id AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :at)
+  AND (accepted_at IS NOT NULL OR EXISTS (
+      SELECT 1 FROM {prefix}file_copies AS file_copies WHERE file_id = files.id AND claimed_until > :now
+  ))
+UNION ALL
+SELECT TRUE FROM {prefix}batches AS batches WHERE id = :id;
+
+-- name: unanswered_files
+-- The oldest that can be given to a retry; else one of which it is not known yet.
+SELECT id, accepted_at IS NULL OR coalesce(answering_until, 0) > :at FROM {prefix}files AS files
+WHERE request_fingerprint = :fingerprint AND answered_at IS NULL AND created_at >= :since
+  AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :at)
+  AND (accepted_at IS NOT NULL OR EXISTS (
+      SELECT 1 FROM {prefix}file_copies AS file_copies WHERE file_id = files.id AND claimed_until > :now
+  ))
+ORDER BY accepted_at IS NULL OR coalesce(answering_until, 0) > :at, created_at, id
+LIMIT 1;
+
+-- name: unanswered_batches
+-- As unanswered_files.
+SELECT id, coalesce(answering_until, 0) > :at FROM {prefix}batches AS batches
+WHERE request_fingerprint = :fingerprint AND answered_at IS NULL AND created_at >= :since
+ORDER BY coalesce(answering_until, 0) > :at, created_at, id
+LIMIT 1;
+
+-- name: answer_files
+UPDATE {prefix}files AS files SET answering_until = :until WHERE id = :id;
+
+-- name: answer_batches
+UPDATE {prefix}batches AS batches SET answering_until = :until WHERE id = :id;
+
+
+-- name: reserved
+-- What the open batches of a scope hold: their number, requests and tokens.
+SELECT count(*), coalesce(sum(requests), 0), coalesce(sum(tokens), 0)
+FROM {prefix}reservations AS reservations WHERE scope = :scope;
+
+-- name: insert_reservation
+INSERT INTO {prefix}reservations (scope, batch_id, requests, tokens, created_at)
+VALUES (:scope, :batch_id, :requests, :tokens, :created_at);
+
+-- name: release
+DELETE FROM {prefix}reservations WHERE batch_id = :batch_id;

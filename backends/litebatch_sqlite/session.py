@@ -8,10 +8,10 @@ from pathlib import Path
 
 import aiosqlite
 import anyio
-import anyio.to_thread
 
 from litebatch_asgi.errors import ConfigError, StorageUnavailable
 from litebatch_sql import Parameters, Row
+from litebatch_sql.threads import in_own_thread
 from litebatch_sqlite.driver_errors import translated
 
 _WAL_BYTES = 64 << 20
@@ -39,7 +39,7 @@ class Session:
     async def connect(cls, path: Path, *, busy_timeout_seconds: float) -> Session:
         """Open the file, which is made if it is not there. Raises `ConfigError` if it cannot be."""
         # aiosqlite does not wait for its thread's end where connecting fails: hence a try beforehand
-        await anyio.to_thread.run_sync(_try_to_open, path)
+        await in_own_thread(_try_to_open, path)
         connection = aiosqlite.connect(path, timeout=busy_timeout_seconds, isolation_level=None)
         with anyio.CancelScope(shield=True):
             await connection

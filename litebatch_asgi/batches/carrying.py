@@ -6,6 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import anyio
+
 from litebatch_asgi.batches.doubt import Doubter
 from litebatch_asgi.batches.placing import Placer
 from litebatch_asgi.batches.polling import Poller
@@ -15,7 +17,7 @@ from litebatch_asgi.errors import ProviderError, StateConflict, StorageUnavailab
 from litebatch_asgi.models import Batch, Job, JobState
 from litebatch_asgi.runtime import Runtime
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Carrier:
@@ -29,23 +31,24 @@ class Carrier:
         self._poller = Poller(runtime, self._placer, self._doubter)
         self._settler = Settler(runtime)
 
-    async def begin(self, job: Job, batch: Batch) -> None:
+    async def begin(self, job: Job, batch: Batch, *, since: float | None = None) -> None:
         """Carry the first job of a new batch, which its creator holds."""
         if job.state is JobState.SUBMITTING:
-            await self._from(job, partial(self._placer.submit, job, batch))
+            await self._from(job, partial(self._placer.submit, job, batch), since)
         else:
-            await self.carry(job)
+            await self.carry(job, since=since)
 
-    async def carry(self, job: Job) -> None:
-        """Carry a job that was claimed."""
-        await self._from(job, partial(self._step, job))
+    async def carry(self, job: Job, *, since: float | None = None) -> None:
+        """Carry a job that was claimed; `since` as for `Runtime.hold`."""
+        await self._from(job, partial(self._step, job), since)
 
-    async def _from(self, job: Job, work: Callable[[], Awaitable[Job | None]]) -> None:
+    async def _from(self, job: Job, work: Callable[[], Awaitable[Job | None]], since: float | None) -> None:
         try:
-            following = await self._runtime.hold(job, work)
+            began = anyio.current_time()
+            following = await self._runtime.hold(job, work, since=since)
             while following is not None:
-                job = following
-                following = await self._runtime.hold(job, partial(self._step, job))
+                job, since, began = following, began, anyio.current_time()
+                following = await self._runtime.hold(job, partial(self._step, job), since=since)
         except StateConflict as error:
             logger.info("somebody else goes on with a job", extra={"job_id": job.id, "error": str(error)})
         except StorageUnavailable as error:

@@ -12,7 +12,7 @@ from litebatch_asgi.lifecycle import WATCH_FOR, next_attempt
 from litebatch_asgi.models import Job, JobState, ProviderBatch
 from litebatch_asgi.models.provider import TAG_JOB, oldest_first
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far a provider's clock may be from ours."""

@@ -40,7 +40,7 @@ from litebatch_asgi.routing import Candidate
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 UNUSABLE = BatchError(code="invalid_file", message="No deployment could use the input file. Upload it again.")
 _ON_THEIR_WAY = frozenset({CopyState.INTENT, CopyState.PENDING})
@@ -128,7 +128,7 @@ class Placer(JobWork):
             submit_started_at=now,
             **self.keep(now),
         )
-        return change(current, now, jobs=(moved,))
+        return change(current, now, jobs=(moved,), lease_seconds=self.runtime.settings.lease_seconds)
 
     async def _wait(self, job: Job, batch: Batch, file: FileState) -> None:
         """Give the job back until a deployment may have room, or a copy may have become ready."""
@@ -156,6 +156,7 @@ class Placer(JobWork):
             metadata=self._metadata(job, batch, adapter.max_metadata_pairs),
             timeout_seconds=self.runtime.settings.call_timeout_seconds,
         )
+        await self.runtime.secure(job, submission.timeout_seconds)
         try:
             snapshot = await adapter.create_batch(submission)
         except CopyRefused as error:

@@ -16,7 +16,7 @@ from litebatch_asgi.models import Batch, BatchError, BatchState, BatchStatus, Jo
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _NO_ROOM = frozenset({"token_limit_exceeded", "insufficient_quota", "rate_limit_exceeded"})
 _MODEL_MISSING = frozenset({"model_not_found"})

@@ -37,7 +37,7 @@ class InlineRows:
         self._runtime = runtime
         self._spool = runtime.spooler.new()
         self._ends: list[int] = [0]
-        self.count = 0
+        self.count: int = 0
 
     async def __aenter__(self) -> Self:
         return self

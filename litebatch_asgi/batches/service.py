@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from contextlib import suppress
 from functools import partial
 
-import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.carrying import Carrier
-from litebatch_asgi.batches.placing import Target, choose
-from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, StateConflict
+from litebatch_asgi.batches.creating import Creator
+from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.files.admission import model_error
-from litebatch_asgi.files.service import unknown_file
-from litebatch_asgi.lifecycle import change, status_event
+from litebatch_asgi.files.service import names_of, owner_to_list
+from litebatch_asgi.lifecycle import change
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
     BatchState,
     BatchStatus,
-    Counts,
-    File,
-    FileCopy,
-    FileState,
-    Job,
-    JobState,
     Page,
     Principal,
 )
-from litebatch_asgi.models.ids import BATCH_PREFIX, JOB_PREFIX, new_id
+from litebatch_asgi.models.ids import batch_id_in
+from litebatch_asgi.repeats import Made
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.storage import BatchQuery
-
-COMPLETION_WINDOWS: Mapping[str, timedelta] = {"24h": timedelta(hours=24)}
+from litebatch_asgi.wire import BatchListQuery, CreateBatch, Repeat
 
 _CANCELLABLE = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS})
 
@@ -48,7 +39,7 @@ class BatchService:
 
     def __init__(self, runtime: Runtime, carrier: Carrier) -> None:
         self._runtime = runtime
-        self._carrier = carrier
+        self._creator = Creator(runtime, carrier)
 
     async def create(
         self,
@@ -59,112 +50,42 @@ class BatchService:
         completion_window: str,
         metadata: Mapping[str, str] | None = None,
         output_expires_after: int | None = None,
+        idempotency_key: str | None = None,
     ) -> Batch:
         """Begin a batch on an uploaded file.
 
         From the moment the rows are written the batch exists. Waits for its placement at most
-        `place_budget_seconds`; after that it goes on without the caller. `output_expires_after` is in
-        seconds after the creation of each result file. Raises `NotFound` for the file, `InvalidRequest`,
-        or `ModelAccessDenied`.
+        `place_budget_seconds`; after that it goes on without the caller. `metadata` has at most 16 pairs,
+        of 64 and 512 characters. `output_expires_after` is in seconds after the creation of each result
+        file: an hour to 30 days. The same `idempotency_key` (at most 255 printable characters) with the same
+        request gives the same batch for 24 hours. Raises `NotFound` for the file, `InvalidRequest`,
+        `ModelAccessDenied`, `LimitExceeded`, or `KeyReused` for a key that came with another request.
         """
-        file = await self._input(principal, input_file_id, endpoint)
-        window = COMPLETION_WINDOWS.get(completion_window)
-        if window is None:
-            raise InvalidRequest(
-                f"Invalid value: '{completion_window}'. Supported values are: '24h'.",
-                param="completion_window",
-                code="invalid_value",
-            )
-        now = self._runtime.now()
-        if file.copies and all(_ends_before(copy, now + window) for copy in file.copies):
-            raise InvalidRequest(
-                f"The file {input_file_id} expires before the batch could end. Upload it again.",
-                param="input_file_id",
-                code="file_expires",
-            )
-        batch = Batch(
-            id=new_id(BATCH_PREFIX),
-            owner=file.file.owner,
-            created_by=principal.key_id,
+        asked = CreateBatch(
             input_file_id=input_file_id,
             endpoint=endpoint,
             completion_window=completion_window,
-            model=file.file.models[0],
-            metadata=dict(metadata) if metadata is not None else None,
+            metadata=metadata,
             output_expires_after=output_expires_after,
-            created_at=now,
-            expires_at=now + window,
-            counts=Counts(total=file.file.lines),
-            request_fingerprint=_fingerprint(
-                input_file_id, endpoint, completion_window, metadata, output_expires_after
-            ),
         )
-        job_id = new_id(JOB_PREFIX)
-        target = await choose(self._runtime, file, batch.model, until=batch.expires_at, seed=job_id)
-        job = self._first_job(job_id, batch, file.file, target, now)
-        hit("create.before")
-        state = await self._insert(batch, job, input_file_id)
-        hit("create.stored")
-        errand = self._runtime.start(partial(self._carrier.begin, state.jobs[0], batch))
-        if await errand.wait(self._runtime.settings.place_budget_seconds):
-            return await self._get(batch.id)
-        return batch
+        made = await self.begin(principal, asked, Repeat(key=idempotency_key, in_process=True))
+        return made.object
 
-    async def _input(self, principal: Principal, file_id: str, endpoint: str) -> FileState:
-        state = await self._runtime.storage.get_file(file_id)
-        if state is None or not principal.may_see(state.file.owner):
-            raise _no_input(file_id)
-        if not state.file.is_visible(self._runtime.now()):
-            raise _no_input(file_id)
-        file = state.file
-        if file.purpose != "batch" or file.endpoint is None:
-            raise InvalidRequest(
-                f"A batch needs a file with purpose 'batch'; {file_id} has the purpose '{file.purpose}'.",
-                param="input_file_id",
-                code="invalid_purpose",
-            )
-        if file.endpoint != endpoint:
-            raise InvalidRequest(
-                f"The lines of {file_id} are for '{file.endpoint}', not for '{endpoint}'.",
-                param="endpoint",
-                code="invalid_url",
-            )
-        error = model_error(self._runtime, principal, file.models[0])
-        if error is not None:
-            raise error
-        return state
+    async def begin(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> Made[Batch]:
+        """`create`, of what was checked already; one that comes again leads to the batch it led to before."""
+        with self._runtime.call():
+            return await self._creator.create(principal, asked, repeat)
 
-    def _first_job(self, job_id: str, batch: Batch, file: File, target: Target | None, now: datetime) -> Job:
-        job = Job(
-            id=job_id,
-            batch_id=batch.id,
-            requests=file.lines,
-            created_at=now,
-            next_check_at=now,
-            claimed_by=self._runtime.worker,
-            claimed_until=self._runtime.lease_until(now),
-        )
-        if target is None:
-            return job
-        return replace(
-            job,
-            state=JobState.SUBMITTING,
-            deployment_id=target.deployment_id,
-            provider_file_id=target.provider_file_id,
-            submit_started_at=now,
-        )
+    def answered(self, batch_id: str, *, was_sent: bool) -> None:
+        """Note, in the background, whether the answer to a create was sent: if not, a retry gets it."""
 
-    async def _insert(self, batch: Batch, job: Job, file_id: str) -> BatchState:
-        def admit(current: FileState) -> BatchChange:
-            if not current.file.is_visible(batch.created_at):
-                raise _no_input(file_id)
-            created = status_event(batch, batch.created_at)
-            return BatchChange(batch=batch, new_jobs=(job,), events=(replace(created, type="batch.created"),))
+        def decide(current: BatchState) -> BatchChange:
+            answered_at = self._runtime.now() if was_sent else current.batch.answered_at
+            noted = replace(current.batch, answered_at=answered_at, answering_until=None)
+            return BatchChange(batch=noted)
 
-        try:
-            return await self._runtime.storage.create_batch(file_id, admit)
-        except StateConflict as error:
-            raise _no_input(file_id) from error
+        with suppress(Unavailable), self._runtime.call():
+            self._runtime.start(partial(self._runtime.storage.change_batch, batch_id, decide))
 
     async def retrieve(self, principal: Principal, batch_id: str) -> Batch:
         """A batch, by one read. One that was not looked at lately is looked at soon. Raises `NotFound`."""
@@ -183,19 +104,29 @@ class BatchService:
         limit: int = 20,
         after: str | None = None,
         target_model_names: Sequence[str] = (),
+        owner: str | None = None,
     ) -> Page[Batch]:
-        """Batches of the principal's owner, newest first; an admin sees everybody's.
+        """Batches of the principal's owner, newest first.
 
-        `after` is the id of the last batch of the page before; `InvalidRequest` if it is not a visible one.
+        An admin sees everybody's, or those of `owner`, which is `PermissionDenied` to anybody else. At most
+        `limit` of them, 1 to 100. `after` is the id of the last batch of the page before;
+        `InvalidRequest` if it is not a visible one, or for values that cannot be.
         """
+        asked = BatchListQuery(
+            limit=limit, after=after, target_model_names=names_of(target_model_names), owner=owner
+        )
+        return await self.page(principal, asked)
+
+    async def page(self, principal: Principal, asked: BatchListQuery) -> Page[Batch]:
+        """`list`, of a query that was checked already."""
         query = BatchQuery(
-            owner=None if principal.is_admin else principal.owner,
-            models=tuple(target_model_names),
-            after=await self._after(principal, after),
-            limit=limit + 1,
+            owner=owner_to_list(principal, asked.owner),
+            models=asked.target_model_names,
+            after=await self._after(principal, asked.after),
+            limit=asked.limit + 1,
         )
         found = await self._runtime.storage.list_batches(query)
-        return Page(items=found[:limit], has_more=len(found) > limit)
+        return Page(items=found[: asked.limit], has_more=len(found) > asked.limit)
 
     async def cancel(self, principal: Principal, batch_id: str) -> Batch:
         """Ask for a batch to be cancelled; what has been done by then is kept.
@@ -220,7 +151,7 @@ class BatchService:
         return state.batch
 
     async def _visible(self, principal: Principal, batch_id: str) -> Batch:
-        batch = await self._runtime.storage.get_batch(batch_id)
+        batch = await self._runtime.storage.get_batch(batch_id_in(batch_id))
         if batch is None or not principal.may_see(batch.owner):
             raise _unknown_batch(batch_id)
         return batch
@@ -237,20 +168,6 @@ class BatchService:
             return await self._visible(principal, batch_id)
         except NotFound as error:
             raise InvalidRequest(f"No batch with id '{batch_id}' to go on after.", param="after") from error
-
-
-def _ends_before(copy: FileCopy, time: datetime) -> bool:
-    return copy.expires_at is not None and copy.expires_at < time
-
-
-def _fingerprint(*parameters: object) -> str:
-    return hashlib.sha256(msgspec.json.encode(parameters, order="sorted")).hexdigest()
-
-
-def _no_input(file_id: str) -> NotFound:
-    error = unknown_file(file_id)
-    error.param = "input_file_id"
-    return error
 
 
 def _unknown_batch(batch_id: str) -> NotFound:

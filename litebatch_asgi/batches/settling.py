@@ -33,7 +33,7 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.runtime import Runtime
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 LOST = (
     "batch_line_lost",

@@ -39,7 +39,8 @@ class JobWork:
             job = hurried(move(held(current, claimed), state, **changes), current.batch, now)
             new_jobs = (follow(job),) if follow is not None else ()
             changed = batch(current.batch) if batch is not None else None
-            return change(current, now, jobs=(job,), new_jobs=new_jobs, batch=changed)
+            lease = self.runtime.settings.lease_seconds
+            return change(current, now, jobs=(job,), new_jobs=new_jobs, batch=changed, lease_seconds=lease)
 
         return await self.runtime.storage.change_batch(claimed.batch_id, decide)
 
@@ -53,11 +54,7 @@ class JobWork:
 
     def keep(self, now: datetime) -> dict[str, Any]:
         """What a row says while we hold it: due again as soon as our lease has run out."""
-        return {
-            "claimed_by": self.runtime.worker,
-            "claimed_until": self.runtime.lease_until(now),
-            "next_check_at": now,
-        }
+        return {"claimed_by": self.runtime.worker, "next_check_at": now}
 
     def log_fields(self, job: Job, **more: Any) -> dict[str, Any]:
         """Fields for the log that tell which job is meant."""

@@ -208,6 +208,7 @@ def _deployment(model_name: str, params: Params, info: ModelInfo, api_key_env: s
         weight=params.weight,
         id=None if info.id is None else str(info.id),
         mode=info.mode,
+        access_groups=info.access_groups,
         input_cost_per_token_batches=_first(
             info.input_cost_per_token_batches, params.input_cost_per_token_batches
         ),

@@ -60,7 +60,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     input_cost_per_token_batches: Decimal | None = None
     output_cost_per_token_batches: Decimal | None = None
     base_model: Any = None
-    access_groups: Any = None
+    access_groups: tuple[str, ...] = ()
 
 
 class GeneralSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,13 +29,14 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
 
 def model_error(runtime: Runtime, principal: Principal, model: str) -> RequestError | None:
     """What stands against this principal's use of a virtual model."""
-    if not principal.may_use(model):
-        may = ", ".join(sorted(principal.models or ())) or "none"
+    catalog = runtime.fleet.catalog
+    if not catalog.may_use(principal, model):
+        may = ", ".join(catalog.models_for(principal)) or "none"
         return ModelAccessDenied(f"This key may not use the model '{model[:100]}'. Models it may use: {may}.")
     if not runtime.fleet.deployments_for(model):
-        known = sorted(name for name in runtime.fleet.catalog.groups if principal.may_use(name))
+        known = ", ".join(catalog.models_for(principal)) or "none"
         return InvalidRequest(
-            f"The model '{model[:100]}' does not exist here. Models: {', '.join(known) or 'none'}.",
+            f"The model '{model[:100]}' does not exist here. Models: {known}.",
             param="model",
             code="model_not_found",
         )
@@ -109,17 +110,17 @@ class Admission:
         return None
 
     def _only_model(self) -> tuple[str, ...]:
-        """Where files go that name no model: to the only group there is."""
-        groups = [name for name in self._runtime.fleet.catalog.groups if self._principal.may_use(name)]
-        if len(groups) != 1:
-            may = ", ".join(sorted(groups)) or "none"
+        """Where files go that name no model: to the only one there is."""
+        models = self._runtime.fleet.catalog.models_for(self._principal)
+        if len(models) != 1:
+            may = ", ".join(models) or "none"
             raise InvalidRequest(
                 "Say which models this file is for: set target_model_names, for instance with "
                 f"extra_body={{'target_model_names': ...}}. Models: {may}.",
                 param="target_model_names",
                 code="missing_required_parameter",
             )
-        return (groups[0],)
+        return (models[0],)
 
 
 def _line_problem(code: str, message: str) -> Problem:

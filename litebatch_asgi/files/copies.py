@@ -33,7 +33,7 @@ from litebatch_asgi.models.provider import oldest_first
 from litebatch_asgi.provider import FileUpload
 from litebatch_asgi.runtime import Runtime
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Content = Callable[[], AsyncIterator[bytes]]
 
@@ -97,6 +97,7 @@ class CopyWork:
             expires_after_seconds=self._lifetime(file),
         )
         hit("upload.intended")
+        await self.runtime.secure(copy, self.runtime.settings.call_timeout_seconds)
         try:
             made = await self.runtime.fleet.adapter(copy.deployment_id).upload_file(upload)
         except ProviderError as error:
@@ -195,7 +196,8 @@ class CopyWork:
             if copy.state is CopyState.READY:
                 copy = replace(copy, next_check_at=self._due_when_ready(copy, current.file, now))
             copies = [copy if each.key == copy.key else each for each in current.copies]
-            return FileChange(file=seen_from(copies, current.file, now), copies=(copy,))
+            file = seen_from(copies, current.file, now)
+            return FileChange(file=file, copies=(copy,), lease_seconds=self.runtime.settings.lease_seconds)
 
         return await self.runtime.storage.change_file(claimed.file_id, decide)
 
@@ -232,10 +234,6 @@ class CopyWork:
 
     async def keep(self, copy: FileCopy, *, now: datetime, **changes: Any) -> FileCopy:
         """Write a copy and keep our claim on it."""
-        kept: dict[str, Any] = {
-            "claimed_by": self.runtime.worker,
-            "claimed_until": self.runtime.lease_until(now),
-            "next_check_at": now,
-        }
+        kept: dict[str, Any] = {"claimed_by": self.runtime.worker, "next_check_at": now}
         after = await self.write(copy, **(kept | changes))
         return held_copy(after, copy)

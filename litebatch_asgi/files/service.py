@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import partial
+from typing import Literal
 
 import anyio
+import msgspec
+from msgspec.structs import replace
 
-from litebatch_asgi.errors import FileTooLarge, InvalidRequest, NotFound, StateConflict
+from litebatch_asgi.errors import (
+    FileTooLarge,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    StateConflict,
+    Unavailable,
+)
 from litebatch_asgi.files.admission import Admission, Admitted
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.files.removal import deletion
+from litebatch_asgi.files.sources import UploadContent, blocks_of
 from litebatch_asgi.files.uploading import Uploader
-from litebatch_asgi.models import File, FileChange, FileCopy, FileKind, FileState, Page, Principal
-from litebatch_asgi.models.ids import FILE_PREFIX, new_id
+from litebatch_asgi.models import (
+    CreateRequest,
+    File,
+    FileChange,
+    FileCopy,
+    FileKind,
+    FileState,
+    Page,
+    Principal,
+)
+from litebatch_asgi.models.ids import FILE_PREFIX, file_id_in, new_id
+from litebatch_asgi.models.limits import check_requests, smallest_file_bytes
+from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint
 from litebatch_asgi.runtime import Runtime
-from litebatch_asgi.spool import BUFFER_BYTES, Spool
+from litebatch_asgi.spool import Spool
 from litebatch_asgi.storage import FileQuery
-from litebatch_asgi.wire import UPLOAD_PURPOSES
+from litebatch_asgi.wire import FileListQuery, Repeat, UploadForm
+from litebatch_asgi.wire.filenames import clean_filename
 
+BYTES_PER_TOKEN = 4
+"""What tokens are estimated by, for limits: no tokenizer is asked."""
 BATCH_LIVES_SECONDS = 2_592_000
 """30 days, as long as OpenAI keeps files of purpose `batch` and batch results unless told otherwise."""
 
@@ -39,51 +64,100 @@ class FileService:
     async def create(
         self,
         principal: Principal,
-        content: Spool | bytes | Path | AsyncIterable[bytes],
+        content: UploadContent,
         *,
         filename: str,
         purpose: str,
         target_model_names: Sequence[str] = (),
         expires_after_seconds: int | None = None,
+        idempotency_key: str | None = None,
     ) -> File:
         """Check a file and give it to every deployment of its model.
 
+        `content` is bytes, a path, a binary file object, or an iterable of bytes: see `UploadContent`.
         `target_model_names` are virtual models; without any the model that the lines name decides.
-        `expires_after_seconds` counts from now. Returns the accepted file: at least one deployment has it.
-        Raises `InvalidFile` with all problems of its lines, `ModelAccessDenied`, `FileTooLarge`, or
-        `Unavailable` when no deployment took it; then nothing stays behind.
+        `expires_after_seconds` counts from now: an hour to 30 days. Returns the accepted file: at least one
+        deployment has it. The same `idempotency_key` (at most 255 printable characters) with the same content
+        and values gives the same file for 24 hours. Raises `InvalidFile` with all problems of its lines,
+        `InvalidRequest`, `ModelAccessDenied`, `FileTooLarge`, `LimitExceeded`, `KeyReused` for a key that
+        came with another file, or `Unavailable` when no deployment took it, and whatever reading the content
+        raises; then nothing stays behind.
         """
-        if purpose not in UPLOAD_PURPOSES:
-            known = ", ".join(f"'{each}'" for each in UPLOAD_PURPOSES)
-            raise InvalidRequest(
-                f"Invalid value: '{purpose}'. Supported values are: {known}.",
-                param="purpose",
-                code="invalid_value",
-            )
-        admission = Admission(self._runtime, principal, target_model_names)
-        async with await self._spooled(content) as spool:
-            admitted = await admission.check(spool, has_lines=purpose == "batch")
-            lines = admitted.lines
-            now = self._runtime.now()
-            file = File(
-                id=new_id(FILE_PREFIX),
-                owner=principal.owner,
-                created_by=principal.key_id,
-                kind=FileKind.INPUT,
-                purpose=purpose,
-                filename=filename,
-                bytes=spool.size,
-                sha256=admitted.sha256,
-                models=admitted.models,
-                endpoint=lines.url if lines else None,
-                lines=lines.lines if lines else 0,
-                id_count=lines.id_count if lines else 0,
-                id_sum=lines.id_sum if lines else 0,
-                created_at=now,
-                expires_at=_expiry(now, purpose, expires_after_seconds),
-            )
-            await self._uploader.upload(file, self._intents(admitted, file, now), spool, lines)
-        return await self.retrieve(principal, file.id)
+        form = UploadForm(
+            purpose=purpose,
+            target_model_names=names_of(target_model_names),
+            expires_after_seconds=expires_after_seconds,
+        )
+        repeat = Repeat(key=idempotency_key, in_process=True)
+        most = smallest_file_bytes(principal.limits, self._runtime.settings.max_file_bytes)
+        async with await self._spooled(content, most) as spool:
+            return (await self.upload(principal, spool, clean_filename(filename), form, repeat)).object
+
+    async def upload(
+        self, principal: Principal, spool: Spool, filename: str, form: UploadForm, repeat: Repeat
+    ) -> Made[File]:
+        """`create`, of what was received and checked already; the spool stays the caller's to close.
+
+        One that comes again leads to the file that it led to before.
+        """
+        with self._runtime.call():
+            admission = Admission(self._runtime, principal, form.target_model_names)
+            admitted = await admission.check(spool, has_lines=form.purpose == "batch")
+            file = self._file(principal, spool.size, filename, form, admitted)
+            check_requests(principal.limits, file.lines)
+            intents = self._intents(admitted, file, file.created_at)
+            request = self._request(principal, file, form, repeat)
+            if repeat.may_miss_answer:
+                file = replace(file, request_fingerprint=request.fingerprint)
+            earlier = await self._uploader.upload(file, intents, spool, admitted.lines, request)
+            if earlier is not None:
+                return Made(earlier, is_repeated=True)
+            return Made(await self.retrieve(principal, file.id), is_repeated=False)
+
+    def answered(self, file_id: str, *, was_sent: bool) -> None:
+        """Note, in the background, whether the answer to an upload was sent: if not, a retry gets it."""
+
+        def decide(current: FileState) -> FileChange:
+            answered_at = self._runtime.now() if was_sent else current.file.answered_at
+            return FileChange(file=replace(current.file, answered_at=answered_at, answering_until=None))
+
+        with suppress(Unavailable), self._runtime.call():
+            self._runtime.start(partial(self._runtime.storage.change_file, file_id, decide))
+
+    def _request(self, principal: Principal, file: File, form: UploadForm, repeat: Repeat) -> CreateRequest:
+        asked = (file.sha256, file.filename, *msgspec.structs.astuple(form))
+        return CreateRequest(
+            owner=file.owner,
+            fingerprint=fingerprint("file", principal, *asked),
+            object_id=file.id,
+            at=file.created_at,
+            key=repeat.key,
+            is_retry=repeat.is_retry,
+            answer_seconds=self._runtime.settings.place_budget_seconds + SENDING_SECONDS,
+        )
+
+    def _file(
+        self, principal: Principal, size: int, filename: str, form: UploadForm, admitted: Admitted
+    ) -> File:
+        now, lines = self._runtime.now(), admitted.lines
+        return File(
+            id=new_id(FILE_PREFIX),
+            owner=principal.owner,
+            created_by=principal.key_id,
+            kind=FileKind.INPUT,
+            purpose=form.purpose,
+            filename=filename,
+            bytes=size,
+            sha256=admitted.sha256,
+            models=admitted.models,
+            endpoint=lines.url if lines else None,
+            lines=lines.lines if lines else 0,
+            id_count=lines.id_count if lines else 0,
+            id_sum=lines.id_sum if lines else 0,
+            created_at=now,
+            expires_at=_expiry(now, form.purpose, form.expires_after_seconds),
+            tokens=-(-size // BYTES_PER_TOKEN) if lines else 0,
+        )
 
     async def retrieve(self, principal: Principal, file_id: str) -> File:
         """A file. Raises `NotFound`."""
@@ -95,25 +169,40 @@ class FileService:
         *,
         limit: int = 10_000,
         after: str | None = None,
-        order: str = "desc",
+        order: Literal["asc", "desc"] = "desc",
         purpose: str | None = None,
         target_model_names: Sequence[str] = (),
+        owner: str | None = None,
     ) -> Page[File]:
-        """Files of the principal's owner, newest first unless `order` is `asc`; an admin sees everybody's.
+        """Files of the principal's owner, newest first unless `order` is `asc`.
 
-        `after` is the id of the last file of the page before; `InvalidRequest` if it is not a visible one.
+        An admin sees everybody's, or those of `owner`, which is `PermissionDenied` to anybody else. At most
+        `limit` of them, 1 to 10,000. `after` is the id of the last file of the page before;
+        `InvalidRequest` if it is not a visible one, or for values that cannot be.
         """
-        query = FileQuery(
-            owner=None if principal.is_admin else principal.owner,
-            now=self._runtime.now(),
+        asked = FileListQuery(
+            limit=limit,
+            after=after,
+            order=order,
             purpose=purpose,
-            models=tuple(target_model_names),
-            after=await self._after(principal, after),
-            descending=order != "asc",
-            limit=limit + 1,
+            target_model_names=names_of(target_model_names),
+            owner=owner,
+        )
+        return await self.page(principal, asked)
+
+    async def page(self, principal: Principal, asked: FileListQuery) -> Page[File]:
+        """`list`, of a query that was checked already."""
+        query = FileQuery(
+            owner=owner_to_list(principal, asked.owner),
+            now=self._runtime.now(),
+            purpose=asked.purpose,
+            models=asked.target_model_names,
+            after=await self._after(principal, asked.after),
+            descending=asked.order != "asc",
+            limit=asked.limit + 1,
         )
         found = await self._runtime.storage.list_files(query)
-        return Page(items=found[:limit], has_more=len(found) > limit)
+        return Page(items=found[: asked.limit], has_more=len(found) > asked.limit)
 
     async def content(self, principal: Principal, file_id: str) -> AsyncGenerator[bytes]:
         """The bytes of a file; of an input exactly those that were uploaded.
@@ -143,7 +232,7 @@ class FileService:
         self._runtime.wake()
 
     async def _visible(self, principal: Principal, file_id: str) -> FileState:
-        state = await self._runtime.storage.get_file(file_id)
+        state = await self._runtime.storage.get_file(file_id_in(file_id))
         if state is None or not principal.may_see(state.file.owner):
             raise unknown_file(file_id)
         if not state.file.is_visible(self._runtime.now()):
@@ -166,51 +255,55 @@ class FileService:
                 started_at=now,
                 next_check_at=now,
                 claimed_by=self._runtime.worker,
-                claimed_until=self._runtime.lease_until(now),
             )
             for deployment_id in admitted.deployment_ids
         ]
 
-    async def _spooled(self, content: Spool | bytes | Path | AsyncIterable[bytes]) -> Spool:
-        if isinstance(content, Spool):
-            return content.share()  # noqa: ASYNC240 - a spool, not a path
+    async def _spooled(self, content: UploadContent, most: int) -> Spool:
         spool = self._runtime.spooler.new()
         try:
-            await _pour(content, spool, self._runtime.settings.max_file_bytes)
+            await self._pour(content, spool, most)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await spool.aclose()
             raise
         return spool
 
-
-async def _pour(content: bytes | Path | AsyncIterable[bytes], spool: Spool, most: int) -> None:
-    """Write content into a spool. Raises `FileTooLarge` past `most` bytes."""
-    async for block in _blocks(content):
-        if spool.size + len(block) > most:
-            raise FileTooLarge(
-                f"The file is larger than {most} bytes, the most this gateway takes.", param="file"
-            )
-        await spool.write(block)
-    await spool.finish()
-
-
-async def _blocks(content: bytes | Path | AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
-    if isinstance(content, bytes):
-        yield content
-    elif isinstance(content, Path):
-        async with await anyio.open_file(content, "rb") as file:
-            while block := await file.read(BUFFER_BYTES):
-                yield block
-    else:
-        async for block in content:
-            yield block
+    async def _pour(self, content: UploadContent, spool: Spool, most: int) -> None:
+        async with aclosing(blocks_of(content, self._runtime.in_executor)) as blocks:
+            async for block in blocks:
+                if spool.size + len(block) > most:
+                    raise FileTooLarge(
+                        f"The file is larger than {most} bytes, the most this gateway takes.", param="file"
+                    )
+                await spool.write(block)
+        await spool.finish()
 
 
 def _expiry(now: datetime, purpose: str, seconds: int | None) -> datetime | None:
     if seconds is None and purpose == "batch":
         seconds = BATCH_LIVES_SECONDS
     return now + timedelta(seconds=seconds) if seconds is not None else None
+
+
+def names_of(given: Sequence[str]) -> tuple[str, ...]:
+    """The models that a call in process names. Raises `InvalidRequest` for one name in place of several."""
+    if isinstance(given, str):
+        raise InvalidRequest(
+            "'target_model_names' is a sequence of names, not one name.",
+            param="target_model_names",
+            code="invalid_type",
+        )
+    return tuple(given)
+
+
+def owner_to_list(principal: Principal, asked: str | None) -> str | None:
+    """Whose objects a list shows; None: everybody's. Raises `PermissionDenied`, be the owner there or not."""
+    if principal.is_admin:
+        return asked
+    if asked is not None and not principal.may_see(asked):
+        raise PermissionDenied("Only an admin may list the objects of another owner.", param="owner")
+    return principal.owner
 
 
 def unknown_file(file_id: str) -> NotFound:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 import anyio
+from msgspec.structs import replace
 
 from litebatch_asgi.errors import (
     ContentRefused,
@@ -22,7 +23,8 @@ from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.copies import Content, CopyWork
 from litebatch_asgi.files.removal import refusal
 from litebatch_asgi.jsonl import CheckedFile, Splicer, json_string
-from litebatch_asgi.models import File, FileCopy
+from litebatch_asgi.models import CreateRequest, File, FileCopy
+from litebatch_asgi.repeats import once
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 from litebatch_asgi.spool import Spool
@@ -36,26 +38,56 @@ class Uploader:
         self._copies = CopyWork(runtime)
 
     async def upload(
-        self, file: File, copies: Sequence[FileCopy], spool: Spool, lines: CheckedFile | None
-    ) -> None:
-        """Write the rows, then send to all deployments at once.
+        self,
+        file: File,
+        copies: Sequence[FileCopy],
+        spool: Spool,
+        lines: CheckedFile | None,
+        request: CreateRequest,
+    ) -> File | None:
+        """Write the rows, then send to all deployments at once; or the file that this request made before.
 
         Returns when all of them have ended, or when one has taken the file and `place_budget_seconds` are
         over: the slow ones go on without the caller. Raises what the caller is to be told when no
         deployment has taken it; nothing of it stays behind then.
         """
-        await self._runtime.storage.create_file(file, copies)
+        written, since = await self._insert(file, copies, request)
+        if written.id != file.id:
+            return written
         hit("upload.created")
         progress = _Progress(len(copies))
         for copy in copies:
             content = self._content(file, copy, spool, lines)
-            self._runtime.start(partial(self._one, progress, file, copy, content, spool.share()))
+            self._runtime.start(partial(self._one, progress, file, copy, content, spool.share(), since))
         await progress.settled.wait()
         if not progress.taken:
             await self._refuse(file)
             raise self._told(file, copies, progress.errors)
         with anyio.move_on_after(self._runtime.settings.place_budget_seconds):
             await progress.ended.wait()
+        return None
+
+    async def _insert(
+        self, file: File, copies: Sequence[FileCopy], request: CreateRequest
+    ) -> tuple[File, float]:
+        """The file as it was written or found, and when that was begun, by the event loop's clock.
+
+        An equal upload that is under way is waited for, and one whose uploader has died until that is known.
+        """
+        settings = self._runtime.settings
+
+        async def insert(request: CreateRequest) -> tuple[File, float]:
+            since = anyio.current_time()
+            state = await self._runtime.storage.create_file(
+                replace(file, answering_until=request.answering_until),
+                copies,
+                request=request,
+                lease_seconds=settings.lease_seconds,
+            )
+            return state.file, since
+
+        patience = settings.lease_seconds + settings.provider_timeout_seconds + request.answer_seconds
+        return await once(request, insert, now=self._runtime.now, patience_seconds=patience)
 
     def _content(self, file: File, copy: FileCopy, spool: Spool, lines: CheckedFile | None) -> Content:
         if lines is None:
@@ -70,11 +102,12 @@ class Uploader:
         return spliced
 
     async def _one(
-        self, progress: _Progress, file: File, copy: FileCopy, content: Content, share: Spool
+        self, progress: _Progress, file: File, copy: FileCopy, content: Content, share: Spool, since: float
     ) -> None:
         error: LiteBatchError | None = Unavailable("The gateway is shutting down. Try the upload again.")
         try:
-            error = await self._runtime.hold(copy, partial(self._copies.send, copy, file, content))
+            sending = partial(self._copies.send, copy, file, content)
+            error = await self._runtime.hold(copy, sending, since=since)
         except LiteBatchError as failure:
             error = failure
         finally:

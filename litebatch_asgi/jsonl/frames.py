@@ -40,7 +40,7 @@ class LineFramer:
         self._pending: list[bytes] = []
         self._pending_size = 0
         self._skipping = False
-        self.offset = 0
+        self.offset: int = 0
         """bytes that were given out or skipped"""
 
     def feed(self, block: bytes) -> list[Run]:

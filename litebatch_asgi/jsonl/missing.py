@@ -47,7 +47,7 @@ class MissingRows:
         self._only = only
         self._seed = seed.encode()
         self._framer = LineFramer(max_line_bytes)
-        self.rows = 0
+        self.rows: int = 0
         """how many were made so far"""
 
     def feed(self, block: bytes) -> bytes:

@@ -19,6 +19,14 @@ from litebatch_asgi.models.files import FilePart as FilePart
 from litebatch_asgi.models.files import FileState as FileState
 from litebatch_asgi.models.files import FileStatus as FileStatus
 from litebatch_asgi.models.files import PartKind as PartKind
+from litebatch_asgi.models.keys import Account as Account
+from litebatch_asgi.models.keys import KeyGrant as KeyGrant
+from litebatch_asgi.models.keys import Team as Team
+from litebatch_asgi.models.keys import User as User
+from litebatch_asgi.models.keys import VirtualKey as VirtualKey
+from litebatch_asgi.models.limits import Held as Held
+from litebatch_asgi.models.limits import Limits as Limits
+from litebatch_asgi.models.limits import Reservation as Reservation
 from litebatch_asgi.models.page import Page as Page
 from litebatch_asgi.models.principal import Principal as Principal
 from litebatch_asgi.models.provider import BatchError as BatchError
@@ -26,5 +34,6 @@ from litebatch_asgi.models.provider import BatchStatus as BatchStatus
 from litebatch_asgi.models.provider import ProviderBatch as ProviderBatch
 from litebatch_asgi.models.provider import ProviderFile as ProviderFile
 from litebatch_asgi.models.provider import ProviderFileStatus as ProviderFileStatus
+from litebatch_asgi.models.repeats import CreateRequest as CreateRequest
 from litebatch_asgi.models.usage import Counts as Counts
 from litebatch_asgi.models.usage import Usage as Usage

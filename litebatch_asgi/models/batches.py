@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from litebatch_asgi.models.files import File, FileCopy, FilePart
+from litebatch_asgi.models.limits import Reservation
 from litebatch_asgi.models.provider import BatchError, BatchStatus, ProviderBatch
 from litebatch_asgi.models.usage import Counts, Usage
 
@@ -51,7 +52,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     refreshed_at: datetime | None = None
     """when a provider was last asked for it"""
     request_fingerprint: str | None = None
-    """equal for creates with equal parameters"""
+    """equal for creates of one caller with equal parameters; None: no retry can ask for it"""
+    answering_until: datetime | None = None
+    """until when an answer to its create may be under way"""
     answered_at: datetime | None = None
     """when the answer to its create was sent whole"""
 
@@ -181,3 +184,7 @@ class BatchChange(msgspec.Struct, frozen=True, kw_only=True):
     """read once, inside the transaction: rows kept on disk need not come into memory together"""
     charges: tuple[Charge, ...] = ()
     events: tuple[Event, ...] = ()
+    reservations: tuple[Reservation, ...] = ()
+    """what a new batch holds of its creator's limits until it has ended"""
+    lease_seconds: float | None = None
+    """how long the claims run that rows are written with, see `Storage`"""

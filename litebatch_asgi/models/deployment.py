@@ -33,6 +33,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """stable deployment id; None: a hash of what identifies the deployment"""
     mode: str | None = None
     """shown by `/model_group/info`, used for nothing else"""
+    access_groups: tuple[str, ...] = ()
+    """names under which rights to this virtual model can be given along with others"""
     input_cost_per_token_batches: Decimal | None = None
     """in US dollars"""
     output_cost_per_token_batches: Decimal | None = None

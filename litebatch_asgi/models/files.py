@@ -56,6 +56,14 @@ class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     deleted_at: datetime | None = None
     batch_id: str | None = None
     """the batch that wrote it"""
+    tokens: int = 0
+    """of a batch input: how many its requests have, estimated"""
+    request_fingerprint: str | None = None
+    """equal for uploads of one caller with equal content and parameters; None: no retry can ask for it"""
+    answering_until: datetime | None = None
+    """until when an answer to its upload may be under way"""
+    answered_at: datetime | None = None
+    """when the answer to its upload was sent whole"""
 
     def is_visible(self, now: datetime) -> bool:
         """Whether clients may see it: acknowledged, not deleted, not expired."""
@@ -163,3 +171,5 @@ class FileChange(msgspec.Struct, frozen=True, kw_only=True):
     """raise the epoch of the written copies by one: whoever holds a claim on them can write no more"""
     remove: bool = False
     """drop the file, its copies and its parts for good"""
+    lease_seconds: float | None = None
+    """how long the claims run that copies are written with, see `Storage`"""

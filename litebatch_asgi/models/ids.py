@@ -10,9 +10,11 @@ FILE_PREFIX = "file-lb"
 BATCH_PREFIX = "batch_lb"
 JOB_PREFIX = "job_lb"
 EVENT_PREFIX = "evt_lb"
+KEY_PREFIX = "key_lb"
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32, lower case
 _BODY = r"[0-7][0-9a-hjkmnp-tv-z]{25}"
+_NO_FILE, _NO_BATCH = FILE_PREFIX + 26 * "0", BATCH_PREFIX + 26 * "0"
 _FILE = re.compile(FILE_PREFIX + _BODY)
 _BATCH = re.compile(BATCH_PREFIX + _BODY)
 
@@ -34,6 +36,19 @@ def new_id(prefix: str) -> str:
 def is_file_id(text: str) -> bool:
     """Whether `text` has the form of a file id of ours; it may still be unknown."""
     return _FILE.fullmatch(text) is not None
+
+
+def file_id_in(text: str) -> str:
+    """`text` if it has the form of a file id of ours, else the id that no file has.
+
+    Whatever a caller names is looked up: a provider's id takes the time that an unknown one of ours takes.
+    """
+    return text if is_file_id(text) else _NO_FILE
+
+
+def batch_id_in(text: str) -> str:
+    """`text` if it has the form of a batch id of ours, else the id that no batch has: see `file_id_in`."""
+    return text if is_batch_id(text) else _NO_BATCH
 
 
 def is_batch_id(text: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from litebatch_asgi.models.limits import Limits
+
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Who is calling, as the authentication hook says.
@@ -16,14 +18,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str | None = None
     """which credential it was, for the record (never the credential itself)"""
     models: frozenset[str] | None = None
-    """virtual models this caller may use; a name may end in `*`; None: all of them"""
+    """virtual models and access groups this caller may use; a model may end in `*`; None: all of them"""
     is_admin: bool = False
-
-    def may_use(self, model: str) -> bool:
-        """Whether this caller may use the virtual model `model`."""
-        if self.models is None or model in self.models:
-            return True
-        return any(name.endswith("*") and model.startswith(name[:-1]) for name in self.models)
+    limits: tuple[Limits, ...] = ()
+    """all of them hold, such as those of a key, of its user and of its team"""
 
     def may_see(self, owner: str) -> bool:
         """Whether this caller may see what belongs to `owner`."""

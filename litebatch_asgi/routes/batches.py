@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from litebatch_asgi import wire
-from litebatch_asgi.errors import NotFound
 from litebatch_asgi.models import Principal
-from litebatch_asgi.routes.endpoint import checked_id, small_body
+from litebatch_asgi.routes.answering import created
+from litebatch_asgi.routes.endpoint import small_body
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.routes.services import Services
 
@@ -21,24 +23,17 @@ class BatchRoutes:
 
     async def create(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /batches`."""
+        repeat = wire.parse_repeat(request.headers)
         asked = wire.parse_create_batch(await small_body(request))
-        batch = await self._services.batches.create(
-            principal,
-            input_file_id=checked_id(asked.input_file_id, _unknown_input),
-            endpoint=asked.endpoint,
-            completion_window=asked.completion_window,
-            metadata=asked.metadata,
-            output_expires_after=asked.output_expires_after,
-        )
-        return JSONAnswer(wire.batch_object(batch))
+        batches = self._services.batches
+        made = await batches.begin(principal, asked, repeat)
+        note = partial(batches.answered, made.object.id) if repeat.may_miss_answer else None
+        return created(wire.batch_object(made.object), note, is_repeated=made.is_repeated)
 
     async def list(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /batches`."""
         query = wire.parse_batch_list_query(request.query_params.multi_items())
-        page = await self._services.batches.list(
-            principal, limit=query.limit, after=query.after, target_model_names=query.target_model_names
-        )
-        return JSONAnswer(wire.batch_list(page))
+        return JSONAnswer(wire.batch_list(await self._services.batches.page(principal, query)))
 
     async def retrieve(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /batches/{id}`."""
@@ -54,12 +49,5 @@ class BatchRoutes:
 
 
 def _batch_id(request: Request) -> str:
-    return checked_id(request.path_params["id"], _unknown_batch)
-
-
-def _unknown_batch(batch_id: str) -> NotFound:
-    return NotFound(f"No batch found with id '{batch_id}'.")
-
-
-def _unknown_input(file_id: str) -> NotFound:
-    return NotFound(f"No such File object: {file_id}", param="input_file_id")
+    batch_id: str = request.path_params["id"]
+    return batch_id

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias
 
-from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from litebatch_asgi.auth import Authenticator
+from litebatch_asgi.auth import Authenticator, identify
 from litebatch_asgi.errors import (
     InvalidRequest,
     LifespanNotEntered,
     MethodNotAllowed,
-    PermissionDenied,
-    RateLimited,
-    RequestError,
     RequestTimeout,
     Unauthenticated,
-    Unavailable,
 )
 from litebatch_asgi.models import Principal
 from litebatch_asgi.routes.respond import error_answer
 from litebatch_asgi.routes.services import Services
-
-logger = logging.getLogger("litebatch_asgi.routes")
 
 Handler: TypeAlias = Callable[[Request, Principal], Awaitable[ASGIApp]]
 """Does what a request asks for and returns the answer."""
@@ -40,10 +29,8 @@ MAX_JSON_BYTES = 256 << 10
 JSON_SECONDS = 60.0
 """how long such a body may take to arrive"""
 
-_ID = re.compile(r"[!-~]{1,256}")
-_REFUSALS: Mapping[int, type[RequestError]] = MappingProxyType(
-    {401: Unauthenticated, 403: PermissionDenied, 429: RateLimited}
-)
+CALLER = "litebatch_asgi.caller"
+"""the key in a scope of the principal that whoever passes the request on has found out already"""
 
 
 class Endpoint:
@@ -71,12 +58,9 @@ class Endpoint:
         await answer(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Principal:
-        try:
-            principal = await self._authenticator(HTTPConnection(scope))
-        except RequestError:
-            raise
-        except Exception as error:
-            raise _refusal(error) from error
+        principal: Principal | None = scope.get(CALLER)
+        if principal is None:
+            principal = await identify(self._authenticator, HTTPConnection(scope))
         if principal is None:
             raise Unauthenticated(
                 "No valid API key was given: send one in the header `Authorization: Bearer KEY`."
@@ -89,13 +73,6 @@ def not_allowed(scope: Scope, methods: Iterable[str]) -> ASGIApp:
     allowed = ", ".join(methods)
     refusal = MethodNotAllowed(f"{scope['method']} is not allowed here, only {allowed}.")
     return error_answer(refusal, allow=allowed)
-
-
-def checked_id(given: str, unknown: Callable[[str], RequestError]) -> str:
-    """An id as a request names it; `unknown` makes the error for one that no object can have."""
-    if not _ID.fullmatch(given):
-        raise unknown(given[:100])
-    return given
 
 
 async def small_body(request: Request, *, within_seconds: float = JSON_SECONDS) -> bytes:
@@ -113,16 +90,3 @@ async def small_body(request: Request, *, within_seconds: float = JSON_SECONDS) 
     except TimeoutError as error:
         raise RequestTimeout(f"The body of the request took more than {within_seconds:g} seconds.") from error
     return bytes(body)
-
-
-def _refusal(error: Exception) -> RequestError:
-    """What the caller is told of what an authenticator raised."""
-    if not isinstance(error, HTTPException) or not 400 <= error.status_code < 500:
-        logger.error("the authenticator failed", exc_info=error)
-        return Unavailable("Nobody can be authenticated at the moment, try again later.")
-    refusal = _REFUSALS.get(error.status_code, RequestError)(str(error.detail))
-    refusal.status = error.status_code
-    seconds = Headers(error.headers).get("retry-after", "")
-    if seconds.isdecimal():
-        refusal.retry_after = float(seconds)
-    return refusal

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from litebatch_asgi import wire
-from litebatch_asgi.files.service import unknown_file
 from litebatch_asgi.models import Principal
+from litebatch_asgi.models.limits import smallest_file_bytes
+from litebatch_asgi.routes.answering import created
 from litebatch_asgi.routes.content import FileContent, content_headers
-from litebatch_asgi.routes.endpoint import checked_id
 from litebatch_asgi.routes.receive import UploadPlaces, receive_upload
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.routes.services import Services
@@ -27,35 +29,23 @@ class FileRoutes:
 
     async def create(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /files`."""
-        most = self._services.settings.max_file_bytes
+        repeat = wire.parse_repeat(request.headers)
+        files = self._services.files
+        most = smallest_file_bytes(principal.limits, self._services.settings.max_file_bytes)
         with self._places.taken():
             async with self._services.spooler.new() as spool:
                 received = await receive_upload(request, spool, max_file_bytes=most)
                 form = wire.parse_upload_form(
                     received.fields, request.query_params.multi_items(), request.headers.get(NAMES_HEADER)
                 )
-                file = await self._services.files.create(
-                    principal,
-                    spool,
-                    filename=received.filename,
-                    purpose=form.purpose,
-                    target_model_names=form.target_model_names,
-                    expires_after_seconds=form.expires_after_seconds,
-                )
-        return JSONAnswer(wire.file_object(file))
+                made = await files.upload(principal, spool, received.filename, form, repeat)
+        note = partial(files.answered, made.object.id) if repeat.may_miss_answer else None
+        return created(wire.file_object(made.object), note, is_repeated=made.is_repeated)
 
     async def list(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /files`."""
         query = wire.parse_file_list_query(request.query_params.multi_items())
-        page = await self._services.files.list(
-            principal,
-            limit=query.limit,
-            after=query.after,
-            order=query.order,
-            purpose=query.purpose,
-            target_model_names=query.target_model_names,
-        )
-        return JSONAnswer(wire.file_list(page))
+        return JSONAnswer(wire.file_list(await self._services.files.page(principal, query)))
 
     async def retrieve(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /files/{id}`."""
@@ -80,4 +70,5 @@ class FileRoutes:
 
 
 def _file_id(request: Request) -> str:
-    return checked_id(request.path_params["id"], unknown_file)
+    file_id: str = request.path_params["id"]
+    return file_id

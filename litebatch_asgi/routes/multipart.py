@@ -14,13 +14,12 @@ from python_multipart.multipart import MultipartParser, MultipartState, parse_op
 
 from litebatch_asgi.errors import FileTooLarge, InvalidRequest
 from litebatch_asgi.wire import checks
+from litebatch_asgi.wire.filenames import clean_filename
 
 MAX_PARTS = 100
 MAX_FIELD_BYTES = 64 << 10
 MAX_FORM_BYTES = 1 << 20
 """everything but the file's own bytes: fields, headers, boundaries"""
-MAX_FILENAME = 255
-DEFAULT_FILENAME = "upload"
 
 _PLAIN_ENCODINGS = (b"", b"7bit", b"8bit", b"binary")
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"')
@@ -104,6 +103,16 @@ class UploadParser:
             raise InvalidRequest(f"The form has more than {MAX_FORM_BYTES} bytes beside its file.")
         return self._pieces
 
+    @property
+    def pieces(self) -> list[memoryview]:
+        """What of the last chunk belongs to the file, as far as it was read."""
+        return self._pieces
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The other form fields that have come whole."""
+        return self._fields
+
     def received(self) -> Received:
         """The whole form, once the body has ended."""
         if not self._complete:
@@ -181,21 +190,6 @@ class UploadParser:
 
     def _end(self) -> None:
         self._complete = True
-
-
-def clean_filename(given: str) -> str:
-    """The last part of a path, without control characters, of at most 255 characters.
-
-    Of a longer name the end of its stem goes, for the suffix tells what the file is.
-    """
-    name = "".join(filter(str.isprintable, given.replace("\\", "/").rpartition("/")[2])).strip()
-    if name in ("", ".", ".."):
-        return DEFAULT_FILENAME
-    if len(name) <= MAX_FILENAME:
-        return name
-    _, dot, suffix = name.rpartition(".")
-    ending = f"{dot}{suffix}" if dot and len(suffix) <= 16 else ""
-    return name[: MAX_FILENAME - len(ending)].rstrip() + ending
 
 
 def _extended_filename(disposition: bytes) -> bytes | None:

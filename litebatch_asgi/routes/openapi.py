@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,23 +12,43 @@ from litebatch_asgi import errors, wire
 from litebatch_asgi.routes.endpoint import not_allowed
 from litebatch_asgi.routes.operations import OPERATIONS, UNIVERSAL, Operation
 from litebatch_asgi.routes.respond import JSONAnswer
+from litebatch_asgi.wire.repeats import KEY_HEADER, MAX_KEY
 
 _SCHEMAS = "#/components/schemas/{name}"
 _REQUEST_ID = {"x-request-id": {"$ref": "#/components/headers/x-request-id"}}
 
+_IDEMPOTENCY_KEY = {
+    "name": KEY_HEADER,
+    "in": "header",
+    "required": False,
+    "description": (
+        "Requests with one key make one object: for 24 hours each answer is that object as it is then, with "
+        "the header `idempotency-replayed: true`. A key counts for its owner and one request. Without a key, "
+        "a retry of the stock clients gets what they have had no answer for, as long as their connection "
+        "broke before the answer was sent; an answer that was lost on its way is covered by a key only."
+    ),
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[ -~]+$"},
+}
+
 
 class Description:
-    """Answers `GET /openapi.json`, to anyone. The document is made for the first one who asks."""
+    """Answers `GET /openapi.json`, to anyone. The document is made for the first one who asks.
 
-    def __init__(self, version: str) -> None:
+    `extend` adds to it what is served beside the API.
+    """
+
+    def __init__(
+        self, version: str, *, extend: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+    ) -> None:
         self._version = version
+        self._extend = extend or dict
         self._document: dict[str, Any] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         answer: ASGIApp
         if scope["method"] in ("GET", "HEAD"):
-            self._document = self._document or describe(self._version)
+            self._document = self._document or self._extend(describe(self._version))
             servers = [{"url": scope.get("root_path") or "/"}]
             answer = JSONAnswer(self._document | {"servers": servers})
         else:
@@ -82,6 +102,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
     if operation.query is not None:
         described["parameters"] = _parameters(operation.query)
+    if operation.is_create:
+        described["parameters"] = [_IDEMPOTENCY_KEY]
     if operation.json is not None:
         described["requestBody"] = _body("application/json", _reference(operation.json))
     if operation.form is not None:

@@ -14,6 +14,7 @@ from litebatch_asgi.errors import (
     FileTooLarge,
     InternalError,
     InvalidRequest,
+    KeyReused,
     NotFound,
     PermissionDenied,
     RateLimited,
@@ -46,6 +47,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     query: type[msgspec.Struct] | None = None
     json: type[msgspec.Struct] | None = None
     form: Mapping[str, Any] | None = None
+    is_create: bool = False
+    """whether an idempotency key counts"""
 
 
 OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
@@ -62,7 +65,8 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
             summary="Upload a file to all deployments of its virtual model.",
             answer=wire.FileObject,
             form=wire.upload_schema(),
-            errors=(InvalidRequest, RequestTimeout, FileTooLarge),
+            errors=(InvalidRequest, RequestTimeout, FileTooLarge, KeyReused),
+            is_create=True,
         ),
     },
     "/files/{id}": {
@@ -97,7 +101,8 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
             summary="Run the requests of an uploaded file on one deployment of its virtual model.",
             answer=wire.BatchObject,
             json=wire.CreateBatchBody,
-            errors=(InvalidRequest, NotFound, RequestTimeout, Conflict),
+            errors=(InvalidRequest, NotFound, RequestTimeout, Conflict, KeyReused),
+            is_create=True,
         ),
     },
     "/batches/{id}": {

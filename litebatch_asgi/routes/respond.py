@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from litebatch_asgi.errors import InternalError, RequestError, Unauthenticated
 from litebatch_asgi.wire import error_body
 
-logger = logging.getLogger("litebatch_asgi.routes")
+logger: logging.Logger = logging.getLogger("litebatch_asgi.routes")
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _ANSWERED_FOR = "litebatch_asgi.routes.respond"

@@ -52,7 +52,7 @@ class Account:
         self._settings = settings
         self.start = start
         """lets a task run until the simulator stops"""
-        self.shelf = Shelf(self)
+        self.shelf: Shelf = Shelf(self)
         self.lists_made: Counter[CallName] = Counter()
         """how often files and batches were listed"""
         self._lives: dict[str, BatchLife] = {}

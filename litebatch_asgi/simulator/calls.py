@@ -51,18 +51,18 @@ class Call:
         self.name: CallName = name
         self.dialect = dialect
         self._intake = Intake(receive)
-        self.request = request = Request(scope, self._intake)
-        self.account: Account = simulator.account(request.path_params.get("account", "default"))
+        self.request: Request = Request(scope, self._intake)
+        self.account: Account = simulator.account(self.request.path_params.get("account", "default"))
         self.page: int | None = None
         """which page of a list is asked for, from 1"""
-        self.object_id: str | None = request.path_params.get("object_id")
+        self.object_id: str | None = self.request.path_params.get("object_id")
         self.filename: str | None = None
         self.metadata: dict[str, str] | None = None
         self.bytes: int | None = None
         self.sha256: str | None = None
-        self.asked: dict[str, Any] = dict(request.query_params)
-        self.fault = Fault()
-        self._path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        self.asked: dict[str, Any] = dict(self.request.query_params)
+        self.fault: Fault = Fault()
+        self._path = self.request.url.path + (f"?{self.request.url.query}" if self.request.url.query else "")
         self._armed: ArmedFault | None = None
         self._api_key: str | None = None
         self._left = False

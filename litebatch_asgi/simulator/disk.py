@@ -28,7 +28,7 @@ class Disk:
     def __init__(self, directory: Path | None) -> None:
         self._given = directory
         self._opened: _Opened | None = None
-        self.stop = threading.Event()
+        self.stop: threading.Event = threading.Event()
         """set when long work should leave off"""
 
     async def open(self) -> None:

@@ -29,7 +29,7 @@ from .validation import Examined, versioned
 if TYPE_CHECKING:
     from .account import Account
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 NO_FAULT = Fault()
 
@@ -51,10 +51,10 @@ class BatchLife:
 
     def __init__(self, account: Account, batch: BatchObject, *, seed: str, output_seconds: int) -> None:
         self._account = account
-        self.batch = batch
-        self.listed_at = time.monotonic()
-        self.lists_before = account.lists_made["list_batches"]
-        self.enqueued_tokens = 0
+        self.batch: BatchObject = batch
+        self.listed_at: float = time.monotonic()
+        self.lists_before: int = account.lists_made["list_batches"]
+        self.enqueued_tokens: int = 0
         self.queue: str | None = None
         """model whose queue these tokens are in"""
         self._seed = seed

@@ -34,15 +34,15 @@ class Simulator:
     """
 
     def __init__(self, directory: Path | None = None, settings: SimulatorSettings | None = None) -> None:
-        self.settings = settings or SimulatorSettings()
-        self.bell = Bell()
-        self.journal = Journal(self.bell)
-        self.faults = FaultBook(self.bell)
-        self.closing = False
+        self.settings: SimulatorSettings = settings or SimulatorSettings()
+        self.bell: Bell = Bell()
+        self.journal: Journal = Journal(self.bell)
+        self.faults: FaultBook = FaultBook(self.bell)
+        self.closing: bool = False
         self._disk = Disk(directory)
         self._accounts: dict[str, Account] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.app = self._make_app()
+        self.app: Starlette = self._make_app()
 
     @property
     def accounts(self) -> Mapping[str, Account]:

@@ -34,8 +34,8 @@ class FormReader:
     def __init__(self, boundary: bytes) -> None:
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
-        self.pending = bytearray()
-        self.complete = False
+        self.pending: bytearray = bytearray()
+        self.complete: bool = False
         self._header_name = b""
         self._header_value = b""
         self._name = ""

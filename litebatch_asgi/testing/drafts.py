@@ -45,6 +45,11 @@ class Draft:
         for key in [key for key, row in rows.items() if matches(row)]:
             self._writes.append(partial(rows.pop, key))
 
+    def remove_keys(self, rows: dict[K, V], matches: Callable[[K], bool]) -> None:
+        """Drop the rows whose keys match."""
+        for key in filter(matches, list(rows)):
+            self._writes.append(partial(rows.pop, key))
+
     def write(self) -> None:
         """Write all of it."""
         for write in self._writes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -18,6 +18,7 @@ from litebatch_asgi.models import (
     BatchChange,
     BatchState,
     Charge,
+    CreateRequest,
     Event,
     File,
     FileChange,
@@ -36,6 +37,8 @@ from litebatch_asgi.storage import (
     Installation,
 )
 from litebatch_asgi.testing.drafts import Draft
+from litebatch_asgi.testing.keys import MemoryKeyStore
+from litebatch_asgi.testing.repeats import Repeats, Reservations
 
 Listed = TypeVar("Listed", File, Batch)
 K = TypeVar("K", bound=Hashable)
@@ -63,6 +66,9 @@ class MemoryStorage:
         self._places: dict[tuple[str, int, int], Job] = {}
         self._charges: dict[str, Charge] = {}
         self._events: dict[str, Event] = {}
+        self._repeats = Repeats(self._is_accepted)
+        self._reservations = Reservations()
+        self.keys: MemoryKeyStore = MemoryKeyStore(self._check_open)
 
     async def open(self) -> Installation:
         """See `Storage.open`."""
@@ -73,12 +79,38 @@ class MemoryStorage:
         """See `Storage.close`; what was written is there when the same object is opened again."""
         self._is_open = False
 
-    async def create_file(self, file: File, copies: Sequence[FileCopy]) -> None:
+    async def now(self) -> datetime:
+        """See `Storage.now`: the process's."""
+        self._check_open()
+        return datetime.now(UTC)
+
+    async def create_file(
+        self,
+        file: File,
+        copies: Sequence[FileCopy],
+        *,
+        request: CreateRequest | None = None,
+        lease_seconds: float | None = None,
+    ) -> FileState:
         """See `Storage.create_file`."""
         async with self._write() as draft:
-            draft.insert(self._files, file.id, file)
-            for copy in copies:
-                draft.insert(self._copies, copy.key, copy)
+            earlier = self._repeats.earlier(draft, self._files, request)
+            if earlier is None:
+                draft.insert(self._files, file.id, file)
+                for copy in _leased(copies, lease_seconds):
+                    draft.insert(self._copies, copy.key, copy)
+        return self._file_state(earlier or file.id)
+
+    def _is_accepted(self, object_id: str, at: datetime) -> bool | None:
+        file = self._files.get(object_id)
+        if file is None:
+            return True if object_id in self._batches else None
+        if file.deleted_at is not None or file.is_expired(at):
+            return None
+        now = datetime.now(UTC)
+        claims = [copy.claimed_until for copy in self._copies.values() if copy.file_id == object_id]
+        is_under_way = any(until is not None and until > now for until in claims)
+        return True if file.accepted_at is not None else (False if is_under_way else None)
 
     async def get_file(self, file_id: str) -> FileState | None:
         """See `Storage.get_file`."""
@@ -98,11 +130,15 @@ class MemoryStorage:
         found = [
             file
             for file in self._files.values()
-            if file.is_visible(query.now)
+            if file.accepted_at is not None
+            and file.deleted_at is None
+            and file.is_expired(query.now) == query.expired
             and query.owner in (None, file.owner)
             and query.purpose in (None, file.purpose)
             and (not query.models or set(query.models) & set(file.models))
         ]
+        if query.expired:
+            return _page(found, after=query.after, limit=query.limit, descending=False, order=_end)
         return _page(found, after=query.after, limit=query.limit, descending=query.descending)
 
     async def change_file(self, file_id: str, decide: FileDecision) -> FileState:
@@ -123,20 +159,26 @@ class MemoryStorage:
     def _write_file(self, draft: Draft, change: FileChange) -> None:
         if change.file is not None:
             draft.put(self._files, change.file.id, change.file)
-        for copy in change.copies:
+        for copy in _leased(change.copies, change.lease_seconds):
             written = replace(copy, epoch=copy.epoch + 1) if change.fence_out else copy
             if copy.key not in self._copies and copy.epoch == 0:
                 draft.insert(self._copies, copy.key, written)
             else:
                 draft.put_fenced(self._copies, copy.key, written, held_epoch=copy.epoch)
 
-    async def create_batch(self, file_id: str, admit: Admission) -> BatchState:
+    async def create_batch(
+        self, file_id: str, admit: Admission, *, request: CreateRequest | None = None
+    ) -> BatchState:
         """See `Storage.create_batch`."""
         async with self._write() as draft:
-            change = admit(self._file_state(file_id))
-            draft.insert(self._batches, change.batch.id, change.batch)
-            await self._insert_around(draft, change)
-        return self._batch_state(change.batch.id)
+            batch_id = self._repeats.earlier(draft, self._batches, request)
+            if batch_id is None:
+                change = admit(self._file_state(file_id))
+                batch_id = change.batch.id
+                draft.insert(self._batches, batch_id, change.batch)
+                self._reservations.reserve(draft, change.batch, change.reservations)
+                await self._insert_around(draft, change)
+        return self._batch_state(batch_id)
 
     async def get_batch(self, batch_id: str) -> Batch | None:
         """See `Storage.get_batch`."""
@@ -166,18 +208,19 @@ class MemoryStorage:
             if change is None:
                 return state
             draft.put(self._batches, change.batch.id, change.batch)
-            for job in change.jobs:
+            self._reservations.release(draft, change.batch)
+            for job in _leased(change.jobs, change.lease_seconds):
                 draft.put_fenced(self._jobs, job.id, job, held_epoch=job.epoch)
             await self._insert_around(draft, change)
         return self._batch_state(batch_id)
 
     async def _insert_around(self, draft: Draft, change: BatchChange) -> None:
-        for job in change.new_jobs:
+        for job in _leased(change.new_jobs, change.lease_seconds):
             draft.insert(self._jobs, job.id, job)
             draft.insert(self._places, (job.batch_id, job.shard, job.attempt), job)
         for file in change.files:
             draft.insert(self._files, file.id, file)
-        for copy in change.copies:
+        for copy in _leased(change.copies, change.lease_seconds):
             draft.insert(self._copies, copy.key, copy)
         for part in await _in_thread(change.parts):
             draft.insert(self._parts, (part.file_id, part.seq), part)
@@ -277,16 +320,27 @@ class MemoryStorage:
         return [job for job in self._jobs.values() if job.batch_id == batch_id]
 
 
-def _page(found: list[Listed], *, after: Listed | None, limit: int, descending: bool) -> list[Listed]:
-    found.sort(key=_age, reverse=descending)
-    if after is not None:
-        last = _age(after)
-        found = [item for item in found if (_age(item) < last if descending else _age(item) > last)]
-    return found[:limit]
-
-
 def _age(item: File | Batch) -> tuple[datetime, str]:
     return item.created_at, item.id
+
+
+def _end(file: File | Batch) -> tuple[datetime, str]:
+    return file.expires_at or datetime.max.replace(tzinfo=UTC), file.id
+
+
+def _page(
+    found: list[Listed],
+    *,
+    after: Listed | None,
+    limit: int,
+    descending: bool,
+    order: Callable[[File | Batch], tuple[datetime, str]] = _age,
+) -> list[Listed]:
+    found.sort(key=order, reverse=descending)
+    if after is not None:
+        last = order(after)
+        found = [item for item in found if (order(item) < last if descending else order(item) > last)]
+    return found[:limit]
 
 
 def _claim(
@@ -303,6 +357,17 @@ def _claim(
             left[row.deployment_id] -= 1
             claimed.append(replace(row, claimed_by=worker, claimed_until=until, epoch=row.epoch + 1))
     return claimed
+
+
+def _leased(rows: Sequence[Claimed], seconds: float | None) -> list[Claimed]:
+    """The rows, with an end for the claims that have none."""
+    if seconds is None:
+        return list(rows)
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    return [
+        replace(row, claimed_until=until) if row.claimed_by and row.claimed_until is None else row
+        for row in rows
+    ]
 
 
 def _extend(

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from litebatch_asgi.models import (
     Batch,
     Charge,
+    CreateRequest,
     Event,
     File,
     FileCopy,
@@ -117,5 +118,13 @@ def an_event(batch: Batch, **fields: Any) -> Event:
         type="batch.created",
         payload={"status": batch.status.value},
         created_at=datetime.now(UTC),
+    )
+    return replace(sample, **fields)
+
+
+def a_request(made: File | Batch, **fields: Any) -> CreateRequest:
+    """What asked for `made` to be created, just now, and without a key."""
+    sample = CreateRequest(
+        owner=made.owner, fingerprint=f"for {made.id}", object_id=made.id, at=datetime.now(UTC)
     )
     return replace(sample, **fields)

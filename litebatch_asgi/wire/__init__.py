@@ -17,6 +17,8 @@ from litebatch_asgi.wire.objects import file_list as file_list
 from litebatch_asgi.wire.objects import file_object as file_object
 from litebatch_asgi.wire.objects import model_group_list as model_group_list
 from litebatch_asgi.wire.objects import model_list as model_list
+from litebatch_asgi.wire.repeats import Repeat as Repeat
+from litebatch_asgi.wire.repeats import parse_repeat as parse_repeat
 from litebatch_asgi.wire.requests import BATCH_ENDPOINTS as BATCH_ENDPOINTS
 from litebatch_asgi.wire.requests import UPLOAD_PURPOSES as UPLOAD_PURPOSES
 from litebatch_asgi.wire.requests import BatchListQuery as BatchListQuery

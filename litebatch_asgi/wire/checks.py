@@ -19,6 +19,7 @@ _JSON_TYPES: dict[type, str] = {
 }
 _ECHOED = 200
 """characters of a wrong value that its error repeats"""
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGER = re.compile(r"-?[0-9]{1,15}")
 
 
@@ -31,7 +32,7 @@ def missing(param: str) -> InvalidRequest:
 
 def wrong_type(param: str | None, expected: str, value: object) -> InvalidRequest:
     """The error for a value of another JSON type than `expected`, such as `a string`; None: the body."""
-    got = _JSON_TYPES[type(value)]
+    got = _JSON_TYPES.get(type(value), f"a Python {type(value).__name__}")
     name = "the body of the request" if param is None else f"'{param}'"
     return InvalidRequest(
         f"Invalid type for {name}: expected {expected}, but got {got} instead.",
@@ -78,6 +79,11 @@ def plain(value: str, param: str) -> str:
     return value
 
 
+def is_storable(value: str) -> bool:
+    """Whether every database takes it: no null character, nor half of a surrogate pair."""
+    return "\0" not in value and not _LONE_SURROGATE.search(value)
+
+
 def no_longer_than(limit: int, value: str, param: str) -> str:
     """A string of at most `limit` characters."""
     if len(value) > limit:
@@ -110,10 +116,16 @@ def integer(value: str, param: str) -> int:
     return int(value)
 
 
-def in_range(value: object, param: str, low: int, high: int) -> int:
-    """An integer from `low` to `high`."""
+def whole_number(value: object, param: str) -> int:
+    """An integer."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise wrong_type(param, "an integer", value)
+    return value
+
+
+def in_range(given: object, param: str, low: int, high: int) -> int:
+    """An integer from `low` to `high`."""
+    value = whole_number(given, param)
     if value < low:
         raise InvalidRequest(
             f"Invalid '{param}': integer below minimum value. Expected a value >= {low}, "

@@ -1,13 +1,15 @@
 """What requests say: bodies, queries and form fields, taken apart and checked.
 
-Limits and allowed values are those of OpenAI's OpenAPI document. Whatever is wrong raises `InvalidRequest`
-with the parameter and the code that OpenAI names for it.
+The structs check their own values when they are made, so that calls in process are held to the same as those
+over HTTP; the functions take apart what came over HTTP. Limits and allowed values are those of OpenAI's
+OpenAPI document. Whatever is wrong raises `InvalidRequest` with the parameter and the code that OpenAI names
+for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, cast
 
 import msgspec
 from msgspec import Meta
@@ -28,6 +30,7 @@ BATCH_ENDPOINTS = (
     "/v1/images/edits",
     "/v1/videos",
 )
+COMPLETION_WINDOWS = ("24h",)
 UPLOAD_PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 FILE_PURPOSES = (*UPLOAD_PURPOSES, "assistants_output", "batch_output", "fine-tune-results")
 MIN_EXPIRY_SECONDS = 3600
@@ -39,6 +42,8 @@ MAX_METADATA_KEY = 64
 MAX_METADATA_VALUE = 512
 MAX_ID = 256
 """characters of an id; what is longer is none of ours"""
+MAX_OWNER = 512
+"""characters"""
 MAX_NAME = 256
 """characters of one of `target_model_names`"""
 MAX_NAMES = 100
@@ -51,18 +56,29 @@ _CREATE_BATCH_KEYS = (
     "output_expires_after",
 )
 _EXPIRY_KEYS = ("anchor", "seconds")
-_NAMES = ("target_model_names", "target_model_names[]")
+NAMES_FIELDS = ("target_model_names", "target_model_names[]")
+"""under which virtual models are named in forms and queries"""
 
 
 class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of `POST /batches`."""
+    """The body of `POST /batches`. Raises `InvalidRequest` for values that it may not have."""
 
     input_file_id: str
     endpoint: str
     completion_window: str
-    metadata: dict[str, str] | None = None
+    metadata: Mapping[str, str] | None = None
     output_expires_after: int | None = None
     """seconds after the creation of an output or error file"""
+
+    def __post_init__(self) -> None:
+        checks.text(self.input_file_id, "input_file_id")
+        checks.one_of(BATCH_ENDPOINTS, checks.text(self.endpoint, "endpoint"), "endpoint")
+        window = checks.text(self.completion_window, "completion_window")
+        checks.one_of(COMPLETION_WINDOWS, window, "completion_window")
+        if self.metadata is not None:
+            _check_metadata(self.metadata)
+        if self.output_expires_after is not None:
+            _check_expiry(self.output_expires_after, "output_expires_after")
 
 
 _Cursor = Annotated[str, Meta(max_length=MAX_ID, description="The id of the last one of the page before.")]
@@ -72,43 +88,73 @@ _ModelNames = Annotated[
 ]
 
 
+_Owner = Annotated[
+    str,
+    Meta(
+        max_length=MAX_OWNER,
+        description="Whose; for admins, who otherwise see everybody's. Others may name themselves alone.",
+    ),
+]
+
+
 class FileListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The query of `GET /files`."""
+    """The query of `GET /files`. Raises `InvalidRequest` for values that it may not have."""
 
     limit: Annotated[int, Meta(ge=1, le=MAX_FILES_PAGE)] = MAX_FILES_PAGE
     after: _Cursor | None = None
     order: Literal["asc", "desc"] = "desc"
     purpose: Annotated[str, Meta(extra_json_schema={"enum": list(FILE_PURPOSES)})] | None = None
     target_model_names: _ModelNames = ()
+    owner: _Owner | None = None
+
+    def __post_init__(self) -> None:
+        checks.in_range(self.limit, "limit", 1, MAX_FILES_PAGE)
+        _check_after(self.after)
+        checks.one_of(("asc", "desc"), checks.text(self.order, "order"), "order")
+        if self.purpose is not None:
+            checks.one_of(FILE_PURPOSES, checks.text(self.purpose, "purpose"), "purpose")
+        _check_model_names(self.target_model_names)
+        _check_owner(self.owner)
 
 
 class BatchListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The query of `GET /batches`."""
+    """The query of `GET /batches`. Raises `InvalidRequest` for values that it may not have."""
 
     limit: Annotated[int, Meta(ge=1, le=MAX_BATCHES_PAGE)] = 20
     after: _Cursor | None = None
     target_model_names: _ModelNames = ()
+    owner: _Owner | None = None
+
+    def __post_init__(self) -> None:
+        checks.in_range(self.limit, "limit", 1, MAX_BATCHES_PAGE)
+        _check_after(self.after)
+        _check_model_names(self.target_model_names)
+        _check_owner(self.owner)
 
 
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
-    """What comes with the file in `POST /files`."""
+    """What comes with the file in `POST /files`. Raises `InvalidRequest` for values that it may not have."""
 
     purpose: str
     target_model_names: tuple[str, ...] = ()
     expires_after_seconds: int | None = None
+
+    def __post_init__(self) -> None:
+        checks.one_of(UPLOAD_PURPOSES, checks.text(self.purpose, "purpose"), "purpose")
+        _check_model_names(self.target_model_names)
+        if self.expires_after_seconds is not None:
+            _check_expiry(self.expires_after_seconds, "expires_after")
 
 
 def parse_create_batch(body: bytes) -> CreateBatch:
     """The body of `POST /batches`."""
     given = _json_object(body)
     checks.only_known(given, _CREATE_BATCH_KEYS)
-    endpoint = checks.required_text(given, "endpoint")
-    window = checks.required_text(given, "completion_window")
     return CreateBatch(
         input_file_id=checks.required_text(given, "input_file_id"),
-        endpoint=checks.one_of(BATCH_ENDPOINTS, endpoint, "endpoint"),
-        completion_window=checks.one_of(("24h",), window, "completion_window"),
-        metadata=_metadata(given.get("metadata")),
+        endpoint=checks.required_text(given, "endpoint"),
+        completion_window=checks.required_text(given, "completion_window"),
+        metadata=cast("dict[str, str] | None", given.get("metadata")),
         output_expires_after=_json_expiry(given.get("output_expires_after"), "output_expires_after"),
     )
 
@@ -117,11 +163,12 @@ def parse_file_list_query(query: Pairs) -> FileListQuery:
     """The query of `GET /files`."""
     last = dict(query)
     return FileListQuery(
-        limit=_limit(last, MAX_FILES_PAGE, MAX_FILES_PAGE),
-        after=_after(last),
-        order=_order(last.get("order", "desc")),
-        purpose=checks.one_of(FILE_PURPOSES, last["purpose"], "purpose") if "purpose" in last else None,
+        limit=_limit(last, MAX_FILES_PAGE),
+        after=last.get("after") or None,
+        order=cast("Literal['asc', 'desc']", last.get("order", "desc")),
+        purpose=last.get("purpose"),
         target_model_names=_model_names(query),
+        owner=last.get("owner") or None,
     )
 
 
@@ -129,9 +176,10 @@ def parse_batch_list_query(query: Pairs) -> BatchListQuery:
     """The query of `GET /batches`."""
     last = dict(query)
     return BatchListQuery(
-        limit=_limit(last, 20, MAX_BATCHES_PAGE),
-        after=_after(last),
+        limit=_limit(last, 20),
+        after=last.get("after") or None,
         target_model_names=_model_names(query),
+        owner=last.get("owner") or None,
     )
 
 
@@ -146,9 +194,9 @@ def parse_upload_form(fields: Pairs, query: Pairs = (), names_header: str | None
         raise checks.missing("purpose")
     if len(purposes) > 1:
         raise _twice("purpose")
-    header = [(_NAMES[0], names_header)] if names_header is not None else []
+    header = [(NAMES_FIELDS[0], names_header)] if names_header is not None else []
     return UploadForm(
-        purpose=checks.one_of(UPLOAD_PURPOSES, purposes[0], "purpose"),
+        purpose=purposes[0],
         target_model_names=_model_names([*fields, *query, *header]),
         expires_after_seconds=_form_expiry(fields, "expires_after"),
     )
@@ -162,9 +210,7 @@ def _json_object(body: bytes) -> dict[str, object]:
     return checks.json_object(given, None)
 
 
-def _metadata(given: object) -> dict[str, str] | None:
-    if given is None:
-        return None
+def _check_metadata(given: object) -> None:
     pairs = checks.json_object(given, "metadata")
     if len(pairs) > MAX_METADATA_PAIRS:
         raise InvalidRequest(
@@ -173,31 +219,30 @@ def _metadata(given: object) -> dict[str, str] | None:
             param="metadata",
             code="object_above_max_properties",
         )
-    return {_metadata_key(key): _metadata_value(key, value) for key, value in pairs.items()}
+    for key, value in pairs.items():
+        _check_metadata_key(key)
+        _check_metadata_value(value, f"metadata.{key}")
 
 
-def _metadata_key(key: str) -> str:
-    if len(key) > MAX_METADATA_KEY or "\0" in key:
+def _check_metadata_key(key: object) -> None:
+    if not isinstance(key, str) or len(key) > MAX_METADATA_KEY or not checks.is_storable(key):
         raise InvalidRequest(
             f"Invalid 'metadata': a key has at most {MAX_METADATA_KEY} characters and no null character.",
             param="metadata",
             code="invalid_metadata_key",
         )
-    return key
 
 
-def _metadata_value(key: str, value: object) -> str:
-    param = f"metadata.{key}"
+def _check_metadata_value(value: object, param: str) -> None:
     written = checks.no_longer_than(MAX_METADATA_VALUE, checks.text(value, param), param)
-    if "\0" in written:
+    if not checks.is_storable(written):
         raise InvalidRequest(
             f"Invalid '{param}': a null character is not allowed.", param=param, code="invalid_value"
         )
-    return written
 
 
 def _json_expiry(given: object, param: str) -> int | None:
-    return None if given is None else _expiry_seconds(checks.json_object(given, param), param)
+    return None if given is None else _seconds_of(checks.json_object(given, param), param)
 
 
 def _form_expiry(fields: Pairs, param: str) -> int | None:
@@ -211,45 +256,55 @@ def _form_expiry(fields: Pairs, param: str) -> int | None:
         return None
     if isinstance(seconds := given.get("seconds"), str):
         given["seconds"] = checks.integer(seconds, f"{param}.seconds")
-    return _expiry_seconds(given, param)
+    return _seconds_of(given, param)
 
 
-def _expiry_seconds(given: Mapping[str, object], param: str) -> int:
+def _seconds_of(given: Mapping[str, object], param: str) -> int:
+    """What an `expires_after` says, whose range is checked where it is kept."""
     checks.only_known(given, _EXPIRY_KEYS, f"{param}.")
     for key in _EXPIRY_KEYS:
         if key not in given:
             raise checks.missing(f"{param}.{key}")
     anchor = checks.text(given["anchor"], f"{param}.anchor")
     checks.one_of(("created_at",), anchor, f"{param}.anchor")
-    return checks.in_range(given["seconds"], f"{param}.seconds", MIN_EXPIRY_SECONDS, MAX_EXPIRY_SECONDS)
+    return checks.whole_number(given["seconds"], f"{param}.seconds")
+
+
+def _check_expiry(seconds: object, param: str) -> None:
+    checks.in_range(seconds, f"{param}.seconds", MIN_EXPIRY_SECONDS, MAX_EXPIRY_SECONDS)
 
 
 def _model_names(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    lists = (value.split(",") for name, value in pairs if name in _NAMES)
+    lists = (value.split(",") for name, value in pairs if name in NAMES_FIELDS)
     names = dict.fromkeys(name.strip() for listed in lists for name in listed)
     names.pop("", None)
+    return tuple(names)
+
+
+def _check_model_names(names: Sequence[object]) -> None:
     if len(names) > MAX_NAMES:
         raise InvalidRequest(
             f"Invalid 'target_model_names': at most {MAX_NAMES} names are allowed.",
-            param=_NAMES[0],
+            param=NAMES_FIELDS[0],
             code="array_above_max_length",
         )
-    return tuple(checks.plain(checks.no_longer_than(MAX_NAME, name, _NAMES[0]), _NAMES[0]) for name in names)
+    param = NAMES_FIELDS[0]
+    for name in names:
+        checks.plain(checks.no_longer_than(MAX_NAME, checks.text(name, param), param), param)
 
 
-def _limit(query: Mapping[str, str], default: int, most: int) -> int:
-    if "limit" not in query:
-        return default
-    return checks.in_range(checks.integer(query["limit"], "limit"), "limit", 1, most)
+def _limit(query: Mapping[str, str], default: int) -> int:
+    return checks.integer(query["limit"], "limit") if "limit" in query else default
 
 
-def _after(query: Mapping[str, str]) -> str | None:
-    return checks.plain(checks.no_longer_than(MAX_ID, query.get("after", ""), "after"), "after") or None
+def _check_after(given: object) -> None:
+    if given is not None:
+        checks.plain(checks.no_longer_than(MAX_ID, checks.text(given, "after"), "after"), "after")
 
 
-def _order(given: str) -> Literal["asc", "desc"]:
-    checks.one_of(("asc", "desc"), given, "order")
-    return "asc" if given == "asc" else "desc"
+def _check_owner(given: object) -> None:
+    if given is not None:
+        checks.plain(checks.no_longer_than(MAX_OWNER, checks.text(given, "owner"), "owner"), "owner")
 
 
 def _twice(param: str) -> InvalidRequest:

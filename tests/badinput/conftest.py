@@ -1,4 +1,4 @@
-"""One gateway for all bad input of a module: whatever it was sent, it must go on serving."""
+"""One gateway for all bad input of a module, on each database: whatever it was sent, it goes on serving."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from tests.badinput.probe import Probe, probing
+from tests.database import BACKENDS, database_on
 
 
 @pytest.fixture(scope="module")
@@ -14,8 +15,11 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module")
-async def probe(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Probe]:
+@pytest.fixture(scope="module", params=BACKENDS)
+async def probe(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Probe]:
     """What sends bad input to a standalone gateway, and sees that nothing comes of it."""
-    async with probing(tmp_path_factory.mktemp("gateway")) as probe:
+    folder = tmp_path_factory.mktemp("gateway")
+    async with database_on(request.param, folder) as database, probing(folder, database) as probe:
         yield probe

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.server.gateway import build_gateway
 from litebatch_asgi.server.listen import address_of, listen, serving
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
+from tests.database import Database
 from tests.harness import ENDPOINT, MODEL, PATIENCE_SECONDS, QUICK, InProcess, by_key, deployments, lines
 from tests.http.forms import CONTENT_TYPE, field, file, form
 from tests.http.open_files import open_in
@@ -39,12 +39,9 @@ ERROR_KEYS = {"message", "type", "param", "code"}
 class Probe:
     """A running gateway, and what has been done to it."""
 
-    def __init__(
-        self, gateway: InProcess, spool: Path, database: sqlite3.Connection, others: httpx2.AsyncClient
-    ) -> None:
+    def __init__(self, gateway: InProcess, spool: Path, others: httpx2.AsyncClient) -> None:
         self.gateway = gateway
         self._spool = spool
-        self._database = database
         self._others = others
 
     async def ask(self, *pieces: bytes) -> Answer:
@@ -99,9 +96,9 @@ class Probe:
         And that others are still served, with an upload if it is about `uploads`.
         """
         journal = self.gateway.simulator.journal
-        rows, calls = self._rows(), len(journal)
+        rows, calls = await self._rows(), len(journal)
         yield
-        assert self._rows() == rows
+        assert await self._rows() == rows
         assert not WORK.intersection(entry.call for entry in journal[calls:])
         await self.gateway.eventually(self._nothing_spooled)
         if uploads:
@@ -110,8 +107,9 @@ class Probe:
             answer = await self._others.get("/files", params={"limit": 1})
         assert answer.status_code == 200, answer.text
 
-    def _rows(self) -> list[int]:
-        return [self._database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES]
+    async def _rows(self) -> list[tuple[str, int]]:
+        counts = (f"SELECT '{table}', count(*) FROM {table}" for table in TABLES)
+        return await self.gateway.database.rows(" UNION ALL ".join(counts))
 
     async def _nothing_spooled(self) -> bool:
         return not open_in(self._spool)
@@ -163,13 +161,13 @@ def a_line(custom_id: str = "a", *, without: str | None = None, **changes: Any) 
 
 
 @asynccontextmanager
-async def probing(folder: Path, settings: Settings = LIMITS) -> AsyncGenerator[Probe]:
+async def probing(folder: Path, database: Database, settings: Settings = LIMITS) -> AsyncGenerator[Probe]:
     """A standalone gateway with two virtual models, over simulated deployments."""
     simulator = Simulator(settings=SimulatorSettings())
     spool = folder / "spool"
     spool.mkdir()
     async with simulator.running() as provider:
-        storage = open_storage(f"sqlite:///{folder}/litebatch.db")
+        storage = open_storage(database.url)
         litebatch = LiteBatch(
             deployments=[*deployments(provider), other_deployment(provider)],
             storage=storage,
@@ -177,7 +175,7 @@ async def probing(folder: Path, settings: Settings = LIMITS) -> AsyncGenerator[P
             settings=replace(settings, spool_dir=str(spool)),
         )
         listener = listen("127.0.0.1", 0)
-        gateway = InProcess(litebatch, storage, simulator, address_of(listener))
+        gateway = InProcess(litebatch, storage, database, simulator, address_of(listener))
         app = build_gateway(litebatch)
         async with (
             litebatch.lifespan(),
@@ -185,8 +183,7 @@ async def probing(folder: Path, settings: Settings = LIMITS) -> AsyncGenerator[P
             aclosing(gateway),
             gateway.http("alice") as others,
         ):
-            with closing(sqlite3.connect(f"file:{folder}/litebatch.db?mode=ro", uri=True)) as database:
-                yield Probe(gateway, spool, database, others)
+            yield Probe(gateway, spool, others)
 
 
 def other_deployment(provider: str) -> Deployment:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litebatch_asgi.routes.multipart import clean_filename
 from litebatch_asgi.spool import Spooler
+from litebatch_asgi.wire.filenames import clean_filename
 from tests.badinput.probe import CALLER, PURPOSE, Probe, a_line, error_of, upload_head
 from tests.http.forms import BOUNDARY, CONTENT_TYPE, field, file, form, part
 from tests.http.sockets import Answer, chunked, raw_client

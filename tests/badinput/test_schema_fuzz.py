@@ -15,6 +15,7 @@ from schemathesis.specs.openapi import checks
 
 from litebatch_asgi.routes.openapi import describe
 from tests.badinput.probe import CALLER, probing
+from tests.database import SQLiteDatabase
 
 CHECKS: list[Any] = [
     general.not_a_server_error,
@@ -33,11 +34,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     folder = tmp_path_factory.mktemp("gateway")
     with (
         start_blocking_portal("asyncio") as portal,
-        portal.wrap_async_context_manager(probing(folder)) as probe,
+        portal.wrap_async_context_manager(probing(folder, SQLiteDatabase(folder))) as probe,
     ):
         yield f"{probe.gateway.address}/v1"
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module inside strategies")  # schemathesis does
 @schema.parametrize()  # pyright: ignore[reportUntypedFunctionDecorator]
 @settings(
     max_examples=20,

@@ -12,6 +12,7 @@ import msgspec
 
 from litebatch_asgi.failpoints import armed
 from litebatch_asgi.simulator import ArmedFault, Fault
+from tests.database import Database
 from tests.faults.promises import broken
 from tests.faults.stage import shared_world
 from tests.faults.world import CANCEL, RUN, World
@@ -61,16 +62,22 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     """whether a second provider job may be made for a shard, to be cancelled when it is seen"""
 
 
-async def outcome(troubles: Sequence[Trouble], folder: Path, *, flavour: str = "openai") -> list[str]:
+async def outcome(
+    troubles: Sequence[Trouble],
+    folder: Path,
+    *,
+    flavour: str = "openai",
+    database: Database | None = None,
+) -> list[str]:
     """Go on the whole journey under these troubles: everything that came out as it may not.
 
-    `flavour` is one of the harness's.
+    `flavour` is one of the harness's; the database is a file in `folder` unless another one is given.
     """
     settings = QUICK
     for trouble in troubles:
         settings = msgspec.structs.replace(settings, **trouble.settings)
     deaths = ",".join(trouble.dies_at for trouble in troubles if trouble.dies_at)
-    async with shared_world(folder, settings=settings, flavour=flavour) as world:
+    async with shared_world(folder, settings=settings, flavour=flavour, database=database) as world:
         faults = _begin(world, troubles)
         with armed(deaths):
             async with anyio.create_task_group() as group:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from litebatch_asgi.batches import placing, service, settling, withdrawing, work
+from litebatch_asgi.batches import creating, placing, settling, withdrawing, work
 from litebatch_asgi.batches.doubt import Doubter
 from litebatch_asgi.batches.placing import Placer, Target
 from litebatch_asgi.batches.settling import Settler
@@ -79,7 +79,7 @@ def target_is_written_last(patch: Patch) -> None:
         await self.runtime.storage.change_batch(job.batch_id, intended)
         await accepted(self, job, batch, snapshot)
 
-    patch.setattr(service, "choose", no_target)
+    patch.setattr(creating, "choose", no_target)
     patch.setattr(Placer, "place", place)
     patch.setattr(Placer, "_accepted", write_and_accept)
 

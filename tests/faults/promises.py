@@ -47,7 +47,7 @@ async def _twins(world: World) -> list[str]:
     kept: Counter[tuple[str, int]] = Counter()
     found: list[str] = []
     for account, batch in world.jobs():
-        if not _is_kept(batch):
+        if not is_kept(batch):
             continue
         job_id = (batch.metadata or {})[TAG_JOB]
         batch_id, shard, provider_batch_id = jobs.get(job_id, ("no batch", 0, None))
@@ -69,7 +69,7 @@ def _orphans(world: World) -> list[str]:
     return found
 
 
-def _is_kept(batch: BatchObject) -> bool:
+def is_kept(batch: BatchObject) -> bool:
     """Whether a provider's job was neither given back nor cancelled in time, whatever came of that."""
     return batch.status != "failed" and batch.cancelling_at is None
 
@@ -80,7 +80,7 @@ def _leftovers(world: World) -> list[str]:
         f"{account.name} still has {file_id}"
         for journey in world.deleted
         for account, batch in world.jobs(journey)
-        if _is_kept(batch)
+        if is_kept(batch)
         for file_id in (batch.output_file_id, batch.error_file_id)
         if file_id in account.files
     ]

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from litebatch_asgi.app import LiteBatch
+from litebatch_asgi.app import LiteBatch, open_storage
 from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.server.listen import address_of, listen, serving
 from litebatch_asgi.simulator import Account, Simulator, SimulatorSettings
 from litebatch_asgi.storage import Storage
-from litebatch_sqlite import SQLiteStorage
+from tests.database import Database, SQLiteDatabase
 from tests.faults.world import THEIRS, World, at, client_of, put_file, world_of
 from tests.harness import ENDPOINT, QUICK, UPSTREAM, InProcess, by_key, deployments
 
@@ -37,13 +37,18 @@ async def gateway_on(
     folder: Path,
     *,
     settings: Settings = QUICK,
+    database: Database | None = None,
     storage: Storage | None = None,
     served: Sequence[Deployment] = (),
 ) -> AsyncGenerator[InProcess]:
-    """A gateway in front of a simulator that runs at the address `provider`."""
+    """A gateway in front of a simulator that runs at the address `provider`.
+
+    Its database is a file in `folder` unless another one is given.
+    """
     spool = folder / "spool"
     spool.mkdir(parents=True, exist_ok=True)
-    storage = storage or SQLiteStorage(folder / "litebatch.db")
+    database = database or SQLiteDatabase(folder)
+    storage = storage or open_storage(database.url)
     litebatch = LiteBatch(
         deployments=served or deployments(provider),
         storage=storage,
@@ -52,14 +57,18 @@ async def gateway_on(
     )
     app = Starlette(routes=[Mount("/v1", litebatch.app)])
     listener = listen("127.0.0.1", 0)
-    gateway = InProcess(litebatch, storage, simulator, address_of(listener))
+    gateway = InProcess(litebatch, storage, database, simulator, address_of(listener))
     async with litebatch.lifespan(app), serving(app, listener), aclosing(gateway):
         yield gateway
 
 
 @asynccontextmanager
 async def shared_world(
-    folder: Path, *, settings: Settings = QUICK, flavour: str = "openai"
+    folder: Path,
+    *,
+    settings: Settings = QUICK,
+    flavour: str = "openai",
+    database: Database | None = None,
 ) -> AsyncGenerator[World]:
     """A world in which others have files and batches at the same accounts."""
     simulator = Simulator(settings=replace(HELD, flavour="openai" if flavour == "openai" else "azure"))
@@ -67,8 +76,10 @@ async def shared_world(
         for name in UPSTREAM:
             await settle_strangers(simulator.account(name), provider)
         served = deployments(provider, flavour=flavour)
-        async with gateway_on(simulator, provider, folder, settings=settings, served=served) as gateway:
-            yield await world_of(gateway, folder, provider)
+        async with gateway_on(
+            simulator, provider, folder, settings=settings, served=served, database=database
+        ) as gateway:
+            yield await world_of(gateway, provider)
 
 
 async def settle_strangers(account: Account, provider: str) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.database import Database
 from tests.faults.journey import outcome
 from tests.faults.troubles import ALL, CORE
 
 
 @pytest.mark.parametrize("name", CORE)
-async def test_what_was_promised_holds_after(tmp_path: Path, name: str) -> None:
-    assert await outcome([ALL[name]], tmp_path) == []
+async def test_what_was_promised_holds_after(tmp_path: Path, database: Database, name: str) -> None:
+    assert await outcome([ALL[name]], tmp_path, database=database) == []

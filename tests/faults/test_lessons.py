@@ -20,9 +20,8 @@ from litebatch_asgi.simulator import Fault, RowFaults, Simulator, SimulatorSetti
 from tests.faults.journey import outcome
 from tests.faults.stage import gateway_on
 from tests.faults.troubles import ALL
-from tests.harness import ENDPOINT, MODEL, QUICK, Gateway, ids_of, lines, rows_of, running_gateway
+from tests.harness import ENDPOINT, MODEL, QUICK, Gateway, InProcess, ids_of, lines, rows_of, running_gateway
 from tests.survival.server import KEY, deployed
-from tests.survival.server import rows as database
 
 STATUSES = {
     "validating",
@@ -104,26 +103,25 @@ async def test_a_row_has_a_response_or_an_error_and_never_both(gateway: Gateway)
         assert (row["response"] is None) != (row["error"] is None)
 
 
-async def test_asking_often_while_a_batch_is_settled_does_no_harm(tmp_path: Path) -> None:
+async def test_asking_often_while_a_batch_is_settled_does_no_harm(gateway: InProcess) -> None:
     """Source: BerriAI/litellm#32596, retrieve answers 500 on a duplicate insert."""
-    async with running_gateway(tmp_path) as gateway:
-        file = await gateway.upload()
-        batch = await gateway.create(file.id)
-        answers: Counter[int] = Counter()
+    file = await gateway.upload()
+    batch = await gateway.create(file.id)
+    answers: Counter[int] = Counter()
 
-        async def ask() -> None:
-            async with gateway.http() as http:
-                status = ""
-                while status != "completed":
-                    answer = await http.get(f"/batches/{batch.id}")
-                    answers[answer.status_code] += 1
-                    status = answer.json()["status"]
+    async def ask() -> None:
+        async with gateway.http() as http:
+            status = ""
+            while status != "completed":
+                answer = await http.get(f"/batches/{batch.id}")
+                answers[answer.status_code] += 1
+                status = answer.json()["status"]
 
-        async with anyio.create_task_group() as group:
-            for _ in range(8):
-                group.start_soon(ask)
-        assert answers.keys() == {200}
-        assert await anyio.to_thread.run_sync(database, tmp_path, "SELECT count(*) FROM charges") == [(1,)]
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(ask)
+    assert answers.keys() == {200}
+    assert await gateway.database.rows("SELECT count(*) FROM charges") == [(1,)]
 
 
 def peak_of(process: psutil.Process) -> int:
@@ -140,7 +138,7 @@ async def test_a_large_file_goes_through_in_small_pieces(tmp_path: Path) -> None
         gateway.server.start()
         await gateway.server.ready()
         await gateway.upload(key=KEY)
-        (process,) = psutil.Process().children()
+        (process,) = (each for each in psutil.Process().children() if "serve" in each.cmdline())
         before = peak_of(process)
         file = await gateway.upload(content, key=KEY)
         assert await gateway.content(file.id, key=KEY) == content

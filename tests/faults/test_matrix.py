@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
+from tests.database import BACKENDS, Database
 from tests.faults.journey import outcome
 from tests.faults.troubles import ALL, CORE, PAIRS
 
@@ -13,15 +15,16 @@ pytestmark = pytest.mark.faults
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name not in CORE])
-async def test_what_was_promised_holds_after(tmp_path: Path, name: str) -> None:
-    assert await outcome([ALL[name]], tmp_path) == []
+async def test_what_was_promised_holds_after(tmp_path: Path, database: Database, name: str) -> None:
+    assert await outcome([ALL[name]], tmp_path, database=database) == []
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])
 @pytest.mark.parametrize("name", ALL)
-async def test_what_was_promised_holds_at_azure_after(tmp_path: Path, name: str) -> None:
-    assert await outcome([ALL[name]], tmp_path, flavour="azure classic") == []
+async def test_what_was_promised_holds_at_azure_after(tmp_path: Path, database: Database, name: str) -> None:
+    assert await outcome([ALL[name]], tmp_path, flavour="azure classic", database=database) == []
 
 
-@pytest.mark.parametrize("name", PAIRS)
-async def test_what_was_promised_holds_after_both(tmp_path: Path, name: str) -> None:
-    assert await outcome(PAIRS[name], tmp_path) == []
+@pytest.mark.parametrize(("name", "backend"), list(zip(PAIRS, cycle(BACKENDS), strict=False)))
+async def test_what_was_promised_holds_after_both(tmp_path: Path, database: Database, name: str) -> None:
+    assert await outcome(PAIRS[name], tmp_path, database=database) == []

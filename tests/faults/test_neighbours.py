@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 
 from litebatch_asgi.simulator import Fault, Simulator
+from tests.database import Database
 from tests.faults.journey import travel
 from tests.faults.promises import broken
 from tests.faults.stage import HELD, gateway_on, settle_strangers
@@ -35,10 +36,7 @@ async def test_two_installations_on_the_same_accounts_leave_each_other_alone(tmp
             gateway_on(simulator, provider, folders[1]) as production,
         ):
             gateways = (staging, production)
-            worlds = [
-                await world_of(gateway, folder, provider)
-                for gateway, folder in zip(gateways, folders, strict=True)
-            ]
+            worlds = [await world_of(gateway, provider) for gateway in gateways]
             for fault in FAULTS:
                 simulator.add_fault(fault)
             async with anyio.create_task_group() as group:
@@ -49,10 +47,12 @@ async def test_two_installations_on_the_same_accounts_leave_each_other_alone(tmp
             assert [await broken(world) for world in worlds] == [[], []]
 
 
-async def test_an_upload_that_was_taken_over_leaves_nothing_behind(tmp_path: Path) -> None:
-    assert await upload_of_a_zombie(tmp_path) == []
+async def test_an_upload_that_was_taken_over_leaves_nothing_behind(
+    tmp_path: Path, database: Database
+) -> None:
+    assert await upload_of_a_zombie(tmp_path, database) == []
 
 
-async def test_a_job_that_was_taken_over_is_settled_once(tmp_path: Path) -> None:
+async def test_a_job_that_was_taken_over_is_settled_once(tmp_path: Path, database: Database) -> None:
     """Source: llm-d/llm-d-batch-gateway#653, a zombie whose lease ran out goes on writing."""
-    assert await settlement_of_a_zombie(tmp_path) == []
+    assert await settlement_of_a_zombie(tmp_path, database) == []

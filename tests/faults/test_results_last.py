@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from litebatch_asgi.simulator import Fault, RowFaults, Simulator
+from tests.database import Database
 from tests.faults.stage import gateway_on
 from tests.faults.world import CONTENT, IDS
 from tests.harness import ids_of, rows_of
 
 
-async def test_results_stay_the_same_without_the_input_and_after_a_restart(tmp_path: Path) -> None:
+async def test_results_stay_the_same_without_the_input_and_after_a_restart(
+    tmp_path: Path, database: Database
+) -> None:
     simulator = Simulator()
     wrong = RowFaults(lost=2, doubled=2, foreign=1, unparsable=1)
     async with simulator.running() as provider:
-        async with gateway_on(simulator, provider, tmp_path) as gateway:
+        async with gateway_on(simulator, provider, tmp_path, database=database) as gateway:
             simulator.add_fault(Fault(call="run_batch", rows=wrong))
             file = await gateway.upload(CONTENT)
             batch = await gateway.ended((await gateway.create(file.id)).id)
@@ -22,7 +25,7 @@ async def test_results_stay_the_same_without_the_input_and_after_a_restart(tmp_p
             await gateway.client().files.delete(file.id)
             await simulator.until(lambda: not gateway.provider_files("east") + gateway.provider_files("west"))
             assert await gateway.results(batch) == before
-        async with gateway_on(simulator, provider, tmp_path) as gateway:
+        async with gateway_on(simulator, provider, tmp_path, database=database) as gateway:
             assert await gateway.results(batch) == before
     output, errors = before
     assert sorted(ids_of(output) + ids_of(errors)) == IDS
@@ -30,10 +33,12 @@ async def test_results_stay_the_same_without_the_input_and_after_a_restart(tmp_p
     assert len(lost) == wrong.lost + wrong.unparsable
 
 
-async def test_a_waiting_batch_is_cancelled_with_its_input_deleted_and_hard_to_read(tmp_path: Path) -> None:
+async def test_a_waiting_batch_is_cancelled_with_its_input_deleted_and_hard_to_read(
+    tmp_path: Path, database: Database
+) -> None:
     simulator = Simulator()
     async with simulator.running() as provider:
-        async with gateway_on(simulator, provider, tmp_path) as gateway:
+        async with gateway_on(simulator, provider, tmp_path, database=database) as gateway:
             simulator.add_fault(Fault(call="create_batch", status=429, times=None))
             file = await gateway.upload(CONTENT)
             batch = await gateway.create(file.id)
@@ -45,7 +50,7 @@ async def test_a_waiting_batch_is_cancelled_with_its_input_deleted_and_hard_to_r
             await simulator.until(lambda: unreadable.struck > 2)
             assert (await client.batches.retrieve(batch.id)).status == "cancelling"
         simulator.remove_fault(unreadable)
-        async with gateway_on(simulator, provider, tmp_path) as gateway:
+        async with gateway_on(simulator, provider, tmp_path, database=database) as gateway:
             ended = await gateway.reached(batch.id, "cancelled")
             output, errors = await gateway.results(ended)
             assert (output, ids_of(errors)) == (b"", IDS)

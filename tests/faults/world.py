@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import httpx2
 from openai import APIConnectionError, APIStatusError, ConflictError
 from openai.types import Batch
@@ -14,8 +12,8 @@ from openai.types import Batch
 from litebatch_asgi.models.provider import TAG_INSTALLATION
 from litebatch_asgi.simulator import Account, Simulator
 from litebatch_asgi.simulator.objects import BatchObject
-from tests.harness import MODEL, PATIENCE_SECONDS, UPSTREAM, InProcess, lines, rows_of
-from tests.survival.server import rows
+from tests.database import Database
+from tests.harness import MODEL, PATIENCE_SECONDS, UPSTREAM, Gateway, InProcess, lines, rows_of
 
 JOURNEY = "journey"
 """metadata key of our batches: what is to become of one"""
@@ -36,9 +34,9 @@ def at(deployment: str, content: bytes = CONTENT) -> bytes:
 class World:
     """The gateway, its providers and its promises."""
 
-    def __init__(self, gateway: InProcess, folder: Path, provider: str, installation: str) -> None:
+    def __init__(self, gateway: Gateway, database: Database, provider: str, installation: str) -> None:
         self.gateway = gateway
-        self.folder = folder
+        self.database = database
         self.provider = provider
         """the address of the simulator"""
         self.installation = installation
@@ -65,7 +63,7 @@ class World:
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What the gateway's database says."""
-        return await anyio.to_thread.run_sync(rows, self.folder, statement)
+        return await self.database.rows(statement)
 
     async def upload(self, content: bytes = CONTENT) -> str:
         """Upload until the gateway acknowledges; until then it may say that it cannot now."""
@@ -164,10 +162,15 @@ class World:
         return not self.holds_runs and len(self.open_jobs(RUN)) == 1
 
 
-async def world_of(gateway: InProcess, folder: Path, provider: str) -> World:
-    """The world of a gateway that has its database in `folder`."""
-    ((installation,),) = await anyio.to_thread.run_sync(rows, folder, "SELECT id FROM installation")
-    return World(gateway, folder, provider, installation)
+async def world_of(gateway: InProcess, provider: str) -> World:
+    """The world of a gateway that runs."""
+    return await world_on(gateway, gateway.database, provider)
+
+
+async def world_on(gateway: Gateway, database: Database, provider: str) -> World:
+    """The world of a gateway that runs on this database."""
+    ((installation,),) = await database.rows("SELECT id FROM installation")
+    return World(gateway, database, provider, installation)
 
 
 def client_of(account: Account, provider: str, key: str) -> httpx2.AsyncClient:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import anyio
 from msgspec.structs import replace
 from openai import APIStatusError
 
+from litebatch_asgi.app import open_storage
 from litebatch_asgi.models import FileCopy, Job
 from litebatch_asgi.simulator import Fault, Simulator
-from litebatch_sqlite import SQLiteStorage
+from litebatch_asgi.storage import Storage
+from tests.database import Database, SQLiteDatabase
 from tests.faults.promises import broken
 from tests.faults.stage import HELD, gateway_on
 from tests.faults.world import CONTENT, RUN, World, world_of
@@ -23,12 +26,16 @@ SETTINGS = replace(
 )
 
 
-class Asleep(SQLiteStorage):
-    """Of a process whose heart does not beat, which it does not know."""
+def asleep(database: Database) -> Storage:
+    """The storage of a process whose heart does not beat, which it does not know."""
 
-    async def renew(self, claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
+    async def renew(claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
         """Renew nothing, and say that all is well."""
         return list(claims)
+
+    storage = open_storage(database.url)
+    storage.renew = renew  # type: ignore[method-assign]
+    return storage
 
 
 class Pair:
@@ -48,21 +55,20 @@ class Pair:
         await self.world.gateway.eventually(found)
 
 
-async def pair(folder: Path, stack: AsyncExitStack) -> Pair:
+async def pair(folder: Path, database: Database, stack: AsyncExitStack) -> Pair:
     """Start both; they stop with `stack`."""
     simulator = Simulator(settings=HELD)
     provider = await stack.enter_async_context(simulator.running())
-    asleep = Asleep(folder / "litebatch.db")
-    zombie = gateway_on(simulator, provider, folder, settings=SETTINGS, storage=asleep)
-    heir = gateway_on(simulator, provider, folder, settings=SETTINGS)
+    start = partial(gateway_on, simulator, provider, folder, settings=SETTINGS, database=database)
+    zombie, heir = start(storage=asleep(database)), start()
     gateways = [await stack.enter_async_context(each) for each in (zombie, heir)]
-    return Pair(gateways[0], await world_of(gateways[1], folder, provider))
+    return Pair(gateways[0], await world_of(gateways[1], provider))
 
 
-async def upload_of_a_zombie(folder: Path) -> list[str]:
+async def upload_of_a_zombie(folder: Path, database: Database | None = None) -> list[str]:
     """An upload is answered when another process has taken its uploader for dead: what is wrong then."""
     async with AsyncExitStack() as stack:
-        two = await pair(folder, stack)
+        two = await pair(folder, database or SQLiteDatabase(folder), stack)
         stalled = two.simulator.add_fault(Fault(call="upload_file", when="after", stall=True, times=2))
         hidden = two.simulator.add_fault(Fault(call="list_files", hide_newest=1, times=None))
         answers: list[int] = []
@@ -84,23 +90,20 @@ async def upload_of_a_zombie(folder: Path) -> list[str]:
         return wrong if answers == [503] else [*wrong, f"the client was told {answers}"]
 
 
-async def settlement_of_a_zombie(folder: Path) -> list[str]:
+async def settlement_of_a_zombie(folder: Path, database: Database) -> list[str]:
     """Results arrive when another process has settled the job: what is wrong then."""
     async with AsyncExitStack() as stack:
         simulator = Simulator(settings=HELD)
         provider = await stack.enter_async_context(simulator.running())
-        asleep = Asleep(folder / "litebatch.db")
-        zombie = await stack.enter_async_context(
-            gateway_on(simulator, provider, folder, settings=SETTINGS, storage=asleep)
-        )
-        world = await world_of(zombie, folder, provider)
+        start = partial(gateway_on, simulator, provider, folder, settings=SETTINGS, database=database)
+        zombie = await stack.enter_async_context(start(storage=asleep(database)))
+        world = await world_of(zombie, provider)
         stalled = simulator.add_fault(Fault(call="stream_file", match="batch_", when="after", stall=True))
         await world.create(await world.upload(), RUN)
         async with anyio.create_task_group() as group:
             group.start_soon(world.let_run)
             await simulator.until(lambda: stalled.struck == 1)
-            heir = await stack.enter_async_context(gateway_on(simulator, provider, folder, settings=SETTINGS))
-            world.gateway = heir
+            world.gateway = await stack.enter_async_context(start())
             await world.ended(RUN)
             group.cancel_scope.cancel()
         simulator.remove_fault(stalled)

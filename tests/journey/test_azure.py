@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
+from tests.database import Database
 from tests.harness import Gateway, InProcess, ids_of, lines, rows_of, running_gateway
 
 IDS = sorted(f"request-{n}" for n in range(12))
@@ -20,9 +21,11 @@ def flavour(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def azure(tmp_path: Path, flavour: str) -> AsyncGenerator[InProcess]:
+async def azure(tmp_path: Path, database: Database, flavour: str) -> AsyncGenerator[InProcess]:
     settings = SimulatorSettings(flavour="azure", odd_casing=None, pending_seconds=0.1)
-    async with running_gateway(tmp_path, simulator=Simulator(settings=settings), flavour=flavour) as gateway:
+    async with running_gateway(
+        tmp_path, database=database, simulator=Simulator(settings=settings), flavour=flavour
+    ) as gateway:
         yield gateway
 
 
@@ -42,11 +45,11 @@ async def test_a_batch_runs_through(azure: Gateway) -> None:
 
 
 async def test_a_batch_created_while_the_copies_are_pending_waits_for_them(
-    tmp_path: Path, flavour: str
+    tmp_path: Path, database: Database, flavour: str
 ) -> None:
     settings = SimulatorSettings(flavour="azure", hold=frozenset({"pending"}))
     simulator = Simulator(settings=settings)
-    async with running_gateway(tmp_path, simulator=simulator, flavour=flavour) as gateway:
+    async with running_gateway(tmp_path, database=database, simulator=simulator, flavour=flavour) as gateway:
         file = await gateway.upload(lines(12))
         assert file.status == "uploaded"
         batch = await gateway.create(file.id)
@@ -76,11 +79,13 @@ async def test_copies_that_all_turn_error_fail_the_batch(azure: Gateway) -> None
 
 
 @pytest.mark.parametrize("fail_fast", [True, False])
-async def test_a_full_token_queue_is_waited_for(tmp_path: Path, flavour: str, *, fail_fast: bool) -> None:
+async def test_a_full_token_queue_is_waited_for(
+    tmp_path: Path, database: Database, flavour: str, *, fail_fast: bool
+) -> None:
     """Source: openai-python#2084, failed jobs still hold the token queue; BerriAI/litellm#37539."""
     settings = SimulatorSettings(flavour="azure", max_enqueued_tokens=1, fail_fast=fail_fast)
     simulator = Simulator(settings=settings)
-    async with running_gateway(tmp_path, simulator=simulator, flavour=flavour) as gateway:
+    async with running_gateway(tmp_path, database=database, simulator=simulator, flavour=flavour) as gateway:
         file = await gateway.upload(lines(12))
         batch = await gateway.create(file.id)
         assert batch.status == "validating"
@@ -91,10 +96,12 @@ async def test_a_full_token_queue_is_waited_for(tmp_path: Path, flavour: str, *,
         assert (await gateway.ended(batch.id)).status == "completed"
 
 
-async def test_a_cancelled_batch_lists_every_line_once(tmp_path: Path, flavour: str) -> None:
+async def test_a_cancelled_batch_lists_every_line_once(
+    tmp_path: Path, database: Database, flavour: str
+) -> None:
     settings = SimulatorSettings(flavour="azure", hold=frozenset({"in_progress"}))
     simulator = Simulator(settings=settings)
-    async with running_gateway(tmp_path, simulator=simulator, flavour=flavour) as gateway:
+    async with running_gateway(tmp_path, database=database, simulator=simulator, flavour=flavour) as gateway:
         file = await gateway.upload(lines(12))
         batch = await gateway.reached((await gateway.create(file.id)).id, "in_progress")
         await gateway.client().batches.cancel(batch.id)

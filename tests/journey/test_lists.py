@@ -9,14 +9,17 @@ from msgspec.structs import replace
 from openai import BadRequestError
 
 from litebatch_asgi import Principal
+from tests.database import Database
 from tests.harness import ENDPOINT, QUICK, Gateway, InProcess, lines, running_gateway
 
 ALICE = Principal(owner="alice")
 
 
-async def test_listing_pages_every_batch_exactly_once(tmp_path: Path) -> None:
+async def test_listing_pages_every_batch_exactly_once(tmp_path: Path, database: Database) -> None:
     """Source: BerriAI/litellm#37150, 99 batches paged, 16 distinct, in an endless loop."""
-    async with running_gateway(tmp_path, settings=replace(QUICK, min_poll_seconds=30)) as gateway:
+    async with running_gateway(
+        tmp_path, database=database, settings=replace(QUICK, min_poll_seconds=30)
+    ) as gateway:
         file = await gateway.upload()
         made = [
             await gateway.litebatch.batches.create(

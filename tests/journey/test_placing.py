@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from openai import APIStatusError, BadRequestError, InternalServerError
 
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
+from tests.database import Database
 from tests.harness import QUICK, UPSTREAM, Gateway, InProcess, ids_of, lines, running_gateway
 
 
@@ -71,9 +72,11 @@ async def test_a_create_that_one_deployment_refuses_goes_to_the_other(gateway: G
     }
 
 
-async def test_a_full_quota_is_waited_for(tmp_path: Path) -> None:
+async def test_a_full_quota_is_waited_for(tmp_path: Path, database: Database) -> None:
     settings = SimulatorSettings(max_enqueued_tokens=1, hold=frozenset({"in_progress"}), validating_seconds=0)
-    async with running_gateway(tmp_path, simulator=Simulator(settings=settings)) as gateway:
+    async with running_gateway(
+        tmp_path, database=database, simulator=Simulator(settings=settings)
+    ) as gateway:
         file = await gateway.upload()
         batch = await gateway.create(file.id)
         assert batch.status == "validating"
@@ -154,8 +157,12 @@ async def test_the_client_never_sees_which_deployment_it_is(gateway: Gateway) ->
         assert not [word for word in private if word in answer.text]
 
 
-async def test_a_create_waits_no_longer_than_its_budget_but_goes_on(tmp_path: Path) -> None:
-    async with running_gateway(tmp_path, settings=replace(QUICK, place_budget_seconds=0.05)) as gateway:
+async def test_a_create_waits_no_longer_than_its_budget_but_goes_on(
+    tmp_path: Path, database: Database
+) -> None:
+    async with running_gateway(
+        tmp_path, database=database, settings=replace(QUICK, place_budget_seconds=0.05)
+    ) as gateway:
         file = await gateway.upload()
         stalled = gateway.simulator.add_fault(Fault(call="create_batch", stall=True, times=None))
         batch = await gateway.create(file.id)
@@ -200,9 +207,13 @@ async def test_a_copy_whose_answer_was_lost_is_adopted(gateway: InProcess, fault
     assert len(gateway.provider_files("east")) == 1
 
 
-async def test_a_batch_never_starts_on_a_copy_that_ends_within_its_window(tmp_path: Path) -> None:
+async def test_a_batch_never_starts_on_a_copy_that_ends_within_its_window(
+    tmp_path: Path, database: Database
+) -> None:
     ahead = timedelta()
-    async with running_gateway(tmp_path, clock=lambda: datetime.now(UTC) + ahead) as gateway:
+    async with running_gateway(
+        tmp_path, database=database, clock=lambda: datetime.now(UTC) + ahead
+    ) as gateway:
         file = await gateway.upload()
         ahead = timedelta(days=29, hours=1)
         with pytest.raises(BadRequestError, match="expires before the batch could end"):
@@ -220,8 +231,10 @@ async def test_the_copies_outlive_the_file(gateway: InProcess) -> None:
         assert copy.expires_at >= file.expires_at + 48 * 3600 - 2
 
 
-async def test_a_copy_that_its_provider_has_lost_is_brought_there_anew(tmp_path: Path) -> None:
-    async with running_gateway(tmp_path, names=["east", "west"]) as gateway:
+async def test_a_copy_that_its_provider_has_lost_is_brought_there_anew(
+    tmp_path: Path, database: Database
+) -> None:
+    async with running_gateway(tmp_path, database=database, names=["east", "west"]) as gateway:
         file = await gateway.upload()
         for name in UPSTREAM:
             account = gateway.simulator.account(name)
@@ -236,9 +249,13 @@ async def test_a_copy_that_its_provider_has_lost_is_brought_there_anew(tmp_path:
         await gateway.simulator.until(lambda: len(gateway.provider_files("east")) == 1)
 
 
-async def test_a_deployment_without_the_model_is_passed_over_but_not_for_ever(tmp_path: Path) -> None:
+async def test_a_deployment_without_the_model_is_passed_over_but_not_for_ever(
+    tmp_path: Path, database: Database
+) -> None:
     settings = SimulatorSettings(models=frozenset({"something-else"}))
-    async with running_gateway(tmp_path, simulator=Simulator(settings=settings)) as gateway:
+    async with running_gateway(
+        tmp_path, database=database, simulator=Simulator(settings=settings)
+    ) as gateway:
         gateway.simulator.account("west").configure(models=None)
         file = await gateway.upload()
         for _ in range(3):

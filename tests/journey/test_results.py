@@ -12,6 +12,7 @@ import pytest
 from openai import ConflictError, NotFoundError
 
 from litebatch_asgi.simulator import Fault, RowFaults
+from tests.database import Database
 from tests.harness import ENDPOINT, MODEL, Gateway, ids_of, lines, rows_of, running_gateway
 
 
@@ -283,9 +284,13 @@ async def test_a_batch_cancelled_in_the_waiting_room_lists_every_line(gateway: G
     assert (await gateway.content(done.error_file_id)) == errors
 
 
-async def test_a_batch_still_waiting_when_its_time_is_over_expires(tmp_path: Path) -> None:
+async def test_a_batch_still_waiting_when_its_time_is_over_expires(
+    tmp_path: Path, database: Database
+) -> None:
     ahead = timedelta()
-    async with running_gateway(tmp_path, clock=lambda: datetime.now(UTC) + ahead) as gateway:
+    async with running_gateway(
+        tmp_path, database=database, clock=lambda: datetime.now(UTC) + ahead
+    ) as gateway:
         gateway.simulator.add_fault(Fault(call="create_batch", status=429, times=None))
         file = await gateway.upload(lines(20))
         batch = await gateway.create(file.id)
@@ -297,9 +302,11 @@ async def test_a_batch_still_waiting_when_its_time_is_over_expires(tmp_path: Pat
         assert ids_of(errors) == IDS
 
 
-async def test_an_expired_file_is_gone(tmp_path: Path) -> None:
+async def test_an_expired_file_is_gone(tmp_path: Path, database: Database) -> None:
     ahead = timedelta()
-    async with running_gateway(tmp_path, clock=lambda: datetime.now(UTC) + ahead) as gateway:
+    async with running_gateway(
+        tmp_path, database=database, clock=lambda: datetime.now(UTC) + ahead
+    ) as gateway:
         file = await gateway.client().files.create(
             file=("in.jsonl", lines()),
             purpose="batch",

@@ -11,6 +11,7 @@ from functools import partial
 from litebatch_asgi.models import BatchChange, FileKind, FilePart, FileState
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing import a_batch, a_copy, a_file, a_job, a_part
+from litebatch_postgres import PostgresStorage
 from litebatch_sqlite import SQLiteStorage
 
 
@@ -63,4 +64,6 @@ async def stay_in_a_transaction(storage: Storage) -> None:
 PROGRAMS = {program.__name__: program for program in (open_once, write_for_ever, stay_in_a_transaction)}
 
 if __name__ == "__main__":
-    asyncio.run(PROGRAMS[sys.argv[1]](SQLiteStorage(sys.argv[2])))
+    url = sys.argv[2]
+    opened = SQLiteStorage(url) if url.startswith("sqlite:") else PostgresStorage(url)
+    asyncio.run(PROGRAMS[sys.argv[1]](opened))

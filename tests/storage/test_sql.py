@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litebatch_sql import Queries
+from litebatch_asgi.errors import ConfigError
+from litebatch_sql import Queries, numbered
 from litebatch_sql.migrations import load_migrations
-from litebatch_sql.rows import HEX_128, Table, from_microseconds, to_microseconds
+from litebatch_sql.rows import HEX_128, Table, encode_json, from_microseconds, to_microseconds
 from litebatch_sql.tables import TABLES
+from litebatch_sqlite import SQLiteStorage
 
 
 class Colour(Enum):
@@ -47,8 +51,11 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
 SAMPLES: Table[Sample] = Table("samples", Sample, codecs={"wide": HEX_128})
 
+Json: TypeAlias = "str | list[Json] | dict[str, Json]"
+
 moments = st.datetimes(timezones=st.just(UTC))
-texts = st.text(st.characters(exclude_categories=["Cs"]))
+any_texts = st.text(st.characters(exclude_categories=["Cs"]))
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 inners = st.builds(Inner, name=texts, at=st.none() | moments)
 samples = st.builds(
     Sample,
@@ -107,6 +114,93 @@ def test_the_columns_are_those_of_the_schema(table: Table[msgspec.Struct]) -> No
     finally:
         connection.close()
     assert {column[1] for column in columns} == set(table.columns)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected", "names"),
+    [
+        ("SELECT :a, :b, :a", "SELECT $1, $2, $1", ("a", "b")),
+        ("SELECT ':a' || :b", "SELECT ':a' || $1", ("b",)),
+        ("SELECT 'it''s :a', :b", "SELECT 'it''s :a', $1", ("b",)),
+        ('SELECT ":a" FROM t', 'SELECT ":a" FROM t', ()),
+        ("SELECT x::text, :b::bigint", "SELECT x::text, $1::bigint", ("b",)),
+        ("SELECT 1 -- :a\n, :b", "SELECT 1 -- :a\n, $1", ("b",)),
+        ("SELECT /* :a */ :b", "SELECT /* :a */ $1", ("b",)),
+        ("SELECT $$ :a $$, $t$ :b $t$, :c", "SELECT $$ :a $$, $t$ :b $t$, $1", ("c",)),
+        ("SELECT '12:30', :b_1", "SELECT '12:30', $1", ("b_1",)),
+    ],
+)
+def test_parameters_are_numbered(sql: str, expected: str, names: tuple[str, ...]) -> None:
+    assert numbered(sql) == (expected, names)
+
+
+def test_arguments_stand_where_their_numbers_say() -> None:
+    statement = numbered("SELECT :b, :a, :b")
+    assert statement.arguments({"a": 1, "b": "x\0y", "c": 3}) == ["x\ufffdy", 1]
+    with pytest.raises(KeyError):
+        statement.arguments({"a": 1})
+
+
+@given(st.recursive(any_texts, lambda inner: st.lists(inner) | st.dictionaries(any_texts, inner)))
+def test_json_holds_no_null_character(value: Json) -> None:
+    assert msgspec.json.decode(encode_json(value)) == without_null(value)
+
+
+def without_null(value: Json) -> Json:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [without_null(each) for each in value]
+    return {key.replace("\0", "\ufffd"): without_null(each) for key, each in value.items()}
+
+
+@pytest.mark.parametrize("prefix", ["Big", "1st", "a-b", "a b", 'a"', "ä"])
+def test_a_prefix_is_a_plain_name(prefix: str) -> None:
+    with pytest.raises(ConfigError, match="table_prefix"):
+        SQLiteStorage("litebatch.db", table_prefix=prefix)
+
+
+@pytest.mark.parametrize("package", ["litebatch_sqlite", "litebatch_postgres"])
+def test_every_name_of_a_table_has_the_prefix(package: str) -> None:
+    """Tables, indexes, what refers to them: nothing of ours meets what the host has."""
+    schema = "".join(migration.sql for migration in load_migrations(package, prefix="host_"))
+    assert "{" not in schema
+    named = re.findall(r"(?:CREATE TABLE|CREATE (?:UNIQUE )?INDEX|REFERENCES|\bON) (?!DELETE)(\w+)", schema)
+    assert named
+    assert [name for name in named if not name.startswith("host_")] == []
+
+
+def test_both_databases_have_the_same_tables() -> None:
+    """But for receipts, which SQLite has no need of: its COMMIT does not cross a network."""
+    of = {
+        package: set(
+            re.findall(r"CREATE TABLE (\w+)", "".join(each.sql for each in load_migrations(package)))
+        )
+        for package in ("litebatch_sqlite", "litebatch_postgres")
+    }
+    assert of["litebatch_postgres"] - of["litebatch_sqlite"] == {"receipts"}
+    assert of["litebatch_sqlite"] - of["litebatch_postgres"] == set()
+
+
+def test_types_of_the_database_s_own_are_met_by_way_of_text() -> None:
+    text = "-- type: json jsonb\n-- name: q\nSELECT {samples} WHERE {samples.assignments}\n"
+    table = Table("samples", Typed)
+    assert Queries(text, [table]).sql("q") == (
+        'SELECT samples."plain", CAST(samples."nested" AS text)'
+        ' WHERE "plain" = :plain, "nested" = CAST(CAST(:nested AS text) AS jsonb)'
+    )
+
+
+def test_a_query_may_be_part_of_another() -> None:
+    queries = Queries(
+        "-- name: now\nSELECT 1;\n-- name: q\nSELECT * FROM {prefix}a WHERE b < {now};\n", [], prefix="p_"
+    )
+    assert queries.sql("q") == "SELECT * FROM p_a WHERE b < (SELECT 1)"
+
+
+class Typed(msgspec.Struct, frozen=True, kw_only=True):
+    plain: str
+    nested: tuple[str, ...]
 
 
 TEXT = """

@@ -55,6 +55,13 @@ def test_pages_of_files(
     assert "TEMP B-TREE" not in found
 
 
+@pytest.mark.parametrize("options", [(), ("behind",)])
+def test_expired_files(connection: sqlite3.Connection, options: tuple[str, ...]) -> None:
+    found = plan(connection, "list_expired_files", *options)
+    assert "USING INDEX files_by_expiry (" in found
+    assert "TEMP B-TREE" not in found
+
+
 @pytest.mark.parametrize("page", [(), ("before",)])
 @pytest.mark.parametrize(
     ("options", "index"),

@@ -1,14 +1,14 @@
 -- Moments are integer microseconds since 1970, UTC. Money is decimal text. Nested values are JSON text.
 -- Files may be removed while batches still name them, so that what names a file is no foreign key.
 
-CREATE TABLE installation (
+CREATE TABLE {prefix}installation (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
     id TEXT NOT NULL,
     schema_version INTEGER NOT NULL,
     created_at INTEGER NOT NULL
 );
 
-CREATE TABLE files (
+CREATE TABLE {prefix}files (
     id TEXT NOT NULL PRIMARY KEY,
     owner TEXT NOT NULL,
     created_by TEXT,
@@ -27,18 +27,28 @@ CREATE TABLE files (
     accepted_at INTEGER, -- null: listed nowhere
     expires_at INTEGER,
     deleted_at INTEGER,
-    batch_id TEXT -- the batch that wrote it
+    batch_id TEXT, -- the batch that wrote it
+    tokens INTEGER NOT NULL,
+    request_fingerprint TEXT,
+    answering_until INTEGER,
+    answered_at INTEGER
 );
 
-CREATE INDEX files_by_owner ON files (owner, created_at, id)
+CREATE INDEX {prefix}files_by_owner ON {prefix}files (owner, created_at, id)
     WHERE accepted_at IS NOT NULL AND deleted_at IS NULL;
-CREATE INDEX files_by_owner_purpose ON files (owner, purpose, created_at, id)
+CREATE INDEX {prefix}files_by_owner_purpose ON {prefix}files (owner, purpose, created_at, id)
     WHERE accepted_at IS NOT NULL AND deleted_at IS NULL;
-CREATE INDEX files_by_time ON files (created_at, id)
+CREATE INDEX {prefix}files_by_time ON {prefix}files (created_at, id)
     WHERE accepted_at IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX {prefix}files_by_expiry ON {prefix}files (expires_at, id)
+    WHERE accepted_at IS NOT NULL AND deleted_at IS NULL AND expires_at IS NOT NULL;
 
-CREATE TABLE file_copies (
-    file_id TEXT NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+-- What a client may ask for once more because it has had no answer.
+CREATE INDEX {prefix}files_unanswered ON {prefix}files (request_fingerprint, created_at, id)
+    WHERE answered_at IS NULL AND request_fingerprint IS NOT NULL;
+
+CREATE TABLE {prefix}file_copies (
+    file_id TEXT NOT NULL REFERENCES {prefix}files (id) ON DELETE CASCADE,
     shard INTEGER NOT NULL,
     deployment_id TEXT NOT NULL,
     provider_file_id TEXT,
@@ -56,11 +66,11 @@ CREATE TABLE file_copies (
     PRIMARY KEY (file_id, shard, deployment_id)
 );
 
-CREATE INDEX file_copies_due ON file_copies (deployment_id, next_check_at, file_id, shard)
+CREATE INDEX {prefix}file_copies_due ON {prefix}file_copies (deployment_id, next_check_at, file_id, shard)
     WHERE next_check_at IS NOT NULL;
 
-CREATE TABLE file_parts (
-    file_id TEXT NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+CREATE TABLE {prefix}file_parts (
+    file_id TEXT NOT NULL REFERENCES {prefix}files (id) ON DELETE CASCADE,
     seq INTEGER NOT NULL CHECK (seq >= 0),
     kind TEXT NOT NULL CHECK (kind IN ('provider', 'inline')),
     bytes INTEGER NOT NULL,
@@ -72,7 +82,7 @@ CREATE TABLE file_parts (
     PRIMARY KEY (file_id, seq)
 );
 
-CREATE TABLE batches (
+CREATE TABLE {prefix}batches (
     id TEXT NOT NULL PRIMARY KEY,
     owner TEXT NOT NULL,
     created_by TEXT,
@@ -103,19 +113,22 @@ CREATE TABLE batches (
     cancel_requested_at INTEGER,
     refreshed_at INTEGER,
     request_fingerprint TEXT,
+    answering_until INTEGER,
     answered_at INTEGER
 );
 
-CREATE INDEX batches_by_owner ON batches (owner, created_at, id);
-CREATE INDEX batches_by_owner_model ON batches (owner, model, created_at, id);
-CREATE INDEX batches_by_model ON batches (model, created_at, id);
-CREATE INDEX batches_by_time ON batches (created_at, id);
-CREATE INDEX batches_open_by_input_file ON batches (input_file_id)
+CREATE INDEX {prefix}batches_by_owner ON {prefix}batches (owner, created_at, id);
+CREATE INDEX {prefix}batches_by_owner_model ON {prefix}batches (owner, model, created_at, id);
+CREATE INDEX {prefix}batches_by_model ON {prefix}batches (model, created_at, id);
+CREATE INDEX {prefix}batches_by_time ON {prefix}batches (created_at, id);
+CREATE INDEX {prefix}batches_unanswered ON {prefix}batches (request_fingerprint, created_at, id)
+    WHERE answered_at IS NULL AND request_fingerprint IS NOT NULL;
+CREATE INDEX {prefix}batches_open_by_input_file ON {prefix}batches (input_file_id)
     WHERE status IN ('validating', 'in_progress', 'finalizing', 'cancelling');
 
-CREATE TABLE jobs (
+CREATE TABLE {prefix}jobs (
     id TEXT NOT NULL PRIMARY KEY,
-    batch_id TEXT NOT NULL REFERENCES batches (id),
+    batch_id TEXT NOT NULL REFERENCES {prefix}batches (id),
     shard INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
     requests INTEGER NOT NULL,
@@ -141,13 +154,13 @@ CREATE TABLE jobs (
     UNIQUE (batch_id, shard, attempt)
 );
 
-CREATE INDEX jobs_due ON jobs (deployment_id, next_check_at, id) WHERE next_check_at IS NOT NULL;
-CREATE INDEX jobs_open ON jobs (deployment_id, requests)
+CREATE INDEX {prefix}jobs_due ON {prefix}jobs (deployment_id, next_check_at, id) WHERE next_check_at IS NOT NULL;
+CREATE INDEX {prefix}jobs_open ON {prefix}jobs (deployment_id, requests)
     WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_id IS NOT NULL;
 
-CREATE TABLE charges (
-    job_id TEXT NOT NULL PRIMARY KEY REFERENCES jobs (id),
-    batch_id TEXT NOT NULL REFERENCES batches (id),
+CREATE TABLE {prefix}charges (
+    job_id TEXT NOT NULL PRIMARY KEY REFERENCES {prefix}jobs (id),
+    batch_id TEXT NOT NULL REFERENCES {prefix}batches (id),
     deployment_id TEXT NOT NULL,
     owner TEXT NOT NULL,
     created_by TEXT,
@@ -158,23 +171,23 @@ CREATE TABLE charges (
     created_at INTEGER NOT NULL
 );
 
-CREATE INDEX charges_by_batch ON charges (batch_id);
-CREATE INDEX charges_by_owner ON charges (owner, created_at);
-CREATE INDEX charges_by_key ON charges (created_by, created_at);
+CREATE INDEX {prefix}charges_by_batch ON {prefix}charges (batch_id);
+CREATE INDEX {prefix}charges_by_owner ON {prefix}charges (owner, created_at);
+CREATE INDEX {prefix}charges_by_key ON {prefix}charges (created_by, created_at);
 
-CREATE TABLE events (
+CREATE TABLE {prefix}events (
     id TEXT NOT NULL PRIMARY KEY,
-    batch_id TEXT NOT NULL REFERENCES batches (id),
+    batch_id TEXT NOT NULL REFERENCES {prefix}batches (id),
     type TEXT NOT NULL,
     payload TEXT NOT NULL, -- JSON object
     created_at INTEGER NOT NULL
 );
 
-CREATE INDEX events_by_batch ON events (batch_id);
+CREATE INDEX {prefix}events_by_batch ON {prefix}events (batch_id);
 
 -- What each sink has got. An event without a row for a sink is still to be handed out to it.
-CREATE TABLE event_deliveries (
-    event_id TEXT NOT NULL REFERENCES events (id) ON DELETE CASCADE,
+CREATE TABLE {prefix}event_deliveries (
+    event_id TEXT NOT NULL REFERENCES {prefix}events (id) ON DELETE CASCADE,
     sink TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
     error TEXT,
@@ -187,10 +200,10 @@ CREATE TABLE event_deliveries (
     PRIMARY KEY (event_id, sink)
 );
 
-CREATE INDEX event_deliveries_due ON event_deliveries (sink, next_check_at)
+CREATE INDEX {prefix}event_deliveries_due ON {prefix}event_deliveries (sink, next_check_at)
     WHERE next_check_at IS NOT NULL;
 
-CREATE TABLE idempotency (
+CREATE TABLE {prefix}idempotency (
     owner TEXT NOT NULL,
     "key" TEXT NOT NULL,
     request_fingerprint TEXT NOT NULL,
@@ -199,69 +212,83 @@ CREATE TABLE idempotency (
     PRIMARY KEY (owner, "key")
 );
 
-CREATE INDEX idempotency_by_time ON idempotency (created_at);
+CREATE INDEX {prefix}idempotency_by_time ON {prefix}idempotency (created_at);
 
 -- What an open batch holds of the limits of a key, user or team.
-CREATE TABLE reservations (
+CREATE TABLE {prefix}reservations (
     scope TEXT NOT NULL, -- such as `team:search`
-    batch_id TEXT NOT NULL REFERENCES batches (id),
+    batch_id TEXT NOT NULL REFERENCES {prefix}batches (id),
     requests INTEGER NOT NULL,
     tokens INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (scope, batch_id)
 );
 
-CREATE INDEX reservations_by_batch ON reservations (batch_id);
+CREATE INDEX {prefix}reservations_by_batch ON {prefix}reservations (batch_id);
 
-CREATE TABLE teams (
+CREATE TABLE {prefix}teams (
     id TEXT NOT NULL PRIMARY KEY,
     alias TEXT,
-    models TEXT, -- JSON list; null: all
-    max_requests INTEGER, -- enqueued at once; null: no limit
-    max_tokens INTEGER, -- enqueued at once; null: no limit
+    models TEXT NOT NULL, -- JSON list; empty: all
+    max_batch_requests INTEGER, -- null: no limit
+    max_open_batches INTEGER,
+    max_enqueued_requests INTEGER,
+    max_enqueued_tokens INTEGER,
+    max_file_bytes INTEGER,
     max_budget TEXT, -- US dollars
-    blocked_at INTEGER,
-    metadata TEXT, -- JSON object
+    blocked INTEGER NOT NULL CHECK (blocked IN (0, 1)),
+    metadata TEXT NOT NULL, -- JSON object
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    created_by TEXT
 );
 
-CREATE TABLE users (
+CREATE INDEX {prefix}teams_by_time ON {prefix}teams (created_at, id);
+
+CREATE TABLE {prefix}users (
     id TEXT NOT NULL PRIMARY KEY,
     alias TEXT,
-    team_id TEXT REFERENCES teams (id) ON DELETE SET NULL,
-    models TEXT, -- JSON list; null: all
-    is_admin INTEGER NOT NULL CHECK (is_admin IN (0, 1)),
-    max_requests INTEGER,
-    max_tokens INTEGER,
-    max_budget TEXT,
-    blocked_at INTEGER,
-    metadata TEXT, -- JSON object
+    models TEXT NOT NULL, -- JSON list; empty: all
+    max_batch_requests INTEGER, -- null: no limit
+    max_open_batches INTEGER,
+    max_enqueued_requests INTEGER,
+    max_enqueued_tokens INTEGER,
+    max_file_bytes INTEGER,
+    max_budget TEXT, -- US dollars
+    blocked INTEGER NOT NULL CHECK (blocked IN (0, 1)),
+    metadata TEXT NOT NULL, -- JSON object
+    email TEXT,
+    role TEXT,
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    created_by TEXT
 );
 
-CREATE INDEX users_by_team ON users (team_id);
+CREATE INDEX {prefix}users_by_time ON {prefix}users (created_at, id);
 
-CREATE TABLE virtual_keys (
+CREATE TABLE {prefix}virtual_keys (
     id TEXT NOT NULL PRIMARY KEY,
-    secret_sha256 TEXT NOT NULL UNIQUE, -- the key itself is kept nowhere
-    hint TEXT NOT NULL, -- its last characters, to tell keys apart
     alias TEXT,
-    team_id TEXT REFERENCES teams (id) ON DELETE CASCADE,
-    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
-    models TEXT, -- JSON list; null: all
-    is_admin INTEGER NOT NULL CHECK (is_admin IN (0, 1)),
-    max_requests INTEGER,
-    max_tokens INTEGER,
-    max_budget TEXT,
-    blocked_at INTEGER,
+    models TEXT NOT NULL, -- JSON list; empty: all
+    max_batch_requests INTEGER, -- null: no limit
+    max_open_batches INTEGER,
+    max_enqueued_requests INTEGER,
+    max_enqueued_tokens INTEGER,
+    max_file_bytes INTEGER,
+    max_budget TEXT, -- US dollars
+    blocked INTEGER NOT NULL CHECK (blocked IN (0, 1)),
+    metadata TEXT NOT NULL, -- JSON object
+    token TEXT NOT NULL UNIQUE, -- SHA-256 of the key, which itself is kept nowhere
+    hint TEXT NOT NULL, -- enough of it to tell keys apart
+    user_id TEXT REFERENCES {prefix}users (id) ON DELETE CASCADE,
+    team_id TEXT REFERENCES {prefix}teams (id) ON DELETE CASCADE,
     expires_at INTEGER,
-    metadata TEXT, -- JSON object
-    created_by TEXT,
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    created_by TEXT
 );
 
-CREATE INDEX virtual_keys_by_team ON virtual_keys (team_id);
-CREATE INDEX virtual_keys_by_user ON virtual_keys (user_id);
+CREATE INDEX {prefix}virtual_keys_by_time ON {prefix}virtual_keys (created_at, id);
+CREATE UNIQUE INDEX {prefix}virtual_keys_by_alias ON {prefix}virtual_keys (alias);
+CREATE INDEX {prefix}virtual_keys_by_team ON {prefix}virtual_keys (team_id, created_at, id);
+CREATE INDEX {prefix}virtual_keys_by_user ON {prefix}virtual_keys (user_id, created_at, id);

@@ -9,6 +9,8 @@ Derive from `StorageConformance`, say where storages come from and what they can
         def new_storage(self, tmp_path: Path) -> NewStorage:
             return lambda: MyStorage(tmp_path / "my.db")
 
+A storage that keeps virtual keys too derives another class, from `KeyStoreConformance`, in the same way.
+
 The tests want a database that is empty at the start of each. This package imports pytest and is therefore
 not part of `litebatch_asgi.testing`.
 """
@@ -23,10 +25,13 @@ _MODULES = (
     "claims",
     "file_changes",
     "files",
+    "keys",
     "leases",
     "lifetime",
     "lists",
     "races",
+    "repeats",
+    "reservations",
 )
 
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
@@ -39,10 +44,13 @@ from litebatch_asgi.testing.conformance.cancellations import CancellationTests  
 from litebatch_asgi.testing.conformance.claims import ClaimTests  # noqa: E402
 from litebatch_asgi.testing.conformance.file_changes import FileChangeTests  # noqa: E402
 from litebatch_asgi.testing.conformance.files import FileTests  # noqa: E402
+from litebatch_asgi.testing.conformance.keys import KeyStoreConformance as KeyStoreConformance  # noqa: E402
 from litebatch_asgi.testing.conformance.leases import LeaseTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lifetime import LifetimeTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lists import ListTests  # noqa: E402
 from litebatch_asgi.testing.conformance.races import RaceTests  # noqa: E402
+from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
+from litebatch_asgi.testing.conformance.reservations import ReservationTests  # noqa: E402
 
 
 class StorageConformance(
@@ -54,6 +62,8 @@ class StorageConformance(
     ListTests,
     ClaimTests,
     LeaseTests,
+    RepeatTests,
+    ReservationTests,
     RaceTests,
     CancellationTests,
 ):

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.models import (
+    BatchError,
     BatchStatus,
     CopyState,
     FileKind,
@@ -17,7 +18,7 @@ from litebatch_asgi.models import (
     FileStatus,
     PartKind,
 )
-from litebatch_asgi.storage import Storage
+from litebatch_asgi.storage import BatchQuery, FileQuery, Storage
 from litebatch_asgi.testing.conformance.base import (
     StorageTests,
     file_state_of,
@@ -28,10 +29,42 @@ from litebatch_asgi.testing.conformance.base import (
 from litebatch_asgi.testing.samples import a_batch, a_copy, a_file, a_part
 
 LATER = datetime.now(UTC).replace(microsecond=123_456) + timedelta(days=30)
+ODD_TEXTS = ("a\0b", "\u2028 \u0001 \uffff 😀", "\\u0000", "\\\0", "'; --", '"{}:x$1%s')
+"""Texts that a database or a format might stumble over."""
 
 
 class FileTests(StorageTests):
     """Files, their copies and their parts."""
+
+    @pytest.mark.parametrize("text", ODD_TEXTS)
+    async def test_texts_may_hold_any_character(self, storage: Storage, text: str) -> None:
+        """Plain ones and those inside of nested values; instead of U+0000, U+FFFD may come back."""
+        file = await stored_file(
+            storage, a_copy(a_file(), error=text), file=a_file(filename=text, models=(text,))
+        )
+        error = BatchError(code="code", message=text)
+        batch = await stored_batch(storage, metadata={text: text}, errors=(error,))
+        state = await file_state_of(storage, file)
+        kept = await storage.get_batch(batch.id)
+        assert kept is not None
+        assert kept.metadata is not None
+        may_come = (text, text.replace("\0", "\ufffd"))
+        assert state.file.filename in may_come
+        assert state.copies[0].error in may_come
+        for texts in (state.file.models, kept.metadata.keys(), kept.metadata.values()):
+            assert [each in may_come for each in texts] == [True]
+        assert kept.errors[0].message in may_come
+
+    @pytest.mark.parametrize("text", ODD_TEXTS)
+    async def test_nothing_is_found_by_an_odd_text(self, storage: Storage, text: str) -> None:
+        """No error either."""
+        await stored_file(storage)
+        query = FileQuery(owner=text, now=LATER, purpose=text, models=(text,), limit=1)
+        assert await storage.list_files(query) == []
+        assert await storage.list_batches(BatchQuery(owner=text, models=(text,), limit=1)) == []
+        assert await storage.get_file(text) is None
+        assert await storage.get_batch(text) is None
+        assert await storage.claim_jobs("worker", lease_seconds=1, room={text: 1}) == []
 
     async def test_a_file_comes_back_as_it_was_written(self, storage: Storage) -> None:
         """Every field, at the edges of what it may hold."""

@@ -8,11 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict
-from litebatch_asgi.models import FileCopy, Job, JobState
+from litebatch_asgi.models import BatchChange, FileCopy, FileKind, Job, JobState
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import (
     StorageTests,
     file_state_of,
+    file_writing,
     state_of,
     stored_file,
     stored_job,
@@ -21,9 +22,119 @@ from litebatch_asgi.testing.conformance.base import (
 from litebatch_asgi.testing.conformance.claims import ROOM, claimed_later
 from litebatch_asgi.testing.samples import a_batch, a_copy, a_file, a_job
 
+LEASE = timedelta(seconds=60)
+
+
+class Moments:
+    """The database's time before and after something."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def __aenter__(self) -> Moments:
+        self._before = await self._storage.now()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._after = await self._storage.now()
+
+    def are_around(self, moment: datetime | None) -> bool:
+        """Whether it lies between them."""
+        return moment is not None and self._before <= moment <= self._after
+
+
+def until(claim: Job | FileCopy) -> datetime | None:
+    """When a lease of `LEASE` began that ends as the claim does."""
+    return claim.claimed_until - LEASE if claim.claimed_until is not None else None
+
 
 class LeaseTests(StorageTests):
-    """Renewing claims and giving them back."""
+    """Renewing claims and giving them back, by the database's clock alone."""
+
+    async def test_the_database_tells_the_time(self, storage: Storage) -> None:
+        """Aware, in UTC, and never backwards within one process's reading."""
+        now = await storage.now()
+        assert now.utcoffset() == timedelta()
+        assert abs(now - datetime.now(UTC)) < timedelta(minutes=10)
+        assert await storage.now() >= now
+
+    async def test_a_claim_runs_by_the_database_s_clock(self, storage: Storage) -> None:
+        """As does its renewal."""
+        await stored_job(storage, next_check_at=await storage.now())
+        async with Moments(storage) as claiming:
+            [job] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM)
+        assert claiming.are_around(until(job))
+        async with Moments(storage) as renewing:
+            [renewed] = await storage.renew([job], lease_seconds=60)
+        assert renewing.are_around(until(renewed))
+
+    async def test_a_file_s_copies_are_created_claimed(self, storage: Storage) -> None:
+        """Those with a holder, for the seconds given from now; others are as they are written."""
+        file, fixed = a_file(), datetime(2026, 1, 1, tzinfo=UTC)
+        copies = [
+            a_copy(file, deployment_id="claimed", claimed_by="worker"),
+            a_copy(file, deployment_id="fixed", claimed_by="worker", claimed_until=fixed),
+            a_copy(file, deployment_id="free"),
+        ]
+        async with Moments(storage) as moments:
+            await storage.create_file(file, copies, lease_seconds=60)
+        written = (await file_state_of(storage, file)).copies
+        assert moments.are_around(until(written[0]))
+        assert written[1:] == tuple(copies[1:])
+        claimed = await storage.claim_copies("other", lease_seconds=60, room={"claimed": 1, "free": 1})
+        assert [copy.deployment_id for copy in claimed] == ["free"]
+
+    async def test_without_a_lease_a_holder_alone_claims_nothing(self, storage: Storage) -> None:
+        """Rows are written as they are."""
+        file = a_file()
+        copy = a_copy(file, claimed_by="worker")
+        await storage.create_file(file, [copy])
+        assert (await file_state_of(storage, file)).copies == (copy,)
+        assert len(await storage.claim_copies("other", lease_seconds=60, room={"east": 1})) == 1
+
+    async def test_a_batch_s_first_job_is_created_claimed(self, storage: Storage) -> None:
+        """For the seconds that the change says, in the database and in what is returned."""
+        file = await stored_file(storage)
+        batch = a_batch(file)
+        change = BatchChange(batch=batch, new_jobs=(a_job(batch, claimed_by="worker"),), lease_seconds=60)
+        async with Moments(storage) as moments:
+            state = await storage.create_batch(file.id, lambda _: change)
+        assert moments.are_around(until(state.jobs[0]))
+        assert await state_of(storage, batch) == state
+        assert await storage.claim_jobs("other", lease_seconds=60, room=ROOM) == []
+
+    async def test_jobs_and_copies_are_written_claimed(self, storage: Storage) -> None:
+        """The old ones and the new ones of a change of a batch; the claims of others stay."""
+        job = await stored_job(storage)
+        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM)
+        output = a_file(kind=FileKind.OUTPUT)
+        mine = replace(held, claimed_until=None)
+        attempts = [replace(a_job(a_batch(a_file())), batch_id=job.batch_id, attempt=n) for n in (2, 3)]
+        theirs = replace(attempts[1], claimed_by="other", claimed_until=held.claimed_until)
+        change = writing(
+            jobs=(mine,),
+            new_jobs=(replace(attempts[0], claimed_by="worker"), theirs),
+            files=(output,),
+            copies=(a_copy(output, claimed_by="worker"),),
+            lease_seconds=60,
+        )
+        async with Moments(storage) as moments:
+            state = await storage.change_batch(job.batch_id, change)
+        assert [moments.are_around(until(each)) for each in state.jobs] == [True, True, False]
+        assert state.jobs[2] == theirs
+        assert await state_of(storage, job) == state
+        assert moments.are_around(until((await file_state_of(storage, output)).copies[0]))
+
+    async def test_a_file_s_copies_are_written_claimed(self, storage: Storage) -> None:
+        """As with jobs."""
+        file = await stored_file(storage, a_copy(a_file()))
+        [held] = await storage.claim_copies("worker", lease_seconds=600, room={"east": 1})
+        new = a_copy(file, deployment_id="west", claimed_by="worker")
+        change = file_writing(copies=(replace(held, claimed_until=None), new), lease_seconds=60)
+        async with Moments(storage) as moments:
+            state = await storage.change_file(file.id, change)
+        assert all(moments.are_around(until(copy)) for copy in state.copies)
+        assert await file_state_of(storage, file) == state
 
     async def test_a_renewed_claim_runs_from_now(self, storage: Storage) -> None:
         """Longer or shorter than before; epoch and holder stay."""

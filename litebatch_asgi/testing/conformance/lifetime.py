@@ -27,6 +27,7 @@ Call: TypeAlias = Callable[[Storage], Awaitable[object]]
 
 FILE = a_file()
 CALLS: dict[str, Call] = {
+    "now": lambda storage: storage.now(),
     "create_file": lambda storage: storage.create_file(FILE, []),
     "get_file": lambda storage: storage.get_file(FILE.id),
     "file_parts": lambda storage: anext(aiter(storage.file_parts(FILE.id)), None),

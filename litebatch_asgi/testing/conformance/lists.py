@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from litebatch_asgi.models import Batch, BatchChange, File, FileState
 from litebatch_asgi.storage import BatchQuery, FileQuery, Storage
@@ -118,6 +119,39 @@ class ListTests(StorageTests):
             await stored_file(storage, file=file)
         found = await storage.list_files(FileQuery(owner=None, now=NOW, limit=10))
         assert {file.id for file in found} == {file.id for file in shown}
+
+    @pytest.mark.parametrize("descending", [True, False])
+    async def test_expired_files_are_paged_by_their_end(self, storage: Storage, descending: bool) -> None:
+        """Accepted, undeleted, expired; those longest expired first, each once."""
+        ends = [0, 3, 1, 1, 2]
+        expired = [a_file(expires_at=NOW - end * INSTANT, created_at=NOW + end * INSTANT) for end in ends]
+        others = [
+            a_file(expires_at=NOW + INSTANT),
+            a_file(expires_at=None),
+            a_file(expires_at=NOW, accepted_at=None),
+            a_file(expires_at=NOW, deleted_at=NOW),
+        ]
+        for file in (*expired, *others):
+            await stored_file(storage, file=file)
+        found: list[File] = []
+        while not found or len(found) % 2 == 0:
+            after = found[-1] if found else None
+            query = FileQuery(owner=None, now=NOW, expired=True, after=after, descending=descending, limit=2)
+            found += await storage.list_files(query)
+        assert found == sorted(expired, key=lambda file: (file.expires_at, file.id))
+
+    async def test_expired_files_of_one_owner_purpose_and_model(self, storage: Storage) -> None:
+        """As with the others."""
+        wanted = a_file(owner="a", purpose="batch", models=("x",), expires_at=NOW)
+        others = [
+            replace(wanted, id=a_file().id, owner="b"),
+            replace(wanted, id=a_file().id, purpose="batch_output"),
+            replace(wanted, id=a_file().id, models=("y",)),
+        ]
+        for file in (wanted, *others):
+            await stored_file(storage, file=file)
+        query = FileQuery(owner="a", now=NOW, expired=True, purpose="batch", models=("x",), limit=10)
+        assert await storage.list_files(query) == [wanted]
 
     async def test_files_of_one_owner(self, storage: Storage) -> None:
         """Owners are compared as they are: in full, upper and lower case apart, the empty one too."""

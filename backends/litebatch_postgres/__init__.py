@@ -1,0 +1,3 @@
+"""PostgreSQL as LiteBatch's database."""
+
+from litebatch_postgres.storage import PostgresStorage as PostgresStorage

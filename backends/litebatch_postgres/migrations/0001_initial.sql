@@ -1,0 +1,303 @@
+-- Moments are integer microseconds since 1970, UTC. Ids are ordered by their bytes, as everywhere else.
+-- Files may be removed while batches still name them, so that what names a file is no foreign key.
+
+CREATE TABLE {prefix}installation (
+    singleton integer PRIMARY KEY CHECK (singleton = 1),
+    id text COLLATE "C" NOT NULL,
+    schema_version integer NOT NULL,
+    created_at bigint NOT NULL
+);
+
+CREATE TABLE {prefix}files (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    owner text COLLATE "C" NOT NULL,
+    created_by text COLLATE "C",
+    kind text NOT NULL CHECK (kind IN ('input', 'output', 'error')),
+    purpose text COLLATE "C" NOT NULL,
+    filename text NOT NULL,
+    bytes bigint NOT NULL CHECK (bytes >= 0),
+    sha256 text,
+    models jsonb NOT NULL, -- list
+    endpoint text,
+    lines bigint NOT NULL,
+    id_count bigint NOT NULL,
+    id_sum text NOT NULL, -- 32 hexadecimal digits
+    status text NOT NULL CHECK (status IN ('uploaded', 'processed', 'error')),
+    created_at bigint NOT NULL,
+    accepted_at bigint, -- null: listed nowhere
+    expires_at bigint,
+    deleted_at bigint,
+    batch_id text COLLATE "C", -- the batch that wrote it
+    tokens bigint NOT NULL,
+    request_fingerprint text COLLATE "C",
+    answering_until bigint,
+    answered_at bigint
+);
+
+CREATE INDEX {prefix}files_by_owner ON {prefix}files (owner, created_at, id)
+    WHERE accepted_at IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX {prefix}files_by_owner_purpose ON {prefix}files (owner, purpose, created_at, id)
+    WHERE accepted_at IS NOT NULL AND deleted_at IS NULL;
+-- `+ 0`: whoever asks for one owner's newest shall not be led through everybody's
+CREATE INDEX {prefix}files_by_time ON {prefix}files ((created_at + 0), id)
+    WHERE accepted_at IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX {prefix}files_by_expiry ON {prefix}files (expires_at, id)
+    WHERE accepted_at IS NOT NULL AND deleted_at IS NULL AND expires_at IS NOT NULL;
+
+-- What a client may ask for once more because it has had no answer.
+CREATE INDEX {prefix}files_unanswered ON {prefix}files (request_fingerprint, created_at, id)
+    WHERE answered_at IS NULL AND request_fingerprint IS NOT NULL;
+
+CREATE TABLE {prefix}file_copies (
+    file_id text COLLATE "C" NOT NULL REFERENCES {prefix}files (id) ON DELETE CASCADE,
+    shard integer NOT NULL,
+    deployment_id text COLLATE "C" NOT NULL,
+    provider_file_id text,
+    expires_at bigint, -- at the provider
+    state text NOT NULL
+        CHECK (state IN ('intent', 'pending', 'ready', 'failed', 'deleting', 'deleted')),
+    error text,
+    attempts integer NOT NULL,
+    started_at bigint,
+    search_until bigint,
+    next_check_at bigint, -- null: never
+    claimed_by text COLLATE "C",
+    claimed_until bigint,
+    epoch bigint NOT NULL,
+    PRIMARY KEY (file_id, shard, deployment_id)
+);
+
+CREATE INDEX {prefix}file_copies_due ON {prefix}file_copies (deployment_id, next_check_at, file_id, shard)
+    WHERE next_check_at IS NOT NULL;
+
+CREATE TABLE {prefix}file_parts (
+    file_id text COLLATE "C" NOT NULL REFERENCES {prefix}files (id) ON DELETE CASCADE,
+    seq integer NOT NULL CHECK (seq >= 0),
+    kind text NOT NULL CHECK (kind IN ('provider', 'inline')),
+    bytes bigint NOT NULL,
+    deployment_id text COLLATE "C",
+    provider_file_id text,
+    provider_bytes bigint,
+    "drop" jsonb NOT NULL, -- list of line indexes
+    rows bytea,
+    PRIMARY KEY (file_id, seq)
+);
+
+CREATE TABLE {prefix}batches (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    owner text COLLATE "C" NOT NULL,
+    created_by text COLLATE "C",
+    input_file_id text COLLATE "C" NOT NULL,
+    endpoint text NOT NULL,
+    completion_window text NOT NULL,
+    model text COLLATE "C" NOT NULL,
+    metadata jsonb, -- object
+    output_expires_after bigint, -- seconds
+    status text NOT NULL CHECK (status IN (
+        'validating', 'failed', 'in_progress', 'finalizing', 'completed', 'expired', 'cancelling', 'cancelled'
+    )),
+    created_at bigint NOT NULL,
+    in_progress_at bigint,
+    expires_at bigint NOT NULL,
+    finalizing_at bigint,
+    completed_at bigint,
+    failed_at bigint,
+    expired_at bigint,
+    cancelling_at bigint,
+    cancelled_at bigint,
+    counts jsonb NOT NULL, -- object
+    usage jsonb, -- object
+    cost numeric,
+    errors jsonb NOT NULL, -- list
+    output_file_id text COLLATE "C",
+    error_file_id text COLLATE "C",
+    cancel_requested_at bigint,
+    refreshed_at bigint,
+    request_fingerprint text COLLATE "C",
+    answering_until bigint,
+    answered_at bigint
+);
+
+CREATE INDEX {prefix}batches_by_owner ON {prefix}batches (owner, created_at, id);
+CREATE INDEX {prefix}batches_by_owner_model ON {prefix}batches (owner, model, created_at, id);
+CREATE INDEX {prefix}batches_by_model ON {prefix}batches (model, created_at, id);
+CREATE INDEX {prefix}batches_by_time ON {prefix}batches ((created_at + 0), id);
+CREATE INDEX {prefix}batches_unanswered ON {prefix}batches (request_fingerprint, created_at, id)
+    WHERE answered_at IS NULL AND request_fingerprint IS NOT NULL;
+CREATE INDEX {prefix}batches_open_by_input_file ON {prefix}batches (input_file_id)
+    WHERE status IN ('validating', 'in_progress', 'finalizing', 'cancelling');
+
+CREATE TABLE {prefix}jobs (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    batch_id text COLLATE "C" NOT NULL REFERENCES {prefix}batches (id),
+    shard integer NOT NULL,
+    attempt integer NOT NULL,
+    requests bigint NOT NULL,
+    deployment_id text COLLATE "C", -- null: waiting for any
+    provider_file_id text,
+    submit_started_at bigint,
+    state text NOT NULL CHECK (state IN (
+        'waiting', 'submitting', 'unclear', 'submitted', 'ended', 'settled',
+        'refused', 'failed', 'withdrawn', 'watched', 'closed'
+    )),
+    provider_batch_id text,
+    snapshot jsonb, -- object
+    reason text,
+    search_until bigint,
+    cancel_sent_at bigint,
+    reads jsonb NOT NULL, -- list
+    created_at bigint NOT NULL,
+    next_check_at bigint, -- null: never
+    checks integer NOT NULL,
+    claimed_by text COLLATE "C",
+    claimed_until bigint,
+    epoch bigint NOT NULL,
+    UNIQUE (batch_id, shard, attempt)
+);
+
+CREATE INDEX {prefix}jobs_due ON {prefix}jobs (coalesce(deployment_id, ''), next_check_at, id)
+    WHERE next_check_at IS NOT NULL; -- coalesced, for no index is walked by IS NOT DISTINCT FROM
+CREATE INDEX {prefix}jobs_open ON {prefix}jobs (deployment_id, requests)
+    WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_id IS NOT NULL;
+
+CREATE TABLE {prefix}charges (
+    job_id text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES {prefix}jobs (id),
+    batch_id text COLLATE "C" NOT NULL REFERENCES {prefix}batches (id),
+    deployment_id text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL,
+    created_by text COLLATE "C",
+    model text COLLATE "C" NOT NULL,
+    usage jsonb NOT NULL, -- object
+    cost numeric,
+    price_source text,
+    created_at bigint NOT NULL
+);
+
+CREATE INDEX {prefix}charges_by_batch ON {prefix}charges (batch_id);
+CREATE INDEX {prefix}charges_by_owner ON {prefix}charges (owner, created_at);
+CREATE INDEX {prefix}charges_by_key ON {prefix}charges (created_by, created_at);
+
+CREATE TABLE {prefix}events (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    batch_id text COLLATE "C" NOT NULL REFERENCES {prefix}batches (id),
+    type text NOT NULL,
+    payload jsonb NOT NULL, -- object
+    created_at bigint NOT NULL
+);
+
+CREATE INDEX {prefix}events_by_batch ON {prefix}events (batch_id);
+
+-- What each sink has got. An event without a row for a sink is still to be handed out to it.
+CREATE TABLE {prefix}event_deliveries (
+    event_id text COLLATE "C" NOT NULL REFERENCES {prefix}events (id) ON DELETE CASCADE,
+    sink text COLLATE "C" NOT NULL,
+    state text NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
+    error text,
+    attempts integer NOT NULL,
+    delivered_at bigint,
+    next_check_at bigint,
+    claimed_by text COLLATE "C",
+    claimed_until bigint,
+    epoch bigint NOT NULL,
+    PRIMARY KEY (event_id, sink)
+);
+
+CREATE INDEX {prefix}event_deliveries_due ON {prefix}event_deliveries (sink, next_check_at)
+    WHERE next_check_at IS NOT NULL;
+
+CREATE TABLE {prefix}idempotency (
+    owner text COLLATE "C" NOT NULL,
+    "key" text COLLATE "C" NOT NULL,
+    request_fingerprint text NOT NULL,
+    object_id text NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (owner, "key")
+);
+
+CREATE INDEX {prefix}idempotency_by_time ON {prefix}idempotency (created_at);
+
+-- What an open batch holds of the limits of a key, user or team.
+CREATE TABLE {prefix}reservations (
+    scope text COLLATE "C" NOT NULL, -- such as `team:search`
+    batch_id text COLLATE "C" NOT NULL REFERENCES {prefix}batches (id),
+    requests bigint NOT NULL,
+    tokens bigint NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (scope, batch_id)
+);
+
+CREATE INDEX {prefix}reservations_by_batch ON {prefix}reservations (batch_id);
+
+CREATE TABLE {prefix}teams (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    alias text,
+    models jsonb NOT NULL, -- list; empty: all
+    max_batch_requests bigint, -- null: no limit
+    max_open_batches bigint,
+    max_enqueued_requests bigint,
+    max_enqueued_tokens bigint,
+    max_file_bytes bigint,
+    max_budget numeric, -- US dollars
+    blocked smallint NOT NULL CHECK (blocked IN (0, 1)),
+    metadata jsonb NOT NULL, -- object
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    created_by text
+);
+
+CREATE INDEX {prefix}teams_by_time ON {prefix}teams (created_at, id);
+
+CREATE TABLE {prefix}users (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    alias text,
+    models jsonb NOT NULL, -- list; empty: all
+    max_batch_requests bigint, -- null: no limit
+    max_open_batches bigint,
+    max_enqueued_requests bigint,
+    max_enqueued_tokens bigint,
+    max_file_bytes bigint,
+    max_budget numeric, -- US dollars
+    blocked smallint NOT NULL CHECK (blocked IN (0, 1)),
+    metadata jsonb NOT NULL, -- object
+    email text,
+    role text,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    created_by text
+);
+
+CREATE INDEX {prefix}users_by_time ON {prefix}users (created_at, id);
+
+CREATE TABLE {prefix}virtual_keys (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    alias text,
+    models jsonb NOT NULL, -- list; empty: all
+    max_batch_requests bigint, -- null: no limit
+    max_open_batches bigint,
+    max_enqueued_requests bigint,
+    max_enqueued_tokens bigint,
+    max_file_bytes bigint,
+    max_budget numeric, -- US dollars
+    blocked smallint NOT NULL CHECK (blocked IN (0, 1)),
+    metadata jsonb NOT NULL, -- object
+    token text NOT NULL UNIQUE, -- SHA-256 of the key, which itself is kept nowhere
+    hint text NOT NULL, -- enough of it to tell keys apart
+    user_id text COLLATE "C" REFERENCES {prefix}users (id) ON DELETE CASCADE,
+    team_id text COLLATE "C" REFERENCES {prefix}teams (id) ON DELETE CASCADE,
+    expires_at bigint,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    created_by text
+);
+
+CREATE INDEX {prefix}virtual_keys_by_time ON {prefix}virtual_keys (created_at, id);
+CREATE UNIQUE INDEX {prefix}virtual_keys_by_alias ON {prefix}virtual_keys (alias);
+CREATE INDEX {prefix}virtual_keys_by_team ON {prefix}virtual_keys (team_id, created_at, id);
+CREATE INDEX {prefix}virtual_keys_by_user ON {prefix}virtual_keys (user_id, created_at, id);
+
+-- What each writer committed last: a COMMIT whose answer was lost is resolved by reading it.
+CREATE TABLE {prefix}receipts (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    number bigint NOT NULL,
+    written_at bigint NOT NULL
+) WITH (fillfactor = 50);

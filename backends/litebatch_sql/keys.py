@@ -1,0 +1,92 @@
+"""Virtual keys, users and teams in the database of an SQL storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.keys import AccountQuery, Accounts
+from litebatch_asgi.models import Account, KeyGrant, Team, User, VirtualKey
+from litebatch_sql.executor import Executor, Transaction
+from litebatch_sql.queries import Queries
+from litebatch_sql.rows import Row, Table
+from litebatch_sql.tables import KEYS, TEAMS, USERS
+
+A = TypeVar("A", bound=Account)
+
+_TABLES: Mapping[type[Account], Table[Any]] = {VirtualKey: KEYS, User: USERS, Team: TEAMS}
+_FILTERS = ("id", "alias", "user_id", "team_id")
+
+
+class SQLKeyStore:
+    """A `KeyStore` over an `Executor`, with the queries of `keys.sql`; `queries` raises until it is open."""
+
+    def __init__(self, executor: Executor, queries: Callable[[], Queries]) -> None:
+        self._executor = executor
+        self._queries = queries
+
+    async def find_key(self, token: str) -> KeyGrant | None:
+        """See `KeyStore.find_key`."""
+        row = await self._executor.fetch_one(self._queries().sql("find_key"), {"token": token})
+        if row is None:
+            return None
+        return KeyGrant(
+            key=KEYS.decode(row),
+            user=_joined(USERS, row, KEYS.width),
+            team=_joined(TEAMS, row, KEYS.width + USERS.width),
+        )
+
+    async def create(self, account: Account) -> None:
+        """See `KeyStore.create`."""
+        table = _TABLES[type(account)]
+        statement = self._queries().sql(f"insert_{table.name}")
+        async with self._executor.write() as transaction:
+            await transaction.execute(statement, table.encode(account))
+
+    async def get(self, kind: type[A], account_id: str) -> A | None:
+        """See `KeyStore.get`."""
+        table = _TABLES[kind]
+        statement = self._queries().sql(f"get_{table.name}")
+        row = await self._executor.fetch_one(statement, {"id": account_id})
+        return table.decode(row) if row else None
+
+    async def page(self, kind: type[A], query: AccountQuery) -> Accounts[A]:
+        """See `KeyStore.page`."""
+        table, queries = _TABLES[kind], self._queries()
+        parameters = msgspec.structs.asdict(query)
+        options = [name for name in _FILTERS if parameters[name] is not None]
+        rows = await self._executor.fetch_all(queries.sql(f"list_{table.name}", *options), parameters)
+        count = await self._executor.fetch_one(queries.sql(f"count_{table.name}", *options), parameters)
+        return Accounts(items=tuple(map(table.decode, rows)), total=count[0] if count else 0)
+
+    async def change(self, kind: type[A], account_id: str, decide: Callable[[A], A]) -> A:
+        """See `KeyStore.change`."""
+        table, queries = _TABLES[kind], self._queries()
+        async with self._executor.write() as transaction:
+            lock = queries.sql(f"get_{table.name}", "lock")
+            row = await transaction.fetch_one(lock, {"id": account_id})
+            if row is None:
+                raise StateConflict(f"{account_id} is not there")
+            changed = decide(table.decode(row))
+            await transaction.execute(queries.sql(f"update_{table.name}"), table.encode(changed))
+        return changed
+
+    async def delete(self, kind: type[Account], account_ids: Sequence[str]) -> None:
+        """See `KeyStore.delete`."""
+        statement = self._queries().sql(f"delete_{_TABLES[kind].name}")
+        async with self._executor.write() as transaction:
+            for account_id in account_ids:
+                await _delete(transaction, statement, account_id)
+
+
+async def _delete(transaction: Transaction, statement: str, account_id: str) -> None:
+    if await transaction.execute(statement, {"id": account_id}) == 0:
+        raise StateConflict(f"{account_id} is not there")
+
+
+def _joined(table: Table[A], row: Row, start: int) -> A | None:
+    """What a LEFT JOIN found."""
+    return None if row[start] is None else table.decode(row, start)

@@ -1,0 +1,210 @@
+"""A read, a page, a claim: on every backend, with 1,000 batches and with 1,000,000."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import asyncpg
+from databases import Database
+
+from benchmarks import _report
+from benchmarks._processes import scratch
+from litebatch_asgi.models import BatchStatus, JobState
+from litebatch_asgi.storage import BatchQuery, Storage
+from litebatch_asgi.testing import a_batch, a_file, a_job
+from litebatch_asgi.testing.conformance.base import stored_batch
+from litebatch_databases import DatabasesStorage
+from litebatch_postgres import PostgresStorage
+from litebatch_sql import Table
+from litebatch_sql.tables import BATCHES, JOBS
+from litebatch_sqlite import SQLiteStorage
+from tests.postgres import Server, own_server, run_on, with_database
+
+FEW, MANY = 1000, 1_000_000
+PAGE, DUE = 100, 100
+AT_ONCE = 16
+OWNER = "team:search"
+ROOM: dict[str | None, int] = {"east": DUE}
+_NUMBERS = {
+    "sqlite": "(WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
+    " SELECT n FROM numbers)",
+    "postgresql": "generate_series(1, {count})",
+}
+_PADDED = {"sqlite": "printf('%026d', n)", "postgresql": "lpad(CAST(n AS text), 26, '0')"}
+
+Opened = AbstractAsyncContextManager[Storage]
+
+
+def batch_id(number: int) -> str:
+    """The id of a seeded batch, counted from 1."""
+    return f"batch_lb{number:026}"
+
+
+def copied(table: Table[Any], dialect: str, count: int, **own: str) -> str:
+    """A statement that writes so many rows like the one that is there."""
+    values = ", ".join(own.get(column, f'"{column}"') for column in table.columns)
+    numbers = f"{_NUMBERS[dialect].format(count=count)} AS numbers"
+    if dialect == "postgresql":
+        numbers += "(n)"
+    columns = table.sql("columns")
+    return f"INSERT INTO {table.name} ({columns}) SELECT {values} FROM {table.name}, {numbers}"
+
+
+async def seeds(storage: Storage, dialect: str, count: int) -> list[str]:
+    """Write one batch that has ended, with its job; the statements that make many of it.
+
+    A second apart, of one owner; `DUE` jobs are due, the others are settled.
+    """
+    await storage.open()
+    batch = a_batch(a_file(), owner=OWNER, status=BatchStatus.COMPLETED)
+    job = a_job(batch, state=JobState.SETTLED, next_check_at=None)
+    await stored_batch(storage, job, batch=batch)
+    await storage.close()
+    padded = _PADDED[dialect]
+    ours = {"id": f"'batch_lb' || {padded}", "created_at": "created_at + CAST(n AS bigint) * 1000000"}
+    due = {"state": f"CASE WHEN n <= {DUE} THEN 'submitted' ELSE state END"}
+    due["next_check_at"] = f"CASE WHEN n <= {DUE} THEN n END"
+    jobs = {"id": f"'job_lb' || {padded}", "batch_id": f"'batch_lb' || {padded}"} | due
+    return [copied(BATCHES, dialect, count, **ours), copied(JOBS, dialect, count, **jobs)]
+
+
+async def seed_sqlite(path: Path, count: int) -> str:
+    """A file with so many batches, and its URL."""
+    statements = await seeds(SQLiteStorage(path), "sqlite", count)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        for statement in statements:
+            connection.execute(statement)
+    return f"sqlite:///{path}"
+
+
+async def seed_postgres(server: Server, count: int) -> str:
+    """A database with so many batches, and its URL."""
+    name = f"batches_{count}"
+    await run_on(server.url(), f"CREATE DATABASE {name}")
+    url = with_database(server.url(), name)
+    statements = await seeds(PostgresStorage(url), "postgresql", count)
+    await run_on(url, *statements, "VACUUM ANALYZE", "SELECT 1")
+    return url
+
+
+@asynccontextmanager
+async def native(storage: Storage) -> AsyncGenerator[Storage]:
+    await storage.open()
+    yield storage
+    await storage.close()
+
+
+@asynccontextmanager
+async def over_databases(url: str) -> AsyncGenerator[Storage]:
+    async with Database(url) as database, native(DatabasesStorage(database, table_prefix="")) as storage:
+        yield storage
+
+
+async def milliseconds(ask: Callable[[], Awaitable[object]], rounds: int) -> float:
+    """How long one takes after the other: the median."""
+    took: list[float] = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        await ask()
+        took.append(1000 * (time.perf_counter() - began))
+    return median(took)
+
+
+async def reads_a_second(storage: Storage, rounds: int) -> float:
+    """Reads of single batches, `AT_ONCE` in flight."""
+
+    async def read(worker: int) -> None:
+        for number in range(rounds):
+            batch = await storage.get_batch(batch_id(1 + (worker * 37 + number * 101) % FEW))
+            if batch is None:
+                raise RuntimeError("a batch is missing")
+
+    began = time.perf_counter()
+    await asyncio.gather(*(read(worker) for worker in range(AT_ONCE)))
+    return AT_ONCE * rounds / (time.perf_counter() - began)
+
+
+async def measured(storage: Storage, count: int, rounds: int) -> dict[str, float]:
+    """All figures of one storage."""
+
+    async def page() -> None:
+        found = await storage.list_batches(BatchQuery(owner=OWNER, limit=PAGE))
+        if len(found) != PAGE:
+            raise RuntimeError(f"{len(found)} batches came")
+
+    async def claim() -> None:
+        claimed = await storage.claim_jobs("worker", lease_seconds=0, room=ROOM)
+        if len(claimed) != DUE:
+            raise RuntimeError(f"{len(claimed)} jobs came")
+
+    return {
+        "read, ms": await milliseconds(lambda: storage.get_batch(batch_id(count // 2)), 10 * rounds),
+        f"reads a second, {AT_ONCE} at once": await reads_a_second(storage, 5 * rounds),
+        f"page of {PAGE}, ms": await milliseconds(page, rounds),
+        f"claim of {DUE} due jobs, ms": await milliseconds(claim, rounds),
+    }
+
+
+async def compare(few: dict[str, str], many: dict[str, str], rounds: int) -> None:
+    """Show each backend at both sizes, and what it takes beside the smaller one."""
+    backends: dict[str, tuple[str, Callable[[str], Opened]]] = {
+        "SQLite": ("sqlite", lambda url: native(SQLiteStorage(url))),
+        "PostgreSQL": ("postgresql", lambda url: native(PostgresStorage(url, max_pool_size=AT_ONCE))),
+        "databases, SQLite": ("sqlite", over_databases),
+        "databases, PostgreSQL": ("postgresql", over_databases),
+    }
+    for name, (dialect, opened) in backends.items():
+        async with AsyncExitStack() as stack:
+            small = await stack.enter_async_context(opened(few[dialect]))
+            large = await stack.enter_async_context(opened(many[dialect]))
+            of_few = await measured(small, FEW, rounds)
+            of_many = await measured(large, MANY, rounds)
+        for what, figure in of_few.items():
+            ratio = of_many[what] / figure
+            _report.show(f"{name}: {what}", f"{figure:.2f} and {of_many[what]:.2f}, {ratio:.2f} times")
+
+
+async def run(folder: Path, server: Server, rounds: int) -> None:
+    urls: dict[int, dict[str, str]] = {}
+    for count in (FEW, MANY):
+        began = time.perf_counter()
+        urls[count] = {
+            "sqlite": await seed_sqlite(folder / f"{count}.db", count),
+            "postgresql": await seed_postgres(server, count),
+        }
+        _report.show(f"{count:,} batches and jobs written twice", f"{time.perf_counter() - began:.1f} s")
+    await durable(server)
+    await compare(urls[FEW], urls[MANY], rounds)
+
+
+async def durable(server: Server) -> None:
+    """Let the server write as it does in earnest."""
+    connection = await asyncpg.connect(server.url())
+    for setting in ("fsync", "full_page_writes"):
+        await connection.execute(f"ALTER SYSTEM SET {setting} = on")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.execute("CHECKPOINT")
+    await connection.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100)
+    options = parser.parse_args()
+    with scratch() as folder:
+        folder.chmod(0o755)
+        with own_server(folder) as server:
+            asyncio.run(run(folder, server, options.rounds))
+
+
+if __name__ == "__main__":
+    main()

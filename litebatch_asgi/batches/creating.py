@@ -1,0 +1,242 @@
+"""Creating: a batch and its first job, written once however often they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import NoReturn, TypeVar
+
+import anyio
+import msgspec
+from msgspec.structs import replace
+
+from litebatch_asgi.batches.carrying import Carrier
+from litebatch_asgi.batches.placing import Target, choose
+from litebatch_asgi.errors import InvalidRequest, NotFound, RequestError, StateConflict
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.files.admission import model_error
+from litebatch_asgi.files.service import unknown_file
+from litebatch_asgi.lifecycle import status_event
+from litebatch_asgi.models import (
+    Batch,
+    BatchChange,
+    BatchState,
+    Counts,
+    CreateRequest,
+    File,
+    FileCopy,
+    FileState,
+    Job,
+    JobState,
+    Principal,
+)
+from litebatch_asgi.models.ids import BATCH_PREFIX, JOB_PREFIX, file_id_in, new_id
+from litebatch_asgi.models.limits import check_requests, reservations
+from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint, once
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.wire import CreateBatch, Repeat
+
+T = TypeVar("T")
+
+COMPLETION_WINDOWS: Mapping[str, timedelta] = {"24h": timedelta(hours=24)}
+
+
+class Creator:
+    """Creates batches on behalf of principals."""
+
+    def __init__(self, runtime: Runtime, carrier: Carrier) -> None:
+        self._runtime = runtime
+        self._carrier = carrier
+
+    async def create(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> Made[Batch]:
+        """Begin a batch and wait for its placement, or find the one that was begun for this request before.
+
+        An earlier one is found even if it could not be begun any more.
+        """
+        request = self._request(principal, asked, repeat)
+        try:
+            batch, job = await self._drafted(principal, asked, request)
+        except RequestError as error:
+            return Made(await self._earlier(principal, asked, request, error), is_repeated=True)
+        if repeat.may_miss_answer:
+            batch = replace(batch, request_fingerprint=request.fingerprint)
+        hit("create.before")
+        state, since = await self._insert(principal, batch, job, request)
+        if state.batch.id != batch.id:
+            return Made(_shown(principal, state.batch), is_repeated=True)
+        hit("create.stored")
+        return Made(await self._placed(state, since), is_repeated=False)
+
+    def _request(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> CreateRequest:
+        return CreateRequest(
+            owner=principal.owner,
+            fingerprint=fingerprint("batch", principal, *msgspec.structs.astuple(asked)),
+            object_id=new_id(BATCH_PREFIX),
+            at=self._runtime.now(),
+            key=repeat.key,
+            is_retry=repeat.is_retry,
+            answer_seconds=self._runtime.settings.place_budget_seconds + SENDING_SECONDS,
+        )
+
+    async def _drafted(
+        self, principal: Principal, asked: CreateBatch, request: CreateRequest
+    ) -> tuple[Batch, Job]:
+        """What is to be written. Raises `RequestError` if it cannot be."""
+        file = await self._input(principal, asked.input_file_id, asked.endpoint)
+        check_requests(principal.limits, file.file.lines)
+        batch = self._batch(principal, asked, file, request)
+        job_id = new_id(JOB_PREFIX)
+        target = await choose(self._runtime, file, batch.model, until=batch.expires_at, seed=job_id)
+        return batch, self._first_job(job_id, batch, file.file, target, batch.created_at)
+
+    async def _placed(self, state: BatchState, since: float) -> Batch:
+        begin = partial(self._carrier.begin, state.jobs[0], state.batch, since=since)
+        errand = self._runtime.start(begin)
+        if not await errand.wait(self._runtime.settings.place_budget_seconds):
+            return state.batch
+        batch = await self._runtime.storage.get_batch(state.batch.id)
+        assert batch is not None
+        return batch
+
+    async def _insert(
+        self, principal: Principal, batch: Batch, job: Job, request: CreateRequest
+    ) -> tuple[BatchState, float]:
+        """The state as it was written or found, and when that was begun, by the event loop's clock."""
+
+        async def insert(request: CreateRequest) -> tuple[BatchState, float]:
+            since = anyio.current_time()
+            admit = partial(self._admit, principal, batch, job, request)
+            state = await self._runtime.storage.create_batch(batch.input_file_id, admit, request=request)
+            return state, since
+
+        try:
+            return await self._once(request, insert)
+        except StateConflict as error:
+            raise _no_input(batch.input_file_id) from error
+
+    def _admit(
+        self, principal: Principal, batch: Batch, job: Job, request: CreateRequest, current: FileState
+    ) -> BatchChange:
+        file = current.file
+        if not file.is_visible(batch.created_at):
+            raise _no_input(batch.input_file_id)
+        created = status_event(batch, batch.created_at)
+        return BatchChange(
+            batch=replace(batch, answering_until=request.answering_until),
+            new_jobs=(job,),
+            events=(replace(created, type="batch.created"),),
+            reservations=reservations(principal.limits, requests=file.lines, tokens=file.tokens),
+            lease_seconds=self._runtime.settings.lease_seconds,
+        )
+
+    async def _earlier(
+        self, principal: Principal, asked: CreateBatch, request: CreateRequest, error: RequestError
+    ) -> Batch:
+        """What this request has made before; raises `error`, which a new one met with, if there is none."""
+        if request.key is None and not request.is_retry:
+            raise error
+
+        file_id = file_id_in(asked.input_file_id)
+
+        def refuse(_: FileState) -> NoReturn:
+            raise error
+
+        async def find(request: CreateRequest) -> BatchState:
+            return await self._runtime.storage.create_batch(file_id, refuse, request=request)
+
+        try:
+            state = await self._once(request, find)
+        except StateConflict:
+            raise error from None
+        return _shown(principal, state.batch)
+
+    async def _once(self, request: CreateRequest, create: Callable[[CreateRequest], Awaitable[T]]) -> T:
+        patience = request.answer_seconds + SENDING_SECONDS
+        return await once(request, create, now=self._runtime.now, patience_seconds=patience)
+
+    def _batch(
+        self, principal: Principal, asked: CreateBatch, file: FileState, request: CreateRequest
+    ) -> Batch:
+        now = self._runtime.now()
+        ends = now + COMPLETION_WINDOWS[asked.completion_window]
+        if file.copies and all(_ends_before(copy, ends) for copy in file.copies):
+            raise InvalidRequest(
+                f"The file {asked.input_file_id} expires before the batch could end. Upload it again.",
+                param="input_file_id",
+                code="file_expires",
+            )
+        return Batch(
+            id=request.object_id,
+            owner=file.file.owner,
+            created_by=principal.key_id,
+            input_file_id=asked.input_file_id,
+            endpoint=asked.endpoint,
+            completion_window=asked.completion_window,
+            model=file.file.models[0],
+            metadata=dict(asked.metadata) if asked.metadata is not None else None,
+            output_expires_after=asked.output_expires_after,
+            created_at=now,
+            expires_at=ends,
+            counts=Counts(total=file.file.lines),
+        )
+
+    async def _input(self, principal: Principal, file_id: str, endpoint: str) -> FileState:
+        state = await self._runtime.storage.get_file(file_id_in(file_id))
+        if state is None or not principal.may_see(state.file.owner):
+            raise _no_input(file_id)
+        if not state.file.is_visible(self._runtime.now()):
+            raise _no_input(file_id)
+        file = state.file
+        if file.purpose != "batch" or file.endpoint is None:
+            raise InvalidRequest(
+                f"A batch needs a file with purpose 'batch'; {file_id} has the purpose '{file.purpose}'.",
+                param="input_file_id",
+                code="invalid_purpose",
+            )
+        if file.endpoint != endpoint:
+            raise InvalidRequest(
+                f"The lines of {file_id} are for '{file.endpoint}', not for '{endpoint}'.",
+                param="endpoint",
+                code="invalid_url",
+            )
+        error = model_error(self._runtime, principal, file.models[0])
+        if error is not None:
+            raise error
+        return state
+
+    def _first_job(self, job_id: str, batch: Batch, file: File, target: Target | None, now: datetime) -> Job:
+        job = Job(
+            id=job_id,
+            batch_id=batch.id,
+            requests=file.lines,
+            created_at=now,
+            next_check_at=now,
+            claimed_by=self._runtime.worker,
+        )
+        if target is None:
+            return job
+        return replace(
+            job,
+            state=JobState.SUBMITTING,
+            deployment_id=target.deployment_id,
+            provider_file_id=target.provider_file_id,
+            submit_started_at=now,
+        )
+
+
+def _ends_before(copy: FileCopy, time: datetime) -> bool:
+    return copy.expires_at is not None and copy.expires_at < time
+
+
+def _no_input(file_id: str) -> NotFound:
+    error = unknown_file(file_id)
+    error.param = "input_file_id"
+    return error
+
+
+def _shown(principal: Principal, batch: Batch) -> Batch:
+    """The batch, if this principal may see it: rights may have changed since it was made."""
+    if not principal.may_see(batch.owner):
+        raise _no_input(batch.input_file_id)
+    return batch

@@ -1,0 +1,40 @@
+"""Expired files that no copy calls for, such as results that we wrote ourselves: removed as well."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+
+from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.files.removal import deletion
+from litebatch_asgi.models import FileChange, FileState
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.storage import FileQuery
+
+KEPT = timedelta(hours=1)
+"""How long an expired file's rows stay: who reads it may finish, and its copies are removed by themselves."""
+_AT_ONCE = 100
+
+
+class Sweeper:
+    """Removes what has expired."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def sweep(self) -> bool:
+        """Remove some of the files that are past their time; whether there may be more."""
+        now = self._runtime.now()
+        query = FileQuery(owner=None, now=now - KEPT, expired=True, limit=_AT_ONCE)
+        found = await self._runtime.storage.list_files(query)
+        for file in found:
+            with suppress(StateConflict):  # somebody else is removing it
+                await self._runtime.storage.change_file(file.id, partial(_expired, now=now))
+        if found:
+            self._runtime.wake()
+        return len(found) == _AT_ONCE
+
+
+def _expired(current: FileState, *, now: datetime) -> FileChange | None:
+    return deletion(current, now) if current.file.deleted_at is None else None

@@ -1,0 +1,87 @@
+"""Limits made for batches: how much may be uploaded and open at once, not how often somebody may call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from litebatch_asgi.errors import LimitExceeded
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What those who share a scope may hold at once. None: no limit."""
+
+    scope: str
+    """whose limits these are, such as `team:search` or `key:ab12`; equal scopes share one account"""
+    max_batch_requests: int | None = None
+    """requests in one file"""
+    max_open_batches: int | None = None
+    """batches that have not reached their end"""
+    max_enqueued_requests: int | None = None
+    """requests of open batches"""
+    max_enqueued_tokens: int | None = None
+    """tokens of open batches, as they were estimated at upload"""
+    max_file_bytes: int | None = None
+    """bytes of one uploaded file"""
+
+    @property
+    def is_of_open_batches(self) -> bool:
+        """Whether anything is limited that batches hold while they are open."""
+        held = (self.max_open_batches, self.max_enqueued_requests, self.max_enqueued_tokens)
+        return any(limit is not None for limit in held)
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What the open batches of a scope hold."""
+
+    batches: int = 0
+    requests: int = 0
+    tokens: int = 0
+
+
+class Reservation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new batch is to hold of one scope's limits."""
+
+    scope: str
+    requests: int
+    tokens: int
+    limits: tuple[Limits, ...]
+    """those of this scope; all of them hold"""
+
+    def check(self, held: Held) -> None:
+        """Raises `LimitExceeded` if it does not fit beside what others of the scope hold."""
+        for limits in self.limits:
+            for name, limit, used, asked in self._accounts(limits, held):
+                if limit is not None and used + asked > limit:
+                    raise LimitExceeded(name, self.scope, limit=limit, used=used, asked=asked)
+
+    def _accounts(self, limits: Limits, held: Held) -> Iterator[tuple[str, int | None, int, int]]:
+        yield "max_open_batches", limits.max_open_batches, held.batches, 1
+        yield "max_enqueued_requests", limits.max_enqueued_requests, held.requests, self.requests
+        yield "max_enqueued_tokens", limits.max_enqueued_tokens, held.tokens, self.tokens
+
+
+def reservations(every: Iterable[Limits], *, requests: int, tokens: int) -> tuple[Reservation, ...]:
+    """What a batch of so many requests and tokens reserves under these limits, in order of the scopes."""
+    by_scope: dict[str, tuple[Limits, ...]] = {}
+    for limits in every:
+        if limits.is_of_open_batches:
+            by_scope[limits.scope] = (*by_scope.get(limits.scope, ()), limits)
+    return tuple(
+        Reservation(scope=scope, requests=requests, tokens=tokens, limits=by_scope[scope])
+        for scope in sorted(by_scope)
+    )
+
+
+def check_requests(every: Sequence[Limits], requests: int) -> None:
+    """Raises `LimitExceeded` for more requests than one file may have."""
+    for limits in every:
+        limit = limits.max_batch_requests
+        if limit is not None and requests > limit:
+            raise LimitExceeded("max_batch_requests", limits.scope, limit=limit, used=0, asked=requests)
+
+
+def smallest_file_bytes(every: Sequence[Limits], most: int) -> int:
+    """How many bytes a file may have where nobody's may have more than `most`."""
+    return min([most, *(each.max_file_bytes for each in every if each.max_file_bytes is not None)])

@@ -1,0 +1,104 @@
+"""Requests that come again, and what open batches hold, in dicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import KeyReused, RequestUnderWay
+from litebatch_asgi.models import Batch, CreateRequest, File, Held, Reservation
+from litebatch_asgi.testing.drafts import Draft
+
+Created = TypeVar("Created", File, Batch)
+
+
+class _Taken(NamedTuple):
+    fingerprint: str
+    object_id: str
+    at: datetime
+
+
+class Repeats:
+    """The keys that were taken. `is_accepted` tells of an object; None: it is gone or will never be."""
+
+    def __init__(self, is_accepted: Callable[[str, datetime], bool | None]) -> None:
+        self._is_accepted = is_accepted
+        self._keys: dict[tuple[str, str], _Taken] = {}
+
+    def earlier(self, draft: Draft, rows: dict[str, Created], request: CreateRequest | None) -> str | None:
+        """The id of what a request like this one has made, as `Storage.create_file` says."""
+        if request is None:
+            return None
+        if request.key is not None:
+            return self._keyed(draft, request, request.key)
+        return self._unanswered(draft, rows, request) if request.is_retry else None
+
+    def _keyed(self, draft: Draft, request: CreateRequest, key: str) -> str | None:
+        taken = self._keys.get((request.owner, key))
+        is_known = taken is not None and taken.at >= request.keys_since
+        is_there = self._is_accepted(taken.object_id, request.at) if taken is not None and is_known else None
+        if taken is None or is_there is None:
+            new = _Taken(request.fingerprint, request.object_id, request.at)
+            draft.put(self._keys, (request.owner, key), new)
+            return None
+        if taken.fingerprint != request.fingerprint:
+            raise KeyReused("This Idempotency-Key was sent with another request before. Take a new one.")
+        if not is_there:
+            raise RequestUnderWay(f"{taken.object_id} is not accepted yet")
+        return taken.object_id
+
+    def _unanswered(self, draft: Draft, rows: dict[str, Created], request: CreateRequest) -> str | None:
+        found: list[Created] = []
+        is_under_way = False
+        for row in rows.values():
+            if not _is_unanswered(row, request):
+                continue
+            is_there = self._is_accepted(row.id, request.at)
+            if is_there and (row.answering_until is None or row.answering_until <= request.at):
+                found.append(row)
+            elif is_there is not None:
+                is_under_way = True
+        if not found and is_under_way:
+            raise RequestUnderWay("an equal request is being answered")
+        if not found:
+            return None
+        oldest = min(found, key=lambda row: (row.created_at, row.id))
+        draft.put(rows, oldest.id, replace(oldest, answering_until=request.answering_until))
+        return oldest.id
+
+
+def _is_unanswered(row: File | Batch, request: CreateRequest) -> bool:
+    return (
+        row.request_fingerprint == request.fingerprint
+        and row.answered_at is None
+        and row.created_at >= request.unanswered_since
+    )
+
+
+class Reservations:
+    """What open batches hold, by scope and batch."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], Reservation] = {}
+
+    def reserve(self, draft: Draft, batch: Batch, reservations: Sequence[Reservation]) -> None:
+        """Reserve for a new batch. Raises `LimitExceeded` if something does not fit."""
+        for each in reservations:
+            held = [other for (scope, _), other in self._held.items() if scope == each.scope]
+            each.check(
+                Held(
+                    batches=len(held),
+                    requests=sum(other.requests for other in held),
+                    tokens=sum(other.tokens for other in held),
+                )
+            )
+            if not batch.status.is_final:
+                draft.insert(self._held, (each.scope, batch.id), each)
+
+    def release(self, draft: Draft, batch: Batch) -> None:
+        """Give back what a batch holds if it has ended."""
+        if batch.status.is_final:
+            draft.remove_keys(self._held, lambda key: key[1] == batch.id)

@@ -1,0 +1,44 @@
+"""Threads of our own, for disks and for what would hold the event loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+import anyio
+
+from litebatch_asgi.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 4
+_LOOK_SECONDS = 0.002
+
+
+class Threads(ThreadPoolExecutor):
+    """An executor whose end can be awaited; the default ones of asyncio and anyio are the host's."""
+
+    def __init__(self) -> None:
+        super().__init__(THREADS, thread_name_prefix="litebatch")
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call `fn` in one of the threads. Raises `Unavailable` once they are to end."""
+        try:
+            return super().submit(fn, *args, **kwargs)
+        except RuntimeError as error:
+            raise Unavailable("The gateway is shutting down, try again later.") from error
+
+    async def aclose(self, seconds: float) -> bool:
+        """End the threads once all that was submitted is done; wait for it at most so long.
+
+        Returns whether they have ended. One that a caller's own file object keeps waiting cannot be ended.
+        """
+        closer = threading.Thread(target=self.shutdown, name="litebatch-closing", daemon=True)
+        closer.start()
+        with anyio.move_on_after(seconds, shield=True):
+            while closer.is_alive():  # noqa: ASYNC110 - a thread's end cannot be awaited
+                await anyio.sleep(_LOOK_SECONDS)
+        return not closer.is_alive()

@@ -1,0 +1,74 @@
+"""The databases that tests run on: a file each, or a database each on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any, Protocol
+
+import anyio
+import anyio.to_thread
+import asyncpg
+
+from tests.postgres import database_url
+
+BACKENDS = ("sqlite", "postgresql")
+
+
+class Database(Protocol):
+    """A database of one test's own."""
+
+    @property
+    def url(self) -> str:
+        """What a gateway is given."""
+        ...
+
+    async def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What it says now."""
+        ...
+
+
+class SQLiteDatabase:
+    """A file in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "litebatch.db"
+        self.url = f"sqlite:///{self._path}"
+
+    async def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What it says now."""
+        return await anyio.to_thread.run_sync(self._rows, statement)
+
+    def _rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self._path)) as connection:
+            return connection.execute(statement).fetchall()
+
+
+class PostgresDatabase:
+    """A database on the server of the tests."""
+
+    def __init__(self, url: str, connection: asyncpg.Connection[Any]) -> None:
+        self.url = url
+        self._connection = connection
+        self._turn = anyio.Lock()
+
+    async def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What it says now."""
+        async with self._turn:
+            return [tuple(row) for row in await self._connection.fetch(statement)]
+
+
+@asynccontextmanager
+async def database_on(backend: str, folder: Path) -> AsyncGenerator[Database]:
+    """A database of this kind, which is gone with the folder or the block."""
+    if backend == "sqlite":
+        yield SQLiteDatabase(folder)
+        return
+    async with database_url() as url:
+        connection = await asyncpg.connect(url)
+        try:
+            yield PostgresDatabase(url, connection)
+        finally:
+            await connection.close()

@@ -1,0 +1,168 @@
+"""At scale each query walks an index that was made for it, and sorts nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from litebatch_asgi.testing import a_batch, a_copy, a_file, a_job
+from litebatch_asgi.testing.conformance.base import stored_batch, stored_file
+from litebatch_postgres import PostgresStorage
+from litebatch_sql import Queries, Table, numbered
+from litebatch_sql.tables import BATCHES, COPIES, FILES, JOBS, TABLES
+from tests.postgres import database_url
+
+ROWS = 20_000
+QUERIES = Queries.load("litebatch_postgres", TABLES)
+ONLY_ONE = '[["job-1", 1, "worker"]]'
+ONE_COPY = '[["file-1", 0, "east", 1, "worker"]]'
+
+
+def copied(table: Table[Any], **own: str) -> str:
+    """A statement that writes `ROWS` rows like the only one of a table."""
+    values = ", ".join(own.get(column, f'"{column}"') for column in table.columns)
+    return (
+        f"INSERT INTO {table.name} ({table.sql('columns')})"
+        f" SELECT {values} FROM {table.name}, generate_series(1, {ROWS}) AS n"
+    )
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def connection(anyio_backend: str) -> AsyncGenerator[asyncpg.Connection]:
+    async with database_url(fresh=True) as url:
+        storage = PostgresStorage(url)
+        await storage.open()
+        file = await stored_file(storage, a_copy(a_file()))
+        batch = a_batch(file)
+        await stored_batch(storage, a_job(batch), batch=batch)
+        await storage.close()
+        connection = await asyncpg.connect(url)
+        later = "created_at + n"
+        owner = "'owner-' || n % 5"
+        await connection.execute(copied(FILES, id="'file-' || n", owner=owner, created_at=later))
+        await connection.execute(copied(COPIES, file_id="'file-' || n", next_check_at="next_check_at + n"))
+        batches = {"owner": owner, "created_at": later, "status": "'completed'"}
+        batches["model"] = "'model-' || n % 4"
+        await connection.execute(copied(BATCHES, id="'batch-' || n", input_file_id="'file-' || n", **batches))
+        await connection.execute(
+            copied(JOBS, id="'job-' || n", batch_id="'batch-' || n", state="'settled'", created_at=later)
+        )
+        await connection.execute("ANALYZE")
+        yield connection
+        await connection.close()
+
+
+async def plan(connection: asyncpg.Connection, name: str, *options: str) -> str:
+    statement = numbered(QUERIES.sql(name, *options))
+    copies = "file_copies" in name
+    given = {
+        "limit": 20,
+        "last_created_at": 2**60,
+        "last_expires_at": 1,
+        "now": 2**60,
+        "lease": 1,
+        "epoch": 1,
+        "after": "x",
+    }
+    given |= {
+        "keys": ONE_COPY if copies else ONLY_ONE,
+        "deployments": '["east"]',
+        "models": '["gpt-4o-batch"]',
+        "model": "model-1",
+        "purpose": "batch",
+    }
+    parameters = defaultdict[str, object](lambda: "owner-1") | given
+    if name == "next_part":
+        parameters["after"] = 1
+    rows = await connection.fetch(f"EXPLAIN {statement.sql}", *statement.arguments(parameters))
+    return "\n".join(row[0] for row in rows)
+
+
+@pytest.mark.parametrize("page", [("descending",), ("descending", "before"), ("ascending", "after")])
+@pytest.mark.parametrize(
+    ("options", "index"),
+    [
+        (("owner",), "files_by_owner"),
+        (("owner", "purpose"), "files_by_owner"),
+        (("owner", "models"), "files_by_owner"),
+        ((), "files_by_time"),
+    ],
+)
+async def test_pages_of_files(
+    connection: asyncpg.Connection, page: tuple[str, ...], options: tuple[str, ...], index: str
+) -> None:
+    name = "list_files" if options else "list_all_files"
+    found = await plan(connection, name, *page, *options)
+    assert f"using {index}" in found
+    assert "Sort" not in found
+    assert "Seq Scan" not in found
+
+
+@pytest.mark.parametrize("options", [(), ("behind",)])
+async def test_expired_files(connection: asyncpg.Connection, options: tuple[str, ...]) -> None:
+    found = await plan(connection, "list_expired_files", *options)
+    assert "using files_by_expiry on" in found
+    assert "Sort" not in found
+
+
+@pytest.mark.parametrize("page", [(), ("before",)])
+@pytest.mark.parametrize(
+    ("options", "index"),
+    [
+        (("owner",), "batches_by_owner"),
+        (("owner", "model"), "batches_by_owner_model"),
+        (("model",), "batches_by_model"),
+        ((), "batches_by_time"),
+    ],
+)
+async def test_pages_of_batches(
+    connection: asyncpg.Connection, page: tuple[str, ...], options: tuple[str, ...], index: str
+) -> None:
+    name = "list_batches" if options else "list_all_batches"
+    found = await plan(connection, name, *page, *options)
+    assert f"using {index} on" in found
+    assert "Sort" not in found
+    assert "Seq Scan" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("lock_file", "files_pkey"),
+        ("lock_batch", "batches_pkey"),
+        ("get_file_state", "file_copies_pkey"),
+        ("get_batch", "batches_pkey"),
+        ("get_batch_state", "jobs_batch_id_shard_attempt_key"),
+        ("has_sleeping_jobs", "jobs_batch_id_shard_attempt_key"),
+        ("wake_jobs", "jobs_batch_id_shard_attempt_key"),
+        ("open_requests", "jobs_open"),
+        ("due_deployments_jobs", "jobs_due"),
+        ("due_jobs", "jobs_due"),
+        ("claim_jobs", "jobs_pkey"),
+        ("claimed_jobs", "jobs_pkey"),
+        ("renew_jobs", "jobs_pkey"),
+        ("held_jobs", "jobs_pkey"),
+        ("due_deployments_file_copies", "file_copies_due"),
+        ("due_file_copies", "file_copies_due"),
+        ("claim_file_copies", "file_copies_pkey"),
+        ("claimed_file_copies", "file_copies_pkey"),
+        ("renew_file_copies", "file_copies_pkey"),
+        ("held_file_copies", "file_copies_pkey"),
+    ],
+)
+async def test_other_queries(connection: asyncpg.Connection, name: str, index: str) -> None:
+    found = await plan(connection, name)
+    assert index in found, found
+    for table in ("files", "file_copies", "batches", "jobs"):
+        assert f"Seq Scan on {table} " not in found
+    if name.startswith("due_"):
+        assert "Sort" not in found, found
