@@ -1,0 +1,97 @@
+"""LiteBatch in front of an app that has a `/v1` of its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.middleware.lifespan import LifespanResponder
+from litebatch_asgi.middleware.responder import Interception, Managing, Responder
+from litebatch_asgi.middleware.responder import Patience as Patience
+from litebatch_asgi.middleware.rules import RULES as RULES
+from litebatch_asgi.middleware.rules import Sign, local_path, sign_for
+
+
+class LiteBatchMiddleware:
+    """Takes the Files and Batches traffic for managed models; all else goes to the app behind as it came.
+
+    What it takes, each path below `prefix`:
+
+    ================  ======================  ===============================================================
+    methods           path                    taken when
+    ================  ======================  ===============================================================
+    POST              /files                  virtual models are named in the header
+                                              `x-litebatch-target-model-names`, in the query or in the form
+                                              as `target_model_names`; or the form has `purpose=batch` and
+                                              the first line of its file names a virtual model
+    GET HEAD          /files                  always, but for `?managed=false`
+    GET HEAD DELETE   /files/{id}             the id begins with `file-lb` and has the form of ours
+    GET HEAD          /files/{id}/content     the same
+    POST              /batches                `input_file_id` in the JSON body has that form
+    GET HEAD          /batches                always, but for `?managed=false`
+    GET HEAD          /batches/{id}           the id begins with `batch_lb` and has the form of ours
+    POST              /batches/{id}/cancel    the same
+    ================  ======================  ===============================================================
+
+    So `GET /models` is answered by the app behind, which may add `litebatch.models(principal)` to its own.
+    Paths count as they are once percent-decoded, below the `root_path` the app is mounted under: none is
+    tidied up. `managed=false` itself is taken out of the query.
+
+    For lists and uploads the authenticator is asked first: None lets the request through untouched, and
+    what it raises is answered. Then LiteBatch does not ask again. An id of ours without a caller is 401.
+
+    An upload whose header and query name no model is received on disk until it is clear whose it is; the
+    app behind then gets the identical bytes. It gets what has come by then, and the rest as it comes, when
+    the body is not a form as uploads have it, breaks off, pauses for 120 seconds, or has more than
+    `max_file_bytes` and 1 MiB. `max_concurrent_uploads` may be looked at in this way at once; others wait,
+    for 30 seconds at most, before they are answered by 429. A disk that takes no more is answered by 503.
+
+    The lifespan of LiteBatch is entered before that of the app behind and left after it, whether that app
+    has one or not. Under a server that runs no lifespan it must be entered by hand: what is taken is
+    answered by 503 otherwise, and an upload that only its body could tell of goes to the app behind.
+
+    Args:
+        app: the app behind.
+        litebatch: the `LiteBatch` whose objects are managed.
+        prefix: where the API stands in the app behind; may be empty.
+        patience: how long requests are waited for; see `Patience`.
+
+    Raises `ConfigError` for a prefix that no path could begin with.
+
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, litebatch: Managing, prefix: str = "/v1", patience: Patience | None = None
+    ) -> None:
+        self.app = app
+        self.litebatch = litebatch
+        self.prefix: str = prefix.rstrip("/")
+        if self.prefix and not self.prefix.startswith("/"):
+            raise ConfigError(f"prefix: {prefix!r} must begin with a slash, as in '/v1', or be empty")
+        self._given = Interception(
+            inner=app,
+            litebatch=litebatch,
+            prefix=self.prefix,
+            places=asyncio.Semaphore(litebatch.settings.max_concurrent_uploads),
+            patience=patience or Patience(),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request, or one run of the lifespan, on."""
+        if scope["type"] == "lifespan":
+            context = self.litebatch.lifespan(self.app)
+            await LifespanResponder(self.app, context, receive, send).respond(scope)
+        elif (sign := self._sign(scope)) is not None:
+            await Responder(self._given, scope, receive, send).respond(sign)
+        else:
+            await self.app(scope, receive, send)
+
+    def _sign(self, scope: Scope) -> Sign | None:
+        if scope["type"] != "http":
+            return None
+        path = local_path(scope)
+        if not path.startswith(f"{self.prefix}/"):
+            return None
+        return sign_for(scope["method"], path.removeprefix(self.prefix))

@@ -1,0 +1,210 @@
+"""Finding out about one request, and passing it on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from litebatch_asgi.auth import Authenticator, identify
+from litebatch_asgi.errors import InvalidRequest, RateLimited, RequestError
+from litebatch_asgi.middleware.replay import SmallBody, SpooledBody
+from litebatch_asgi.middleware.rules import UNMANAGED, Sign, local_path, without_unmanaged
+from litebatch_asgi.middleware.signs import UploadSigns, names_managed_input, names_models
+from litebatch_asgi.models import Principal
+from litebatch_asgi.routes import Respond, Services
+from litebatch_asgi.routes.endpoint import CALLER, JSON_SECONDS, MAX_JSON_BYTES
+from litebatch_asgi.routes.files import NAMES_HEADER
+from litebatch_asgi.routes.multipart import MAX_FORM_BYTES, boundary_of
+from litebatch_asgi.routes.receive import STALL_SECONDS
+from litebatch_asgi.routing import Catalog
+
+
+class Managing(Services, Protocol):
+    """A LiteBatch as the middleware sees it."""
+
+    @property
+    def app(self) -> ASGIApp:
+        """The API, without a prefix."""
+        ...
+
+    @property
+    def authenticator(self) -> Authenticator:
+        """Says who is calling."""
+        ...
+
+    @property
+    def catalog(self) -> Catalog:
+        """The virtual models."""
+        ...
+
+    def lifespan(self, app: Any = None) -> AbstractAsyncContextManager[None]:
+        """What runs while requests are served."""
+        ...
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long, in seconds, a request is waited for before it is passed on as it is."""
+
+    json_seconds: float = JSON_SECONDS
+    """for the body of `POST /batches`"""
+    stall_seconds: float = STALL_SECONDS
+    """for the next piece of an upload"""
+    place_seconds: float = 30.0
+    """for one of the places of uploads that are looked at; it is answered by 429 then"""
+
+
+class Interception(msgspec.Struct, frozen=True, kw_only=True):
+    """What all requests have in common."""
+
+    inner: ASGIApp
+    """the app behind"""
+    litebatch: Managing
+    """whose objects are the managed ones"""
+    prefix: str
+    """what comes before the paths of the API"""
+    places: asyncio.Semaphore
+    """of the uploads that may be looked at, and so be received on disk, at once"""
+    patience: Patience
+
+
+class Onward(NamedTuple):
+    """Where a request goes."""
+
+    app: ASGIApp
+    scope: Scope
+    receive: Receive
+
+
+class Responder:
+    """One request that may be a managed one."""
+
+    def __init__(self, given: Interception, scope: Scope, receive: Receive, send: Send) -> None:
+        self._given = given
+        self._litebatch = given.litebatch
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        root = scope.get("root_path", "")
+        ours = {"path": root + local_path(scope), "root_path": root + given.prefix}
+        self._managed_scope: Scope = {**scope, **ours}
+
+    async def respond(self, sign: Sign) -> None:
+        """Find out by this sign whose the request is, and pass it on."""
+        async with AsyncExitStack() as kept:
+            try:
+                onward = await self._decide(sign, kept)
+            except RequestError as error:
+                onward = Onward(Respond(_raising(error)), self._managed_scope, self._receive)
+            await onward.app(onward.scope, onward.receive, self._send)
+
+    async def _decide(self, sign: Sign, kept: AsyncExitStack) -> Onward:
+        """Where the request goes. What is kept for it is closed with `kept`. Raises `RequestError`."""
+        if sign is Sign.FORM:
+            return await self._upload(kept)
+        if sign is Sign.ALWAYS:
+            return await self._list()
+        if sign is Sign.INPUT:
+            return await self._new_batch()
+        return self._managed()
+
+    async def _list(self) -> Onward:
+        query: bytes = self._scope["query_string"]
+        if UNMANAGED in query.split(b"&"):
+            return self._unmanaged()._replace(scope={**self._scope, "query_string": without_unmanaged(query)})
+        caller = await self._caller()
+        return self._unmanaged() if caller is None else self._managed(caller=caller)
+
+    async def _new_batch(self) -> Onward:
+        body = SmallBody(self._receive, most=MAX_JSON_BYTES)
+        content = await body.read(within_seconds=self._given.patience.json_seconds)
+        if content is not None and names_managed_input(content):
+            return self._managed(body)
+        return self._unmanaged(body)
+
+    async def _upload(self, kept: AsyncExitStack) -> Onward:
+        caller = await self._caller()
+        if caller is None:
+            return self._unmanaged()
+        request = HTTPConnection(self._scope)
+        if names_models([*request.query_params.multi_items(), *_named_in(request.headers)]):
+            return self._managed(caller=caller)
+        signs = self._signs(request.headers)
+        if signs is None:
+            return self._unmanaged()
+        async with self._place():
+            spool = await kept.enter_async_context(self._litebatch.spooler.new())
+            body = await kept.enter_async_context(SpooledBody(spool, self._receive))
+            is_managed = await self._find_out(signs, body)
+            await body.replay()
+        return self._managed(body, caller=caller) if is_managed else self._unmanaged(body)
+
+    async def _find_out(self, signs: UploadSigns, body: SpooledBody) -> bool:
+        """Read an upload until it is clear whether it is managed, or clear that this cannot be told."""
+        most = self._litebatch.settings.max_file_bytes + MAX_FORM_BYTES
+        while body.size <= most:
+            chunk = await body.keep(within_seconds=self._given.patience.stall_seconds)
+            if chunk is None:
+                return False
+            told = signs.feed(chunk)
+            if told is not None:
+                return told
+            if body.has_ended:
+                return signs.end()
+        return False
+
+    def _signs(self, headers: Headers) -> UploadSigns | None:
+        """What looks at the body; None: there is nothing to look at, or nowhere to keep it."""
+        if not self._litebatch.is_entered:
+            return None
+        try:
+            boundary = boundary_of(headers.get("content-type"))
+            most = self._litebatch.settings.max_line_bytes
+            return UploadSigns(boundary, max_line_bytes=most, is_served=self._is_served)
+        except InvalidRequest:
+            return None
+
+    def _is_served(self, model: str) -> bool:
+        catalog = self._litebatch.catalog
+        return model in catalog.groups or catalog.resolve(model) is not None
+
+    async def _caller(self) -> Principal | None:
+        return await identify(self._litebatch.authenticator, HTTPConnection(self._managed_scope))
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncGenerator[None]:
+        """One of the places, waited for: raises `RateLimited` when none becomes free."""
+        try:
+            async with asyncio.timeout(self._given.patience.place_seconds):
+                await self._given.places.acquire()
+        except TimeoutError as error:
+            raise RateLimited("Too many uploads are under way, try again in a moment.") from error
+        try:
+            yield
+        finally:
+            self._given.places.release()
+
+    def _managed(self, receive: Receive | None = None, *, caller: Principal | None = None) -> Onward:
+        """To LiteBatch, which asks for the caller itself where that is not known yet."""
+        scope = self._managed_scope if caller is None else {**self._managed_scope, CALLER: caller}
+        return Onward(self._litebatch.app, scope, receive or self._receive)
+
+    def _unmanaged(self, receive: Receive | None = None) -> Onward:
+        return Onward(self._given.inner, self._scope, receive or self._receive)
+
+
+def _named_in(headers: Headers) -> list[tuple[str, str]]:
+    return [("target_model_names", value) for value in headers.getlist(NAMES_HEADER)]
+
+
+def _raising(error: RequestError) -> ASGIApp:
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        raise error
+
+    return refuse
