@@ -1,20 +1,33 @@
 """LiteBatch in a FastAPI gateway that has its own API keys."""
 
 import os
+from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Header, HTTPException
 from starlette.requests import HTTPConnection
 
 from litebatch_asgi import Deployment, LiteBatch, Principal
 
-KEYS = {"sk-search": "team:search", "sk-ads": "team:ads"}
+TEAMS = {"sk-search": "search", "sk-ads": "ads"}
+
+
+def team_of(authorization: str) -> str | None:
+    """The team that a key belongs to."""
+    return TEAMS.get(authorization.removeprefix("Bearer "))
+
+
+def caller(authorization: Annotated[str, Header()] = "") -> str:
+    """The gateway's own dependency: the team that is calling."""
+    team = team_of(authorization)
+    if team is None:
+        raise HTTPException(401, "no such key")
+    return team
 
 
 async def who(connection: HTTPConnection) -> Principal | None:
-    """Who is calling; None: nobody we know."""
-    token = connection.headers.get("authorization", "").removeprefix("Bearer ")
-    owner = KEYS.get(token)
-    return Principal(owner=owner, key_id=token[-4:]) if owner else None
+    """The same for LiteBatch; None: nobody we know."""
+    team = team_of(connection.headers.get("authorization", ""))
+    return Principal(owner=f"team:{team}") if team else None
 
 
 litebatch = LiteBatch(
@@ -34,7 +47,7 @@ app = FastAPI(lifespan=litebatch.lifespan)
 app.mount("/v1", litebatch.app)
 
 
-@app.get("/")
-async def home() -> dict[str, str]:
+@app.get("/team")
+async def team(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
     """The gateway's own routes go on as ever."""
-    return {"hello": "gateway"}
+    return {"team": name}
