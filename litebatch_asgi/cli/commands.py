@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from litebatch_asgi.cli.key_commands import app as key_commands
+
 
 class Flavour(StrEnum):
     """Whose API is simulated."""
@@ -16,13 +18,14 @@ class Flavour(StrEnum):
     AZURE = "azure"
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="litebatch",
     help="OpenAI's Files and Batches API over many provider deployments.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(key_commands)
 
 
 @app.command()
@@ -39,12 +42,49 @@ def serve(
     database: Annotated[
         str | None, typer.Option(metavar="URL", help="In place of general_settings.database_url.")
     ] = None,
+    reconciler: Annotated[
+        bool,
+        typer.Option(
+            "--reconciler/--no-reconciler",
+            help="Without: requests only; `litebatch work` on the same database looks after batches.",
+        ),
+    ] = True,
+    drain: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="SECONDS",
+            show_default="20",
+            help="How long requests in progress may go on once it is to stop.",
+        ),
+    ] = None,
 ) -> None:
     """Run the standalone gateway."""
     from litebatch_asgi.cli.serve import serve as run
+    from litebatch_asgi.server.listen import DRAIN_SECONDS
     from litebatch_asgi.server.startup import Options
 
-    run(Options(host=host, config=config, database=database, workers=workers), port)
+    options = Options(
+        host=host,
+        config=config,
+        database=database,
+        workers=workers,
+        reconciler=reconciler,
+        drain_seconds=drain or DRAIN_SECONDS,
+    )
+    run(options, port)
+
+
+@app.command()
+def work(
+    config: Annotated[Path | None, typer.Option(help="As for `serve`.")] = None,
+    database: Annotated[str | None, typer.Option(metavar="URL", help="As for `serve`.")] = None,
+) -> None:
+    """Look after batches, without serving requests."""
+    from litebatch_asgi.cli.work import work as run
+    from litebatch_asgi.server.startup import Options
+
+    run(Options(host="localhost", config=config, database=database))
 
 
 @app.command()

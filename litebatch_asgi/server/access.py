@@ -7,7 +7,7 @@ import time
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from litebatch_asgi.auth import Authenticator
+from litebatch_asgi.auth import Authenticator, identify
 from litebatch_asgi.models import Principal
 from litebatch_asgi.server.logs import RequestLog
 
@@ -21,11 +21,11 @@ class OwnerNoting:
     """An authenticator that tells the access log whom it has let in."""
 
     def __init__(self, authenticator: Authenticator) -> None:
-        self._authenticator = authenticator
+        self.authenticator = authenticator
 
     async def __call__(self, connection: HTTPConnection, /) -> Principal | None:
         """The caller, as the authenticator says."""
-        principal = await self._authenticator(connection)
+        principal = await identify(self.authenticator, connection)
         note = connection.scope.get(_NOTE)
         if principal is not None and isinstance(note, _Note):
             note.owner = principal.owner

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 
 from starlette.requests import HTTPConnection
 
 from litebatch_asgi.auth import Authenticator
+from litebatch_asgi.authenticators import MasterKeyAuthenticator, bearer_token
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Principal
-
-
-class MasterKey:
-    """Lets in whoever has the one key, as an admin."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key.encode()
-
-    async def __call__(self, connection: HTTPConnection, /) -> Principal | None:
-        """The master, or nobody."""
-        token = bearer_token(connection)
-        if token is None or not hmac.compare_digest(token.encode(), self._key):
-            return None
-        return Principal(owner="master", key_id="master", is_admin=True)
 
 
 class AnyKey:
@@ -40,19 +26,13 @@ def authenticator_for(host: str, master_key: str | None) -> Authenticator:
     Raises `ConfigError` if others than this machine could reach it and it has no master key.
     """
     if master_key is not None:
-        return MasterKey(master_key)
+        return MasterKeyAuthenticator(master_key)
     if not is_loopback(host):
         raise ConfigError(
             f"without a master key the gateway listens on this machine only, not on {host}: set "
             "general_settings.master_key in the configuration (or LITEBATCH_MASTER_KEY, if there is none)"
         )
     return AnyKey()
-
-
-def bearer_token(connection: HTTPConnection) -> str | None:
-    """The token of `Authorization: Bearer`; None without one."""
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def is_loopback(host: str) -> bool:

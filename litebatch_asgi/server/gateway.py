@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from litebatch_asgi.app import LiteBatch
+from litebatch_asgi.app import LiteBatch, open_storage
+from litebatch_asgi.auth import Authenticator
 from litebatch_asgi.config import Config
 from litebatch_asgi.errors import NotFound, StorageUnavailable
+from litebatch_asgi.fleet import leave_out_unsupported
+from litebatch_asgi.keys import keys_of
 from litebatch_asgi.routes import Respond
+from litebatch_asgi.routes.openapi import Description
 from litebatch_asgi.routes.respond import JSONAnswer
+from litebatch_asgi.routing import Catalog
 from litebatch_asgi.server.access import AccessLog, OwnerNoting
 from litebatch_asgi.server.auth import authenticator_for
+from litebatch_asgi.server.keys import PREFIXES, KeyAuthenticator, KeyService, key_routes, no_keys, with_keys
 from litebatch_asgi.server.logs import RequestLog
 
 
-def litebatch_for(config: Config, host: str) -> LiteBatch:
-    """LiteBatch as `config` says, for a gateway that listens on `host`. Raises `ConfigError`."""
-    authenticator = OwnerNoting(authenticator_for(host, config.master_key))
-    return LiteBatch.from_config(config, authenticator=authenticator)
+def litebatch_for(config: Config, host: str, *, reconciler: bool = True) -> LiteBatch:
+    """LiteBatch as `config` says, for a gateway that listens on `host`. Raises `ConfigError`.
+
+    With a master key it has virtual keys too, which are kept in its database.
+    """
+    authenticator = authenticator_for(host, config.master_key)
+    storage = open_storage(config.database_url)
+    if config.master_key is not None:
+        served, _ = leave_out_unsupported(config.deployments)
+        authenticator = KeyAuthenticator(authenticator, KeyService(keys_of(storage)), Catalog(served))
+    return LiteBatch.from_config(
+        config, authenticator=OwnerNoting(authenticator), storage=storage, reconciler=reconciler
+    )
 
 
 def build_gateway(litebatch: LiteBatch, log: RequestLog | None = None) -> ASGIApp:
@@ -34,7 +51,12 @@ class Gateway:
 
     def __init__(self, litebatch: LiteBatch) -> None:
         self._api = litebatch.app
-        self._health = Respond(Router(_health_routes(litebatch), redirect_slashes=False, default=_unknown))
+        self._health = _answering(_health_routes(litebatch))
+        self._keys, self._description = Respond(no_keys), self._api
+        keys = _keys_behind(litebatch.authenticator)
+        if keys is not None:
+            self._keys = _answering(key_routes(litebatch, litebatch.authenticator, keys))
+            self._description = Respond(Description(version("litebatch-asgi"), extend=with_keys))
         self._lifespan = Router(lifespan=litebatch.lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,8 +68,24 @@ class Gateway:
         if path.startswith("/v1/"):
             scope["root_path"] = "/v1"
             path = path[3:]
-        app = self._health if path.startswith("/health/") else self._api
+        app = self._api
+        if path.startswith("/health/"):
+            app = self._health
+        elif path.startswith(PREFIXES):
+            app = self._keys
+        elif path == "/openapi.json":
+            app = self._description
         await app(scope, receive, send)
+
+
+def _answering(routes: list[Route]) -> Respond:
+    return Respond(Router(routes, redirect_slashes=False, default=_unknown))
+
+
+def _keys_behind(authenticator: Authenticator) -> KeyService | None:
+    if isinstance(authenticator, OwnerNoting):
+        authenticator = authenticator.authenticator
+    return authenticator.keys if isinstance(authenticator, KeyAuthenticator) else None
 
 
 def _health_routes(litebatch: LiteBatch) -> list[Route]:

@@ -19,6 +19,8 @@ from typing import Any, TextIO, TypeAlias
 
 import msgspec
 
+from litebatch_asgi.server.secret import SECRET, SECRET_PREFIX
+
 _RECORD = logging.LogRecord("", 0, "", 0, "", (), None)
 _STANDARD = frozenset((*_RECORD.__dict__, "message", "asctime", "taskName", "color_message"))
 _PLAIN = re.compile(r"[\x21\x23-\x7e]+")
@@ -74,7 +76,10 @@ def text_line(line: Line) -> str:
 
 
 class Redactor:
-    """Blots out secrets wherever they stand: the last line of defence, for nothing should log them."""
+    """Blots out secrets, and what looks like a virtual key, wherever they stand.
+
+    It is the last line of defence, for nothing should log them; but a key may stand in a path.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         spellings = {
@@ -90,39 +95,41 @@ class Redactor:
         for secret in self._longest_first:
             if secret in text:
                 text = text.replace(secret, REDACTED)
-        return text
+        return SECRET.sub(REDACTED, text) if SECRET_PREFIX in text else text
 
 
 class Formatter(logging.Formatter):
     """What makes a log record a line."""
 
-    def __init__(self, form: Form, redact: Redactor) -> None:
+    def __init__(self, form: Form, redact: Redactor, about: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self._form = form
         self._redact = redact
+        self._about = about or {}
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line. What was given as `extra` is its fields."""
+        """The line. What was given as `extra` is its fields, beside those of every line."""
+        own = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
         line = Line(
             created=record.created,
             level=record.levelname.lower(),
             logger=record.name,
             message=record.getMessage(),
-            fields={name: value for name, value in record.__dict__.items() if name not in _STANDARD},
+            fields={**self._about, **own},
             exception=self.formatException(record.exc_info) if record.exc_info else None,
         )
         return self._redact(self._form(line))
 
 
-def configure(secrets: Iterable[str], stream: TextIO = sys.stderr) -> RequestLog:
+def configure(secrets: Iterable[str], stream: TextIO = sys.stderr, **about: Any) -> RequestLog:
     """Set up this process's logging, for good: LiteBatch from INFO, everything else from WARNING.
 
-    Returns what writes the lines of requests to the same stream. They do not go through `logging`, whose
-    way costs a request as much time as reading a batch from the database.
+    `about` are fields that every line has. Returns what writes the lines of requests to the same stream.
+    They do not go through `logging`, whose way costs a request as much time as a read of the database.
     """
     redact, form = Redactor(secrets), text_line if stream.isatty() else json_line
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(Formatter(form, redact))
+    handler.setFormatter(Formatter(form, redact, about))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("litebatch_asgi").setLevel(logging.INFO)
 
@@ -132,7 +139,7 @@ def configure(secrets: Iterable[str], stream: TextIO = sys.stderr) -> RequestLog
             level="info",
             logger="litebatch_asgi.access",
             message="request",
-            fields=fields,
+            fields={**about, **fields},
         )
         with suppress(OSError, ValueError):  # a log that cannot be written takes no request down
             stream.write(redact(form(line)) + "\n")

@@ -11,16 +11,14 @@ from hypothesis import strategies as st
 
 from litebatch_asgi.errors import FileTooLarge, InvalidRequest
 from litebatch_asgi.routes.multipart import (
-    DEFAULT_FILENAME,
     MAX_FIELD_BYTES,
-    MAX_FILENAME,
     MAX_FORM_BYTES,
     MAX_PARTS,
     Received,
     UploadParser,
     boundary_of,
-    clean_filename,
 )
+from litebatch_asgi.wire.filenames import DEFAULT_FILENAME, MAX_FILENAME, clean_filename
 from tests.http.forms import BOUNDARY, field, file, form, part
 
 PURPOSE = field("purpose", "batch")

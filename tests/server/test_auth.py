@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 from starlette.requests import HTTPConnection
 
+from litebatch_asgi.authenticators import MasterKeyAuthenticator
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Principal
-from litebatch_asgi.server.auth import AnyKey, MasterKey, authenticator_for, is_loopback
+from litebatch_asgi.server.auth import AnyKey, authenticator_for, is_loopback
 
 
 def connection(authorization: str | None) -> HTTPConnection:
@@ -15,7 +16,7 @@ def connection(authorization: str | None) -> HTTPConnection:
 
 @pytest.mark.parametrize("header", ["Bearer mk-1", "bearer mk-1", "Bearer  mk-1 "])
 async def test_the_master_key_makes_an_admin(header: str) -> None:
-    assert await MasterKey("mk-1")(connection(header)) == Principal(
+    assert await MasterKeyAuthenticator("mk-1")(connection(header)) == Principal(
         owner="master", key_id="master", is_admin=True
     )
 
@@ -25,7 +26,7 @@ async def test_the_master_key_makes_an_admin(header: str) -> None:
     [None, "", "Bearer", "Bearer ", "Bearer mk-2", "Bearer mk-", "Basic mk-1", "mk-1", "Bearer \xff"],
 )
 async def test_anything_else_is_nobody(header: str | None) -> None:
-    assert await MasterKey("mk-1")(connection(header)) is None
+    assert await MasterKeyAuthenticator("mk-1")(connection(header)) is None
 
 
 async def test_without_a_master_key_any_token_is_the_local_owner() -> None:
@@ -46,6 +47,6 @@ def test_loopback(host: str, loopback: bool) -> None:
 
 def test_without_a_master_key_others_cannot_be_let_in() -> None:
     assert isinstance(authenticator_for("127.0.0.1", None), AnyKey)
-    assert isinstance(authenticator_for("0.0.0.0", "mk-1"), MasterKey)
+    assert isinstance(authenticator_for("0.0.0.0", "mk-1"), MasterKeyAuthenticator)
     with pytest.raises(ConfigError, match=r"not on 0\.0\.0\.0: set general_settings\.master_key"):
         authenticator_for("0.0.0.0", None)

@@ -1,0 +1,213 @@
+"""Making, changing and finding virtual keys, users and teams."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import InvalidRequest, NotFound, StateConflict
+from litebatch_asgi.keys import AccountQuery, KeyStore
+from litebatch_asgi.models import Account, KeyGrant, Team, User, VirtualKey
+from litebatch_asgi.models.ids import KEY_PREFIX, new_id
+from litebatch_asgi.server.keys.bodies import KeyFields, TeamFields, UserFields
+from litebatch_asgi.server.keys.cache import GrantCache
+from litebatch_asgi.server.keys.durations import expiry
+from litebatch_asgi.server.secret import (
+    SHORTEST_SECRET,
+    hint_of,
+    is_secret,
+    new_secret,
+    token_in,
+    token_of,
+)
+
+A = TypeVar("A", bound=Account)
+
+_WORDS: dict[type[Account], tuple[str, str]] = {
+    VirtualKey: ("key", "key"),
+    User: ("user", "user_id"),
+    Team: ("team", "team_id"),
+}
+"""what a kind is called, and the parameter that names one"""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class KeyService:
+    """What operators do with keys, users and teams. Raises `RequestError`s.
+
+    Whatever is changed here holds for the next request to this process, and in others within
+    `cache.CACHED_SECONDS`. `now` is the time, aware and in UTC; `clock` counts seconds, for the cache.
+    """
+
+    def __init__(
+        self,
+        store: KeyStore,
+        *,
+        now: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._cache = GrantCache(store, clock=clock)
+        self.now = now
+
+    async def grant(self, secret: str) -> KeyGrant | None:
+        """The key that has this secret, with its user and team, be they blocked or not."""
+        return await self._cache.find(token_of(secret)) if is_secret(secret) else None
+
+    async def generate(self, fields: KeyFields, *, by: str) -> tuple[VirtualKey, str]:
+        """A new key, and its secret, which nobody can find out again."""
+        secret = fields.key or new_secret()
+        if not is_secret(secret):
+            raise InvalidRequest(
+                f"Invalid 'key': a key of your own begins with sk- and has at least {SHORTEST_SECRET} "
+                "letters, digits, - or _.",
+                param="key",
+                code="invalid_value",
+            )
+        now = self.now()
+        key = VirtualKey(
+            id=new_id(KEY_PREFIX),
+            token=token_of(secret),
+            hint=hint_of(secret),
+            expires_at=expiry(fields.duration or None, now),
+            **_made(by, now),
+            **fields.key_changes(),
+        )
+        await self._ensure_user(key.user_id, by)
+        try:
+            await self._store.create(key)
+        except StateConflict as error:
+            raise await self._conflict(key) from error
+        self._cache.forget()
+        return key, secret
+
+    async def key(self, given: str) -> VirtualKey:
+        """The key that is named by its secret or its token. Raises `NotFound`."""
+        token = token_in(given)
+        found = None if token is None else await self._store.find_key(token)
+        if found is None:
+            raise NotFound("There is no such key.", param="key")
+        return found.key
+
+    async def update_key(self, given: str, fields: KeyFields, *, by: str) -> VirtualKey:
+        """Change what `fields` says of a key. Raises `NotFound`."""
+        return await self._change_key(await self.key(given), fields, by)
+
+    async def regenerate(self, given: str, fields: KeyFields, *, by: str) -> tuple[VirtualKey, str]:
+        """Give a key another secret, the old one counts no more; its owner stays. Raises `NotFound`."""
+        secret = new_secret()
+        renewed = {"token": token_of(secret), "hint": hint_of(secret)}
+        return await self._change_key(await self.key(given), fields, by, **renewed), secret
+
+    async def _change_key(self, key: VirtualKey, fields: KeyFields, by: str, **more: Any) -> VirtualKey:
+        changes = fields.key_changes() | more
+        if fields.duration is not UNSET:
+            changes["expires_at"] = expiry(fields.duration, self.now())
+        await self._ensure_user(changes.get("user_id"), by)
+        try:
+            return await self._change(VirtualKey, key.id, changes)
+        except StateConflict as error:
+            raise await self._conflict(replace(key, **changes)) from error
+
+    async def block(self, kind: type[A], account_id: str, *, blocked: bool) -> A:
+        """Block a key, user or team, or let it go on. Raises `NotFound`."""
+        return await self.change(kind, account_id, {"blocked": blocked})
+
+    async def create_team(self, fields: TeamFields, *, by: str) -> Team:
+        """A new team. Raises `InvalidRequest` if there is one with its id."""
+        team_id = fields.team_id or str(uuid.uuid4())
+        team = Team(id=team_id, **_made(by, self.now()), **fields.team_changes())
+        await self._create(team)
+        return team
+
+    async def create_user(self, fields: UserFields, *, by: str) -> User:
+        """A new user. Raises `InvalidRequest` if there is one with this id."""
+        user_id = fields.user_id or str(uuid.uuid4())
+        user = User(id=user_id, **_made(by, self.now()), **fields.user_changes())
+        await self._create(user)
+        return user
+
+    async def get(self, kind: type[A], account_id: str) -> A:
+        """A key, user or team by its id. Raises `NotFound`."""
+        account = await self._store.get(kind, account_id)
+        if account is None:
+            raise _unknown(kind)
+        return account
+
+    async def page(self, kind: type[A], **query: Any) -> tuple[tuple[A, ...], int]:
+        """Those that match, newest first, and how many there are; `query` is an `AccountQuery`'s."""
+        found = await self._store.page(kind, AccountQuery(**query))
+        return found.items, found.total
+
+    async def change(self, kind: type[A], account_id: str, changes: dict[str, Any]) -> A:
+        """Change fields of a key, user or team. Raises `NotFound`."""
+        try:
+            return await self._change(kind, account_id, changes)
+        except StateConflict as error:
+            raise _unknown(kind) from error
+
+    async def delete(self, kind: type[Account], account_ids: Sequence[str]) -> None:
+        """Delete all of these, with users and teams their keys, or none. Raises `NotFound`.
+
+        Files and batches stay their owner's.
+        """
+        try:
+            await self._store.delete(kind, tuple(dict.fromkeys(account_ids)))
+        except StateConflict as error:
+            raise _unknown(kind) from error
+        self._cache.forget()
+
+    async def _change(self, kind: type[A], account_id: str, changes: dict[str, Any]) -> A:
+        written = changes | {"updated_at": self.now()}
+        account = await self._store.change(kind, account_id, lambda current: replace(current, **written))
+        self._cache.forget()
+        return account
+
+    async def _create(self, account: Account) -> None:
+        try:
+            await self._store.create(account)
+        except StateConflict as error:
+            word, param = _WORDS[type(account)]
+            message = f"There is a {word} '{account.id}' already."
+            raise InvalidRequest(message, param=param, code=f"{word}_exists") from error
+
+    async def _ensure_user(self, user_id: str | None, by: str) -> None:
+        """As in LiteLLM a key may name a user that nobody made."""
+        if user_id is None or await self._store.get(User, user_id) is not None:
+            return
+        try:
+            await self._store.create(User(id=user_id, **_made(by, self.now())))
+        except StateConflict:
+            return  # somebody else was quicker
+
+    async def _conflict(self, key: VirtualKey) -> InvalidRequest | NotFound:
+        """Why a key cannot be written."""
+        if key.team_id is not None and await self._store.get(Team, key.team_id) is None:
+            message = f"There is no team '{key.team_id}': make it first, with POST /team/new."
+            return InvalidRequest(message, param="team_id", code="team_not_found")
+        if key.alias is not None:
+            same = (await self._store.page(VirtualKey, AccountQuery(alias=key.alias, limit=1))).items
+            if same and same[0].id != key.id:
+                message = f"There is a key with the alias '{key.alias}' already."
+                return InvalidRequest(message, param="key_alias", code="key_alias_exists")
+        if await self._store.find_key(key.token) is not None:
+            return InvalidRequest("There is such a key already.", param="key", code="key_exists")
+        return _unknown(VirtualKey)
+
+
+def _made(by: str, now: datetime) -> dict[str, Any]:
+    return {"created_at": now, "updated_at": now, "created_by": by}
+
+
+def _unknown(kind: type[Account]) -> NotFound:
+    word, param = _WORDS[kind]
+    return NotFound(f"There is no such {word}.", param=param)

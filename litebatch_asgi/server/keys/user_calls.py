@@ -1,0 +1,110 @@
+"""The calls of `/user`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import UNSET
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from litebatch_asgi.errors import NotFound, RequestError
+from litebatch_asgi.models import Principal, Team, User, VirtualKey
+from litebatch_asgi.routes.respond import JSONAnswer
+from litebatch_asgi.server.keys.answers import key_row, new_key, team_row, user_row
+from litebatch_asgi.server.keys.bodies import DeletedUsers, KeyFields, NewUserFields, UserFields
+from litebatch_asgi.server.keys.calls import answered, asked, named, page_asked, required
+from litebatch_asgi.server.keys.service import KeyService
+
+MOST_KEYS = 500
+"""in the answer about one user"""
+
+
+class UserCalls:
+    """The handlers of users, for admins."""
+
+    def __init__(self, keys: KeyService) -> None:
+        self._keys = keys
+
+    async def new(self, request: Request, principal: Principal) -> ASGIApp:
+        """`POST /user/new`: a user, and a key for it unless `auto_create_key` is false."""
+        fields, warnings = await asked(request, NewUserFields)
+        user = await self._keys.create_user(fields, by=principal.owner)
+        if not fields.auto_create_key:
+            return answered(user_row(user), warnings)
+        wanted = KeyFields(
+            user_id=user.id,
+            team_id=fields.team_id or UNSET,
+            key_alias=fields.key_alias or UNSET,
+            duration=fields.duration or UNSET,
+        )
+        try:
+            key, secret = await self._keys.generate(wanted, by=principal.owner)
+        except RequestError:
+            await self._keys.delete(User, [user.id])
+            raise
+        return answered(new_key(key, secret) | user_row(user), warnings)
+
+    async def update(self, request: Request, _: Principal) -> ASGIApp:
+        """`POST /user/update`."""
+        fields, warnings = await asked(request, UserFields)
+        user_id = required(fields.user_id, "user_id")
+        user = await self._keys.change(User, user_id, fields.user_changes())
+        return answered({"user_id": user.id, "data": user_row(user)}, warnings)
+
+    async def block(self, request: Request, _: Principal) -> ASGIApp:
+        """`POST /user/block`: its keys count no more."""
+        return await self._set_blocked(request, blocked=True)
+
+    async def unblock(self, request: Request, _: Principal) -> ASGIApp:
+        """`POST /user/unblock`."""
+        return await self._set_blocked(request, blocked=False)
+
+    async def _set_blocked(self, request: Request, *, blocked: bool) -> ASGIApp:
+        fields, _ = await asked(request, UserFields)
+        user_id = required(fields.user_id, "user_id")
+        return answered(user_row(await self._keys.block(User, user_id, blocked=blocked)))
+
+    async def delete(self, request: Request, _: Principal) -> ASGIApp:
+        """`POST /user/delete`: with their keys. The answer is how many they were."""
+        going, _warnings = await asked(request, DeletedUsers)
+        await self._keys.delete(User, going.user_ids)
+        return JSONAnswer(len(set(going.user_ids)))
+
+    async def info(self, request: Request, _: Principal) -> ASGIApp:
+        """`GET /user/info`."""
+        user = await self._keys.get(User, required(named(request, "user_id"), "user_id"))
+        keys, _total = await self._keys.page(VirtualKey, user_id=user.id, limit=MOST_KEYS)
+        return answered(
+            {
+                "user_id": user.id,
+                "user_info": user_row(user),
+                "keys": [key_row(key) for key in keys],
+                "teams": [team_row(team) for team in await self._teams(keys)],
+            }
+        )
+
+    async def _teams(self, keys: Iterable[VirtualKey]) -> list[Team]:
+        ids = dict.fromkeys(key.team_id for key in keys if key.team_id is not None)
+        teams: list[Team] = []
+        for team_id in ids:
+            try:
+                teams.append(await self._keys.get(Team, team_id))
+            except NotFound:
+                continue  # deleted since
+        return teams
+
+    async def list(self, request: Request, _: Principal) -> ASGIApp:
+        """`GET /user/list`."""
+        page, size = page_asked(request, "page_size", 25)
+        offset = size * (page - 1)
+        users, total = await self._keys.page(User, id=named(request, "user_ids"), limit=size, offset=offset)
+        return JSONAnswer(
+            {
+                "users": [user_row(user) for user in users],
+                "total": total,
+                "page": page,
+                "page_size": size,
+                "total_pages": -(-total // size),
+            }
+        )

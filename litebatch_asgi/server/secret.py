@@ -1,0 +1,40 @@
+"""The secret that a virtual key is: shown once, and kept as its SHA-256 alone."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+
+SECRET_PREFIX = "sk-"  # noqa: S105 - no password
+SHORTEST_SECRET = 20
+"""characters of a secret that an operator chooses: what is shorter can be guessed"""
+SECRET = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{{SHORTEST_SECRET - len(SECRET_PREFIX)},200}}")
+_TOKEN = re.compile("[0-9a-f]{64}")
+
+
+def new_secret() -> str:
+    """32 random bytes."""
+    return SECRET_PREFIX + secrets.token_urlsafe(32)
+
+
+def token_of(secret: str) -> str:
+    """What is kept of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def hint_of(secret: str) -> str:
+    """What is shown of a secret. Source: LiteLLM's `key_name`."""
+    return f"{SECRET_PREFIX}...{secret[-4:]}"
+
+
+def is_secret(text: str) -> bool:
+    """Whether it has the form of a virtual key."""
+    return SECRET.fullmatch(text) is not None
+
+
+def token_in(given: str) -> str | None:
+    """The token of a key that is named by its secret or its token; None if it is neither."""
+    if _TOKEN.fullmatch(given):
+        return given
+    return token_of(given) if is_secret(given) else None

@@ -1,0 +1,3 @@
+"""The gateway of `tests/access`."""
+
+from tests.access.conftest import shared as shared
