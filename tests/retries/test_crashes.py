@@ -1,0 +1,73 @@
+"""kill -9 between a create and its answer: what comes again finds what was made, and nothing blocks it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.retries.requests import client, create, upload
+from tests.survival.server import KEY as MASTER_KEY
+from tests.survival.server import Deployed, deployed
+
+KEYED = {"idempotency-key": "k"}
+RETRY = {"x-stainless-retry-count": "1"}
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncGenerator[Deployed]:
+    """A gateway process that does not wait long for anything."""
+    async with deployed(tmp_path) as gateway:
+        path = tmp_path / "litebatch.yaml"
+        config = json.loads(path.read_text())
+        config["litebatch_settings"]["place_budget_seconds"] = 0.1
+        path.write_text(json.dumps(config))
+        yield gateway
+
+
+async def killed(gateway: Deployed, place: str) -> None:
+    """A gateway that dies at a place."""
+    gateway.server.start(f"{place}=kill")
+    await gateway.server.ready()
+
+
+async def restarted(gateway: Deployed) -> None:
+    """The same after its death."""
+    await gateway.server.died()
+    gateway.server.start()
+    await gateway.server.ready()
+
+
+@pytest.mark.parametrize("headers", [KEYED, RETRY])
+@pytest.mark.parametrize("place", ["upload.created", "upload.answered", "upload.stored"])
+async def test_an_upload_goes_on(gateway: Deployed, headers: dict[str, str], place: str) -> None:
+    """The dead one's file is waited for no longer than its lease."""
+    await killed(gateway, place)
+    async with client(gateway.address, MASTER_KEY) as http:
+        with pytest.raises(httpx2.TransportError):
+            await upload(http, headers)
+        await restarted(gateway)
+        answer = await upload(http, headers)
+        assert answer.status_code == 200, answer.text
+        listed = (await http.get("/files")).json()["data"]
+    assert [file["id"] for file in listed] == [answer.json()["id"]]
+
+
+@pytest.mark.parametrize("headers", [KEYED, RETRY])
+@pytest.mark.parametrize("place", ["create.before", "create.stored", "place.answered"])
+async def test_a_batch_is_found(gateway: Deployed, headers: dict[str, str], place: str) -> None:
+    """Once the time is over in which its answer could have been sent."""
+    await killed(gateway, place)
+    async with client(gateway.address, MASTER_KEY) as http:
+        file_id = (await upload(http, {})).json()["id"]
+        with pytest.raises(httpx2.TransportError):
+            await create(http, file_id, headers)
+        await restarted(gateway)
+        answer = await create(http, file_id, headers)
+        assert ("idempotency-replayed" in answer.headers) == (place != "create.before")
+        listed = (await http.get("/batches")).json()["data"]
+    assert [batch["id"] for batch in listed] == [answer.json()["id"]]
+    assert (await gateway.ended(answer.json()["id"], key=MASTER_KEY)).status == "completed"
