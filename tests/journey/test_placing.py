@@ -268,3 +268,20 @@ async def test_a_deployment_without_the_model_is_passed_over_but_not_for_ever(
         assert {error.code for error in batch.errors.data} == {"model_not_found"}
         told = str(batch.errors.data)
         assert not [name for name in UPSTREAM.values() if name in told]
+
+
+async def test_an_upload_done_after_it_was_given_up_is_removed(tmp_path: Path, database: Database) -> None:
+    hasty = replace(QUICK, provider_timeout_seconds=0.4)
+    async with running_gateway(tmp_path, database=database, settings=hasty) as gateway:
+        stalled = gateway.simulator.add_fault(Fault(call="upload_file", stall=True, times=None))
+        with pytest.raises(InternalServerError):
+            await gateway.upload()
+
+        async def is_removed() -> bool:
+            return not await database.rows("SELECT 1 FROM file_copies WHERE state <> 'deleted'")
+
+        await gateway.eventually(is_removed)
+        gateway.simulator.remove_fault(stalled)
+        uploads = gateway.simulator.journal
+        await gateway.simulator.until(lambda: any(entry.done for entry in uploads.select("upload_file")))
+        await gateway.simulator.until(lambda: not any(map(gateway.provider_files, ("east", "west"))))
