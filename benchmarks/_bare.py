@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 
 import aiosqlite
+import asyncpg
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -21,7 +23,9 @@ from starlette.routing import Route
 from litebatch_asgi.models import Batch
 from litebatch_asgi.server.listen import address_of, listen, loop_factory, serving, until_told_to_stop
 
-_READ = f"SELECT {', '.join(Batch.__struct_fields__)} FROM batches WHERE id = ?"
+Read: TypeAlias = Callable[[str], Awaitable[Any]]
+"""The columns of the batch with this id."""
+_READ = f"SELECT {', '.join(Batch.__struct_fields__)} FROM batches WHERE id = "
 _MOMENTS = tuple(name for name in Batch.__struct_fields__ if name.endswith("_at"))
 
 
@@ -33,12 +37,31 @@ async def receive(request: Request) -> Response:
         return JSONResponse({"bytes": file.size})
 
 
-def retrieve(connection: aiosqlite.Connection) -> Route:
+@asynccontextmanager
+async def reading(database: str) -> AsyncGenerator[Read]:
+    """How a batch is read: as the driver alone does it, from a file or a PostgreSQL URL."""
+    if database.startswith("postgresql:"):
+        async with asyncpg.create_pool(database, min_size=0, reset=_nothing) as pool:
+            yield lambda batch_id: pool.fetchrow(f"{_READ} $1", batch_id)
+        return
+    async with aiosqlite.connect(database) as connection:
+
+        async def read(batch_id: str) -> Any:
+            return next(iter(await connection.execute_fetchall(f"{_READ} ?", (batch_id,))))
+
+        yield read
+
+
+async def _nothing(_: object) -> None:
+    """What is done to a connection that comes back: as LiteBatch does."""
+
+
+def retrieve(read: Read) -> Route:
     """A batch, read like LiteBatch reads it and told in OpenAI's shape."""
 
     async def endpoint(request: Request) -> Response:
-        rows = await connection.execute_fetchall(_READ, (request.path_params["id"],))
-        return JSONResponse(_batch_object(dict(zip(Batch.__struct_fields__, next(iter(rows)), strict=True))))
+        row = await read(request.path_params["id"])
+        return JSONResponse(_batch_object(dict(zip(Batch.__struct_fields__, row, strict=True))))
 
     return Route("/v1/batches/{id}", endpoint)
 
@@ -63,11 +86,11 @@ def _batch_object(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _serve(database: Path | None) -> None:
+async def _serve(database: str) -> None:
     routes = [Route("/v1/files", receive, methods=["POST"])]
     listener = listen("127.0.0.1", 0)
-    async with aiosqlite.connect(database or ":memory:") as connection:
-        app = Starlette(routes=[*routes, retrieve(connection)])
+    async with reading(database) as read:
+        app = Starlette(routes=[*routes, retrieve(read)])
         async with serving(app, listener):
             print(address_of(listener), flush=True)
             await until_told_to_stop()
@@ -75,7 +98,7 @@ async def _serve(database: Path | None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", type=Path)
+    parser.add_argument("--database", default=":memory:", help="a file of SQLite, or a PostgreSQL URL")
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(parser.parse_args().database))
 

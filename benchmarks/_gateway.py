@@ -40,9 +40,11 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_config(
-    folder: Path, deployments: Sequence[Server], *, database: Path | None = None, **settings: object
+    folder: Path, deployments: Sequence[Server], *, database: Path | str | None = None, **settings: object
 ) -> Path:
-    """A configuration with the deployments behind one virtual model."""
+    """A configuration with the deployments behind one virtual model; `database` is a file or a URL."""
+    if not isinstance(database, str):
+        database = f"sqlite:///{database or folder / 'gateway.db'}"
     models = [
         {
             "model_name": VIRTUAL_MODEL,
@@ -57,7 +59,7 @@ def write_config(
     ]
     config = {
         "model_list": models,
-        "general_settings": {"database_url": f"sqlite:///{database or folder / 'gateway.db'}"},
+        "general_settings": {"database_url": database},
         "litebatch_settings": {"spool_dir": str(folder), "place_budget_seconds": 300.0, **settings},
     }
     path = folder / "litebatch.yaml"

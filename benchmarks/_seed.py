@@ -7,9 +7,13 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
+
 from benchmarks._content import VIRTUAL_MODEL
 from litebatch_asgi.models import Batch, BatchStatus, Counts, Usage
-from litebatch_sql.tables import BATCHES
+from litebatch_postgres import PostgresStorage
+from litebatch_sql import Queries, numbered
+from litebatch_sql.tables import BATCHES, TABLES
 from litebatch_sqlite import SQLiteStorage
 
 OWNER = "local"
@@ -39,6 +43,24 @@ async def seed(database: Path, count: int) -> None:
             f"{_EACH} INSERT INTO batches ({columns}) SELECT {values} FROM numbers, batches WHERE id = :id"
         )
         connection.execute(copies, {"count": count, "id": batch_id(0)})
+
+
+async def seed_postgres(url: str, count: int) -> None:
+    """The same in a PostgreSQL database."""
+    storage = PostgresStorage(url)
+    await storage.open()
+    await storage.close()
+    insert = numbered(Queries.load("litebatch_postgres", TABLES).sql("insert_batches"))
+    own = {"id": "'batch_lb' || lpad(n::text, 26, '0')", "created_at": "created_at + n * 1000000::bigint"}
+    columns = ", ".join(BATCHES.columns)
+    values = ", ".join(own.get(column, column) for column in BATCHES.columns)
+    connection = await asyncpg.connect(url)
+    await connection.execute(insert.sql, *insert.arguments(BATCHES.encode(_first())))
+    await connection.execute(
+        f"INSERT INTO batches ({columns}) SELECT {values} FROM batches, generate_series(1, {count - 1}) AS n"
+    )
+    await connection.execute("VACUUM ANALYZE batches")
+    await connection.close()
 
 
 def _first() -> Batch:

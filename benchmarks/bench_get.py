@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
@@ -12,7 +14,8 @@ from benchmarks import _report
 from benchmarks._client import requests_per_second
 from benchmarks._gateway import SERVE, write_config
 from benchmarks._processes import Server, running, scratch
-from benchmarks._seed import batch_id, seed
+from benchmarks._seed import batch_id, seed, seed_postgres
+from tests.postgres import own_server
 
 BATCHES = 5000
 BAR = 0.6
@@ -34,39 +37,58 @@ def measure(server: Server, paths: Sequence[str], seconds: float) -> Figures:
     return Figures(rate, 1e6 * server.cpu().since(before).total / (rate * seconds))
 
 
-def report(ours: Sequence[Figures], bare: Sequence[Figures]) -> None:
+@contextmanager
+def seeded(kind: str, folder: Path) -> Generator[str]:
+    """A database with batches: a file, or a URL."""
+    if kind == "sqlite":
+        path = folder / "seeded.db"
+        asyncio.run(seed(path, BATCHES))
+        yield str(path)
+        return
+    with own_server(folder) as server:
+        asyncio.run(seed_postgres(server.url(), BATCHES))
+        yield server.url()
+
+
+def report(kind: str, ours: Sequence[Figures], bare: Sequence[Figures]) -> None:
     """Show what was measured in rounds of one each."""
-    for name, measured in (("bare Starlette route", bare), ("LiteBatch", ours)):
+    for name, measured in ((f"{kind}: bare Starlette route", bare), (f"{kind}: LiteBatch", ours)):
         _report.show(f"{name}: requests per second", _report.spread([each.rate for each in measured], 0))
         _report.show(f"{name}: CPU, us per request", _report.spread([each.cpu for each in measured], 0))
     rates = [mine.rate / its.rate for mine, its in zip(ours, bare, strict=True)]
     costs = [its.cpu / mine.cpu for mine, its in zip(ours, bare, strict=True)]
-    _report.show("LiteBatch beside the bare route, rate", _report.spread(rates))
-    _report.show("LiteBatch beside the bare route, CPU", _report.spread(costs))
-    _report.at_least("GET of a batch, rate beside a bare route", median(rates), BAR, "times")
+    _report.show(f"{kind}: LiteBatch beside the bare route, rate", _report.spread(rates))
+    _report.show(f"{kind}: LiteBatch beside the bare route, CPU", _report.spread(costs))
+    _report.at_least(f"{kind}: GET of a batch, rate beside a bare route", median(rates), BAR, "times")
+
+
+def compare(kind: str, rounds: int, seconds: float) -> None:
+    """Measure both servers on one database, by turns."""
+    paths = [f"/v1/batches/{batch_id(number)}" for number in range(BATCHES)]
+    with scratch() as folder, seeded(kind, folder) as database:
+        url = database if kind == "postgresql" else f"sqlite:///{database}"
+        with (
+            running(folder, ["-m", "benchmarks._deployment"]) as deployment,
+            running(folder, [*SERVE, str(write_config(folder, [deployment], database=url))]) as gateway,
+            running(folder, ["-m", "benchmarks._bare", "--database", database]) as bare,
+        ):
+            measured: dict[Server, list[Figures]] = {gateway: [], bare: []}
+            for server in measured:
+                measure(server, paths, 0.5)
+            for _ in range(rounds):
+                for server, figures in measured.items():
+                    figures.append(measure(server, paths, seconds))
+        report(kind, measured[gateway], measured[bare])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--seconds", type=float, default=0.8, help="of each measurement")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], help="only this one")
     options = parser.parse_args()
-    paths = [f"/v1/batches/{batch_id(number)}" for number in range(BATCHES)]
-    with scratch() as folder:
-        database = folder / "seeded.db"
-        asyncio.run(seed(database, BATCHES))
-        with (
-            running(folder, ["-m", "benchmarks._deployment"]) as deployment,
-            running(folder, [*SERVE, str(write_config(folder, [deployment], database=database))]) as gateway,
-            running(folder, ["-m", "benchmarks._bare", "--database", str(database)]) as bare,
-        ):
-            measured: dict[Server, list[Figures]] = {gateway: [], bare: []}
-            for server in measured:
-                measure(server, paths, 0.5)
-            for _ in range(options.rounds):
-                for server, figures in measured.items():
-                    figures.append(measure(server, paths, options.seconds))
-        report(measured[gateway], measured[bare])
+    for kind in (options.database,) if options.database else ("sqlite", "postgresql"):
+        compare(kind, options.rounds, options.seconds)
 
 
 if __name__ == "__main__":

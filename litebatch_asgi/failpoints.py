@@ -2,7 +2,7 @@
 
 Nothing is armed unless `arm` is called, which the command line does with the environment variable
 `LITEBATCH_FAILPOINTS`: a comma list of `name=action`, or `name=N*action` to let it pass N-1 times first.
-The actions are `kill` (SIGKILL to this very process) and `raise` (an `InjectedFault`).
+The actions are `kill` and `stop` (SIGKILL and SIGSTOP to this very process) and `raise` (an `InjectedFault`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ class InjectedFault(Exception):
     """Raised at a failpoint whose action is `raise`."""
 
 
+_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 _armed: dict[str, tuple[int, str]] = {}
 
 
@@ -25,8 +26,8 @@ def arm(text: str) -> None:
     for item in filter(None, text.split(",")):
         name, _, action = item.partition("=")
         count, _, action = action.rpartition("*")
-        if action not in ("kill", "raise"):
-            raise ValueError(f"failpoint {item!r}: the action is `kill` or `raise`")
+        if action not in (*_SIGNALS, "raise"):
+            raise ValueError(f"failpoint {item!r}: the action is `kill`, `stop` or `raise`")
         _armed[name.strip()] = (int(count or 1), action)
 
 
@@ -49,6 +50,6 @@ def hit(name: str) -> None:
         _armed[name] = (count - 1, action)
         return
     del _armed[name]
-    if action == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    raise InjectedFault(name)
+    if action == "raise":
+        raise InjectedFault(name)
+    os.kill(os.getpid(), _SIGNALS[action])

@@ -30,8 +30,9 @@ SELECT 1 FROM {prefix}batches AS batches WHERE id = :id FOR UPDATE;
 SELECT 1 FROM {prefix}jobs AS jobs WHERE batch_id = :id ORDER BY shard, attempt FOR UPDATE;
 
 -- name: has_installation
--- A row if migrations have run before.
-SELECT 1 WHERE to_regclass('{prefix}installation') IS NOT NULL;
+-- A row if migrations have run before. Reading a table is what makes a session look at what others have
+-- created while it waited for its turn: `to_regclass` alone may answer from memory.
+SELECT 1 FROM pg_catalog.pg_class WHERE oid = to_regclass('{prefix}installation');
 
 -- name: get_installation
 SELECT id, schema_version FROM {prefix}installation AS installation;

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Iterator
 from importlib.metadata import version
 
+import msgspec
 import typer
-from uvicorn.supervisors import Multiprocess
 
 from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.cli.ports import listen_or_exit
@@ -25,48 +26,75 @@ from litebatch_asgi.server.listen import (
     uvicorn_config,
 )
 from litebatch_asgi.server.startup import FACTORY, Options, build
+from litebatch_asgi.server.workers import Workers
 
 
 def serve(options: Options, port: int) -> None:
-    """Serve until a signal comes. Raises `ConfigError`; a port that cannot be had is exit code 1."""
+    """Serve until a signal comes.
+
+    Raises `ConfigError` and `StorageUnavailable`; a port that cannot be had is exit code 1.
+    """
+    if options.workers > 1:
+        _serve_by_workers(options, port)
+        return
     config, litebatch = build(options, os.environ)
     log = logs.configure(config.secrets)
+    with listen_or_exit(options.host, port) as listener, asyncio.Runner(loop_factory=loop_factory()) as loop:
+        loop.run(_serve(options, config, litebatch, log, listener))
+
+
+def _serve_by_workers(options: Options, port: int) -> None:
+    config, litebatch = build(msgspec.structs.replace(options, reconciler=False), os.environ)
+    logs.configure(config.secrets)
     with listen_or_exit(options.host, port) as listener:
-        if options.workers > 1:
-            _serve_by_workers(options, config, listener)
-        else:
-            with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                runner.run(_serve(config, litebatch, log, listener))
+        asyncio.run(_try_out(litebatch))
+        options.hand_over(os.environ)
+        workers = Workers(
+            uvicorn_config(
+                FACTORY, factory=True, workers=options.workers, drain_seconds=options.drain_seconds
+            ),
+            listener,
+        )
+        typer.echo(banner(config, address_of(listener)))
+        workers.run()
 
 
-def _serve_by_workers(options: Options, config: Config, listener: socket.socket) -> None:
-    options.hand_over(os.environ)
-    typer.echo(banner(config, address_of(listener)))
-    workers = uvicorn_config(FACTORY, factory=True, workers=options.workers)
-    Multiprocess(workers, sockets=[listener]).run()
+async def _try_out(litebatch: LiteBatch) -> None:
+    """Set the database up, and tell once what would keep every worker from starting."""
+    async with litebatch.lifespan():
+        pass
 
 
-async def _serve(config: Config, litebatch: LiteBatch, log: logs.RequestLog, listener: socket.socket) -> None:
+async def _serve(
+    options: Options, config: Config, litebatch: LiteBatch, log: logs.RequestLog, listener: socket.socket
+) -> None:
     gateway = build_gateway(litebatch, log)
-    async with litebatch.lifespan(gateway), serving(gateway, listener):
+    drain = options.drain_seconds
+    async with litebatch.lifespan(gateway), serving(gateway, listener, drain_seconds=drain):
         typer.echo(banner(config, address_of(listener)))
         await until_told_to_stop()
 
 
 def banner(config: Config, address: str) -> str:
     """What the operator is told at the start."""
-    catalog = Catalog(config.deployments)
-    lines = [f"LiteBatch {version('litebatch-asgi')} listens on {address}/v1"]
-    for group in catalog.groups.values():
+    key = "the master key, as `Authorization: Bearer`"
+    if config.master_key is None:
+        key = "any bearer token, for there is no master key: this machine only"
+    return "\n".join((f"{title()} listens on {address}/v1", *what_is_served(config), f"  key       {key}"))
+
+
+def title() -> str:
+    """What this is."""
+    return f"LiteBatch {version('litebatch-asgi')}"
+
+
+def what_is_served(config: Config) -> Iterator[str]:
+    """A line for each deployment of each model, and one for the database."""
+    for group in Catalog(config.deployments).groups.values():
         for deployment_id, deployment in group.deployments.items():
             base = f" at {without_password(deployment.api_base)}" if deployment.api_base else ""
-            lines.append(f"  model     {group.name} -> {deployment_id} ({deployment.model}{base})")
-    lines.append(f"  database  {without_password(config.database_url)}")
-    if config.master_key is None:
-        lines.append("  key       any bearer token, for there is no master key: this machine only")
-    else:
-        lines.append("  key       the master key, as `Authorization: Bearer`")
-    return "\n".join(lines)
+            yield f"  model     {group.name} -> {deployment_id} ({deployment.model}{base})"
+    yield f"  database  {without_password(config.database_url)}"
 
 
 def without_password(url: str) -> str:

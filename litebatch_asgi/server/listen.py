@@ -17,8 +17,8 @@ from litebatch_asgi.server.heads import BoundedHeads
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 seconds after which load balancers close an idle connection, for they must be first."""
-DRAIN_SECONDS = 30
-"""How long requests in progress may go on once the server is to stop."""
+DRAIN_SECONDS = 20
+"""How long requests in progress may go on once the server is to stop: orchestrators kill 30 seconds after."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -33,7 +33,9 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def uvicorn_config(app: ASGIApp | str, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+def uvicorn_config(
+    app: ASGIApp | str, *, factory: bool = False, workers: int = 1, drain_seconds: int = DRAIN_SECONDS
+) -> uvicorn.Config:
     """How uvicorn runs the gateway: without logging; the lifespan of a single worker is its caller's."""
     return uvicorn.Config(
         app,
@@ -46,7 +48,7 @@ def uvicorn_config(app: ASGIApp | str, *, factory: bool = False, workers: int = 
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=drain_seconds,
     )
 
 
@@ -56,12 +58,15 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
+async def serving(
+    app: ASGIApp, listener: socket.socket, *, drain_seconds: int = DRAIN_SECONDS
+) -> AsyncGenerator[None]:
     """Answer requests while the block lasts, then let those in progress end and close the socket.
 
-    The app's lifespan is the caller's to enter. Signals are left alone.
+    They may take `drain_seconds`, and their connections are told to close. The app's lifespan
+    is the caller's to enter. Signals are left alone.
     """
-    server = _Server(uvicorn_config(app))
+    server = _Server(uvicorn_config(app, drain_seconds=drain_seconds))
     task = asyncio.create_task(server.serve([listener]))
     task.add_done_callback(lambda _: server.ready.set())
     try:

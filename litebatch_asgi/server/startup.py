@@ -15,12 +15,15 @@ from litebatch_asgi.config import Config, config_from_environment, load_config
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.server import logs
 from litebatch_asgi.server.gateway import build_gateway, litebatch_for
+from litebatch_asgi.server.listen import DRAIN_SECONDS
+from litebatch_asgi.server.workers import end_with_parent
 
 FACTORY = "litebatch_asgi.server.startup:gateway_of_worker"
 _CONFIG, _DATABASE, _HOST = "LITEBATCH_CONFIG", "LITEBATCH_DATABASE", "LITEBATCH_HOST"
+_NO_RECONCILER = "LITEBATCH_NO_RECONCILER"
 FAILPOINTS = "LITEBATCH_FAILPOINTS"
 ONE_PROCESS = ("sqlite:", "memory:")
-"""databases that one process at a time can serve from"""
+"""databases on which several workers are of no use: they would wait for each other, or see nothing of it"""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +35,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     database: str | None = None
     """in place of the configuration's"""
     workers: int = 1
+    reconciler: bool = True
+    """whether the background loop runs in each of them"""
+    drain_seconds: int = DRAIN_SECONDS
+    """how long requests in progress may go on once it is to stop"""
 
     def configuration(self, env: Mapping[str, str]) -> Config:
         """The configuration that is in force.
@@ -49,7 +56,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     def hand_over(self, env: MutableMapping[str, str]) -> None:
         """Leave the options where `gateway_of_worker` finds them."""
-        for name, value in ((_HOST, self.host), (_CONFIG, self.config), (_DATABASE, self.database)):
+        values = {
+            _HOST: self.host,
+            _CONFIG: self.config,
+            _DATABASE: self.database,
+            _NO_RECONCILER: None if self.reconciler else "1",
+        }
+        for name, value in values.items():
             env.pop(name, None)
             if value is not None:
                 env[name] = str(value)
@@ -58,7 +71,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def build(options: Options, env: Mapping[str, str]) -> tuple[Config, LiteBatch]:
     """The configuration and a LiteBatch for it, with failpoints armed. Raises `ConfigError`."""
     config = options.configuration(env)
-    litebatch = litebatch_for(config, options.host)
+    litebatch = litebatch_for(config, options.host, reconciler=options.reconciler)
     try:
         failpoints.arm(env.get(FAILPOINTS, ""))
     except ValueError as error:
@@ -73,6 +86,9 @@ def gateway_of_worker() -> ASGIApp:
         host=os.environ[_HOST],
         config=None if path is None else Path(path),
         database=os.environ.get(_DATABASE),
+        reconciler=_NO_RECONCILER not in os.environ,
     )
     config, litebatch = build(options, os.environ)
-    return build_gateway(litebatch, logs.configure(config.secrets))
+    litebatch.warnings.clear()  # its parent has told them
+    end_with_parent()
+    return build_gateway(litebatch, logs.configure(config.secrets, worker=os.getpid()))

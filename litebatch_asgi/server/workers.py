@@ -1,0 +1,91 @@
+"""Several worker processes on one socket: started, watched, replaced, stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 40
+"""How long a worker may take to end once its requests have; then it is killed."""
+PAUSE_SECONDS = 1.0
+"""How long it takes at least until a worker that could not start is tried again."""
+
+
+class Workers(Multiprocess):
+    """uvicorn's supervisor, which tells what becomes of each worker, and gives none up.
+
+    Where a worker cannot start again, for the database is away just then, the others go on and it is tried
+    until it can.
+    """
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        super().__init__(config, [listener])
+
+    def init_processes(self) -> None:
+        """Start all of them."""
+        for _ in range(self.processes_num):
+            self.processes.append(self._started())
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace those that have died, or do not answer."""
+        for index, process in enumerate(self.processes):
+            if self.should_exit.is_set():
+                return
+            if process.is_alive(timeout=self.config.timeout_worker_healthcheck):
+                continue
+            process.kill()
+            process.process.join()
+            told = {"worker": process.pid, "exit_code": process.exitcode}
+            logger.warning("a worker has died and is replaced", extra=told)
+            if process.exitcode != -signal.SIGKILL:
+                self.should_exit.wait(PAUSE_SECONDS)
+            self.processes[index] = self._started()
+
+    def terminate_all(self) -> None:
+        """Tell all to stop; from here on connections are refused."""
+        super().terminate_all()
+        for listener in self.sockets:
+            listener.close()
+
+    def join_all(self) -> None:
+        """Wait until all have ended; what takes too long is killed."""
+        until = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + CLOSE_SECONDS
+        for process in self.processes:
+            process.process.join(max(0.0, until - time.monotonic()))
+            if process.exitcode is None:
+                logger.warning("a worker does not end and is killed", extra={"worker": process.pid})
+                process.kill()
+                process.process.join()
+            logger.info("worker ended", extra={"worker": process.pid, "exit_code": process.exitcode})
+
+    def _started(self) -> Process:
+        process = Process(self.config, self.sockets)
+        process.start()
+        logger.info("worker started", extra={"worker": process.pid})
+        return process
+
+
+def end_with_parent() -> None:
+    """Let this worker stop, as by SIGTERM, once the process that watches it is gone, however that ended."""
+    parent = parent_process()
+    if parent is None:
+        return
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        wait([sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="litebatch-parent", daemon=True).start()

@@ -1,0 +1,70 @@
+"""Replicas share what is due; a deployment that does not answer takes nothing from another's share."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import anyio
+import pytest
+
+from litebatch_asgi.reconciler import AT_ONCE
+from litebatch_asgi.simulator import SimulatorSettings
+from tests.database import Database
+from tests.harness import Gateway
+from tests.replicas.running import LONG_LEASE, Site, stalled
+
+BATCHES = 48
+HELD = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
+
+
+@pytest.fixture
+def backend() -> str:
+    return "postgresql"
+
+
+@pytest.fixture
+def provider_settings() -> SimulatorSettings:
+    return HELD
+
+
+def let_go_on(gateway: Gateway) -> None:
+    for account in gateway.simulator.accounts.values():
+        account.release()
+
+
+async def completed(database: Database) -> Counter[str]:
+    """How many batches have completed, by their deployments."""
+    rows = await database.rows(
+        "SELECT deployment_id FROM batches JOIN jobs ON batch_id = batches.id WHERE status = 'completed'"
+    )
+    return Counter(row[0] for row in rows)
+
+
+async def test_a_deployment_that_hangs_delays_no_other(here: Site, database: Database) -> None:
+    replicas = [await here.replica(provider_timeout_seconds=25) for _ in range(2)]
+    first = replicas[0]
+    file = await first.upload()
+    for _ in range(BATCHES):
+        await first.create(file.id)
+    placed = Counter(row[0] for row in await database.rows("SELECT deployment_id FROM jobs"))
+    assert min(placed["east"], placed["west"]) > 2 * AT_ONCE  # more than all replicas together look at
+    hanging = here.simulator.add_fault(stalled("retrieve_batch", account="west"))
+    await here.simulator.until(lambda: hanging.struck == 2 * AT_ONCE)
+    let_go_on(first)
+
+    async def is_done() -> bool:
+        return (await completed(database))["east"] == placed["east"]
+
+    with anyio.fail_after(LONG_LEASE / 3):
+        await first.eventually(is_done)
+    assert hanging.struck == 2 * AT_ONCE
+    assert (await completed(database))["west"] == 0
+    here.simulator.remove_fault(hanging)
+
+    async def is_all_done() -> bool:
+        return (await completed(database)).total() == BATCHES
+
+    await first.eventually(is_all_done)
+    settled = [line["batch_id"] for replica in replicas for line in replica.log("batch settled")]
+    assert len(settled) == len(set(settled)) == BATCHES
+    assert all(replica.log("batch settled") for replica in replicas)
