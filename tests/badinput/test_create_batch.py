@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -219,8 +220,9 @@ async def test_an_input_of_another_purpose(probe: Probe, body: dict[str, Any]) -
 
 async def test_an_input_that_was_deleted(probe: Probe, body: dict[str, Any]) -> None:
     made = await probe.accepts(form(PURPOSE, file(a_line())))
-    simulator = probe.gateway.simulator
+    gateway = probe.gateway
     async with probe.gateway.http(CALLER) as http:
         await http.delete(f"/files/{made['id']}")
-    await simulator.until(lambda: len(simulator.journal.select("delete_file")) == len(UPSTREAM))
+    files = partial(map, gateway.provider_files, UPSTREAM)
+    await gateway.simulator.until(lambda: made["id"] not in repr(list(files())))
     await probe.refuses(create_batch(json.dumps(body | {"input_file_id": made["id"]}).encode()), status=404)

@@ -82,10 +82,11 @@ async def test_the_curl_quick_start_needs_no_other_field(gateway: Gateway, tmp_p
 
 async def test_every_deployment_has_the_file_with_its_own_model_name(gateway: Gateway) -> None:
     file = await gateway.upload(lines(3))
+    await gateway.simulator.until(lambda: all(map(gateway.provider_files, UPSTREAM)))
     for account, upstream in UPSTREAM.items():
         (copy,) = gateway.provider_files(account)
         assert copy.filename.startswith(file.id)
-        (entry,) = gateway.simulator.journal.select("upload_file", account=account)
+        entry = gateway.simulator.journal.select("upload_file", account=account)[-1]
         assert entry.bytes == len(lines(3, model=upstream))
 
 

@@ -1,0 +1,197 @@
+"""Clients that keep a gateway busy, whatever happens to it, and remember what they were promised."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+import anyio
+import httpx2
+from openai import APIConnectionError, APIStatusError, NotFoundError
+from openai.types import Batch
+
+from tests.faults.world import CONTENT, JOURNEY, World
+from tests.harness import Gateway
+from tests.survival.replica import Replica
+
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+FEW_FILES, MANY_FILES = 4, 12
+"""below: files are uploaded rather than used; up to: none is deleted"""
+MAY_BE_TOLD = frozenset({404, 409, 429, 503})
+"""besides success: of something deleted, of a batch that has ended, or to come again"""
+
+T = TypeVar("T")
+
+
+class Memory:
+    """What clients were promised, beside what `World` knows: files, batches and results."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.cancelled: set[str] = set()
+        """journeys whose cancellation was acknowledged"""
+        self.maybe_cancelled: set[str] = set()
+        """journeys that somebody tried to cancel"""
+        self.released: set[str] = set()
+        """journeys whose jobs were let run to their end"""
+        self.maybe_deleted: set[str] = set()
+        """ids of files that somebody tried to delete without hearing that it is done"""
+        self.deleted: set[str] = set()
+        """ids of files that are deleted for certain"""
+        self.ended: dict[str, str] = {}
+        """last status by journey"""
+        self.answers: Counter[str] = Counter()
+        """how calls came out"""
+
+
+class Client:
+    """Somebody who uploads, creates, cancels, looks, reads and deletes, by chance."""
+
+    def __init__(self, name: str, memory: Memory, gateways: Sequence[Replica], chance: random.Random) -> None:
+        self._name = name
+        self._memory = memory
+        self._world = memory.world
+        self._gateways = gateways
+        self._chance = chance
+        self._made = 0
+
+    async def run(self, pause_seconds: float) -> None:
+        """Go on until cancelled, resting for about `pause_seconds` between two calls."""
+        acts: dict[Callable[[], Awaitable[None]], float] = {
+            self.upload: 4,
+            self.create: 6,
+            self.cancel: 2,
+            self.look: 4,
+            self.read: 2,
+            self.delete_file: 2,
+            self.delete_results: 0.7,
+        }
+        while True:
+            (act,) = self._chance.choices(list(acts), list(acts.values()))
+            await act()
+            await anyio.sleep(self._chance.random() * 2 * pause_seconds)
+
+    async def upload(self) -> None:
+        """Upload a file."""
+        file = await self._try("upload", lambda gateway: gateway.upload(CONTENT))
+        if file is not None:
+            self._world.files[file.id] = CONTENT
+
+    async def create(self) -> None:
+        """Create a batch on some file."""
+        if len(self._world.files) < FEW_FILES:
+            await self.upload()
+            return
+        file_id = self._chance.choice(list(self._world.files))
+        self._made += 1
+        journey = f"{self._name}-{self._made}"
+        create = partial(_create, file_id, journey)
+        batch = await self._try("create", create)
+        if batch is not None:
+            self._world.batches[journey] = batch.id
+
+    async def cancel(self) -> None:
+        """Cancel one of the last batches."""
+        journey = self._any_of(list(self._world.batches)[-6:])
+        if journey is None:
+            return
+        self._memory.maybe_cancelled.add(journey)
+        batch = await self._try("cancel", partial(_cancel, self._world.batches[journey]))
+        if batch is not None and batch.status in ("cancelling", "cancelled"):
+            self._memory.cancelled.add(journey)
+
+    async def look(self) -> None:
+        """Look at a batch that has not ended."""
+        open_ones = [each for each in self._world.batches if each not in self._memory.ended]
+        journey = self._any_of(open_ones)
+        if journey is None:
+            return
+        batch = await self._try("look", partial(_retrieve, self._world.batches[journey]))
+        if batch is not None and batch.status in ENDED:
+            self._memory.ended[journey] = batch.status
+
+    async def read(self) -> None:
+        """Read the results of a batch that has ended, for the first time."""
+        journey = self._any_of([each for each in self._kept() if each not in self._world.results])
+        if journey is None:
+            return
+        batch = await self._try("look", partial(_retrieve, self._world.batches[journey]))
+        if batch is None:
+            return
+        results = await self._try("read", lambda gateway: gateway.results(batch))
+        if results is not None:
+            self._world.results[journey] = results
+
+    async def delete_file(self) -> None:
+        """Delete an input file."""
+        file_id = self._any_of(list(self._world.files))
+        if file_id is not None and len(self._world.files) > MANY_FILES:
+            self._world.files.pop(file_id)
+            await self._delete(file_id)
+
+    async def delete_results(self) -> None:
+        """Delete the results of a batch."""
+        journey = self._any_of(self._kept())
+        if journey is None:
+            return
+        batch = await self._try("look", partial(_retrieve, self._world.batches[journey]))
+        if batch is None:
+            return
+        self._world.deleted.add(journey)
+        await self._delete(*filter(None, (batch.output_file_id, batch.error_file_id)))
+
+    async def _delete(self, *file_ids: str) -> None:
+        self._memory.maybe_deleted.update(file_ids)
+        for file_id in file_ids:
+            if await self._try("delete", partial(_delete, file_id)):
+                self._memory.maybe_deleted.discard(file_id)
+                self._memory.deleted.add(file_id)
+
+    def _kept(self) -> list[str]:
+        """Journeys that have ended and whose results were not deleted."""
+        return [each for each in self._memory.ended if each not in self._world.deleted]
+
+    def _any_of(self, names: Sequence[str]) -> str | None:
+        return self._chance.choice(names) if names else None
+
+    async def _try(self, name: str, call: Callable[[Gateway], Awaitable[T]]) -> T | None:
+        """Call some gateway; None if it does not answer, or not with success."""
+        gateway = self._chance.choice([each for each in self._gateways if each.serves] or self._gateways)
+        try:
+            answer = await call(gateway)
+        except APIStatusError as error:
+            self._memory.answers[f"{name} {error.status_code}"] += 1
+            if error.status_code not in MAY_BE_TOLD:
+                self._world.wrong.append(f"{name} was answered with {error.status_code}: {error.message}")
+        except (APIConnectionError, httpx2.TransportError):
+            self._memory.answers[f"{name} cut"] += 1
+        else:
+            self._memory.answers[f"{name} done"] += 1
+            return answer
+        return None
+
+
+async def _create(file_id: str, journey: str, gateway: Gateway) -> Batch:
+    return await gateway.create(file_id, metadata={JOURNEY: journey})
+
+
+async def _cancel(batch_id: str, gateway: Gateway) -> Batch:
+    client = gateway.client()
+    return await client.batches.cancel(batch_id)
+
+
+async def _retrieve(batch_id: str, gateway: Gateway) -> Batch:
+    client = gateway.client()
+    return await client.batches.retrieve(batch_id)
+
+
+async def _delete(file_id: str, gateway: Gateway) -> bool:
+    """Delete a file; that there is none is as good."""
+    client = gateway.client()
+    with suppress(NotFoundError):
+        await client.files.delete(file_id)
+    return True

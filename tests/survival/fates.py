@@ -1,0 +1,151 @@
+"""What happens to a replica, again and again: it is started, and it dies, or is stopped for a while."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+
+import litebatch_asgi
+from tests.survival.replica import Replica
+
+PATIENCE_SECONDS = 4.0
+"""how long a replica may take to come to a failpoint"""
+LIFE_SECONDS = 3.0
+"""the longest that one lives which is not to come to a failpoint"""
+HAS_AN_ANSWER = ("upload.answered", "place.answered", "poll.ended", "settle.read", "settle.before")
+"""failpoints at which a replica knows what is not written yet: the worst to be stopped at"""
+TERM_SECONDS = 15.0
+"""how long it is waited for when it was asked to end"""
+
+
+def failpoints() -> list[str]:
+    """The names of all failpoints, read from the source."""
+    folder = Path(litebatch_asgi.__file__).parent
+    texts = [path.read_text() for path in folder.rglob("*.py")]
+    return sorted({name for text in texts for name in re.findall(r'\bhit\("([\w.]+)"\)', text)})
+
+
+class Toll:
+    """How often what has happened to replicas."""
+
+    def __init__(self) -> None:
+        self.places = Counter(dict.fromkeys(failpoints(), 0))
+        """kills by failpoint"""
+        self.random_kills = 0
+        self.stops: Counter[str] = Counter()
+        """for longer than the lease, by failpoint or `at random`"""
+        self.terminations = 0
+        """asked to end, which they did"""
+        self.failed_starts = 0
+        """ended by themselves, for they could not have the database"""
+        self.restarts: Counter[str] = Counter()
+        """of the database, by mode"""
+
+    @property
+    def kills(self) -> int:
+        """Processes killed with -9."""
+        return self.places.total() + self.random_kills
+
+    def rarest(self, chance: random.Random) -> str:
+        """One of the failpoints that had the fewest kills."""
+        among = sorted(self.places, key=lambda name: (self.places[name], chance.random()))
+        return chance.choice(among[:4])
+
+    def add(self, other: Toll) -> None:
+        """Count those of another as well."""
+        self.places.update(other.places)
+        self.restarts.update(other.restarts)
+        self.random_kills += other.random_kills
+        self.stops.update(other.stops)
+        self.terminations += other.terminations
+        self.failed_starts += other.failed_starts
+
+
+class Fate:
+    """What becomes of one replica."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        toll: Toll,
+        chance: random.Random,
+        *,
+        lease_seconds: float,
+        stop_share: float,
+    ) -> None:
+        self._replica = replica
+        self._toll = toll
+        self._chance = chance
+        self._lease = lease_seconds
+        self._stop_share = stop_share
+
+    async def run(self) -> None:
+        """Let it live and die until cancelled."""
+        while True:
+            place, action = self._plan()
+            times = self._chance.choice((1, 1, 1, 2))
+            await self._replica.start(f"{place}={times}*{action}" if place is not None else "")
+            if await self._replica.ready():
+                await self._live(place, action)
+            self._replica.serves = False
+            await self._end(place)
+
+    def _plan(self) -> tuple[str | None, str]:
+        """A failpoint, or None for a random moment; and what happens there."""
+        if self._chance.random() < 0.35:
+            return None, "kill"
+        if self._chance.random() < self._stop_share:
+            return self._chance.choice(HAS_AN_ANSWER), "stop"
+        return self._toll.rarest(self._chance), "kill"
+
+    async def _live(self, place: str | None, action: str) -> None:
+        if place is None:
+            await self._replica.died_within(self._chance.random() * LIFE_SECONDS)
+            if self._chance.random() < 0.5:
+                self._replica.signal(signal.SIGSTOP)
+                await self._lie_still("at random")
+        elif action == "kill":
+            await self._replica.died_within(PATIENCE_SECONDS)
+        elif await self._replica.stopped_within(PATIENCE_SECONDS):
+            await self._lie_still(place)
+
+    async def _lie_still(self, place: str) -> None:
+        """Let a stopped replica go on when its leases are over, and live on for a while."""
+        self._toll.stops[place] += 1
+        try:
+            await anyio.sleep(self._lease * (1.1 + self._chance.random()))
+        finally:
+            self._replica.signal(signal.SIGCONT)
+        await self._replica.died_within(self._chance.random())
+
+    async def _end(self, place: str | None) -> None:
+        if place is None and self._replica.is_alive and self._chance.random() < 0.25:
+            self._replica.signal(signal.SIGTERM)
+            await self._replica.died_within(TERM_SECONDS)
+        if self._replica.is_alive:
+            await self._replica.kill()
+            self._toll.random_kills += 1
+        elif self._replica.exit_code == 0:
+            self._toll.terminations += 1
+        elif self._replica.exit_code == -signal.SIGKILL and place is not None:
+            self._toll.places[place] += 1
+        else:
+            self._toll.failed_starts += 1
+
+
+async def revive(replicas: Sequence[Replica]) -> list[str]:
+    """Start all of them at once, with nothing in their way; what stood against it all the same."""
+    for replica in replicas:
+        await replica.start()
+    wrong: list[str] = []
+    for replica in replicas:
+        while not await replica.ready():
+            wrong.append(f"a replica does not start: {replica.last_words}")
+            await replica.start()
+    return wrong

@@ -1,0 +1,28 @@
+"""The times of a round, in seconds: short ones, in the order of those that a gateway is run with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LEASE_SECONDS = 1.5
+TIMEOUT_SECONDS = 0.8
+GRACE_SECONDS = 2.0
+LATE_SECONDS = 1.2
+"""past the time-out, well within the grace"""
+TOO_LATE_SECONDS = 4.0
+"""past time-out and grace: the gateway has gone on without this answer"""
+PROMPT_SECONDS = 2.0
+"""what a provider has done by then, counted from when it was to be asked, is found within the grace"""
+
+GATEWAY: dict[str, Any] = {
+    "min_poll_seconds": 0.05,
+    "max_poll_seconds": 1.5,
+    "refresh_after_seconds": 0.1,
+    "place_budget_seconds": 1.5,
+    "adopt_grace_seconds": GRACE_SECONDS,
+    "lost_grace_seconds": 0.5,
+    "lease_seconds": LEASE_SECONDS,
+    "provider_timeout_seconds": TIMEOUT_SECONDS,
+    "master_key": None,
+}
+"""of `tests.survival.server.configure`"""

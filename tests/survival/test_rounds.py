@@ -1,0 +1,36 @@
+"""A short form of `python -m tests.survival`: some seconds of killing on each database."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import Server, own_server
+from tests.survival.databases import new_database
+from tests.survival.fates import failpoints
+from tests.survival.rounds import Plan, played
+
+
+@pytest.fixture
+def server(backend: str) -> Generator[Server | None]:
+    """A PostgreSQL that may be restarted; None for the other database."""
+    if backend == "sqlite":
+        yield None
+        return
+    with own_server() as server:
+        yield server
+
+
+async def test_nothing_is_lost_and_nothing_done_twice(tmp_path: Path, server: Server | None) -> None:
+    plan = Plan(seed="short", seconds=7, replicas=2, clients=4, outage_seconds=3)
+    async with new_database(tmp_path, server) as database:
+        result = await played(plan, tmp_path, database, server)
+    assert result.violations == []
+    assert result.toll.kills > 0
+    assert result.memory.world.files
+
+
+def test_every_place_is_known() -> None:
+    assert {"place.answered", "upload.answered", "settle.before", "cancel.before"} < set(failpoints())

@@ -1,0 +1,79 @@
+"""Troubles at the providers and with the database, one after the other, at random."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from litebatch_asgi.simulator import Fault, Simulator
+from litebatch_asgi.simulator.faults import CallName
+from tests.faults.calls import CALLS
+from tests.postgres import Server
+from tests.survival.fates import Toll
+from tests.survival.settings import LATE_SECONDS, TOO_LATE_SECONDS
+
+LISTS: tuple[CallName, ...] = ("list_files", "list_batches", "retrieve_file")
+HINDRANCES: tuple[dict[str, Any], ...] = (
+    {"drop": True, "when": "early"},
+    {"drop": True, "when": "before"},
+    {"drop": True, "when": "after"},
+    {"cut_after": 10},
+    {"status": 500},
+    {"status": 503, "when": "after"},
+    {"status": 504, "when": "after"},
+    {"status": 429},
+    {"delay": LATE_SECONDS / 3, "when": "after"},
+    {"delay": LATE_SECONDS, "when": "before"},
+    {"delay": LATE_SECONDS, "when": "after"},
+)
+"""to any call"""
+MORE: tuple[Fault, ...] = (
+    *6 * (Fault(call="create_batch", when="after", drop=True),),
+    *4 * (Fault(call="upload_file", when="after", drop=True),),
+    *4 * (Fault(call="upload_file", when="after", delay=LATE_SECONDS / 2, times=4),),
+    *4 * (Fault(call="create_batch", delay=TOO_LATE_SECONDS),),
+    *4 * (Fault(call="list_batches", list_lag=LATE_SECONDS / 3, times=8),),
+    Fault(call="list_files", list_lag=LATE_SECONDS / 3, times=8),
+    Fault(call="create_batch", when="after", status=403),
+    Fault(call="retrieve_batch", status=404),
+    Fault(call="validate_batch", code="token_limit_exceeded", message="Enqueued token limit reached."),
+    Fault(call="upload_file", cut_request_after=500),
+    Fault(call="stream_file", match="batch_", short_after=300),
+)
+"""to some calls only"""
+
+
+def faults() -> list[Fault]:
+    """What may go wrong at a provider."""
+    calls: list[CallName] = [call for _, call in CALLS]
+    calls += LISTS
+    return [*(Fault(call=call, **hindrance) for call in calls for hindrance in HINDRANCES), *MORE]
+
+
+async def storm(simulator: Simulator, chance: random.Random, pause_seconds: float) -> None:
+    """Let something go wrong about every `pause_seconds`, until cancelled; then no more."""
+    catalogue = faults()
+    try:
+        while True:
+            simulator.add_fault(chance.choice(MORE if chance.random() < 0.4 else catalogue))
+            await anyio.sleep(chance.random() * 2 * pause_seconds)
+    finally:
+        simulator.faults.remove()
+
+
+async def outages(server: Server, toll: Toll, chance: random.Random, pause_seconds: float) -> None:
+    """Restart the database about every `pause_seconds`, until cancelled; then it runs."""
+    while True:
+        await anyio.sleep(pause_seconds * (0.5 + chance.random()))
+        mode = chance.choice(("fast", "immediate"))
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(_restart, server, mode)
+        toll.restarts[mode] += 1
+
+
+def _restart(server: Server, mode: str) -> None:
+    server.stop(mode)
+    server.start()
