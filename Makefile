@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test faults check bench clean
+.PHONY: demo test faults survival check bench clean
 
 .venv/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("litebatch needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
@@ -18,7 +18,11 @@ test: .venv/.ready
 	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 faults: .venv/.ready
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m faults --timeout 900 $(ARGS)
+	@$(BIN)/python -m pytest -n 5 --dist worksteal -m faults --timeout 900 $(ARGS)
+
+survival: .venv/.ready
+	@$(BIN)/python -m tests.survival --database sqlite $(ARGS)
+	@$(BIN)/python -m tests.survival --database postgresql $(ARGS)
 
 check: .venv/.ready
 	$(BIN)/ruff check .
