@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import Any
 
 import pytest
@@ -223,6 +222,10 @@ async def test_an_input_that_was_deleted(probe: Probe, body: dict[str, Any]) -> 
     gateway = probe.gateway
     async with probe.gateway.http(CALLER) as http:
         await http.delete(f"/files/{made['id']}")
-    files = partial(map, gateway.provider_files, UPSTREAM)
-    await gateway.simulator.until(lambda: made["id"] not in repr(list(files())))
+
+    def is_gone() -> bool:
+        copies = [copy for account in UPSTREAM for copy in gateway.provider_files(account)]
+        return not any(made["id"] in copy.filename for copy in copies)
+
+    await gateway.simulator.until(is_gone)
     await probe.refuses(create_batch(json.dumps(body | {"input_file_id": made["id"]}).encode()), status=404)
