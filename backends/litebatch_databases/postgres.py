@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from databases import Database
 from databases.core import Connection as HostConnection
 
@@ -19,12 +17,11 @@ class HostPool:
         self._database = database
         self._lent: dict[Connection, HostConnection] = {}
 
-    async def acquire(self, *, timeout: float) -> Connection:
+    async def acquire(self) -> Connection:
         """See `Lender.acquire`. Raises `StorageUnavailable` if the host has disconnected."""
         if not self._database.is_connected:
             raise StorageUnavailable("The host's database is not connected.")
-        async with asyncio.timeout(timeout):
-            lent = await lend(self._database)
+        lent = await lend(self._database)
         connection: Connection = lent.raw_connection
         self._lent[connection] = lent
         return connection

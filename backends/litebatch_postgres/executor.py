@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
@@ -37,8 +38,8 @@ T = TypeVar("T")
 class Lender(Protocol):
     """What lends connections: an `asyncpg.Pool`, or whatever stands before one."""
 
-    def acquire(self, *, timeout: float) -> Awaitable[Connection]:
-        """Take a connection. Raises `TimeoutError` if none comes free within `timeout` seconds."""
+    def acquire(self) -> Awaitable[Connection]:
+        """Take a connection; whoever is cancelled while waiting has taken none."""
         ...
 
     async def release(self, connection: Any, *, timeout: float) -> None:
@@ -114,15 +115,20 @@ class PostgresExecutor:
 
     async def _read(self, read: Callable[[Session], Awaitable[T]]) -> T:
         try:
-            async with self._session() as session:
-                try:
-                    return await read(session)
-                except ConnectionLost:
-                    session.give_up()
-                    raise
+            return await self._read_once(read)
         except ConnectionLost:
-            async with self._session() as session:
-                return await read(session)
+            return await self._read_once(read)
+
+    async def _read_once(self, read: Callable[[Session], Awaitable[T]]) -> T:
+        pool, connection = await self._acquired()
+        session = Session(connection, self._number)
+        try:
+            return await read(session)
+        except ConnectionLost:
+            session.give_up()
+            raise
+        finally:
+            await _released(pool, connection)
 
     @asynccontextmanager
     async def _begun(self) -> AsyncGenerator[tuple[Session, Receipt]]:
@@ -158,20 +164,23 @@ class PostgresExecutor:
     @asynccontextmanager
     async def _session(self) -> AsyncGenerator[Session]:
         """A connection of the pool. Raises `StorageUnavailable` if none comes free in time."""
+        pool, connection = await self._acquired()
+        try:
+            yield Session(connection, self._number)
+        finally:
+            await _released(pool, connection)
+
+    async def _acquired(self) -> tuple[Lender, Connection]:
         pool = self._pool
         if pool is None:
             raise StorageUnavailable("The storage is not open.")
         try:
             with translated():
-                connection = await pool.acquire(timeout=self._acquire_seconds)
+                # a time-out of the driver's own would make a task of each call
+                async with asyncio.timeout(self._acquire_seconds):
+                    return pool, await pool.acquire()
         except TimedOut as error:
             raise StorageUnavailable("No connection to the database came free in time.") from error
-        try:
-            yield Session(connection, self._number)
-        finally:
-            # one that cannot be given back was broken by the pool
-            with anyio.CancelScope(shield=True), suppress(StorageUnavailable), translated():
-                await pool.release(connection, timeout=_RELEASE_SECONDS)
 
     async def _connect(self, address: Address) -> Pool:
         return await asyncpg.create_pool(
@@ -198,6 +207,12 @@ async def _commit(session: Session) -> StorageUnavailable | None:
         session.give_up()
         return error
     return None
+
+
+async def _released(pool: Lender, connection: Connection) -> None:
+    # one that cannot be given back was broken by the pool
+    with anyio.CancelScope(shield=True), suppress(StorageUnavailable), translated():
+        await pool.release(connection, timeout=_RELEASE_SECONDS)
 
 
 async def _leave(_: asyncpg.Connection[Any]) -> None:

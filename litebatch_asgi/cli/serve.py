@@ -77,7 +77,7 @@ async def _serve(
 
 def banner(config: Config, address: str) -> str:
     """What the operator is told at the start."""
-    key = "the master key, as `Authorization: Bearer`"
+    key = "the master key, or one made with it, as `Authorization: Bearer`"
     if config.master_key is None:
         key = "any bearer token, for there is no master key: this machine only"
     return "\n".join((f"{title()} listens on {address}/v1", *what_is_served(config), f"  key       {key}"))

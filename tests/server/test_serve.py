@@ -105,7 +105,7 @@ def test_it_tells_at_the_start_what_it_serves(served: Running, simulator: str) -
         f"  model     {MODEL} -> east (openai/m-east at {simulator}/east/v1)",
         f"  model     {MODEL} -> west (openai/m-west at {simulator}/west/v1)",
         "  database  sqlite:///litebatch.db",
-        "  key       the master key, as `Authorization: Bearer`",
+        "  key       the master key, or one made with it, as `Authorization: Bearer`",
     ]
 
 

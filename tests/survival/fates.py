@@ -20,6 +20,8 @@ LIFE_SECONDS = 3.0
 """the longest that one lives which is not to come to a failpoint"""
 HAS_AN_ANSWER = ("upload.answered", "place.answered", "poll.ended", "settle.read", "settle.before")
 """failpoints at which a replica knows what is not written yet: the worst to be stopped at"""
+MOST_STARTS = 5
+"""that fail with nothing in the way"""
 TERM_SECONDS = 15.0
 """how long it is waited for when it was asked to end"""
 
@@ -43,7 +45,9 @@ class Toll:
         self.terminations = 0
         """asked to end, which they did"""
         self.failed_starts = 0
-        """ended by themselves, for they could not have the database"""
+        """ended by themselves before they served, for they could not have the database"""
+        self.crashes: list[str] = []
+        """last words of those that served and ended by themselves"""
         self.restarts: Counter[str] = Counter()
         """of the database, by mode"""
 
@@ -65,6 +69,7 @@ class Toll:
         self.stops.update(other.stops)
         self.terminations += other.terminations
         self.failed_starts += other.failed_starts
+        self.crashes += other.crashes
 
 
 class Fate:
@@ -93,7 +98,6 @@ class Fate:
             await self._replica.start(f"{place}={times}*{action}" if place is not None else "")
             if await self._replica.ready():
                 await self._live(place, action)
-            self._replica.serves = False
             await self._end(place)
 
     def _plan(self) -> tuple[str | None, str]:
@@ -135,8 +139,11 @@ class Fate:
             self._toll.terminations += 1
         elif self._replica.exit_code == -signal.SIGKILL and place is not None:
             self._toll.places[place] += 1
+        elif self._replica.serves:
+            self._toll.crashes.append(f"a replica has ended by itself: {self._replica.last_words}")
         else:
             self._toll.failed_starts += 1
+        self._replica.serves = False
 
 
 async def revive(replicas: Sequence[Replica]) -> list[str]:
@@ -147,5 +154,6 @@ async def revive(replicas: Sequence[Replica]) -> list[str]:
     for replica in replicas:
         while not await replica.ready():
             wrong.append(f"a replica does not start: {replica.last_words}")
+            assert len(wrong) < MOST_STARTS, wrong
             await replica.start()
     return wrong

@@ -92,7 +92,7 @@ class Round:
             memory=self._memory,
             struck=sum(_is_trouble(entry) for entry in self._world.simulator.journal),
             seconds=time.monotonic() - began,
-            violations=found,
+            violations=[*found, *toll.crashes],
         )
 
     async def _trouble(self, toll: Toll) -> None:
