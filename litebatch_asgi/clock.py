@@ -60,3 +60,5 @@ class Clock:
                 await self.synchronise()
             except StorageUnavailable as error:
                 logger.info("the clock goes on as it was set last", extra={"error": str(error)})
+            except Exception:  # whatever a storage raises: everything else would end with this
+                logger.exception("the clock goes on as it was set last")

@@ -46,11 +46,6 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
 }
 """Which state may follow which; what is not here cannot happen."""
 
-OPEN_STATES = frozenset(
-    {JobState.WAITING, JobState.SUBMITTING, JobState.UNCLEAR, JobState.SUBMITTED, JobState.ENDED}
-)
-"""States of a job that its batch is still waiting for."""
-
 WATCH_FOR = timedelta(hours=24)
 """How long a job that was given up as unclear may still show up."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
 import msgspec
@@ -17,6 +17,13 @@ class ModelGroup(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     deployments: Mapping[str, Deployment]
+
+
+class Rights(frozenset[str]):
+    """Virtual models, some ending in `*`: what names of models and access groups stand for, found out once.
+
+    They are not to be looked up again, for an access group may be called like a model that it does not hold.
+    """
 
 
 class Catalog:
@@ -78,19 +85,19 @@ class Catalog:
         """Whether a principal may use the virtual model `model`; nothing else decides it."""
         return _covers(self.rights_to(principal.models), model)
 
-    def rights_to(self, names: Iterable[str] | None) -> frozenset[str] | None:
+    def rights_to(self, names: Iterable[str] | None) -> Rights | None:
         """The virtual models, some ending in `*`, that these names of models and access groups stand for.
 
         None stands for all, here and there. Ids of deployments stand for nothing.
         """
-        if names is None:
-            return None
+        if names is None or isinstance(names, Rights):
+            return names
         rights: set[str] = set()
         for name in names:
             rights |= self._access_groups.get(name, frozenset())
             if name not in self._access_groups or name in self.groups:
                 rights.add(name)
-        return frozenset(rights)
+        return Rights(rights)
 
     def models_for(self, principal: Principal) -> list[str]:
         """The virtual models that a principal may use, in the order of the configuration.
@@ -98,24 +105,32 @@ class Catalog:
         Of what only a group with a `*` serves, the names (or narrower prefixes) that the principal has.
         """
         rights = self.rights_to(principal.models)
-        found = (sorted(shared_rights(frozenset({name}), rights) or ()) for name in self.groups)
-        return list(dict.fromkeys(name for names in found for name in names))
+        if rights is None:
+            return list(self.groups)
+        allowed = set(_covered(self.groups, rights))
+        found: list[str] = []
+        for name in self.groups:
+            narrower = _covered(rights, {name}) if name.endswith("*") else ()
+            found += sorted({*narrower, *allowed.intersection({name})})
+        return list(dict.fromkeys(found))
 
 
 def shared_rights(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
     """The virtual models that both allow: names, prefixes that end in `*`, or None for all."""
     if one is None or other is None:
         return other if one is None else one
-    return frozenset(
-        {name for name in one if _covers(other, name)} | {name for name in other if _covers(one, name)}
-    )
+    return Rights((*_covered(one, other), *_covered(other, one)))
 
 
-def _covers(rights: frozenset[str] | None, model: str) -> bool:
+def _covers(rights: Rights | None, model: str) -> bool:
     """Whether the rights allow a model, or all that a prefix with a `*` stands for."""
-    if rights is None or model in rights:
-        return True
-    return any(name.endswith("*") and model.startswith(name[:-1]) for name in rights)
+    return rights is None or model in _covered((model,), rights)
+
+
+def _covered(names: Iterable[str], rights: Set[str]) -> Iterator[str]:
+    """Those of the names that the rights allow; the prefixes among these are looked for once."""
+    prefixes = tuple(name[:-1] for name in rights if name.endswith("*"))
+    return (name for name in names if name in rights or name.startswith(prefixes))
 
 
 def _access_groups(groups: Iterable[ModelGroup]) -> dict[str, frozenset[str]]:

@@ -33,6 +33,11 @@ _AT_OPENING = {
     "42501": "the role may not set the database up: GRANT CREATE ON SCHEMA public to it, or name its owner",
     "42P07": "the database has tables of these names: name one that is new, or LiteBatch's own",
 }
+_NO_OPTION = (
+    "the URL of the database has an option that PostgreSQL does not know: behind the question mark may stand"
+    " pgbouncer, min_pool_size, max_pool_size and what libpq understands"
+)
+_UNREACHABLE = "the database cannot be reached: check host and port in the URL, and whether it is running"
 
 
 class ConnectionLost(StorageUnavailable):
@@ -61,10 +66,13 @@ def opening() -> Generator[None]:
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, StorageUnavailable, ValueError) as error:
-        told = _at_opening(error.__cause__ if isinstance(error, StorageUnavailable) else error)
-        if told is None:
-            raise
-        raise ConfigError(told) from None  # the driver's words may quote the URL
+        cause = error.__cause__ if isinstance(error, StorageUnavailable) else error
+        told = _at_opening(cause)
+        if told is not None:
+            raise ConfigError(told) from None  # the driver's words may quote the URL
+        if isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
+            raise ConnectionLost(_UNREACHABLE) from cause
+        raise
 
 
 def set_up_refused(error: asyncpg.PostgresError) -> str | None:
@@ -103,7 +111,7 @@ def _of_state(state: str, message: str) -> LiteBatchError | None:
 
 def _at_opening(error: BaseException | None) -> str | None:
     if isinstance(error, asyncpg.PostgresError):
-        return set_up_refused(error)
+        return _NO_OPTION if error.sqlstate == "42704" else set_up_refused(error)
     if isinstance(error, socket.gaierror):
         return "the database's host is not known: check the host in the URL"
     if isinstance(error, ssl.SSLError):

@@ -156,11 +156,6 @@ class BatchService:
             raise _unknown_batch(batch_id)
         return batch
 
-    async def _get(self, batch_id: str) -> Batch:
-        batch = await self._runtime.storage.get_batch(batch_id)
-        assert batch is not None
-        return batch
-
     async def _after(self, principal: Principal, batch_id: str | None) -> Batch | None:
         if batch_id is None:
             return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -154,10 +153,6 @@ class FileState(msgspec.Struct, frozen=True, kw_only=True):
     copies: tuple[FileCopy, ...]
     open_batches: int
     """batches that read it and have not reached their end"""
-
-    def copies_by_deployment(self) -> Mapping[str, FileCopy]:
-        """The copies of an input file by deployment id."""
-        return {copy.deployment_id: copy for copy in self.copies}
 
 
 class FileChange(msgspec.Struct, frozen=True, kw_only=True):

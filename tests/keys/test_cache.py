@@ -119,6 +119,23 @@ async def test_unknown_keys_cost_a_few_lookups_at_once(store: Watched) -> None:
     assert (store.lookups, store.most) == (50, MOST_LOOKUPS)
 
 
+async def test_unknown_keys_do_not_keep_known_ones_waiting(store: Watched) -> None:
+    clock = Clock()
+    grants = GrantCache(store, clock=clock)
+    await grants.find("t")
+    clock.seconds += CACHED_SECONDS
+    store.go_on = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        for number in range(50):
+            tasks.start_soon(grants.find, f"guess {number}")
+        await anyio.wait_all_tasks_blocked()
+        before = store.lookups
+        tasks.start_soon(grants.find, "t")
+        await anyio.wait_all_tasks_blocked()
+        assert store.lookups == before + 1
+        store.go_on.set()
+
+
 async def test_unknown_keys_do_not_drive_out_known_ones(
     store: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,27 @@ async def test_it_goes_on_while_the_database_is_away(monkeypatch: pytest.MonkeyP
         tasks.cancel_scope.cancel()
 
 
+async def test_it_outlives_what_nobody_expected(caplog: pytest.LogCaptureFixture) -> None:
+    """It runs beside all else, which would end with it."""
+    clock, failed = Clock(MemoryStorage()), anyio.Event()
+
+    async def fail() -> None:
+        failed.set()
+        raise RuntimeError("once")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock_module, "SYNCHRONISE_SECONDS", 0.001)
+        patch.setattr(clock, "synchronise", fail)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(clock.run)
+            for _ in range(2):
+                failed = anyio.Event()
+                with anyio.fail_after(20):
+                    await failed.wait()
+            tasks.cancel_scope.cancel()
+    assert "RuntimeError: once" in caplog.text
+
+
 @pytest.mark.parametrize("minutes", [-2, 2])
 async def test_a_replica_whose_clock_is_wrong_works_as_any_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, minutes: int

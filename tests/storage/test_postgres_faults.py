@@ -97,7 +97,7 @@ async def test_urls_that_lead_nowhere(url: str, told: str) -> None:
 
 async def test_a_server_that_is_not_there_may_come_yet() -> None:
     storage = PostgresStorage(f"postgresql://me:{SECRET}@127.0.0.1:9/db")
-    with pytest.raises(StorageUnavailable) as raised:
+    with pytest.raises(StorageUnavailable, match="check host and port") as raised:
         await storage.open()
     assert SECRET not in "".join(traceback.format_exception(raised.value))
     assert SECRET not in repr(storage) + repr(vars(storage))
@@ -105,6 +105,10 @@ async def test_a_server_that_is_not_there_may_come_yet() -> None:
 
 async def test_a_database_that_is_not_there(url: str) -> None:
     await refused(with_database(url, "missing"), "CREATE DATABASE")
+
+
+async def test_an_option_that_is_not_there(url: str) -> None:
+    await refused(f"{url}&connection_limit={SECRET}", "an option that PostgreSQL does not know")
 
 
 async def test_a_role_that_is_not_there(url: str) -> None:

@@ -26,7 +26,8 @@ class _Entry(NamedTuple):
 class GrantCache:
     """Keys by their tokens; `clock` counts seconds.
 
-    What is not a key is remembered apart, so that nobody can drive the keys of others out by guessing.
+    What is not a key is remembered apart, and looked up apart from what was one, so that nobody can drive the
+    keys of others out by guessing, nor keep them waiting.
     """
 
     def __init__(self, store: KeyStore, *, clock: Callable[[], float]) -> None:
@@ -35,13 +36,14 @@ class GrantCache:
         self._known: dict[str, _Entry] = {}
         self._unknown: dict[str, _Entry] = {}
         self._lookups = anyio.Semaphore(MOST_LOOKUPS)
+        self._renewals = anyio.Semaphore(MOST_LOOKUPS)
         self._generation = 0
 
     async def find(self, token: str) -> KeyGrant | None:
         """The key with this token. Raises `StorageUnavailable`."""
         entry = self._fresh(token)
         if entry is None:
-            async with self._lookups:
+            async with self._renewals if token in self._known else self._lookups:
                 entry = self._fresh(token) or await self._look_up(token)
         return entry.grant
 
