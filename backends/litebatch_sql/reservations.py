@@ -22,7 +22,8 @@ class Reservations:
 
         Always in one order, so that two who want the same scopes cannot wait for each other.
         """
-        for reservation in sorted(reservations, key=lambda each: each.scope):
+        limited = (each for each in reservations if each.is_limited)
+        for reservation in sorted(limited, key=lambda each: each.scope):
             scope = {"scope": reservation.scope}
             if "lock_scope" in self._queries:
                 await self._transaction.fetch_one(self._queries.sql("lock_scope"), scope)

@@ -318,7 +318,8 @@ class SQLStorage:
 
     async def _lock(self, transaction: Transaction, name: str, row_id: str) -> None:
         if name in self._queries:
-            await transaction.fetch_one(self._queries.sql(name), {"id": row_id})
+            # all of them: a row that is not fetched is not locked
+            await transaction.fetch_all(self._queries.sql(name), {"id": row_id})
 
     async def _file_state(self, reader: Reader, file_id: str) -> FileState | None:
         rows = await reader.fetch_all(self._queries.sql("get_file_state"), {"id": file_id})

@@ -119,7 +119,7 @@ async def test_a_deleted_key_leaves_its_objects_to_the_owner(shared: Standalone)
 async def test_the_master_sees_everything_and_may_narrow_it(shared: Standalone) -> None:
     key = await shared.new_key(user_id="u-seen")
     file = await shared.upload(key=key)
-    batch = await shared.create(file.id, key=key)
+    batch = await shared.ended((await shared.create(file.id, key=key)).id, key=key)
     for path, object_id in (("/files", file.id), ("/batches", batch.id)):
         everything = (await shared.look(path))["data"]
         assert object_id in [each["id"] for each in everything]

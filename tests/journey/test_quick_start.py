@@ -35,6 +35,8 @@ async def test_the_documented_example_works_with_the_stock_client(gateway: Gatew
         assert retrieved.output_file_id is not None
         output = client.files.content(retrieved.output_file_id).content
         listed = client.batches.list(limit=10, extra_query={"target_model_names": MODEL}).data
+        for account in gateway.simulator.accounts.values():
+            account.configure(running_seconds=30)
         second = client.batches.create(
             input_file_id=batch_input_file.id, endpoint="/v1/chat/completions", completion_window="24h"
         )
