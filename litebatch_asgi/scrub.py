@@ -7,9 +7,12 @@ from collections.abc import Mapping
 
 _PRIVATE = re.compile(
     r"""
-    (?P<address> \b(?:https?|gs|s3)://[^\s'")\]}>,]+ | \b[\w-]+(?:\.[\w-]+)*\.(?:com|net|ai|io|dev|cloud)\b )
-  | (?P<key>     \b(?:sk|pk|key|api[-_]key)-[\w-]{6,} | \bBearer\s+\S+ )
-  | (?P<id>      \b(?:file|assistant|batch|batch_req|org|proj|project|req|resp|user)[-_][A-Za-z0-9_-]{6,} )
+    (?P<address> \b(?:https?|gs|s3)://[^\s'")\]}>,]+
+                 | \b[\w-]+(?:\.[\w-]+)*\.(?:com|net|ai|io|dev|cloud|us|cn|local|internal)\b(?::\d+)?
+                 | \b(?:[\w-]+\.)+[\w-]+:\d{2,5}\b | \blocalhost:\d+ | \b\d{1,3}(?:\.\d{1,3}){3}\b )
+  | (?P<key>     \b(?:sk|pk|key|api[-_]key)-[\w*-]{6,} | \bBearer\s+\S+ )
+  | (?P<id>      \b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b
+                 | \b(?:file|assistant|batch|batch_req|org|proj|project|req|resp|user)[-_][A-Za-z0-9_-]{6,} )
     """,
     re.VERBOSE,
 )

@@ -49,6 +49,11 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[Limits, ...]
     """those of this scope; all of them hold"""
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether it may fail to fit; otherwise it is written down for limits that are set later."""
+        return any(limits.is_of_open_batches for limits in self.limits)
+
     def check(self, held: Held) -> None:
         """Raises `LimitExceeded` if it does not fit beside what others of the scope hold."""
         for limits in self.limits:
@@ -66,8 +71,7 @@ def reservations(every: Iterable[Limits], *, requests: int, tokens: int) -> tupl
     """What a batch of so many requests and tokens reserves under these limits, in order of the scopes."""
     by_scope: dict[str, tuple[Limits, ...]] = {}
     for limits in every:
-        if limits.is_of_open_batches:
-            by_scope[limits.scope] = (*by_scope.get(limits.scope, ()), limits)
+        by_scope[limits.scope] = (*by_scope.get(limits.scope, ()), limits)
     return tuple(
         Reservation(scope=scope, requests=requests, tokens=tokens, limits=by_scope[scope])
         for scope in sorted(by_scope)

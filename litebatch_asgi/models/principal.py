@@ -21,7 +21,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """virtual models and access groups this caller may use; a model may end in `*`; None: all of them"""
     is_admin: bool = False
     limits: tuple[Limits, ...] = ()
-    """all of them hold, such as those of a key, of its user and of its team"""
+    """all of them hold, such as those of a key, of its user and of its team
+
+    What is created counts in each of these scopes, also in those that limit nothing yet.
+    """
 
     def may_see(self, owner: str) -> bool:
         """Whether this caller may see what belongs to `owner`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import quote
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -81,8 +82,8 @@ class _Note:
     def __init__(self, scope: Scope, send: Send) -> None:
         self.started = time.perf_counter()
         self.method: str = scope["method"]
-        path: bytes = scope.get("raw_path") or scope["path"].encode()
-        self.path = path.decode("ascii", "backslashreplace")
+        # spelled anew: a secret in it is found only where nothing is escaped without need
+        self.path = quote(scope["path"], safe="/:@!$&'()*+,;=", errors="backslashreplace")
         self.owner: str | None = None
         self.status: int | None = None
         self.request_id: str | None = None

@@ -14,6 +14,8 @@ REFUSALS = (401, 403, 404, 429)
 """after which another deployment is tried at once: a twin is made if the work was done all the same"""
 TRIES = 3
 """how often a call that changes nothing is made before it counts as failed"""
+PATIENT: dict[str, Any] = {"adopt_grace_seconds": 4.0}
+"""for what is found by several looks, which take longer on a busy machine"""
 IMPATIENT: dict[str, Any] = {"provider_timeout_seconds": 0.4, "adopt_grace_seconds": 0.8}
 LATE = 0.7
 """seconds: past the time-out, within the grace"""

@@ -8,7 +8,7 @@ from typing import Any
 from litebatch_asgi.simulator import Account, Fault
 from litebatch_asgi.simulator.account import NewBatch
 from litebatch_asgi.simulator.objects import BatchObject
-from tests.faults.calls import IMPATIENT, TRIES
+from tests.faults.calls import IMPATIENT, PATIENT, TRIES
 from tests.faults.journey import Phase, Trouble
 from tests.faults.storing import LOST_UPLOAD
 from tests.faults.world import RUN, World
@@ -16,9 +16,6 @@ from tests.faults.world import RUN, World
 LOST_CREATE = Fault(call="create_batch", when="after", drop=True)
 LOST_IN_A_WHILE = Fault(call="create_batch", when="after", drop=True, stall=True)
 """until the fault is removed"""
-
-PATIENT = {"adopt_grace_seconds": 4.0}
-"""for what is found by several looks, which take longer on a busy machine"""
 
 
 def lists_of_batches() -> Iterator[Trouble]:

@@ -8,7 +8,7 @@ import anyio
 
 from litebatch_asgi.simulator import Fault, RowFaults
 from litebatch_asgi.simulator.objects import BatchObject, RequestCounts
-from tests.faults.calls import RESULTS, TRIES
+from tests.faults.calls import PATIENT, RESULTS, TRIES
 from tests.faults.journey import Phase, Trouble
 from tests.faults.world import CANCEL, RUN, World
 
@@ -70,6 +70,7 @@ VANISHING = (
         name="job vanishes and comes back",
         phase=Phase.POLL,
         faults=(Fault(vanish=True, match=RUN, times=3),),
+        settings=PATIENT,
     ),
     Trouble(
         name="job is listed and not found",

@@ -109,10 +109,15 @@ async def test_the_limits_of_every_scope_hold(held_gateway: InProcess) -> None:
     ]
 
 
-async def test_who_has_no_limits_reserves_nothing(held_gateway: InProcess) -> None:
-    nobody = caller(Limits(scope="team:a", max_batch_requests=100, max_file_bytes=10_000))
-    await create(held_gateway, nobody, await upload(held_gateway, nobody))
-    assert await reserved(held_gateway) == []
+async def test_what_is_open_when_a_limit_is_set_counts(held_gateway: InProcess) -> None:
+    without = caller(Limits(scope="team:a", max_batch_requests=100, max_file_bytes=10_000))
+    uploaded = await upload(held_gateway, without)
+    for _ in range(2):
+        await create(held_gateway, without, uploaded)
+    with pytest.raises(LimitExceeded, match="max_open_batches of team:a is 2: 2 in use"):
+        await create(held_gateway, caller(scope="team:a", max_open_batches=2), uploaded)
+    await create(held_gateway, without, uploaded)
+    assert await reserved(held_gateway) == [("team:a", "3", "9", str(3 * FILE_TOKENS))]
 
 
 async def test_when_the_database_cannot_tell_nothing_passes(held_gateway: InProcess) -> None:

@@ -54,9 +54,7 @@ def principal_of(grant: KeyGrant, catalog: Catalog) -> Principal:
     limits: list[Limits] = []
     for word, account_id, account in _accounts(grant):
         models = shared_rights(models, _rights(account, catalog))
-        own = account.limits(f"{word}:{account_id}")
-        if own is not None:
-            limits.append(own)
+        limits.append(account.limits(f"{word}:{account_id}"))
     return Principal(
         owner=grant.key.owner,
         key_id=grant.key.id,

@@ -23,6 +23,8 @@ Texts: TypeAlias = Annotated[list[Text], Meta(max_length=1000)]
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 MOST_DOLLARS = 1_000_000_000
+MOST_DECIMALS = 30
+"""of a number of dollars; PostgreSQL has no room for as many as JSON"""
 _PLACE = re.compile(r"^(?P<what>.*?) - at `\$\.?(?P<path>[^`]*)`$")
 _NO_BUDGET = "max_budget is kept and shown, but nothing is refused because of it"
 
@@ -42,9 +44,10 @@ class AccountFields(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         budget = self.max_budget
-        if isinstance(budget, Decimal) and not (budget.is_finite() and 0 <= budget <= MOST_DOLLARS):
+        if isinstance(budget, Decimal) and not _is_amount(budget):
             raise InvalidRequest(
-                f"Invalid 'max_budget': a number of dollars from 0 to {MOST_DOLLARS}.",
+                f"Invalid 'max_budget': a number of dollars from 0 to {MOST_DOLLARS}, "
+                f"with at most {MOST_DECIMALS} decimals.",
                 param="max_budget",
                 code="invalid_value",
             )
@@ -156,6 +159,11 @@ def parse(body: bytes, wanted: type[F]) -> tuple[F, list[str]]:
     unknown = sorted(set(names) - set(wanted.__struct_fields__))
     warnings = [f"{name[:100]} has no effect here" for name in unknown[:100]]
     return parsed, warnings + (parsed.warnings() if isinstance(parsed, AccountFields) else [])
+
+
+def _is_amount(budget: Decimal) -> bool:
+    exponent = budget.as_tuple().exponent  # no number of what is not finite
+    return isinstance(exponent, int) and exponent >= -MOST_DECIMALS and 0 <= budget <= MOST_DOLLARS
 
 
 def _wrong(told: str) -> InvalidRequest:
