@@ -18,7 +18,9 @@ T = TypeVar("T")
 
 SENDING_SECONDS = 5.0
 """How long an answer may take from when it is known until it is sent."""
-_LOOK_AGAIN_SECONDS = 0.1
+_FIRST_REST_SECONDS = 0.1
+_LONGEST_REST_SECONDS = 1.0
+"""between two looks, each of which is a transaction that writes"""
 
 
 class Made(NamedTuple, Generic[T]):
@@ -47,11 +49,13 @@ async def once(
     Raises `Unavailable` when it is not known after `patience_seconds`.
     """
     deadline = anyio.current_time() + patience_seconds
+    rest = _FIRST_REST_SECONDS
     while True:
         try:
             return await create(request)
         except RequestUnderWay as error:
             if anyio.current_time() >= deadline:
                 raise Unavailable("The same request is still being worked on. Try again later.") from error
-        await anyio.sleep(_LOOK_AGAIN_SECONDS)
+        await anyio.sleep(rest)
+        rest = min(2 * rest, _LONGEST_REST_SECONDS)
         request = replace(request, at=now())

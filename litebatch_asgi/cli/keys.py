@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from litebatch_asgi.app import open_storage
+from litebatch_asgi.cli.serve import without_password
 from litebatch_asgi.config import DEFAULT_DATABASE_URL, load_config
 from litebatch_asgi.errors import ConfigError, NotFound
 from litebatch_asgi.keys import keys_of
@@ -40,6 +41,7 @@ def create(url: str, fields: KeyFields) -> None:
         typer.echo(secret)
         expires = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M} UTC"
         typer.echo(f"owner {key.owner}, expires {expires}; the key is not shown again", err=True)
+        typer.echo(f"it counts at gateways whose database is {without_password(url)}", err=True)
 
     _run(url, run)
 
