@@ -132,26 +132,37 @@ async def _make_database(server: str, template: str) -> str:
 
 
 async def _empty(server: str, name: str, template: str) -> bool:
-    """Bring a database back to what its template is; whether that could be done."""
-    others = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-    await run_on(server, others)
-    url = with_database(server, name)
-    described = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
-    kept = "SELECT * FROM installation"
-    tables = await run_on(url, described)
-    for statement in (described, kept):
-        if await run_on(url, statement) != await _of_template(server, template, statement):
+    """Bring a database back to what its template is; whether that could be done.
+
+    Tables that begin with `litebatch_` may have come beside it: they stay, without their rows.
+    """
+    connection = await asyncpg.connect(with_database(server, name))
+    try:
+        await connection.execute(_END_OTHERS)
+        if await _described(connection) != await _of_template(server, template):
             return False
-    deletions = [f"DELETE FROM {table}" for (table,) in tables if table != "installation"]
-    await run_on(url, "SET session_replication_role = replica", *deletions, "SELECT 1")
+        tables = [row[0] for row in await connection.fetch(_TABLES)]
+        deletions = [f"DELETE FROM {table}" for table in tables if not table.endswith("installation")]
+        await connection.execute(";".join(["SET session_replication_role = replica", *deletions]))
+    finally:
+        await connection.close()
     return True
 
 
-async def _of_template(server: str, template: str, statement: str) -> list[Any]:
-    known = _TEMPLATE_ROWS.get(statement)
-    if known is None:
-        known = _TEMPLATE_ROWS[statement] = await run_on(with_database(server, template), statement)
-    return known
+async def _described(connection: asyncpg.Connection[Any]) -> list[Any]:
+    tables = [row[0] for row in await connection.fetch(_TABLES)]
+    installation = await connection.fetch("SELECT * FROM installation")
+    return [[table for table in tables if not table.startswith("litebatch_")], list(map(tuple, installation))]
+
+
+async def _of_template(server: str, template: str) -> list[Any]:
+    if template not in _TEMPLATES:
+        connection = await asyncpg.connect(with_database(server, template))
+        try:
+            _TEMPLATES[template] = await _described(connection)
+        finally:
+            await connection.close()
+    return _TEMPLATES[template]
 
 
 def _drop_emptied() -> None:
@@ -167,7 +178,12 @@ def _drop_emptied() -> None:
 
 _EMPTIED: list[str] = []
 """databases of this process that the next test may have"""
-_TEMPLATE_ROWS: dict[str, list[Any]] = {}
+_TEMPLATES: dict[str, list[Any]] = {}
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 atexit.register(_drop_emptied)
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 
 import pytest
 
 from tests.database import BACKENDS, Database
 from tests.faults.journey import outcome
-from tests.faults.troubles import ALL, CORE, PAIRS
+from tests.faults.troubles import ALL, CORE_ON, PAIRS
 
 pytestmark = pytest.mark.faults
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name not in CORE])
+@pytest.mark.parametrize(
+    ("name", "backend"), [case for case in product(ALL, BACKENDS) if case not in CORE_ON]
+)
 async def test_what_was_promised_holds_after(tmp_path: Path, database: Database, name: str) -> None:
     assert await outcome([ALL[name]], tmp_path, database=database) == []
 

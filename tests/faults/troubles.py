@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, cycle
 
+from tests.database import BACKENDS
 from tests.faults.calls import (
     STATUSES,
     answers_late,
@@ -91,7 +92,10 @@ CORE = (
     "delete_file 403",
     "death at remove.done",
 )
-"""Met in every test run."""
+"""Met in every test run, on one database each."""
+
+CORE_ON = tuple(zip(CORE, cycle(BACKENDS), strict=False))
+"""with the kind of database"""
 
 _MET_IN_PAIRS = (
     "upload_file 503",

@@ -17,7 +17,17 @@ from litebatch_asgi.models import BatchChange, FileChange, FileKind, FilePart, F
 from litebatch_asgi.testing import a_batch, a_copy, a_file, a_part
 from litebatch_asgi.testing.conformance import Capability, NewStorage, StorageConformance
 from litebatch_databases import DatabasesStorage
-from tests.storage.hosts import HOST_TABLES, add, names, postgres_host, relations, sqlite_host
+from tests.postgres import database_url
+from tests.storage.hosts import (
+    HOST_TABLES,
+    POOL_SIZE,
+    add,
+    assert_whole,
+    names,
+    postgres_host,
+    relations,
+    sqlite_host,
+)
 
 
 class TestDatabasesOnSQLite(StorageConformance):
@@ -34,8 +44,10 @@ class TestDatabasesOnPostgres(StorageConformance):
 
     @pytest.fixture
     async def new_storage(self) -> AsyncGenerator[NewStorage]:
-        async with postgres_host() as database:
+        # beside tables of another storage, which stand for the host's
+        async with database_url() as url, Database(url, min_size=1, max_size=POOL_SIZE) as database:
             yield lambda: DatabasesStorage(database)
+            await assert_whole(database)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
