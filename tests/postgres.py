@@ -151,8 +151,8 @@ async def _empty(server: str, name: str, template: str) -> bool:
 
 async def _described(connection: asyncpg.Connection[Any]) -> list[Any]:
     tables = [row[0] for row in await connection.fetch(_TABLES)]
-    installation = await connection.fetch("SELECT * FROM installation")
-    return [[table for table in tables if not table.startswith("litebatch_")], list(map(tuple, installation))]
+    installation = [tuple(row) for row in await connection.fetch("SELECT * FROM installation")]
+    return [[table for table in tables if not table.startswith("litebatch_")], installation]
 
 
 async def _of_template(server: str, template: str) -> list[Any]:
