@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.badinput.probe import CALLER, OTHER, PURPOSE, Probe, a_line, create_batch, error_of
-from tests.harness import ENDPOINT, MODEL, UPSTREAM
+from tests.harness import ENDPOINT, MODEL
 from tests.http.forms import field, file, form
 from tests.http.sockets import chunked, head
 
@@ -222,10 +222,10 @@ async def test_an_input_that_was_deleted(probe: Probe, body: dict[str, Any]) -> 
     gateway = probe.gateway
     async with probe.gateway.http(CALLER) as http:
         await http.delete(f"/files/{made['id']}")
+    left = f"SELECT 1 FROM file_copies WHERE file_id = '{made['id']}' AND state <> 'deleted'"
 
-    def is_gone() -> bool:
-        copies = [copy for account in UPSTREAM for copy in gateway.provider_files(account)]
-        return not any(made["id"] in copy.filename for copy in copies)
+    async def is_gone() -> bool:
+        return not await gateway.database.rows(left)
 
-    await gateway.simulator.until(is_gone)
+    await gateway.eventually(is_gone)
     await probe.refuses(create_batch(json.dumps(body | {"input_file_id": made["id"]}).encode()), status=404)
