@@ -70,9 +70,12 @@ async def blocks_of(content: UploadContent, in_executor: InExecutor) -> AsyncGen
     file = _OpenedFile(Path(content)) if isinstance(content, os.PathLike) else None
     following = _following(file or content, run)
     try:
-        while block := await following():
-            if not _is_buffer(block):
+        while True:
+            block = await following()
+            if not _is_buffer(block):  # None as well, of a file that has nothing yet: that is no end
                 raise TypeError(f"the content of a file is bytes, not {type(block).__name__}")
+            if not len(block):
+                break
             yield _in_bytes(block)
     finally:
         if file is not None:

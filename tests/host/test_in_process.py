@@ -187,6 +187,19 @@ async def test_what_is_no_content(gateway: InProcess, tmp_path: Path, content: o
     assert open_in(tmp_path / "spool") == []
 
 
+async def test_a_reader_that_has_nothing_yet_has_not_ended(gateway: InProcess, tmp_path: Path) -> None:
+    class NonBlocking(io.RawIOBase):
+        def __init__(self) -> None:
+            self.blocks = [lines(), None, lines()]
+
+        def read(self, size: int = -1) -> bytes | None:
+            return self.blocks.pop(0)
+
+    with pytest.raises(TypeError):
+        await gateway.litebatch.files.create(ALICE, NonBlocking(), filename="x", purpose="batch")
+    assert (await gateway.litebatch.files.list(ALICE)).items == []
+
+
 async def test_what_reading_raises_goes_to_the_caller(gateway: InProcess, tmp_path: Path) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield lines()
