@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
+import anyio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from litebatch_asgi.errors import ConfigError
@@ -74,7 +73,7 @@ class LiteBatchMiddleware:
             inner=app,
             litebatch=litebatch,
             prefix=self.prefix,
-            places=asyncio.Semaphore(litebatch.settings.max_concurrent_uploads),
+            places=anyio.Semaphore(litebatch.settings.max_concurrent_uploads),
             patience=patience or Patience(),
         )
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple, Protocol
 
+import anyio
 import msgspec
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
@@ -69,7 +70,7 @@ class Interception(msgspec.Struct, frozen=True, kw_only=True):
     """whose objects are the managed ones"""
     prefix: str
     """what comes before the paths of the API"""
-    places: asyncio.Semaphore
+    places: anyio.Semaphore
     """of the uploads that may be looked at, and so be received on disk, at once"""
     patience: Patience
 
