@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from typing import NoReturn, TypeVar
 
@@ -36,10 +36,9 @@ from litebatch_asgi.models.limits import check_requests, reservations
 from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint, once
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.wire import CreateBatch, Repeat
+from litebatch_asgi.wire.requests import COMPLETION_WINDOWS
 
 T = TypeVar("T")
-
-COMPLETION_WINDOWS: Mapping[str, timedelta] = {"24h": timedelta(hours=24)}
 
 
 class Creator:

@@ -7,9 +7,9 @@ import re
 import secrets
 
 SECRET_PREFIX = "sk-"  # noqa: S105 - no password
-SHORTEST_SECRET = 20
+SHORTEST_KEY = 20
 """characters of a secret that an operator chooses: what is shorter can be guessed"""
-SECRET = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{{SHORTEST_SECRET - len(SECRET_PREFIX)},200}}")
+SECRET = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{{SHORTEST_KEY - len(SECRET_PREFIX)},200}}")
 _TOKEN = re.compile("[0-9a-f]{64}")
 
 

@@ -9,6 +9,7 @@ for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Annotated, Literal, TypeAlias, cast
 
 import msgspec
@@ -30,7 +31,8 @@ BATCH_ENDPOINTS = (
     "/v1/images/edits",
     "/v1/videos",
 )
-COMPLETION_WINDOWS = ("24h",)
+COMPLETION_WINDOWS: Mapping[str, timedelta] = {"24h": timedelta(hours=24)}
+"""how long each gives a batch"""
 UPLOAD_PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 FILE_PURPOSES = (*UPLOAD_PURPOSES, "assistants_output", "batch_output", "fine-tune-results")
 MIN_EXPIRY_SECONDS = 3600

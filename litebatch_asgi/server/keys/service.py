@@ -19,7 +19,7 @@ from litebatch_asgi.server.keys.bodies import KeyFields, TeamFields, UserFields
 from litebatch_asgi.server.keys.cache import GrantCache
 from litebatch_asgi.server.keys.durations import expiry
 from litebatch_asgi.server.secret import (
-    SHORTEST_SECRET,
+    SHORTEST_KEY,
     hint_of,
     is_secret,
     new_secret,
@@ -68,7 +68,7 @@ class KeyService:
         secret = fields.key or new_secret()
         if not is_secret(secret):
             raise InvalidRequest(
-                f"Invalid 'key': a key of your own begins with sk- and has at least {SHORTEST_SECRET} "
+                f"Invalid 'key': a key of your own begins with sk- and has at least {SHORTEST_KEY} "
                 "letters, digits, - or _.",
                 param="key",
                 code="invalid_value",
