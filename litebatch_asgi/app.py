@@ -6,13 +6,13 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import anyio
 from starlette.types import ASGIApp
 
+from litebatch_asgi import plugins
 from litebatch_asgi.auth import Authenticator
 from litebatch_asgi.batches import BatchService
 from litebatch_asgi.config import Config, load_config
@@ -28,9 +28,6 @@ from litebatch_asgi.storage import Storage
 
 logger: logging.Logger = logging.getLogger("litebatch_asgi")
 
-STORAGES = "litebatch_asgi.storage"
-"""The entry-point group of storages, by URL scheme."""
-_STRATEGIES = "litebatch_asgi.strategies"
 _READY_SECONDS = 5.0
 
 
@@ -212,7 +209,7 @@ def _first(prices: Sequence[Any]) -> float | None:
 def open_storage(url: str) -> Storage:
     """The storage for a URL, by its scheme. Raises `ConfigError` if none is installed for it."""
     scheme = url.partition(":")[0].partition("+")[0]
-    known = {entry.name: entry for entry in entry_points(group=STORAGES)}
+    known = plugins.offered(plugins.STORAGES)
     if scheme not in known:
         raise ConfigError(
             f"no storage for {scheme!r}: a database URL begins with one of "
@@ -226,7 +223,7 @@ def load_strategy(name: str) -> PlacementStrategy:
     """The placement strategy of this name. Raises `ConfigError` if there is none."""
     if name in STRATEGIES:
         return STRATEGIES[name]
-    known = {entry.name: entry for entry in entry_points(group=_STRATEGIES)}
+    known = plugins.offered(plugins.STRATEGIES)
     if name not in known:
         names = ", ".join(sorted({*STRATEGIES, *known}))
         raise ConfigError(f"no strategy {name!r}: `strategy` is one of {names}")

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
 
 import anyio
 
+from litebatch_asgi import plugins
 from litebatch_asgi.errors import ConfigError, DeploymentGone
 from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.provider import AdapterFactory, ProviderAdapter
 from litebatch_asgi.routing import Catalog
 
-PROVIDERS = "litebatch_asgi.providers"
-"""The entry-point group of adapters."""
-
 
 def load_factories(names: Iterable[str]) -> dict[str, AdapterFactory]:
     """The adapters of these providers. Raises `ConfigError` for one that is not installed."""
     wanted = set(names)
-    known = {entry.name: entry for entry in entry_points(group=PROVIDERS)}
+    known = plugins.offered(plugins.PROVIDERS)
     missing = sorted(wanted - known.keys())
     if missing:
         raise ConfigError(
@@ -31,7 +28,7 @@ def load_factories(names: Iterable[str]) -> dict[str, AdapterFactory]:
 
 def leave_out_unsupported(deployments: Iterable[Deployment]) -> tuple[list[Deployment], list[str]]:
     """Those whose provider has an adapter, and a warning that names the others; all if none would be left."""
-    known = {entry.name for entry in entry_points(group=PROVIDERS)}
+    known = plugins.offered(plugins.PROVIDERS)
     given = list(deployments)
     served = [each for each in given if each.provider in known]
     left_out = sorted({each.model for each in given if each.provider not in known})
