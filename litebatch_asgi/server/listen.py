@@ -75,7 +75,7 @@ async def serving(
             task.result()
         yield
     finally:
-        server.should_exit = True
+        server.stop()
         await task
 
 
@@ -92,6 +92,16 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self._until_stopped = anyio.CancelScope()
+
+    def stop(self) -> None:
+        """Begin to shut down, at once: uvicorn looks ten times a second whether it is to."""
+        self.should_exit = True
+        self._until_stopped.cancel()
+
+    async def main_loop(self) -> None:
+        with self._until_stopped:
+            await super().main_loop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
