@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# The tests start many processes: each would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test faults survival check bench clean
 
 .venv/.ready: pyproject.toml
