@@ -18,10 +18,10 @@ demo: .venv/.ready
 	@$(BIN)/litebatch demo
 
 test: .venv/.ready
-	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
 
 faults: .venv/.ready
-	@$(BIN)/python -m pytest -n 5 --dist worksteal -m faults --timeout 900 $(ARGS)
+	@$(BIN)/python -m pytest -n 5 --dist worksteal -m long --timeout 900 $(ARGS)
 
 survival: .venv/.ready
 	@$(BIN)/python -m tests.survival --database sqlite $(ARGS)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,20 @@ from tests.harness import InProcess, running_gateway
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def _connections() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name}
+
+
+@pytest.fixture(autouse=True)
+def connections_are_closed() -> Generator[None]:
+    """No connection to SQLite stays open after a test; each is a thread of its driver's."""
+    before = _connections()
+    yield
+    for thread in _connections() - before:
+        thread.join(5)
+    assert _connections() <= before
 
 
 @pytest.fixture

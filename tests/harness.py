@@ -144,7 +144,7 @@ class Gateway:
                 batch = await client.batches.retrieve(batch_id)
                 if batch.status in statuses:
                     return batch
-                await anyio.sleep(0.02)
+                await anyio.sleep(0.05)
 
     async def ended(self, batch_id: str, *, key: str = "alice") -> OpenAIBatch:
         """Poll a batch until it has ended, in whatever way."""
@@ -168,7 +168,7 @@ class Gateway:
         """Wait until `await holds()` is true."""
         with anyio.fail_after(PATIENCE_SECONDS):
             while not await holds():  # noqa: ASYNC110 - what is waited for is told by the API alone
-                await anyio.sleep(0.02)
+                await anyio.sleep(0.05)
 
     def provider_jobs(self) -> list[Any]:
         """All batches of all simulated accounts."""

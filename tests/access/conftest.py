@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from itertools import product
 
 import pytest
 
@@ -26,11 +27,15 @@ async def shared(
         yield gateway
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(world, backend) for world in WORLDS for backend in BACKENDS],
-    ids=lambda which: f"{which[0]}-{which[1]}",
-)
+QUICK = {("virtual keys", "postgresql"), ("a hook", "sqlite")}
+"""the pairs that every run takes"""
+PAIRS = [
+    pytest.param(pair, id="-".join(pair), marks=() if pair in QUICK else pytest.mark.long)
+    for pair in product(WORLDS, BACKENDS)
+]
+
+
+@pytest.fixture(scope="module", params=PAIRS)
 async def world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncGenerator[World]:

@@ -2,52 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+import subprocess
+import sys
+from pathlib import Path
 
-import msgspec
-import pytest
-import schemathesis
-from anyio.from_thread import start_blocking_portal
-from hypothesis import HealthCheck, settings
-from schemathesis import checks as general
-from schemathesis.specs.openapi import checks
+import anyio
 
 from litebatch_asgi.routes.openapi import describe
 from tests.badinput.probe import CALLER, probing
 from tests.database import SQLiteDatabase
 
-CHECKS: list[Any] = [
-    general.not_a_server_error,
-    checks.content_type_conformance,
-    checks.response_headers_conformance,
-    checks.response_schema_conformance,
-    checks.status_code_conformance,
-    checks.unsupported_method,
-]
-schema = schemathesis.openapi.from_dict(msgspec.json.decode(msgspec.json.encode(describe("1"))))
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """A gateway in a thread of its own."""
-    folder = tmp_path_factory.mktemp("gateway")
-    with (
-        start_blocking_portal("asyncio") as portal,
-        portal.wrap_async_context_manager(probing(folder, SQLiteDatabase(folder))) as probe,
-    ):
-        yield f"{probe.gateway.address}/v1"
-
-
-@pytest.mark.filterwarnings("ignore:Do not use the .random. module inside strategies")  # schemathesis does
-@schema.parametrize()  # pyright: ignore[reportUntypedFunctionDecorator]
-@settings(
-    max_examples=20,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+COMMAND = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
+CHECKS = (
+    "not_a_server_error",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "status_code_conformance",
+    "unsupported_method",
 )
-def test_every_answer_is_one_of_those_described(address: str, case: schemathesis.Case[Any]) -> None:
-    headers = {"authorization": f"Bearer {CALLER}"}
-    case.call_and_validate(base_url=address, headers=headers, checks=CHECKS)
+OPTIONS = {
+    "--header": f"authorization: Bearer {CALLER}",
+    "--checks": ",".join(CHECKS),
+    "--phases": "coverage,fuzzing",
+    "--max-examples": "20",
+    "--seed": "1",
+    "--generation-database": "none",
+    "--suppress-health-check": "too_slow,filter_too_much",
+}
+
+
+OPERATIONS = sum(len(methods.keys() - {"parameters"}) for methods in describe("1")["paths"].values())
+
+
+async def test_every_answer_is_one_of_those_described(tmp_path: Path) -> None:
+    options = [word for option in OPTIONS.items() for word in option]
+    async with probing(tmp_path, SQLiteDatabase(tmp_path)) as probe:
+        description = f"{probe.gateway.address}/v1/openapi.json"
+        command = [*COMMAND, "run", description, *options]
+        ran = await anyio.run_process(command, cwd=tmp_path, check=False, stderr=subprocess.STDOUT)
+    told = ran.stdout.decode()
+    assert ran.returncode == 0, told
+    assert f"Tested: {OPERATIONS}\n" in told
+    for phase in ("Coverage", "Fuzzing"):
+        assert f"✅ {phase}\n" in told

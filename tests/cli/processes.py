@@ -10,7 +10,7 @@ import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 COMMAND = [sys.executable, "-W", "error", "-c", "from litebatch_asgi.cli import main; main()"]
 ADDRESS = re.compile(r"http://[^\s/]+")
@@ -40,10 +40,24 @@ def run(*arguments: str, cwd: Path, **extra: str) -> subprocess.CompletedProcess
     )
 
 
+class Process(Protocol):
+    """What we use of `subprocess.Popen`."""
+
+    pid: int
+
+    def send_signal(self, sig: signal.Signals, /) -> None:
+        """Send a signal, if it lives."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended; its exit code."""
+        ...
+
+
 class Running:
     """A `litebatch` that serves. What it has printed so far is `told`; its log is in the file `log`."""
 
-    def __init__(self, process: subprocess.Popen[str], stdout: IO[str], log: Path) -> None:
+    def __init__(self, process: Process, stdout: IO[str], log: Path) -> None:
         self.process = process
         self.log = log
         self.told = ""

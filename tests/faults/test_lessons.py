@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import psutil
 import pytest
 from msgspec.structs import replace
 from openai import BadRequestError
@@ -21,7 +20,7 @@ from tests.faults.journey import outcome
 from tests.faults.stage import gateway_on
 from tests.faults.troubles import ALL
 from tests.harness import ENDPOINT, MODEL, QUICK, Gateway, InProcess, ids_of, lines, rows_of, running_gateway
-from tests.survival.server import KEY, deployed
+from tests.survival.server import KEY, Server, deployed
 
 STATUSES = {
     "validating",
@@ -124,9 +123,9 @@ async def test_asking_often_while_a_batch_is_settled_does_no_harm(gateway: InPro
     assert await gateway.database.rows("SELECT count(*) FROM charges") == [(1,)]
 
 
-def peak_of(process: psutil.Process) -> int:
-    """The most memory that a process ever held, in bytes."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
+def peak_of(server: Server) -> int:
+    """The most memory that its process ever held, in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
@@ -135,14 +134,12 @@ async def test_a_large_file_goes_through_in_small_pieces(tmp_path: Path) -> None
     """Source: BerriAI/litellm#29825 and #31251, a large upload kills the worker; Portkey-AI/gateway#819."""
     content = "\n".join(line(f"{number}", padding="x" * MEGABYTE) for number in range(64)).encode()
     async with deployed(tmp_path) as gateway:
-        gateway.server.start()
-        await gateway.server.ready()
+        await gateway.restart()
         await gateway.upload(key=KEY)
-        (process,) = (each for each in psutil.Process().children() if "serve" in each.cmdline())
-        before = peak_of(process)
+        before = peak_of(gateway.server)
         file = await gateway.upload(content, key=KEY)
         assert await gateway.content(file.id, key=KEY) == content
-        assert peak_of(process) - before < 24 * MEGABYTE
+        assert peak_of(gateway.server) - before < 24 * MEGABYTE
 
 
 def four(provider: str) -> list[Deployment]:

@@ -11,7 +11,7 @@ from tests.database import BACKENDS, Database
 from tests.faults.journey import outcome
 from tests.faults.troubles import ALL, CORE_ON, PAIRS
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize(

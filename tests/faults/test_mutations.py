@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.mutations import MUTATIONS, Mutation
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)

@@ -10,7 +10,7 @@ from openai import BadRequestError
 
 from litebatch_asgi import Principal
 from tests.database import Database
-from tests.harness import ENDPOINT, QUICK, Gateway, InProcess, lines, running_gateway
+from tests.harness import ENDPOINT, QUICK, Gateway, lines, running_gateway
 
 ALICE = Principal(owner="alice")
 
@@ -18,7 +18,7 @@ ALICE = Principal(owner="alice")
 async def test_listing_pages_every_batch_exactly_once(tmp_path: Path, database: Database) -> None:
     """Source: BerriAI/litellm#37150, 99 batches paged, 16 distinct, in an endless loop."""
     async with running_gateway(
-        tmp_path, database=database, settings=replace(QUICK, min_poll_seconds=30)
+        tmp_path, database=database, settings=replace(QUICK, min_poll_seconds=30), names=["east"]
     ) as gateway:
         file = await gateway.upload()
         made = [
@@ -31,15 +31,16 @@ async def test_listing_pages_every_batch_exactly_once(tmp_path: Path, database: 
         assert seen == [batch.id for batch in made[::-1]]
 
 
-async def test_listing_pages_every_file_exactly_once(gateway: InProcess) -> None:
-    uploads = [
-        await gateway.litebatch.files.create(ALICE, lines(), filename="in.jsonl", purpose="batch")
-        for _ in range(137)
-    ]
-    made = [file.id for file in uploads]
-    client = gateway.client()
-    newest_first = [file.id async for file in client.files.list(limit=10)]
-    oldest_first = [file.id async for file in client.files.list(limit=10, order="asc")]
+async def test_listing_pages_every_file_exactly_once(tmp_path: Path, database: Database) -> None:
+    async with running_gateway(tmp_path, database=database, names=["east"]) as gateway:
+        uploads = [
+            await gateway.litebatch.files.create(ALICE, lines(), filename="in.jsonl", purpose="batch")
+            for _ in range(137)
+        ]
+        made = [file.id for file in uploads]
+        client = gateway.client()
+        newest_first = [file.id async for file in client.files.list(limit=10)]
+        oldest_first = [file.id async for file in client.files.list(limit=10, order="asc")]
     assert newest_first == made[::-1]
     assert oldest_first == made
 

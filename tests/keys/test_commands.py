@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.cli.processes import run
+from tests.forks import run
 
 
 def keys(folder: Path, *arguments: str) -> CompletedProcess[str]:

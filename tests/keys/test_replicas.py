@@ -6,8 +6,8 @@ from pathlib import Path
 
 import anyio
 
-from tests.cli.processes import run
 from tests.database import database_on
+from tests.forks import run
 from tests.harness import MODEL
 from tests.survival.server import KEY, Deployed, replicas
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import anyio
-import anyio.to_thread
 import pytest
 
-from tests.cli.processes import run
 from tests.database import BACKENDS, Database, database_on
+from tests.forks import run
 from tests.survival.server import KEY, Deployed, deployed
 
 OWN = "sk-an-operators-own-key-of-old"
@@ -65,7 +63,7 @@ async def test_neither_database_nor_log_hold_a_key(tmp_path: Path, backend: str)
         written = await all_rows(database)
         assert not [key for key in keys if key in written]
         gateway.server.signal(signal.SIGTERM)
-        await anyio.to_thread.run_sync(gateway.server.process.wait)
+        assert await gateway.server.ended_within(20) == 0
         assert holding(tmp_path, keys) == {}
         assert "[redacted]" in gateway.server.log
 

@@ -16,7 +16,8 @@ import httpx2
 
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from litebatch_asgi.simulator.faults import CallName, Fault
-from tests.cli.processes import Running, running
+from tests.cli.processes import Running
+from tests.forks import running
 from tests.harness import MODEL, SWIFT, UPSTREAM, Gateway
 
 LONG_LEASE = 60.0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import run
 from tests.database import BACKENDS
+from tests.forks import run
 from tests.harness import lines
 from tests.replicas.running import SERVE, WORK, Site
 
@@ -30,11 +30,15 @@ async def test_one_serves_and_another_works(here: Site) -> None:
     assert (await api.client().batches.retrieve(batch.id)).status == batch.status
     worker = await here.replica(*WORK, **RARE)
     assert "looks after batches" in worker.process.told
+
+    async def worker_has_told() -> bool:
+        return len(worker.log("batch settled")) == 1
+
     began = time.monotonic()
     batch = await api.ended(batch.id)
     assert (batch.status, time.monotonic() - began < 20) == ("completed", True)
+    await api.eventually(worker_has_told)
     assert api.log("batch settled") == []
-    assert len(worker.log("batch settled")) == 1
     assert await worker.stop() == 0
 
 

@@ -30,15 +30,13 @@ async def gateway(tmp_path: Path) -> AsyncGenerator[Deployed]:
 
 async def killed(gateway: Deployed, place: str) -> None:
     """A gateway that dies at a place."""
-    gateway.server.start(f"{place}=kill")
-    await gateway.server.ready()
+    await gateway.restart(f"{place}=kill")
 
 
 async def restarted(gateway: Deployed) -> None:
     """The same after its death."""
     await gateway.server.died()
-    gateway.server.start()
-    await gateway.server.ready()
+    await gateway.restart()
 
 
 @pytest.mark.parametrize("headers", [KEYED, RETRY])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import anyio
@@ -22,14 +22,6 @@ from tests.storage.hosts import add, names, sqlite_host
 
 def connection_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_stays() -> Generator[None]:
-    yield
-    for thread in connection_threads():
-        thread.join(5)
-    assert connection_threads() == []
 
 
 @pytest.fixture

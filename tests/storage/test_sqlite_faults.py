@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,14 +23,6 @@ from litebatch_sqlite.executor import SQLiteExecutor
 
 def connection_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_stays() -> Generator[None]:
-    yield
-    for thread in connection_threads():
-        thread.join(5)
-    assert connection_threads() == []
 
 
 @pytest.fixture

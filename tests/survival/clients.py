@@ -16,7 +16,7 @@ from openai.types import Batch
 
 from tests.faults.world import CONTENT, JOURNEY, World
 from tests.harness import Gateway
-from tests.survival.replica import Replica
+from tests.survival.server import Deployed
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 FEW_FILES, MANY_FILES = 4, 12
@@ -58,7 +58,9 @@ class Memory:
 class Client:
     """Somebody who uploads, creates, cancels, looks, reads and deletes, by chance."""
 
-    def __init__(self, name: str, memory: Memory, gateways: Sequence[Replica], chance: random.Random) -> None:
+    def __init__(
+        self, name: str, memory: Memory, gateways: Sequence[Deployed], chance: random.Random
+    ) -> None:
         self._name = name
         self._memory = memory
         self._world = memory.world
@@ -167,7 +169,9 @@ class Client:
 
     async def _try(self, name: str, call: Callable[[Gateway], Awaitable[T]]) -> T | None:
         """Call some gateway; None if it does not answer, or not with success."""
-        gateway = self._chance.choice([each for each in self._gateways if each.serves] or self._gateways)
+        gateway = self._chance.choice(
+            [each for each in self._gateways if each.server.serves] or self._gateways
+        )
         try:
             answer = await call(gateway)
         except APIStatusError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 
 import litebatch_asgi
-from tests.survival.replica import Replica
+from tests.survival.server import Server
 
 PATIENCE_SECONDS = 4.0
 """how long a replica may take to come to a failpoint"""
@@ -77,14 +77,14 @@ class Fate:
 
     def __init__(
         self,
-        replica: Replica,
+        server: Server,
         toll: Toll,
         chance: random.Random,
         *,
         lease_seconds: float,
         stop_share: float,
     ) -> None:
-        self._replica = replica
+        self._server = server
         self._toll = toll
         self._chance = chance
         self._lease = lease_seconds
@@ -95,8 +95,8 @@ class Fate:
         while True:
             place, action = self._plan()
             times = self._chance.choice((1, 1, 1, 2))
-            await self._replica.start(f"{place}={times}*{action}" if place is not None else "")
-            if await self._replica.ready():
+            await self._server.start(f"{place}={times}*{action}" if place is not None else "")
+            if await self._server.ready():
                 await self._live(place, action)
             await self._end(place)
 
@@ -110,13 +110,13 @@ class Fate:
 
     async def _live(self, place: str | None, action: str) -> None:
         if place is None:
-            await self._replica.died_within(self._chance.random() * LIFE_SECONDS)
+            await self._server.ended_within(self._chance.random() * LIFE_SECONDS)
             if self._chance.random() < 0.5:
-                self._replica.signal(signal.SIGSTOP)
+                self._server.signal(signal.SIGSTOP)
                 await self._lie_still("at random")
         elif action == "kill":
-            await self._replica.died_within(PATIENCE_SECONDS)
-        elif await self._replica.stopped_within(PATIENCE_SECONDS):
+            await self._server.ended_within(PATIENCE_SECONDS)
+        elif await self._server.stopped_within(PATIENCE_SECONDS):
             await self._lie_still(place)
 
     async def _lie_still(self, place: str) -> None:
@@ -125,35 +125,36 @@ class Fate:
         try:
             await anyio.sleep(self._lease * (1.1 + self._chance.random()))
         finally:
-            self._replica.signal(signal.SIGCONT)
-        await self._replica.died_within(self._chance.random())
+            self._server.signal(signal.SIGCONT)
+        await self._server.ended_within(self._chance.random())
 
     async def _end(self, place: str | None) -> None:
-        if place is None and self._replica.is_alive and self._chance.random() < 0.25:
-            self._replica.signal(signal.SIGTERM)
-            await self._replica.died_within(TERM_SECONDS)
-        if self._replica.is_alive:
-            await self._replica.kill()
+        if place is None and self._server.is_alive and self._chance.random() < 0.25:
+            self._server.signal(signal.SIGTERM)
+            await self._server.ended_within(TERM_SECONDS)
+        code = self._server.process.poll()
+        if code is None:
+            await self._server.kill()
             self._toll.random_kills += 1
-        elif self._replica.exit_code == 0:
+        elif code == 0:
             self._toll.terminations += 1
-        elif self._replica.exit_code == -signal.SIGKILL and place is not None:
+        elif code == -signal.SIGKILL and place is not None:
             self._toll.places[place] += 1
-        elif self._replica.serves:
-            self._toll.crashes.append(f"a replica has ended by itself: {self._replica.last_words}")
+        elif self._server.serves:
+            self._toll.crashes.append(f"a replica has ended by itself: {self._server.log[-300:]}")
         else:
             self._toll.failed_starts += 1
-        self._replica.serves = False
+        self._server.serves = False
 
 
-async def revive(replicas: Sequence[Replica]) -> list[str]:
+async def revive(servers: Sequence[Server]) -> list[str]:
     """Start all of them at once, with nothing in their way; what stood against it all the same."""
-    for replica in replicas:
-        await replica.start()
+    for server in servers:
+        await server.start()
     wrong: list[str] = []
-    for replica in replicas:
-        while not await replica.ready():
-            wrong.append(f"a replica does not start: {replica.last_words}")
+    for server in servers:
+        while not await server.ready():
+            wrong.append(f"a replica does not start: {server.log[-300:]}")
             assert len(wrong) < MOST_STARTS, wrong
-            await replica.start()
+            await server.start()
     return wrong

@@ -20,13 +20,11 @@ from tests.database import Database
 from tests.faults.stage import HELD, settle_strangers
 from tests.faults.world import JOURNEY, OPEN, World, world_on
 from tests.harness import UPSTREAM
-from tests.postgres import Server
+from tests.postgres import Server as DatabaseServer
 from tests.survival import settings
 from tests.survival.clients import Client, Memory
 from tests.survival.fates import Fate, Toll, revive
-from tests.survival.replica import Replica
-from tests.survival.server import configure, free_port
-from tests.survival.serving import Order, forks
+from tests.survival.server import Deployed, Server, configure
 from tests.survival.verdict import violations
 from tests.survival.weather import outages, storm
 
@@ -68,7 +66,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 class Round:
     """The stage of one round."""
 
-    def __init__(self, plan: Plan, replicas: Sequence[Replica], world: World, server: Server | None) -> None:
+    def __init__(
+        self, plan: Plan, replicas: Sequence[Deployed], world: World, server: DatabaseServer | None
+    ) -> None:
         self._plan = plan
         self._replicas = replicas
         self._world = world
@@ -84,7 +84,7 @@ class Round:
         async with anyio.create_task_group() as group:
             group.start_soon(self._release)
             await self._trouble(toll)
-            self._world.wrong += await revive(self._replicas)
+            self._world.wrong += await revive([replica.server for replica in self._replicas])
             found += await violations(self._memory)
             group.cancel_scope.cancel()
         return Result(
@@ -102,7 +102,7 @@ class Round:
             async with anyio.create_task_group() as group:
                 for replica in self._replicas:
                     fate = Fate(
-                        replica,
+                        replica.server,
                         toll,
                         self._another_chance(),
                         lease_seconds=settings.LEASE_SECONDS,
@@ -154,7 +154,7 @@ def _is_trouble(entry: JournalEntry) -> bool:
 
 @asynccontextmanager
 async def staged(
-    plan: Plan, folder: Path, database: Database, server: Server | None = None
+    plan: Plan, folder: Path, database: Database, server: DatabaseServer | None = None
 ) -> AsyncGenerator[Round]:
     """A round that is ready to run: a simulator, and replicas that serve.
 
@@ -165,30 +165,26 @@ async def staged(
         for name in UPSTREAM:
             await settle_strangers(simulator.account(name), provider)
         config = configure(folder, provider, database.url, **settings.GATEWAY)
+        servers = [_server(plan, number, config) for number in range(plan.replicas)]
         replicas = [
-            await stack.enter_async_context(aclosing(_replica(plan, number, simulator, config)))
-            for number in range(plan.replicas)
+            await stack.enter_async_context(aclosing(Deployed(server, simulator, database)))
+            for server in servers
         ]
-        wrong = await revive(replicas)
+        wrong = await revive(servers)
         world = await world_on(replicas[0], database, provider)
         world.wrong += wrong
         yield Round(plan, replicas, world, server)
 
 
-def _replica(plan: Plan, number: int, simulator: Simulator, config: Path) -> Replica:
+def _server(plan: Plan, number: int, config: Path) -> Server:
     """The first of them has a clock that is two minutes ahead, the second one that is as much behind."""
-    ahead = {0: WRONG_CLOCK_SECONDS, 1: -WRONG_CLOCK_SECONDS}
-    order = Order(
-        config=config,
-        port=free_port(),
-        log=config.parent / f"replica-{number}.log",
-        clock_ahead_seconds=ahead.get(number, 0.0),
-        without=plan.without,
-    )
-    return Replica(simulator, forks(plan.without), order)
+    ahead = {0: WRONG_CLOCK_SECONDS, 1: -WRONG_CLOCK_SECONDS}.get(number, 0.0)
+    return Server(config, clock_ahead_seconds=ahead, without=plan.without)
 
 
-async def played(plan: Plan, folder: Path, database: Database, server: Server | None = None) -> Result:
+async def played(
+    plan: Plan, folder: Path, database: Database, server: DatabaseServer | None = None
+) -> Result:
     """Stage a round and run it; what explains violations is left in `folder`."""
     async with staged(plan, folder, database, server) as staged_round:
         result = await staged_round.run()

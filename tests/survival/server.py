@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx2
+import psutil
+from msgspec.structs import replace
 
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
+from tests.cli.processes import environment
 from tests.database import Database, SQLiteDatabase
+from tests.forks import Forked, Order
 from tests.harness import MODEL, SWIFT, UPSTREAM, Gateway
 
 KEY = "sk-master"
@@ -84,54 +85,94 @@ async def is_ready(http: httpx2.AsyncClient) -> bool:
 
 
 class Server:
-    """`litebatch serve` in a process of its own."""
+    """`litebatch serve` in a process of its own, which can be killed, stopped and started again.
 
-    def __init__(self, config: Path) -> None:
-        self._config = config
-        self._port = free_port()
-        self._log = config.parent / f"server-{self._port}.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.address = f"http://127.0.0.1:{self._port}"
+    `clock_ahead_seconds` and `without`: see `tests.forks`.
+    """
 
-    def start(self, failpoints: str = "") -> None:
-        """Start it, with failpoints armed."""
-        command = "from litebatch_asgi.cli import main; main()"
-        arguments = ["serve", "--config", str(self._config), "--port", str(self._port)]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", command, *arguments],
-                stdout=log,
-                stderr=log,
-                env=os.environ | {"LITEBATCH_FAILPOINTS": failpoints},
-            )
+    def __init__(self, config: Path, *, clock_ahead_seconds: float = 0.0, without: str | None = None) -> None:
+        port = free_port()
+        self._log = config.parent / f"server-{port}.log"
+        self._order = Order(
+            arguments=("serve", "--config", str(config), "--port", str(port)),
+            environment=environment({}),
+            stdout=self._log,
+            stderr=self._log,
+            clock_ahead_seconds=clock_ahead_seconds,
+            without=without,
+        )
+        self._process: Forked | None = None
+        self.address = f"http://127.0.0.1:{port}"
+        self.serves = False
+        """whether it was seen to serve since it was started; it may be stopped or have died again"""
 
-    async def ready(self) -> None:
-        """Wait until it serves."""
-        async with httpx2.AsyncClient(base_url=self.address, verify=False) as http:
+    async def start(self, failpoints: str = "") -> None:
+        """Start it, with failpoints armed; if it runs it is killed before."""
+        await self.kill()
+        self.serves = False
+        extra = {"LITEBATCH_FAILPOINTS": failpoints}
+        order = replace(self._order, environment=self._order.environment | extra)
+        self._process = await anyio.to_thread.run_sync(Forked, order)
+
+    async def ready(self) -> bool:
+        """Wait until it serves; False if it died before."""
+        async with httpx2.AsyncClient(base_url=self.address, verify=False, timeout=2) as http:
             with anyio.fail_after(START_SECONDS):
-                while not await is_ready(http):
-                    assert self.process.poll() is None, self.log
+                while self.is_alive:
+                    self.serves = await is_ready(http)
+                    if self.serves:
+                        return True
                     await anyio.sleep(0.02)
+        return False
+
+    async def started(self, failpoints: str = "") -> None:
+        """Start it and wait until it serves."""
+        await self.start(failpoints)
+        assert await self.ready(), self.log
+
+    async def ended_within(self, seconds: float) -> int | None:
+        """Its exit code, if it ends, waiting so long at most: -9 if it was killed."""
+        with anyio.move_on_after(seconds):
+            await anyio.wait_readable(self.process.sentinel)
+        return self.process.poll()
 
     async def died(self) -> None:
         """Wait until it was killed."""
-        with anyio.fail_after(START_SECONDS):
-            while self.process.poll() is None:  # noqa: ASYNC110 - another process
-                await anyio.sleep(0.01)
-        assert self.process.returncode == -signal.SIGKILL, self.log
+        assert await self.ended_within(START_SECONDS) == -signal.SIGKILL, self.log
+
+    async def stopped_within(self, seconds: float) -> bool:
+        """Whether it stops, waiting so long at most; it may die instead."""
+        with anyio.move_on_after(seconds):
+            while self.is_alive and not self._is_stopped():  # noqa: ASYNC110 - another process
+                await anyio.sleep(0.02)
+        return self._is_stopped()
+
+    def _is_stopped(self) -> bool:
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
+        return False
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, such as SIGSTOP."""
+        """Send a signal, such as SIGSTOP, if it lives."""
         self.process.send_signal(number)
 
-    def kill(self) -> None:
+    async def kill(self) -> None:
         """End it at once, wherever it is."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None:
+            await anyio.to_thread.run_sync(self._process.kill)
+
+    async def aclose(self) -> None:
+        """The same, also when cancelled."""
+        with anyio.CancelScope(shield=True):
+            await self.kill()
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def is_alive(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def process(self) -> Forked:
         """The process, once it was started."""
         assert self._process is not None
         return self._process
@@ -140,14 +181,6 @@ class Server:
     def log(self) -> str:
         """What it printed last."""
         return self._log.read_text()[-5000:]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
 
 class Deployed(Gateway):
@@ -160,9 +193,13 @@ class Deployed(Gateway):
 
     async def restart(self, failpoints: str = "") -> None:
         """Kill it if it runs, start it and wait until it serves."""
-        self.server.kill()
-        self.server.start(failpoints)
-        await self.server.ready()
+        await self.server.started(failpoints)
+
+    async def aclose(self) -> None:
+        """Kill it and close the clients."""
+        with anyio.CancelScope(shield=True):
+            await self.server.aclose()
+            await super().aclose()
 
 
 @asynccontextmanager
@@ -193,6 +230,5 @@ async def replicas(
     database = database or SQLiteDatabase(folder)
     async with simulator.running() as provider, AsyncExitStack() as stack:
         config = configure(folder, provider, database.url, **options)
-        servers = [stack.enter_context(Server(config)) for _ in range(count)]
-        gateways = [Deployed(server, simulator, database) for server in servers]
+        gateways = [Deployed(Server(config), simulator, database) for _ in range(count)]
         yield [await stack.enter_async_context(aclosing(gateway)) for gateway in gateways]

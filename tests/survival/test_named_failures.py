@@ -15,7 +15,6 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import httpx2
-import psutil
 import pytest
 from msgspec.structs import replace
 from openai import APIConnectionError, InternalServerError
@@ -141,14 +140,6 @@ async def zombie_at(
         yield zombie, heir
 
 
-async def stopped(gateway: Deployed) -> None:
-    """Wait until the process has stopped."""
-    process = psutil.Process(gateway.server.process.pid)
-    with anyio.fail_after(PATIENCE_SECONDS):
-        while process.status() != psutil.STATUS_STOPPED:  # noqa: ASYNC110 - another process
-            await anyio.sleep(0.02)
-
-
 @pytest.mark.parametrize("place", ["place.intended", "place.answered", "settle.before"])
 async def test_zombie_owner(tmp_path: Path, database: Database, place: str) -> None:
     """Who goes on after its lease changes nothing: neither in the database nor at a provider."""
@@ -166,7 +157,7 @@ async def test_zombie_owner(tmp_path: Path, database: Database, place: str) -> N
         file_id = await file_of(zombie)
         async with anyio.create_task_group() as group:
             group.start_soon(create, file_id)
-            await stopped(zombie)
+            assert await zombie.server.stopped_within(PATIENCE_SECONDS)
             await heir.restart()
             batch = await only_batch(heir)
             assert batch.status == "completed"
@@ -188,7 +179,7 @@ async def test_zombie_owner_of_an_upload(tmp_path: Path, database: Database) -> 
 
         async with anyio.create_task_group() as group:
             group.start_soon(upload)
-            await stopped(zombie)
+            assert await zombie.server.stopped_within(PATIENCE_SECONDS)
             await heir.restart()
             await heir.simulator.until(lambda: bool(heir.simulator.journal.select("delete_file")))
             zombie.server.signal(signal.SIGCONT)
@@ -212,7 +203,7 @@ async def test_async_result_destruction(tmp_path: Path, database: Database) -> N
         async with anyio.create_task_group() as group:
             group.start_soon(_read_in_vain, gateway, batch.output_file_id)
             await gateway.simulator.until(lambda: stalled.struck == 1)
-            gateway.server.kill()
+            await gateway.server.kill()
         gateway.simulator.remove_fault(stalled)
         await gateway.restart()
         assert await only_batch(gateway) == batch

@@ -61,9 +61,9 @@ async def test_three_processes_do_the_work_of_one_that_is_killed(tmp_path: Path,
     settings = SimulatorSettings(validating_seconds=0, running_seconds=0.1, finalizing_seconds=0)
     async with replicas(3, tmp_path, settings, database, lease_seconds=LEASE_SECONDS) as gateways:
         for gateway in gateways:
-            gateway.server.start("place.answered=25*kill" if gateway is gateways[-1] else "")
+            await gateway.server.start("place.answered=25*kill" if gateway is gateways[-1] else "")
         for gateway in gateways:
-            await gateway.server.ready()
+            assert await gateway.server.ready()
         made = await create_on(gateways)
         await gateways[-1].server.died()
         held = set(await database.rows(HOLDS))

@@ -24,7 +24,7 @@ def server(backend: str) -> Generator[Server | None]:
 
 
 async def test_nothing_is_lost_and_nothing_done_twice(tmp_path: Path, server: Server | None) -> None:
-    plan = Plan(seed="short", seconds=7, replicas=2, clients=4, outage_seconds=3)
+    plan = Plan(seed="short", seconds=5, replicas=2, clients=4, outage_seconds=3)
     async with new_database(tmp_path, server) as database:
         result = await played(plan, tmp_path, database, server)
     assert result.violations == []
