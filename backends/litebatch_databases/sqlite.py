@@ -44,8 +44,10 @@ class HostSQLiteExecutor(SQLiteExecutor):
         try:
             with anyio.CancelScope(shield=True):  # a connection is opened or not, never half
                 await asyncio.wait([lending])
-        finally:
-            lending.cancel()
+        except asyncio.CancelledError:  # by way of asyncio, for which there are no shields
+            if not lending.cancel() and lending.exception() is None:  # it was lent already
+                await give_back(lending.result())
+            raise
         try:
             return _LentSession(lending.result())
         except sqlite3.OperationalError as error:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -110,6 +111,33 @@ async def test_a_task_that_is_cancelled_while_it_opens_leaves_nothing_open(tmp_p
             await storage.close()
             for thread in connection_threads():
                 await anyio.to_thread.run_sync(thread.join)
+
+
+@pytest.mark.parametrize("which", [1, 2])
+async def test_a_connection_that_comes_with_the_cancellation_is_given_back(
+    tmp_path: Path, which: int
+) -> None:
+    """The task is cancelled in the very turn of the event loop in which it has been lent."""
+    seen: set[asyncio.Task[Any]] = set()
+
+    def lent() -> asyncio.Task[Any] | None:
+        names = {task: getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks()}
+        return next((task for task, name in names.items() if name == "lend" and task not in seen), None)
+
+    async with Database(f"sqlite:///{tmp_path}/host.db") as database:
+        storage = DatabasesStorage(database)
+        opening = asyncio.ensure_future(storage.open())
+        while len(seen) < which:
+            await anyio.lowlevel.checkpoint()
+            lending = lent()
+            if lending is not None:
+                seen.add(lending)
+                if len(seen) == which:
+                    lending.add_done_callback(lambda _: opening.cancel())
+        await asyncio.wait([opening])
+        assert opening.cancelled()
+        with pytest.raises(StorageUnavailable, match="not open"):
+            await storage.get_file("file-x")
 
 
 @pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite:///file::memory:?cache=shared"])
