@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,10 +11,20 @@ from typing import Any, Protocol
 import anyio
 import anyio.to_thread
 import asyncpg
+import pytest
 
 from tests.postgres import database_url
 
 BACKENDS = ("sqlite", "postgresql")
+
+
+def pairs_with(kinds: Iterable[str]) -> list[Any]:
+    """`(kind, backend)` for all of both, as parameters: all but one of each kind are left to the long run."""
+    return [
+        pytest.param((kind, backend), id=f"{kind}-{backend}", marks=() if is_quick else pytest.mark.long)
+        for number, kind in enumerate(kinds)
+        for backend, is_quick in zip(BACKENDS, (number % 2 == 0, number % 2 == 1), strict=True)
+    ]
 
 
 class Database(Protocol):

@@ -35,9 +35,11 @@ QUICK = Settings(
     place_budget_seconds=5,
     adopt_grace_seconds=0.4,
     lost_grace_seconds=0.2,
-    lease_seconds=3,
-    provider_timeout_seconds=2,
+    lease_seconds=10,
+    provider_timeout_seconds=10,
 )
+HASTY = replace(QUICK, lease_seconds=3, provider_timeout_seconds=2)
+"""the same, where time-outs and the death of workers are to be seen"""
 SWIFT = SimulatorSettings(
     validating_seconds=0.01, running_seconds=0.04, finalizing_seconds=0.01, cancelling_seconds=0.02
 )

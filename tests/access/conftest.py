@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from itertools import product
 
 import pytest
 
 from tests.access.standalone import Standalone, standalone
 from tests.access.worlds import WORLDS, World
-from tests.database import BACKENDS, database_on
+from tests.database import BACKENDS, database_on, pairs_with
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +26,7 @@ async def shared(
         yield gateway
 
 
-QUICK = {("virtual keys", "postgresql"), ("a hook", "sqlite")}
-"""the pairs that every run takes"""
-PAIRS = [
-    pytest.param(pair, id="-".join(pair), marks=() if pair in QUICK else pytest.mark.long)
-    for pair in product(WORLDS, BACKENDS)
-]
-
-
-@pytest.fixture(scope="module", params=PAIRS)
+@pytest.fixture(scope="module", params=pairs_with(WORLDS))
 async def world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncGenerator[World]:

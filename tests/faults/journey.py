@@ -16,7 +16,7 @@ from tests.database import Database
 from tests.faults.promises import broken
 from tests.faults.stage import shared_world
 from tests.faults.world import CANCEL, RUN, World
-from tests.harness import QUICK
+from tests.harness import HASTY
 
 LEFT_SECONDS = 5.0
 """what troubles have left to end by themselves once the client is through"""
@@ -73,7 +73,7 @@ async def outcome(
 
     `flavour` is one of the harness's; the database is a file in `folder` unless another one is given.
     """
-    settings = QUICK
+    settings = HASTY
     for trouble in troubles:
         settings = msgspec.structs.replace(settings, **trouble.settings)
     deaths = ",".join(trouble.dies_at for trouble in troubles if trouble.dies_at)

@@ -18,7 +18,7 @@ from litebatch_asgi.simulator import Account, Simulator, SimulatorSettings
 from litebatch_asgi.storage import Storage
 from tests.database import Database, SQLiteDatabase
 from tests.faults.world import THEIRS, World, at, client_of, put_file, world_of
-from tests.harness import ENDPOINT, QUICK, UPSTREAM, InProcess, by_key, deployments
+from tests.harness import ENDPOINT, HASTY, UPSTREAM, InProcess, by_key, deployments
 
 HELD = SimulatorSettings(
     validating_seconds=0,
@@ -36,7 +36,7 @@ async def gateway_on(
     provider: str,
     folder: Path,
     *,
-    settings: Settings = QUICK,
+    settings: Settings = HASTY,
     database: Database | None = None,
     storage: Storage | None = None,
     served: Sequence[Deployment] = (),
@@ -66,7 +66,7 @@ async def gateway_on(
 async def shared_world(
     folder: Path,
     *,
-    settings: Settings = QUICK,
+    settings: Settings = HASTY,
     flavour: str = "openai",
     database: Database | None = None,
 ) -> AsyncGenerator[World]:

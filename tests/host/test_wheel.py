@@ -178,6 +178,7 @@ def test_what_the_server_needs_is_not_there_and_said(python: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_every_public_name_has_a_known_type(wheel: Path, tmp_path: Path) -> None:
     interpreter, site = environment(tmp_path / "venv", wheel)
     rest = Path(pytest.__file__).parents[1]  # what the parts for testing and serving are typed by

@@ -12,8 +12,8 @@ import pytest
 from litebatch_asgi.errors import LimitExceeded
 from litebatch_asgi.failpoints import InjectedFault, armed
 from litebatch_asgi.simulator import Fault
-from tests.database import database_on
-from tests.harness import InProcess, running_gateway
+from tests.database import Database, database_on
+from tests.harness import HASTY, InProcess, running_gateway
 from tests.limits.callers import caller, create, reserved, upload
 
 ENDINGS = {
@@ -74,19 +74,22 @@ async def test_a_repetition_holds_nothing_more(held_gateway: InProcess) -> None:
 
 
 @pytest.mark.parametrize("place", ["create.before", "create.stored", "place.intended"])
-async def test_nothing_stays_reserved_when_a_create_breaks_off(gateway: InProcess, place: str) -> None:
+async def test_nothing_stays_reserved_when_a_create_breaks_off(
+    tmp_path: Path, database: Database, place: str
+) -> None:
     """Where the batch is there it is carried on, ends, and gives back what it held."""
     only = caller(max_open_batches=1)
-    uploaded = await upload(gateway, only)
-    with armed(f"{place}=raise"):
-        if place == "place.intended":
-            await create(gateway, only, uploaded)
-        else:
-            with pytest.raises(InjectedFault):
+    async with running_gateway(tmp_path, database=database, settings=HASTY) as gateway:
+        uploaded = await upload(gateway, only)
+        with armed(f"{place}=raise"):
+            if place == "place.intended":
                 await create(gateway, only, uploaded)
-    for batch in (await gateway.client().batches.list()).data:
-        assert (await gateway.ended(batch.id)).status == "completed"
-    assert await reserved(gateway) == []
+            else:
+                with pytest.raises(InjectedFault):
+                    await create(gateway, only, uploaded)
+        for batch in (await gateway.client().batches.list()).data:
+            assert (await gateway.ended(batch.id)).status == "completed"
+        assert await reserved(gateway) == []
 
 
 @pytest.mark.parametrize(

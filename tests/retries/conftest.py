@@ -10,21 +10,28 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from litebatch_asgi import LiteBatchMiddleware
-from tests.database import BACKENDS
+from tests.database import pairs_with
 from tests.harness import InProcess
 from tests.http.sockets import served
 
 
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=pairs_with(["mounted", "middleware"]))
+def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """How the gateway is reached, and its kind of database."""
+    kind, backend = request.param
+    return kind, backend
+
+
+@pytest.fixture
+def backend(pair: tuple[str, str]) -> str:
     """The kind of database."""
-    return str(request.param)
+    return pair[1]
 
 
-@pytest.fixture(params=["mounted", "middleware"])
-def app(request: pytest.FixtureRequest, gateway: InProcess) -> ASGIApp:
+@pytest.fixture
+def app(pair: tuple[str, str], gateway: InProcess) -> ASGIApp:
     """The gateway as hosts have it, below `/v1`."""
-    if request.param == "mounted":
+    if pair[0] == "mounted":
         return Starlette(routes=[Mount("/v1", gateway.litebatch.app)])
     return LiteBatchMiddleware(Starlette(), litebatch=gateway.litebatch)
 

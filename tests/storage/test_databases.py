@@ -39,6 +39,7 @@ class TestDatabasesOnSQLite(StorageConformance):
             yield lambda: DatabasesStorage(database)
 
 
+@pytest.mark.long
 class TestDatabasesOnPostgres(StorageConformance):
     capabilities = frozenset({Capability.PERSISTENT, Capability.SHARED})
 
