@@ -246,11 +246,14 @@ class Placer(JobWork):
 
         def decide(current: FileState) -> FileChange:
             doubted = tuple(
-                msgspec.structs.replace(copy, state=CopyState.PENDING, next_check_at=now)
+                msgspec.structs.replace(
+                    copy, state=CopyState.PENDING, next_check_at=now, claimed_by=None, claimed_until=None
+                )
                 for copy in current.copies
                 if copy.deployment_id == job.deployment_id and copy.state is CopyState.READY
             )
-            return FileChange(copies=doubted)
+            # who watches the copy at this moment would put it to rest otherwise
+            return FileChange(copies=doubted, fence_out=True)
 
         await self.runtime.storage.change_file(batch.input_file_id, decide)
         self.runtime.wake()

@@ -249,6 +249,33 @@ async def test_a_copy_that_its_provider_has_lost_is_brought_there_anew(
         await gateway.simulator.until(lambda: len(gateway.provider_files("east")) == 1)
 
 
+async def test_a_copy_that_is_found_lost_while_it_is_watched_is_brought_there_anew(
+    tmp_path: Path, database: Database
+) -> None:
+    """The watch for twins of its upload, which was refused at first, ends after the create was refused."""
+    async with running_gateway(tmp_path, database=database, names=["east", "west"]) as gateway:
+        east, simulator = gateway.simulator.account("east"), gateway.simulator
+        simulator.add_fault(Fault(account="east", call="upload_file", status=503))
+        file = await gateway.upload()
+        await simulator.until(lambda: len(gateway.provider_files("east")) == 1)
+        watch = simulator.add_fault(Fault(account="east", call="list_files", stall=True))
+        await simulator.until(lambda: watch.struck == 1)
+        (copy,) = gateway.provider_files("east")
+        await east.delete_file(copy.id)
+        busy = simulator.add_fault(Fault(account="west", call="create_batch", status=429, times=None))
+
+        async def is_doubted() -> bool:
+            rows = await gateway.database.rows("SELECT state FROM file_copies WHERE deployment_id = 'east'")
+            return rows == [("pending",)] or bool(gateway.provider_files("east"))
+
+        batch = await gateway.create(file.id)
+        await gateway.eventually(is_doubted)
+        simulator.remove_fault(watch)
+        await simulator.until(lambda: len(gateway.provider_files("east")) == 1)
+        simulator.remove_fault(busy)
+        assert (await gateway.ended(batch.id)).status == "completed"
+
+
 async def test_a_deployment_without_the_model_is_passed_over_but_not_for_ever(
     tmp_path: Path, database: Database
 ) -> None:
