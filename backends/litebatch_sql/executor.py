@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from litebatch_asgi.errors import StorageUnavailable
 from litebatch_sql.rows import Row
 
 Parameters: TypeAlias = Mapping[str, Any]
 """Values for the `:name`s of a statement; it need not use all of them."""
+T = TypeVar("T")
+
+_TRIES = 4
+"""How often a transaction is begun that gives way to others."""
 
 
 class Contention(StorageUnavailable):
@@ -68,3 +72,13 @@ class Executor(Reader, Protocol):
         `StorageUnavailable` it is not, unless nobody can tell.
         """
         ...
+
+
+async def in_transaction(executor: Executor, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    """Do work in a transaction, and anew if the database gave it up for another's sake."""
+    for _ in range(_TRIES - 1):
+        with suppress(Contention):
+            async with executor.write() as transaction:
+                return await work(transaction)
+    async with executor.write() as transaction:
+        return await work(transaction)

@@ -10,7 +10,7 @@ import msgspec
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.keys import AccountQuery, Accounts
 from litebatch_asgi.models import Account, KeyGrant, Team, User, VirtualKey
-from litebatch_sql.executor import Executor, Transaction
+from litebatch_sql.executor import Executor, Transaction, in_transaction
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import Row, Table
 from litebatch_sql.tables import KEYS, TEAMS, USERS
@@ -43,8 +43,11 @@ class SQLKeyStore:
         """See `KeyStore.create`."""
         table = _TABLES[type(account)]
         statement = self._queries().sql(f"insert_{table.name}")
-        async with self._executor.write() as transaction:
+
+        async def create(transaction: Transaction) -> None:
             await transaction.execute(statement, table.encode(account))
+
+        await in_transaction(self._executor, create)
 
     async def get(self, kind: type[A], account_id: str) -> A | None:
         """See `KeyStore.get`."""
@@ -65,26 +68,28 @@ class SQLKeyStore:
     async def change(self, kind: type[A], account_id: str, decide: Callable[[A], A]) -> A:
         """See `KeyStore.change`."""
         table, queries = _TABLES[kind], self._queries()
-        async with self._executor.write() as transaction:
+
+        async def change(transaction: Transaction) -> A:
             lock = queries.sql(f"get_{table.name}", "lock")
             row = await transaction.fetch_one(lock, {"id": account_id})
             if row is None:
                 raise StateConflict(f"{account_id} is not there")
-            changed = decide(table.decode(row))
+            changed: A = decide(table.decode(row))
             await transaction.execute(queries.sql(f"update_{table.name}"), table.encode(changed))
-        return changed
+            return changed
+
+        return await in_transaction(self._executor, change)
 
     async def delete(self, kind: type[Account], account_ids: Sequence[str]) -> None:
         """See `KeyStore.delete`."""
         statement = self._queries().sql(f"delete_{_TABLES[kind].name}")
-        async with self._executor.write() as transaction:
-            for account_id in account_ids:
-                await _delete(transaction, statement, account_id)
 
+        async def delete(transaction: Transaction) -> None:
+            for account_id in sorted(account_ids):  # in one order, lest two wait for each other
+                if await transaction.execute(statement, {"id": account_id}) == 0:
+                    raise StateConflict(f"{account_id} is not there")
 
-async def _delete(transaction: Transaction, statement: str, account_id: str) -> None:
-    if await transaction.execute(statement, {"id": account_id}) == 0:
-        raise StateConflict(f"{account_id} is not there")
+        await in_transaction(self._executor, delete)
 
 
 def _joined(table: Table[A], row: Row, start: int) -> A | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -33,7 +32,7 @@ from litebatch_asgi.storage import (
     Installation,
 )
 from litebatch_sql.changes import Changes
-from litebatch_sql.executor import Contention, Executor, Reader, Transaction
+from litebatch_sql.executor import Executor, Reader, Transaction, in_transaction
 from litebatch_sql.keys import SQLKeyStore
 from litebatch_sql.leases import COPY_LEASES, JOB_LEASES, L, Leases, clock, database_clock, renew
 from litebatch_sql.migrations import Migration, load_migrations, migrate
@@ -45,9 +44,6 @@ from litebatch_sql.threads import in_own_thread
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
-
-_TRIES = 4
-"""How often a transaction is begun that gives way to others."""
 
 _ROWS_AT_ONCE = 100
 """About a millisecond of decoding."""
@@ -280,13 +276,7 @@ class SQLStorage:
         return [EVENTS.decode(row) for row in rows]
 
     async def _write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Do work in a transaction, and anew if the database gave it up for another's sake."""
-        for _ in range(_TRIES - 1):
-            with suppress(Contention):
-                async with self._executor.write() as transaction:
-                    return await work(transaction)
-        async with self._executor.write() as transaction:
-            return await work(transaction)
+        return await in_transaction(self._executor, work)
 
     async def _earlier(
         self, transaction: Transaction, table: Table[Any], request: CreateRequest | None

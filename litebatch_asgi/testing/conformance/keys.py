@@ -5,10 +5,12 @@ They come with the fixtures of `StorageConformance`: a key store is found on a s
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
@@ -217,6 +219,27 @@ class KeyStoreConformance(StorageTests):
         await keys.delete(VirtualKey, [one.id, other.id])
         assert (await keys.page(VirtualKey, AccountQuery(limit=10))).total == 0
         assert await keys.find_key(one.token) is None
+
+    async def test_of_many_deletions_of_the_same_at_once_one_deletes(self, keys: KeyStore) -> None:
+        """In whatever order they name them; the others find nothing."""
+        accounts = [a_user(f"{number}") for number in range(8)]
+        for account in accounts:
+            await keys.create(account)
+        ids = [account.id for account in accounts]
+        outcomes: Counter[str] = Counter()
+
+        async def delete(order: list[str]) -> None:
+            try:
+                await keys.delete(User, order)
+            except StateConflict:
+                outcomes["not there"] += 1
+            else:
+                outcomes["deleted"] += 1
+
+        async with anyio.create_task_group() as group:
+            for order in (ids, ids[::-1], ids[4:] + ids[:4], ids[::-1]):
+                group.start_soon(delete, order)
+        assert outcomes == {"deleted": 1, "not there": 3}
 
     @pytest.mark.parametrize("kind", [Team, User])
     async def test_with_a_user_or_team_go_its_keys(
