@@ -56,6 +56,10 @@ def show(url: str) -> None:
             offset += PAGE
             for key in page:
                 typer.echo(_line(key))
+        if total == 0:
+            typer.echo(
+                f"there are no keys in {without_password(url)}: `litebatch keys create` makes one", err=True
+            )
 
     _run(url, run)
 
@@ -78,7 +82,7 @@ def block(url: str, name: str, *, blocked: bool) -> None:
     """Block a key, or let it go on; a running gateway notices within seconds."""
 
     async def run(keys: KeyService) -> None:
-        await keys.block(VirtualKey, (await _named(keys, name)).id, blocked=blocked)
+        await keys.block(VirtualKey, (await _named(keys, name, url)).id, blocked=blocked)
 
     _run(url, run)
 
@@ -87,12 +91,12 @@ def delete(url: str, name: str) -> None:
     """Delete a key. Its files and batches stay its owner's."""
 
     async def run(keys: KeyService) -> None:
-        await keys.delete(VirtualKey, [(await _named(keys, name)).id])
+        await keys.delete(VirtualKey, [(await _named(keys, name, url)).id])
 
     _run(url, run)
 
 
-async def _named(keys: KeyService, name: str) -> VirtualKey:
+async def _named(keys: KeyService, name: str, url: str) -> VirtualKey:
     """The key with this alias, token or secret. Raises `NotFound`."""
     found, _ = await keys.page(VirtualKey, alias=name, limit=1)
     if found:
@@ -100,7 +104,10 @@ async def _named(keys: KeyService, name: str) -> VirtualKey:
     try:
         return await keys.key(name)
     except NotFound as error:
-        raise NotFound("there is no such key: name it by its alias, its token or itself") from error
+        raise NotFound(
+            "there is no such key: name it by its alias, its token or itself;"
+            f" it was looked for in {without_password(url)}"
+        ) from error
 
 
 def _run(url: str, work: Callable[[KeyService], Awaitable[None]]) -> None:

@@ -33,7 +33,9 @@ def test_a_key_is_made_listed_blocked_and_deleted(tmp_path: Path) -> None:
         assert keys(tmp_path, done, name).returncode == 0
         assert keys(tmp_path, "list").stdout.split()[6] == state
     assert keys(tmp_path, "delete", token).returncode == 0
-    assert keys(tmp_path, "list").stdout == ""
+    left = keys(tmp_path, "list")
+    assert left.stdout == ""
+    assert left.stderr == "there are no keys in sqlite:///litebatch.db: `litebatch keys create` makes one\n"
 
 
 def test_the_database_is_that_of_the_configuration(tmp_path: Path) -> None:
@@ -53,7 +55,10 @@ def test_the_database_is_that_of_the_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["block", "nobody"], "error: there is no such key: name it by its alias, its token or itself"),
+        (
+            ["block", "nobody"],
+            "error: there is no such key: name it by its alias, its token or itself; it was looked for in",
+        ),
         (["create", "--team", "none"], "error: There is no team 'none': make it first, with POST /team/new."),
         (["create", "--duration", "soon"], "error: Invalid 'duration': 'soon' is none, such as 30s,"),
         (["list", "--database", "memory://"], "error: memory:// is in the gateway's memory alone"),
