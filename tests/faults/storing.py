@@ -28,8 +28,11 @@ def lists_of_files() -> Iterator[Trouble]:
 async def lose_copy(world: World) -> None:
     """One provider loses its copy, when each has one."""
 
+    (file_id,) = world.files
+
     async def each_has_one() -> bool:
-        return await world.rows("SELECT state FROM file_copies") == [("ready",)] * len(world.accounts)
+        states = await world.rows(f"SELECT state FROM file_copies WHERE file_id = '{file_id}'")
+        return states == [("ready",)] * len(world.accounts)
 
     await world.gateway.eventually(each_has_one)
     east = world.simulator.account("east")
