@@ -65,6 +65,14 @@ async def test_a_deployment_that_hangs_delays_no_other(here: Site, database: Dat
         return (await completed(database)).total() == BATCHES
 
     await first.eventually(is_all_done)
-    settled = [line["batch_id"] for replica in replicas for line in replica.log("batch settled")]
+
+    def told() -> list[str]:
+        return [line["batch_id"] for replica in replicas for line in replica.log("batch settled")]
+
+    async def all_are_told() -> bool:  # a line is written when the transaction has ended
+        return len(told()) >= BATCHES
+
+    await first.eventually(all_are_told)
+    settled = told()
     assert len(settled) == len(set(settled)) == BATCHES
     assert all(replica.log("batch settled") for replica in replicas)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import openai
 import pytest
 
 from litebatch_asgi.cli import main
-from tests.cli.processes import Running, run, running
+from tests.cli.processes import SECONDS, Running, run, running
 from tests.harness import MODEL, lines
 
 MASTER = "mk-hidden-master"
@@ -146,7 +147,11 @@ def test_a_wrong_key_is_told_in_openais_words(http: httpx2.Client) -> None:
 def test_each_request_is_one_line_of_json(http: httpx2.Client, served: Running) -> None:
     http.get("/v1/models", headers={"x-request-id": "seen-1"})
     http.get("/v1/files?limit=zero", headers={"x-request-id": "seen-2"})
-    by_id = {line.get("request_id"): line for line in log_lines(served)}
+    by_id: dict[str, dict[str, Any]] = {}
+    until = time.monotonic() + SECONDS
+    while not by_id.keys() >= {"seen-1", "seen-2"}:  # a line is written when its answer has gone out
+        assert time.monotonic() < until, by_id
+        by_id = {line["request_id"]: line for line in log_lines(served) if "request_id" in line}
     assert (
         by_id["seen-1"].items()
         >= {
