@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from litebatch_asgi import plugins
 from litebatch_asgi.auth import Authenticator
 from litebatch_asgi.batches import BatchService
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.config import Config, load_config
 from litebatch_asgi.engine import Engine
 from litebatch_asgi.errors import ConfigError, LifespanNotEntered, StorageUnavailable
@@ -22,9 +23,9 @@ from litebatch_asgi.files import FileService
 from litebatch_asgi.fleet import Fleet, leave_out_unsupported, load_factories
 from litebatch_asgi.models import Deployment, Principal, Settings
 from litebatch_asgi.routes import build_app
-from litebatch_asgi.routing import STRATEGIES, Catalog, PlacementStrategy
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
+from litebatch_asgi.strategies import STRATEGIES, PlacementStrategy
 
 logger: logging.Logger = logging.getLogger("litebatch_asgi")
 

@@ -12,17 +12,17 @@ from datetime import datetime
 import anyio
 
 from litebatch_asgi.batches import BatchService
-from litebatch_asgi.batches.carrying import Carrier
+from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.clock import Clock
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.files import FileService
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.models import Settings
 from litebatch_asgi.reconciler import Handover, Reconciler
-from litebatch_asgi.routing import PlacementStrategy
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
+from litebatch_asgi.strategies import PlacementStrategy
 from litebatch_asgi.threads import Threads
 
 DRAIN_SECONDS = 5.0
@@ -113,10 +113,10 @@ class Engine:
                     installation_id=installation.id,
                     tasks=tasks,
                 )
-                carrier = Carrier(runtime)
+                dispatcher = JobDispatcher(runtime)
                 self.files = FileService(runtime)
-                self.batches = BatchService(runtime, carrier)
-                loop = Reconciler(runtime, carrier) if self._reconciler else Handover(runtime)
+                self.batches = BatchService(runtime, dispatcher)
+                loop = Reconciler(runtime, dispatcher) if self._reconciler else Handover(runtime)
                 tasks.start_soon(loop.run)
                 self._started.set_result(None)
                 await self._stop.wait()

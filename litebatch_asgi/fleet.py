@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 import anyio
 
 from litebatch_asgi import plugins
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import ConfigError, DeploymentGone
 from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.provider import AdapterFactory, ProviderAdapter
-from litebatch_asgi.routing import Catalog
 
 
 def load_factories(names: Iterable[str]) -> dict[str, AdapterFactory]:

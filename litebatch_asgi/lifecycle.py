@@ -99,7 +99,7 @@ def next_attempt(job: Job, now: datetime, **changes: Any) -> Job:
     return Job(**(values | changes))
 
 
-def change(
+def batch_change(
     state: BatchState,
     now: datetime,
     *,

@@ -10,10 +10,10 @@ from functools import partial
 
 import anyio
 
-from litebatch_asgi.batches.carrying import Carrier
+from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.files.expiry import Sweeper
-from litebatch_asgi.files.repair import Repairer
+from litebatch_asgi.files.reconciling import CopyReconciler
 from litebatch_asgi.models import FileCopy, Job
 from litebatch_asgi.runtime import Runtime
 
@@ -32,10 +32,10 @@ BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 class Reconciler:
     """One loop; what it claims runs beside it, bounded for each deployment, so that none delays another."""
 
-    def __init__(self, runtime: Runtime, carrier: Carrier) -> None:
+    def __init__(self, runtime: Runtime, dispatcher: JobDispatcher) -> None:
         self._runtime = runtime
-        self._carrier = carrier
-        self._repairer = Repairer(runtime)
+        self._dispatcher = dispatcher
+        self._copy_reconciler = CopyReconciler(runtime)
         self._sweeper = Sweeper(runtime)
         self._busy_jobs: Counter[str | None] = Counter()
         self._busy_copies: Counter[str | None] = Counter()
@@ -66,7 +66,7 @@ class Reconciler:
         )
         self._busy_jobs.update(job.deployment_id for job in jobs)
         for job in jobs:
-            start(self._run, self._busy_jobs, job, partial(self._carrier.carry, job, since=since))
+            start(self._run, self._busy_jobs, job, partial(self._dispatcher.dispatch, job, since=since))
         since = anyio.current_time()
         copies = await runtime.storage.claim_copies(
             runtime.worker,
@@ -91,7 +91,7 @@ class Reconciler:
 
     async def _look_after(self, copy: FileCopy, since: float) -> None:
         try:
-            await self._runtime.hold(copy, partial(self._repairer.look, copy), since=since)
+            await self._runtime.run_under_lease(copy, partial(self._copy_reconciler.look, copy), since=since)
         except StateConflict as error:
             logger.info("somebody else has a copy", extra={"file_id": copy.file_id, "error": str(error)})
         except StorageUnavailable as error:

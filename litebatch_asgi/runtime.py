@@ -19,9 +19,9 @@ from litebatch_asgi.errors import LiteBatchError, StateConflict, StorageUnavaila
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.lifecycle import poll_delay
 from litebatch_asgi.models import FileCopy, Job, Settings
-from litebatch_asgi.routing import PlacementStrategy
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
+from litebatch_asgi.strategies import PlacementStrategy
 
 logger: logging.Logger = logging.getLogger("litebatch_asgi")
 
@@ -31,7 +31,7 @@ GIVE_BACK_SECONDS = 2.0
 """How long a claim that is being given back at shutdown may take."""
 
 
-class Errand:
+class BackgroundTask:
     """A piece of background work whose end somebody may wait for."""
 
     def __init__(self) -> None:
@@ -112,17 +112,17 @@ class Runtime:
                 self._idle = anyio.Event()
                 await self._idle.wait()
 
-    def start(self, work: Callable[[], Awaitable[object]]) -> Errand:
+    def start(self, work: Callable[[], Awaitable[object]]) -> BackgroundTask:
         """Begin work that may outlive the request, but not the lifespan."""
-        errand = Errand()
-        self._tasks.start_soon(errand.run, work)
-        return errand
+        task = BackgroundTask()
+        self._tasks.start_soon(task.run, work)
+        return task
 
     async def in_executor(self, work: Callable[..., T], *args: Any) -> T:
         """Call `work` in our own threads, for what would hold the event loop."""
         return await asyncio.wrap_future(self._executor.submit(partial(work, *args)))
 
-    async def hold(
+    async def run_under_lease(
         self, claim: Job | FileCopy, work: Callable[[], Awaitable[T]], *, since: float | None = None
     ) -> T:
         """Do work while keeping the claim on its row alive.
@@ -135,7 +135,7 @@ class Runtime:
         if since is not None:
             self._runs_until[_name(claim)] = since + self.settings.lease_seconds
         try:
-            return await self._hold(claim, work)
+            return await self._run_under_lease(claim, work)
         except StorageUnavailable:
             self._to_give_back.append(claim)
             self.wake()
@@ -143,7 +143,7 @@ class Runtime:
         finally:
             self._runs_until.pop(_name(claim), None)
 
-    async def secure(self, claim: Job | FileCopy, seconds: float) -> None:
+    async def ensure_lease(self, claim: Job | FileCopy, seconds: float) -> None:
         """Make sure that a claim of ours runs that long: nobody begins before what is done under it ends.
 
         Told by the time since the claim was asked for, whatever the clocks say. Raises `StateConflict` if
@@ -153,7 +153,7 @@ class Runtime:
         if left < seconds and not await self._renewed(claim):
             raise StateConflict(f"the claim on {_name(claim)} was lost")
 
-    async def _hold(self, claim: Job | FileCopy, work: Callable[[], Awaitable[T]]) -> T:
+    async def _run_under_lease(self, claim: Job | FileCopy, work: Callable[[], Awaitable[T]]) -> T:
         outcome: list[T] = []
         errors: list[Exception] = []
         lost = False

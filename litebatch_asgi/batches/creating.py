@@ -11,7 +11,7 @@ import anyio
 import msgspec
 from msgspec.structs import replace
 
-from litebatch_asgi.batches.carrying import Carrier
+from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.placing import Target, choose
 from litebatch_asgi.errors import InvalidRequest, NotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
@@ -44,9 +44,9 @@ T = TypeVar("T")
 class Creator:
     """Creates batches on behalf of principals."""
 
-    def __init__(self, runtime: Runtime, carrier: Carrier) -> None:
+    def __init__(self, runtime: Runtime, dispatcher: JobDispatcher) -> None:
         self._runtime = runtime
-        self._carrier = carrier
+        self._dispatcher = dispatcher
 
     async def create(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> Made[Batch]:
         """Begin a batch and wait for its placement, or find the one that was begun for this request before.
@@ -90,9 +90,9 @@ class Creator:
         return batch, self._first_job(job_id, batch, file.file, target, batch.created_at)
 
     async def _placed(self, state: BatchState, since: float) -> Batch:
-        begin = partial(self._carrier.begin, state.jobs[0], state.batch, since=since)
-        errand = self._runtime.start(begin)
-        if not await errand.wait(self._runtime.settings.place_budget_seconds):
+        begin = partial(self._dispatcher.begin, state.jobs[0], state.batch, since=since)
+        task = self._runtime.start(begin)
+        if not await task.wait(self._runtime.settings.place_budget_seconds):
             return state.batch
         batch = await self._runtime.storage.get_batch(state.batch.id)
         assert batch is not None

@@ -21,7 +21,7 @@ from litebatch_asgi.errors import (
     StateConflict,
 )
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.lifecycle import change, held, move, next_attempt
+from litebatch_asgi.lifecycle import batch_change, held, move, next_attempt
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -36,9 +36,9 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import BatchSubmission
-from litebatch_asgi.routing import Candidate
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
+from litebatch_asgi.strategies import Candidate
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Placer(JobWork):
     async def place(self, job: Job) -> Job | None:
         """Send a waiting job that we hold to a deployment; the job to go on with, or None.
 
-        Nothing is sent once the batch is cancelled or its time is over: that is for `Withdrawer`.
+        Nothing is sent once the batch is cancelled or its time is over: that is for `UnsentJobs`.
         """
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         if state is None:
@@ -126,9 +126,9 @@ class Placer(JobWork):
             deployment_id=target.deployment_id,
             provider_file_id=target.provider_file_id,
             submit_started_at=now,
-            **self.keep(now),
+            **self.claim_fields(now),
         )
-        return change(current, now, jobs=(moved,), lease_seconds=self.runtime.settings.lease_seconds)
+        return batch_change(current, now, jobs=(moved,), lease_seconds=self.runtime.settings.lease_seconds)
 
     async def _wait(self, job: Job, batch: Batch, file: FileState) -> None:
         """Give the job back until a deployment may have room, or a copy may have become ready."""
@@ -156,7 +156,7 @@ class Placer(JobWork):
             metadata=self._metadata(job, batch, adapter.max_metadata_pairs),
             timeout_seconds=self.runtime.settings.call_timeout_seconds,
         )
-        await self.runtime.secure(job, submission.timeout_seconds)
+        await self.runtime.ensure_lease(job, submission.timeout_seconds)
         try:
             snapshot = await adapter.create_batch(submission)
         except CopyRefused as error:
@@ -220,7 +220,7 @@ class Placer(JobWork):
             reason=error.message,
             search_until=until,
             next_check_at=until,
-            follow=lambda ended: next_attempt(ended, now, **self.keep(now)),
+            follow=lambda ended: next_attempt(ended, now, **self.claim_fields(now)),
         )
         return newest(after, job.shard)
 
@@ -232,7 +232,7 @@ class Placer(JobWork):
             job,
             JobState.REFUSED,
             reason=error.message,
-            follow=lambda ended: next_attempt(ended, now, **self.keep(now)),
+            follow=lambda ended: next_attempt(ended, now, **self.claim_fields(now)),
         )
         return newest(after, job.shard)
 
@@ -277,7 +277,7 @@ class Placer(JobWork):
             JobState.UNCLEAR,
             reason=error.message,
             search_until=now + timedelta(seconds=grace),
-            **self.keep(now),
+            **self.claim_fields(now),
         )
         return next(each for each in after.jobs if each.id == job.id)
 

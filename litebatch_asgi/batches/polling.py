@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from litebatch_asgi.batches.doubt import Doubter
 from litebatch_asgi.batches.placing import Placer, private_names
+from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
@@ -26,16 +26,16 @@ _MODEL_MISSING = frozenset({"model_not_found"})
 class Poller(JobWork):
     """Looks at jobs that a provider runs, and passes a cancellation on."""
 
-    def __init__(self, runtime: Runtime, placer: Placer, doubter: Doubter) -> None:
+    def __init__(self, runtime: Runtime, placer: Placer, unclear: UnclearJobs) -> None:
         super().__init__(runtime)
         self._placer = placer
-        self._doubter = doubter
+        self._unclear = unclear
 
     async def look(self, job: Job) -> Job | None:
         """Ask the provider about a submitted job; the job to go on with, or None."""
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         assert state is not None
-        if job.search_until is not None and not await self._doubter.look_beside(job):
+        if job.search_until is not None and not await self._unclear.look_beside(job):
             job = replace(job, search_until=None)
         try:
             snapshot, cancel_sent = await self._ask(job, state.batch)
@@ -84,7 +84,7 @@ class Poller(JobWork):
             snapshot=snapshot,
             checks=0,
             batch=lambda batch: replace(batch, refreshed_at=now),
-            **self.keep(now),
+            **self.claim_fields(now),
         )
         hit("poll.ended")
         return next(each for each in after.jobs if each.id == job.id)

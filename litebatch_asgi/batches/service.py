@@ -8,12 +8,12 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from litebatch_asgi.batches.carrying import Carrier
 from litebatch_asgi.batches.creating import Creator
+from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.service import names_of, owner_to_list
-from litebatch_asgi.lifecycle import change
+from litebatch_asgi.lifecycle import batch_change
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -37,9 +37,9 @@ class BatchService:
     Raises `RequestError`s. An object of another owner is `NotFound`, just like one that never was.
     """
 
-    def __init__(self, runtime: Runtime, carrier: Carrier) -> None:
+    def __init__(self, runtime: Runtime, dispatcher: JobDispatcher) -> None:
         self._runtime = runtime
-        self._creator = Creator(runtime, carrier)
+        self._creator = Creator(runtime, dispatcher)
 
     async def create(
         self,
@@ -143,7 +143,7 @@ class BatchService:
                 raise Conflict(f"Cannot cancel a batch with status '{batch.status}'.")
             if batch.status not in _CANCELLABLE:
                 return None
-            return change(current, now, batch=replace(batch, cancel_requested_at=now))
+            return batch_change(current, now, batch=replace(batch, cancel_requested_at=now))
 
         state = await self._runtime.storage.change_batch(batch_id, decide)
         hit("cancel.stored")

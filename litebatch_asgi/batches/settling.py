@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.results import InlineRows, ProviderPart, ResultFiles
-from litebatch_asgi.batches.withdrawing import CANCELLED, EXPIRED
+from litebatch_asgi.batches.unsent import CANCELLED, EXPIRED
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.jsonl import ExactPass, IdCollector, MissingRows, RowTally, Tally
-from litebatch_asgi.lifecycle import change, held, move
+from litebatch_asgi.lifecycle import batch_change, held, move
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -204,7 +204,7 @@ def _settlement(
         price_source=None,
         created_at=now,
     )
-    return change(
+    return batch_change(
         current,
         now,
         jobs=(job,),

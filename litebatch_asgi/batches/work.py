@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from litebatch_asgi.lifecycle import change, held, move
+from litebatch_asgi.lifecycle import batch_change, held, move
 from litebatch_asgi.models import Batch, BatchChange, BatchState, Job, JobState
 from litebatch_asgi.runtime import Runtime
 
@@ -40,7 +40,9 @@ class JobWork:
             new_jobs = (follow(job),) if follow is not None else ()
             changed = batch(current.batch) if batch is not None else None
             lease = self.runtime.settings.lease_seconds
-            return change(current, now, jobs=(job,), new_jobs=new_jobs, batch=changed, lease_seconds=lease)
+            return batch_change(
+                current, now, jobs=(job,), new_jobs=new_jobs, batch=changed, lease_seconds=lease
+            )
 
         return await self.runtime.storage.change_batch(claimed.batch_id, decide)
 
@@ -52,7 +54,7 @@ class JobWork:
             due = max(now, min(due, no_later_than))
         await self.write(claimed, claimed.state, next_check_at=due, checks=claimed.checks + 1)
 
-    def keep(self, now: datetime) -> dict[str, Any]:
+    def claim_fields(self, now: datetime) -> dict[str, Any]:
         """What a row says while we hold it: due again as soon as our lease has run out."""
         return {"claimed_by": self.runtime.worker, "next_check_at": now}
 

@@ -12,10 +12,10 @@ import msgspec
 import typer
 
 from litebatch_asgi.app import LiteBatch
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.cli.ports import listen_or_exit
 from litebatch_asgi.config import Config
 from litebatch_asgi.config.parse import password_in
-from litebatch_asgi.routing import Catalog
 from litebatch_asgi.server import logs
 from litebatch_asgi.server.gateway import build_gateway
 from litebatch_asgi.server.listen import (

@@ -58,7 +58,7 @@ def held_copy(state: FileState, claimed: FileCopy) -> FileCopy:
     raise StateConflict(f"the copy {claimed.key} was claimed or removed since")
 
 
-def seen_from(copies: Sequence[FileCopy], file: File, now: datetime) -> File:
+def fold_file(copies: Sequence[FileCopy], file: File, now: datetime) -> File:
     """The file as its copies make it: accepted once a provider has it, processed once one can use it."""
     states = {copy.state for copy in copies}
     if file.accepted_at is None and any(copy.provider_file_id for copy in copies):
@@ -97,11 +97,11 @@ class CopyWork:
             expires_after_seconds=self._lifetime(file),
         )
         hit("upload.intended")
-        await self.runtime.secure(copy, self.runtime.settings.call_timeout_seconds)
+        await self.runtime.ensure_lease(copy, self.runtime.settings.call_timeout_seconds)
         try:
             made = await self.runtime.fleet.adapter(copy.deployment_id).upload_file(upload)
         except ProviderError as error:
-            await self._not_sent(copy, error)
+            await self.record_upload_failure(copy, error)
             return error
         hit("upload.answered")
         return await self._took(copy, made, size)
@@ -119,10 +119,10 @@ class CopyWork:
             error = ContentRefused(made.status_details or "The provider cannot use the file.")
         if error is not None:
             await self.delete_there(copy, made.id)
-            await self._not_sent(copy, error)
+            await self.record_upload_failure(copy, error)
             return error
         try:
-            await self.has_id(copy, made)
+            await self.record_upload(copy, made)
         except StateConflict:
             error = await self._undo(copy, made)
         hit("upload.stored")
@@ -139,7 +139,7 @@ class CopyWork:
         await self.delete_there(copy, made.id)
         return DeploymentRefused("the upload ended when somebody else had given it up")
 
-    async def has_id(self, copy: FileCopy, made: ProviderFile, **changes: Any) -> None:
+    async def record_upload(self, copy: FileCopy, made: ProviderFile, **changes: Any) -> None:
         """The provider has the file: this is what makes it accepted."""
         waits = made.status is ProviderFileStatus.PENDING
         await self.write(
@@ -154,7 +154,8 @@ class CopyWork:
             **changes,
         )
 
-    async def _not_sent(self, copy: FileCopy, error: ProviderError) -> None:
+    async def record_upload_failure(self, copy: FileCopy, error: ProviderError) -> None:
+        """Write that an upload was refused, or that nobody knows whether it was done."""
         logger.warning(
             "a deployment has no copy of a file",
             extra={"file_id": copy.file_id, "deployment": copy.deployment_id, "error": error.message},
@@ -196,7 +197,7 @@ class CopyWork:
             if copy.state is CopyState.READY:
                 copy = replace(copy, next_check_at=self._due_when_ready(copy, current.file, now))
             copies = [copy if each.key == copy.key else each for each in current.copies]
-            file = seen_from(copies, current.file, now)
+            file = fold_file(copies, current.file, now)
             return FileChange(file=file, copies=(copy,), lease_seconds=self.runtime.settings.lease_seconds)
 
         return await self.runtime.storage.change_file(claimed.file_id, decide)
@@ -232,7 +233,7 @@ class CopyWork:
         await self.write(copy, search_until=until, next_check_at=due, attempts=copy.attempts + 1)
         return False
 
-    async def keep(self, copy: FileCopy, *, now: datetime, **changes: Any) -> FileCopy:
+    async def write_and_keep_claim(self, copy: FileCopy, *, now: datetime, **changes: Any) -> FileCopy:
         """Write a copy and keep our claim on it."""
         kept: dict[str, Any] = {"claimed_by": self.runtime.worker, "next_check_at": now}
         after = await self.write(copy, **(kept | changes))

@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from litebatch_asgi.auth import Authenticator, identify
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import InvalidRequest, RateLimited, RequestError
 from litebatch_asgi.middleware.replay import SmallBody, SpooledBody
 from litebatch_asgi.middleware.rules import UNMANAGED, Sign, local_path, without_unmanaged
@@ -24,7 +25,6 @@ from litebatch_asgi.routes.endpoint import CALLER, JSON_SECONDS, MAX_JSON_BYTES
 from litebatch_asgi.routes.files import NAMES_HEADER
 from litebatch_asgi.routes.multipart import MAX_FORM_BYTES, boundary_of
 from litebatch_asgi.routes.receive import STALL_SECONDS
-from litebatch_asgi.routing import Catalog
 
 
 class Managing(Services, Protocol):

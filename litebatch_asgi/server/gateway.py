@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from litebatch_asgi.app import LiteBatch, open_storage
 from litebatch_asgi.auth import Authenticator
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.config import Config
 from litebatch_asgi.errors import NotFound, StorageUnavailable
 from litebatch_asgi.fleet import leave_out_unsupported
@@ -18,7 +19,6 @@ from litebatch_asgi.keys import keys_of
 from litebatch_asgi.routes import Respond
 from litebatch_asgi.routes.openapi import Description
 from litebatch_asgi.routes.respond import JSONAnswer
-from litebatch_asgi.routing import Catalog
 from litebatch_asgi.server.access import AccessLog, OwnerNoting
 from litebatch_asgi.server.auth import authenticator_for
 from litebatch_asgi.server.keys import PREFIXES, KeyAuthenticator, KeyService, key_routes, no_keys, with_keys

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.models import Deployment, KeyGrant, Team, VirtualKey
-from litebatch_asgi.routing import Catalog
 from litebatch_asgi.server.keys.authenticator import principal_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from litebatch_asgi.catalog import Catalog, shared_rights
 from litebatch_asgi.config import parse_config
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Deployment, Principal
-from litebatch_asgi.routing import Catalog, shared_rights
 
 
 def deployment(name: str, *groups: str, id: str | None = None) -> Deployment:

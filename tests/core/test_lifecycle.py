@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.lifecycle import (
     TRANSITIONS,
-    change,
+    batch_change,
     current_jobs,
     fold,
     held,
@@ -182,9 +182,9 @@ def test_a_change_of_status_is_an_event() -> None:
         JobState.SUBMITTED,
         snapshot=ProviderBatch(id="p", status=BatchStatus.IN_PROGRESS),
     )
-    written = change(state, LATER, jobs=(running,))
+    written = batch_change(state, LATER, jobs=(running,))
     assert [event.type for event in written.events] == ["batch.in_progress"]
-    again = change(BatchState(batch=written.batch, jobs=(running,)), LATER, jobs=(running,))
+    again = batch_change(BatchState(batch=written.batch, jobs=(running,)), LATER, jobs=(running,))
     assert again.events == ()
 
 

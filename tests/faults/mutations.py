@@ -11,12 +11,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from litebatch_asgi.batches import creating, placing, settling, withdrawing, work
-from litebatch_asgi.batches.doubt import Doubter
+from litebatch_asgi.batches import creating, placing, settling, unsent, work
 from litebatch_asgi.batches.placing import Placer, Target
 from litebatch_asgi.batches.settling import Settler
+from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.errors import ProviderError
-from litebatch_asgi.files import copies, removal, repair
+from litebatch_asgi.files import copies, reconciling, removal
 from litebatch_asgi.files.copies import CopyWork
 from litebatch_asgi.jsonl import Tally
 from litebatch_asgi.lifecycle import move
@@ -95,41 +95,41 @@ def no_answer_is_a_refusal(patch: Patch) -> None:
 
 def no_grace_for_jobs(patch: Patch) -> None:
     """A list without the tag counts at once."""
-    search = Doubter.search
+    search = UnclearJobs.search
 
-    async def search_once(self: Doubter, job: Job) -> Job | None:
+    async def search_once(self: UnclearJobs, job: Job) -> Job | None:
         return await search(self, replace(job, search_until=self.runtime.now()))
 
-    patch.setattr(Doubter, "search", search_once)
+    patch.setattr(UnclearJobs, "search", search_once)
 
 
 def no_watch_for_twins(patch: Patch) -> None:
     """A job that was given up is not looked for any more."""
 
-    async def close(self: Doubter, job: Job) -> None:
+    async def close(self: UnclearJobs, job: Job) -> None:
         await self.write(job, JobState.CLOSED)
 
-    patch.setattr(Doubter, "watch", close)
+    patch.setattr(UnclearJobs, "watch", close)
 
 
 def twins_are_left_alone(patch: Patch) -> None:
     """Of several jobs with one tag one is followed and none is cancelled."""
 
-    async def cancel(self: Doubter, job: Job, twins: object) -> None:
+    async def cancel(self: UnclearJobs, job: Job, twins: object) -> None:
         """Nothing."""
 
-    patch.setattr(Doubter, "_cancel", cancel)
+    patch.setattr(UnclearJobs, "_cancel", cancel)
 
 
 def tags_are_not_compared(patch: Patch) -> None:
     """Whatever is listed counts as ours."""
 
-    async def everything(self: Doubter, job: Job) -> list[ProviderBatch]:
+    async def everything(self: UnclearJobs, job: Job) -> list[ProviderBatch]:
         assert job.submit_started_at is not None
         adapter = self.runtime.fleet.adapter(job.deployment_id)
         return [batch async for batch in adapter.list_batches(since=job.submit_started_at)]
 
-    patch.setattr(Doubter, "_tagged", everything)
+    patch.setattr(UnclearJobs, "_tagged", everything)
 
 
 def results_always_pass(patch: Patch) -> None:
@@ -170,10 +170,10 @@ def nothing_is_fenced(patch: Patch) -> None:
     def held_copy(state: FileState, claimed: FileCopy) -> FileCopy:
         return next(copy for copy in state.copies if copy.key == claimed.key)
 
-    modules: tuple[Any, ...] = (placing, settling, withdrawing, work)
+    modules: tuple[Any, ...] = (placing, settling, unsent, work)
     for module in modules:
         patch.setattr(module, "held", held)
-    modules = (copies, removal, repair)
+    modules = (copies, reconciling, removal)
     for module in modules:
         patch.setattr(module, "held_copy", held_copy)
 

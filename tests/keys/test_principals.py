@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models import Deployment, KeyGrant, Limits, Team, User, VirtualKey
-from litebatch_asgi.routing import Catalog
 from litebatch_asgi.server.keys.authenticator import principal_of
 from litebatch_asgi.server.keys.durations import expiry
 from litebatch_asgi.server.secret import hint_of, is_secret, new_secret, token_in, token_of

@@ -12,13 +12,14 @@ import anyio
 import pytest
 
 from litebatch_asgi import clock as clock_module
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.clock import Clock
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.fleet import Fleet, load_factories
 from litebatch_asgi.models import Deployment, FileCopy, Job, Settings
-from litebatch_asgi.routing import STRATEGIES, Catalog
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spooler
+from litebatch_asgi.strategies import STRATEGIES
 from litebatch_asgi.testing import MemoryStorage
 from litebatch_asgi.testing.conformance.base import state_of, stored_job
 from tests.harness import running_gateway
@@ -166,10 +167,10 @@ async def test_a_call_begins_under_a_lease_that_outlasts_it(
         [claim] = await storage.claim_jobs("worker", lease_seconds=LEASE_SECONDS, room=ROOM)
 
         async def work() -> None:
-            await runtime.secure(claim, 30)
-            await runtime.secure(claim, 30)
+            await runtime.ensure_lease(claim, 30)
+            await runtime.ensure_lease(claim, 30)
 
-        await runtime.hold(claim, work, since=age())
+        await runtime.run_under_lease(claim, work, since=age())
     assert storage.renewals == renewals
 
 
@@ -180,5 +181,5 @@ async def test_no_call_begins_under_a_lease_that_somebody_else_has(tmp_path: Pat
         [claim] = await storage.claim_jobs("worker", lease_seconds=0, room=ROOM)
         [theirs] = await storage.claim_jobs("other", lease_seconds=60, room=ROOM)
         with pytest.raises(StateConflict):
-            await runtime.secure(claim, 30)
+            await runtime.ensure_lease(claim, 30)
     assert (await state_of(storage, job)).jobs == (theirs,)

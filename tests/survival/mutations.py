@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from litebatch_asgi.batches.doubt import Doubter
 from litebatch_asgi.batches.placing import Placer
+from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.errors import NoClearAnswer
 from litebatch_asgi.models import Job
 from tests.faults import mutations as faults
@@ -18,10 +18,10 @@ Patch = pytest.MonkeyPatch
 def nothing_is_adopted(patch: Patch) -> None:
     """What became of a create without an answer is nobody's concern, its sender's death included."""
 
-    async def begin_anew(self: Doubter, job: Job) -> Job | None:
+    async def begin_anew(self: UnclearJobs, job: Job) -> Job | None:
         return await Placer(self.runtime).refused(job, NoClearAnswer("its sender died"))
 
-    patch.setattr(Doubter, "begin", begin_anew)
+    patch.setattr(UnclearJobs, "mark_unclear", begin_anew)
     faults.no_answer_is_a_refusal(patch)
 
 

@@ -8,10 +8,10 @@ from starlette.requests import HTTPConnection
 
 from litebatch_asgi.auth import Authenticator, identify
 from litebatch_asgi.authenticators import bearer_token
+from litebatch_asgi.catalog import Catalog, shared_rights
 from litebatch_asgi.errors import Unauthenticated
 from litebatch_asgi.models import Account, KeyGrant, Limits, Principal
 from litebatch_asgi.models.keys import PROXY_ADMIN
-from litebatch_asgi.routing import Catalog, shared_rights
 from litebatch_asgi.server.keys.service import KeyService
 
 ALL_MODELS = frozenset({"all-proxy-models", "all-team-models"})

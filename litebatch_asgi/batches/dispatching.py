@@ -1,4 +1,4 @@
-"""Carrying: a claimed job is taken as far as it goes now, step by step."""
+"""Dispatching: a claimed job goes through the steps that its state asks for, until it has to wait."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import partial
 
 import anyio
 
-from litebatch_asgi.batches.doubt import Doubter
 from litebatch_asgi.batches.placing import Placer
 from litebatch_asgi.batches.polling import Poller
 from litebatch_asgi.batches.settling import Settler
-from litebatch_asgi.batches.withdrawing import Withdrawer
+from litebatch_asgi.batches.unclear import UnclearJobs
+from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.errors import ProviderError, StateConflict, StorageUnavailable
 from litebatch_asgi.models import Batch, Job, JobState
 from litebatch_asgi.runtime import Runtime
@@ -20,35 +20,37 @@ from litebatch_asgi.runtime import Runtime
 logger: logging.Logger = logging.getLogger(__name__)
 
 
-class Carrier:
+class JobDispatcher:
     """Knows which step a job in which state needs."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._placer = Placer(runtime)
-        self._withdrawer = Withdrawer(runtime)
-        self._doubter = Doubter(runtime)
-        self._poller = Poller(runtime, self._placer, self._doubter)
+        self._unsent = UnsentJobs(runtime)
+        self._unclear = UnclearJobs(runtime)
+        self._poller = Poller(runtime, self._placer, self._unclear)
         self._settler = Settler(runtime)
 
     async def begin(self, job: Job, batch: Batch, *, since: float | None = None) -> None:
         """Carry the first job of a new batch, which its creator holds."""
         if job.state is JobState.SUBMITTING:
-            await self._from(job, partial(self._placer.submit, job, batch), since)
+            await self._run_steps(job, partial(self._placer.submit, job, batch), since)
         else:
-            await self.carry(job, since=since)
+            await self.dispatch(job, since=since)
 
-    async def carry(self, job: Job, *, since: float | None = None) -> None:
-        """Carry a job that was claimed; `since` as for `Runtime.hold`."""
-        await self._from(job, partial(self._step, job), since)
+    async def dispatch(self, job: Job, *, since: float | None = None) -> None:
+        """Carry a job that was claimed; `since` as for `Runtime.run_under_lease`."""
+        await self._run_steps(job, partial(self._step, job), since)
 
-    async def _from(self, job: Job, work: Callable[[], Awaitable[Job | None]], since: float | None) -> None:
+    async def _run_steps(
+        self, job: Job, work: Callable[[], Awaitable[Job | None]], since: float | None
+    ) -> None:
         try:
             began = anyio.current_time()
-            following = await self._runtime.hold(job, work, since=since)
+            following = await self._runtime.run_under_lease(job, work, since=since)
             while following is not None:
                 job, since, began = following, began, anyio.current_time()
-                following = await self._runtime.hold(job, partial(self._step, job), since=since)
+                following = await self._runtime.run_under_lease(job, partial(self._step, job), since=since)
         except StateConflict as error:
             logger.info("somebody else goes on with a job", extra={"job_id": job.id, "error": str(error)})
         except StorageUnavailable as error:
@@ -60,19 +62,19 @@ class Carrier:
         """One step; the job to go on with at once, which we hold, or None."""
         match job.state:
             case JobState.WAITING:
-                if not await self._withdrawer.is_due(job):
+                if not await self._unsent.is_due(job):
                     return await self._placer.place(job)
-                await self._withdrawer.withdraw(job)
+                await self._unsent.withdraw(job)
             case JobState.SUBMITTING:
-                return await self._doubter.begin(job)
+                return await self._unclear.mark_unclear(job)
             case JobState.UNCLEAR:
-                return await self._doubter.search(job)
+                return await self._unclear.search(job)
             case JobState.SUBMITTED:
                 return await self._poller.look(job)
             case JobState.ENDED:
                 await self._settler.settle(job)
             case JobState.WATCHED:
-                await self._doubter.watch(job)
+                await self._unclear.watch(job)
             case _:
                 pass
         return None

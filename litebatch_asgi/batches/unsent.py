@@ -1,4 +1,4 @@
-"""Withdrawing: a job that was never sent ends, and its lines come out in an error file of our own."""
+"""Jobs that were never sent: ended by a cancellation or by their deadline, with an error file of our own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import RequestError, StateConflict
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.jsonl import MissingRows
-from litebatch_asgi.lifecycle import change, held, move
+from litebatch_asgi.lifecycle import batch_change, held, move
 from litebatch_asgi.models import BatchChange, BatchState, Counts, FileState, Job, JobState
 from litebatch_asgi.runtime import Runtime
 
@@ -20,7 +20,7 @@ EXPIRED = (
 )
 
 
-class Withdrawer(JobWork):
+class UnsentJobs(JobWork):
     """Ends waiting jobs of batches that were cancelled or whose time is over."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -62,7 +62,7 @@ class Withdrawer(JobWork):
             files = ResultFiles(current.batch, now)
             files.add([], rows)
             counts = Counts(total=job.requests, failed=rows.count)
-            return change(
+            return batch_change(
                 current,
                 now,
                 jobs=(ended,),

@@ -5,9 +5,10 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Deployment
-from litebatch_asgi.routing import Candidate, Catalog, least_busy, weighted_random
+from litebatch_asgi.strategies import Candidate, least_busy, weighted_random
 
 EAST = Deployment(model_name="gpt-4o-batch", model="openai/gpt-4o", api_base="https://east/v1")
 WEST = Deployment(model_name="gpt-4o-batch", model="openai/gpt-4o", api_base="https://west/v1")

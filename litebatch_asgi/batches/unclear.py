@@ -18,10 +18,10 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 """How far a provider's clock may be from ours."""
 
 
-class Doubter(JobWork):
+class UnclearJobs(JobWork):
     """Finds out what became of a create."""
 
-    async def begin(self, job: Job) -> Job:
+    async def mark_unclear(self, job: Job) -> Job:
         """A submitting job whose caller has died: whether it was sent is open."""
         now = self.runtime.now()
         after = await self.write(
@@ -29,7 +29,7 @@ class Doubter(JobWork):
             JobState.UNCLEAR,
             reason="its sender died",
             search_until=now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
-            **self.keep(now),
+            **self.claim_fields(now),
         )
         return next(each for each in after.jobs if each.id == job.id)
 
@@ -55,7 +55,7 @@ class Doubter(JobWork):
             search_until=now + WATCH_FOR,
             next_check_at=self.runtime.next_look(now, job.deployment_id, 0),
             checks=0,
-            follow=lambda ended: next_attempt(ended, now, **self.keep(now)),
+            follow=lambda ended: next_attempt(ended, now, **self.claim_fields(now)),
         )
         return newest(after, job.shard)
 

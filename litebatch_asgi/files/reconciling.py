@@ -27,7 +27,7 @@ from litebatch_asgi.runtime import Runtime
 logger: logging.Logger = logging.getLogger(__name__)
 
 
-class Repairer(CopyWork):
+class CopyReconciler(CopyWork):
     """Looks after due copies."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -86,7 +86,7 @@ class Repairer(CopyWork):
         except ProviderNotFound:
             await self.write(copy, state=CopyState.INTENT, provider_file_id=None, next_check_at=now)
             return
-        await self.has_id(replace(copy, attempts=copy.attempts + 1), found)
+        await self.record_upload(replace(copy, attempts=copy.attempts + 1), found)
 
     async def _repair(self, copy: FileCopy, state: FileState) -> None:
         """Bring a missing copy to its deployment: the one that may be there already, else a new one."""
@@ -115,7 +115,7 @@ class Repairer(CopyWork):
         await self.write(copy, search_until=until, attempts=copy.attempts + 1)
 
     async def _start(self, copy: FileCopy, now: datetime) -> FileCopy:
-        return await self.keep(copy, started_at=now, now=now)
+        return await self.write_and_keep_claim(copy, started_at=now, now=now)
 
     async def _adopt(self, copy: FileCopy, file: File) -> bool:
         """Take over an upload whose answer was lost: the oldest of the right size; others are deleted."""
@@ -127,7 +127,7 @@ class Repairer(CopyWork):
             if not right or each is not right[0]:
                 await self.delete_there(copy, each.id)
         if right:
-            await self.has_id(copy, right[0], search_until=None)
+            await self.record_upload(copy, right[0], search_until=None)
         return bool(right)
 
     async def _sized(self, copy: FileCopy, file: ProviderFile) -> ProviderFile:
