@@ -61,15 +61,22 @@ _ENTERED_AT = {
 }
 
 
-def move(job: Job, state: JobState, **changes: Any) -> Job:
+def move(job: Job, state: JobState, *, due: datetime | None, **changes: Any) -> Job:
     """The job in its next state, its claim given back unless `changes` say otherwise.
 
-    Raises `StateConflict` if that state may not follow.
+    It is looked at again when it is `due`; None: never. Raises `StateConflict` if that state may not follow.
     """
     if state is not job.state and state not in TRANSITIONS[job.state]:
         raise StateConflict(f"{job.id}: {state} may not follow {job.state}")
-    released: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "next_check_at": None}
+    released: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "next_check_at": due}
     return replace(job, state=state, **(released | changes))
+
+
+def hurried(job: Job, batch: Batch, now: datetime) -> Job:
+    """The job, due at once if its batch is to be cancelled and its provider does not know yet."""
+    if job.state is JobState.SUBMITTED and batch.cancel_requested_at and job.cancel_sent_at is None:
+        return replace(job, next_check_at=now)
+    return job
 
 
 def held(state: BatchState, claimed: Job) -> Job:
@@ -85,8 +92,8 @@ def held(state: BatchState, claimed: Job) -> Job:
     raise StateConflict(f"{claimed.id} is gone")
 
 
-def next_attempt(job: Job, now: datetime, **changes: Any) -> Job:
-    """The job that follows one which ended without a result: due at once unless `changes` say otherwise."""
+def next_attempt(job: Job, now: datetime, *, due: datetime, **changes: Any) -> Job:
+    """The job that follows one which ended without a result."""
     values: dict[str, Any] = {
         "id": new_id(JOB_PREFIX),
         "batch_id": job.batch_id,
@@ -94,7 +101,7 @@ def next_attempt(job: Job, now: datetime, **changes: Any) -> Job:
         "attempt": job.attempt + 1,
         "requests": job.requests,
         "created_at": now,
-        "next_check_at": now,
+        "next_check_at": due,
     }
     return Job(**(values | changes))
 

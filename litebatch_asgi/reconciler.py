@@ -91,7 +91,7 @@ class Reconciler:
 
     async def _look_after(self, copy: FileCopy, since: float) -> None:
         try:
-            await self._runtime.run_under_lease(copy, partial(self._copy_reconciler.look, copy), since=since)
+            await self._runtime.leases.run(copy, partial(self._copy_reconciler.look, copy), since=since)
         except StateConflict as error:
             logger.info("somebody else has a copy", extra={"file_id": copy.file_id, "error": str(error)})
         except StorageUnavailable as error:

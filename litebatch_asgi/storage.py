@@ -16,6 +16,7 @@ from litebatch_asgi.models import (
     Batch,
     BatchChange,
     BatchState,
+    Claim,
     CreateRequest,
     Event,
     File,
@@ -216,7 +217,7 @@ class Storage(Protocol):
         """Claim due copies, by the same rules as jobs."""
         ...
 
-    async def renew(self, claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
+    async def renew(self, claims: Sequence[Claim], *, lease_seconds: float) -> list[Claim]:
         """Let claims run `lease_seconds` from now; 0 gives them back at once.
 
         Returns those that are still held, with the same epoch and `claimed_by` (None holds nothing), as

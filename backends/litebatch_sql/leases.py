@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from litebatch_asgi.models import FileCopy, Job
+from litebatch_asgi.models import Claim, FileCopy, Job
 from litebatch_sql.executor import Reader, Transaction
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import Row, Table, encode_json, from_microseconds
@@ -107,19 +107,19 @@ COPY_LEASES = Leases(COPIES, ("file_id", "shard", "deployment_id"))
 
 
 async def renew(
-    transaction: Transaction, queries: Queries, claims: Sequence[Job | FileCopy], *, lease_seconds: float
-) -> list[Job | FileCopy]:
+    transaction: Transaction, queries: Queries, claims: Sequence[Claim], *, lease_seconds: float
+) -> list[Claim]:
     """Renew claims as `Storage.renew` says."""
     jobs = [claim for claim in claims if isinstance(claim, Job)]
     copies = [claim for claim in claims if isinstance(claim, FileCopy)]
     held_jobs = await JOB_LEASES.renew(transaction, queries, jobs, lease_seconds=lease_seconds)
     held_copies = await COPY_LEASES.renew(transaction, queries, copies, lease_seconds=lease_seconds)
-    renewed = (
-        held_jobs.get(JOB_LEASES.key(claim))
-        if isinstance(claim, Job)
-        else held_copies.get(COPY_LEASES.key(claim))
-        for claim in claims
-    )
+    renewed: list[Claim | None] = []
+    for claim in claims:
+        if isinstance(claim, Job):
+            renewed.append(held_jobs.get(JOB_LEASES.key(claim)))
+        elif isinstance(claim, FileCopy):
+            renewed.append(held_copies.get(COPY_LEASES.key(claim)))
     return [claim for claim in renewed if claim is not None]
 
 

@@ -15,6 +15,7 @@ from litebatch_asgi.errors import RequestUnderWay, StateConflict, StorageUnavail
 from litebatch_asgi.models import (
     Batch,
     BatchState,
+    Claim,
     CreateRequest,
     Event,
     File,
@@ -256,7 +257,7 @@ class SQLStorage:
             )
         )
 
-    async def renew(self, claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
+    async def renew(self, claims: Sequence[Claim], *, lease_seconds: float) -> list[Claim]:
         """See `Storage.renew`."""
         if not claims:
             return []

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.dispatching import JobDispatcher
-from litebatch_asgi.batches.placing import Target, choose
+from litebatch_asgi.batches.targets import Target, choose
 from litebatch_asgi.errors import InvalidRequest, NotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.admission import model_error

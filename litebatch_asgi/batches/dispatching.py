@@ -8,12 +8,14 @@ from functools import partial
 
 import anyio
 
+from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.placing import Placer
 from litebatch_asgi.batches.polling import Poller
 from litebatch_asgi.batches.settling import Settler
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.errors import ProviderError, StateConflict, StorageUnavailable
+from litebatch_asgi.leases import Lease
 from litebatch_asgi.models import Batch, Job, JobState
 from litebatch_asgi.runtime import Runtime
 
@@ -25,32 +27,33 @@ class JobDispatcher:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._placer = Placer(runtime)
+        endings = JobEndings(runtime)
+        self._placer = Placer(runtime, endings)
         self._unsent = UnsentJobs(runtime)
         self._unclear = UnclearJobs(runtime)
-        self._poller = Poller(runtime, self._placer, self._unclear)
+        self._poller = Poller(runtime, endings, self._unclear)
         self._settler = Settler(runtime)
 
     async def begin(self, job: Job, batch: Batch, *, since: float | None = None) -> None:
-        """Carry the first job of a new batch, which its creator holds."""
+        """Begin with the first job of a new batch, which its creator holds."""
         if job.state is JobState.SUBMITTING:
             await self._run_steps(job, partial(self._placer.submit, job, batch), since)
         else:
             await self.dispatch(job, since=since)
 
     async def dispatch(self, job: Job, *, since: float | None = None) -> None:
-        """Carry a job that was claimed; `since` as for `Runtime.run_under_lease`."""
+        """Take a claimed job through its steps; `since` as for `LeaseKeeper.run`."""
         await self._run_steps(job, partial(self._step, job), since)
 
     async def _run_steps(
-        self, job: Job, work: Callable[[], Awaitable[Job | None]], since: float | None
+        self, job: Job, work: Callable[[Lease], Awaitable[Job | None]], since: float | None
     ) -> None:
         try:
             began = anyio.current_time()
-            following = await self._runtime.run_under_lease(job, work, since=since)
+            following = await self._runtime.leases.run(job, work, since=since)
             while following is not None:
                 job, since, began = following, began, anyio.current_time()
-                following = await self._runtime.run_under_lease(job, partial(self._step, job), since=since)
+                following = await self._runtime.leases.run(job, partial(self._step, job), since=since)
         except StateConflict as error:
             logger.info("somebody else goes on with a job", extra={"job_id": job.id, "error": str(error)})
         except StorageUnavailable as error:
@@ -58,12 +61,12 @@ class JobDispatcher:
         except ProviderError as error:
             logger.warning("a job rests", extra={"job_id": job.id, "error": error.message})
 
-    async def _step(self, job: Job) -> Job | None:
-        """One step; the job to go on with at once, which we hold, or None."""
+    async def _step(self, job: Job, lease: Lease) -> Job | None:
+        """One step; the job to go on with at once, which is ours, or None."""
         match job.state:
             case JobState.WAITING:
                 if not await self._unsent.is_due(job):
-                    return await self._placer.place(job)
+                    return await self._placer.place(job, lease)
                 await self._unsent.withdraw(job)
             case JobState.SUBMITTING:
                 return await self._unclear.mark_unclear(job)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 from msgspec.structs import replace
 
-from litebatch_asgi.batches.placing import Placer, private_names
+from litebatch_asgi.batches.endings import JobEndings, private_names
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
@@ -26,17 +27,16 @@ _MODEL_MISSING = frozenset({"model_not_found"})
 class Poller(JobWork):
     """Looks at jobs that a provider runs, and passes a cancellation on."""
 
-    def __init__(self, runtime: Runtime, placer: Placer, unclear: UnclearJobs) -> None:
+    def __init__(self, runtime: Runtime, endings: JobEndings, unclear: UnclearJobs) -> None:
         super().__init__(runtime)
-        self._placer = placer
+        self._endings = endings
         self._unclear = unclear
 
     async def look(self, job: Job) -> Job | None:
         """Ask the provider about a submitted job; the job to go on with, or None."""
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         assert state is not None
-        if job.search_until is not None and not await self._unclear.look_beside(job):
-            job = replace(job, search_until=None)
+        beside = job.search_until is not None and await self._unclear.look_beside(job)
         try:
             snapshot, cancel_sent = await self._ask(job, state.batch)
         except ProviderNotFound as error:
@@ -47,10 +47,10 @@ class Poller(JobWork):
             await self.look_again(job)
             return None
         if snapshot.status is BatchStatus.FAILED:
-            return await self._failed(replace(job, snapshot=snapshot), state)
+            return await self._failed(job, snapshot, state)
         if snapshot.status.is_final:
             return await self._ended(job, snapshot)
-        await self._goes_on(job, snapshot, cancel_sent)
+        await self._goes_on(job, snapshot, cancel_sent=cancel_sent, look_beside=beside)
         return None
 
     async def _ask(self, job: Job, batch: Batch) -> tuple[ProviderBatch, bool]:
@@ -61,7 +61,9 @@ class Poller(JobWork):
             return await adapter.cancel_batch(job.provider_batch_id), True
         return await adapter.retrieve_batch(job.provider_batch_id), False
 
-    async def _goes_on(self, job: Job, snapshot: ProviderBatch, cancel_sent: bool) -> None:
+    async def _goes_on(
+        self, job: Job, snapshot: ProviderBatch, *, cancel_sent: bool, look_beside: bool
+    ) -> None:
         now = self.runtime.now()
         news = snapshot != job.snapshot
         checks = 0 if news else job.checks + 1
@@ -70,42 +72,40 @@ class Poller(JobWork):
             JobState.SUBMITTED,
             snapshot=snapshot,
             checks=checks,
-            search_until=job.search_until,
+            search_until=job.search_until if look_beside else None,
             cancel_sent_at=now if cancel_sent else job.cancel_sent_at,
-            next_check_at=self.runtime.next_look(now, job.deployment_id, checks),
-            batch=lambda batch: replace(batch, refreshed_at=now),
+            due=self.runtime.next_look(now, job.deployment_id, checks),
+            batch=partial(_looked_at, now=now),
         )
 
     async def _ended(self, job: Job, snapshot: ProviderBatch) -> Job:
         now = self.runtime.now()
-        after = await self.write(
+        written = await self.write_and_keep_claim(
             job,
             JobState.ENDED,
             snapshot=snapshot,
             checks=0,
-            batch=lambda batch: replace(batch, refreshed_at=now),
-            **self.claim_fields(now),
+            batch=partial(_looked_at, now=now),
         )
         hit("poll.ended")
-        return next(each for each in after.jobs if each.id == job.id)
+        return written.job
 
-    async def _failed(self, job: Job, state: BatchState) -> Job | None:
+    async def _failed(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> Job | None:
         """The provider ran nothing: another deployment may, unless the content is to blame."""
-        assert job.snapshot is not None
         assert job.deployment_id is not None
-        errors = job.snapshot.errors
+        errors = snapshot.errors
         first = errors[0] if errors else BatchError()
         if errors and all(error.param == "file_id" for error in errors):
             refusal = CopyRefused(first.message or "", code=first.code, param=first.param)
-            return await self._placer.copy_refused(job, state.batch, refusal)
+            return await self._endings.copy_refused(job, state.batch, refusal)
         codes = {error.code for error in errors}
         no_room = bool(codes) and codes <= _NO_ROOM
         if no_room or (bool(codes) and codes <= _MODEL_MISSING and self._others_left(job, state)):
             self.runtime.fleet.rest(job.deployment_id, None)
-            return await self._placer.refused(job, DeploymentRefused(first.message or "", code=first.code))
+            return await self._endings.refused(job, DeploymentRefused(first.message or "", code=first.code))
         names = private_names(job, state.batch, self.runtime)
         told = tuple(replace(error, message=scrub(error.message or "", names=names)) for error in errors)
-        await self._placer.fail(job, state.batch, told)
+        await self._endings.failed(job, told)
         return None
 
     def _others_left(self, job: Job, state: BatchState) -> bool:
@@ -125,6 +125,10 @@ class Poller(JobWork):
             JobState.UNCLEAR,
             reason="vanished",
             search_until=now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
-            next_check_at=self.runtime.next_look(now, job.deployment_id, job.checks),
+            due=self.runtime.next_look(now, job.deployment_id, job.checks),
             checks=job.checks + 1,
         )
+
+
+def _looked_at(batch: Batch, *, now: datetime) -> Batch:
+    return replace(batch, refreshed_at=now)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.creating import Creator
 from litebatch_asgi.batches.dispatching import JobDispatcher
+from litebatch_asgi.batches.work import BatchWriter
 from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.service import names_of, owner_to_list
@@ -39,6 +40,7 @@ class BatchService:
 
     def __init__(self, runtime: Runtime, dispatcher: JobDispatcher) -> None:
         self._runtime = runtime
+        self._writer = BatchWriter(runtime)
         self._creator = Creator(runtime, dispatcher)
 
     async def create(
@@ -145,7 +147,7 @@ class BatchService:
                 return None
             return batch_change(current, now, batch=replace(batch, cancel_requested_at=now))
 
-        state = await self._runtime.storage.change_batch(batch_id, decide)
+        state = await self._writer.write(batch_id, decide)
         hit("cancel.stored")
         self._runtime.refresh(batch_id)
         return state.batch

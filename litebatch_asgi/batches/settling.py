@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Set
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -17,10 +18,8 @@ from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError,
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.jsonl import ExactPass, IdCollector, MissingRows, RowTally, Tally
-from litebatch_asgi.lifecycle import batch_change, held, move
 from litebatch_asgi.models import (
     Batch,
-    BatchChange,
     BatchState,
     BatchStatus,
     Charge,
@@ -148,7 +147,7 @@ class Settler(JobWork):
             return True
         due = min(self.runtime.next_look(now, job.deployment_id, job.checks), now + grace / 2)
         await self.write(
-            job, JobState.ENDED, snapshot=job.snapshot, reads=reads, next_check_at=due, checks=job.checks + 1
+            job, JobState.ENDED, snapshot=job.snapshot, reads=reads, due=due, checks=job.checks + 1
         )
         return False
 
@@ -174,18 +173,18 @@ class Settler(JobWork):
         now = self.runtime.now()
         hit("settle.before")
 
-        def decide(current: BatchState) -> BatchChange:
-            settled = move(held(current, job), JobState.SETTLED, snapshot=job.snapshot)
+        def results(current: BatchState, settled: Job) -> dict[str, Any]:
             return _settlement(current, settled, parts, inline, now)
 
-        after = await self.runtime.storage.change_batch(job.batch_id, decide)
+        written = await self.write(job, JobState.SETTLED, due=None, snapshot=job.snapshot, more=results)
         hit("settle.stored")
-        logger.info("batch settled", extra=self.log_fields(job, status=after.batch.status.value))
+        status = written.state.batch.status.value
+        logger.info("batch settled", extra=self.log_fields(job, status=status))
 
 
 def _settlement(
     current: BatchState, job: Job, parts: list[ProviderPart], inline: InlineRows | None, now: datetime
-) -> BatchChange:
+) -> dict[str, Any]:
     tally = sum((part.tally for part in parts), Tally())
     lost = inline.count if inline is not None else 0
     counts = Counts(total=job.requests, completed=tally.completed, failed=tally.failed + lost)
@@ -204,14 +203,8 @@ def _settlement(
         price_source=None,
         created_at=now,
     )
-    return batch_change(
-        current,
-        now,
-        jobs=(job,),
-        batch=files.name_in(current.batch, counts=counts, usage=tally.usage),
-        charges=(charge,),
-        **files.rows(),
-    )
+    batch = files.name_in(current.batch, counts=counts, usage=tally.usage)
+    return {"batch": batch, "charges": (charge,), **files.rows()}
 
 
 def _part(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from litebatch_asgi.batches.work import JobWork, newest
+from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.lifecycle import WATCH_FOR, next_attempt
+from litebatch_asgi.lifecycle import WATCH_FOR
 from litebatch_asgi.models import Job, JobState, ProviderBatch
 from litebatch_asgi.models.provider import TAG_JOB, oldest_first
 
@@ -23,15 +23,11 @@ class UnclearJobs(JobWork):
 
     async def mark_unclear(self, job: Job) -> Job:
         """A submitting job whose caller has died: whether it was sent is open."""
-        now = self.runtime.now()
-        after = await self.write(
-            job,
-            JobState.UNCLEAR,
-            reason="its sender died",
-            search_until=now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
-            **self.claim_fields(now),
+        grace = timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+        written = await self.write_and_keep_claim(
+            job, JobState.UNCLEAR, reason="its sender died", search_until=self.runtime.now() + grace
         )
-        return next(each for each in after.jobs if each.id == job.id)
+        return written.job
 
     async def search(self, job: Job) -> Job | None:
         """Look for an unclear job; the next attempt, which we hold, if it was never made."""
@@ -49,15 +45,15 @@ class UnclearJobs(JobWork):
         if now < job.search_until:
             await self.look_again(job, no_later_than=job.search_until)
             return None
-        after = await self.write(
+        written = await self.write(
             job,
             JobState.WATCHED,
             search_until=now + WATCH_FOR,
-            next_check_at=self.runtime.next_look(now, job.deployment_id, 0),
+            due=self.runtime.next_look(now, job.deployment_id, 0),
             checks=0,
-            follow=lambda ended: next_attempt(ended, now, **self.claim_fields(now)),
+            follow=self.next_attempt,
         )
-        return newest(after, job.shard)
+        return written.following
 
     async def _tagged(self, job: Job) -> list[ProviderBatch]:
         """The provider's batches that carry the job's tag, oldest first; the whole list was read."""
@@ -74,7 +70,6 @@ class UnclearJobs(JobWork):
     async def _adopt(self, job: Job, found: list[ProviderBatch]) -> None:
         first, *others = found
         now = self.runtime.now()
-        logger.info("batch adopted", extra=self.log_fields(job, provider_batch_id=first.id))
         await self._cancel(job, others)
         await self.write(
             job,
@@ -82,8 +77,9 @@ class UnclearJobs(JobWork):
             provider_batch_id=first.id,
             snapshot=first,
             search_until=now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
-            next_check_at=self.runtime.next_look(now, job.deployment_id, 0),
+            due=self.runtime.next_look(now, job.deployment_id, 0),
         )
+        logger.info("batch adopted", extra=self.log_fields(job, provider_batch_id=first.id))
         hit("adopt.stored")
 
     async def look_beside(self, job: Job) -> bool:
@@ -115,7 +111,7 @@ class UnclearJobs(JobWork):
                 return
             twins = []
         if twins or now >= job.search_until:
-            await self.write(job, JobState.CLOSED, provider_batch_id=twins[0].id if twins else None)
+            await self.write(job, JobState.CLOSED, due=None, provider_batch_id=twins[0].id if twins else None)
         else:
             await self.look_again(job, no_later_than=job.search_until)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from typing import Any
 
 from litebatch_asgi.batches.results import InlineRows, ResultFiles
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import RequestError, StateConflict
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.jsonl import MissingRows
-from litebatch_asgi.lifecycle import batch_change, held, move
-from litebatch_asgi.models import BatchChange, BatchState, Counts, FileState, Job, JobState
+from litebatch_asgi.models import BatchState, Counts, FileState, Job, JobState
 from litebatch_asgi.runtime import Runtime
 
 CANCELLED = ("batch_cancelled", "This request was not executed because the batch was cancelled.")
@@ -57,17 +57,10 @@ class UnsentJobs(JobWork):
     async def _store(self, job: Job, rows: InlineRows) -> None:
         now = self.runtime.now()
 
-        def decide(current: BatchState) -> BatchChange:
-            ended = move(held(current, job), JobState.WITHDRAWN)
+        def results(current: BatchState, _: Job) -> dict[str, Any]:
             files = ResultFiles(current.batch, now)
             files.add([], rows)
             counts = Counts(total=job.requests, failed=rows.count)
-            return batch_change(
-                current,
-                now,
-                jobs=(ended,),
-                batch=files.name_in(current.batch, counts=counts, usage=None),
-                **files.rows(),
-            )
+            return {"batch": files.name_in(current.batch, counts=counts, usage=None), **files.rows()}
 
-        await self.runtime.storage.change_batch(job.batch_id, decide)
+        await self.write(job, JobState.WITHDRAWN, due=None, more=results)

@@ -1,16 +1,61 @@
-"""What every step of a job's life needs: the runtime, and one way to write what has happened."""
+"""What every step of a job's life needs: the runtime, and the one way to write what has happened."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
-from msgspec.structs import replace
+import msgspec
 
-from litebatch_asgi.lifecycle import batch_change, held, move
-from litebatch_asgi.models import Batch, BatchChange, BatchState, Job, JobState
+from litebatch_asgi.lifecycle import batch_change, held, hurried, move, next_attempt
+from litebatch_asgi.models import Batch, BatchChange, BatchState, Event, Job, JobState
 from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.storage import BatchDecision
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+More: TypeAlias = Callable[[BatchState, Job], dict[str, Any]]
+"""Pure: from the locked batch and the job as it will be, what else to write: fields of `BatchChange`."""
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step has written."""
+
+    state: BatchState
+    job: Job
+    """the job as it is now"""
+    following: Job | None = None
+    """the next attempt, if one was begun"""
+
+
+class BatchWriter:
+    """Writes changes of batches, and logs what happened to them once it is committed."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def write(self, batch_id: str, decide: BatchDecision) -> BatchState:
+        """`Storage.change_batch`, with a line in the log for each event that was written."""
+        events: tuple[Event, ...] = ()
+
+        def noting(current: BatchState) -> BatchChange | None:
+            nonlocal events
+            decided = decide(current)
+            events = decided.events if decided is not None else ()
+            return decided
+
+        state = await self._runtime.storage.change_batch(batch_id, noting)
+        for event in events:
+            log_event(event)
+        return state
+
+
+def log_event(event: Event) -> None:
+    """One line in the log for something that has happened to a batch and is committed."""
+    told = {"batch_id": event.batch_id, "event": event.type, **event.payload}
+    logger.info(event.type.replace(".", " "), extra=told)
 
 
 class JobWork:
@@ -18,33 +63,49 @@ class JobWork:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        self.batches = BatchWriter(runtime)
 
     async def write(
         self,
         claimed: Job,
         state: JobState,
         *,
+        due: datetime | None,
         follow: Callable[[Job], Job] | None = None,
         batch: Callable[[Batch], Batch] | None = None,
+        more: More | None = None,
+        unless: Callable[[BatchState], bool] | None = None,
         **changes: Any,
-    ) -> BatchState:
+    ) -> Written:
         """Move a claimed job and fold its batch, in one transaction.
 
-        `follow` makes the job that comes after it, `batch` changes the batch beforehand. Raises
-        `StateConflict` if the claim is no longer ours.
+        The claim is given back, and the job is looked at again when it is `due`. `follow` makes the job that
+        comes after it, `batch` changes the batch beforehand, `more` says what else to write. Nothing is
+        written where `unless` says so. Raises `StateConflict` if the claim is no longer ours.
         """
         now = self.runtime.now()
+        following: Job | None = None
 
-        def decide(current: BatchState) -> BatchChange:
-            job = hurried(move(held(current, claimed), state, **changes), current.batch, now)
-            new_jobs = (follow(job),) if follow is not None else ()
-            changed = batch(current.batch) if batch is not None else None
+        def decide(current: BatchState) -> BatchChange | None:
+            nonlocal following
+            before = held(current, claimed)
+            if unless is not None and unless(current):
+                return None
+            job = hurried(move(before, state, due=due, **changes), current.batch, now)
+            following = follow(job) if follow is not None else None
+            rest = more(current, job) if more is not None else {}
+            if batch is not None:
+                rest["batch"] = batch(current.batch)
+            new_jobs = (following,) if following is not None else ()
             lease = self.runtime.settings.lease_seconds
-            return batch_change(
-                current, now, jobs=(job,), new_jobs=new_jobs, batch=changed, lease_seconds=lease
-            )
+            return batch_change(current, now, jobs=(job,), new_jobs=new_jobs, lease_seconds=lease, **rest)
 
-        return await self.runtime.storage.change_batch(claimed.batch_id, decide)
+        after = await self.batches.write(claimed.batch_id, decide)
+        return Written(
+            state=after,
+            job=job_in(after, claimed.id),
+            following=job_in(after, following.id) if following is not None else None,
+        )
 
     async def look_again(self, claimed: Job, *, no_later_than: datetime | None = None) -> None:
         """Give the job back, to be looked at after a while; longer each time there is no news."""
@@ -52,11 +113,20 @@ class JobWork:
         due = self.runtime.next_look(now, claimed.deployment_id, claimed.checks)
         if no_later_than is not None:
             due = max(now, min(due, no_later_than))
-        await self.write(claimed, claimed.state, next_check_at=due, checks=claimed.checks + 1)
+        await self.write(claimed, claimed.state, due=due, checks=claimed.checks + 1)
+
+    async def write_and_keep_claim(self, claimed: Job, state: JobState, **changes: Any) -> Written:
+        """`write`, with the job still ours afterwards."""
+        return await self.write(claimed, state, **self.claim_fields(self.runtime.now()), **changes)
 
     def claim_fields(self, now: datetime) -> dict[str, Any]:
-        """What a row says while we hold it: due again as soon as our lease has run out."""
-        return {"claimed_by": self.runtime.worker, "next_check_at": now}
+        """What a row says while it is ours: due again as soon as our lease has run out."""
+        return {"claimed_by": self.runtime.worker, "due": now}
+
+    def next_attempt(self, ended: Job) -> Job:
+        """The attempt that follows at once, and is ours."""
+        now = self.runtime.now()
+        return next_attempt(ended, now, **self.claim_fields(now))
 
     def log_fields(self, job: Job, **more: Any) -> dict[str, Any]:
         """Fields for the log that tell which job is meant."""
@@ -64,13 +134,6 @@ class JobWork:
         return fields | more
 
 
-def hurried(job: Job, batch: Batch, now: datetime) -> Job:
-    """The job, due at once if its batch is to be cancelled and its provider does not know yet."""
-    if job.state is JobState.SUBMITTED and batch.cancel_requested_at and job.cancel_sent_at is None:
-        return replace(job, next_check_at=now)
-    return job
-
-
-def newest(state: BatchState, shard: int) -> Job:
-    """The newest attempt of a shard."""
-    return max((job for job in state.jobs if job.shard == shard), key=lambda job: job.attempt)
+def job_in(state: BatchState, job_id: str) -> Job:
+    """The job of that id."""
+    return next(job for job in state.jobs if job.id == job_id)

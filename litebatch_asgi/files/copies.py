@@ -19,6 +19,7 @@ from litebatch_asgi.errors import (
 )
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.jsonl import spliced_size
+from litebatch_asgi.leases import Lease
 from litebatch_asgi.models import (
     CopyState,
     File,
@@ -86,8 +87,8 @@ class CopyWork:
         upstream = self.runtime.fleet.upstream_model(deployment_id, virtual)
         return spliced_size(file.bytes, file.lines, virtual, upstream)
 
-    async def send(self, copy: FileCopy, file: File, content: Content) -> ProviderError | None:
-        """Upload a copy that we hold; what stood against it, or None."""
+    async def send(self, copy: FileCopy, file: File, content: Content, lease: Lease) -> ProviderError | None:
+        """Upload a copy that is ours; what stood against it, or None."""
         size = self.copy_size(file, copy.deployment_id)
         upload = FileUpload(
             filename=self.tag(file.id),
@@ -97,7 +98,7 @@ class CopyWork:
             expires_after_seconds=self._lifetime(file),
         )
         hit("upload.intended")
-        await self.runtime.ensure_lease(copy, self.runtime.settings.call_timeout_seconds)
+        await lease.ensure(self.runtime.settings.call_timeout_seconds)
         try:
             made = await self.runtime.fleet.adapter(copy.deployment_id).upload_file(upload)
         except ProviderError as error:

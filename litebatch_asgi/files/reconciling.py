@@ -13,6 +13,7 @@ from litebatch_asgi.errors import ProviderError, ProviderNotFound, StateConflict
 from litebatch_asgi.files.copies import WATCH_FOR, CopyWork, held_copy
 from litebatch_asgi.files.removal import Remover, deletion
 from litebatch_asgi.files.rewriting import Rewriting
+from litebatch_asgi.leases import Lease
 from litebatch_asgi.models import (
     CopyState,
     File,
@@ -34,7 +35,7 @@ class CopyReconciler(CopyWork):
         super().__init__(runtime)
         self._remover = Remover(runtime)
 
-    async def look(self, copy: FileCopy) -> None:
+    async def look(self, copy: FileCopy, lease: Lease) -> None:
         """Do what a due copy needs; a provider that is in the way is tried again later."""
         state = await self.runtime.storage.get_file(copy.file_id)
         if state is None:
@@ -49,7 +50,7 @@ class CopyReconciler(CopyWork):
                 await self.runtime.storage.change_file(copy.file_id, partial(deletion, now=now))
                 self.runtime.wake()
             elif copy.state is CopyState.INTENT:
-                await self._repair(copy, state)
+                await self._repair(copy, state, lease)
             elif copy.state is CopyState.PENDING:
                 await self._ask(copy, now)
             else:
@@ -88,7 +89,7 @@ class CopyReconciler(CopyWork):
             return
         await self.record_upload(replace(copy, attempts=copy.attempts + 1), found)
 
-    async def _repair(self, copy: FileCopy, state: FileState) -> None:
+    async def _repair(self, copy: FileCopy, state: FileState, lease: Lease) -> None:
         """Bring a missing copy to its deployment: the one that may be there already, else a new one."""
         now = self.runtime.now()
         if copy.started_at is not None:
@@ -101,7 +102,8 @@ class CopyReconciler(CopyWork):
             await self.write(copy, next_check_at=self.next_look(copy, now), attempts=copy.attempts + 1)
             return
         started = await self._start(copy, now)
-        await self.send(started, state.file, partial(self._from_copy, source, copy, state.file))
+        content = partial(self._from_copy, source, copy, state.file)
+        await self.send(started, state.file, content, lease)
 
     async def _watch(self, copy: FileCopy, file: File, now: datetime) -> None:
         """Look whether a twin of an upload in doubt has shown up beside the copy, and delete it."""

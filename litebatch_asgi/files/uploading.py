@@ -107,7 +107,7 @@ class Uploader:
         error: LiteBatchError | None = Unavailable("The gateway is shutting down. Try the upload again.")
         try:
             sending = partial(self._copies.send, copy, file, content)
-            error = await self._runtime.run_under_lease(copy, sending, since=since)
+            error = await self._runtime.leases.run(copy, sending, since=since)
         except LiteBatchError as failure:
             error = failure
         finally:

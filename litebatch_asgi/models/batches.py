@@ -134,6 +134,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
     """counts claims; a write that carries an old epoch is refused"""
 
+    @property
+    def name(self) -> str:
+        """See `Claim`."""
+        return f"job {self.id}"
+
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """What one job consumed: one row a job, ever."""

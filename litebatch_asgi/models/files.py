@@ -120,6 +120,11 @@ class FileCopy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """What identifies the row."""
         return self.file_id, self.shard, self.deployment_id
 
+    @property
+    def name(self) -> str:
+        """See `Claim`."""
+        return f"copy {self.file_id}/{self.shard}/{self.deployment_id}"
+
 
 class PartKind(StrEnum):
     """Where the bytes of a part are."""

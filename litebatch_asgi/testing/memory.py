@@ -18,6 +18,7 @@ from litebatch_asgi.models import (
     BatchChange,
     BatchState,
     Charge,
+    Claim,
     CreateRequest,
     Event,
     File,
@@ -257,15 +258,15 @@ class MemoryStorage:
                 draft.put(self._copies, copy.key, copy)
         return claimed
 
-    async def renew(self, claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
+    async def renew(self, claims: Sequence[Claim], *, lease_seconds: float) -> list[Claim]:
         """See `Storage.renew`."""
-        renewed: list[Job | FileCopy] = []
+        renewed: list[Claim] = []
         async with self._write() as draft:
             until = datetime.now(UTC) + timedelta(seconds=lease_seconds) if lease_seconds else None
             for claim in claims:
                 if isinstance(claim, Job):
                     renewed += _extend(draft, self._jobs, claim.id, claim, until)
-                else:
+                elif isinstance(claim, FileCopy):
                     renewed += _extend(draft, self._copies, claim.key, claim, until)
         return renewed
 

@@ -155,15 +155,15 @@ def test_a_status_never_goes_back(told: list[tuple[JobState, BatchStatus | None]
 def test_a_job_moves_only_as_the_table_says(state: JobState) -> None:
     for target in JobState:
         if target is state or target in TRANSITIONS[state]:
-            assert move(a_job(state), target).state is target
+            assert move(a_job(state), target, due=None).state is target
         else:
             with pytest.raises(StateConflict):
-                move(a_job(state), target)
+                move(a_job(state), target, due=None)
 
 
 def test_moving_gives_the_claim_back() -> None:
     job = replace(a_job(JobState.WAITING), claimed_by="w", claimed_until=LATER, next_check_at=NOW)
-    moved = move(job, JobState.SUBMITTING)
+    moved = move(job, JobState.SUBMITTING, due=None)
     assert (moved.claimed_by, moved.claimed_until, moved.next_check_at) == (None, None, None)
 
 
@@ -180,6 +180,7 @@ def test_a_change_of_status_is_an_event() -> None:
     running = move(
         state.jobs[0],
         JobState.SUBMITTED,
+        due=LATER,
         snapshot=ProviderBatch(id="p", status=BatchStatus.IN_PROGRESS),
     )
     written = batch_change(state, LATER, jobs=(running,))
@@ -189,7 +190,7 @@ def test_a_change_of_status_is_an_event() -> None:
 
 
 def test_the_next_attempt_is_another_job_of_the_same_shard() -> None:
-    following = next_attempt(replace(a_job(JobState.REFUSED), deployment_id="d"), LATER)
+    following = next_attempt(replace(a_job(JobState.REFUSED), deployment_id="d"), LATER, due=LATER)
     assert (following.attempt, following.shard, following.requests) == (2, 0, 10)
     assert following.deployment_id is None
     assert following.state is JobState.WAITING

@@ -11,14 +11,17 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from litebatch_asgi.batches import creating, placing, settling, unsent, work
-from litebatch_asgi.batches.placing import Placer, Target
+from litebatch_asgi.batches import creating, work
+from litebatch_asgi.batches.endings import JobEndings
+from litebatch_asgi.batches.placing import Placer
 from litebatch_asgi.batches.settling import Settler
+from litebatch_asgi.batches.targets import Target, choose
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.files import copies, reconciling, removal
 from litebatch_asgi.files.copies import CopyWork
 from litebatch_asgi.jsonl import Tally
+from litebatch_asgi.leases import Lease
 from litebatch_asgi.lifecycle import move
 from litebatch_asgi.models import (
     Batch,
@@ -58,25 +61,24 @@ def target_is_written_last(patch: Patch) -> None:
     async def no_target(*_: object, **__: object) -> None:
         """A new batch begins without a target."""
 
-    async def place(self: Placer, job: Job) -> Job | None:
+    async def place(self: Placer, job: Job, lease: Lease) -> Job | None:
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         assert state is not None
         file = await self.runtime.storage.get_file(state.batch.input_file_id)
         assert file is not None
         until = state.batch.expires_at
-        target = await placing.choose(self.runtime, file, state.batch.model, until=until, seed=job.id)
+        target = await choose(self.runtime, file, state.batch.model, until=until, seed=job.id)
         if target is None:
             await self._wait(job, state.batch, file)
             return None
-        sent = move(job, JobState.SUBMITTING, **msgspec.structs.asdict(target))
-        return await self.submit(sent, state.batch)
+        sent = move(job, JobState.SUBMITTING, due=None, **msgspec.structs.asdict(target))
+        return await self.submit(sent, state.batch, lease)
 
     async def write_and_accept(self: Placer, job: Job, batch: Batch, snapshot: ProviderBatch) -> None:
         assert job.deployment_id is not None
         assert job.provider_file_id is not None
         target = Target(deployment_id=job.deployment_id, provider_file_id=job.provider_file_id)
-        intended = partial(self._intend, claimed=job, target=target, now=self.runtime.now())
-        await self.runtime.storage.change_batch(job.batch_id, intended)
+        await self._intend(job, target)
         await accepted(self, job, batch, snapshot)
 
     patch.setattr(creating, "choose", no_target)
@@ -87,10 +89,10 @@ def target_is_written_last(patch: Patch) -> None:
 def no_answer_is_a_refusal(patch: Patch) -> None:
     """A create without a clear answer is taken for one that was not done."""
 
-    async def refuse(self: Placer, job: Job, error: ProviderError) -> Job | None:
+    async def refuse(self: JobEndings, job: Job, error: ProviderError) -> Job | None:
         return await self.refused(job, error)
 
-    patch.setattr(Placer, "_doubt", refuse)
+    patch.setattr(JobEndings, "unclear", refuse)
 
 
 def no_grace_for_jobs(patch: Patch) -> None:
@@ -107,7 +109,7 @@ def no_watch_for_twins(patch: Patch) -> None:
     """A job that was given up is not looked for any more."""
 
     async def close(self: UnclearJobs, job: Job) -> None:
-        await self.write(job, JobState.CLOSED)
+        await self.write(job, JobState.CLOSED, due=None)
 
     patch.setattr(UnclearJobs, "watch", close)
 
@@ -170,10 +172,8 @@ def nothing_is_fenced(patch: Patch) -> None:
     def held_copy(state: FileState, claimed: FileCopy) -> FileCopy:
         return next(copy for copy in state.copies if copy.key == claimed.key)
 
-    modules: tuple[Any, ...] = (placing, settling, unsent, work)
-    for module in modules:
-        patch.setattr(module, "held", held)
-    modules = (copies, reconciling, removal)
+    patch.setattr(work, "held", held)
+    modules: tuple[Any, ...] = (copies, reconciling, removal)
     for module in modules:
         patch.setattr(module, "held_copy", held_copy)
 

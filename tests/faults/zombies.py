@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from openai import APIStatusError
 
 from litebatch_asgi.app import open_storage
-from litebatch_asgi.models import FileCopy, Job
+from litebatch_asgi.models import Claim
 from litebatch_asgi.simulator import Fault, Simulator
 from litebatch_asgi.storage import Storage
 from tests.database import Database, SQLiteDatabase
@@ -29,7 +29,7 @@ SETTINGS = replace(
 def asleep(database: Database) -> Storage:
     """The storage of a process whose heart does not beat, which it does not know."""
 
-    async def renew(claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
+    async def renew(claims: Sequence[Claim], *, lease_seconds: float) -> list[Claim]:
         """Renew nothing, and say that all is well."""
         return list(claims)
 

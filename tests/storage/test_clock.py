@@ -16,7 +16,8 @@ from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.clock import Clock
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.fleet import Fleet, load_factories
-from litebatch_asgi.models import Deployment, FileCopy, Job, Settings
+from litebatch_asgi.leases import Lease
+from litebatch_asgi.models import Claim, Deployment, Settings
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.strategies import STRATEGIES
@@ -39,7 +40,7 @@ class Slow(MemoryStorage):
     async def now(self) -> datetime:
         return self.moment
 
-    async def renew(self, claims: Sequence[Job | FileCopy], *, lease_seconds: float) -> list[Job | FileCopy]:
+    async def renew(self, claims: Sequence[Claim], *, lease_seconds: float) -> list[Claim]:
         self.renewals += 1
         return await super().renew(claims, lease_seconds=lease_seconds)
 
@@ -166,11 +167,11 @@ async def test_a_call_begins_under_a_lease_that_outlasts_it(
         await stored_job(storage)
         [claim] = await storage.claim_jobs("worker", lease_seconds=LEASE_SECONDS, room=ROOM)
 
-        async def work() -> None:
-            await runtime.ensure_lease(claim, 30)
-            await runtime.ensure_lease(claim, 30)
+        async def work(lease: Lease) -> None:
+            await lease.ensure(30)
+            await lease.ensure(30)
 
-        await runtime.run_under_lease(claim, work, since=age())
+        await runtime.leases.run(claim, work, since=age())
     assert storage.renewals == renewals
 
 
@@ -181,5 +182,5 @@ async def test_no_call_begins_under_a_lease_that_somebody_else_has(tmp_path: Pat
         [claim] = await storage.claim_jobs("worker", lease_seconds=0, room=ROOM)
         [theirs] = await storage.claim_jobs("other", lease_seconds=60, room=ROOM)
         with pytest.raises(StateConflict):
-            await runtime.ensure_lease(claim, 30)
+            await Lease(runtime.storage, claim, seconds=LEASE_SECONDS, since=None).ensure(30)
     assert (await state_of(storage, job)).jobs == (theirs,)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from litebatch_asgi.batches.placing import Placer
+from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.errors import NoClearAnswer
 from litebatch_asgi.models import Job
@@ -19,7 +19,7 @@ def nothing_is_adopted(patch: Patch) -> None:
     """What became of a create without an answer is nobody's concern, its sender's death included."""
 
     async def begin_anew(self: UnclearJobs, job: Job) -> Job | None:
-        return await Placer(self.runtime).refused(job, NoClearAnswer("its sender died"))
+        return await JobEndings(self.runtime).refused(job, NoClearAnswer("its sender died"))
 
     patch.setattr(UnclearJobs, "mark_unclear", begin_anew)
     faults.no_answer_is_a_refusal(patch)

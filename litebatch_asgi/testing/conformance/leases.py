@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict
-from litebatch_asgi.models import BatchChange, FileCopy, FileKind, Job, JobState
+from litebatch_asgi.models import BatchChange, Claim, FileKind, JobState
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import (
     StorageTests,
@@ -43,7 +43,7 @@ class Moments:
         return moment is not None and self._before <= moment <= self._after
 
 
-def until(claim: Job | FileCopy) -> datetime | None:
+def until(claim: Claim) -> datetime | None:
     """When a lease of `LEASE` began that ends as the claim does."""
     return claim.claimed_until - LEASE if claim.claimed_until is not None else None
 
@@ -166,10 +166,10 @@ class LeaseTests(StorageTests):
         copies = await storage.claim_copies("worker", lease_seconds=600, room={"east": 9})
         lost = replace(claims[1], epoch=claims[1].epoch - 1)
         unknown = a_job(a_batch(a_file()))
-        given: list[Job | FileCopy] = [copies[1], claims[2], lost, unknown, claims[0], copies[0]]
+        given: list[Claim] = [copies[1], claims[2], lost, unknown, claims[0], copies[0]]
         renewed = await storage.renew(given, lease_seconds=60)
-        keys = [claim.id if isinstance(claim, Job) else claim.key for claim in renewed]
-        assert keys == [copies[1].key, claims[2].id, claims[0].id, copies[0].key]
+        names = [claim.name for claim in renewed]
+        assert names == [copies[1].name, claims[2].name, claims[0].name, copies[0].name]
         assert len(jobs) == len(claims)
 
     async def test_what_is_not_held_any_more_is_left_alone(self, storage: Storage) -> None:

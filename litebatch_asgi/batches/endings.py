@@ -1,0 +1,108 @@
+"""Endings of attempts: refused, refused for the copy's sake, failed for the content's, unclear."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+
+from msgspec.structs import replace
+
+from litebatch_asgi.batches.work import JobWork
+from litebatch_asgi.errors import CopyRefused, NoClearAnswer, ProviderBusy, ProviderError
+from litebatch_asgi.models import Batch, BatchError, CopyState, FileChange, FileState, Job, JobState
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.scrub import scrub
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+
+class JobEndings(JobWork):
+    """Writes how an attempt ended, and begins the next one where another deployment may do better."""
+
+    async def turned_away(self, job: Job, error: ProviderError) -> Job | None:
+        """Refused by a deployment, or by something on the way that may have passed the call on before.
+
+        The next attempt begins at once; where an answer came, one look after the grace tells a twin.
+        """
+        if error.status is None:
+            return await self.refused(job, error)
+        logger.warning("deployment refused a batch", extra=self.log_fields(job, error=error.message))
+        until = self.runtime.now() + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+        written = await self.write(
+            job,
+            JobState.WATCHED,
+            reason=error.message,
+            search_until=until,
+            due=until,
+            follow=self.next_attempt,
+        )
+        return written.following
+
+    async def refused(self, job: Job, error: ProviderError) -> Job | None:
+        """End a job that its deployment did not take, and begin the next attempt, which is ours."""
+        logger.warning("deployment refused a batch", extra=self.log_fields(job, error=error.message))
+        written = await self.write(
+            job, JobState.REFUSED, reason=error.message, due=None, follow=self.next_attempt
+        )
+        return written.following
+
+    async def copy_refused(self, job: Job, batch: Batch, error: CopyRefused) -> Job | None:
+        """The deployment cannot use its copy: that one is looked at anew, and the job begins another try."""
+        await self._doubt_copy(job, batch)
+        return await self.refused(job, error)
+
+    async def _doubt_copy(self, job: Job, batch: Batch) -> None:
+        now = self.runtime.now()
+
+        def decide(current: FileState) -> FileChange:
+            doubted = tuple(
+                replace(copy, state=CopyState.PENDING, next_check_at=now, claimed_by=None, claimed_until=None)
+                for copy in current.copies
+                if copy.deployment_id == job.deployment_id and copy.state is CopyState.READY
+            )
+            # who watches the copy at this moment would put it to rest otherwise
+            return FileChange(copies=doubted, fence_out=True)
+
+        await self.runtime.storage.change_file(batch.input_file_id, decide)
+        self.runtime.wake()
+
+    async def failed(self, job: Job, errors: tuple[BatchError, ...]) -> None:
+        """End a job, and with it its batch, for its content is wrong at any deployment."""
+        await self.write(
+            job,
+            JobState.FAILED,
+            reason=errors[0].code if errors else None,
+            due=None,
+            batch=lambda current: replace(current, errors=errors),
+        )
+
+    async def unclear(self, job: Job, error: NoClearAnswer | ProviderBusy) -> Job:
+        """Nobody knows whether the provider has the job: it is to be searched for, and stays ours."""
+        logger.warning("no clear answer to a create", extra=self.log_fields(job, error=error.message))
+        now = self.runtime.now()
+        grace = 0.0 if isinstance(error, ProviderBusy) else self.runtime.settings.adopt_grace_seconds
+        written = await self.write_and_keep_claim(
+            job, JobState.UNCLEAR, reason=error.message, search_until=now + timedelta(seconds=grace)
+        )
+        return written.job
+
+
+def refusal_of(error: ProviderError, job: Job, batch: Batch, runtime: Runtime) -> BatchError:
+    """What a provider said, fit for the batch's owner."""
+    scrubbed = partial(scrub, names=private_names(job, batch, runtime))
+    return BatchError(
+        code=error.code or "invalid_request", message=scrubbed(error.message), param=error.param
+    )
+
+
+def private_names(job: Job, batch: Batch, runtime: Runtime) -> dict[str, str]:
+    """The provider's names of what the client knows by ours."""
+    names = {
+        job.provider_file_id: batch.input_file_id,
+        job.provider_batch_id: batch.id,
+        job.deployment_id: "the deployment",
+    }
+    if job.deployment_id is not None and runtime.fleet.has(job.deployment_id):
+        names[runtime.fleet.upstream_model(job.deployment_id, batch.model)] = batch.model
+    return {private: public for private, public in names.items() if private}
