@@ -11,15 +11,15 @@ from typing import Any
 
 import msgspec
 
-from .bell import Bell
+from .batch_progress import BatchProgress
 from .disk import Disk
 from .faults import ArmedFault, CallName, Fault, FaultBook
+from .file_store import FileStore
 from .flavours import DAY, FLAVOURS, RESULT_SECONDS, Flavour
-from .life import BatchLife
 from .objects import TERMINAL, BatchObject, BatchProblem, FileObject
 from .settings import FileStatus, SimulatorSettings, Status
-from .shelf import Shelf
 from .validation import Examined
+from .wakeup import Wakeup
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,21 +41,21 @@ class Account:
         name: str,
         settings: SimulatorSettings,
         disk: Disk,
-        bell: Bell,
+        wakeup: Wakeup,
         faults: FaultBook,
         start: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self.name = name
         self.disk = disk
-        self.bell = bell
+        self.wakeup = wakeup
         self.faults = faults
         self._settings = settings
         self.start = start
         """lets a task run until the simulator stops"""
-        self.shelf: Shelf = Shelf(self)
+        self.file_store: FileStore = FileStore(self)
         self.lists_made: Counter[CallName] = Counter()
         """how often files and batches were listed"""
-        self._lives: dict[str, BatchLife] = {}
+        self._progress: dict[str, BatchProgress] = {}
 
     @property
     def flavour(self) -> Flavour:
@@ -73,9 +73,9 @@ class Account:
         Raises `msgspec.ValidationError` for an unknown name or a value of the wrong type.
         """
         self._settings = self._settings.changed(changes)
-        for life in self._lives.values():
-            life.reconsider()
-        self.bell.ring()
+        for progress in self._progress.values():
+            progress.reconsider()
+        self.wakeup.notify()
         return self._settings
 
     def add_fault(self, fault: Fault) -> ArmedFault:
@@ -91,11 +91,11 @@ class Account:
     @property
     def files(self) -> Mapping[str, FileObject]:
         """Every file that is neither deleted nor expired, oldest first, as clients see it."""
-        return self.shelf.shown()
+        return self.file_store.shown()
 
     def set_file_status(self, file_id: str, status: FileStatus) -> FileObject:
         """Show the file with another `status` from now on. Raises KeyError if there is no such file."""
-        return self.shelf.set_status(file_id, status)
+        return self.file_store.set_status(file_id, status)
 
     async def file_reached(self, file_id: str, *statuses: FileStatus) -> FileObject:
         """The file, once it has one of `statuses`; without any, once it can be used or never will be.
@@ -103,12 +103,12 @@ class Account:
         Raises KeyError if there is no such file, or no longer.
         """
         awaited = frozenset(statuses) or frozenset({"processed", "error"})
-        await self.bell.until(lambda: self.files[file_id].status in awaited)
+        await self.wakeup.until(lambda: self.files[file_id].status in awaited)
         return self.files[file_id]
 
     async def delete_file(self, file_id: str) -> bool:
         """Delete a file; False if there is none. A batch that already checked it goes on."""
-        stored = self.shelf.remove(file_id)
+        stored = self.file_store.remove(file_id)
         if stored is None:
             return False
         await self.disk.run(stored.path.unlink, missing_ok=True)
@@ -116,7 +116,7 @@ class Account:
 
     async def content(self, file_id: str) -> bytes:
         """The bytes of a file. Raises KeyError if there is no such file."""
-        stored = self.shelf.find(file_id)
+        stored = self.file_store.find(file_id)
         if stored is None:
             raise KeyError(file_id)
         return await self.disk.run(stored.path.read_bytes)
@@ -126,22 +126,22 @@ class Account:
     @property
     def batches(self) -> Mapping[str, BatchObject]:
         """Every batch as a client would be shown it now, oldest first."""
-        return {key: life.shown() for key, life in self._lives.items()}
+        return {key: progress.shown() for key, progress in self._progress.items()}
 
-    def life(self, batch_id: str) -> BatchLife | None:
-        """The batch with this id."""
-        return self._lives.get(batch_id)
+    def progress_of(self, batch_id: str) -> BatchProgress | None:
+        """The batch with this id, as it goes on."""
+        return self._progress.get(batch_id)
 
-    def lives(self) -> list[BatchLife]:
+    def all_progress(self) -> list[BatchProgress]:
         """Every batch, oldest first."""
-        return list(self._lives.values())
+        return list(self._progress.values())
 
     async def examine(self, path: Path, endpoint: str) -> Examined:
         """Check the lines of an input file, in a thread."""
         examination = self.flavour.examination(endpoint, self._settings)
         return await self.disk.work(examination.read, path, self.disk.stop)
 
-    def create_batch(self, asked: NewBatch, examined: Examined | None = None) -> BatchLife:
+    def create_batch(self, asked: NewBatch, examined: Examined | None = None) -> BatchProgress:
         """Create a batch; whether its input file is any good shows later.
 
         The tokens of an input that was `examined` already are in the queue from now on.
@@ -156,13 +156,15 @@ class Account:
             expires_at=created_at + DAY,
             metadata=asked.metadata,
         )
-        seed = f"{self._settings.seed}/{self.name}/{len(self._lives)}"
-        life = BatchLife(self, batch, seed=seed, output_seconds=asked.output_seconds or RESULT_SECONDS)
+        seed = f"{self._settings.seed}/{self.name}/{len(self._progress)}"
+        progress = BatchProgress(
+            self, batch, seed=seed, output_seconds=asked.output_seconds or RESULT_SECONDS
+        )
         if examined is not None:
-            life.enqueue(examined)
-        self._lives[batch.id] = life
-        self.start(life.live())
-        return life
+            progress.enqueue(examined)
+        self._progress[batch.id] = progress
+        self.start(progress.run())
+        return progress
 
     def add_foreign_batches(self, count: int) -> list[BatchObject]:
         """Add `count` ended batches, as somebody else who uses this account would have left them."""
@@ -182,12 +184,12 @@ class Account:
             for _ in range(count)
         ]
         for batch in batches:
-            self._lives[batch.id] = BatchLife(self, batch, seed="", output_seconds=RESULT_SECONDS)
+            self._progress[batch.id] = BatchProgress(self, batch, seed="", output_seconds=RESULT_SECONDS)
         return batches
 
     def enqueued_tokens(self, model: str) -> int:
         """Input tokens that open batches of `model` hold."""
-        return sum(life.enqueued_tokens for life in self._lives.values() if life.queue == model)
+        return sum(each.enqueued_tokens for each in self._progress.values() if each.queue == model)
 
     def over_quota(self, examined: Examined, held: int = 0) -> BatchProblem | None:
         """Why there is no room for this input, of which `held` tokens are in the queue; None: there is."""
@@ -201,37 +203,37 @@ class Account:
 
         Raises KeyError if the id is of none that could.
         """
-        for life in self._lives_of(object_id):
-            life.release()
+        for progress in self._open_batches(object_id):
+            progress.release()
         for file_id in self._pending_of(object_id):
-            self.shelf.release(file_id)
+            self.file_store.release(file_id)
 
     async def advance(self, object_id: str | None = None) -> None:
         """`release`, and wait until each of these batches and files has another status."""
-        waits = [partial(life.has_left, life.batch.status) for life in self._lives_of(object_id)]
+        waits = [partial(each.has_left, each.batch.status) for each in self._open_batches(object_id)]
         waits += [partial(self._is_checked, file_id) for file_id in self._pending_of(object_id)]
         self.release(object_id)
         for has_left in waits:
-            await self.bell.until(has_left)
+            await self.wakeup.until(has_left)
 
     async def reached(self, batch_id: str, *statuses: Status) -> BatchObject:
         """The batch, once it has one of `statuses`; without any, once it has ended."""
-        life, awaited = self._lives[batch_id], frozenset(statuses) or TERMINAL
-        await self.bell.until(lambda: life.batch.status in awaited)
-        return life.shown()
+        progress, awaited = self._progress[batch_id], frozenset(statuses) or TERMINAL
+        await self.wakeup.until(lambda: progress.batch.status in awaited)
+        return progress.shown()
 
     def expire(self, batch_id: str) -> None:
         """Let a batch end `expired`, with the rows that were done by then. Raises KeyError if unknown."""
-        self._lives[batch_id].expire()
+        self._progress[batch_id].expire()
 
-    def _lives_of(self, object_id: str | None) -> list[BatchLife]:
+    def _open_batches(self, object_id: str | None) -> list[BatchProgress]:
         if object_id is not None and object_id in self.files:
             return []
-        lives = self._lives.values() if object_id is None else [self._lives[object_id]]
-        return [life for life in lives if life.batch.status not in TERMINAL]
+        asked = self._progress.values() if object_id is None else [self._progress[object_id]]
+        return [progress for progress in asked if progress.batch.status not in TERMINAL]
 
     def _pending_of(self, object_id: str | None) -> list[str]:
-        return [file_id for file_id in self.shelf.pending() if object_id in (None, file_id)]
+        return [file_id for file_id in self.file_store.pending() if object_id in (None, file_id)]
 
     def _is_checked(self, file_id: str) -> bool:
         file = self.files.get(file_id)

@@ -73,14 +73,14 @@ class AzureDialect:
         """Files that expire and files that do not are counted apart; results are not counted."""
         settings, expires = account.settings, seconds is not None
         most = settings.max_expiring_files if expires else settings.max_unexpiring_files
-        inputs = [each.shown for each in account.shelf.all() if each.shown.purpose == "batch"]
+        inputs = [each.shown for each in account.file_store.all() if each.shown.purpose == "batch"]
         if sum((each.expires_at is not None) == expires for each in inputs) >= most:
             message = f"The resource has reached its limit of {most} files."
             raise ApiError(400, message, code="quotaExceeded")
 
     async def admit(self, account: Account, asked: NewBatch) -> Admission:
         """Only batches of `processed` files, and with `fail_fast` only those that there is room for."""
-        stored = account.shelf.find(asked.input_file_id)
+        stored = account.file_store.find(asked.input_file_id)
         if stored is None:
             raise ApiError(404, NOT_FOUND)
         if stored.shown.status != "processed":

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from .account import NewBatch
+from .batch_progress import BatchProgress
 from .calls import Call
 from .dialects import Dialect
 from .json_values import JSON, is_object
-from .life import BatchLife
 from .lists import list_of, listed, page, page_number, query_of
 from .objects import BatchObject
 from .replies import Reply, json_reply
@@ -32,9 +32,9 @@ async def create_batch(call: Call) -> Reply:
     call.metadata = new.metadata
     await call.begin()
     admission = await call.dialect.admit(call.account, new)
-    life = call.account.create_batch(new, admission.examined)
-    call.object_id = life.batch.id
-    return json_reply(_shown(call, life.shown()), call.dialect.created, admission.headers)
+    progress = call.account.create_batch(new, admission.examined)
+    call.object_id = progress.batch.id
+    return json_reply(_shown(call, progress.shown()), call.dialect.created, admission.headers)
 
 
 def _shown(call: Call, batch: BatchObject) -> Any:
@@ -88,13 +88,13 @@ async def list_batches(call: Call) -> Reply:
     """`GET /batches`."""
     query = query_of(call.request.query_params, default=20, most=100)
     account = call.account
-    call.page = page_number(query, [life.batch.id for life in account.lives()])
+    call.page = page_number(query, [each.batch.id for each in account.all_progress()])
     await call.begin()
-    present = account.faults.present(account.name, account.lives())
+    present = account.faults.present(account.name, account.all_progress())
     seen = listed(present, call.fault, account.lists_made[call.name])
     account.lists_made[call.name] += 1
-    chosen, more = page(query, seen, lambda life: life.batch.id)
-    return json_reply(list_of([life.shown() for life in chosen], partial(_shown, call), has_more=more))
+    chosen, more = page(query, seen, lambda each: each.batch.id)
+    return json_reply(list_of([each.shown() for each in chosen], partial(_shown, call), has_more=more))
 
 
 async def retrieve_batch(call: Call) -> Reply:
@@ -104,17 +104,17 @@ async def retrieve_batch(call: Call) -> Reply:
 
 async def cancel_batch(call: Call) -> Reply:
     """`POST /batches/{id}/cancel`; 409 for a batch that ended in any other way than `cancelled`."""
-    life = await _begin(call)
-    if not life.cancel():
-        raise ApiError(409, f"Cannot cancel a batch with status '{life.batch.status}'.")
-    return json_reply(_shown(call, life.shown()))
+    progress = await _begin(call)
+    if not progress.cancel():
+        raise ApiError(409, f"Cannot cancel a batch with status '{progress.batch.status}'.")
+    return json_reply(_shown(call, progress.shown()))
 
 
-async def _begin(call: Call) -> BatchLife:
+async def _begin(call: Call) -> BatchProgress:
     """The batch that the call is about, when faults have had their say."""
-    life = call.account.life(call.object_id or "")
-    call.metadata = None if life is None else life.batch.metadata
+    progress = call.account.progress_of(call.object_id or "")
+    call.metadata = None if progress is None else progress.batch.metadata
     await call.begin()
-    if life is None or call.fault.vanish:
+    if progress is None or call.fault.vanish:
         raise ApiError(404, f"No batch found with id '{call.object_id}'.")
-    return life
+    return progress

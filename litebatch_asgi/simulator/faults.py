@@ -7,10 +7,10 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-from .bell import Bell
 from .execution import RowFaults
 from .objects import RequestCounts
 from .settings import FileStatus
+from .wakeup import Wakeup
 
 CallName = Literal[
     "upload_file",
@@ -129,8 +129,8 @@ M = TypeVar("M", bound=Marked)
 class FaultBook:
     """The faults in force, in the order in which they were added."""
 
-    def __init__(self, bell: Bell) -> None:
-        self._bell = bell
+    def __init__(self, wakeup: Wakeup) -> None:
+        self._wakeup = wakeup
         self._armed: dict[str, ArmedFault] = {}
         self._added = 0
 
@@ -146,7 +146,7 @@ class FaultBook:
         keys = list(self._armed) if key is None else [key] if key in self._armed else []
         for each in keys:
             self._armed.pop(each).removed = True
-        self._bell.ring()
+        self._wakeup.notify()
         return len(keys)
 
     def all(self) -> list[ArmedFault]:
@@ -184,11 +184,11 @@ class FaultBook:
         return objects
 
     async def wait(self, armed: ArmedFault, interrupted: Callable[[], bool]) -> None:
-        """Wait for as long as the fault says, unless something interrupts it, at which the bell must ring."""
+        """Wait for as long as the fault says, unless something interrupts it, which must notify."""
         if armed.fault.delay:
-            await self._bell.until_or(interrupted, armed.fault.delay)
+            await self._wakeup.until_or(interrupted, armed.fault.delay)
         if armed.fault.stall:
-            await self._bell.until(lambda: armed.removed or interrupted())
+            await self._wakeup.until(lambda: armed.removed or interrupted())
 
     def _strikes(self, armed: ArmedFault) -> bool:
         """Count a call that fits; whether the fault is in force for it."""
@@ -198,7 +198,7 @@ class FaultBook:
         if armed.fitted <= armed.fault.skip:
             return False
         armed.struck += 1
-        self._bell.ring()
+        self._wakeup.notify()
         return True
 
 

@@ -28,9 +28,9 @@ async def upload_file(call: Call) -> Reply:
         await account.disk.run(path.unlink)
         raise
     if upload.fields["purpose"] == "batch":
-        stored = account.shelf.add_input(upload.file, upload.filename, seconds)
+        stored = account.file_store.add_input(upload.file, upload.filename, seconds)
     else:
-        stored = account.shelf.add(upload.file, upload.filename, upload.fields["purpose"], seconds)
+        stored = account.file_store.add(upload.file, upload.filename, upload.fields["purpose"], seconds)
     call.object_id = stored.shown.id
     shown = call.dialect.file(_with_status_of_fault(call, stored))
     return json_reply(shown, call.dialect.created, call.dialect.location(call.request, stored.shown.id))
@@ -74,7 +74,7 @@ async def list_files(call: Call) -> Reply:
     """`GET /files`."""
     params = call.request.query_params
     query, purpose = query_of(params, default=10_000, most=10_000), params.get("purpose")
-    files = [each for each in call.account.shelf.all() if purpose in (None, each.shown.purpose)]
+    files = [each for each in call.account.file_store.all() if purpose in (None, each.shown.purpose)]
     call.page = page_number(query, [each.shown.id for each in files])
     await call.begin()
     seen = listed(files, call.fault, call.account.lists_made[call.name])
@@ -116,11 +116,11 @@ def _with_status_of_fault(call: Call, stored: StoredFile) -> FileObject:
 
 async def _begin(call: Call) -> StoredFile:
     """The file that the call is about, when faults have had their say."""
-    known = call.account.shelf.find(call.object_id or "")
+    known = call.account.file_store.find(call.object_id or "")
     if known is not None:
         call.filename, call.bytes, call.sha256 = known.shown.filename, known.shown.bytes, known.sha256
     await call.begin()
-    stored = call.account.shelf.find(call.object_id or "")
+    stored = call.account.file_store.find(call.object_id or "")
     if stored is None:
         raise ApiError(404, f"No such File object: {call.object_id}", param="id")
     return stored

@@ -7,8 +7,8 @@ from typing import Any, Literal, overload
 
 import msgspec
 
-from .bell import Bell
 from .faults import CallName
+from .wakeup import Wakeup
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,14 +41,14 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
 class Journal(Sequence[JournalEntry]):
     """All entries, oldest first."""
 
-    def __init__(self, bell: Bell) -> None:
-        self._bell = bell
+    def __init__(self, wakeup: Wakeup) -> None:
+        self._wakeup = wakeup
         self._entries: list[JournalEntry] = []
 
     def append(self, entry: JournalEntry) -> None:
         """Note `entry`, whose `seq` is `len(self) + 1`."""
         self._entries.append(entry)
-        self._bell.ring()
+        self._wakeup.notify()
 
     def clear(self) -> None:
         """Forget everything; `seq` begins anew."""

@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 
 from .account import Account
-from .bell import Bell
 from .control import Control
 from .disk import Disk
 from .faults import ArmedFault, Fault, FaultBook
@@ -24,6 +23,7 @@ from .routing import account_routes, http_error
 from .serving import listening
 from .settings import SimulatorSettings
 from .summary import Summary, summarize
+from .wakeup import Wakeup
 
 
 class Simulator:
@@ -35,9 +35,9 @@ class Simulator:
 
     def __init__(self, directory: Path | None = None, settings: SimulatorSettings | None = None) -> None:
         self.settings: SimulatorSettings = settings or SimulatorSettings()
-        self.bell: Bell = Bell()
-        self.journal: Journal = Journal(self.bell)
-        self.faults: FaultBook = FaultBook(self.bell)
+        self.wakeup: Wakeup = Wakeup()
+        self.journal: Journal = Journal(self.wakeup)
+        self.faults: FaultBook = FaultBook(self.wakeup)
         self.closing: bool = False
         self._disk = Disk(directory)
         self._accounts: dict[str, Account] = {}
@@ -53,7 +53,7 @@ class Simulator:
         """The account of this name; `default` is at `/v1` or `/openai`, any other below `/name`."""
         if name not in self._accounts:
             self._accounts[name] = Account(
-                name, self.settings, self._disk, self.bell, self.faults, self._start
+                name, self.settings, self._disk, self.wakeup, self.faults, self._start
             )
         return self._accounts[name]
 
@@ -76,7 +76,7 @@ class Simulator:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Return as soon as `holds()` is true, looking again at every call and change of status."""
-        await self.bell.until(holds)
+        await self.wakeup.until(holds)
 
     async def reset(self) -> None:
         """Forget all accounts, faults and the journal."""
@@ -94,7 +94,7 @@ class Simulator:
             yield
         finally:
             self.closing = True
-            self.bell.ring()
+            self.wakeup.notify()
             await self._stop_batches()
             await self._disk.close()
 
@@ -106,7 +106,7 @@ class Simulator:
                 yield address
             finally:
                 self.closing = True
-                self.bell.ring()
+                self.wakeup.notify()
 
     def _make_app(self) -> Starlette:
         return Starlette(
@@ -123,8 +123,8 @@ class Simulator:
         async with self.open():
             yield
 
-    def _start(self, life: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(life)
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

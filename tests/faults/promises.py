@@ -20,7 +20,7 @@ REPAIR_SECONDS = 12.0
 async def broken(world: World, *, repair_seconds: float = REPAIR_SECONDS) -> list[str]:
     """What does not hold, once nothing is left to be repaired or `repair_seconds` are over."""
     with anyio.move_on_after(repair_seconds):
-        while await _unfinished(world):  # noqa: ASYNC110 - database and providers have no common bell
+        while await _unfinished(world):  # noqa: ASYNC110 - database and providers have no common wakeup
             await anyio.sleep(0.02)
     found = [*world.wrong, *await _unfinished(world)]
     for check in (_settled_once, _copies_are_exact, _strangers_are_untouched, _files_can_be_read, _results):

@@ -131,10 +131,10 @@ class World:
         """The providers' batches that the gateway has made, for a journey or for any."""
         wanted = {TAG_INSTALLATION: self.installation} | ({JOURNEY: journey} if journey else {})
         return [
-            (account, life.batch)
+            (account, progress.batch)
             for account in self.accounts
-            for life in account.lives()
-            if wanted.items() <= (life.batch.metadata or {}).items()
+            for progress in account.all_progress()
+            if wanted.items() <= (progress.batch.metadata or {}).items()
         ]
 
     def open_jobs(self, journey: str) -> list[tuple[Account, BatchObject]]:

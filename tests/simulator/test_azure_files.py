@@ -137,7 +137,7 @@ async def test_a_file_that_goes_away_meanwhile_is_not_found(
 ) -> None:
     account.configure(fail_fast=fail_fast)
     file = await uploaded(client, account, CONTENT)
-    stored = account.shelf.find(file.id)
+    stored = account.file_store.find(file.id)
     assert stored is not None
     await account.disk.run(stored.path.unlink)
     with pytest.raises(openai.NotFoundError):

@@ -1,4 +1,4 @@
-"""The life of one batch, from `validating` to its end.
+"""The progress of one batch, from `validating` to its end.
 
 ::
 
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from .bell import Bell
 from .execution import Execution, Outcome, Plan, Written
 from .faults import Fault, marks_of
 from .objects import TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts
 from .settings import Status
 from .validation import Examined, versioned
+from .wakeup import Wakeup
 
 if TYPE_CHECKING:
     from .account import Account
@@ -46,7 +46,7 @@ STAMPS: dict[Status, str] = {
 }
 
 
-class BatchLife:
+class BatchProgress:
     """A batch and the task that moves it on."""
 
     def __init__(self, account: Account, batch: BatchObject, *, seed: str, output_seconds: int) -> None:
@@ -59,7 +59,7 @@ class BatchLife:
         """model whose queue these tokens are in"""
         self._seed = seed
         self._output_seconds = output_seconds
-        self._bell = Bell()
+        self._wakeup = Wakeup()
         self._since = time.monotonic()
         self._released = False
         self._expiring = False
@@ -75,7 +75,7 @@ class BatchLife:
             return msgspec.structs.replace(self.batch, output_file_id=None, error_file_id=None)
         if self.batch.status != "in_progress" or self._examined is None:
             return self.batch
-        examined, share = self._examined, self._progress()
+        examined, share = self._examined, self._share_done()
         counts = RequestCounts(
             total=len(examined.offsets),
             completed=int((examined.done - examined.done_failing) * share),
@@ -107,19 +107,19 @@ class BatchLife:
     def release(self) -> None:
         """Leave the present status as soon as its work is done."""
         self._released = True
-        self._bell.ring()
+        self._wakeup.notify()
 
     def expire(self) -> None:
         """End as `expired`, unless the batch is being cancelled or has ended."""
         self._expiring = True
-        self._bell.ring()
-        self._account.bell.ring()
+        self._wakeup.notify()
+        self._account.wakeup.notify()
 
     def reconsider(self) -> None:
         """Look again at the settings and the clock."""
         over = self._account.flavour.window_ends and self._account.now() >= self.batch.expires_at
         self._expiring = self._expiring or over
-        self._bell.ring()
+        self._wakeup.notify()
 
     def has_left(self, status: Status) -> bool:
         """Whether the batch is in another status now."""
@@ -131,11 +131,11 @@ class BatchLife:
 
     # the task
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         """Go through all statuses, to an end."""
         snapshot = self._account.disk.path(f"{self.batch.id}.input")
         try:
-            await self._live(snapshot)
+            await self._go_through(snapshot)
         except Exception:
             # a client must not wait for ever on a defect of ours
             logger.exception("%s failed by a defect of the simulator", self.batch.id)
@@ -143,14 +143,14 @@ class BatchLife:
         finally:
             await self._account.disk.run(snapshot.unlink, missing_ok=True)
 
-    async def _live(self, snapshot: Path) -> None:
+    async def _go_through(self, snapshot: Path) -> None:
         await self._dwell(self._account.settings.validating_seconds)
         problems = await self._validate(snapshot)
         if problems:
             await self._refuse(problems)
             return
         if self.batch.status == "validating" and not self._expiring:
-            await self._run()
+            await self._start_running()
         self._fault = await self._strike("run_batch")
         outcome = await self._finalize(snapshot)
         if self.batch.status == "cancelling":
@@ -189,8 +189,8 @@ class BatchLife:
         def over() -> bool:
             return self._released or self._expiring or self.batch.status != status
 
-        await self._bell.until_or(over, seconds)
-        await self._bell.until(lambda: over() or status not in self._account.settings.hold)
+        await self._wakeup.until_or(over, seconds)
+        await self._wakeup.until(lambda: over() or status not in self._account.settings.hold)
 
     async def _validate(self, snapshot: Path) -> tuple[BatchProblem, ...]:
         fault = await self._strike("validate_batch")
@@ -205,7 +205,7 @@ class BatchLife:
 
     async def _take_snapshot(self, snapshot: Path) -> bool:
         """Link the input file, so that deleting it does not harm a batch that has begun."""
-        stored = self._account.shelf.find(self.batch.input_file_id)
+        stored = self._account.file_store.find(self.batch.input_file_id)
         if stored is None or stored.shown.purpose != "batch" or stored.shown.status == "error":
             return False
         try:
@@ -214,7 +214,7 @@ class BatchLife:
             return False
         return True
 
-    async def _run(self) -> None:
+    async def _start_running(self) -> None:
         assert self._examined is not None
         examined = self._examined
         self.enqueue(examined)
@@ -231,7 +231,7 @@ class BatchLife:
         lines = 0 if self._examined is None else len(self._examined.offsets)
         return settings.running_seconds + settings.running_seconds_per_line * lines
 
-    def _progress(self) -> float:
+    def _share_done(self) -> float:
         """Share of what is done before the end that is done by now; a held batch has come that far."""
         if "in_progress" in self._account.settings.hold:
             return 1.0
@@ -277,7 +277,7 @@ class BatchLife:
         if written is None:
             return None
         name = f"{self.batch.id}_{kind}.jsonl"
-        return self._account.shelf.add(written, name, "batch_output", self._output_seconds).shown.id
+        return self._account.file_store.add(written, name, "batch_output", self._output_seconds).shown.id
 
     def _become(self, status: Status, **changes: Any) -> None:
         stamp = {STAMPS[status]: int(self._account.now())}
@@ -285,8 +285,8 @@ class BatchLife:
         self._released = False
         if status in TERMINAL:
             self.enqueued_tokens = 0
-        self._bell.ring()
-        self._account.bell.ring()
+        self._wakeup.notify()
+        self._account.wakeup.notify()
 
     async def _strike(self, call: Literal["validate_batch", "run_batch"]) -> Fault:
         """The fault that the batch runs into, with its waiting done."""

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 
 
-class Bell:
-    """Rung at every change of state; whoever waits looks again then. For one event loop."""
+class Wakeup:
+    """Notified at every change of state; whoever waits looks again then. For one event loop."""
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Event] = set()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Tell all who wait that something changed."""
         for event in self._waiting:
             event.set()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .account import Account
 
 
-class Shelf:
+class FileStore:
     """Every file that is neither deleted nor expired, oldest first; some are `pending` for a while."""
 
     def __init__(self, account: Account) -> None:
@@ -76,7 +76,7 @@ class Shelf:
     def remove(self, file_id: str) -> StoredFile | None:
         """Take a file off; its bytes stay where they are."""
         removed = self._stored.pop(file_id, None)
-        self._account.bell.ring()
+        self._account.wakeup.notify()
         return removed
 
     def pending(self) -> list[str]:
@@ -86,7 +86,7 @@ class Shelf:
     def release(self, file_id: str) -> None:
         """Let a file be `pending` no longer, held or not."""
         self._pending.discard(file_id)
-        self._account.bell.ring()
+        self._account.wakeup.notify()
 
     async def _check(self, file: FileObject) -> None:
         """Keep a new file `pending` for a while."""
@@ -94,8 +94,8 @@ class Shelf:
         armed = account.faults.strike("check_file", account.name, [file.id, file.filename])
         if armed is not None:
             await account.faults.wait(armed, lambda: file.id not in self._stored)
-        await account.bell.until_or(lambda: file.id not in self._pending, account.settings.pending_seconds)
-        await account.bell.until(
+        await account.wakeup.until_or(lambda: file.id not in self._pending, account.settings.pending_seconds)
+        await account.wakeup.until(
             lambda: file.id not in self._pending or "pending" not in account.settings.hold
         )
         self._pending.discard(file.id)
@@ -109,7 +109,7 @@ class Shelf:
 
     def _put(self, stored: StoredFile) -> StoredFile:
         self._stored[stored.shown.id] = stored
-        self._account.bell.ring()
+        self._account.wakeup.notify()
         return stored
 
     def _expire(self) -> None:
