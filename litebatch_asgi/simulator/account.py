@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from .account_context import AccountContext
 from .batch_progress import BatchProgress
 from .disk import Disk
-from .faults import ArmedFault, CallName, Fault, FaultBook
+from .faults import ArmedFault, Fault, FaultBook
 from .file_store import FileStore
-from .flavours import DAY, FLAVOURS, RESULT_SECONDS, Flavour
-from .objects import TERMINAL, BatchObject, BatchProblem, FileObject
+from .flavours import DAY, RESULT_SECONDS
+from .objects import TERMINAL, BatchObject, FileObject
 from .settings import FileStatus, SimulatorSettings, Status
+from .token_queues import TokenQueues
 from .validation import Examined
 from .wakeup import Wakeup
 
@@ -33,7 +32,7 @@ class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
     """life of the result files"""
 
 
-class Account:
+class Account(AccountContext):
     """The state of one account. Everything here belongs to the event loop that the simulator runs on."""
 
     def __init__(
@@ -45,27 +44,10 @@ class Account:
         faults: FaultBook,
         start: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        self.name = name
-        self.disk = disk
-        self.wakeup = wakeup
-        self.faults = faults
-        self._settings = settings
-        self.start = start
-        """lets a task run until the simulator stops"""
+        super().__init__(name, settings, disk, wakeup, faults, start)
         self.file_store: FileStore = FileStore(self)
-        self.lists_made: Counter[CallName] = Counter()
-        """how often files and batches were listed"""
+        self.queues: TokenQueues = TokenQueues(self)
         self._progress: dict[str, BatchProgress] = {}
-
-    @property
-    def flavour(self) -> Flavour:
-        """The ways of the provider whose account this is."""
-        return FLAVOURS[self._settings.flavour]
-
-    @property
-    def settings(self) -> SimulatorSettings:
-        """The settings in force; `configure` changes them."""
-        return self._settings
 
     def configure(self, /, **changes: Any) -> SimulatorSettings:
         """Change settings. What is no longer held moves on, batches whose window is over expire.
@@ -81,10 +63,6 @@ class Account:
     def add_fault(self, fault: Fault) -> ArmedFault:
         """Put `fault` in force for this account alone."""
         return self.faults.add(msgspec.structs.replace(fault, account=self.name))
-
-    def now(self) -> float:
-        """Unix seconds by this account's clock."""
-        return time.time() + self._settings.clock_offset
 
     # files
 
@@ -136,11 +114,6 @@ class Account:
         """Every batch, oldest first."""
         return list(self._progress.values())
 
-    async def examine(self, path: Path, endpoint: str) -> Examined:
-        """Check the lines of an input file, in a thread."""
-        examination = self.flavour.examination(endpoint, self._settings)
-        return await self.disk.work(examination.read, path, self.disk.stop)
-
     def create_batch(self, asked: NewBatch, examined: Examined | None = None) -> BatchProgress:
         """Create a batch; whether its input file is any good shows later.
 
@@ -156,13 +129,9 @@ class Account:
             expires_at=created_at + DAY,
             metadata=asked.metadata,
         )
-        seed = f"{self._settings.seed}/{self.name}/{len(self._progress)}"
-        progress = BatchProgress(
-            self, batch, seed=seed, output_seconds=asked.output_seconds or RESULT_SECONDS
-        )
+        progress = self._add(batch, asked.output_seconds or RESULT_SECONDS)
         if examined is not None:
-            progress.enqueue(examined)
-        self._progress[batch.id] = progress
+            self.queues.hold(batch.id, examined)
         self.start(progress.run())
         return progress
 
@@ -184,19 +153,16 @@ class Account:
             for _ in range(count)
         ]
         for batch in batches:
-            self._progress[batch.id] = BatchProgress(self, batch, seed="", output_seconds=RESULT_SECONDS)
+            self._add(batch, RESULT_SECONDS)
         return batches
 
-    def enqueued_tokens(self, model: str) -> int:
-        """Input tokens that open batches of `model` hold."""
-        return sum(each.enqueued_tokens for each in self._progress.values() if each.queue == model)
-
-    def over_quota(self, examined: Examined, held: int = 0) -> BatchProblem | None:
-        """Why there is no room for this input, of which `held` tokens are in the queue; None: there is."""
-        model, most = examined.model or "", self._settings.max_enqueued_tokens
-        if most is None or self.enqueued_tokens(model) - held + examined.input_tokens <= most:
-            return None
-        return self.flavour.token_limit_exceeded(model, self._settings)
+    def _add(self, batch: BatchObject, output_seconds: int) -> BatchProgress:
+        seed = f"{self._settings.seed}/{self.name}/{len(self._progress)}"
+        progress = BatchProgress(
+            self, self.file_store, self.queues, batch, seed=seed, output_seconds=output_seconds
+        )
+        self._progress[batch.id] = progress
+        return progress
 
     def release(self, object_id: str | None = None) -> None:
         """Let one batch or file, or every open and pending one, leave its present status, held or not.

@@ -12,11 +12,12 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 
+from .account import Account, NewBatch
 from .dialects import Admission
 from .json_values import JSON, is_object
 from .objects import BatchObject, FileObject
@@ -24,9 +25,6 @@ from .openai_api import bearer
 from .settings import SimulatorSettings
 from .validation import Examined
 from .wire import ENDPOINTS, ApiError
-
-if TYPE_CHECKING:
-    from .account import Account, NewBatch
 
 DATED = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
 SPELLED_CODES = frozenset({"BadRequest", "quotaExceeded", "token_limit_exceeded"})
@@ -150,7 +148,7 @@ def _oddly_cased(fields: JSON) -> JSON:
 
 
 def _fail_fast(account: Account, examined: Examined) -> Admission:
-    over = account.over_quota(examined)
+    over = account.queues.over_limit(examined)
     if over is not None:
         raise ApiError(400, over.message, code=over.code)
     return Admission(headers=_queue_headers(account, examined.model or ""), examined=examined)
@@ -159,7 +157,7 @@ def _fail_fast(account: Account, examined: Examined) -> Admission:
 def _queue_headers(account: Account, model: str) -> dict[str, str]:
     most = account.settings.max_enqueued_tokens
     return {
-        "deployment-enqueued-tokens": str(account.enqueued_tokens(model)),
+        "deployment-enqueued-tokens": str(account.queues.tokens(model)),
         "deployment-maximum-enqueued-tokens": str(DEFAULT_MAXIMUM_TOKENS if most is None else most),
     }
 

@@ -15,19 +15,19 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
+from .account_context import AccountContext
 from .execution import Execution, Outcome, Plan, Written
 from .faults import Fault, marks_of
+from .file_store import FileStore
 from .objects import TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts
 from .settings import Status
+from .token_queues import TokenQueues
 from .validation import Examined, versioned
 from .wakeup import Wakeup
-
-if TYPE_CHECKING:
-    from .account import Account
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -49,14 +49,22 @@ STAMPS: dict[Status, str] = {
 class BatchProgress:
     """A batch and the task that moves it on."""
 
-    def __init__(self, account: Account, batch: BatchObject, *, seed: str, output_seconds: int) -> None:
-        self._account = account
+    def __init__(
+        self,
+        context: AccountContext,
+        files: FileStore,
+        queues: TokenQueues,
+        batch: BatchObject,
+        *,
+        seed: str,
+        output_seconds: int,
+    ) -> None:
+        self._context = context
+        self._files = files
+        self._queues = queues
         self.batch: BatchObject = batch
         self.listed_at: float = time.monotonic()
-        self.lists_before: int = account.lists_made["list_batches"]
-        self.enqueued_tokens: int = 0
-        self.queue: str | None = None
-        """model whose queue these tokens are in"""
+        self.lists_before: int = context.lists_made["list_batches"]
         self._seed = seed
         self._output_seconds = output_seconds
         self._wakeup = Wakeup()
@@ -100,10 +108,6 @@ class BatchProgress:
         self._become("cancelling", request_counts=self.shown().request_counts)
         return True
 
-    def enqueue(self, examined: Examined) -> None:
-        """Hold the tokens of the input in the queue of its model."""
-        self.queue, self.enqueued_tokens = examined.model, examined.input_tokens
-
     def release(self) -> None:
         """Leave the present status as soon as its work is done."""
         self._released = True
@@ -113,11 +117,11 @@ class BatchProgress:
         """End as `expired`, unless the batch is being cancelled or has ended."""
         self._expiring = True
         self._wakeup.notify()
-        self._account.wakeup.notify()
+        self._context.wakeup.notify()
 
     def reconsider(self) -> None:
         """Look again at the settings and the clock."""
-        over = self._account.flavour.window_ends and self._account.now() >= self.batch.expires_at
+        over = self._context.flavour.window_ends and self._context.now() >= self.batch.expires_at
         self._expiring = self._expiring or over
         self._wakeup.notify()
 
@@ -133,7 +137,7 @@ class BatchProgress:
 
     async def run(self) -> None:
         """Go through all statuses, to an end."""
-        snapshot = self._account.disk.path(f"{self.batch.id}.input")
+        snapshot = self._context.disk.path(f"{self.batch.id}.input")
         try:
             await self._go_through(snapshot)
         except Exception:
@@ -141,10 +145,10 @@ class BatchProgress:
             logger.exception("%s failed by a defect of the simulator", self.batch.id)
             self._become("failed", errors=BatchErrors(data=(INTERNAL_ERROR,)))
         finally:
-            await self._account.disk.run(snapshot.unlink, missing_ok=True)
+            await self._context.disk.run(snapshot.unlink, missing_ok=True)
 
     async def _go_through(self, snapshot: Path) -> None:
-        await self._dwell(self._account.settings.validating_seconds)
+        await self._dwell(self._context.settings.validating_seconds)
         problems = await self._validate(snapshot)
         if problems:
             await self._refuse(problems)
@@ -154,7 +158,7 @@ class BatchProgress:
         self._fault = await self._strike("run_batch")
         outcome = await self._finalize(snapshot)
         if self.batch.status == "cancelling":
-            await self._dwell(self._account.settings.cancelling_seconds)
+            await self._dwell(self._context.settings.cancelling_seconds)
         ending = self._natural_ending()
         self._end(ending, outcome or await self._execute(snapshot, ending))
 
@@ -162,7 +166,7 @@ class BatchProgress:
         if self.batch.status == "validating":
             self._become("failed", errors=BatchErrors(data=problems))
             return
-        await self._dwell(self._account.settings.cancelling_seconds)
+        await self._dwell(self._context.settings.cancelling_seconds)
         self._become("cancelled")
 
     async def _finalize(self, snapshot: Path) -> Outcome | None:
@@ -172,7 +176,7 @@ class BatchProgress:
         outcome = await self._execute(snapshot, "completed")
         if self.batch.status == "in_progress":
             self._become("finalizing", request_counts=self._fault.counts or outcome.counts)
-            await self._dwell(self._account.settings.finalizing_seconds)
+            await self._dwell(self._context.settings.finalizing_seconds)
         return outcome
 
     def _natural_ending(self) -> Status:
@@ -190,26 +194,26 @@ class BatchProgress:
             return self._released or self._expiring or self.batch.status != status
 
         await self._wakeup.until_or(over, seconds)
-        await self._wakeup.until(lambda: over() or status not in self._account.settings.hold)
+        await self._wakeup.until(lambda: over() or status not in self._context.settings.hold)
 
     async def _validate(self, snapshot: Path) -> tuple[BatchProblem, ...]:
         fault = await self._strike("validate_batch")
         if fault.code is not None:
             return (BatchProblem(code=fault.code, message=fault.message or "Asked for by a fault."),)
-        flavour, settings = self._account.flavour, self._account.settings
+        flavour, settings = self._context.flavour, self._context.settings
         if not await self._take_snapshot(snapshot):
             return (flavour.no_such_file(self.batch.input_file_id, settings),)
-        self._examined = await self._account.examine(snapshot, self.batch.endpoint)
-        over = self._account.over_quota(self._examined, self.enqueued_tokens)
+        self._examined = await self._context.examine(snapshot, self.batch.endpoint)
+        over = self._queues.over_limit(self._examined, self.batch.id)
         return self._examined.problems or (() if over is None else (over,))
 
     async def _take_snapshot(self, snapshot: Path) -> bool:
         """Link the input file, so that deleting it does not harm a batch that has begun."""
-        stored = self._account.file_store.find(self.batch.input_file_id)
+        stored = self._files.find(self.batch.input_file_id)
         if stored is None or stored.shown.purpose != "batch" or stored.shown.status == "error":
             return False
         try:
-            await self._account.disk.run(os.link, stored.path, snapshot)
+            await self._context.disk.run(os.link, stored.path, snapshot)
         except FileNotFoundError:
             return False
         return True
@@ -217,7 +221,7 @@ class BatchProgress:
     async def _start_running(self) -> None:
         assert self._examined is not None
         examined = self._examined
-        self.enqueue(examined)
+        self._queues.hold(self.batch.id, examined)
         self._become(
             "in_progress",
             model=examined.model,
@@ -227,13 +231,13 @@ class BatchProgress:
         await self._dwell(self._running_seconds())
 
     def _running_seconds(self) -> float:
-        settings = self._account.settings
+        settings = self._context.settings
         lines = 0 if self._examined is None else len(self._examined.offsets)
         return settings.running_seconds + settings.running_seconds_per_line * lines
 
     def _share_done(self) -> float:
         """Share of what is done before the end that is done by now; a held batch has come that far."""
-        if "in_progress" in self._account.settings.hold:
+        if "in_progress" in self._context.settings.hold:
             return 1.0
         seconds = self._running_seconds()
         return min(1.0, (time.monotonic() - self._since) / seconds) if seconds else 1.0
@@ -241,7 +245,7 @@ class BatchProgress:
     async def _execute(self, snapshot: Path, ending: Status) -> Outcome:
         assert self._examined is not None
         share = self._examined.done_share if self.batch.in_progress_at is not None else 0.0
-        disk = self._account.disk
+        disk = self._context.disk
         plan = Plan(
             batch_id=self.batch.id,
             endpoint=versioned(self._examined.endpoint),
@@ -251,18 +255,18 @@ class BatchProgress:
             offsets=self._examined.offsets,
             output_path=disk.path(f"{self.batch.id}.output"),
             error_path=disk.path(f"{self.batch.id}.error"),
-            created=int(self._account.now()),
+            created=int(self._context.now()),
             seed=self._seed,
-            settings=self._account.settings,
-            empty_error_file=self._account.flavour.empty_error_file,
-            finish=self._account.flavour.finish,
+            settings=self._context.settings,
+            empty_error_file=self._context.flavour.empty_error_file,
+            finish=self._context.flavour.finish,
             faults=self._fault.rows,
         )
         return await disk.work(Execution(plan).run, disk.stop)
 
     def _end(self, ending: Status, outcome: Outcome) -> None:
         counts = self._fault.counts or outcome.counts
-        if ending == "cancelled" and self._account.settings.reset_cancelled_counts:
+        if ending == "cancelled" and self._context.settings.reset_cancelled_counts:
             counts = RequestCounts(total=counts.total, completed=0, failed=counts.total)
         self._looks_without_ids = self._fault.ids_late
         self._become(
@@ -277,21 +281,21 @@ class BatchProgress:
         if written is None:
             return None
         name = f"{self.batch.id}_{kind}.jsonl"
-        return self._account.file_store.add(written, name, "batch_output", self._output_seconds).shown.id
+        return self._files.add(written, name, "batch_output", self._output_seconds).shown.id
 
     def _become(self, status: Status, **changes: Any) -> None:
-        stamp = {STAMPS[status]: int(self._account.now())}
+        stamp = {STAMPS[status]: int(self._context.now())}
         self.batch = msgspec.structs.replace(self.batch, status=status, **stamp, **changes)
         self._released = False
         if status in TERMINAL:
-            self.enqueued_tokens = 0
+            self._queues.free(self.batch.id)
         self._wakeup.notify()
-        self._account.wakeup.notify()
+        self._context.wakeup.notify()
 
     async def _strike(self, call: Literal["validate_batch", "run_batch"]) -> Fault:
         """The fault that the batch runs into, with its waiting done."""
-        faults, status = self._account.faults, self.batch.status
-        armed = faults.strike(call, self._account.name, self.marks())
+        faults, status = self._context.faults, self.batch.status
+        armed = faults.strike(call, self._context.name, self.marks())
         if armed is None:
             return NO_FAULT
         await faults.wait(armed, lambda: self._expiring or self.has_left(status))

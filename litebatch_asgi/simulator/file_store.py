@@ -5,23 +5,20 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from .account_context import AccountContext
 from .execution import Written
 from .objects import FileObject, StoredFile
 from .settings import FileStatus
-
-if TYPE_CHECKING:
-    from .account import Account
 
 
 class FileStore:
     """Every file that is neither deleted nor expired, oldest first; some are `pending` for a while."""
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
+    def __init__(self, context: AccountContext) -> None:
+        self._context = context
         self._stored: dict[str, StoredFile] = {}
         self._pending: set[str] = set()
         """files that nobody has released yet"""
@@ -42,7 +39,7 @@ class FileStore:
 
     def add(self, written: Written, filename: str, purpose: str, seconds: int | None) -> StoredFile:
         """Make a file of bytes that lie on the disk; it expires after `seconds`, None: never."""
-        created_at = int(self._account.now())
+        created_at = int(self._context.now())
         shown = FileObject(
             id=f"file-{uuid.uuid4().hex[:24]}",
             bytes=written.bytes,
@@ -56,17 +53,17 @@ class FileStore:
             path=written.path,
             sha256=written.sha256,
             listed_at=time.monotonic(),
-            lists_before=self._account.lists_made["list_files"],
+            lists_before=self._context.lists_made["list_files"],
         )
         return self._put(stored)
 
     def add_input(self, written: Written, filename: str, seconds: int | None) -> StoredFile:
         """Make a batch input; `seconds` None: it expires when inputs do by default."""
-        flavour = self._account.flavour
+        flavour = self._context.flavour
         stored = self.add(written, filename, "batch", seconds or flavour.input_seconds)
         if flavour.input_status == "pending":
             self._pending.add(stored.shown.id)
-            self._account.start(self._check(stored.shown))
+            self._context.start(self._check(stored.shown))
         return self._with_status(stored, flavour.input_status)
 
     def set_status(self, file_id: str, status: FileStatus) -> FileObject:
@@ -76,7 +73,7 @@ class FileStore:
     def remove(self, file_id: str) -> StoredFile | None:
         """Take a file off; its bytes stay where they are."""
         removed = self._stored.pop(file_id, None)
-        self._account.wakeup.notify()
+        self._context.wakeup.notify()
         return removed
 
     def pending(self) -> list[str]:
@@ -86,17 +83,17 @@ class FileStore:
     def release(self, file_id: str) -> None:
         """Let a file be `pending` no longer, held or not."""
         self._pending.discard(file_id)
-        self._account.wakeup.notify()
+        self._context.wakeup.notify()
 
     async def _check(self, file: FileObject) -> None:
         """Keep a new file `pending` for a while."""
-        account = self._account
-        armed = account.faults.strike("check_file", account.name, [file.id, file.filename])
+        context = self._context
+        armed = context.faults.strike("check_file", context.name, [file.id, file.filename])
         if armed is not None:
-            await account.faults.wait(armed, lambda: file.id not in self._stored)
-        await account.wakeup.until_or(lambda: file.id not in self._pending, account.settings.pending_seconds)
-        await account.wakeup.until(
-            lambda: file.id not in self._pending or "pending" not in account.settings.hold
+            await context.faults.wait(armed, lambda: file.id not in self._stored)
+        await context.wakeup.until_or(lambda: file.id not in self._pending, context.settings.pending_seconds)
+        await context.wakeup.until(
+            lambda: file.id not in self._pending or "pending" not in context.settings.hold
         )
         self._pending.discard(file.id)
         stored = self._stored.get(file.id)
@@ -109,11 +106,11 @@ class FileStore:
 
     def _put(self, stored: StoredFile) -> StoredFile:
         self._stored[stored.shown.id] = stored
-        self._account.wakeup.notify()
+        self._context.wakeup.notify()
         return stored
 
     def _expire(self) -> None:
-        now = self._account.now()
+        now = self._context.now()
         for key, stored in list(self._stored.items()):
             if stored.shown.expires_at is not None and stored.shown.expires_at <= now:
                 del self._stored[key]
