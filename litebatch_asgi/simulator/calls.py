@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
@@ -15,10 +15,8 @@ from .faults import ArmedFault, CallName, Fault, marks_of
 from .journal import JournalEntry
 from .replies import FileBody, Interrupted, Reply, json_reply
 from .serving import cut
+from .state import SimulatorState
 from .wire import ApiError
-
-if TYPE_CHECKING:
-    from .simulator import Simulator
 
 CHUNK = 1 << 18
 """bytes of a file that are read and sent at once"""
@@ -45,7 +43,7 @@ class Call:
     """One call in progress. Handlers fill in what the journal should know as they learn it."""
 
     def __init__(
-        self, simulator: Simulator, name: CallName, dialect: Dialect, scope: Scope, receive: Receive
+        self, simulator: SimulatorState, name: CallName, dialect: Dialect, scope: Scope, receive: Receive
     ) -> None:
         self.simulator = simulator
         self.name: CallName = name
@@ -211,7 +209,7 @@ Handler = Callable[[Call], Awaitable[Reply]]
 class Endpoint:
     """The ASGI application of one kind of call."""
 
-    def __init__(self, simulator: Simulator, name: CallName, handler: Handler, dialect: Dialect) -> None:
+    def __init__(self, simulator: SimulatorState, name: CallName, handler: Handler, dialect: Dialect) -> None:
         self._simulator = simulator
         self._name: CallName = name
         self._handler = handler

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from .account import Account
 from .faults import ArmedFault, Fault
-
-if TYPE_CHECKING:
-    from .account import Account
-    from .simulator import Simulator
+from .state import SimulatorState
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -22,7 +20,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Control:
     """Handlers of the control endpoints. What they cannot read is answered with 400 and a `message`."""
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: SimulatorState) -> None:
         self._simulator = simulator
 
     def routes(self) -> list[Route]:

@@ -7,19 +7,17 @@ A dialect belongs to a path, not to an account: Azure has two, `/openai` with an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from starlette.requests import Request
 
+from .account import Account, NewBatch
 from .json_values import JSON
 from .objects import BatchObject, FileObject
 from .settings import SimulatorSettings
 from .validation import Examined
 from .wire import ApiError
-
-if TYPE_CHECKING:
-    from .account import Account, NewBatch
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 
+from .account import Account, NewBatch
 from .dialects import Admission
 from .json_values import JSON
 from .objects import BatchObject, FileObject
 from .settings import SimulatorSettings
 from .wire import ENDPOINTS, ApiError
-
-if TYPE_CHECKING:
-    from .account import Account, NewBatch
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

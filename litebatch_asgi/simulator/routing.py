@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,10 +15,8 @@ from .dialects import Dialect
 from .faults import CallName
 from .openai_api import OpenAIDialect
 from .settings import FlavourName
+from .state import SimulatorState
 from .wire import ApiError
-
-if TYPE_CHECKING:
-    from .simulator import Simulator
 
 PATHS: tuple[tuple[str, str, CallName, Handler], ...] = (
     ("POST", "/files", "upload_file", files_api.upload_file),
@@ -38,7 +34,7 @@ PATHS: tuple[tuple[str, str, CallName, Handler], ...] = (
 class AccountMount(Mount):
     """The calls of one dialect at `path`, for accounts of `flavour` alone."""
 
-    def __init__(self, simulator: Simulator, path: str, flavour: FlavourName, dialect: Dialect) -> None:
+    def __init__(self, simulator: SimulatorState, path: str, flavour: FlavourName, dialect: Dialect) -> None:
         routes = [
             Route(call_path, Endpoint(simulator, name, handler, dialect), methods=[method])
             for method, call_path, name, handler in PATHS
@@ -57,7 +53,7 @@ class AccountMount(Mount):
         return match, found
 
 
-def account_routes(simulator: Simulator) -> list[BaseRoute]:
+def account_routes(simulator: SimulatorState) -> list[BaseRoute]:
     """The paths of all accounts."""
     openai, classic, v1 = OpenAIDialect(), AzureDialect(v1=False), AzureDialect(v1=True)
     return [
@@ -70,7 +66,7 @@ def account_routes(simulator: Simulator) -> list[BaseRoute]:
     ]
 
 
-async def http_error(simulator: Simulator, request: Request, exc: Exception) -> Response:
+async def http_error(simulator: SimulatorState, request: Request, exc: Exception) -> Response:
     """Unknown paths and methods, in the words of the account that the path would be of."""
     where = f"{request.method} {request.url.path}"
     if isinstance(exc, HTTPException) and exc.status_code == 405:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from .account import Account
 from .settings import FileStatus, Status
-
-if TYPE_CHECKING:
-    from .account import Account
 
 UNDONE: frozenset[str] = frozenset({"cancelling", "cancelled", "failed"})
 """statuses of a batch that nobody means to keep"""
