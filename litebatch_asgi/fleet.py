@@ -38,7 +38,7 @@ def leave_out_unsupported(deployments: Iterable[Deployment]) -> tuple[list[Deplo
 
 
 class Fleet:
-    """Adapters by deployment id, and which deployments are better left alone for a while."""
+    """Adapters by deployment id, and which deployments are cooling down."""
 
     def __init__(self, catalog: Catalog, settings: Settings, factories: Mapping[str, AdapterFactory]) -> None:
         self.catalog = catalog
@@ -47,7 +47,7 @@ class Fleet:
             deployment_id: factories[deployment.provider](deployment, settings)
             for deployment_id, deployment in catalog.deployments.items()
         }
-        self._resting: dict[str, tuple[float, float]] = {}
+        self._cooldowns: dict[str, tuple[float, float]] = {}
 
     async def aclose(self) -> None:
         """Close all adapters."""
@@ -90,18 +90,18 @@ class Fleet:
             return 5.0
         return self._adapters[deployment_id].min_poll_seconds
 
-    def rest(self, deployment_id: str, retry_after: float | None) -> None:
-        """Leave a deployment that has just refused alone: as long as it asked, else longer each time."""
-        _, before = self._resting.get(deployment_id, (0.0, 0.0))
+    def cool_down(self, deployment_id: str, retry_after: float | None) -> None:
+        """Place nothing on a deployment that has just refused: as long as it asked, else longer each time."""
+        _, before = self._cooldowns.get(deployment_id, (0.0, 0.0))
         first = self.min_poll_seconds(None)
         seconds = retry_after or min(max(first, 2 * before), max(first, self._settings.max_poll_seconds))
-        self._resting[deployment_id] = (anyio.current_time() + seconds, seconds)
+        self._cooldowns[deployment_id] = (anyio.current_time() + seconds, seconds)
 
-    def welcome(self, deployment_id: str) -> None:
+    def clear_cooldown(self, deployment_id: str) -> None:
         """Forget refusals: the deployment has just taken something."""
-        self._resting.pop(deployment_id, None)
+        self._cooldowns.pop(deployment_id, None)
 
-    def rests_for(self, deployment_id: str) -> float:
-        """Seconds for which the deployment is better left alone; 0: none."""
-        until, _ = self._resting.get(deployment_id, (0.0, 0.0))
+    def cooldown_left(self, deployment_id: str) -> float:
+        """Seconds until the deployment may be used again; 0: it may be used now."""
+        until, _ = self._cooldowns.get(deployment_id, (0.0, 0.0))
         return max(0.0, until - anyio.current_time())

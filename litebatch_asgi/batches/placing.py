@@ -86,7 +86,7 @@ class Placer(JobWork):
         """Give the job back until a deployment may have room, or a copy may have become ready."""
         now = self.runtime.now()
         ids = self.runtime.fleet.deployments_for(batch.model)
-        rests = [rest for rest in map(self.runtime.fleet.rests_for, ids) if rest > 0]
+        rests = [rest for rest in map(self.runtime.fleet.cooldown_left, ids) if rest > 0]
         on_its_way = any(copy.state in _ON_THEIR_WAY for copy in file.copies)
         due = self.runtime.next_look(now, None, 0 if on_its_way else job.checks)
         if rests and not on_its_way:
@@ -114,7 +114,7 @@ class Placer(JobWork):
         except CopyRefused as error:
             return await self._endings.copy_refused(job, batch, error)
         except (DeploymentRefused, ProviderNotFound) as error:
-            fleet.rest(job.deployment_id, error.retry_after)
+            fleet.cool_down(job.deployment_id, error.retry_after)
             return await self._endings.turned_away(job, error)
         except ContentRefused as error:
             await self._endings.failed(job, (refusal_of(error, job, batch, self.runtime),))
@@ -122,7 +122,7 @@ class Placer(JobWork):
         except (NoClearAnswer, ProviderBusy) as error:
             return await self._endings.unclear(job, error)
         hit("place.answered")
-        fleet.welcome(job.deployment_id)
+        fleet.clear_cooldown(job.deployment_id)
         await self._accepted(job, batch, snapshot)
         return None
 

@@ -101,7 +101,7 @@ class Poller(JobWork):
         codes = {error.code for error in errors}
         no_room = bool(codes) and codes <= _NO_ROOM
         if no_room or (bool(codes) and codes <= _MODEL_MISSING and self._others_left(job, state)):
-            self.runtime.fleet.rest(job.deployment_id, None)
+            self.runtime.fleet.cool_down(job.deployment_id, None)
             return await self._endings.refused(job, DeploymentRefused(first.message or "", code=first.code))
         names = private_names(job, state.batch, self.runtime)
         told = tuple(replace(error, message=scrub(error.message or "", names=names)) for error in errors)

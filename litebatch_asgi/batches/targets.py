@@ -27,7 +27,7 @@ async def choose(
     """The best deployment that has a usable copy and is not cooling down; None: none has."""
     copies = usable_copies(file, until)
     deployments = runtime.fleet.deployments_for(model)
-    ids = [id_ for id_ in deployments if id_ in copies and not runtime.fleet.rests_for(id_)]
+    ids = [id_ for id_ in deployments if id_ in copies and not runtime.fleet.cooldown_left(id_)]
     if not ids:
         return None
     load = await runtime.storage.open_requests() if len(ids) > 1 else {}
