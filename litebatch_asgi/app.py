@@ -40,6 +40,7 @@ class LiteBatch:
         storage: a URL such as `sqlite:///batches.db`, or any `Storage`.
         authenticator: says who is calling.
         settings: how it behaves; see `Settings`.
+        strategy: which deployment is tried first; None: the one that the settings name.
         clock: gives the time, aware and in UTC, for tests; without it the database's clock counts.
         reconciler: whether the background loop runs here. A replica without it places the batches it is
             asked for and leaves all else to the replicas that have one: there must be one on the database.
@@ -55,6 +56,7 @@ class LiteBatch:
         storage: str | Storage,
         authenticator: Authenticator,
         settings: Settings | None = None,
+        strategy: PlacementStrategy | None = None,
         clock: Callable[[], datetime] | None = None,
         reconciler: bool = True,
     ) -> None:
@@ -63,7 +65,7 @@ class LiteBatch:
         self.warnings: list[str] = list(self.catalog.warnings)
         self._factories = load_factories(each.provider for each in self.catalog.deployments.values())
         self._storage = open_storage(storage) if isinstance(storage, str) else storage
-        self._strategy = load_strategy(self.settings.strategy)
+        self._strategy = strategy or load_strategy(self.settings.strategy)
         self._clock = clock
         self._reconciler = reconciler
         self._running: Engine | None = None

@@ -214,7 +214,7 @@ def deployments(
     return [
         Deployment(
             model_name=MODEL,
-            model=how["model"] + UPSTREAM[name],
+            model=how["model"] + UPSTREAM.get(name, UPSTREAM["west"]),
             api_base=f"{address}/{name}{how['base']}",
             api_key=f"sk-{name}-secret",
             api_version=how.get("api_version"),

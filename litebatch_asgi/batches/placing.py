@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 
 from litebatch_asgi.batches.endings import JobEndings, refusal_of
-from litebatch_asgi.batches.targets import Target, choose
+from litebatch_asgi.batches.targets import Target, Tries, choose, next_chance
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import (
     ContentRefused,
@@ -58,12 +57,13 @@ class Placer(JobWork):
         if file is None:
             raise StateConflict(f"{state.batch.input_file_id} is gone")
         until = state.batch.expires_at
-        target = await choose(self.runtime, file, state.batch.model, until=until, seed=job.id)
+        tries = self._tries(state, job)
+        target = await choose(self.runtime, file, state.batch.model, until=until, seed=job.id, tries=tries)
         if target is None and all(copy.state is CopyState.FAILED for copy in file.copies):
             await self._endings.failed(job, (UNUSABLE,))
             return None
         if target is None:
-            await self._wait(job, state.batch, file)
+            await self._wait(job, state.batch, file, tries)
             return None
         intended = await self._intend(job, target)
         if intended.state is not JobState.SUBMITTING:
@@ -82,15 +82,18 @@ class Placer(JobWork):
         )
         return written.job
 
-    async def _wait(self, job: Job, batch: Batch, file: FileState) -> None:
+    def _tries(self, state: BatchState, job: Job) -> Tries:
+        floor = self.runtime.fleet.min_poll_seconds(None)
+        return Tries.of(state.jobs, job, floor=floor, ceiling=self.runtime.settings.max_poll_seconds)
+
+    async def _wait(self, job: Job, batch: Batch, file: FileState, tries: Tries) -> None:
         """Give the job back until a deployment may have room, or a copy may have become ready."""
         now = self.runtime.now()
-        ids = self.runtime.fleet.deployments_for(batch.model)
-        rests = [rest for rest in map(self.runtime.fleet.cooldown_left, ids) if rest > 0]
         on_its_way = any(copy.state in _ON_THEIR_WAY for copy in file.copies)
         due = self.runtime.next_look(now, None, 0 if on_its_way else job.checks)
-        if rests and not on_its_way:
-            due = now + timedelta(seconds=min(rests))
+        chance = next_chance(self.runtime, file, batch.model, until=batch.expires_at, tries=tries)
+        if chance is not None:
+            due = min(due, chance) if on_its_way else chance
         due = min(due, max(now, batch.expires_at))
         await self.write(job, job.state, due=due, checks=job.checks + 1)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 
 import msgspec
 
-from litebatch_asgi.models import CopyState, FileState
+from litebatch_asgi.lifecycle import poll_delay
+from litebatch_asgi.models import CopyState, FileState, Job, JobState
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.strategies import Candidate
 
 _USABLE = frozenset({CopyState.READY, CopyState.DELETING})
+_WITHOUT_RESULT = frozenset({JobState.REFUSED, JobState.WATCHED, JobState.CLOSED})
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,13 +23,45 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     provider_file_id: str
 
 
+class Tries(msgspec.Struct, frozen=True, kw_only=True):
+    """The deployments that a shard was at before, and when it may go there again."""
+
+    again_at: Mapping[str, datetime] = {}
+    """by deployment id; one that is not here was not tried"""
+
+    @classmethod
+    def of(cls, jobs: Collection[Job], job: Job, *, floor: float, ceiling: float) -> Tries:
+        """What the ended attempts before `job` say. Each full round makes the pause longer.
+
+        The pause grows from `floor` to `ceiling`, both in seconds.
+        """
+        last: dict[str, datetime] = {}
+        for each in jobs:
+            began, where = each.submit_started_at, each.deployment_id
+            if each.shard != job.shard or each.state not in _WITHOUT_RESULT or where is None or began is None:
+                continue
+            last[where] = max(began, last.get(where, began))
+        rounds = (job.attempt - 1) // max(1, len(last))
+        pause = timedelta(seconds=poll_delay(max(0, rounds - 1), floor=floor, ceiling=ceiling, chance=0))
+        return cls(again_at={where: began + pause for where, began in last.items()})
+
+    def first(self, ids: Collection[str], now: datetime) -> list[str]:
+        """Those of the deployments that come first: untried ones, else those whose pause is over."""
+        untried = [id_ for id_ in ids if id_ not in self.again_at]
+        return untried or [id_ for id_ in ids if self.again_at[id_] <= now]
+
+
 async def choose(
-    runtime: Runtime, file: FileState, model: str, *, until: datetime, seed: str
+    runtime: Runtime, file: FileState, model: str, *, until: datetime, seed: str, tries: Tries | None = None
 ) -> Target | None:
-    """The best deployment that has a usable copy and is not cooling down; None: none has."""
+    """The best deployment that has a usable copy and is not cooling down; None: none has.
+
+    One that the shard has not tried yet comes before all others; the others after a pause.
+    """
     copies = usable_copies(file, until)
     deployments = runtime.fleet.deployments_for(model)
     ids = [id_ for id_ in deployments if id_ in copies and not runtime.fleet.cooldown_left(id_)]
+    ids = (tries or Tries()).first(ids, runtime.now())
     if not ids:
         return None
     load = await runtime.storage.open_requests() if len(ids) > 1 else {}
@@ -37,6 +71,20 @@ async def choose(
     ]
     first = runtime.strategy(candidates, seed=seed)[0]
     return Target(deployment_id=first.deployment_id, provider_file_id=copies[first.deployment_id])
+
+
+def next_chance(
+    runtime: Runtime, file: FileState, model: str, *, until: datetime, tries: Tries
+) -> datetime | None:
+    """When the first of the deployments with a usable copy may be asked; None: there is none."""
+    now = runtime.now()
+    copies = usable_copies(file, until)
+    chances = [
+        max(now + timedelta(seconds=runtime.fleet.cooldown_left(id_)), tries.again_at.get(id_, now))
+        for id_ in runtime.fleet.deployments_for(model)
+        if id_ in copies
+    ]
+    return min(chances, default=None)
 
 
 def usable_copies(file: FileState, until: datetime) -> Mapping[str, str]:

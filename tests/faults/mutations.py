@@ -15,7 +15,7 @@ from litebatch_asgi.batches import creating, work
 from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.placing import Placer
 from litebatch_asgi.batches.settling import Settler
-from litebatch_asgi.batches.targets import Target, choose
+from litebatch_asgi.batches.targets import Target, Tries, choose
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.files import copies, reconciling, removal
@@ -69,7 +69,7 @@ def target_is_written_last(patch: Patch) -> None:
         until = state.batch.expires_at
         target = await choose(self.runtime, file, state.batch.model, until=until, seed=job.id)
         if target is None:
-            await self._wait(job, state.batch, file)
+            await self._wait(job, state.batch, file, Tries())
             return None
         sent = move(job, JobState.SUBMITTING, due=None, **msgspec.structs.asdict(target))
         return await self.submit(sent, state.batch, lease)
