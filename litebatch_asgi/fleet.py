@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 import anyio
@@ -11,6 +12,11 @@ from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import ConfigError, DeploymentGone
 from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.provider import AdapterFactory, ProviderAdapter
+
+VANISHED_TOGETHER = 3
+"""batches of one deployment that its provider does not know any more: no accident"""
+VANISHED_WITHIN_SECONDS = 600.0
+"""within which so many count as vanished together, and for which nothing is placed there then"""
 
 
 def load_factories(names: Iterable[str]) -> dict[str, AdapterFactory]:
@@ -48,6 +54,7 @@ class Fleet:
             for deployment_id, deployment in catalog.deployments.items()
         }
         self._cooldowns: dict[str, tuple[float, float]] = {}
+        self._vanished: dict[str, deque[float]] = {}
 
     async def aclose(self) -> None:
         """Close all adapters."""
@@ -96,6 +103,20 @@ class Fleet:
         first = self.min_poll_seconds(None)
         seconds = retry_after or min(max(first, 2 * before), max(first, self._settings.max_poll_seconds))
         self._cooldowns[deployment_id] = (anyio.current_time() + seconds, seconds)
+
+    def batch_vanished(self, deployment_id: str) -> bool:
+        """Note that a provider does not know a batch of ours any more; whether that makes one too many.
+
+        Then nothing is placed there for a while: the deployment's key may be of another project now.
+        """
+        now = anyio.current_time()
+        lately = self._vanished.setdefault(deployment_id, deque(maxlen=VANISHED_TOGETHER))
+        lately.append(now)
+        if len(lately) < VANISHED_TOGETHER or now - lately[0] > VANISHED_WITHIN_SECONDS:
+            return False
+        lately.clear()
+        self.cool_down(deployment_id, VANISHED_WITHIN_SECONDS)
+        return True
 
     def clear_cooldown(self, deployment_id: str) -> None:
         """Forget refusals: the deployment has just taken something."""

@@ -6,6 +6,9 @@ waiting ──> submitting ──> submitted ──> ended ──> settled
    │            └──> unclear <─┤        failed: the content is wrong, the batch fails
    │                  │   └───────────> submitted, when its tag is found
    └─> withdrawn      └─> watched ──> closed
+
+A waiting job of a database that was restored may turn out to be sent already: unclear, or refused where a
+later attempt was sent in its place.
 """
 
 from __future__ import annotations
@@ -27,10 +30,12 @@ from litebatch_asgi.models import (
     Job,
     JobState,
 )
-from litebatch_asgi.models.ids import EVENT_PREFIX, JOB_PREFIX, new_id
+from litebatch_asgi.models.ids import EVENT_PREFIX, job_id, new_id
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
-    JobState.WAITING: frozenset({JobState.SUBMITTING, JobState.WITHDRAWN, JobState.FAILED}),
+    JobState.WAITING: frozenset(
+        {JobState.SUBMITTING, JobState.UNCLEAR, JobState.REFUSED, JobState.WITHDRAWN, JobState.FAILED}
+    ),
     JobState.SUBMITTING: frozenset(
         {JobState.SUBMITTED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR, JobState.WATCHED}
     ),
@@ -95,7 +100,7 @@ def held(state: BatchState, claimed: Job) -> Job:
 def next_attempt(job: Job, now: datetime, *, due: datetime, **changes: Any) -> Job:
     """The job that follows one which ended without a result."""
     values: dict[str, Any] = {
-        "id": new_id(JOB_PREFIX),
+        "id": job_id(job.batch_id, job.shard, job.attempt + 1),
         "batch_id": job.batch_id,
         "shard": job.shard,
         "attempt": job.attempt + 1,

@@ -34,6 +34,7 @@ QUICK = Settings(
     refresh_after_seconds=0.05,
     place_budget_seconds=5,
     adopt_grace_seconds=0.4,
+    vanished_grace_seconds=0.4,
     lost_grace_seconds=0.2,
     lease_seconds=10,
     provider_timeout_seconds=10,

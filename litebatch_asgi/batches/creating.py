@@ -31,7 +31,7 @@ from litebatch_asgi.models import (
     JobState,
     Principal,
 )
-from litebatch_asgi.models.ids import BATCH_PREFIX, JOB_PREFIX, file_id_in, new_id
+from litebatch_asgi.models.ids import BATCH_PREFIX, file_id_in, job_id, new_id
 from litebatch_asgi.models.limits import check_requests, reservations
 from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint, once
 from litebatch_asgi.runtime import Runtime
@@ -85,9 +85,8 @@ class Creator:
         file = await self._input(principal, asked.input_file_id, asked.endpoint)
         check_requests(principal.limits, file.file.lines)
         batch = self._batch(principal, asked, file, request)
-        job_id = new_id(JOB_PREFIX)
-        target = await choose(self._runtime, file, batch.model, until=batch.expires_at, seed=job_id)
-        return batch, self._first_job(job_id, batch, file.file, target, batch.created_at)
+        target = await choose(self._runtime, file, batch.model, until=batch.expires_at, seed=batch.id)
+        return batch, self._first_job(batch, file.file, target, batch.created_at)
 
     async def _placed(self, state: BatchState, since: float) -> Batch:
         begin = partial(self._dispatcher.begin, state.jobs[0], state.batch, since=since)
@@ -204,9 +203,9 @@ class Creator:
             raise error
         return state
 
-    def _first_job(self, job_id: str, batch: Batch, file: File, target: Target | None, now: datetime) -> Job:
+    def _first_job(self, batch: Batch, file: File, target: Target | None, now: datetime) -> Job:
         job = Job(
-            id=job_id,
+            id=job_id(batch.id, 0, 1),
             batch_id=batch.id,
             requests=file.lines,
             created_at=now,

@@ -28,9 +28,9 @@ class JobDispatcher:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         endings = JobEndings(runtime)
-        self._placer = Placer(runtime, endings)
-        self._unsent = UnsentJobs(runtime)
         self._unclear = UnclearJobs(runtime)
+        self._placer = Placer(runtime, endings, self._unclear)
+        self._unsent = UnsentJobs(runtime)
         self._poller = Poller(runtime, endings, self._unclear)
         self._settler = Settler(runtime)
 

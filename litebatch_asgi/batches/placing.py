@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
+
+from msgspec.structs import replace
 
 from litebatch_asgi.batches.endings import JobEndings, refusal_of
 from litebatch_asgi.batches.targets import Target, Tries, choose, next_chance
+from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import (
     ContentRefused,
@@ -13,6 +17,7 @@ from litebatch_asgi.errors import (
     DeploymentRefused,
     NoClearAnswer,
     ProviderBusy,
+    ProviderError,
     ProviderNotFound,
     StateConflict,
 )
@@ -28,8 +33,10 @@ from litebatch_asgi.models import (
     JobState,
     ProviderBatch,
 )
+from litebatch_asgi.models.ids import attempt_of, job_family
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import BatchSubmission
+from litebatch_asgi.recent import RecentIds
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -41,9 +48,11 @@ _ON_THEIR_WAY = frozenset({CopyState.INTENT, CopyState.PENDING})
 class Placer(JobWork):
     """Gives waiting jobs to deployments."""
 
-    def __init__(self, runtime: Runtime, endings: JobEndings) -> None:
+    def __init__(self, runtime: Runtime, endings: JobEndings, unclear: UnclearJobs) -> None:
         super().__init__(runtime)
         self._endings = endings
+        self._unclear = unclear
+        self._known = RecentIds()
 
     async def place(self, job: Job, lease: Lease) -> Job | None:
         """Send a waiting job that is ours to a deployment; the job to go on with, or None.
@@ -65,10 +74,66 @@ class Placer(JobWork):
         if target is None:
             await self._wait(job, state.batch, file, tries)
             return None
+        if self._may_be_of_yesterday(job, state.batch):
+            earlier = await self._sent_before(job, state, file)
+            if earlier is not job:
+                return earlier
         intended = await self._intend(job, target)
         if intended.state is not JobState.SUBMITTING:
             return intended  # cancelled in the meantime
         return await self.submit(intended, state.batch, lease)
+
+    def _may_be_of_yesterday(self, job: Job, batch: Batch) -> bool:
+        """Whether the database may have been restored to before the job was sent.
+
+        So it is where a job has waited for long, or where an older batch is new to this process.
+        """
+        since = job.created_at if batch.id in self._known else batch.created_at
+        waited = self.runtime.now() - since
+        return waited.total_seconds() > self.runtime.settings.adopt_grace_seconds
+
+    async def _sent_before(self, job: Job, state: BatchState, file: FileState) -> Job | None:
+        """`job` itself if no deployment has it; otherwise the job to go on with, or None.
+
+        A deployment that cannot be asked is waited for no longer than the grace.
+        """
+        now = self.runtime.now()
+        served = self.runtime.fleet.deployments_for(state.batch.model)
+        copies = {copy.deployment_id: copy.provider_file_id for copy in file.copies}
+        try:
+            found = await self._unclear.sent_before(state, job, [id_ for id_ in served if copies.get(id_)])
+        except ProviderError as error:
+            logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
+            until = job.search_until or now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+            if now >= until:
+                return job
+            due = self.runtime.next_look(now, None, job.checks)
+            await self.write(job, job.state, due=due, checks=job.checks + 1, search_until=until)
+            return None
+        self._known.add(state.batch.id)
+        if found is None:
+            return job
+        where, tag = found
+        logger.warning("a job was sent already", extra=self.log_fields(job, found_at=where, sent_as=tag))
+        sent = {
+            "deployment_id": where,
+            "provider_file_id": copies[where],
+            "submit_started_at": state.batch.created_at,
+            "search_until": now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
+        }
+        if tag == job.id:
+            return (await self.write_and_keep_claim(job, JobState.UNCLEAR, **sent)).job
+        attempt = attempt_of(tag, job_family(job.batch_id, job.shard))
+        written = await self.write(
+            job,
+            JobState.REFUSED,
+            due=None,
+            reason=f"{tag} was sent in its place",
+            follow=lambda ended: replace(
+                self.next_attempt(ended), id=tag, attempt=attempt, state=JobState.UNCLEAR, **sent
+            ),
+        )
+        return written.following
 
     async def _intend(self, job: Job, target: Target) -> Job:
         """Write where the job goes before anybody is called."""
@@ -78,6 +143,7 @@ class Placer(JobWork):
             deployment_id=target.deployment_id,
             provider_file_id=target.provider_file_id,
             submit_started_at=self.runtime.now(),
+            search_until=None,
             unless=_is_to_be_cancelled,
         )
         return written.job
@@ -99,6 +165,7 @@ class Placer(JobWork):
 
     async def submit(self, job: Job, batch: Batch, lease: Lease) -> Job | None:
         """Make the call that a submitting job's row announces; the job to go on with, or None."""
+        self._known.add(batch.id)
         hit("place.intended")
         assert job.deployment_id is not None
         assert job.provider_file_id is not None

@@ -22,6 +22,11 @@ logger: logging.Logger = logging.getLogger(__name__)
 _NO_ROOM = frozenset({"token_limit_exceeded", "insufficient_quota", "rate_limit_exceeded"})
 _MODEL_MISSING = frozenset({"model_not_found"})
 """The model's name there is of our configuration, so that it is the deployment that is wrong."""
+_KEY_CHANGED = (
+    "several batches of deployment %s are unknown to its provider at once: was its key changed to one of "
+    "another project? Nothing new is sent there for a while; put the key back, or the batches begin anew "
+    "after vanished_grace_seconds"
+)
 
 
 class Poller(JobWork):
@@ -114,17 +119,21 @@ class Poller(JobWork):
         return bool(set(self.runtime.fleet.deployments_for(state.batch.model)) - tried - {job.deployment_id})
 
     async def _vanished(self, job: Job, error: ProviderNotFound) -> None:
-        """The provider does not know its own job: searched for like one whose create had no answer.
+        """The provider does not know its own job: searched for as one whose create had no answer, for hours.
 
         Not at once, and later each time: a provider may list what it does not find.
         """
         logger.warning("a batch has vanished", extra=self.log_fields(job, error=error.message))
+        assert job.deployment_id is not None
+        if self.runtime.fleet.batch_vanished(job.deployment_id):
+            logger.error(_KEY_CHANGED, job.deployment_id, extra=self.log_fields(job))
         now = self.runtime.now()
+        grace = timedelta(seconds=self.runtime.settings.vanished_grace_seconds)
         await self.write(
             job,
             JobState.UNCLEAR,
             reason="vanished",
-            search_until=now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
+            search_until=now + grace,
             due=self.runtime.next_look(now, job.deployment_id, job.checks),
             checks=job.checks + 1,
         )

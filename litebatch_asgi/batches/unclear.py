@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime, timedelta
 
 from litebatch_asgi.batches.work import JobWork
-from litebatch_asgi.errors import ProviderError
+from litebatch_asgi.errors import ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.lifecycle import WATCH_FOR
-from litebatch_asgi.models import Job, JobState, ProviderBatch
-from litebatch_asgi.models.provider import TAG_JOB, oldest_first
+from litebatch_asgi.models import BatchState, Job, JobState, ProviderBatch
+from litebatch_asgi.models.ids import attempt_of, job_family
+from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB, oldest_first
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class UnclearJobs(JobWork):
         now = self.runtime.now()
         assert job.search_until is not None
         try:
-            found = await self._tagged(job)
+            found = await self._seen_again(job) or await self._tagged(job)
         except ProviderError as error:
             logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
             await self.look_again(job)
@@ -55,17 +57,49 @@ class UnclearJobs(JobWork):
         )
         return written.following
 
+    async def _seen_again(self, job: Job) -> list[ProviderBatch]:
+        """A job that had vanished, if its provider knows it again."""
+        if job.provider_batch_id is None:
+            return []
+        try:
+            return [await self.runtime.fleet.adapter(job.deployment_id).retrieve_batch(job.provider_batch_id)]
+        except ProviderNotFound:
+            return []
+
     async def _tagged(self, job: Job) -> list[ProviderBatch]:
-        """The provider's batches that carry the job's tag, oldest first; the whole list was read."""
         assert job.submit_started_at is not None
-        adapter = self.runtime.fleet.adapter(job.deployment_id)
-        since = job.submit_started_at - CLOCKS_DIFFER
-        found = [
-            batch
-            async for batch in adapter.list_batches(since=since)
-            if batch.metadata.get(TAG_JOB) == job.id
-        ]
-        return oldest_first(found)
+        assert job.deployment_id is not None
+        return await self.tagged(job, job.deployment_id, since=job.submit_started_at)
+
+    async def tagged(self, job: Job, deployment_id: str, *, since: datetime) -> list[ProviderBatch]:
+        """A deployment's batches that carry the job's tag and ours, oldest first; the whole list was read."""
+        listed = self._listed(deployment_id, since=since)
+        return oldest_first([batch async for batch in listed if batch.metadata.get(TAG_JOB) == job.id])
+
+    async def sent_before(
+        self, state: BatchState, job: Job, deployment_ids: Iterable[str]
+    ) -> tuple[str, str] | None:
+        """Where a waiting job is already, though its row does not know: a deployment, and the id in its tag.
+
+        The row may be of yesterday: a database that was restored does not know what was placed since. The
+        newest attempt counts. None: no deployment has any that is newer than the rows. Raises `ProviderError`
+        if one cannot be asked.
+        """
+        family, found = job_family(job.batch_id, job.shard), dict[int, tuple[str, str]]()
+        for deployment_id in deployment_ids:
+            async for batch in self._listed(deployment_id, since=state.batch.created_at):
+                tag = batch.metadata.get(TAG_JOB, "")
+                attempt = attempt_of(tag, family)
+                if attempt is not None and attempt >= job.attempt:
+                    found[attempt] = (deployment_id, tag)
+        return found[max(found)] if found else None
+
+    async def _listed(self, deployment_id: str, *, since: datetime) -> AsyncIterator[ProviderBatch]:
+        """The batches of this installation at a deployment; complete, or it raises."""
+        adapter = self.runtime.fleet.adapter(deployment_id)
+        async for batch in adapter.list_batches(since=since - CLOCKS_DIFFER):
+            if batch.metadata.get(TAG_INSTALLATION) == self.runtime.installation_id:
+                yield batch
 
     async def _adopt(self, job: Job, found: list[ProviderBatch]) -> None:
         first, *others = found

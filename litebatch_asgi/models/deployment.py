@@ -100,6 +100,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """how long creating a batch waits for its first placement, and an upload for its slower deployments"""
     adopt_grace_seconds: float = 120.0
     """how long an unanswered create or upload is searched for before "none" counts"""
+    vanished_grace_seconds: float = 21_600.0
+    """how long a batch that its provider has had and does not know any more is searched for
+
+    A key that was changed to another project finds nothing and says so honestly: six hours to notice that.
+    """
     lost_grace_seconds: float = 60.0
     """how long results must stay incomplete before the missing rows are declared lost"""
     lease_seconds: float = 60.0

@@ -33,6 +33,22 @@ def new_id(prefix: str) -> str:
     return prefix + "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
 
 
+def job_id(batch_id: str, shard: int, attempt: int) -> str:
+    """The id of a batch's job: a database that was restored gives an attempt the name that it had before."""
+    return f"{job_family(batch_id, shard)}{attempt}"
+
+
+def job_family(batch_id: str, shard: int) -> str:
+    """What the ids of all attempts at a shard begin with; the number of the attempt follows."""
+    return f"{JOB_PREFIX}{batch_id.removeprefix(BATCH_PREFIX)}-{shard}-"
+
+
+def attempt_of(job_id: str, family: str) -> int | None:
+    """The number of the attempt in a job's id; None for an id of another family."""
+    number = job_id.removeprefix(family)
+    return int(number) if number != job_id and number.isascii() and number.isdigit() else None
+
+
 def is_file_id(text: str) -> bool:
     """Whether `text` has the form of a file id of ours; it may still be unknown."""
     return _FILE.fullmatch(text) is not None

@@ -20,6 +20,7 @@ from litebatch_asgi.lifecycle import (
     poll_delay,
 )
 from litebatch_asgi.models import Batch, BatchState, BatchStatus, Counts, Job, JobState, ProviderBatch
+from litebatch_asgi.models.ids import attempt_of, job_family, job_id
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
@@ -202,3 +203,11 @@ def test_polls_come_further_apart_but_within_bounds() -> None:
     assert delays == sorted(delays)
     assert delays[-1] == 60
     assert poll_delay(3, floor=60, ceiling=10, chance=1) == 66
+
+
+@given(st.integers(0, 99), st.integers(1, 9999))
+def test_the_id_of_a_job_says_which_attempt_it_is(shard: int, attempt: int) -> None:
+    family = job_family(BATCH.id, shard)
+    assert attempt_of(job_id(BATCH.id, shard, attempt), family) == attempt
+    assert attempt_of(job_id(BATCH.id, shard + 1, attempt), family) is None
+    assert attempt_of(family, family) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,12 +127,13 @@ def twins_are_left_alone(patch: Patch) -> None:
 def tags_are_not_compared(patch: Patch) -> None:
     """Whatever is listed counts as ours."""
 
-    async def everything(self: UnclearJobs, job: Job) -> list[ProviderBatch]:
-        assert job.submit_started_at is not None
-        adapter = self.runtime.fleet.adapter(job.deployment_id)
-        return [batch async for batch in adapter.list_batches(since=job.submit_started_at)]
+    async def everything(
+        self: UnclearJobs, job: Job, deployment_id: str, *, since: datetime
+    ) -> list[ProviderBatch]:
+        adapter = self.runtime.fleet.adapter(deployment_id)
+        return [batch async for batch in adapter.list_batches(since=since)]
 
-    patch.setattr(UnclearJobs, "_tagged", everything)
+    patch.setattr(UnclearJobs, "tagged", everything)
 
 
 def results_always_pass(patch: Patch) -> None:

@@ -1,0 +1,38 @@
+"""A database that is restored from a copy taken earlier does not know what was placed since."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
+from tests.faults.stage import gateway_on
+from tests.harness import QUICK
+
+
+async def test_a_job_that_waits_in_a_restored_database_is_looked_for_before_it_is_sent(
+    tmp_path: Path,
+) -> None:
+    simulator = Simulator(settings=SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"})))
+    async with simulator.running() as provider:
+        start = partial(
+            gateway_on, simulator, provider, tmp_path, settings=replace(QUICK, adopt_grace_seconds=0.02)
+        )
+        refused = simulator.add_fault(Fault(call="create_batch", status=429, times=None))
+        async with start() as gateway:
+            batch = await gateway.create((await gateway.upload()).id)
+        database, backup = tmp_path / "litebatch.db", tmp_path / "backup.db"
+        shutil.copyfile(database, backup)
+        simulator.remove_fault(refused)
+        async with start() as gateway:
+            await gateway.reached(batch.id, "in_progress")
+        shutil.copyfile(backup, database)
+        async with start() as gateway:
+            await gateway.reached(batch.id, "in_progress")
+            for account in simulator.accounts.values():
+                account.configure(hold=frozenset())
+            assert (await gateway.ended(batch.id)).status == "completed"
+            assert len(gateway.provider_jobs()) == 1

@@ -1,0 +1,54 @@
+"""Batches that their provider has had and does not know any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
+from tests.database import Database
+from tests.harness import QUICK, running_gateway
+from tests.journey.test_refusals import by_name
+
+PATIENT = replace(QUICK, vanished_grace_seconds=3600)
+HELD = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
+
+
+async def test_a_batch_that_is_unknown_for_a_while_is_not_run_twice(
+    tmp_path: Path, database: Database
+) -> None:
+    """A key of another project answers 404 and lists nothing, in all honesty."""
+    simulator = Simulator(settings=HELD)
+    async with running_gateway(tmp_path, database=database, simulator=simulator, settings=PATIENT) as gateway:
+        batch = await gateway.create((await gateway.upload()).id)
+        hidden = simulator.add_fault(Fault(vanish=True, match="batch_", times=None))
+        lists = simulator.journal.select
+        await simulator.until(lambda: len(lists("list_batches")) > 12)  # well beyond the grace of creates
+        simulator.remove_fault(hidden)
+        for account in simulator.accounts.values():
+            account.configure(hold=frozenset())
+        assert (await gateway.ended(batch.id)).status == "completed"
+        assert len(gateway.provider_jobs()) == 1
+
+
+async def test_several_that_vanish_together_keep_new_ones_away_and_are_told(
+    tmp_path: Path, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulator = Simulator(settings=HELD)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=PATIENT, strategy=by_name
+    ) as gateway:
+        file = await gateway.upload()
+        for _ in range(3):
+            await gateway.create(file.id)
+        assert len(simulator.account("east").batches) == 3
+        simulator.add_fault(Fault(account="east", vanish=True, match="batch_", times=None))
+
+        async def is_told() -> bool:
+            return "was its key changed" in caplog.text
+
+        await gateway.eventually(is_told)
+        await gateway.create(file.id)
+        assert len(simulator.account("west").batches) == 1
