@@ -7,8 +7,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.middleware.lifespan import LifespanResponder
-from litebatch_asgi.middleware.responder import Interception, Managing, Responder
-from litebatch_asgi.middleware.responder import Patience as Patience
+from litebatch_asgi.middleware.responder import Managing, MiddlewareContext, Responder
+from litebatch_asgi.middleware.responder import Timeouts as Timeouts
 from litebatch_asgi.middleware.rules import RULES as RULES
 from litebatch_asgi.middleware.rules import Sign, local_path, sign_for
 
@@ -55,26 +55,26 @@ class LiteBatchMiddleware:
         app: the app behind.
         litebatch: the `LiteBatch` whose objects are managed.
         prefix: where the API stands in the app behind; may be empty.
-        patience: how long requests are waited for; see `Patience`.
+        timeouts: how long requests are waited for; see `Timeouts`.
 
     Raises `ConfigError` for a prefix that no path could begin with.
 
     """
 
     def __init__(
-        self, app: ASGIApp, *, litebatch: Managing, prefix: str = "/v1", patience: Patience | None = None
+        self, app: ASGIApp, *, litebatch: Managing, prefix: str = "/v1", timeouts: Timeouts | None = None
     ) -> None:
         self.app = app
         self.litebatch = litebatch
         self.prefix: str = prefix.rstrip("/")
         if self.prefix and not self.prefix.startswith("/"):
             raise ConfigError(f"prefix: {prefix!r} must begin with a slash, as in '/v1', or be empty")
-        self._given = Interception(
+        self._context = MiddlewareContext(
             inner=app,
             litebatch=litebatch,
             prefix=self.prefix,
-            places=anyio.Semaphore(litebatch.settings.max_concurrent_uploads),
-            patience=patience or Patience(),
+            upload_slots=anyio.Semaphore(litebatch.settings.max_concurrent_uploads),
+            timeouts=timeouts or Timeouts(),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +83,7 @@ class LiteBatchMiddleware:
             context = self.litebatch.lifespan(self.app)
             await LifespanResponder(self.app, context, receive, send).respond(scope)
         elif (sign := self._sign(scope)) is not None:
-            await Responder(self._given, scope, receive, send).respond(sign)
+            await Responder(self._context, scope, receive, send).respond(sign)
         else:
             await self.app(scope, receive, send)
 

@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from litebatch_asgi.auth import Authenticator, identify
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import InvalidRequest, RateLimited, RequestError
+from litebatch_asgi.middleware.matching import UploadMatcher, names_managed_input, names_models
 from litebatch_asgi.middleware.replay import SmallBody, SpooledBody
 from litebatch_asgi.middleware.rules import UNMANAGED, Sign, local_path, without_unmanaged
-from litebatch_asgi.middleware.signs import UploadSigns, names_managed_input, names_models
 from litebatch_asgi.models import Principal
 from litebatch_asgi.routes import Respond, Services
 from litebatch_asgi.routes.endpoint import CALLER, JSON_SECONDS, MAX_JSON_BYTES
@@ -50,18 +50,18 @@ class Managing(Services, Protocol):
         ...
 
 
-class Patience(msgspec.Struct, frozen=True, kw_only=True):
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """How long, in seconds, a request is waited for before it is passed on as it is."""
 
     json_seconds: float = JSON_SECONDS
     """for the body of `POST /batches`"""
     stall_seconds: float = STALL_SECONDS
     """for the next piece of an upload"""
-    place_seconds: float = 30.0
-    """for one of the places of uploads that are looked at; it is answered by 429 then"""
+    slot_seconds: float = 30.0
+    """for an upload slot; it is answered by 429 then"""
 
 
-class Interception(msgspec.Struct, frozen=True, kw_only=True):
+class MiddlewareContext(msgspec.Struct, frozen=True, kw_only=True):
     """What all requests have in common."""
 
     inner: ASGIApp
@@ -70,9 +70,9 @@ class Interception(msgspec.Struct, frozen=True, kw_only=True):
     """whose objects are the managed ones"""
     prefix: str
     """what comes before the paths of the API"""
-    places: anyio.Semaphore
+    upload_slots: anyio.Semaphore
     """of the uploads that may be looked at, and so be received on disk, at once"""
-    patience: Patience
+    timeouts: Timeouts
 
 
 class Onward(NamedTuple):
@@ -86,14 +86,14 @@ class Onward(NamedTuple):
 class Responder:
     """One request that may be a managed one."""
 
-    def __init__(self, given: Interception, scope: Scope, receive: Receive, send: Send) -> None:
-        self._given = given
-        self._litebatch = given.litebatch
+    def __init__(self, context: MiddlewareContext, scope: Scope, receive: Receive, send: Send) -> None:
+        self._context = context
+        self._litebatch = context.litebatch
         self._scope = scope
         self._receive = receive
         self._send = send
         root = scope.get("root_path", "")
-        ours = {"path": root + local_path(scope), "root_path": root + given.prefix}
+        ours = {"path": root + local_path(scope), "root_path": root + context.prefix}
         self._managed_scope: Scope = {**scope, **ours}
 
     async def respond(self, sign: Sign) -> None:
@@ -124,7 +124,7 @@ class Responder:
 
     async def _new_batch(self) -> Onward:
         body = SmallBody(self._receive, most=MAX_JSON_BYTES)
-        content = await body.read(within_seconds=self._given.patience.json_seconds)
+        content = await body.read(within_seconds=self._context.timeouts.json_seconds)
         if content is not None and names_managed_input(content):
             return self._managed(body)
         return self._unmanaged(body)
@@ -136,38 +136,38 @@ class Responder:
         request = HTTPConnection(self._scope)
         if names_models([*request.query_params.multi_items(), *_named_in(request.headers)]):
             return self._managed(caller=caller)
-        signs = self._signs(request.headers)
-        if signs is None:
+        matcher = self._matcher(request.headers)
+        if matcher is None:
             return self._unmanaged()
-        async with self._place():
+        async with self._upload_slot():
             spool = await kept.enter_async_context(self._litebatch.spooler.new())
             body = await kept.enter_async_context(SpooledBody(spool, self._receive))
-            is_managed = await self._find_out(signs, body)
+            is_managed = await self._find_out(matcher, body)
             await body.replay()
         return self._managed(body, caller=caller) if is_managed else self._unmanaged(body)
 
-    async def _find_out(self, signs: UploadSigns, body: SpooledBody) -> bool:
+    async def _find_out(self, matcher: UploadMatcher, body: SpooledBody) -> bool:
         """Read an upload until it is clear whether it is managed, or clear that this cannot be told."""
         most = self._litebatch.settings.max_file_bytes + MAX_FORM_BYTES
         while body.size <= most:
-            chunk = await body.keep(within_seconds=self._given.patience.stall_seconds)
+            chunk = await body.keep(within_seconds=self._context.timeouts.stall_seconds)
             if chunk is None:
                 return False
-            told = signs.feed(chunk)
+            told = matcher.feed(chunk)
             if told is not None:
                 return told
             if body.has_ended:
-                return signs.end()
+                return matcher.end()
         return False
 
-    def _signs(self, headers: Headers) -> UploadSigns | None:
+    def _matcher(self, headers: Headers) -> UploadMatcher | None:
         """What looks at the body; None: there is nothing to look at, or nowhere to keep it."""
         if not self._litebatch.is_entered:
             return None
         try:
             boundary = boundary_of(headers.get("content-type"))
             most = self._litebatch.settings.max_line_bytes
-            return UploadSigns(boundary, max_line_bytes=most, is_served=self._is_served)
+            return UploadMatcher(boundary, max_line_bytes=most, is_served=self._is_served)
         except InvalidRequest:
             return None
 
@@ -179,17 +179,17 @@ class Responder:
         return await identify(self._litebatch.authenticator, HTTPConnection(self._managed_scope))
 
     @asynccontextmanager
-    async def _place(self) -> AsyncGenerator[None]:
-        """One of the places, waited for: raises `RateLimited` when none becomes free."""
+    async def _upload_slot(self) -> AsyncGenerator[None]:
+        """An upload slot, waited for: raises `RateLimited` when none becomes free."""
         try:
-            async with asyncio.timeout(self._given.patience.place_seconds):
-                await self._given.places.acquire()
+            async with asyncio.timeout(self._context.timeouts.slot_seconds):
+                await self._context.upload_slots.acquire()
         except TimeoutError as error:
             raise RateLimited("Too many uploads are under way, try again in a moment.") from error
         try:
             yield
         finally:
-            self._given.places.release()
+            self._context.upload_slots.release()
 
     def _managed(self, receive: Receive | None = None, *, caller: Principal | None = None) -> Onward:
         """To LiteBatch, which asks for the caller itself where that is not known yet."""
@@ -197,7 +197,7 @@ class Responder:
         return Onward(self._litebatch.app, scope, receive or self._receive)
 
     def _unmanaged(self, receive: Receive | None = None) -> Onward:
-        return Onward(self._given.inner, self._scope, receive or self._receive)
+        return Onward(self._context.inner, self._scope, receive or self._receive)
 
 
 def _named_in(headers: Headers) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from litebatch_asgi.models import Principal
 from litebatch_asgi.models.limits import smallest_file_bytes
 from litebatch_asgi.routes.answering import created
 from litebatch_asgi.routes.content import FileContent, content_headers
-from litebatch_asgi.routes.receive import UploadPlaces, receive_upload
+from litebatch_asgi.routes.receive import UploadSlots, receive_upload
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.routes.services import Services
 
@@ -25,14 +25,14 @@ class FileRoutes:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._places = UploadPlaces(services.settings.max_concurrent_uploads)
+        self._slots = UploadSlots(services.settings.max_concurrent_uploads)
 
     async def create(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /files`."""
         repeat = wire.parse_repeat(request.headers)
         files = self._services.files
         most = smallest_file_bytes(principal.limits, self._services.settings.max_file_bytes)
-        with self._places.taken():
+        with self._slots.taken():
             async with self._services.spooler.new() as spool:
                 received = await receive_upload(request, spool, max_file_bytes=most)
                 form = wire.parse_upload_form(

@@ -19,18 +19,18 @@ from litebatch_asgi.routes.multipart import (
 from litebatch_asgi.spool import Spool
 
 STALL_SECONDS = 120.0
-"""how long a client may be silent: a connection that died without a word must not keep its place"""
+"""how long a client may be silent: a connection that died without a word must not keep its slot"""
 
 
-class UploadPlaces:
-    """How many uploads may be under way at once."""
+class UploadSlots:
+    """How many uploads may be received at once."""
 
     def __init__(self, limit: int) -> None:
         self._free = limit
 
     @contextmanager
     def taken(self) -> Generator[None]:
-        """Take a place for as long as the block lasts; `RateLimited` when there is none."""
+        """Take a slot for as long as the block lasts; `RateLimited` when there is none."""
         if self._free <= 0:
             raise RateLimited("Too many uploads are under way, try again in a moment.")
         self._free -= 1

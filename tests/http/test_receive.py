@@ -16,7 +16,7 @@ from starlette.routing import Route, Router
 
 from litebatch_asgi.errors import RateLimited
 from litebatch_asgi.routes.multipart import MAX_FORM_BYTES
-from litebatch_asgi.routes.receive import STALL_SECONDS, UploadPlaces, receive_upload
+from litebatch_asgi.routes.receive import STALL_SECONDS, UploadSlots, receive_upload
 from litebatch_asgi.routes.respond import Respond
 from litebatch_asgi.spool import Spooler
 from tests.http.forms import CONTENT_TYPE, field, file, form
@@ -33,9 +33,9 @@ FILE_FIRST = form(file(CONTENT), field("purpose", "batch"))
 class Receiver:
     """Answers an upload with what was received of it."""
 
-    def __init__(self, spooler: Spooler, places: int = 16, stall_seconds: float = STALL_SECONDS) -> None:
+    def __init__(self, spooler: Spooler, slots: int = 16, stall_seconds: float = STALL_SECONDS) -> None:
         self._spooler = spooler
-        self._places = UploadPlaces(places)
+        self._slots = UploadSlots(slots)
         self._stall_seconds = stall_seconds
         self.begun = asyncio.Event()
         self.left: asyncio.Future[type[BaseException] | None] = asyncio.Future()
@@ -44,7 +44,7 @@ class Receiver:
         """Receive, and tell."""
         self.begun.set()
         try:
-            with self._places.taken():
+            with self._slots.taken():
                 async with self._spooler.new() as spool:
                     received = await receive_upload(
                         request, spool, max_file_bytes=LIMIT, stall_seconds=self._stall_seconds
@@ -212,8 +212,8 @@ async def test_a_client_that_leaves_is_cleaned_up_after(spooler: Spooler, tmp_pa
     assert open_in(tmp_path) == []
 
 
-async def test_a_client_that_falls_silent_loses_its_place(spooler: Spooler) -> None:
-    async with receiving(Receiver(spooler, places=1, stall_seconds=0.05)) as address:
+async def test_a_client_that_falls_silent_loses_its_slot(spooler: Spooler) -> None:
+    async with receiving(Receiver(spooler, slots=1, stall_seconds=0.05)) as address:
         async with raw_client(address) as client:
             await client.send(upload(content_length=len(FILE_LAST)), FILE_LAST[:1000])
             answer = await refused(client, 408)
@@ -225,7 +225,7 @@ async def test_a_client_that_falls_silent_loses_its_place(spooler: Spooler) -> N
 
 
 async def test_only_so_many_uploads_at_a_time(spooler: Spooler) -> None:
-    receiver = Receiver(spooler, places=1)
+    receiver = Receiver(spooler, slots=1)
     async with receiving(receiver) as address, raw_client(address) as first, raw_client(address) as second:
         await first.send(upload(content_length=len(FILE_LAST)), FILE_LAST[:1000])
         await receiver.begun.wait()
@@ -239,10 +239,10 @@ async def test_only_so_many_uploads_at_a_time(spooler: Spooler) -> None:
         await received(second)
 
 
-def test_a_place_is_given_back_whatever_happens() -> None:
-    places = UploadPlaces(1)
+def test_a_slot_is_given_back_whatever_happens() -> None:
+    slots = UploadSlots(1)
     for _ in range(2):
-        with pytest.raises(ZeroDivisionError), places.taken():
+        with pytest.raises(ZeroDivisionError), slots.taken():
             _ = 1 // 0
-    with places.taken(), pytest.raises(RateLimited), places.taken():
+    with slots.taken(), pytest.raises(RateLimited), slots.taken():
         pass

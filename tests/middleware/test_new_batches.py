@@ -10,7 +10,7 @@ import anyio
 import pytest
 from starlette.types import Message
 
-from litebatch_asgi.middleware import Patience
+from litebatch_asgi.middleware import Timeouts
 from litebatch_asgi.routes.endpoint import MAX_JSON_BYTES
 from tests.middleware.stage import (
     DISCONNECT,
@@ -105,7 +105,7 @@ async def test_a_body_that_does_not_come_is_passed_on_as_far_as_it_came(tmp_path
             await anyio.sleep_forever()
         return messages.pop(0)
 
-    async with running_front(tmp_path, patience=Patience(json_seconds=0.01)) as front:
+    async with running_front(tmp_path, timeouts=Timeouts(json_seconds=0.01)) as front:
         await front.app(http_scope("POST", "/v1/batches"), receive, Channel().send)
     (seen,) = front.recorder.seen
     assert seen.messages == [first, last]

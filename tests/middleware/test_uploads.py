@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from starlette.types import Message, Receive, Scope, Send
 
-from litebatch_asgi.middleware import Patience
-from litebatch_asgi.middleware.signs import UploadSigns
+from litebatch_asgi.middleware import Timeouts
+from litebatch_asgi.middleware.matching import UploadMatcher
 from litebatch_asgi.routes.multipart import MAX_FORM_BYTES
 from tests.harness import MODEL, QUICK, lines
 from tests.http.forms import BOUNDARY, field, file, form, part
@@ -220,8 +220,8 @@ async def test_an_upload_that_stalls_is_passed_on_as_far_as_it_came(tmp_path: Pa
         begun.set()
         assert await receive() == {**second, "more_body": False}
 
-    patience = Patience(stall_seconds=0.01)
-    async with running_front(tmp_path, inner=inner, patience=patience) as front:
+    timeouts = Timeouts(stall_seconds=0.01)
+    async with running_front(tmp_path, inner=inner, timeouts=timeouts) as front:
         scope, send = http_scope("POST", "/v1/files", MULTIPART), Channel().send
         async with anyio.create_task_group() as group:
             group.start_soon(front.app, scope, receive, send)
@@ -270,7 +270,7 @@ async def test_an_app_behind_that_does_not_read_all_leaves_nothing_open(tmp_path
 
 
 async def test_only_so_many_are_looked_at_at_once(tmp_path: Path) -> None:
-    """One more waits for its place, and the app behind may take its time without holding one."""
+    """One more waits for its slot, and the app behind may take its time without holding one."""
     settings = replace(QUICK, max_concurrent_uploads=1)
     scope = http_scope("POST", "/v1/files", MULTIPART)
     first, second = body_messages(UNMANAGED["purpose first"], 400)[:2]
@@ -283,7 +283,7 @@ async def test_only_so_many_are_looked_at_at_once(tmp_path: Path) -> None:
         await go_on.wait()
         return {**second, "more_body": False}
 
-    async with running_front(tmp_path, settings=settings, patience=Patience(place_seconds=0.05)) as front:
+    async with running_front(tmp_path, settings=settings, timeouts=Timeouts(slot_seconds=0.05)) as front:
         async with anyio.create_task_group() as group:
             group.start_soon(front.app, scope, slow, Channel().send)
             await begun.wait()
@@ -295,7 +295,7 @@ async def test_only_so_many_are_looked_at_at_once(tmp_path: Path) -> None:
         assert (await front.upload(UNMANAGED["purpose first"])).is_inner
 
 
-async def test_a_place_is_waited_for(tmp_path: Path) -> None:
+async def test_a_slot_is_waited_for(tmp_path: Path) -> None:
     settings = replace(QUICK, max_concurrent_uploads=1)
     async with running_front(tmp_path, settings=settings) as front:
         await asyncio.gather(*(front.upload(UNMANAGED["purpose first"]) for _ in range(5)))
@@ -332,24 +332,24 @@ def test_how_the_body_is_cut_decides_nothing(body: bytes, draw: st.DataObject) -
 
 
 def told(pieces: list[bytes]) -> bool:
-    """What the signs say in the end."""
-    signs = UploadSigns(BOUNDARY, max_line_bytes=1 << 20, is_served=MODEL.__eq__)
+    """What the matcher says in the end."""
+    matcher = UploadMatcher(BOUNDARY, max_line_bytes=1 << 20, is_served=MODEL.__eq__)
     for piece in pieces:
-        answer = signs.feed(piece)
+        answer = matcher.feed(piece)
         if answer is not None:
             return answer
-    return signs.end()
+    return matcher.end()
 
 
 def test_a_first_line_that_is_too_long_tells_nothing() -> None:
-    signs = UploadSigns(BOUNDARY, max_line_bytes=1000, is_served=MODEL.__eq__)
-    assert signs.feed(form(PURPOSE, file(lines(1, user="x" * 1000) + b"\n" + lines()))) is None
-    assert signs.end() is False
+    matcher = UploadMatcher(BOUNDARY, max_line_bytes=1000, is_served=MODEL.__eq__)
+    assert matcher.feed(form(PURPOSE, file(lines(1, user="x" * 1000) + b"\n" + lines()))) is None
+    assert matcher.end() is False
 
 
-def test_signs_are_told_as_soon_as_they_are_seen() -> None:
-    signs = UploadSigns(BOUNDARY, max_line_bytes=1000, is_served=MODEL.__eq__)
+def test_a_match_is_told_as_soon_as_they_are_seen() -> None:
+    matcher = UploadMatcher(BOUNDARY, max_line_bytes=1000, is_served=MODEL.__eq__)
     before, line, _ = form(PURPOSE, OURS).partition(lines(1))
-    assert signs.feed(before) is None
-    assert signs.feed(line) is None
-    assert signs.feed(b"\n") is True
+    assert matcher.feed(before) is None
+    assert matcher.feed(line) is None
+    assert matcher.feed(b"\n") is True

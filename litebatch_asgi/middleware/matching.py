@@ -45,7 +45,7 @@ def names_managed_input(body: bytes) -> bool:
         return False
 
 
-class UploadSigns:
+class UploadMatcher:
     """Finds out from the body of an upload, as it arrives, whether the file is to be managed.
 
     It is when the form names virtual models, or has the purpose `batch` and a file whose first line names a
