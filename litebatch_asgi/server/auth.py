@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from litebatch_asgi.auth import Authenticator
 from litebatch_asgi.authenticators import MasterKeyAuthenticator, bearer_token
-from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.errors import ConfigError, PermissionDenied
 from litebatch_asgi.models import Principal
+from litebatch_asgi.routes import Respond
+
+_HOST = re.compile(r"(?P<name>localhost|[0-9.]+|\[[0-9a-f:.]+\])\.?(?::[0-9]*)?", re.IGNORECASE)
+"""a host and its port. Source: RFC 9110, section 7.2"""
 
 
 class AnyKey:
@@ -18,6 +25,43 @@ class AnyKey:
     async def __call__(self, connection: HTTPConnection, /) -> Principal | None:
         """The one owner, or nobody."""
         return None if bearer_token(connection) is None else Principal(owner="local")
+
+
+class LoopbackNames:
+    """Middleware that answers only requests whose `Host` names this machine; 403 to all others.
+
+    The owner of any domain can let its name lead to 127.0.0.1. To a browser a page from there then has the
+    gateway's own origin: it could read every answer and spend the operator's money (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._refuse = Respond(_refuse_host)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, or refuse it."""
+        is_allowed = scope["type"] != "http" or names_loopback(_hosts(scope))
+        await (self._app if is_allowed else self._refuse)(scope, receive, send)
+
+
+async def _refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
+    given = ", ".join(_hosts(scope))
+    raise PermissionDenied(
+        f"The request names the host '{given[:100]}', but without a master key the gateway answers only "
+        "under names of this machine: localhost, 127.0.0.1 or [::1]. Use one of these, or set "
+        "general_settings.master_key in the configuration (or LITEBATCH_MASTER_KEY, if there is none).",
+        code="host_not_allowed",
+    )
+
+
+def names_loopback(hosts: list[str]) -> bool:
+    """Whether these values of `Host` are one that names this machine, with any port."""
+    match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    return match is not None and is_loopback(match["name"].strip("[]").lower())
+
+
+def _hosts(scope: Scope) -> list[str]:
+    return Headers(scope=scope).getlist("host")
 
 
 def authenticator_for(host: str, master_key: str | None) -> Authenticator:

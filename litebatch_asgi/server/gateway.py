@@ -20,7 +20,7 @@ from litebatch_asgi.routes import Respond
 from litebatch_asgi.routes.openapi import Description
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.server.access import AccessLog, OwnerNoting
-from litebatch_asgi.server.auth import authenticator_for
+from litebatch_asgi.server.auth import AnyKey, LoopbackNames, authenticator_for
 from litebatch_asgi.server.keys import PREFIXES, KeyAuthenticator, KeyService, key_routes, no_keys, with_keys
 from litebatch_asgi.server.logs import RequestLog
 
@@ -42,7 +42,9 @@ def litebatch_for(config: Config, host: str, *, reconciler: bool = True) -> Lite
 
 def build_gateway(litebatch: LiteBatch, log: RequestLog | None = None) -> ASGIApp:
     """The ASGI app of the gateway, with LiteBatch's lifespan as its own; `log` is told of each request."""
-    gateway = Gateway(litebatch)
+    gateway: ASGIApp = Gateway(litebatch)
+    if isinstance(_inner(litebatch.authenticator), AnyKey):
+        gateway = LoopbackNames(gateway)
     return gateway if log is None else AccessLog(gateway, log)
 
 
@@ -83,9 +85,12 @@ def _answering(routes: list[Route]) -> Respond:
 
 
 def _keys_behind(authenticator: Authenticator) -> KeyService | None:
-    if isinstance(authenticator, OwnerNoting):
-        authenticator = authenticator.authenticator
+    authenticator = _inner(authenticator)
     return authenticator.keys if isinstance(authenticator, KeyAuthenticator) else None
+
+
+def _inner(authenticator: Authenticator) -> Authenticator:
+    return authenticator.authenticator if isinstance(authenticator, OwnerNoting) else authenticator
 
 
 def _health_routes(litebatch: LiteBatch) -> list[Route]:

@@ -21,7 +21,7 @@ async def test_readiness_is_that_of_the_storage(tmp_path: Path) -> None:
     litebatch = litebatch_for(config(tmp_path), "127.0.0.1")
     gateway = build_gateway(litebatch)
     async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(gateway), base_url="http://gateway"
+        transport=httpx2.ASGITransport(gateway), base_url="http://localhost"
     ) as client:
         before = await client.get("/health/readiness")
         assert before.status_code == 503
