@@ -1,34 +1,96 @@
-"""A limit on what comes before a request's body, for which uvicorn and httptools have none."""
+"""Limits on what comes before a request's body, for which uvicorn has none."""
 
 from __future__ import annotations
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import asyncio
+import secrets
+from typing import Any
 
-MAX_HEAD_BYTES = 64 << 10
-"""of a request line and its headers together, up to one read of the socket"""
+import h11
+import msgspec
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from litebatch_asgi.errors import RequestTimeout
+from litebatch_asgi.wire import error_body
+
+HEAD_SECONDS = 30.0
+"""from the start of a connection, or the first byte after an answer, to the end of the next request's head"""
 
 
-class BoundedHeads(HttpToolsProtocol):
-    """uvicorn's protocol, which cuts off a client that never comes to the end of its headers."""
+class TimedHeads(asyncio.Protocol):
+    """Mixin for uvicorn's protocols: closes a connection on which a head does not come to its end in time.
 
-    _in_head = True
-    _head_bytes = 0
+    What is left of a body when its answer has gone out counts towards that time. An idle connection between
+    two requests has uvicorn's own limit, which ends with the first byte that comes.
+    """
+
+    head_seconds = HEAD_SECONDS
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+    cycle: Any
+    """uvicorn's: the newest request whose head has come; None: there was none yet"""
+    _limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come."""
+        super().connection_made(transport)
+        self._limit = self.loop.call_later(self.head_seconds, self._head_is_late)
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes of the connection."""
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
-            return
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self.send_400_response(f"The headers have more than {MAX_HEAD_BYTES} bytes.")
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._cancel_limit()
+        elif self._limit is None:
+            self._limit = self.loop.call_later(self.head_seconds, self._head_is_late)
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        self._cancel_limit()
+        super().connection_lost(exc)
 
-    def on_headers_complete(self) -> None:
-        """Its body begins."""
-        self._in_head = False
-        super().on_headers_complete()
+    def has_begun_head(self) -> bool:
+        """Whether some of a head has come, and not all of it."""
+        raise NotImplementedError
+
+    def _cancel_limit(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _head_is_late(self) -> None:
+        if not self.transport.is_closing():
+            if self.has_begun_head():
+                self.transport.write(_too_late(self.head_seconds))
+            self.transport.close()
+
+
+class H11Heads(TimedHeads, H11Protocol):
+    """uvicorn's protocol on h11, which bounds a head's size by itself."""
+
+    def has_begun_head(self) -> bool:
+        """Whether some of a head has come, and not all of it."""
+        return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
+
+
+def http_protocol() -> type[TimedHeads]:
+    """What uvicorn serves with: httptools where it is installed, as uvicorn chooses by itself, else h11."""
+    try:
+        from litebatch_asgi.server.httptools_heads import HttpToolsHeads
+    except ImportError:
+        return H11Heads
+    return HttpToolsHeads
+
+
+def _too_late(seconds: float) -> bytes:
+    body = msgspec.json.encode(
+        error_body(RequestTimeout(f"The head of the request took more than {seconds:g} seconds to arrive."))
+    )
+    head = (
+        "HTTP/1.1 408 Request Timeout",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+        f"x-request-id: {secrets.token_hex(16)}",
+    )
+    return "\r\n".join((*head, "", "")).encode() + body

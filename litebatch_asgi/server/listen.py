@@ -12,7 +12,7 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
-from litebatch_asgi.server.heads import BoundedHeads
+from litebatch_asgi.server.heads import http_protocol
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
@@ -37,7 +37,12 @@ def address_of(listener: socket.socket) -> str:
 
 
 def uvicorn_config(
-    app: ASGIApp | str, *, factory: bool = False, workers: int = 1, drain_seconds: int = DRAIN_SECONDS
+    app: ASGIApp | str,
+    *,
+    factory: bool = False,
+    workers: int = 1,
+    drain_seconds: int = DRAIN_SECONDS,
+    protocol: type[asyncio.Protocol] | None = None,
 ) -> uvicorn.Config:
     """How uvicorn runs the gateway: without logging; the lifespan of a single worker is its caller's."""
     return uvicorn.Config(
@@ -45,7 +50,7 @@ def uvicorn_config(
         factory=factory,
         workers=workers,
         lifespan="on" if workers > 1 else "off",
-        http=BoundedHeads,
+        http=protocol or http_protocol(),
         ws="none",
         log_config=None,
         access_log=False,
@@ -62,14 +67,18 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, listener: socket.socket, *, drain_seconds: int = DRAIN_SECONDS
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    drain_seconds: int = DRAIN_SECONDS,
+    protocol: type[asyncio.Protocol] | None = None,
 ) -> AsyncGenerator[None]:
     """Answer requests while the block lasts, then let those in progress end and close the socket.
 
     They may take `drain_seconds`, and their connections are told to close. The app's lifespan
-    is the caller's to enter. Signals are left alone.
+    is the caller's to enter. Signals are left alone. `protocol` speaks HTTP, in place of `http_protocol()`.
     """
-    server = _Server(uvicorn_config(app, drain_seconds=drain_seconds))
+    server = _Server(uvicorn_config(app, drain_seconds=drain_seconds, protocol=protocol))
     task = asyncio.create_task(server.serve([listener]))
     task.add_done_callback(lambda _: server.ready.set())
     try:

@@ -65,10 +65,10 @@ class RawClient:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncGenerator[str]:
-    """The address of a server for this app."""
+async def served(app: ASGIApp, **options: Any) -> AsyncGenerator[str]:
+    """The address of a server for this app; `options` are those of `serving`."""
     listener = listen("127.0.0.1", 0)
-    async with serving(app, listener):
+    async with serving(app, listener, **options):
         yield address_of(listener)
 
 
