@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import anyio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from litebatch_asgi.errors import ConfigError
@@ -11,6 +10,7 @@ from litebatch_asgi.middleware.responder import Managing, MiddlewareContext, Res
 from litebatch_asgi.middleware.responder import Timeouts as Timeouts
 from litebatch_asgi.middleware.rules import RULES as RULES
 from litebatch_asgi.middleware.rules import Sign, local_path, sign_for
+from litebatch_asgi.routes.slots import UploadSlots
 
 
 class LiteBatchMiddleware:
@@ -43,7 +43,7 @@ class LiteBatchMiddleware:
 
     An upload whose header and query name no model is received on disk until it is clear whose it is; the
     app behind then gets the identical bytes. It gets what has come by then, and the rest as it comes, when
-    the body is not a form as uploads have it, breaks off, pauses for 120 seconds, or has more than
+    the body is not a form as uploads have it, breaks off, comes too slowly for the settings, or has more than
     `max_file_bytes` and 1 MiB. `max_concurrent_uploads` may be looked at in this way at once; others wait,
     for 30 seconds at most, before they are answered by 429. A disk that takes no more is answered by 503.
 
@@ -73,7 +73,7 @@ class LiteBatchMiddleware:
             inner=app,
             litebatch=litebatch,
             prefix=self.prefix,
-            upload_slots=anyio.Semaphore(litebatch.settings.max_concurrent_uploads),
+            upload_slots=UploadSlots(litebatch.settings.max_concurrent_uploads),
             timeouts=timeouts or Timeouts(),
         )
 

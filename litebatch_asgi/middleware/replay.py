@@ -52,9 +52,9 @@ class SmallBody:
 class SpooledBody:
     """`receive` for a body of which some is kept on disk before it is passed on.
 
-    First comes `keep`, as often as wanted, then `replay`; from there on it gives out what was kept and then
-    goes on with the channel itself. It may be cancelled at any time without losing anything, as Starlette's
-    `is_disconnected` does.
+    First come `take` and `keep` of what was taken, as often as wanted, then `replay`; from there on it gives
+    out what was kept, gives the spool, which is its own, back, and goes on with the channel itself. It may be
+    cancelled at any time without losing anything, as Starlette's `is_disconnected` does.
     """
 
     def __init__(self, spool: Spool, receive: Receive) -> None:
@@ -63,6 +63,7 @@ class SpooledBody:
         self._blocks = spool.blocks()
         self._coming: asyncio.Task[bytes] | None = None
         self._left = 0
+        self._closing: asyncio.Task[None] | None = None
         self._end: Message | None = None
         self.has_ended: bool = False
         """whether the whole body is kept"""
@@ -72,11 +73,8 @@ class SpooledBody:
         """Bytes kept."""
         return self._spool.size
 
-    async def keep(self, *, within_seconds: float) -> bytes | None:
-        """The next piece of the body, which is kept; None when it is too slow or cut off.
-
-        Raises `Unavailable` if the disk does not take it.
-        """
+    async def take(self, *, within_seconds: float) -> bytes | None:
+        """The next piece of the body, to be kept; None when it is too slow or cut off."""
         try:
             async with asyncio.timeout(within_seconds):
                 message = await self._receive()
@@ -87,8 +85,11 @@ class SpooledBody:
             return None
         chunk: bytes = message.get("body", b"")
         self.has_ended = not message.get("more_body", False)
-        await self._spool.write(chunk)
         return chunk
+
+    async def keep(self, chunk: bytes) -> None:
+        """Keep what was taken. Raises `Unavailable` if the disk does not take it."""
+        await self._spool.write(chunk)
 
     async def replay(self) -> None:
         """End the keeping. Raises `Unavailable` if the disk does not take it."""
@@ -103,6 +104,7 @@ class SpooledBody:
             block = await self._next_block()
             self._left -= len(block)
             return body_message(block, more=self._left > 0 or not self.has_ended)
+        await self._release()
         end, self._end = self._end, None
         return end if end is not None else await self._receive()
 
@@ -114,6 +116,15 @@ class SpooledBody:
         self._coming = None
         return block
 
+    async def _release(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        await self._blocks.aclose()
+        await self._spool.aclose()
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -122,7 +133,7 @@ class SpooledBody:
     ) -> None:
         if self._coming is not None:
             await asyncio.gather(self._coming, return_exceptions=True)
-        await self._blocks.aclose()
+        await self._release()
 
 
 def body_message(body: bytes, *, more: bool) -> Message:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, NamedTuple, Protocol
 
-import anyio
 import msgspec
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
@@ -15,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from litebatch_asgi.auth import Authenticator, identify
 from litebatch_asgi.catalog import Catalog
-from litebatch_asgi.errors import InvalidRequest, RateLimited, RequestError
+from litebatch_asgi.errors import InvalidRequest, RequestError
 from litebatch_asgi.middleware.matching import UploadMatcher, names_managed_input, names_models
 from litebatch_asgi.middleware.replay import SmallBody, SpooledBody
 from litebatch_asgi.middleware.rules import UNMANAGED, Sign, local_path, without_unmanaged
@@ -24,7 +22,8 @@ from litebatch_asgi.routes import Respond, Services
 from litebatch_asgi.routes.endpoint import CALLER, JSON_SECONDS, MAX_JSON_BYTES
 from litebatch_asgi.routes.files import NAMES_HEADER
 from litebatch_asgi.routes.multipart import MAX_FORM_BYTES, boundary_of
-from litebatch_asgi.routes.receive import STALL_SECONDS
+from litebatch_asgi.routes.pace import UploadPace
+from litebatch_asgi.routes.slots import UploadSlots
 
 
 class Managing(Services, Protocol):
@@ -55,8 +54,6 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
     json_seconds: float = JSON_SECONDS
     """for the body of `POST /batches`"""
-    stall_seconds: float = STALL_SECONDS
-    """for the next piece of an upload"""
     slot_seconds: float = 30.0
     """for an upload slot; it is answered by 429 then"""
 
@@ -70,7 +67,7 @@ class MiddlewareContext(msgspec.Struct, frozen=True, kw_only=True):
     """whose objects are the managed ones"""
     prefix: str
     """what comes before the paths of the API"""
-    upload_slots: anyio.Semaphore
+    upload_slots: UploadSlots
     """of the uploads that may be looked at, and so be received on disk, at once"""
     timeouts: Timeouts
 
@@ -139,20 +136,23 @@ class Responder:
         matcher = self._matcher(request.headers)
         if matcher is None:
             return self._unmanaged()
-        async with self._upload_slot():
-            spool = await kept.enter_async_context(self._litebatch.spooler.new())
-            body = await kept.enter_async_context(SpooledBody(spool, self._receive))
+        async with self._upload_slot(caller):
+            body = await kept.enter_async_context(SpooledBody(self._litebatch.spooler.new(), self._receive))
             is_managed = await self._find_out(matcher, body)
             await body.replay()
         return self._managed(body, caller=caller) if is_managed else self._unmanaged(body)
 
     async def _find_out(self, matcher: UploadMatcher, body: SpooledBody) -> bool:
         """Read an upload until it is clear whether it is managed, or clear that this cannot be told."""
-        most = self._litebatch.settings.max_file_bytes + MAX_FORM_BYTES
-        while body.size <= most:
-            chunk = await body.keep(within_seconds=self._context.timeouts.stall_seconds)
+        settings, clock = self._litebatch.settings, asyncio.get_running_loop().time
+        pace = UploadPace(settings, clock())
+        while body.size <= settings.max_file_bytes + MAX_FORM_BYTES:
+            began = clock()
+            chunk = await body.take(within_seconds=pace.left(began))
             if chunk is None:
                 return False
+            pace.received(len(chunk), waited=clock() - began)
+            await body.keep(chunk)
             told = matcher.feed(chunk)
             if told is not None:
                 return told
@@ -178,18 +178,9 @@ class Responder:
     async def _caller(self) -> Principal | None:
         return await identify(self._litebatch.authenticator, HTTPConnection(self._managed_scope))
 
-    @asynccontextmanager
-    async def _upload_slot(self) -> AsyncGenerator[None]:
+    def _upload_slot(self, caller: Principal) -> AbstractAsyncContextManager[None]:
         """An upload slot, waited for: raises `RateLimited` when none becomes free."""
-        try:
-            async with asyncio.timeout(self._context.timeouts.slot_seconds):
-                await self._context.upload_slots.acquire()
-        except TimeoutError as error:
-            raise RateLimited("Too many uploads are under way, try again in a moment.") from error
-        try:
-            yield
-        finally:
-            self._context.upload_slots.release()
+        return self._context.upload_slots.waited_for(caller.owner, self._context.timeouts.slot_seconds)
 
     def _managed(self, receive: Receive | None = None, *, caller: Principal | None = None) -> Onward:
         """To LiteBatch, which asks for the caller itself where that is not known yet."""

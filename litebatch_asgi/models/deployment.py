@@ -114,6 +114,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_file_lines: int = 50_000
     max_line_bytes: int = 16_777_216
     max_concurrent_uploads: int = 16
+    """in each process; one owner has at most three quarters of what others leave free, so that more get in"""
+    min_upload_bytes_per_second: float = 1024.0
+    """an upload that is slower than this for `upload_grace_seconds` is ended with 408"""
+    upload_grace_seconds: float = 60.0
+    """how long an upload may be silent, or make up for being too slow"""
+    max_upload_seconds: float = 3600.0
+    """how long the body of an upload may take to arrive"""
     spool_dir: str | None = None
     """where uploads are kept while they are checked and sent on; None: the system's temporary folder"""
     strategy: str = "least-busy"

@@ -13,9 +13,10 @@ from litebatch_asgi.models import Principal
 from litebatch_asgi.models.limits import smallest_file_bytes
 from litebatch_asgi.routes.answering import created
 from litebatch_asgi.routes.content import FileContent, content_headers
-from litebatch_asgi.routes.receive import UploadSlots, receive_upload
+from litebatch_asgi.routes.receive import receive_upload
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.routes.services import Services
+from litebatch_asgi.routes.slots import UploadSlots
 
 NAMES_HEADER = "x-litebatch-target-model-names"
 
@@ -30,11 +31,11 @@ class FileRoutes:
     async def create(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /files`."""
         repeat = wire.parse_repeat(request.headers)
-        files = self._services.files
-        most = smallest_file_bytes(principal.limits, self._services.settings.max_file_bytes)
-        with self._slots.taken():
+        files, settings = self._services.files, self._services.settings
+        most = smallest_file_bytes(principal.limits, settings.max_file_bytes)
+        with self._slots.taken(principal.owner):
             async with self._services.spooler.new() as spool:
-                received = await receive_upload(request, spool, max_file_bytes=most)
+                received = await receive_upload(request, spool, max_file_bytes=most, settings=settings)
                 form = wire.parse_upload_form(
                     received.fields, request.query_params.multi_items(), request.headers.get(NAMES_HEADER)
                 )

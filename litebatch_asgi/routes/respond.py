@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from litebatch_asgi.errors import InternalError, RequestError, Unauthenticated
+from litebatch_asgi.errors import InternalError, RequestError, RequestTimeout, Unauthenticated
 from litebatch_asgi.wire import error_body
 
 logger: logging.Logger = logging.getLogger("litebatch_asgi.routes")
@@ -41,6 +41,8 @@ def error_answer(error: RequestError, **headers: str) -> Response:
         headers["retry-after"] = str(math.ceil(error.retry_after))
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
+    if isinstance(error, RequestTimeout):
+        headers["connection"] = "close"  # RFC 9110, section 15.5.9: the rest is not waited for
     return JSONAnswer(error_body(error), error.status, headers)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,6 +58,22 @@ class RawClient:
     async def rest(self) -> bytes:
         """Everything until the server closes."""
         return await self._reader.read()
+
+    async def drip(self, piece: bytes, *, every_seconds: float) -> bytes:
+        """Send one piece after the other until the server closes: everything that came back."""
+        came = bytearray()
+        reading = asyncio.create_task(self._collect(came))
+        with suppress(ConnectionError):
+            while not reading.done():
+                await self.send(piece)
+                await asyncio.wait([reading], timeout=every_seconds)
+        await reading
+        return bytes(came)
+
+    async def _collect(self, came: bytearray) -> None:
+        with suppress(ConnectionError):  # what is sent to a closed socket resets it
+            while block := await self._reader.read(1 << 16):
+                came += block
 
     def cut(self) -> None:
         """Break off without a word."""

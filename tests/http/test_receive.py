@@ -15,9 +15,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
 from litebatch_asgi.errors import RateLimited
+from litebatch_asgi.models import Settings
 from litebatch_asgi.routes.multipart import MAX_FORM_BYTES
-from litebatch_asgi.routes.receive import STALL_SECONDS, UploadSlots, receive_upload
+from litebatch_asgi.routes.receive import receive_upload
 from litebatch_asgi.routes.respond import Respond
+from litebatch_asgi.routes.slots import UploadSlots
 from litebatch_asgi.spool import Spooler
 from tests.http.forms import CONTENT_TYPE, field, file, form
 from tests.http.open_files import open_in
@@ -33,10 +35,10 @@ FILE_FIRST = form(file(CONTENT), field("purpose", "batch"))
 class Receiver:
     """Answers an upload with what was received of it."""
 
-    def __init__(self, spooler: Spooler, slots: int = 16, stall_seconds: float = STALL_SECONDS) -> None:
+    def __init__(self, spooler: Spooler, slots: int = 16, settings: Settings | None = None) -> None:
         self._spooler = spooler
         self._slots = UploadSlots(slots)
-        self._stall_seconds = stall_seconds
+        self._settings = settings or Settings()
         self.begun = asyncio.Event()
         self.left: asyncio.Future[type[BaseException] | None] = asyncio.Future()
 
@@ -44,10 +46,10 @@ class Receiver:
         """Receive, and tell."""
         self.begun.set()
         try:
-            with self._slots.taken():
+            with self._slots.taken("alice"):
                 async with self._spooler.new() as spool:
                     received = await receive_upload(
-                        request, spool, max_file_bytes=LIMIT, stall_seconds=self._stall_seconds
+                        request, spool, max_file_bytes=LIMIT, settings=self._settings
                     )
                     digest = hashlib.sha256()
                     await spool.scan(digest.update)
@@ -213,7 +215,8 @@ async def test_a_client_that_leaves_is_cleaned_up_after(spooler: Spooler, tmp_pa
 
 
 async def test_a_client_that_falls_silent_loses_its_slot(spooler: Spooler) -> None:
-    async with receiving(Receiver(spooler, slots=1, stall_seconds=0.05)) as address:
+    settings = Settings(upload_grace_seconds=0.05)
+    async with receiving(Receiver(spooler, slots=1, settings=settings)) as address:
         async with raw_client(address) as client:
             await client.send(upload(content_length=len(FILE_LAST)), FILE_LAST[:1000])
             answer = await refused(client, 408)
@@ -242,7 +245,7 @@ async def test_only_so_many_uploads_at_a_time(spooler: Spooler) -> None:
 def test_a_slot_is_given_back_whatever_happens() -> None:
     slots = UploadSlots(1)
     for _ in range(2):
-        with pytest.raises(ZeroDivisionError), slots.taken():
+        with pytest.raises(ZeroDivisionError), slots.taken("alice"):
             _ = 1 // 0
-    with slots.taken(), pytest.raises(RateLimited), slots.taken():
+    with slots.taken("alice"), pytest.raises(RateLimited), slots.taken("alice"):
         pass

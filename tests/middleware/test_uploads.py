@@ -25,6 +25,7 @@ from tests.middleware.stage import (
     MULTIPART,
     Channel,
     Front,
+    Recorder,
     body_messages,
     http_scope,
     running_front,
@@ -220,14 +221,78 @@ async def test_an_upload_that_stalls_is_passed_on_as_far_as_it_came(tmp_path: Pa
         begun.set()
         assert await receive() == {**second, "more_body": False}
 
-    timeouts = Timeouts(stall_seconds=0.01)
-    async with running_front(tmp_path, inner=inner, timeouts=timeouts) as front:
+    settings = replace(QUICK, upload_grace_seconds=0.01)
+    async with running_front(tmp_path, inner=inner, settings=settings) as front:
         scope, send = http_scope("POST", "/v1/files", MULTIPART), Channel().send
         async with anyio.create_task_group() as group:
             group.start_soon(front.app, scope, receive, send)
             await begun.wait()
             go_on.set()
     assert not messages
+
+
+async def test_an_upload_that_trickles_is_passed_on_and_keeps_nothing(tmp_path: Path) -> None:
+    """Its bytes go to the app behind, as it is not ours to refuse; slot and spool are free for others."""
+    settings = replace(
+        QUICK, max_concurrent_uploads=1, upload_grace_seconds=0.1, min_upload_bytes_per_second=1e9
+    )
+    beginning = form(PURPOSE, file(b"x" * 2_000_000))[:-100]
+    sent = bytearray()
+
+    async def receive() -> Message:
+        piece = b"x" if sent else beginning
+        if sent:
+            await asyncio.sleep(0.005)
+        sent.extend(piece)
+        return {"type": "http.request", "body": piece, "more_body": True}
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["query_string"]:
+            await Recorder()(scope, receive, send)
+            return
+        got, kept = bytearray(), len(sent)
+        assert kept > len(beginning)
+        assert await asyncio.to_thread(open_in, tmp_path / "spool")
+        while len(got) <= kept:
+            got.extend((await receive())["body"])
+        assert got == sent
+        assert await asyncio.to_thread(open_in, tmp_path / "spool") == []
+        assert (await front.upload(UNMANAGED["no form"], "/v1/files?another")).is_inner
+
+    timeouts = Timeouts(slot_seconds=0.05)
+    async with running_front(tmp_path, settings=settings, timeouts=timeouts, inner=inner) as front:
+        await front.app(http_scope("POST", "/v1/files", MULTIPART), receive, Channel().send)
+
+
+async def test_nobody_has_all_that_are_looked_at(tmp_path: Path) -> None:
+    settings = replace(QUICK, max_concurrent_uploads=4)
+    go_on = asyncio.Event()
+    first, second = body_messages(UNMANAGED["purpose first"], 400)[:2]
+
+    def slow() -> Receive:
+        messages = [first, {**second, "more_body": False}]
+
+        async def receive() -> Message:
+            if len(messages) == 1:
+                await go_on.wait()
+            return messages.pop(0)
+
+        return receive
+
+    def multipart(owner: bytes) -> Scope:
+        return http_scope("POST", "/v1/files", [(b"authorization", b"Bearer " + owner), MULTIPART[1]])
+
+    async def status_for(owner: bytes) -> int:
+        return (await front.ask(multipart(owner), *body_messages(UNMANAGED["purpose first"]))).status
+
+    async with running_front(tmp_path, settings=settings, timeouts=Timeouts(slot_seconds=0.05)) as front:
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(front.app, multipart(b"alice"), slow(), Channel().send)
+            await anyio.wait_all_tasks_blocked()
+            assert (await status_for(b"alice"), await status_for(b"bob")) == (429, 200)
+            go_on.set()
+        assert await status_for(b"alice") == 200
 
 
 async def test_the_app_behind_may_ask_whether_the_client_is_there(tmp_path: Path) -> None:

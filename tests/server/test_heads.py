@@ -68,13 +68,8 @@ async def test_a_long_body_is_no_head(address: str) -> None:
 
 async def trickled(client: RawClient, *pieces: bytes) -> bytes:
     """What comes back to a client that goes on sending a byte now and then, for ever."""
-    rest = asyncio.ensure_future(client.rest())
-    with suppress(ConnectionError):
-        await client.send(*pieces)
-        while not rest.done():
-            await client.send(b"x")
-            await asyncio.wait([rest], timeout=QUICK_SECONDS / 10)
-    return await rest
+    await client.send(*pieces)
+    return await client.drip(b"x", every_seconds=QUICK_SECONDS / 10)
 
 
 @pytest.mark.parametrize("pieces", [(b"GET / HTTP/1.1\r\nx: ",), (b"GET /",), (head("GET", "/")[:-2],)])
