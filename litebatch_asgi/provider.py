@@ -73,7 +73,10 @@ class ProviderAdapter(Protocol):
         ...
 
     def list_files(self, *, since: datetime) -> AsyncIterator[ProviderFile]:
-        """All files made at or after `since`, as the provider orders them; complete, or it raises."""
+        """All files made at or after `since`, as the provider orders them; complete, or it raises.
+
+        Names and other texts of one file that cannot be read as written hide neither it nor another one.
+        """
         ...
 
     async def delete_file(self, file_id: str) -> None:
@@ -93,7 +96,10 @@ class ProviderAdapter(Protocol):
         ...
 
     def list_batches(self, *, since: datetime) -> AsyncIterator[ProviderBatch]:
-        """All batches made at or after `since`, as the provider orders them; complete, or it raises."""
+        """All batches made at or after `since`, as the provider orders them; complete, or it raises.
+
+        Metadata and other texts of one batch that cannot be read as written hide neither it nor another one.
+        """
         ...
 
     async def cancel_batch(self, batch_id: str) -> ProviderBatch:

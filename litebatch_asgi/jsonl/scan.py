@@ -1,4 +1,4 @@
-"""Finds the members of a JSON object that are wanted, and where they lie, byte for byte.
+"""Finds the wanted members of a JSON object, and the values of an array, and where they lie, byte for byte.
 
 Meant for text whose grammar is known to be right. It does not recurse into what is not wanted and remembers
 nothing of it. It takes a step per token, not per character, and long values in several, so that other threads
@@ -8,16 +8,18 @@ get their turn. On other text it raises ValueError or gives members that mean no
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-_QUOTE, _BACKSLASH, _OPEN_BRACE = b'"\\{'
+_QUOTE, _BACKSLASH, _OPEN_BRACE, _CLOSE_BRACKET = b'"\\{]'
 _OPENING, _CLOSING = b"{[", b"}]"
 _SPACE = rb"[ \t\r\n]*+"
 _START = re.compile(_SPACE + rb"\{" + _SPACE + rb'(?=["}])')
 _NEXT = re.compile(_SPACE + rb"(?:," + _SPACE + rb'(?=")|(?=\}))')
+_ARRAY_START = re.compile(_SPACE + rb"\[" + _SPACE)
+_ARRAY_NEXT = re.compile(_SPACE + rb"(?:," + _SPACE + rb"(?!\])|(?=\]))")
 _COLON = re.compile(_SPACE + b":" + _SPACE)
 _SHORT_KEY = re.compile(rb'"([^"\\]{0,64}+)"' + _SPACE + b":" + _SPACE)
 _SHORT_VALUE = re.compile(rb'"[^"\\]{0,64}+"|[-+.0-9A-Za-z]++')
@@ -71,6 +73,23 @@ def scan_object(text: bytes, wanted: Wanted) -> Members:
         return _scan_members(text, 0, wanted)[0]
     except (IndexError, msgspec.DecodeError) as error:
         raise ValueError("not a whole JSON object") from error
+
+
+def scan_array(text: bytes) -> Iterator[tuple[int, int]]:
+    """Where each value of the JSON array that `text` begins with starts and ends, looked for when asked for.
+
+    Raises:
+        ValueError: there is no whole array.
+
+    """
+    try:
+        position = _after(_ARRAY_START, text, 0)
+        while text[position] != _CLOSE_BRACKET:
+            end = _value_end(text, position)
+            yield position, end
+            position = _after(_ARRAY_NEXT, text, end)
+    except IndexError as error:
+        raise ValueError("not a whole JSON array") from error
 
 
 def _scan_members(text: bytes, start: int, wanted: Wanted) -> tuple[Members, int]:

@@ -33,7 +33,14 @@ def connection(
                 "break, a space at its end or a letter outside ASCII"
             )
     hidden = tuple(word for word in (deployment.api_key, base.host) if word and len(word) >= _SHORTEST_HIDDEN)
-    return ProviderHTTP(str(base), headers=headers, params=params, hidden=hidden, settings=settings)
+    return ProviderHTTP(
+        str(base),
+        headers=headers,
+        params=params,
+        hidden=hidden,
+        deployment=deployment.id or deployment.model,
+        settings=settings,
+    )
 
 
 def base_url(deployment: Deployment, address: str, *, example: str) -> httpx2.URL:

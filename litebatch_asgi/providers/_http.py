@@ -59,8 +59,8 @@ class ProviderHTTP:
     """HTTP to one deployment. Every method raises a `ProviderError` and nothing else of its own.
 
     `base_url`: what paths are appended to. `headers`, `params`: sent with every request. `hidden`: words
-    that no message may show. The connections are opened at first use and closed by `aclose`; redirects are
-    not followed, for they would carry the credentials elsewhere.
+    that no message may show. `deployment`: what logs call it. The connections are opened at first use and
+    closed by `aclose`; redirects are not followed, for they would carry the credentials elsewhere.
     """
 
     def __init__(
@@ -70,8 +70,10 @@ class ProviderHTTP:
         headers: Mapping[str, str],
         params: Query | None = None,
         hidden: tuple[str, ...],
+        deployment: str,
         settings: Settings,
     ) -> None:
+        self.deployment = deployment
         self._base_url = base_url
         self._params = params
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "litebatch", **headers}

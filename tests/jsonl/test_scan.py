@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litebatch_asgi.jsonl.scan import Wanted, scan_object
+from litebatch_asgi.jsonl.scan import Wanted, scan_array, scan_object
 
 from .reference import members
 from .strategies import Writer, keys, values
@@ -101,3 +101,24 @@ def test_huge_values_are_skipped_and_not_taken_apart(value: bytes) -> None:
     tracemalloc.stop()
     assert text[found.start : found.end] == b'"m"'
     assert peak < len(text) + 20_000
+
+
+@given(inside=st.lists(values, max_size=6), seed=st.integers(0, 2**32))
+def test_values_of_an_array_are_found_one_by_one(inside: list[object], seed: int) -> None:
+    text = Writer(seed).value(inside).encode()
+    found = [text[start:end] for start, end in scan_array(text)]
+    assert list(map(json.loads, found)) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{}", b"1", b"[", b"[1", b"[1,", b"[1,]", b"[,]", b"[1 2]", b'["a', b"[[1]", b"[" * 1000],
+)
+def test_text_that_is_no_array_raises_value_error(text: bytes) -> None:
+    with pytest.raises(ValueError):
+        list(scan_array(text))
+
+
+def test_no_more_of_an_array_is_looked_at_than_asked_for() -> None:
+    found = scan_array(b'[{"a": NaN}, "\\ud800\xff", nonsense here')
+    assert [next(found), next(found)] == [(1, 11), (13, 22)]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from litebatch_asgi.errors import DeploymentRefused, NoClearAnswer, ProviderBusy
 from litebatch_asgi.models import ProviderBatch
 from litebatch_asgi.providers.openai.listing import list_since
-from litebatch_asgi.providers.openai.objects import ListPage, parse_batch
+from litebatch_asgi.providers.openai.objects import parse_batch
+from litebatch_asgi.providers.openai.reading import ListPage
 
 from .wire import Answer, adapter_for, answer, cut, raw_server, refusal
 
@@ -168,10 +169,3 @@ async def test_a_list_that_is_not_there_is_the_deployments_fault() -> None:
     async with raw_server(refusal(404)) as server, adapter_for(server.base_url) as adapter:
         with pytest.raises(DeploymentRefused):
             [file async for file in adapter.list_files(since=SINCE)]
-
-
-async def test_an_entry_without_an_id_spoils_the_list() -> None:
-    page = answer({"data": [{"id": "b1"}, {"created_at": START}], "has_more": False})
-    async with raw_server(page) as server, adapter_for(server.base_url) as adapter:
-        with pytest.raises(NoClearAnswer):
-            [batch async for batch in adapter.list_batches(since=SINCE)]

@@ -13,7 +13,7 @@ from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Setti
 from litebatch_asgi.provider import BatchSubmission, FileUpload
 from litebatch_asgi.providers._connection import base_url, connection, named
 from litebatch_asgi.providers.openai.api import FilesAndBatches
-from litebatch_asgi.providers.openai.objects import ListPage
+from litebatch_asgi.providers.openai.reading import ListPage
 
 DEFAULT_VERSION = "2024-10-21"
 """the classic paths' `api-version` where the deployment names none: the last that is no preview

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -13,15 +14,10 @@ from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderStream
 from litebatch_asgi.providers._bodies import JSONBody, MultipartBody
 from litebatch_asgi.providers._http import ProviderHTTP, Query
 from litebatch_asgi.providers.openai.listing import list_since
-from litebatch_asgi.providers.openai.objects import (
-    OPENAI_READY,
-    ListPage,
-    Object,
-    parse_batch,
-    parse_file,
-    parse_object,
-    parse_page,
-)
+from litebatch_asgi.providers.openai.objects import OPENAI_READY, parse_batch, parse_file
+from litebatch_asgi.providers.openai.reading import ListPage, Object, parse_object, parse_page
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class FilesAndBatches:
@@ -41,6 +37,7 @@ class FilesAndBatches:
 
     def __init__(self, http: ProviderHTTP) -> None:
         self._http = http
+        self._has_passed_over: set[str] = set()
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -128,7 +125,12 @@ class FilesAndBatches:
 
     async def _page(self, path: str, query: Query, after: str | None) -> ListPage:
         params = query if after is None else {**query, "after": after}
-        return parse_page(await self._http.read("GET", path, params=params, names_object=False))
+        page = parse_page(await self._http.read("GET", path, params=params, names_object=False))
+        if page.passed_over and path not in self._has_passed_over:
+            self._has_passed_over.add(path)  # each listing meets with the same ones again
+            fields = {"deployment": self._http.deployment, "path": path, "ids": repr(page.passed_over)[:200]}
+            logger.warning("objects without an id are passed over in a list", extra=fields)
+        return page
 
 
 def _path(collection: str, name: str) -> str:

@@ -10,7 +10,7 @@ import anyio.lowlevel
 
 from litebatch_asgi.errors import NoClearAnswer
 from litebatch_asgi.models import ProviderBatch, ProviderFile
-from litebatch_asgi.providers.openai.objects import ListPage, Object
+from litebatch_asgi.providers.openai.reading import ListPage, Object
 
 Listed = TypeVar("Listed", ProviderBatch, ProviderFile)
 FetchPage = Callable[[str | None], Awaitable[ListPage]]
@@ -28,8 +28,9 @@ async def list_since(
 
     `fetch` gives the page after an id, or the first one. Providers tell whole seconds, so what is up to one
     second older is included, and so is what has no known time. Reading stops early only where the list has
-    shown itself to run from new to old; any other is read to its end. Raises what `fetch` raises, and
-    `NoClearAnswer` for a page that does not lead on.
+    shown itself to run from new to old; any other is read to its end. Where a page ends in objects that are
+    passed over, the next one begins with them. Raises what `fetch` raises, and `NoClearAnswer` for a page
+    that does not lead on.
     """
     horizon = since.replace(microsecond=0) - timedelta(seconds=1)
     order = _Order()
@@ -49,7 +50,8 @@ async def list_since(
             order.note(item.created_at)
             if item.created_at is None or item.created_at >= horizon:
                 yield item
-        if page.has_more is False or (page.has_more is None and not page.items) or order.is_past(horizon):
+        is_empty = not page.items and not page.passed_over
+        if page.has_more is False or (page.has_more is None and is_empty) or order.is_past(horizon):
             return
         if len(seen) == known:
             raise NoClearAnswer("the list repeats itself")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, cast
-
-import msgspec
+from typing import cast
 
 from litebatch_asgi.errors import NoClearAnswer
 from litebatch_asgi.models import (
@@ -17,8 +15,7 @@ from litebatch_asgi.models import (
     ProviderFile,
     ProviderFileStatus,
 )
-
-Object: TypeAlias = Mapping[str, Any]
+from litebatch_asgi.providers.openai.reading import Object
 
 OPENAI_READY = frozenset({"", "uploaded", "processed"})
 """file statuses with which a batch may start: OpenAI needs no wait, and may leave the field out"""
@@ -31,35 +28,6 @@ _SYNONYMS: Mapping[str, BatchStatus] = {
     "canceling": BatchStatus.CANCELLING,
     "canceled": BatchStatus.CANCELLED,
 }
-
-
-class ListPage(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of a list."""
-
-    items: tuple[Object, ...]
-    has_more: bool | None
-    """None where the provider does not say"""
-
-
-def parse_object(answer: bytes) -> Object:
-    """The JSON object that an answer is. Raises `NoClearAnswer` if it is none."""
-    try:
-        content: object = msgspec.json.decode(answer)
-    except (msgspec.DecodeError, RecursionError):
-        raise NoClearAnswer("the answer is not JSON") from None
-    return _object(content)
-
-
-def parse_page(answer: bytes) -> ListPage:
-    """A page of a list of objects. Raises `NoClearAnswer` if the answer is none."""
-    content = parse_object(answer)
-    items, has_more = content.get("data"), content.get("has_more")
-    if not isinstance(items, list):
-        raise NoClearAnswer("the answer is not a list of objects")
-    return ListPage(
-        items=tuple(_object(item) for item in cast("list[object]", items)),
-        has_more=has_more if isinstance(has_more, bool) else None,
-    )
 
 
 def parse_file(content: Object, *, ready: Collection[str] = OPENAI_READY) -> ProviderFile:
@@ -123,12 +91,6 @@ def parse_time(value: object) -> datetime | None:
     return moment if moment > _NEVER else None
 
 
-def _object(content: object) -> Object:
-    if not isinstance(content, dict):
-        raise NoClearAnswer("the answer is not a JSON object")
-    return cast("Object", content)
-
-
 def _id(content: Object) -> str:
     name = _text(content.get("id"))
     if name is None:
@@ -137,7 +99,12 @@ def _id(content: Object) -> str:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return _storable(value) if isinstance(value, str) and value else None
+
+
+def _storable(text: str) -> str:
+    """The text without lone surrogates, which no UTF-8 holds, and NUL, for which PostgreSQL has no room."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _word(value: object) -> str:
@@ -194,4 +161,4 @@ def _metadata(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
     pairs = cast("dict[str, object]", value).items()
-    return {key: text for key, text in pairs if isinstance(text, str)}
+    return {_storable(key): _storable(text) for key, text in pairs if isinstance(text, str)}

@@ -1,0 +1,135 @@
+"""From the bytes of an answer to its objects. What one object has wrong costs no other one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from litebatch_asgi.errors import NoClearAnswer
+from litebatch_asgi.jsonl.scan import Wanted, scan_array, scan_object
+from litebatch_asgi.models.ids import FILE_PREFIX
+from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
+
+Object: TypeAlias = Mapping[str, Any]
+"""The fields of a File or Batch that are read, as far as they can be."""
+
+_NAMES = """
+    id status created_at expires_at filename bytes status_details in_progress_at finalizing_at
+    input_file_id output_file_id error_file_id request_counts errors
+"""
+_FIELDS: Wanted = {name: {} for name in _NAMES.split()} | {"metadata": {TAG_JOB: {}, TAG_INSTALLATION: {}}}
+_PAGE: Wanted = {"data": {}, "has_more": {}}
+_OUR_TAGS = (TAG_JOB.encode(), FILE_PREFIX.encode())
+_NOT_READ = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_split_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class ListPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a list."""
+
+    items: tuple[Object, ...]
+    """each with an id"""
+    has_more: bool | None
+    """None where the provider does not say"""
+    passed_over: tuple[object, ...] = ()
+    """of objects without an id that can be read, what stands in its place"""
+
+
+def parse_object(answer: bytes) -> Object:
+    """The JSON object that an answer is. Raises `NoClearAnswer` if it is none.
+
+    A lone surrogate, a byte that is no UTF-8 and other slips of a provider's JSON cost at most the field that
+    they stand in.
+    """
+    content = _read_object(answer, _FIELDS)
+    if content is None:
+        raise NoClearAnswer("the answer is not a JSON object")
+    return content
+
+
+def parse_page(answer: bytes) -> ListPage:
+    """A page of a list. Raises `NoClearAnswer` if the answer is none.
+
+    Objects without an id are passed over; but where one carries our tag, it raises `NoClearAnswer`: that it
+    is there must not be missed.
+    """
+    content = _split(answer, _PAGE)
+    if content is None or not bytes(content.get("data", b""))[:1] == b"[":
+        raise NoClearAnswer("the answer is not a list of objects")
+    items: list[Object] = []
+    passed_over: list[object] = []
+    for text in _elements(content["data"]):
+        item = _read_object(text, _FIELDS)
+        name = item.get("id") if item is not None else None
+        if item is not None and isinstance(name, str) and name:
+            items.append(item)
+            continue
+        if any(tag in bytes(text) for tag in _OUR_TAGS):
+            raise NoClearAnswer("an object of the list carries our tag and no id")
+        passed_over.append(name)
+    has_more = _value(content["has_more"]) if "has_more" in content else None
+    return ListPage(
+        items=tuple(items),
+        has_more=has_more if isinstance(has_more, bool) else None,
+        passed_over=tuple(passed_over),
+    )
+
+
+def _read_object(text: bytes | msgspec.Raw, fields: Wanted) -> Object | None:
+    """The values of an object's `fields`, None for those that cannot be read; None: it is no object."""
+    members = _split(text, fields)
+    if members is None:
+        return None
+    return {name: _field(value, fields[name]) for name, value in members.items()}
+
+
+def _field(text: bytes | msgspec.Raw, parts: Wanted) -> Any:
+    """A field's value; if it cannot be read as a whole, of an object at least those of its `parts`."""
+    value = _value(text)
+    return _read_object(text, parts) if value is None and parts else value
+
+
+def _split(text: bytes | msgspec.Raw, wanted: Wanted) -> dict[str, bytes | msgspec.Raw] | None:
+    """The texts of an object's wanted members; None: it is no object."""
+    try:
+        members = _split_object(text)
+    except _NOT_READ:
+        return _scan(bytes(text), wanted)
+    return {name: members[name] for name in wanted if name in members}
+
+
+def _scan(text: bytes, wanted: Wanted) -> dict[str, bytes | msgspec.Raw] | None:
+    try:
+        members = scan_object(text, {name: {} for name in wanted}).first
+    except ValueError:
+        return None
+    return {name: text[member.start : member.end] for name, member in members.items()}
+
+
+def _elements(text: bytes | msgspec.Raw) -> Iterable[bytes | msgspec.Raw]:
+    """The texts of an array's values. Raises `NoClearAnswer` if it is not whole."""
+    try:
+        return _split_array(text)
+    except _NOT_READ:
+        whole = bytes(text)
+    try:
+        return [whole[start:end] for start, end in scan_array(whole)]
+    except ValueError:
+        raise NoClearAnswer("the answer is not a whole list") from None
+
+
+def _value(text: bytes | msgspec.Raw) -> Any:
+    """What the text of a value means; None if that cannot be made out."""
+    try:
+        return msgspec.json.decode(text)
+    except _NOT_READ:
+        pass
+    try:
+        return json.loads(bytes(text).decode("utf-8", "replace"), strict=False)
+    except (ValueError, RecursionError):
+        return None
