@@ -14,6 +14,7 @@ from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.models import Batch, BatchError, BatchState, BatchStatus, Job, JobState, ProviderBatch
+from litebatch_asgi.models.provider import MOST_ERRORS
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 
@@ -98,7 +99,7 @@ class Poller(JobWork):
     async def _failed(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> Job | None:
         """The provider ran nothing: another deployment may, unless the content is to blame."""
         assert job.deployment_id is not None
-        errors = snapshot.errors
+        errors = snapshot.errors[:MOST_ERRORS]
         first = errors[0] if errors else BatchError()
         if errors and all(error.param == "file_id" for error in errors):
             refusal = CopyRefused(first.message or "", code=first.code, param=first.param)

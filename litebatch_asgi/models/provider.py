@@ -15,6 +15,10 @@ TAG_JOB = "litebatch_job"
 """metadata key of a provider's batch: the id of our job"""
 TAG_INSTALLATION = "litebatch_installation"
 """metadata key of a provider's batch: the installation that made it"""
+MOST_ERRORS = 100
+"""of a failed batch's errors, which may be one for each of its lines, the first so many are kept"""
+LONGEST_MESSAGE = 2_000
+"""characters of an error's message that are kept"""
 
 
 class BatchStatus(StrEnum):
@@ -82,6 +86,7 @@ class ProviderBatch(msgspec.Struct, frozen=True, kw_only=True):
     error_file_id: str | None = None
     counts: Counts | None = None
     errors: tuple[BatchError, ...] = ()
+    """the first ones, at most `MOST_ERRORS`"""
     metadata: dict[str, str] = {}
 
 

@@ -22,6 +22,8 @@ from litebatch_asgi.providers._bodies import Body
 
 MAX_ANSWER_BYTES = 33_554_432
 MAX_ERROR_BYTES = 65_536
+QUICK_BYTES = 262_144
+"""an answer up to this long is read at once, a longer one in another thread"""
 MAX_REPEATS = 2
 MAX_PAUSE_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.25
@@ -196,12 +198,8 @@ class ProviderHTTP:
             return self._client
 
     async def _open(self) -> httpx2.AsyncClient:
-        # In a thread, and one that ends: certificate authorities, and at first a module, are read from disk.
-        thread = ThreadPoolExecutor(1, thread_name_prefix="litebatch")
-        try:
-            return await asyncio.wrap_future(thread.submit(self._make_client))
-        finally:
-            thread.shutdown(wait=False)
+        # Certificate authorities, and at first a module, are read from disk.
+        return await _in_thread(self._make_client)
 
     def _make_client(self) -> httpx2.AsyncClient:
         # No redirect is followed, so that a plain address never needs certificates.
@@ -214,6 +212,20 @@ class ProviderHTTP:
             # No upper bound of its own: slow downloads must not keep polls from a connection.
             limits=httpx2.Limits(max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS),
         )
+
+
+async def work_on(answer: bytes, work: Callable[[bytes], T]) -> T:
+    """What `work` makes of an answer; long ones do not hold the event loop."""
+    return work(answer) if len(answer) <= QUICK_BYTES else await _in_thread(partial(work, answer))
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Call `work` in a thread of its own, which ends with it."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="litebatch")
+    try:
+        return await asyncio.wrap_future(thread.submit(work))
+    finally:
+        thread.shutdown(wait=False)
 
 
 async def _content(response: httpx2.Response, limit: int) -> bytes:

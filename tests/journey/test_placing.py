@@ -113,6 +113,24 @@ async def test_content_that_no_deployment_would_take_fails_the_batch(gateway: Ga
     assert gateway.provider_jobs() == []
 
 
+async def test_of_a_providers_many_errors_a_hundred_are_told(held_gateway: Gateway) -> None:
+    gateway = held_gateway
+    batch = await gateway.create((await gateway.upload()).id)
+    (job,) = gateway.provider_jobs()
+    data = [
+        {"code": "invalid_json_line", "line": line, "message": f"Line {line}. " * 400, "param": None}
+        for line in range(1, 2_001)
+    ]
+    body = {"id": job.id, "object": "batch", "status": "failed", "errors": {"object": "list", "data": data}}
+    gateway.simulator.add_fault(Fault(call="retrieve_batch", status=200, body=body, times=None))
+    failed = await gateway.ended(batch.id)
+    assert failed.status == "failed"
+    assert failed.errors is not None
+    assert failed.errors.data is not None
+    assert [each.line for each in failed.errors.data] == list(range(1, 101))
+    assert all(len(each.message or "") <= 2_000 for each in failed.errors.data)
+
+
 async def test_the_least_busy_deployment_takes_the_next_batch(held_gateway: Gateway) -> None:
     gateway = held_gateway
     small, large = await gateway.upload(lines(2)), await gateway.upload(lines(20))

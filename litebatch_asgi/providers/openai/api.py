@@ -12,7 +12,7 @@ from litebatch_asgi.errors import ContentRefused, ProviderNotFound
 from litebatch_asgi.models import ProviderBatch, ProviderFile
 from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderStream
 from litebatch_asgi.providers._bodies import JSONBody, MultipartBody
-from litebatch_asgi.providers._http import ProviderHTTP, Query
+from litebatch_asgi.providers._http import ProviderHTTP, Query, work_on
 from litebatch_asgi.providers.openai.listing import list_since
 from litebatch_asgi.providers.openai.objects import OPENAI_READY, parse_batch, parse_file
 from litebatch_asgi.providers.openai.reading import ListPage, Object, parse_object, parse_page
@@ -55,11 +55,11 @@ class FilesAndBatches:
             seconds = min(max(upload.expires_after_seconds, shortest), longest)
             fields += [("expires_after[anchor]", "created_at"), ("expires_after[seconds]", str(seconds))]
         answer = await self._http.send("/files", MultipartBody(fields, upload))
-        return self._file(parse_object(answer))
+        return self._file(await work_on(answer, parse_object))
 
     async def retrieve_file(self, file_id: str) -> ProviderFile:
         """Look at a file."""
-        return self._file(parse_object(await self._http.read("GET", _path("files", file_id))))
+        return self._file(await self._read("GET", _path("files", file_id)))
 
     def list_files(self, *, since: datetime) -> AsyncIterator[ProviderFile]:
         """All files made at or after `since`, newest first; ends normally only if the list was complete."""
@@ -90,11 +90,11 @@ class FilesAndBatches:
         if submission.metadata:
             fields["metadata"] = submission.metadata
         answer = await self._http.send("/batches", JSONBody(fields), timeout=submission.timeout_seconds)
-        return parse_batch(parse_object(answer))
+        return parse_batch(await work_on(answer, parse_object))
 
     async def retrieve_batch(self, batch_id: str) -> ProviderBatch:
         """Look at a batch."""
-        return parse_batch(parse_object(await self._http.read("GET", _path("batches", batch_id))))
+        return parse_batch(await self._read("GET", _path("batches", batch_id)))
 
     def list_batches(self, *, since: datetime) -> AsyncIterator[ProviderBatch]:
         """All batches made at or after `since`, newest first; ends normally only if the list was complete."""
@@ -106,13 +106,16 @@ class FilesAndBatches:
         Source: OpenAI answers 409 for a batch that is completed or failed.
         """
         try:
-            answer = await self._http.read("POST", _path("batches", batch_id) + "/cancel")
+            content = await self._read("POST", _path("batches", batch_id) + "/cancel")
         except ContentRefused as exc:
             batch = await self.retrieve_batch(batch_id)
             if exc.status != 409 and not batch.status.is_final:
                 raise
             return batch
-        return parse_batch(parse_object(answer))
+        return parse_batch(content)
+
+    async def _read(self, method: str, path: str) -> Object:
+        return await work_on(await self._http.read(method, path), parse_object)
 
     def _file(self, content: Object) -> ProviderFile:
         return parse_file(content, ready=self.ready)
@@ -125,7 +128,8 @@ class FilesAndBatches:
 
     async def _page(self, path: str, query: Query, after: str | None) -> ListPage:
         params = query if after is None else {**query, "after": after}
-        page = parse_page(await self._http.read("GET", path, params=params, names_object=False))
+        answer = await self._http.read("GET", path, params=params, names_object=False)
+        page = await work_on(answer, parse_page)
         if page.passed_over and path not in self._has_passed_over:
             self._has_passed_over.add(path)  # each listing meets with the same ones again
             fields = {"deployment": self._http.deployment, "path": path, "ids": repr(page.passed_over)[:200]}

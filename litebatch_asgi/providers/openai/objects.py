@@ -15,10 +15,13 @@ from litebatch_asgi.models import (
     ProviderFile,
     ProviderFileStatus,
 )
+from litebatch_asgi.models.provider import LONGEST_MESSAGE, MOST_ERRORS
 from litebatch_asgi.providers.openai.reading import Object
 
 OPENAI_READY = frozenset({"", "uploaded", "processed"})
 """file statuses with which a batch may start: OpenAI needs no wait, and may leave the field out"""
+_LONGEST_NAME = 200
+"""characters of an error's code and param that are kept"""
 _NEVER = datetime.fromtimestamp(0, UTC)
 _FAILED = frozenset({"error", "failed", "deleting", "deleted"})
 _SYNONYMS: Mapping[str, BatchStatus] = {
@@ -48,7 +51,7 @@ def parse_file(content: Object, *, ready: Collection[str] = OPENAI_READY) -> Pro
         status=meaning,
         created_at=parse_time(content.get("created_at")),
         expires_at=parse_time(content.get("expires_at")),
-        status_details=_text(content.get("status_details")),
+        status_details=_text(content.get("status_details"), LONGEST_MESSAGE),
     )
 
 
@@ -98,8 +101,8 @@ def _id(content: Object) -> str:
     return name
 
 
-def _text(value: object) -> str | None:
-    return _storable(value) if isinstance(value, str) and value else None
+def _text(value: object, longest: int | None = None) -> str | None:
+    return _storable(value[:longest]) if isinstance(value, str) and value else None
 
 
 def _storable(text: str) -> str:
@@ -138,7 +141,7 @@ def _counts(value: object) -> Counts | None:
 
 
 def _errors(value: object) -> tuple[BatchError, ...]:
-    """The entries of `errors`: a list object as OpenAI has it, or a bare list.
+    """The first entries of `errors`: a list object as OpenAI has it, or a bare list.
 
     Azure's specification has a single entry in `data` in place of a list.
     """
@@ -148,12 +151,12 @@ def _errors(value: object) -> tuple[BatchError, ...]:
     entries = [cast("Object", entry) for entry in listed if isinstance(entry, dict)]
     return tuple(
         BatchError(
-            code=_text(entry.get("code")),
+            code=_text(entry.get("code"), _LONGEST_NAME),
             line=_count(entry.get("line")),
-            message=_text(entry.get("message")),
-            param=_text(entry.get("param")),
+            message=_text(entry.get("message"), LONGEST_MESSAGE),
+            param=_text(entry.get("param"), _LONGEST_NAME),
         )
-        for entry in entries
+        for entry in entries[:MOST_ERRORS]
     )
 
 

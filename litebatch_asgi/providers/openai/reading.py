@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, TypeAlias
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from litebatch_asgi.errors import NoClearAnswer
 from litebatch_asgi.jsonl.scan import Wanted, scan_array, scan_object
 from litebatch_asgi.models.ids import FILE_PREFIX
-from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
+from litebatch_asgi.models.provider import MOST_ERRORS, TAG_INSTALLATION, TAG_JOB
 
 Object: TypeAlias = Mapping[str, Any]
 """The fields of a File or Batch that are read, as far as they can be."""
@@ -59,7 +60,7 @@ def parse_page(answer: bytes) -> ListPage:
     is there must not be missed.
     """
     content = _split(answer, _PAGE)
-    if content is None or not bytes(content.get("data", b""))[:1] == b"[":
+    if content is None or not _is_array(content.get("data", b"")):
         raise NoClearAnswer("the answer is not a list of objects")
     items: list[Object] = []
     passed_over: list[object] = []
@@ -85,13 +86,29 @@ def _read_object(text: bytes | msgspec.Raw, fields: Wanted) -> Object | None:
     members = _split(text, fields)
     if members is None:
         return None
-    return {name: _field(value, fields[name]) for name, value in members.items()}
+    return {name: _field(name, value, fields[name]) for name, value in members.items()}
 
 
-def _field(text: bytes | msgspec.Raw, parts: Wanted) -> Any:
+def _field(name: str, text: bytes | msgspec.Raw, parts: Wanted) -> Any:
     """A field's value; if it cannot be read as a whole, of an object at least those of its `parts`."""
+    if name == "errors":
+        return _first_errors(text)
     value = _value(text)
     return _read_object(text, parts) if value is None and parts else value
+
+
+def _first_errors(text: bytes | msgspec.Raw) -> Any:
+    """The value of `errors`; of a list the first entries, for there may be one for each line of the input."""
+    members = _split(text, {"data": {}}) or {}
+    text = members.get("data", text)
+    if not _is_array(text):
+        return _value(text)
+    whole = bytes(text)
+    return [_value(whole[start:end]) for start, end in islice(scan_array(whole), MOST_ERRORS)]
+
+
+def _is_array(text: bytes | msgspec.Raw) -> bool:
+    return bytes(memoryview(text)[:1]) == b"["
 
 
 def _split(text: bytes | msgspec.Raw, wanted: Wanted) -> dict[str, bytes | msgspec.Raw] | None:
