@@ -110,6 +110,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lease_seconds: float = 60.0
     provider_timeout_seconds: float = 30.0
     """for connect, create, retrieve and list; for uploads and downloads: for each chunk"""
+    min_download_bytes_per_second: float = 10_000.0
+    """a provider's file that comes more slowly is given up and read again later"""
+    download_grace_seconds: float = 30.0
+    """the time over which that rate is an average; what the reader takes for itself does not count"""
     max_file_bytes: int = 209_715_200
     max_file_lines: int = 50_000
     max_line_bytes: int = 16_777_216

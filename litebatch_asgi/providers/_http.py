@@ -19,6 +19,7 @@ from litebatch_asgi.models import Settings
 from litebatch_asgi.provider import ProviderStream
 from litebatch_asgi.providers._answers import answered_with
 from litebatch_asgi.providers._bodies import Body
+from litebatch_asgi.providers._rate import at_least
 
 MAX_ANSWER_BYTES = 33_554_432
 MAX_ERROR_BYTES = 65_536
@@ -82,6 +83,8 @@ class ProviderHTTP:
         self._hidden = hidden
         self._step_seconds = settings.provider_timeout_seconds
         self._call_seconds = settings.call_timeout_seconds
+        self._slowest = settings.min_download_bytes_per_second
+        self._grace_seconds = settings.download_grace_seconds
         self._opening = anyio.Lock()
         self._client: httpx2.AsyncClient | None = None
         self._closed = False
@@ -119,7 +122,8 @@ class ProviderHTTP:
         """The body of the answer to a GET, in the blocks in which it arrives.
 
         Opening it may be repeated, reading is not. A body whose end could not be told from a cut connection,
-        or that comes compressed although it was asked for as it is, raises `NoClearAnswer`.
+        that comes compressed although it was asked for as it is, or more slowly than the settings allow,
+        raises `NoClearAnswer`.
         """
         call = _Call(method="GET", path=path, names_object=True)
         async with AsyncExitStack() as stack:
@@ -129,8 +133,16 @@ class ProviderHTTP:
 
             response = await self._repeated(opened)
             size = _size(response)
-            blocks = await stack.enter_async_context(aclosing(_blocks(response)))
+            blocks = await stack.enter_async_context(aclosing(self._blocks(response)))
             yield ProviderStream(size=size, blocks=blocks)
+
+    async def _blocks(self, response: httpx2.Response) -> AsyncGenerator[bytes]:
+        with _translated():
+            async with aclosing(response.aiter_raw()) as raw:
+                rated = at_least(raw, bytes_per_second=self._slowest, grace_seconds=self._grace_seconds)
+                async with aclosing(rated) as blocks:
+                    async for block in blocks:
+                        yield block
 
     async def _repeated(self, attempt: Callable[[], Awaitable[T]]) -> T:
         failure: ProviderError = NoClearAnswer(f"no answer within {self._call_seconds:g} s")
@@ -237,13 +249,6 @@ async def _content(response: httpx2.Response, limit: int) -> bytes:
             if len(content) > limit:
                 break
     return bytes(content[:limit])
-
-
-async def _blocks(response: httpx2.Response) -> AsyncGenerator[bytes]:
-    with _translated():
-        async with aclosing(response.aiter_raw()) as blocks:
-            async for block in blocks:
-                yield block
 
 
 def _size(response: httpx2.Response) -> int | None:

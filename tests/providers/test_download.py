@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 from anyio.abc import SocketStream
@@ -116,6 +118,56 @@ async def test_content_that_stalls_is_given_up() -> None:
         assert await content_of(adapter) == b"x"
         with anyio.fail_after(5), pytest.raises(NoClearAnswer):
             await content_of(adapter)
+
+
+SLOWEST: dict[str, Any] = {"min_download_bytes_per_second": 10_000.0, "download_grace_seconds": 0.3}
+
+
+async def dribble(stream: SocketStream) -> None:
+    """Never silent for long, and never done."""
+    await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while True:
+        await stream.send(b"x")
+        await anyio.sleep(0.01)
+
+
+@pytest.mark.parametrize("given", [dribble, stall])
+async def test_content_that_comes_too_slowly_is_given_up(given: Answer) -> None:
+    async with (
+        raw_server(answer(raw=b"abc"), given) as server,
+        adapter_for(server.base_url, seconds=30, **SLOWEST) as adapter,
+    ):
+        assert await content_of(adapter) == b"abc"
+        with anyio.fail_after(5), pytest.raises(NoClearAnswer, match="fewer than 3000 bytes"):
+            await content_of(adapter)
+
+
+async def test_a_quick_start_does_not_make_up_for_what_follows() -> None:
+    async def quick_then_slow(stream: SocketStream) -> None:
+        await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + bytes(5_000_000))
+        await anyio.sleep_forever()
+
+    async with (
+        raw_server(quick_then_slow) as server,
+        adapter_for(server.base_url, seconds=30, **SLOWEST) as adapter,
+    ):
+        with anyio.fail_after(5), pytest.raises(NoClearAnswer, match="fewer than"):
+            await content_of(adapter)
+
+
+async def test_a_slow_reader_is_not_the_providers_fault() -> None:
+    content = bytes(8_000_000)
+    async with (
+        raw_server(answer(raw=content)) as server,
+        adapter_for(server.base_url, **SLOWEST) as adapter,
+        adapter.stream_file("file-1") as stream,
+    ):
+        read = 0
+        async for block in stream.blocks:
+            if read < 2 * len(block):
+                await anyio.sleep(0.4)
+            read += len(block)
+    assert read == len(content)
 
 
 async def test_leaving_early_leaves_the_adapter_usable() -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager
 from email.message import Message
 from email.parser import BytesParser
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.abc
@@ -171,7 +171,7 @@ def refusal(status: int, code: str | None = None, message: str = "no", **headers
 
 @asynccontextmanager
 async def adapter_for(
-    base_url: str, *, provider: str = "openai", seconds: float = 5.0
+    base_url: str, *, provider: str = "openai", seconds: float = 5.0, **settings: Any
 ) -> AsyncGenerator[OpenAIAdapter]:
     """An adapter, closed in the end; `seconds` is the provider's time-out."""
     deployment = Deployment(
@@ -181,7 +181,8 @@ async def adapter_for(
         api_key=KEY,
         organization="org-1",
     )
-    async with aclosing(OpenAIAdapter(deployment, Settings(provider_timeout_seconds=seconds))) as adapter:
+    chosen = Settings(provider_timeout_seconds=seconds, **settings)
+    async with aclosing(OpenAIAdapter(deployment, chosen)) as adapter:
         yield adapter
 
 
