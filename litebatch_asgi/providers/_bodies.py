@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 import httpx2
@@ -16,14 +16,20 @@ from litebatch_asgi.provider import FileUpload
 class Body(httpx2.AsyncByteStream):
     """A request's body of known length, sent at most once.
 
-    `handed_over` turns true as the last piece goes to the connection. Before that the provider has at most a
-    torn request, which it cannot have acted upon; from then on it may have.
+    As the last piece goes to the connection, `handed_over` turns true and `on_end` is called. Before that
+    the provider has at most a torn request, which it cannot have acted upon; from then on it may have.
     """
 
     def __init__(self, *, content_type: str, length: int) -> None:
         self.content_type = content_type
         self.length = length
         self.handed_over = False
+        self.on_end: Callable[[], None] | None = None
+
+    def _end(self) -> None:
+        self.handed_over = True
+        if self.on_end is not None:
+            self.on_end()
 
 
 class JSONBody(Body):
@@ -34,7 +40,7 @@ class JSONBody(Body):
         super().__init__(content_type="application/json", length=len(self._content))
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
-        self.handed_over = True
+        self._end()
         yield self._content
 
 
@@ -69,7 +75,7 @@ class MultipartBody(Body):
                 yield block
         if left:
             raise ContentRefused(f"the content is {left} bytes short of the {self._upload.size} announced")
-        self.handed_over = True
+        self._end()
         yield self._tail
 
     async def _content(self) -> AsyncGenerator[bytes]:

@@ -22,6 +22,7 @@ from litebatch_asgi.providers._bodies import Body
 from litebatch_asgi.providers._rate import at_least
 
 MAX_ANSWER_BYTES = 33_554_432
+"""room for a batch with an error for each of 50,000 lines"""
 MAX_ERROR_BYTES = 65_536
 QUICK_BYTES = 262_144
 """an answer up to this long is read at once, a longer one in another thread"""
@@ -41,6 +42,10 @@ _NOTHING_SENT = (
     httpx2.UnsupportedProtocol,
 )
 T = TypeVar("T")
+
+
+class AnswerTooLong(NoClearAnswer):
+    """The answer is longer than `MAX_ANSWER_BYTES`."""
 
 
 class _Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,12 +115,15 @@ class ProviderHTTP:
     async def send(self, path: str, body: Body, *, timeout: float | None = None) -> bytes:
         """The body of the answer to a POST that is sent once.
 
-        `timeout`: seconds for the whole call; None: each step has `Settings.provider_timeout_seconds`.
+        `timeout`: seconds for the whole call; None: each step has `Settings.provider_timeout_seconds`, and
+        the answer comes whole within twice that from the end of the body.
         """
         call = _Call(method="POST", path=path, body=body, seconds=timeout)
-        with anyio.move_on_after(timeout):
+        with anyio.move_on_after(timeout) as limit:
+            if timeout is None:
+                body.on_end = partial(_end_within, limit, 2 * self._step_seconds)
             return await self._answer(call)
-        raise _unanswered(f"no answer within {timeout} s", body)
+        raise _unanswered("no whole answer in time", body)
 
     @asynccontextmanager
     async def download(self, path: str) -> AsyncGenerator[ProviderStream]:
@@ -161,7 +169,10 @@ class ProviderHTTP:
     async def _answer(self, call: _Call) -> bytes:
         async with self._response(call) as response:
             with _translated():
-                return await _content(response, MAX_ANSWER_BYTES)
+                content = await _content(response, MAX_ANSWER_BYTES + 1)
+        if len(content) > MAX_ANSWER_BYTES:
+            raise AnswerTooLong(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+        return content
 
     @asynccontextmanager
     async def _response(self, call: _Call) -> AsyncGenerator[httpx2.Response]:
@@ -241,14 +252,19 @@ async def _in_thread(work: Callable[[], T]) -> T:
 
 
 async def _content(response: httpx2.Response, limit: int) -> bytes:
-    """The body, but no more than `limit` bytes of it: JSON that is longer will not parse."""
+    """The body, but no more than `limit` bytes of it."""
     content = bytearray()
     async with aclosing(response.aiter_bytes()) as blocks:
         async for block in blocks:
             content += block
-            if len(content) > limit:
+            if len(content) >= limit:
                 break
-    return bytes(content[:limit])
+    del content[limit:]
+    return bytes(content)
+
+
+def _end_within(limit: anyio.CancelScope, seconds: float) -> None:
+    limit.deadline = anyio.current_time() + seconds
 
 
 def _size(response: httpx2.Response) -> int | None:
@@ -283,6 +299,7 @@ def _unanswered(message: str, body: Body | None, *, before_sending: bool = False
 def _pause_after(error: ProviderError, repeats: int) -> float | None:
     """Seconds until the next try; None: there is none. What took its whole time once is not tried again."""
     passing = isinstance(error, (ProviderBusy, NoClearAnswer)) or error.status in (None, 429)
+    passing = passing and not isinstance(error, AnswerTooLong)
     if repeats == MAX_REPEATS or not passing or isinstance(error.__cause__, httpx2.TimeoutException):
         return None
     if error.retry_after is not None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from litebatch_asgi.errors import DeploymentRefused, NoClearAnswer, ProviderBusy
 from litebatch_asgi.models import ProviderBatch
+from litebatch_asgi.providers._http import MAX_ANSWER_BYTES
 from litebatch_asgi.providers.openai.listing import list_since
 from litebatch_asgi.providers.openai.objects import parse_batch
 from litebatch_asgi.providers.openai.reading import ListPage
@@ -169,3 +170,29 @@ async def test_a_list_that_is_not_there_is_the_deployments_fault() -> None:
     async with raw_server(refusal(404)) as server, adapter_for(server.base_url) as adapter:
         with pytest.raises(DeploymentRefused):
             [file async for file in adapter.list_files(since=SINCE)]
+
+
+async def test_a_page_that_is_too_long_to_be_read_is_asked_for_in_smaller_ones() -> None:
+    """Batches that failed with tens of thousands of errors each; a hundred of them are gigabytes."""
+    pages = [
+        answer(raw=b" " * (MAX_ANSWER_BYTES + 1)),
+        batch_page("b1", "b2", has_more=True),
+        batch_page("b3", has_more=False),
+    ]
+    async with raw_server(*pages) as server, adapter_for(server.base_url) as adapter:
+        assert [batch.id async for batch in adapter.list_batches(since=SINCE)] == ["b1", "b2", "b3"]
+    assert [request.target.partition("?")[2] for request in server.received] == [
+        "limit=100",
+        "limit=12",
+        "limit=100&after=b2",
+    ]
+
+
+async def test_a_single_object_that_is_too_long_to_be_read_is_no_answer() -> None:
+    pages = [answer(raw=b" " * (MAX_ANSWER_BYTES + 1))] * 4
+    async with raw_server(*pages) as server, adapter_for(server.base_url) as adapter:
+        with pytest.raises(NoClearAnswer, match="longer than 33554432 bytes"):
+            [batch async for batch in adapter.list_batches(since=SINCE)]
+    assert [request.target for request in server.received] == [
+        f"/v1/batches?limit={limit}" for limit in (100, 12, 1)
+    ]

@@ -130,6 +130,29 @@ async def test_silence_after_the_last_byte_is_no_clear_answer() -> None:
     assert len(server.received) == 2
 
 
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), (b"HTTP/1.1 201 So\r\nContent-Length: 999999\r\n\r\n{", b" ")],
+)
+async def test_an_answer_that_never_ends_is_no_clear_answer(head: bytes, piece: bytes) -> None:
+    """One that keeps sending a little never runs into the time-out of a single read."""
+
+    async def dribble(stream: SocketStream) -> None:
+        await stream.send(head)
+        while True:
+            await stream.send(piece)
+            await anyio.sleep(0.01)
+
+    async with (
+        raw_server(answer(FILE), dribble) as server,
+        adapter_for(server.base_url, seconds=0.3) as adapter,
+    ):
+        await adapter.retrieve_file("file-1")
+        with anyio.fail_after(5), pytest.raises(NoClearAnswer):
+            await adapter.upload_file(upload_of(b"{}"))
+    assert len(server.received) == 2
+
+
 @pytest.mark.parametrize("size", [1, 6, 8, 100])
 async def test_content_of_another_size_never_arrives_whole(size: int) -> None:
     async with raw_server(answer(FILE), answer(FILE)) as server, adapter_for(server.base_url) as adapter:

@@ -12,7 +12,7 @@ from litebatch_asgi.errors import ContentRefused, ProviderNotFound
 from litebatch_asgi.models import ProviderBatch, ProviderFile
 from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderStream
 from litebatch_asgi.providers._bodies import JSONBody, MultipartBody
-from litebatch_asgi.providers._http import ProviderHTTP, Query, work_on
+from litebatch_asgi.providers._http import AnswerTooLong, ProviderHTTP, Query, work_on
 from litebatch_asgi.providers.openai.listing import list_since
 from litebatch_asgi.providers.openai.objects import OPENAI_READY, parse_batch, parse_file
 from litebatch_asgi.providers.openai.reading import ListPage, Object, parse_object, parse_page
@@ -128,7 +128,13 @@ class FilesAndBatches:
 
     async def _page(self, path: str, query: Query, after: str | None) -> ListPage:
         params = query if after is None else {**query, "after": after}
-        answer = await self._http.read("GET", path, params=params, names_object=False)
+        try:
+            answer = await self._http.read("GET", path, params=params, names_object=False)
+        except AnswerTooLong:
+            limit = int(query.get("limit", 1))
+            if limit == 1:
+                raise
+            return await self._page(path, {**query, "limit": max(1, limit // 8)}, after)
         page = await work_on(answer, parse_page)
         if page.passed_over and path not in self._has_passed_over:
             self._has_passed_over.add(path)  # each listing meets with the same ones again
