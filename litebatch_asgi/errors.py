@@ -36,9 +36,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
+
+SHORTEST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 3_600.0
 
 
 class LiteBatchError(Exception):
@@ -255,7 +259,9 @@ class RequestUnderWay(LiteBatchError):
 class ProviderError(LiteBatchError):
     """What a deployment's answer means for the call that was made.
 
-    The message may quote the provider: it is for logs, never for clients.
+    The message may quote the provider: it is for logs, never for clients. `retry_after`: seconds after which
+    the provider asks to be tried again; less than a second counts as one, more than an hour as one, and what
+    is no number as nothing said.
     """
 
     def __init__(
@@ -272,7 +278,14 @@ class ProviderError(LiteBatchError):
         self.status = status
         self.code = code
         self.param = param
-        self.retry_after = retry_after
+        self.retry_after = _bounded(retry_after)
+
+
+def _bounded(seconds: float | None) -> float | None:
+    """A provider must neither have us call it without pause nor keep us away for days."""
+    if seconds is None or math.isnan(seconds):
+        return None
+    return float(min(max(seconds, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS))
 
 
 class DeploymentRefused(ProviderError):

@@ -189,24 +189,24 @@ def _shown(text: str, hidden: Iterable[str]) -> str:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until another try makes sense.
+    """Seconds until another try makes sense, as the provider says; `ProviderError` bounds them.
 
     Source: `retry-after-ms`, then `retry-after` in seconds or as a date, as OpenAI's own clients read them.
     """
-    milliseconds = _seconds(headers.get("retry-after-ms"))
+    milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     value = headers.get("retry-after")
-    seconds = _seconds(value)
+    seconds = _number(value)
     return seconds if seconds is not None or value is None else _seconds_until(value)
 
 
-def _seconds(value: str | None) -> float | None:
+def _number(value: str | None) -> float | None:
     try:
-        seconds = float(value or "")
+        number = float(value or "")
     except ValueError:
         return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+    return None if math.isnan(number) else number
 
 
 def _seconds_until(date: str) -> float | None:
@@ -216,4 +216,4 @@ def _seconds_until(date: str) -> float | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+    return (moment - datetime.now(UTC)).total_seconds()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -212,15 +213,24 @@ def test_no_json_breaks_the_reading(content: object) -> None:
     ("headers", "seconds"),
     [
         ({"retry-after": "3"}, 3.0),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after": "-1"}, 0.0),
-        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after": "0"}, 1.0),
+        ({"retry-after": "0.5"}, 1.0),
+        ({"retry-after": "-1"}, 1.0),
+        ({"retry-after": "86400"}, 3600.0),
+        ({"retry-after": "1e300"}, 3600.0),
+        ({"retry-after": "9" * 400}, 3600.0),
+        ({"retry-after-ms": "2500", "retry-after": "9"}, 2.5),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 1.0),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": ""}, None),
         ({"retry-after": "nan"}, None),
-        ({"retry-after": "inf"}, None),
+        ({"retry-after": "-nan"}, None),
         ({"retry-after": "1 Jan 2020 00:00:00 +99999999999999"}, None),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 -0000"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 1.0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 -0000"}, 1.0),
+        ({"retry-after": "Wed, 21 Oct 9015 07:28:00 GMT"}, 3600.0),
         ({}, None),
     ],
 )
@@ -228,11 +238,31 @@ def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: 
     assert answered_with(429, headers, b"", names_object=False).retry_after == seconds
 
 
-def test_retry_after_may_be_a_date() -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+@given(st.integers(2, 3_598))
+def test_retry_after_may_be_a_date(distance: int) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=distance), usegmt=True)
     seconds = answered_with(429, {"retry-after": date}, b"", names_object=False).retry_after
     assert seconds is not None
-    assert 50 < seconds <= 60
+    assert abs(distance - seconds) < 2
+
+
+@given(
+    name=st.sampled_from(["retry-after", "retry-after-ms"]),
+    value=st.text(max_size=30)
+    | st.integers().map(str)
+    | st.floats().map(repr)
+    | st.datetimes().map(lambda moment: format_datetime(moment.replace(tzinfo=UTC), usegmt=True)),
+)
+def test_whatever_retry_after_says_is_between_a_second_and_an_hour(name: str, value: str) -> None:
+    seconds = answered_with(503, {name: value}, b"", names_object=False).retry_after
+    assert seconds is None or 1.0 <= seconds <= 3_600.0
+
+
+@given(st.floats() | st.integers())
+def test_no_error_of_a_provider_holds_another_time(seconds: float) -> None:
+    """Adapters of other packages raise these errors as well."""
+    held = DeploymentRefused("no", retry_after=seconds).retry_after
+    assert held is None if math.isnan(seconds) else held is not None and 1.0 <= held <= 3_600.0
 
 
 def test_no_message_shows_a_key_or_an_address() -> None:

@@ -20,11 +20,11 @@ from .wire import BATCH, FILE, Answer, adapter_for, answer, cut, listening, raw_
 @pytest.mark.parametrize(
     "failing",
     [
-        refusal(500, retry_after="0"),
-        refusal(503, retry_after="0"),
-        refusal(429, "rate_limit_exceeded", retry_after="0"),
-        refusal(502, retry_after_ms="1"),
-        refusal(408, retry_after="0"),
+        refusal(500),
+        refusal(503),
+        refusal(429, "rate_limit_exceeded"),
+        refusal(502),
+        refusal(408),
         cut(),
     ],
 )
@@ -34,8 +34,19 @@ async def test_a_passing_failure_is_not_seen(failing: Answer) -> None:
     assert len(server.received) == 2
 
 
+@pytest.mark.parametrize("said", [{"retry_after": "0"}, {"retry_after_ms": "1"}])
+async def test_a_failing_provider_has_a_second_whatever_it_says(said: dict[str, str]) -> None:
+    async with (
+        raw_server(refusal(503, **said), answer(FILE)) as server,
+        adapter_for(server.base_url) as adapter,
+    ):
+        began = anyio.current_time()
+        await adapter.retrieve_file("file-1")
+    assert anyio.current_time() - began >= 1.0
+
+
 async def test_repeats_are_bounded() -> None:
-    answers = [refusal(503, retry_after="0")] * 5
+    answers = [refusal(503)] * 5
     async with raw_server(*answers) as server, adapter_for(server.base_url) as adapter:
         with pytest.raises(ProviderBusy):
             await adapter.retrieve_batch("batch_1")

@@ -92,11 +92,11 @@ async def test_a_file_name_cannot_leave_its_quotes() -> None:
     [
         (refusal(401, "invalid_api_key"), DeploymentRefused),
         (refusal(404), DeploymentRefused),
-        (refusal(429, retry_after="0"), DeploymentRefused),
+        (refusal(429), DeploymentRefused),
         (refusal(400, None, "Invalid file format for Batch API. Must be .jsonl"), ContentRefused),
         (refusal(413), ContentRefused),
         (refusal(500), ProviderBusy),
-        (refusal(503, retry_after="0"), ProviderBusy),
+        (refusal(503), ProviderBusy),
         (refusal(502), NoClearAnswer),
         (cut(), NoClearAnswer),
         (cut(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"), NoClearAnswer),

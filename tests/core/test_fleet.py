@@ -1,0 +1,50 @@
+"""How long deployments that refuse are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pytest
+
+from litebatch_asgi.catalog import Catalog
+from litebatch_asgi.errors import DeploymentRefused
+from litebatch_asgi.fleet import Fleet, load_factories
+from litebatch_asgi.models import Deployment, Settings
+
+FLOOR = 2.0
+CEILING = 30.0
+
+
+@pytest.fixture
+async def fleet() -> AsyncGenerator[Fleet]:
+    deployment = Deployment(model_name="m", model="openai/m", api_base="http://127.0.0.1:9/v1", id="east")
+    settings = Settings(min_poll_seconds=FLOOR, max_poll_seconds=CEILING)
+    async with aclosing(Fleet(Catalog([deployment]), settings, load_factories(["openai"]))) as fleet:
+        yield fleet
+
+
+async def test_a_deployment_cools_down_longer_each_time_it_refuses_up_to_a_limit(fleet: Fleet) -> None:
+    assert fleet.cooldown_left("east") == 0
+    for seconds in (2.0, 4.0, 8.0, 16.0, 30.0, 30.0):
+        fleet.cool_down("east", None)
+        assert seconds - 1 < fleet.cooldown_left("east") <= seconds
+    fleet.clear_cooldown("east")
+    assert fleet.cooldown_left("east") == 0
+    fleet.cool_down("east", None)
+    assert fleet.cooldown_left("east") <= FLOOR
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [(0.0, 1.0), (-7.0, 1.0), (0.001, 1.0), (20.0, 20.0), (1e9, 3_600.0), (float("inf"), 3_600.0)],
+)
+async def test_a_provider_may_ask_for_a_second_to_an_hour(fleet: Fleet, asked: float, seconds: float) -> None:
+    fleet.cool_down("east", DeploymentRefused("no", retry_after=asked).retry_after)
+    assert seconds - 1 < fleet.cooldown_left("east") <= seconds
+
+
+async def test_after_a_long_time_asked_for_our_own_bounds_hold_again(fleet: Fleet) -> None:
+    fleet.cool_down("east", DeploymentRefused("no", retry_after=3_600).retry_after)
+    fleet.cool_down("east", DeploymentRefused("no", retry_after=float("nan")).retry_after)
+    assert fleet.cooldown_left("east") <= CEILING
