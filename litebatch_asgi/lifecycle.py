@@ -8,7 +8,8 @@ waiting ──> submitting ──> submitted ──> ended ──> settled
    └─> withdrawn      └─> watched ──> closed
 
 A waiting job of a database that was restored may turn out to be sent already: unclear, or refused where a
-later attempt was sent in its place.
+later attempt was sent in its place. A job that nobody can bring to its end within the end grace is watched,
+and followed by one that is withdrawn or failed at once.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
         {JobState.SUBMITTED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR, JobState.WATCHED}
     ),
     JobState.UNCLEAR: frozenset({JobState.SUBMITTED, JobState.WATCHED}),
-    JobState.SUBMITTED: frozenset({JobState.ENDED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR}),
-    JobState.ENDED: frozenset({JobState.SETTLED}),
+    JobState.SUBMITTED: frozenset(
+        {JobState.ENDED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR, JobState.WATCHED}
+    ),
+    JobState.ENDED: frozenset({JobState.SETTLED, JobState.WATCHED}),
     JobState.WATCHED: frozenset({JobState.CLOSED}),
     JobState.SETTLED: frozenset(),
     JobState.REFUSED: frozenset(),
@@ -97,7 +100,16 @@ def held(state: BatchState, claimed: Job) -> Job:
     raise StateConflict(f"{claimed.id} is gone")
 
 
-def next_attempt(job: Job, now: datetime, *, due: datetime, **changes: Any) -> Job:
+def give_up_at(batch: Batch, grace: timedelta) -> datetime:
+    """From when on whatever stands in a batch's way is not waited for any more.
+
+    So much later than its time is over, or than it was to be cancelled.
+    """
+    asked = batch.cancel_requested_at
+    return (min(asked, batch.expires_at) if asked is not None else batch.expires_at) + grace
+
+
+def next_attempt(job: Job, now: datetime, *, due: datetime | None, **changes: Any) -> Job:
     """The job that follows one which ended without a result."""
     values: dict[str, Any] = {
         "id": job_id(job.batch_id, job.shard, job.attempt + 1),

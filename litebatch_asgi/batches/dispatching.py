@@ -28,11 +28,11 @@ class JobDispatcher:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         endings = JobEndings(runtime)
-        self._unclear = UnclearJobs(runtime)
-        self._placer = Placer(runtime, endings, self._unclear)
         self._unsent = UnsentJobs(runtime)
-        self._poller = Poller(runtime, endings, self._unclear)
-        self._settler = Settler(runtime)
+        self._unclear = UnclearJobs(runtime, self._unsent)
+        self._placer = Placer(runtime, endings, self._unclear)
+        self._poller = Poller(runtime, endings, self._unclear, self._unsent)
+        self._settler = Settler(runtime, self._unsent)
 
     async def begin(self, job: Job, batch: Batch, *, since: float | None = None) -> None:
         """Begin with the first job of a new batch, which its creator holds."""

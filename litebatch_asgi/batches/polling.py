@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.endings import JobEndings, private_names
 from litebatch_asgi.batches.unclear import UnclearJobs
+from litebatch_asgi.batches.unsent import INPUT_UNAVAILABLE, UnsentJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
@@ -33,10 +34,13 @@ _KEY_CHANGED = (
 class Poller(JobWork):
     """Looks at jobs that a provider runs, and passes a cancellation on."""
 
-    def __init__(self, runtime: Runtime, endings: JobEndings, unclear: UnclearJobs) -> None:
+    def __init__(
+        self, runtime: Runtime, endings: JobEndings, unclear: UnclearJobs, unsent: UnsentJobs
+    ) -> None:
         super().__init__(runtime)
         self._endings = endings
         self._unclear = unclear
+        self._unsent = unsent
 
     async def look(self, job: Job) -> Job | None:
         """Ask the provider about a submitted job; the job to go on with, or None."""
@@ -50,12 +54,15 @@ class Poller(JobWork):
             return None
         except ProviderError as error:
             logger.warning("no news of a batch", extra=self.log_fields(job, error=error.message))
-            await self.look_again(job)
+            await self._unsent.postpone(job)
             return None
         if snapshot.status is BatchStatus.FAILED:
             return await self._failed(job, snapshot, state)
         if snapshot.status.is_final:
             return await self._ended(job, snapshot)
+        if self._unsent.is_cancel_overdue(state.batch):
+            await self._unsent.give_up(job, INPUT_UNAVAILABLE)
+            return None
         await self._goes_on(job, snapshot, cancel_sent=cancel_sent, look_beside=beside)
         return None
 

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.results import InlineRows, ProviderPart, ResultFiles
-from litebatch_asgi.batches.unsent import CANCELLED, EXPIRED
+from litebatch_asgi.batches.unsent import CANCELLED, EXPIRED, UnsentJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
@@ -47,8 +47,9 @@ READS_TO_BELIEVE = 3
 class Settler(JobWork):
     """Reads what a provider's job has left, and ends job and batch in one transaction."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, unsent: UnsentJobs) -> None:
         super().__init__(runtime)
+        self._unsent = unsent
         self._reader = ContentReader(runtime)
 
     async def settle(self, job: Job) -> None:
@@ -69,7 +70,7 @@ class Settler(JobWork):
             await self._exactly(job, state.batch, file)
         except (ProviderError, RequestError) as error:
             logger.warning("results cannot be read now", extra=self.log_fields(job, error=error.message))
-            await self.look_again(job)
+            await self._unsent.postpone(job)
 
     async def _ask_again(self, job: Job) -> Job:
         """File ids may come later than the end; of a job that is forgotten the last word is what it said."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 
+from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
@@ -13,6 +14,7 @@ from litebatch_asgi.lifecycle import WATCH_FOR
 from litebatch_asgi.models import BatchState, Job, JobState, ProviderBatch
 from litebatch_asgi.models.ids import attempt_of, job_family
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB, oldest_first
+from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -22,6 +24,10 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 
 class UnclearJobs(JobWork):
     """Finds out what became of a create."""
+
+    def __init__(self, runtime: Runtime, unsent: UnsentJobs) -> None:
+        super().__init__(runtime)
+        self._unsent = unsent
 
     async def mark_unclear(self, job: Job) -> Job:
         """A submitting job whose caller has died: whether it was sent is open."""
@@ -39,13 +45,13 @@ class UnclearJobs(JobWork):
             found = await self._seen_again(job) or await self._tagged(job)
         except ProviderError as error:
             logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
-            await self.look_again(job)
+            await self._unsent.postpone(job)
             return None
         if found:
             await self._adopt(job, found)
             return None
         if now < job.search_until:
-            await self.look_again(job, no_later_than=job.search_until)
+            await self._unsent.postpone(job, no_later_than=job.search_until)
             return None
         written = await self.write(
             job,

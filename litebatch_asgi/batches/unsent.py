@@ -1,27 +1,47 @@
-"""Jobs that were never sent: ended by a cancellation or by their deadline, with an error file of our own."""
+"""Batches that end without results: cancelled or expired before a job was sent, or given up afterwards.
+
+Their lines come out in an error file of our own. Where not even the input can be read any more, the batch
+fails and says why.
+"""
 
 from __future__ import annotations
 
+import logging
 from contextlib import aclosing
+from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from litebatch_asgi.batches.results import InlineRows, ResultFiles
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import RequestError, StateConflict
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.jsonl import MissingRows
-from litebatch_asgi.models import BatchState, Counts, FileState, Job, JobState
+from litebatch_asgi.lifecycle import WATCH_FOR, give_up_at, next_attempt
+from litebatch_asgi.models import Batch, BatchError, BatchState, Counts, Job, JobState
 from litebatch_asgi.runtime import Runtime
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 CANCELLED = ("batch_cancelled", "This request was not executed because the batch was cancelled.")
 EXPIRED = (
     "batch_expired",
     "This request could not be executed before the completion window expired.",
 )
+INPUT_UNAVAILABLE = BatchError(
+    code="input_unavailable",
+    message="The input file cannot be read any more at any deployment. Upload it again for another batch.",
+)
+DEPLOYMENT_GONE = BatchError(
+    code="deployment_gone",
+    message="The deployment that the batch was on has been taken out of the gateway's configuration, and "
+    "its input cannot be read any more. Upload it again for another batch.",
+)
 
 
 class UnsentJobs(JobWork):
-    """Ends waiting jobs of batches that were cancelled or whose time is over."""
+    """Ends jobs that leave no results, and their batches with them."""
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
@@ -29,28 +49,66 @@ class UnsentJobs(JobWork):
 
     async def is_due(self, job: Job) -> bool:
         """Whether a waiting job has nothing to wait for any more."""
-        batch = await self.runtime.storage.get_batch(job.batch_id)
-        if batch is None:
-            raise StateConflict(f"{job.batch_id} is gone")
+        batch = await self._batch(job)
         return batch.cancel_requested_at is not None or self.runtime.now() >= batch.expires_at
 
     async def withdraw(self, job: Job) -> None:
-        """Write the error file with every line, and end job and batch in the same transaction."""
+        """End a waiting job and its batch; its lines come out as cancelled or expired.
+
+        While its input cannot be read it waits, until the end grace is over.
+        """
+        batch = await self._batch(job)
+        patient = self.runtime.now() < self._give_up_at(batch)
+        await self._end(job, batch, unreadable=None if patient else INPUT_UNAVAILABLE)
+
+    def is_cancel_overdue(self, batch: Batch) -> bool:
+        """Whether the provider has let a cancellation wait for longer than the end grace."""
+        return batch.cancel_requested_at is not None and self.runtime.now() >= self._give_up_at(batch)
+
+    async def postpone(self, job: Job, *, no_later_than: datetime | None = None) -> None:
+        """Look again later at a job whose provider is in the way; give it up once the end grace is over."""
+        batch = await self._batch(job)
+        if self.runtime.now() < self._give_up_at(batch):
+            await self.look_again(job, no_later_than=no_later_than)
+        else:
+            await self.give_up(job, INPUT_UNAVAILABLE)
+
+    async def give_up(self, job: Job, unreadable: BatchError) -> None:
+        """End a job that was sent and that nobody can bring to its end, and its batch with it.
+
+        It is neither settled nor charged, and cancelled if its provider shows it within a day. `unreadable`
+        is what the batch fails with if its input cannot be read.
+        """
+        logger.error("a job is given up", extra=self.log_fields(job, state=job.state.value))
+        await self._end(job, await self._batch(job), unreadable=unreadable)
+
+    def _give_up_at(self, batch: Batch) -> datetime:
+        return give_up_at(batch, timedelta(seconds=self.runtime.settings.end_grace_seconds))
+
+    async def _batch(self, job: Job) -> Batch:
         batch = await self.runtime.storage.get_batch(job.batch_id)
-        assert batch is not None
-        file = await self.runtime.storage.get_file(batch.input_file_id)
-        if file is None:
-            raise StateConflict(f"{batch.input_file_id} is gone")
+        if batch is None:
+            raise StateConflict(f"{job.batch_id} is gone")
+        return batch
+
+    async def _end(self, job: Job, batch: Batch, *, unreadable: BatchError | None) -> None:
         code, message = CANCELLED if batch.cancel_requested_at is not None else EXPIRED
         async with InlineRows(self.runtime) as rows:
             try:
-                await self._write_rows(file, rows, MissingRows(code=code, message=message, seed=job.batch_id))
+                missing = MissingRows(code=code, message=message, seed=job.batch_id)
+                await self._write_rows(batch, rows, missing)
             except RequestError:
-                await self.look_again(job)  # no copy can be read now
+                if unreadable is None:
+                    await self.look_again(job)
+                else:
+                    await self._fail(job, unreadable)
                 return
             await self._store(job, rows)
 
-    async def _write_rows(self, file: FileState, rows: InlineRows, missing: MissingRows) -> None:
+    async def _write_rows(self, batch: Batch, rows: InlineRows, missing: MissingRows) -> None:
+        file = await self.runtime.storage.get_file(batch.input_file_id)
+        if file is None:
+            raise StateConflict(f"{batch.input_file_id} is gone")
         async with aclosing(self._reader.blocks(file)) as blocks:
             await rows.pour(blocks, missing)
 
@@ -63,4 +121,27 @@ class UnsentJobs(JobWork):
             counts = Counts(total=job.requests, failed=rows.count)
             return {"batch": files.name_in(current.batch, counts=counts, usage=None), **files.rows()}
 
-        await self.write(job, JobState.WITHDRAWN, due=None, more=results)
+        await self._finish(job, JobState.WITHDRAWN, more=results)
+
+    async def _fail(self, job: Job, error: BatchError) -> None:
+        def errors(current: BatchState, _: Job) -> dict[str, Any]:
+            return {"batch": replace(current.batch, errors=(error,))}
+
+        await self._finish(job, JobState.FAILED, more=errors)
+
+    async def _finish(self, job: Job, state: JobState, **how: Any) -> None:
+        """One that was sent is watched from now on, and an attempt that was never sent ends in its place."""
+        now = self.runtime.now()
+        if job.state is JobState.WAITING:
+            await self.write(job, state, due=None, **how)
+            return
+        await self.write(
+            job,
+            JobState.WATCHED,
+            reason="given up",
+            search_until=now + WATCH_FOR,
+            due=self.runtime.next_look(now, job.deployment_id, 0),
+            checks=0,
+            follow=lambda ended: next_attempt(ended, now, due=None, state=state),
+            **how,
+        )

@@ -107,6 +107,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
     lost_grace_seconds: float = 60.0
     """how long results must stay incomplete before the missing rows are declared lost"""
+    end_grace_seconds: float = 86_400.0
+    """how long after its deadline or cancellation a batch waits for what is in the way of its end"""
+    gone_grace_seconds: float = 3600.0
+    """how long no process may have a deployment in its configuration before it counts as gone"""
     lease_seconds: float = 60.0
     provider_timeout_seconds: float = 30.0
     """for connect, create, retrieve and list; for uploads and downloads: for each chunk"""
