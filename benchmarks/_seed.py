@@ -83,5 +83,5 @@ def _first() -> Batch:
         usage=Usage(input_tokens=9_000_000, output_tokens=4_000_000, total_tokens=13_000_000),
         output_file_id="file-lb01jvz3k8w4c9d2n6q5r7t8x0y2",
         error_file_id="file-lb01jvz3k8w4c9d2n6q5r7t8x0y3",
-        refreshed_at=_BEGIN + timedelta(hours=2),
+        looked_at=_BEGIN + timedelta(hours=2),
     )

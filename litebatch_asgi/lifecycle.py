@@ -114,11 +114,13 @@ def next_attempt(job: Job, now: datetime, *, due: datetime | None, **changes: An
     values: dict[str, Any] = {
         "id": job_id(job.batch_id, job.shard, job.attempt + 1),
         "batch_id": job.batch_id,
+        "owner": job.owner,
         "shard": job.shard,
         "attempt": job.attempt + 1,
         "requests": job.requests,
         "created_at": now,
         "next_check_at": due,
+        "refresh_from": now,
     }
     return Job(**(values | changes))
 

@@ -59,14 +59,18 @@ class Reconciler:
         since = anyio.current_time()
         # those of no deployment yet may all be on their way to one that is slow
         room: dict[str | None, int] = {None: AT_ONCE * len(ids), **dict.fromkeys(ids, AT_ONCE)}
-        jobs = await runtime.storage.claim_jobs(
-            runtime.worker,
-            lease_seconds=lease,
-            room={id_: most - self._busy_jobs[id_] for id_, most in room.items()},
-        )
-        self._busy_jobs.update(job.deployment_id for job in jobs)
-        for job in jobs:
-            start(self._run, self._busy_jobs, job, partial(self._dispatcher.dispatch, job, since=since))
+        jobs: list[Job] = []
+        for settling in (False, True):
+            claimed = await runtime.storage.claim_jobs(
+                runtime.worker,
+                lease_seconds=lease,
+                room={id_: most - self._busy_jobs[id_] for id_, most in room.items()},
+                settling=settling,
+            )
+            self._busy_jobs.update(job.deployment_id for job in claimed)
+            for job in claimed:
+                start(self._run, self._busy_jobs, job, partial(self._dispatcher.dispatch, job, since=since))
+            jobs += claimed
         since = anyio.current_time()
         copies = await runtime.storage.claim_copies(
             runtime.worker,

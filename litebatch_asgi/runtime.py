@@ -144,9 +144,10 @@ class Runtime:
         Raises `StorageUnavailable`; what was not written then is written at the next call.
         """
         await self.leases.give_back()
-        for batch_id in tuple(self._to_refresh):
-            await self.storage.refresh_batch(batch_id)
-            self._to_refresh.discard(batch_id)
+        batch_ids = frozenset(self._to_refresh)
+        if batch_ids:
+            await self.storage.refresh_batches(batch_ids)
+            self._to_refresh -= batch_ids
 
     async def woken(self, seconds: float | None = None) -> None:
         """Wait until `wake` is called, at most `seconds`."""

@@ -6,12 +6,13 @@ Whoever writes a backend implements `Storage`; each sentence of its docstrings i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
 import msgspec
 
+from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -22,6 +23,7 @@ from litebatch_asgi.models import (
     File,
     FileChange,
     FileCopy,
+    FileHold,
     FilePart,
     FileState,
     Job,
@@ -42,6 +44,8 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     """random, made once a database"""
     schema_version: int
     """the number of the newest migration that was applied"""
+    fingerprint: str | None = None
+    """of where the database lives; None: not known yet"""
 
 
 class FileQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +92,11 @@ class Storage(Protocol):
     U+0000, which not every database can keep, U+FFFD may come back.
     """
 
+    @property
+    def heartbeats(self) -> HeartbeatStore:
+        """What the processes on this database are configured with; there while the storage is open."""
+        ...
+
     async def open(self) -> Installation:
         """Make ready for use: connect, apply missing migrations, make the installation id if there is none.
 
@@ -110,6 +119,7 @@ class Storage(Protocol):
         *,
         request: CreateRequest | None = None,
         lease_seconds: float | None = None,
+        holds: Sequence[FileHold] = (),
     ) -> FileState:
         """Insert a file and its copies, all or none, unless `request` is a repetition of an earlier one.
 
@@ -126,6 +136,10 @@ class Storage(Protocol):
         `unanswered_since`, whose object has no `answered_at`. While `answering_until` of the object has not
         come it is not given out, and if there are only such ones `RequestUnderWay` is raised. What is given
         out gets the `answering_until` of the request, so that no two retries get the same.
+
+        Each of `holds` is checked against the number of files that hold a place in its scope, while no other
+        file can take one there: what that raises passes through. The new file then holds these places, until
+        it is written with `deleted_at` or removed.
         """
         ...
 
@@ -150,7 +164,8 @@ class Storage(Protocol):
         No other change of the file, and no creation of a batch on it, passes in between. Returns the state
         as written; of a removed file, as it was, without copies. Raises `StateConflict` if the file is not
         there, or if a copy to write is not there or has another epoch. A copy whose key is not there is
-        inserted if it carries epoch 0. `decide` must keep the file's id, owner, kind, purpose and created_at.
+        inserted if it carries epoch 0. `decide` must keep the file's id, owner, kind, purpose, models and
+        created_at.
         """
         ...
 
@@ -185,36 +200,53 @@ class Storage(Protocol):
         """Lock the batch, let `decide` look at it, write what it says; all of it or nothing.
 
         No other change of the batch passes in between. Returns the state as written. Raises
-        `StateConflict` if the batch is not there, if a job to write is not there or has another epoch in
-        the database, if a new row is there already (of a job: its id, or its attempt at the shard), or if
-        a job has been charged before. `parts` are iterated off the event loop. `decide` must keep the
-        batch's id, owner, model, input_file_id and created_at.
+        `StateConflict` if the batch is not there, if a job to write or to remove is not there or has another
+        epoch in the database, if a new row is there already (of a job: its id, or its attempt at the shard),
+        or if a job has been charged for the model before, or a charge been corrected. Jobs are removed before
+        others are inserted. `parts` are iterated off the event loop. `decide` must keep the batch's id,
+        owner, model, input_file_id and created_at.
         """
         ...
 
-    async def refresh_batch(self, batch_id: str) -> None:
-        """Mark those of the batch's jobs that wait for their next check as due now.
+    async def refresh_batches(self, batch_ids: Collection[str]) -> None:
+        """Make those of the batches' jobs due now whose next check a client's wish may bring forward.
 
-        A job with `next_check_at` None stays so. Unknown batch: nothing happens.
+        Those are the jobs whose `refresh_from` has come and whose `next_check_at` has not; nothing else is
+        changed. Unknown batches are passed over.
         """
         ...
 
     async def claim_jobs(
-        self, worker: str, *, lease_seconds: float, room: Mapping[str | None, int]
+        self,
+        worker: str,
+        *,
+        lease_seconds: float,
+        room: Mapping[str | None, int],
+        settling: bool,
+        avoid: Mapping[str | None, Collection[str]] = {},
     ) -> list[Job]:
-        """Claim due jobs, those longest due first, at most `room[deployment_id]` of each deployment.
+        """Claim due jobs, at most `room[deployment_id]` of each deployment, those longest due first.
 
-        Due is a job whose `next_check_at` has come and that nobody has a running claim on. Claiming
-        sets `claimed_by` and `claimed_until`, by the database's clock, and raises `epoch` by one. A
-        deployment that `room` does not name (None names the jobs without one) is passed over.
-        Two claims never give out the same row while a lease runs.
+        Due is a job whose `next_check_at` has come and that nobody has a running claim on: with `settling`
+        one in the state `ended`, without it one in any other. Claiming sets `claimed_by` and `claimed_until`,
+        by the database's clock, and raises `epoch` by one. A deployment that `room` does not name (None names
+        the jobs without one) is passed over, as are the owners that `avoid` names there. Two claims never
+        give out the same row while a lease runs.
+
+        Where there is no room for all that is due at a deployment, owners take turns: the longest due job of
+        each owner goes first, then the second of each, and so on; within a turn the longest due one.
         """
         ...
 
     async def claim_copies(
-        self, worker: str, *, lease_seconds: float, room: Mapping[str, int]
+        self,
+        worker: str,
+        *,
+        lease_seconds: float,
+        room: Mapping[str, int],
+        avoid: Mapping[str, Collection[str]] = {},
     ) -> list[FileCopy]:
-        """Claim due copies, by the same rules as jobs."""
+        """Claim due copies, by the same rules as jobs, in whatever state."""
         ...
 
     async def renew(self, claims: Sequence[Claim], *, lease_seconds: float) -> list[Claim]:

@@ -14,6 +14,7 @@ from litebatch_asgi.models import (
     File,
     FileChange,
     FileCopy,
+    FileHold,
     FilePart,
     FileState,
     Job,
@@ -21,7 +22,7 @@ from litebatch_asgi.models import (
 from litebatch_sql.executor import Contention, Parameters, Transaction
 from litebatch_sql.leases import L, leased
 from litebatch_sql.queries import Queries
-from litebatch_sql.reservations import Reservations
+from litebatch_sql.reservations import FileHolds, Reservations
 from litebatch_sql.rows import Table
 from litebatch_sql.tables import BATCHES, CHARGES, COPIES, EVENTS, FILES, JOBS, PARTS
 
@@ -39,12 +40,20 @@ class Changes:
         self._queries = queries
         self._sql = queries.sql
         self._reservations = Reservations(transaction, queries)
+        self._file_holds = FileHolds(transaction, queries)
 
-    async def insert_file(
-        self, file: File, copies: Sequence[FileCopy], lease_seconds: float | None
+    async def create_file(
+        self,
+        file: File,
+        copies: Sequence[FileCopy],
+        *,
+        holds: Sequence[FileHold],
+        lease_seconds: float | None,
     ) -> FileState:
         """Insert a file and its copies; returns the state as written."""
-        await self.insert(FILES, [file])
+        await self._file_holds.check(holds)
+        await self._insert_files([file])
+        await self._file_holds.insert(file, holds)
         written = await self._leased(copies, lease_seconds)
         await self.insert(COPIES, written)
         in_order = tuple(sorted(written, key=lambda copy: copy.key))
@@ -75,7 +84,7 @@ class Changes:
             await self._transaction.execute(self._sql("remove_file"), {"id": state.file.id})
             return msgspec.structs.replace(state, copies=())
         if change.file is not None:
-            await self._transaction.execute(self._sql("update_files"), FILES.encode(change.file))
+            await self._update_file(state.file, change.file)
         copies = {copy.key: copy for copy in state.copies}
         for copy in await self._leased(change.copies, change.lease_seconds):
             written = await self._write_copy(copy, is_new=copy.key not in copies, fence_out=change.fence_out)
@@ -85,6 +94,27 @@ class Changes:
             copies=tuple(copies[key] for key in sorted(copies)),
             open_batches=state.open_batches,
         )
+
+    async def _insert_files(self, files: Iterable[File]) -> None:
+        for file in files:
+            await self.insert(FILES, [file])
+            if _is_listed(file):
+                await self._insert_models(file)
+
+    async def _update_file(self, before: File, after: File) -> None:
+        await self._transaction.execute(self._sql("update_files"), FILES.encode(after))
+        if _is_listed(after) and not _is_listed(before):
+            await self._insert_models(after)
+        elif _is_listed(before) and not _is_listed(after):
+            await self._transaction.execute(self._sql("remove_file_models"), {"file_id": after.id})
+        if after.deleted_at is not None and before.deleted_at is None:
+            await self._file_holds.release(after)
+
+    async def _insert_models(self, file: File) -> None:
+        row = FILES.encode(file)
+        for model in dict.fromkeys(file.models):
+            listed = {**row, "file_id": file.id, "model": model}
+            await self._transaction.execute(self._sql("insert_file_model"), listed)
 
     async def _write_copy(self, copy: FileCopy, *, is_new: bool, fence_out: bool) -> FileCopy:
         written = msgspec.structs.replace(copy, epoch=copy.epoch + 1) if fence_out else copy
@@ -102,6 +132,9 @@ class Changes:
         for job in change.jobs:
             row = JOBS.encode(job)
             await self._update_fenced("update_jobs", {**row, "held_epoch": job.epoch}, job.id)
+        for job in change.removed_jobs:
+            held = {"id": job.id, "batch_id": state.batch.id, "held_epoch": job.epoch}
+            await self._update_fenced("remove_job", held, job.id)
         await self._reservations.release(change.batch)
         return await self._insert_around(state.jobs, change)
 
@@ -115,12 +148,14 @@ class Changes:
 
     async def _insert_around(self, jobs: tuple[Job, ...], change: BatchChange) -> BatchState:
         await self.insert(JOBS, change.new_jobs)
-        await self.insert(FILES, change.files)
+        await self._insert_files(change.files)
         await self.insert(COPIES, change.copies)
         await self._insert_parts(change.parts)
         await self.insert(CHARGES, change.charges)
         await self.insert(EVENTS, change.events)
-        by_id = {job.id: job for job in (*jobs, *change.jobs, *change.new_jobs)}
+        removed = {job.id for job in change.removed_jobs}
+        kept = (job for job in (*jobs, *change.jobs) if job.id not in removed)
+        by_id = {job.id: job for job in (*kept, *change.new_jobs)}
         return BatchState(batch=change.batch, jobs=tuple(sorted(by_id.values(), key=_place)))
 
     async def _insert_parts(self, parts: Iterable[FilePart]) -> None:
@@ -157,6 +192,11 @@ class _PartRows:
                 return
             size += len(part.rows or b"") + 1000  # a row costs something without content as well
             yield PARTS.encode(part)
+
+
+def _is_listed(file: File) -> bool:
+    """Whether it is in lists while it has not expired."""
+    return file.accepted_at is not None and file.deleted_at is None
 
 
 def _place(job: Job) -> tuple[int, int]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -45,6 +45,26 @@ def _begins_lease(row: Job | FileCopy) -> bool:
     return row.claimed_by is not None and row.claimed_until is None
 
 
+class Wanted(NamedTuple):
+    """Which due rows to claim, by deployment."""
+
+    room: Mapping[Any, int]
+    avoid: Mapping[Any, Collection[str]]
+    """owners to pass over"""
+    settling: bool = False
+    """of jobs: those that have ended at their provider, else all others"""
+
+    def parameters(self, deployment: str | None, *, limit: int) -> dict[str, Any]:
+        """The parameters that look for rows at one deployment."""
+        return {
+            "deployment": deployment,
+            "avoid": encode_json(sorted(self.avoid.get(deployment, ()))),
+            "settling": int(self.settling),
+            "limit": limit,
+            "now": clock(),
+        }
+
+
 class Leases(Generic[L]):
     """Claims on the rows of one table, whose key is `key_columns`."""
 
@@ -52,12 +72,17 @@ class Leases(Generic[L]):
         self._table: Table[L] = table
         self._key_columns = key_columns
 
-    async def due(self, reader: Reader, queries: Queries, room: Mapping[Any, int]) -> dict[Any, int]:
-        """The room of those deployments that have something due."""
-        deployments = encode_json([deployment for deployment, places in room.items() if places > 0])
-        look = {"deployments": deployments, "now": clock()}
+    async def due(self, reader: Reader, queries: Queries, wanted: Wanted) -> Wanted:
+        """What is wanted, without the deployments that have nothing due for it."""
+        deployments = [deployment for deployment, places in wanted.room.items() if places > 0]
+        look = {"deployments": encode_json(deployments), "settling": int(wanted.settling), "now": clock()}
         rows = await reader.fetch_all(queries.sql(f"due_deployments_{self._table.name}"), look)
-        return {row[0]: room[row[0]] for row in rows}
+        room = {row[0]: wanted.room[row[0]] for row in rows}
+        for deployment in room.keys() & {key for key, owners in wanted.avoid.items() if owners}:
+            look = wanted.parameters(deployment, limit=1)
+            if await reader.fetch_one(queries.sql(f"due_{self._table.name}"), look) is None:
+                del room[deployment]
+        return wanted._replace(room=room)
 
     async def claim(
         self,
@@ -66,17 +91,17 @@ class Leases(Generic[L]):
         *,
         worker: str,
         lease_seconds: float,
-        room: Mapping[Any, int],
+        wanted: Wanted,
     ) -> list[L]:
         """Claim due rows as `Storage.claim_jobs` says."""
         name = self._table.name
-        now = clock()
+        look = queries.sql(f"lock_due_{name}" if f"lock_due_{name}" in queries else f"due_{name}")
         keys: list[Row] = []
-        for deployment, places in room.items():
-            limits = {"deployment": deployment, "now": now, "limit": places}
-            keys += await transaction.fetch_all(queries.sql(f"due_{name}"), limits)
-        given = encode_json([tuple(key) for key in keys])
-        claim = {"keys": given, "worker": worker, "now": now, **_lease(lease_seconds)}
+        for deployment, places in wanted.room.items():
+            keys += await transaction.fetch_all(look, wanted.parameters(deployment, limit=places))
+        width = len(self._key_columns)
+        given = encode_json([tuple(key[:width]) for key in keys])
+        claim = {"keys": given, "worker": worker, "now": clock(), **_lease(lease_seconds)}
         await transaction.execute(queries.sql(f"claim_{name}"), claim)
         rows = await transaction.fetch_all(queries.sql(f"claimed_{name}"), claim)
         return [self._table.decode(row) for row in rows]

@@ -69,7 +69,7 @@ async def _apply(transaction: Transaction, queries: Queries, migrations: Sequenc
         return installation
     for migration in missing:
         await transaction.run_script(migration.sql)
-    written = Installation(id=installation.id, schema_version=missing[-1].number)
+    written = msgspec.structs.replace(installation, schema_version=missing[-1].number)
     await transaction.execute(
         queries.sql("put_installation"),
         {"id": written.id, "schema_version": written.schema_version, "now": time.time_ns() // 1000},
@@ -80,4 +80,4 @@ async def _apply(transaction: Transaction, queries: Queries, migrations: Sequenc
 async def _read_installation(reader: Reader, queries: Queries) -> Installation | None:
     exists = await reader.fetch_one(queries.sql("has_installation"), {})
     row = await reader.fetch_one(queries.sql("get_installation"), {}) if exists else None
-    return Installation(id=row[0], schema_version=row[1]) if row else None
+    return Installation(id=row[0], schema_version=row[1], fingerprint=row[2]) if row else None

@@ -1,10 +1,10 @@
-"""What open batches hold of limits."""
+"""What open batches and files hold of limits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from litebatch_asgi.models import Batch, Held, Reservation
+from litebatch_asgi.models import Batch, File, FileHold, Held, Reservation
 from litebatch_sql.executor import Transaction
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import to_microseconds
@@ -24,10 +24,9 @@ class Reservations:
         """
         limited = (each for each in reservations if each.is_limited)
         for reservation in sorted(limited, key=lambda each: each.scope):
-            scope = {"scope": reservation.scope}
-            if "lock_scope" in self._queries:
-                await self._transaction.fetch_one(self._queries.sql("lock_scope"), scope)
+            await _lock(self._transaction, self._queries, reservation.scope)
             # a statement of its own: it sees what was committed while the lock was waited for
+            scope = {"scope": reservation.scope}
             row = await self._transaction.fetch_one(self._queries.sql("reserved"), scope)
             batches, requests, tokens = row or (0, 0, 0)
             reservation.check(Held(batches=batches, requests=requests, tokens=tokens))
@@ -50,3 +49,33 @@ class Reservations:
         """Give back what a batch holds if it has ended."""
         if batch.status.is_final:
             await self._transaction.execute(self._queries.sql("release"), {"batch_id": batch.id})
+
+
+class FileHolds:
+    """Gives out and takes back places for files in one transaction."""
+
+    def __init__(self, transaction: Transaction, queries: Queries) -> None:
+        self._transaction = transaction
+        self._queries = queries
+
+    async def check(self, holds: Sequence[FileHold]) -> None:
+        """As `Reservations.check`, of the files of each scope."""
+        for hold in sorted((each for each in holds if each.is_limited), key=lambda each: each.scope):
+            await _lock(self._transaction, self._queries, hold.scope)
+            row = await self._transaction.fetch_one(self._queries.sql("held_files"), {"scope": hold.scope})
+            hold.check(row[0] if row else 0)
+
+    async def insert(self, file: File, holds: Sequence[FileHold]) -> None:
+        """Write the places that a file takes."""
+        for hold in holds:
+            row = {"scope": hold.scope, "file_id": file.id}
+            await self._transaction.execute(self._queries.sql("insert_file_hold"), row)
+
+    async def release(self, file: File) -> None:
+        """Give a file's places back."""
+        await self._transaction.execute(self._queries.sql("release_file"), {"file_id": file.id})
+
+
+async def _lock(transaction: Transaction, queries: Queries, scope: str) -> None:
+    if "lock_scope" in queries:
+        await transaction.fetch_one(queries.sql("lock_scope"), {"scope": scope})

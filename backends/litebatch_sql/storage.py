@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any, TypeVar
 
-import anyio.lowlevel
-import msgspec
-
 from litebatch_asgi.errors import RequestUnderWay, StateConflict, StorageUnavailable
+from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.models import (
     Batch,
     BatchState,
@@ -20,6 +16,7 @@ from litebatch_asgi.models import (
     Event,
     File,
     FileCopy,
+    FileHold,
     FilePart,
     FileState,
     Job,
@@ -34,29 +31,26 @@ from litebatch_asgi.storage import (
 )
 from litebatch_sql.changes import Changes
 from litebatch_sql.executor import Executor, Reader, Transaction, in_transaction
+from litebatch_sql.heartbeats import SQLHeartbeatStore
 from litebatch_sql.keys import SQLKeyStore
-from litebatch_sql.leases import COPY_LEASES, JOB_LEASES, L, Leases, clock, database_clock, renew
+from litebatch_sql.leases import COPY_LEASES, JOB_LEASES, L, Leases, Wanted, clock, database_clock, renew
+from litebatch_sql.lists import Lists
 from litebatch_sql.migrations import Migration, load_migrations, migrate
 from litebatch_sql.queries import Queries, check_prefix
 from litebatch_sql.repeats import Repeats
-from litebatch_sql.rows import Row, Table, encode_json, from_microseconds, to_microseconds
+from litebatch_sql.rows import Table, encode_json, from_microseconds
 from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, TABLES
 from litebatch_sql.threads import in_own_thread
 
-S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
-
-_ROWS_AT_ONCE = 100
-"""About a millisecond of decoding."""
 
 
 class SQLStorage:
     """A `Storage` over an `Executor`.
 
     `package` is the import package with the dialect: its `queries.sql`, `keys.sql` and `migrations`. Where
-    the database does not lock as a whole, the queries `lock_schema`, `lock_file`, `lock_copies`, `lock_batch`
-    and `lock_jobs` are there too; `list_all_files` and `list_all_batches` where lists over all owners are
-    made in another way.
+    the database does not lock as a whole, the queries `lock_schema`, `lock_file`, `lock_copies`,
+    `lock_batch`, `lock_jobs`, `lock_due_jobs` and `lock_due_file_copies` are there too.
     `table_prefix` stands before the names of all tables and indexes; `ConfigError` if it cannot.
     """
 
@@ -66,6 +60,7 @@ class SQLStorage:
         self._prefix = check_prefix(table_prefix)
         self._loaded: Queries | None = None
         self.keys = SQLKeyStore(executor, lambda: self._queries)
+        self.heartbeats: HeartbeatStore = SQLHeartbeatStore(executor, lambda: self._queries)
 
     @property
     def _queries(self) -> Queries:
@@ -105,6 +100,7 @@ class SQLStorage:
         *,
         request: CreateRequest | None = None,
         lease_seconds: float | None = None,
+        holds: Sequence[FileHold] = (),
     ) -> FileState:
         """See `Storage.create_file`."""
 
@@ -115,7 +111,8 @@ class SQLStorage:
                 if state is None:
                     raise RequestUnderWay(f"{earlier} is being removed")
                 return state
-            return await Changes(transaction, self._queries).insert_file(file, copies, lease_seconds)
+            changes = Changes(transaction, self._queries)
+            return await changes.create_file(file, copies, holds=holds, lease_seconds=lease_seconds)
 
         return await self._write(create)
 
@@ -135,32 +132,7 @@ class SQLStorage:
 
     async def list_files(self, query: FileQuery) -> list[File]:
         """See `Storage.list_files`."""
-        name = self._list("list_files", of_all=query.owner is None)
-        statement = self._queries.sql(
-            "list_expired_files" if query.expired else name,
-            *_options(
-                descending=query.descending,
-                ascending=not query.descending,
-                before=query.after is not None and query.descending,
-                after=query.after is not None and not query.descending,
-                behind=query.after is not None,
-                owner=query.owner is not None,
-                purpose=query.purpose is not None,
-                models=len(query.models) > 0,
-            ),
-        )
-        rows = await self._executor.fetch_all(
-            statement,
-            {
-                "owner": query.owner,
-                "purpose": query.purpose,
-                "models": encode_json(query.models),
-                "now": to_microseconds(query.now),
-                "limit": query.limit,
-                **_behind(query.after),
-            },
-        )
-        return await _decoded(FILES, rows)
+        return await Lists(self._executor, self._queries).files(query)
 
     async def change_file(self, file_id: str, decide: FileDecision) -> FileState:
         """See `Storage.change_file`."""
@@ -201,18 +173,7 @@ class SQLStorage:
 
     async def list_batches(self, query: BatchQuery) -> list[Batch]:
         """See `Storage.list_batches`."""
-        options = _options(
-            before=query.after is not None, owner=query.owner is not None, model=len(query.models) > 0
-        )
-        name = self._list("list_batches", of_all=query.owner is None and not query.models)
-        statement = self._queries.sql(name, *options)
-        pages: list[list[Batch]] = []
-        # a page for each model: each walks its own index from newest to oldest and stops at the limit
-        for model in dict.fromkeys(query.models) or (None,):
-            parameters = {"owner": query.owner, "model": model, "limit": query.limit, **_behind(query.after)}
-            rows = await self._executor.fetch_all(statement, parameters)
-            pages.append(await _decoded(BATCHES, rows))
-        return list(islice(heapq.merge(*pages, key=_age, reverse=True), query.limit))
+        return await Lists(self._executor, self._queries).batches(query)
 
     async def change_batch(self, batch_id: str, decide: BatchDecision) -> BatchState:
         """See `Storage.change_batch`."""
@@ -226,34 +187,44 @@ class SQLStorage:
 
         return await self._write(write)
 
-    async def refresh_batch(self, batch_id: str) -> None:
-        """See `Storage.refresh_batch`."""
-        parameters = {"batch_id": batch_id, "now": clock()}
-        wake = self._queries.sql("wake_jobs")
-        if await self._executor.fetch_one(self._queries.sql("has_sleeping_jobs"), parameters):
-            await self._write(lambda transaction: transaction.execute(wake, parameters))
+    async def refresh_batches(self, batch_ids: Collection[str]) -> None:
+        """See `Storage.refresh_batches`."""
+        parameters = {"keys": encode_json([(id_,) for id_ in sorted(batch_ids)]), "now": clock()}
+        refresh = self._queries.sql("refresh_jobs")
+        if await self._executor.fetch_one(self._queries.sql("has_refreshable_jobs"), parameters):
+            await self._write(lambda transaction: transaction.execute(refresh, parameters))
 
     async def claim_jobs(
-        self, worker: str, *, lease_seconds: float, room: Mapping[str | None, int]
+        self,
+        worker: str,
+        *,
+        lease_seconds: float,
+        room: Mapping[str | None, int],
+        settling: bool,
+        avoid: Mapping[str | None, Collection[str]] = {},
     ) -> list[Job]:
         """See `Storage.claim_jobs`."""
-        return await self._claim(JOB_LEASES, worker, lease_seconds, room)
+        wanted = Wanted(room=room, avoid=avoid, settling=settling)
+        return await self._claim(JOB_LEASES, worker, lease_seconds, wanted)
 
     async def claim_copies(
-        self, worker: str, *, lease_seconds: float, room: Mapping[str, int]
+        self,
+        worker: str,
+        *,
+        lease_seconds: float,
+        room: Mapping[str, int],
+        avoid: Mapping[str, Collection[str]] = {},
     ) -> list[FileCopy]:
         """See `Storage.claim_copies`."""
-        return await self._claim(COPY_LEASES, worker, lease_seconds, room)
+        return await self._claim(COPY_LEASES, worker, lease_seconds, Wanted(room=room, avoid=avoid))
 
-    async def _claim(
-        self, leases: Leases[L], worker: str, lease_seconds: float, room: Mapping[Any, int]
-    ) -> list[L]:
-        due = await leases.due(self._executor, self._queries, room)
-        if not due:  # by far the most frequent case: nothing is locked
+    async def _claim(self, leases: Leases[L], worker: str, lease_seconds: float, wanted: Wanted) -> list[L]:
+        due = await leases.due(self._executor, self._queries, wanted)
+        if not due.room:  # by far the most frequent case: nothing is locked
             return []
         return await self._write(
             lambda transaction: leases.claim(
-                transaction, self._queries, worker=worker, lease_seconds=lease_seconds, room=due
+                transaction, self._queries, worker=worker, lease_seconds=lease_seconds, wanted=due
             )
         )
 
@@ -285,11 +256,6 @@ class SQLStorage:
         if request is None:
             return None
         return await Repeats(transaction, self._queries, request).earlier(table)
-
-    def _list(self, name: str, *, of_all: bool) -> str:
-        """The name of the query that makes a list: some databases walk a whole table by another."""
-        everything = name.replace("list_", "list_all_")
-        return everything if of_all and everything in self._queries else name
 
     async def _lock_file(self, transaction: Transaction, file_id: str) -> FileState:
         await self._lock(transaction, "lock_file", file_id)
@@ -332,31 +298,3 @@ class SQLStorage:
             batch=BATCHES.decode(rows[0]),
             jobs=tuple(JOBS.decode(row, jobs) for row in rows if row[jobs] is not None),
         )
-
-
-async def _decoded(table: Table[S], rows: Sequence[Row]) -> list[S]:
-    """The structs of many rows, without keeping the event loop from its other work."""
-    decoded: list[S] = []
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        decoded += map(table.decode, rows[start : start + _ROWS_AT_ONCE])
-        await anyio.lowlevel.checkpoint()
-    return decoded
-
-
-def _options(**lines: bool) -> list[str]:
-    """The names of the optional lines that a query shall have."""
-    return [name for name, is_wanted in lines.items() if is_wanted]
-
-
-def _behind(last: File | Batch | None) -> dict[str, Any]:
-    """The parameters that begin a page behind the last item of the page before."""
-    if last is None:
-        return {}
-    parameters: dict[str, Any] = {"last_created_at": to_microseconds(last.created_at), "last_id": last.id}
-    if last.expires_at is not None:
-        parameters["last_expires_at"] = to_microseconds(last.expires_at)
-    return parameters
-
-
-def _age(item: File | Batch) -> tuple[datetime, str]:
-    return item.created_at, item.id

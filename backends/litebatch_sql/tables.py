@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from litebatch_asgi.heartbeats import Heartbeat
 from litebatch_asgi.models import (
     Batch,
     Charge,
@@ -19,19 +20,23 @@ from litebatch_asgi.models import (
 from litebatch_sql.rows import HEX_128, Table
 
 FILES = Table(
-    "files", File, codecs={"id_sum": HEX_128}, fixed=("id", "owner", "kind", "purpose", "created_at")
+    "files",
+    File,
+    codecs={"id_sum": HEX_128},
+    fixed=("id", "owner", "kind", "purpose", "models", "created_at"),
 )
-COPIES = Table("file_copies", FileCopy, fixed=("file_id", "shard", "deployment_id"))
+COPIES = Table("file_copies", FileCopy, fixed=("file_id", "shard", "deployment_id", "owner"))
 PARTS = Table("file_parts", FilePart)
 BATCHES = Table("batches", Batch, fixed=("id", "owner", "model", "input_file_id", "created_at"))
-JOBS = Table("jobs", Job, fixed=("id", "batch_id", "shard", "attempt", "created_at"))
+JOBS = Table("jobs", Job, fixed=("id", "batch_id", "owner", "shard", "attempt", "created_at"))
 CHARGES = Table("charges", Charge)
 EVENTS = Table("events", Event)
+HEARTBEATS = Table("heartbeats", Heartbeat)
 TEAMS = Table("teams", Team, fixed=("id", "created_at"))
 USERS = Table("users", User, fixed=("id", "created_at"))
 KEYS = Table("virtual_keys", VirtualKey, fixed=("id", "created_at"))
 
 TABLES: tuple[Table[Any], ...] = (
-    *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, EVENTS),
+    *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, EVENTS, HEARTBEATS),
     *(TEAMS, USERS, KEYS),
 )

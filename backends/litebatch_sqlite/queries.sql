@@ -6,7 +6,7 @@
 SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{prefix}installation';
 
 -- name: get_installation
-SELECT id, schema_version FROM {prefix}installation AS installation;
+SELECT id, schema_version, fingerprint FROM {prefix}installation AS installation;
 
 -- name: put_installation
 -- The id stays what it was first.
@@ -39,35 +39,82 @@ WHERE files.id = :id
 ORDER BY file_copies.shard, file_copies.deployment_id;
 
 -- name: list_files
--- Walks files_by_owner, files_by_owner_purpose or files_by_time; models are looked at on the way.
+-- Walks files_by_owner or files_by_owner_purpose.
 SELECT {files} FROM {prefix}files AS files
 WHERE accepted_at IS NOT NULL AND deleted_at IS NULL
   AND (expires_at IS NULL OR expires_at > :now)
-  AND owner = :owner  -- if owner
+  AND owner = :owner
   AND purpose = :purpose  -- if purpose
-  AND EXISTS (  -- if models
-      SELECT 1 FROM json_each(files.models) AS mine  -- if models
-      JOIN json_each(:models) AS wanted ON wanted.value = mine.value  -- if models
-  )  -- if models
   AND (created_at, id) < (:last_created_at, :last_id)  -- if before
   AND (created_at, id) > (:last_created_at, :last_id)  -- if after
 ORDER BY created_at DESC, id DESC  -- if descending
 ORDER BY created_at, id  -- if ascending
 LIMIT :limit;
 
+-- name: list_all_files
+-- Of every owner: walks files_by_time or files_by_purpose, whose form keeps them from being walked for one
+-- owner alone. SQLite begins in the middle of such an index only where one column is compared.
+SELECT {files} FROM {prefix}files AS files
+WHERE accepted_at IS NOT NULL AND deleted_at IS NULL
+  AND (expires_at IS NULL OR expires_at > :now)
+  AND purpose = :purpose  -- if purpose
+  AND created_at + 0 <= :last_created_at  -- if before
+  AND (created_at + 0, id) < (:last_created_at, :last_id)  -- if before
+  AND created_at + 0 >= :last_created_at  -- if after
+  AND (created_at + 0, id) > (:last_created_at, :last_id)  -- if after
+ORDER BY created_at + 0 DESC, id DESC  -- if descending
+ORDER BY created_at + 0, id  -- if ascending
+LIMIT :limit;
+
+-- name: list_files_of_model
+-- Walks file_models_by_owner or file_models_by_owner_purpose, and looks each file up.
+SELECT {files}
+FROM {prefix}file_models AS file_models JOIN {prefix}files AS files ON files.id = file_models.file_id
+WHERE file_models.model = :model AND file_models.owner = :owner
+  AND (files.expires_at IS NULL OR files.expires_at > :now)
+  AND file_models.purpose = :purpose  -- if purpose
+  AND (file_models.created_at, file_models.file_id) < (:last_created_at, :last_id)  -- if before
+  AND (file_models.created_at, file_models.file_id) > (:last_created_at, :last_id)  -- if after
+ORDER BY file_models.created_at DESC, file_models.file_id DESC  -- if descending
+ORDER BY file_models.created_at, file_models.file_id  -- if ascending
+LIMIT :limit;
+
+-- name: list_all_files_of_model
+-- As list_all_files: walks file_models_by_time or file_models_by_purpose.
+SELECT {files}
+FROM {prefix}file_models AS file_models JOIN {prefix}files AS files ON files.id = file_models.file_id
+WHERE file_models.model = :model
+  AND (files.expires_at IS NULL OR files.expires_at > :now)
+  AND file_models.purpose = :purpose  -- if purpose
+  AND file_models.created_at + 0 <= :last_created_at  -- if before
+  AND (file_models.created_at + 0, file_models.file_id) < (:last_created_at, :last_id)  -- if before
+  AND file_models.created_at + 0 >= :last_created_at  -- if after
+  AND (file_models.created_at + 0, file_models.file_id) > (:last_created_at, :last_id)  -- if after
+ORDER BY file_models.created_at + 0 DESC, file_models.file_id DESC  -- if descending
+ORDER BY file_models.created_at + 0, file_models.file_id  -- if ascending
+LIMIT :limit;
+
 -- name: list_expired_files
--- Walks files_by_expiry.
+-- Walks files_by_expiry; owners, purposes and models are looked at on the way.
 SELECT {files} FROM {prefix}files AS files
 WHERE accepted_at IS NOT NULL AND deleted_at IS NULL AND expires_at <= :now
   AND owner = :owner  -- if owner
   AND purpose = :purpose  -- if purpose
   AND EXISTS (  -- if models
-      SELECT 1 FROM json_each(files.models) AS mine  -- if models
-      JOIN json_each(:models) AS wanted ON wanted.value = mine.value  -- if models
+      SELECT 1 FROM {prefix}file_models AS file_models  -- if models
+      WHERE file_models.file_id = files.id  -- if models
+        AND file_models.model IN (SELECT value FROM json_each(:models))  -- if models
   )  -- if models
   AND (expires_at, id) > (:last_expires_at, :last_id)  -- if behind
 ORDER BY expires_at, id
 LIMIT :limit;
+
+-- name: insert_file_model
+INSERT INTO {prefix}file_models (file_id, model, owner, purpose, created_at)
+VALUES (:file_id, :model, :owner, :purpose, :created_at);
+
+-- name: remove_file_models
+DELETE FROM {prefix}file_models WHERE file_id = :file_id;
 
 -- name: insert_file_copies
 INSERT INTO {prefix}file_copies ({file_copies.columns}) VALUES ({file_copies.parameters});
@@ -102,13 +149,22 @@ WHERE batches.id = :id
 ORDER BY jobs.shard, jobs.attempt;
 
 -- name: list_batches
--- Walks one of batches_by_owner, _by_owner_model, _by_model and _by_time.
+-- Walks one of batches_by_owner, _by_owner_model and _by_model.
 SELECT {batches} FROM {prefix}batches AS batches
 WHERE TRUE
   AND owner = :owner  -- if owner
   AND model = :model  -- if model
   AND (created_at, id) < (:last_created_at, :last_id)  -- if before
 ORDER BY created_at DESC, id DESC
+LIMIT :limit;
+
+-- name: list_all_batches
+-- Of every owner: walks batches_by_time, as list_all_files does.
+SELECT {batches} FROM {prefix}batches AS batches
+WHERE TRUE
+  AND created_at + 0 <= :last_created_at  -- if before
+  AND (created_at + 0, id) < (:last_created_at, :last_id)  -- if before
+ORDER BY created_at + 0 DESC, id DESC
 LIMIT :limit;
 
 
@@ -119,11 +175,21 @@ INSERT INTO {prefix}jobs ({jobs.columns}) VALUES ({jobs.parameters});
 -- Fenced: touches nothing if somebody has claimed the job since.
 UPDATE {prefix}jobs AS jobs SET {jobs.assignments} WHERE id = :id AND epoch = :held_epoch;
 
--- name: has_sleeping_jobs
-SELECT 1 FROM {prefix}jobs AS jobs WHERE batch_id = :batch_id AND next_check_at > :now LIMIT 1;
+-- name: remove_job
+-- Fenced, as update_jobs.
+DELETE FROM {prefix}jobs WHERE id = :id AND batch_id = :batch_id AND epoch = :held_epoch;
 
--- name: wake_jobs
-UPDATE {prefix}jobs AS jobs SET next_check_at = :now WHERE batch_id = :batch_id AND next_check_at > :now;
+-- name: has_refreshable_jobs
+-- Of these batches, any job whose next check may be brought forward.
+SELECT 1 FROM {prefix}jobs AS jobs
+WHERE batch_id IN (SELECT json_extract(value, '$[0]') FROM json_each(:keys))
+  AND refresh_from <= :now AND next_check_at > :now
+LIMIT 1;
+
+-- name: refresh_jobs
+UPDATE {prefix}jobs AS jobs SET next_check_at = :now
+WHERE batch_id IN (SELECT json_extract(value, '$[0]') FROM json_each(:keys))
+  AND refresh_from <= :now AND next_check_at > :now;
 
 -- name: open_requests
 -- By deployment, what waits for it, is under way to it or runs there. Walks jobs_open alone.
@@ -132,20 +198,52 @@ WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_
 GROUP BY deployment_id;
 
 
+-- name: ended
+-- Jobs whose results are to be settled are claimed apart from all others; as in the indexes.
+CASE WHEN state = 'ended' THEN 1 ELSE 0 END
+
 -- name: due_deployments_jobs
 -- Those of the deployments (a JSON list, null among them) that have something due: one look each.
 SELECT asked.value FROM json_each(:deployments) AS asked
 WHERE EXISTS (
     SELECT 1 FROM {prefix}jobs AS jobs
-    WHERE deployment_id IS asked.value AND next_check_at <= :now
+    WHERE coalesce(deployment_id, '') = coalesce(asked.value, '') AND {ended} = :settling
+      AND next_check_at >= 0 AND next_check_at <= :now
       AND (claimed_until IS NULL OR claimed_until <= :now)
 );
 
 -- name: due_jobs
-SELECT id FROM {prefix}jobs AS jobs
-WHERE deployment_id IS :deployment AND next_check_at <= :now
-  AND (claimed_until IS NULL OR claimed_until <= :now)
-ORDER BY next_check_at, id
+-- Looks at the longest due rows of each owner: from one owner to the next, past however many rows of the one.
+WITH RECURSIVE owners (owner) AS (
+    SELECT (
+        SELECT owner FROM {prefix}jobs AS jobs
+        WHERE coalesce(deployment_id, '') = coalesce(:deployment, '')
+          AND {ended} = :settling
+          AND next_check_at IS NOT NULL
+        ORDER BY owner LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT owner FROM {prefix}jobs AS jobs
+        WHERE coalesce(deployment_id, '') = coalesce(:deployment, '')
+          AND {ended} = :settling
+          AND next_check_at IS NOT NULL AND owner > owners.owner
+        ORDER BY owner LIMIT 1
+    )
+    FROM owners WHERE owners.owner IS NOT NULL
+)
+SELECT mine.id, row_number() OVER (PARTITION BY mine.owner ORDER BY mine.next_check_at, mine.id) AS turn
+FROM owners JOIN {prefix}jobs AS mine ON mine.id IN (
+    SELECT id FROM {prefix}jobs AS jobs
+    WHERE coalesce(deployment_id, '') = coalesce(:deployment, '')
+      AND {ended} = :settling
+      AND owner = owners.owner AND next_check_at <= :now
+      AND (claimed_until IS NULL OR claimed_until <= :now)
+    ORDER BY next_check_at, id
+    LIMIT :limit
+)
+WHERE owners.owner NOT IN (SELECT value FROM json_each(:avoid))
+ORDER BY turn, mine.next_check_at, mine.id
 LIMIT :limit;
 
 -- name: claim_jobs
@@ -179,15 +277,43 @@ WHERE (id, epoch, claimed_by) IN (
 SELECT asked.value FROM json_each(:deployments) AS asked
 WHERE EXISTS (
     SELECT 1 FROM {prefix}file_copies AS file_copies
-    WHERE deployment_id = asked.value AND next_check_at <= :now
+    WHERE deployment_id = asked.value
+      AND next_check_at >= 0 AND next_check_at <= :now
       AND (claimed_until IS NULL OR claimed_until <= :now)
 );
 
 -- name: due_file_copies
-SELECT file_id, shard, deployment_id FROM {prefix}file_copies AS file_copies
-WHERE deployment_id = :deployment AND next_check_at <= :now
-  AND (claimed_until IS NULL OR claimed_until <= :now)
-ORDER BY next_check_at, file_id, shard
+-- Looks at the longest due rows of each owner: from one owner to the next, past however many rows of the one.
+WITH RECURSIVE owners (owner) AS (
+    SELECT (
+        SELECT owner FROM {prefix}file_copies AS file_copies
+        WHERE deployment_id = :deployment
+          AND next_check_at IS NOT NULL
+        ORDER BY owner LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT owner FROM {prefix}file_copies AS file_copies
+        WHERE deployment_id = :deployment
+          AND next_check_at IS NOT NULL AND owner > owners.owner
+        ORDER BY owner LIMIT 1
+    )
+    FROM owners WHERE owners.owner IS NOT NULL
+)
+SELECT mine.file_id, mine.shard, mine.deployment_id,
+    row_number() OVER (
+        PARTITION BY mine.owner ORDER BY mine.next_check_at, mine.file_id, mine.shard
+    ) AS turn
+FROM owners JOIN {prefix}file_copies AS mine ON (mine.file_id, mine.shard, mine.deployment_id) IN (
+    SELECT file_id, shard, deployment_id FROM {prefix}file_copies AS file_copies
+    WHERE deployment_id = :deployment
+      AND owner = owners.owner AND next_check_at <= :now
+      AND (claimed_until IS NULL OR claimed_until <= :now)
+    ORDER BY next_check_at, file_id, shard
+    LIMIT :limit
+)
+WHERE owners.owner NOT IN (SELECT value FROM json_each(:avoid))
+ORDER BY turn, mine.next_check_at, mine.file_id, mine.shard
 LIMIT :limit;
 
 -- name: claim_file_copies
@@ -226,7 +352,7 @@ WHERE (file_id, shard, deployment_id, epoch, claimed_by) IN (
 
 
 -- name: insert_charges
--- One row a job, ever: the second one is a conflict.
+-- One row a job and model, ever, and one correction of each: the second one is a conflict.
 INSERT INTO {prefix}charges ({charges.columns}) VALUES ({charges.parameters});
 
 -- name: insert_events
@@ -303,3 +429,67 @@ VALUES (:scope, :batch_id, :requests, :tokens, :created_at);
 
 -- name: release
 DELETE FROM {prefix}reservations WHERE batch_id = :batch_id;
+
+-- name: held_files
+-- How many files hold a place in a scope.
+SELECT count(*) FROM {prefix}file_holds AS file_holds WHERE scope = :scope;
+
+-- name: insert_file_hold
+INSERT INTO {prefix}file_holds (scope, file_id) VALUES (:scope, :file_id);
+
+-- name: release_file
+DELETE FROM {prefix}file_holds WHERE file_id = :file_id;
+
+
+-- name: list_heartbeats
+SELECT {heartbeats} FROM {prefix}heartbeats AS heartbeats ORDER BY worker;
+
+-- name: put_heartbeat
+INSERT INTO {prefix}heartbeats ({heartbeats.columns}) VALUES ({heartbeats.parameters})
+ON CONFLICT (worker) DO UPDATE
+SET deployments = excluded.deployments, since = excluded.since, seen_at = excluded.seen_at;
+
+-- name: remove_heartbeats
+DELETE FROM {prefix}heartbeats WHERE seen_at < :before;
+
+-- name: jobs_in_use
+-- By deployment, the jobs that somebody has to look at again. Walks jobs_due alone.
+SELECT coalesce(deployment_id, ''), count(*) FROM {prefix}jobs AS jobs
+WHERE next_check_at >= 0
+GROUP BY coalesce(deployment_id, '');
+
+-- name: copies_in_use
+-- By deployment. Walks file_copies_in_use alone.
+SELECT deployment_id, count(*) FROM {prefix}file_copies AS file_copies
+WHERE state <> 'deleted' OR next_check_at >= 0
+GROUP BY deployment_id;
+
+-- name: deployments_in_use
+-- The same deployments, from one to the next, past however many rows of the one.
+WITH RECURSIVE of_jobs (id) AS (
+    SELECT (
+        SELECT coalesce(deployment_id, '') FROM {prefix}jobs AS jobs WHERE next_check_at >= 0
+        ORDER BY coalesce(deployment_id, '') LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT coalesce(deployment_id, '') FROM {prefix}jobs AS jobs
+        WHERE next_check_at >= 0 AND coalesce(deployment_id, '') > of_jobs.id
+        ORDER BY coalesce(deployment_id, '') LIMIT 1
+    )
+    FROM of_jobs WHERE of_jobs.id IS NOT NULL
+), of_copies (id) AS (
+    SELECT (
+        SELECT deployment_id FROM {prefix}file_copies AS file_copies
+        WHERE state <> 'deleted' OR next_check_at >= 0
+        ORDER BY deployment_id LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT deployment_id FROM {prefix}file_copies AS file_copies
+        WHERE (state <> 'deleted' OR next_check_at >= 0) AND deployment_id > of_copies.id
+        ORDER BY deployment_id LIMIT 1
+    )
+    FROM of_copies WHERE of_copies.id IS NOT NULL
+)
+SELECT id FROM of_jobs WHERE id <> '' UNION SELECT id FROM of_copies WHERE id IS NOT NULL;

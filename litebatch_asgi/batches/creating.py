@@ -207,9 +207,11 @@ class Creator:
         job = Job(
             id=job_id(batch.id, 0, 1),
             batch_id=batch.id,
+            owner=batch.owner,
             requests=file.lines,
             created_at=now,
             next_check_at=now,
+            refresh_from=now,
             claimed_by=self._runtime.worker,
         )
         if target is None:

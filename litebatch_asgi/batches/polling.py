@@ -148,4 +148,4 @@ class Poller(JobWork):
 
 
 def _looked_at(batch: Batch, *, now: datetime) -> Batch:
-    return replace(batch, refreshed_at=now)
+    return replace(batch, looked_at=now)

@@ -163,6 +163,7 @@ class ResultFiles:
                     file_id=file.id,
                     shard=len(self._copies),
                     deployment_id=part.deployment_id,
+                    owner=file.owner,
                     provider_file_id=part.provider_file_id,
                     state=CopyState.READY,
                     next_check_at=file.expires_at,

@@ -93,7 +93,7 @@ class BatchService:
         """A batch, by one read. One that was not looked at lately is looked at soon. Raises `NotFound`."""
         batch = await self._visible(principal, batch_id)
         if not batch.status.is_final:
-            seen = batch.refreshed_at or batch.created_at
+            seen = batch.looked_at or batch.created_at
             age = self._runtime.now() - seen
             if age.total_seconds() > self._runtime.settings.refresh_after_seconds:
                 self._runtime.refresh(batch_id)

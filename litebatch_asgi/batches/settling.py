@@ -30,6 +30,7 @@ from litebatch_asgi.models import (
     JobState,
     ShortRead,
 )
+from litebatch_asgi.models.ids import CHARGE_PREFIX, new_id
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -193,6 +194,7 @@ def _settlement(
     files.add(parts, inline)
     assert job.deployment_id is not None
     charge = Charge(
+        id=new_id(CHARGE_PREFIX),
         job_id=job.id,
         batch_id=job.batch_id,
         deployment_id=job.deployment_id,

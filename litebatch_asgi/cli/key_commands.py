@@ -39,6 +39,7 @@ def create(
     max_enqueued_requests: Annotated[Limit, typer.Option(min=0, help="Requests of open batches.")] = None,
     max_enqueued_tokens: Annotated[Limit, typer.Option(min=0, help="Tokens of open batches.")] = None,
     max_file_bytes: Annotated[Limit, typer.Option(min=0, help="Bytes of one file.")] = None,
+    max_files: Annotated[Limit, typer.Option(min=0, help="Uploaded files that are not deleted.")] = None,
     config: Config = None,
     database: Database = None,
 ) -> None:
@@ -57,6 +58,7 @@ def create(
         max_enqueued_requests=max_enqueued_requests,
         max_enqueued_tokens=max_enqueued_tokens,
         max_file_bytes=max_file_bytes,
+        max_files=max_files,
     )
     keys.create(keys.database_of(config, database), fields)
 

@@ -252,6 +252,7 @@ class FileService:
             FileCopy(
                 file_id=file.id,
                 deployment_id=deployment_id,
+                owner=file.owner,
                 started_at=now,
                 next_check_at=now,
                 claimed_by=self._runtime.worker,

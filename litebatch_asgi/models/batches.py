@@ -49,8 +49,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     output_file_id: str | None = None
     error_file_id: str | None = None
     cancel_requested_at: datetime | None = None
-    refreshed_at: datetime | None = None
-    """when a provider was last asked for it"""
+    looked_at: datetime | None = None
+    """when somebody last tried to look at it at its provider, with or without success"""
     request_fingerprint: str | None = None
     """equal for creates of one caller with equal parameters; None: no retry can ask for it"""
     answering_until: datetime | None = None
@@ -101,6 +101,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     batch_id: str
+    owner: str
+    """the batch's"""
     shard: int = 0
     attempt: int = 1
     """counted from 1 within the shard"""
@@ -127,6 +129,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     next_check_at: datetime | None = None
     """when somebody has to look at it; None: never"""
+    refresh_from: datetime | None = None
+    """from when on a client's wish may bring the next look forward; None: never"""
     checks: int = 0
     """looks without news, in a row: what the time until the next one grows with"""
     claimed_by: str | None = None
@@ -141,8 +145,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """What one job consumed: one row a job, ever."""
+    """What one job consumed of one model: one row a job and model, ever, beside its correction.
 
+    Charges outlive their jobs and batches.
+    """
+
+    id: str
     job_id: str
     batch_id: str
     deployment_id: str
@@ -153,6 +161,8 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     cost: Decimal | None
     """in US dollars; None: no price known"""
     price_source: str | None
+    corrects: str | None = None
+    """the id of the charge that this one corrects; a charge is corrected once at most"""
     created_at: datetime
 
 
@@ -181,6 +191,8 @@ class BatchChange(msgspec.Struct, frozen=True, kw_only=True):
     jobs: tuple[Job, ...] = ()
     """rows as they shall be, each fenced by the epoch that it carries"""
     new_jobs: tuple[Job, ...] = ()
+    removed_jobs: tuple[Job, ...] = ()
+    """rows that go, each fenced by the epoch that it carries; what they were charged stays"""
     files: tuple[File, ...] = ()
     """new output and error files"""
     copies: tuple[FileCopy, ...] = ()

@@ -63,6 +63,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """until when an answer to its upload may be under way"""
     answered_at: datetime | None = None
     """when the answer to its upload was sent whole"""
+    next_shard: int = 1
+    """the number of the next shard that is cut out of it"""
 
     def is_visible(self, now: datetime) -> bool:
         """Whether clients may see it: acknowledged, not deleted, not expired."""
@@ -94,7 +96,13 @@ class FileCopy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     shard: int = 0
     """which run of lines; of an output or error file: which part"""
     deployment_id: str
+    owner: str
+    """the file's"""
     provider_file_id: str | None = None
+    model: str | None = None
+    """the model name that the lines were sent with; None: not known, or the file has no lines"""
+    bytes: int | None = None
+    """as it was sent; None: not known yet"""
     expires_at: datetime | None = None
     """when the provider drops it, as far as it said"""
     state: CopyState = CopyState.INTENT
@@ -147,6 +155,10 @@ class FilePart(msgspec.Struct, frozen=True, kw_only=True):
     """of the provider's file; None where the provider does not say"""
     drop: tuple[int, ...] = ()
     """0-based indexes of lines that are left out"""
+    end_line: bool = False
+    """whether a newline is added behind the provider's bytes: they end without one, and more follows"""
+    digest: str | None = None
+    """hex; of the provider's whole file"""
     rows: builtins.bytes | None = None
     """inline: the rows themselves, each with its newline"""
 

@@ -10,6 +10,7 @@ FILE_PREFIX = "file-lb"
 BATCH_PREFIX = "batch_lb"
 JOB_PREFIX = "job_lb"
 EVENT_PREFIX = "evt_lb"
+CHARGE_PREFIX = "chg_lb"
 KEY_PREFIX = "key_lb"
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32, lower case

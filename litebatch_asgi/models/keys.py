@@ -26,6 +26,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     max_enqueued_requests: int | None = None
     max_enqueued_tokens: int | None = None
     max_file_bytes: int | None = None
+    max_files: int | None = None
     max_budget: Decimal | None = None
     """in US dollars"""
     blocked: bool = False

@@ -24,6 +24,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """tokens of open batches, as they were estimated at upload"""
     max_file_bytes: int | None = None
     """bytes of one uploaded file"""
+    max_files: int | None = None
+    """uploaded files that are not deleted; an expired one counts until it is swept away"""
 
     @property
     def is_of_open_batches(self) -> bool:
@@ -67,11 +69,41 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
         yield "max_enqueued_tokens", limits.max_enqueued_tokens, held.tokens, self.tokens
 
 
-def reservations(every: Iterable[Limits], *, requests: int, tokens: int) -> tuple[Reservation, ...]:
-    """What a batch of so many requests and tokens reserves under these limits, in order of the scopes."""
+class FileHold(msgspec.Struct, frozen=True, kw_only=True):
+    """A place that a new file is to take among one scope's files."""
+
+    scope: str
+    limits: tuple[Limits, ...]
+    """those of this scope; all of them hold"""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there may be no place; otherwise it is written down for limits that are set later."""
+        return any(limits.max_files is not None for limits in self.limits)
+
+    def check(self, held: int) -> None:
+        """Raises `LimitExceeded` if there is no place beside the `held` files of the scope."""
+        for limits in self.limits:
+            if limits.max_files is not None and held >= limits.max_files:
+                raise LimitExceeded("max_files", self.scope, limit=limits.max_files, used=held, asked=1)
+
+
+def file_holds(every: Iterable[Limits]) -> tuple[FileHold, ...]:
+    """The places that a new file takes under these limits, in order of the scopes."""
+    by_scope = _by_scope(every)
+    return tuple(FileHold(scope=scope, limits=by_scope[scope]) for scope in sorted(by_scope))
+
+
+def _by_scope(every: Iterable[Limits]) -> dict[str, tuple[Limits, ...]]:
     by_scope: dict[str, tuple[Limits, ...]] = {}
     for limits in every:
         by_scope[limits.scope] = (*by_scope.get(limits.scope, ()), limits)
+    return by_scope
+
+
+def reservations(every: Iterable[Limits], *, requests: int, tokens: int) -> tuple[Reservation, ...]:
+    """What a batch of so many requests and tokens reserves under these limits, in order of the scopes."""
+    by_scope = _by_scope(every)
     return tuple(
         Reservation(scope=scope, requests=requests, tokens=tokens, limits=by_scope[scope])
         for scope in sorted(by_scope)

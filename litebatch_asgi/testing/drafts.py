@@ -20,11 +20,12 @@ class Draft:
     def __init__(self) -> None:
         self._writes: list[Callable[[], Any]] = []
         self._inserted: set[tuple[int, Hashable]] = set()
+        self._removed: set[tuple[int, Hashable]] = set()
 
     def insert(self, rows: dict[K, V], key: K, row: V) -> None:
         """Write a row that is not there yet."""
         place = (id(rows), key)
-        if key in rows or place in self._inserted:
+        if (key in rows and place not in self._removed) or place in self._inserted:
             raise StateConflict(f"{key} is there already")
         self._inserted.add(place)
         self.put(rows, key, row)
@@ -35,10 +36,18 @@ class Draft:
 
     def put_fenced(self, rows: dict[K, Claimed], key: K, row: Claimed, *, held_epoch: int) -> None:
         """Write a row that is there with this epoch."""
-        current = rows.get(key)
-        if current is None or current.epoch != held_epoch:
-            raise StateConflict(f"{key} is not there, or has another epoch than {held_epoch}")
+        _check_fence(rows, key, held_epoch)
         self.put(rows, key, row)
+
+    def remove_fenced(self, rows: dict[K, Claimed], key: K, *, held_epoch: int) -> None:
+        """Drop a row that is there with this epoch; another may be inserted in its place."""
+        _check_fence(rows, key, held_epoch)
+        self.remove_key(rows, key)
+
+    def remove_key(self, rows: dict[K, V], key: K) -> None:
+        """Drop a row; another may be inserted in its place."""
+        self._removed.add((id(rows), key))
+        self._writes.append(partial(rows.pop, key))
 
     def remove(self, rows: dict[K, V], matches: Callable[[V], bool]) -> None:
         """Drop the rows that match."""
@@ -54,3 +63,9 @@ class Draft:
         """Write all of it."""
         for write in self._writes:
             write()
+
+
+def _check_fence(rows: dict[K, Claimed], key: K, held_epoch: int) -> None:
+    current = rows.get(key)
+    if current is None or current.epoch != held_epoch:
+        raise StateConflict(f"{key} is not there, or has another epoch than {held_epoch}")

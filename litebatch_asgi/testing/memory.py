@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import anyio
 import anyio.to_thread
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
+from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -24,6 +34,7 @@ from litebatch_asgi.models import (
     File,
     FileChange,
     FileCopy,
+    FileHold,
     FilePart,
     FileState,
     Job,
@@ -37,13 +48,15 @@ from litebatch_asgi.storage import (
     FileQuery,
     Installation,
 )
+from litebatch_asgi.testing.claims import claim, extend, leased
 from litebatch_asgi.testing.drafts import Draft
+from litebatch_asgi.testing.heartbeats import MemoryHeartbeatStore
 from litebatch_asgi.testing.keys import MemoryKeyStore
-from litebatch_asgi.testing.repeats import Repeats, Reservations
+from litebatch_asgi.testing.repeats import FileHolds, Repeats, Reservations
 
 Listed = TypeVar("Listed", File, Batch)
 K = TypeVar("K", bound=Hashable)
-Claimed = TypeVar("Claimed", Job, FileCopy)
+V = TypeVar("V")
 
 _OPEN_JOBS = frozenset({JobState.WAITING, JobState.SUBMITTING, JobState.UNCLEAR, JobState.SUBMITTED})
 
@@ -66,10 +79,15 @@ class MemoryStorage:
         self._jobs: dict[str, Job] = {}
         self._places: dict[tuple[str, int, int], Job] = {}
         self._charges: dict[str, Charge] = {}
+        self._charged: dict[str | tuple[str, str], Charge] = {}
         self._events: dict[str, Event] = {}
         self._repeats = Repeats(self._is_accepted)
         self._reservations = Reservations()
+        self._file_holds = FileHolds()
         self.keys: MemoryKeyStore = MemoryKeyStore(self._check_open)
+        self.heartbeats: HeartbeatStore = MemoryHeartbeatStore(
+            lambda: self._opened(self._jobs), lambda: self._opened(self._copies)
+        )
 
     async def open(self) -> Installation:
         """See `Storage.open`."""
@@ -92,13 +110,15 @@ class MemoryStorage:
         *,
         request: CreateRequest | None = None,
         lease_seconds: float | None = None,
+        holds: Sequence[FileHold] = (),
     ) -> FileState:
         """See `Storage.create_file`."""
         async with self._write() as draft:
             earlier = self._repeats.earlier(draft, self._files, request)
             if earlier is None:
                 draft.insert(self._files, file.id, file)
-                for copy in _leased(copies, lease_seconds):
+                self._file_holds.take(draft, file, holds)
+                for copy in leased(copies, lease_seconds):
                     draft.insert(self._copies, copy.key, copy)
         return self._file_state(earlier or file.id)
 
@@ -153,6 +173,7 @@ class MemoryStorage:
                 draft.remove(self._files, lambda file: file.id == file_id)
                 draft.remove(self._copies, lambda copy: copy.file_id == file_id)
                 draft.remove(self._parts, lambda part: part.file_id == file_id)
+                self._file_holds.give_back(draft, file_id)
                 return replace(state, copies=())
             self._write_file(draft, change)
         return self._file_state(file_id)
@@ -160,7 +181,9 @@ class MemoryStorage:
     def _write_file(self, draft: Draft, change: FileChange) -> None:
         if change.file is not None:
             draft.put(self._files, change.file.id, change.file)
-        for copy in _leased(change.copies, change.lease_seconds):
+            if change.file.deleted_at is not None:
+                self._file_holds.give_back(draft, change.file.id)
+        for copy in leased(change.copies, change.lease_seconds):
             written = replace(copy, epoch=copy.epoch + 1) if change.fence_out else copy
             if copy.key not in self._copies and copy.epoch == 0:
                 draft.insert(self._copies, copy.key, written)
@@ -210,50 +233,71 @@ class MemoryStorage:
                 return state
             draft.put(self._batches, change.batch.id, change.batch)
             self._reservations.release(draft, change.batch)
-            for job in _leased(change.jobs, change.lease_seconds):
+            for job in leased(change.jobs, change.lease_seconds):
                 draft.put_fenced(self._jobs, job.id, job, held_epoch=job.epoch)
+            for job in change.removed_jobs:
+                place = (batch_id, job.shard, job.attempt)
+                if self._places.get(place, job).id != job.id or job.batch_id != batch_id:
+                    raise StateConflict(f"{job.id} is not there")
+                draft.remove_fenced(self._jobs, job.id, held_epoch=job.epoch)
+                draft.remove_key(self._places, place)
             await self._insert_around(draft, change)
         return self._batch_state(batch_id)
 
     async def _insert_around(self, draft: Draft, change: BatchChange) -> None:
-        for job in _leased(change.new_jobs, change.lease_seconds):
+        for job in leased(change.new_jobs, change.lease_seconds):
             draft.insert(self._jobs, job.id, job)
             draft.insert(self._places, (job.batch_id, job.shard, job.attempt), job)
         for file in change.files:
             draft.insert(self._files, file.id, file)
-        for copy in _leased(change.copies, change.lease_seconds):
+        for copy in leased(change.copies, change.lease_seconds):
             draft.insert(self._copies, copy.key, copy)
         for part in await _in_thread(change.parts):
             draft.insert(self._parts, (part.file_id, part.seq), part)
         for charge in change.charges:
-            draft.insert(self._charges, charge.job_id, charge)
+            draft.insert(self._charges, charge.id, charge)
+            draft.insert(self._charged, charge.corrects or (charge.job_id, charge.model), charge)
         for event in change.events:
             draft.insert(self._events, event.id, event)
 
-    async def refresh_batch(self, batch_id: str) -> None:
-        """See `Storage.refresh_batch`."""
+    async def refresh_batches(self, batch_ids: Collection[str]) -> None:
+        """See `Storage.refresh_batches`."""
         async with self._write() as draft:
             now = datetime.now(UTC)
-            for job in self._jobs_of(batch_id):
-                if job.next_check_at is not None and job.next_check_at > now:
+            for job in [job for batch_id in batch_ids for job in self._jobs_of(batch_id)]:
+                may_come = job.refresh_from is not None and job.refresh_from <= now
+                if may_come and job.next_check_at is not None and job.next_check_at > now:
                     draft.put(self._jobs, job.id, replace(job, next_check_at=now))
 
     async def claim_jobs(
-        self, worker: str, *, lease_seconds: float, room: Mapping[str | None, int]
+        self,
+        worker: str,
+        *,
+        lease_seconds: float,
+        room: Mapping[str | None, int],
+        settling: bool,
+        avoid: Mapping[str | None, Collection[str]] = {},
     ) -> list[Job]:
         """See `Storage.claim_jobs`."""
+        jobs = (job for job in self._jobs.values() if (job.state is JobState.ENDED) == settling)
         async with self._write() as draft:
-            claimed = _claim(self._jobs.values(), worker, lease_seconds=lease_seconds, room=room)
+            claimed = claim(jobs, worker, lease_seconds=lease_seconds, room=room, avoid=avoid)
             for job in claimed:
                 draft.put(self._jobs, job.id, job)
         return claimed
 
     async def claim_copies(
-        self, worker: str, *, lease_seconds: float, room: Mapping[str, int]
+        self,
+        worker: str,
+        *,
+        lease_seconds: float,
+        room: Mapping[str, int],
+        avoid: Mapping[str, Collection[str]] = {},
     ) -> list[FileCopy]:
         """See `Storage.claim_copies`."""
+        copies = self._copies.values()
         async with self._write() as draft:
-            claimed = _claim(self._copies.values(), worker, lease_seconds=lease_seconds, room=room)
+            claimed = claim(copies, worker, lease_seconds=lease_seconds, room=room, avoid=avoid)
             for copy in claimed:
                 draft.put(self._copies, copy.key, copy)
         return claimed
@@ -263,11 +307,11 @@ class MemoryStorage:
         renewed: list[Claim] = []
         async with self._write() as draft:
             until = datetime.now(UTC) + timedelta(seconds=lease_seconds) if lease_seconds else None
-            for claim in claims:
-                if isinstance(claim, Job):
-                    renewed += _extend(draft, self._jobs, claim.id, claim, until)
-                elif isinstance(claim, FileCopy):
-                    renewed += _extend(draft, self._copies, claim.key, claim, until)
+            for held in claims:
+                if isinstance(held, Job):
+                    renewed += extend(draft, self._jobs, held.id, held, until)
+                elif isinstance(held, FileCopy):
+                    renewed += extend(draft, self._copies, held.key, held, until)
         return renewed
 
     async def open_requests(self) -> dict[str, int]:
@@ -293,6 +337,10 @@ class MemoryStorage:
             draft = Draft()
             yield draft
             draft.write()
+
+    def _opened(self, rows: dict[K, V]) -> Iterable[V]:
+        self._check_open()
+        return rows.values()
 
     def _check_open(self) -> None:
         if not self._is_open:
@@ -342,46 +390,6 @@ def _page(
         last = order(after)
         found = [item for item in found if (order(item) < last if descending else order(item) > last)]
     return found[:limit]
-
-
-def _claim(
-    rows: Iterable[Claimed], worker: str, *, lease_seconds: float, room: Mapping[Any, int]
-) -> list[Claimed]:
-    now = datetime.now(UTC)
-    until = now + timedelta(seconds=lease_seconds)
-    left = dict(room)
-    claimed: list[Claimed] = []
-    due = (row for row in rows if row.next_check_at is not None and row.next_check_at <= now)
-    for row in sorted(due, key=lambda row: row.next_check_at or now):
-        is_held = row.claimed_until is not None and row.claimed_until > now
-        if not is_held and left.get(row.deployment_id, 0) > 0:
-            left[row.deployment_id] -= 1
-            claimed.append(replace(row, claimed_by=worker, claimed_until=until, epoch=row.epoch + 1))
-    return claimed
-
-
-def _leased(rows: Sequence[Claimed], seconds: float | None) -> list[Claimed]:
-    """The rows, with an end for the claims that have none."""
-    if seconds is None:
-        return list(rows)
-    until = datetime.now(UTC) + timedelta(seconds=seconds)
-    return [
-        replace(row, claimed_until=until) if row.claimed_by and row.claimed_until is None else row
-        for row in rows
-    ]
-
-
-def _extend(
-    draft: Draft, rows: dict[K, Claimed], key: K, claim: Claimed, until: datetime | None
-) -> list[Claimed]:
-    current = rows.get(key)
-    if current is None or claim.claimed_by is None:
-        return []
-    if (current.epoch, current.claimed_by) != (claim.epoch, claim.claimed_by):
-        return []
-    extended = replace(current, claimed_until=until)
-    draft.put(rows, key, extended)
-    return [extended]
 
 
 async def _in_thread(parts: Iterable[FilePart]) -> Iterable[FilePart]:

@@ -1,4 +1,4 @@
-"""Requests that come again, and what open batches hold, in dicts."""
+"""Requests that come again, and what open batches and files hold, in dicts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import KeyReused, RequestUnderWay
-from litebatch_asgi.models import Batch, CreateRequest, File, Held, Reservation
+from litebatch_asgi.models import Batch, CreateRequest, File, FileHold, Held, Reservation
 from litebatch_asgi.testing.drafts import Draft
 
 Created = TypeVar("Created", File, Batch)
@@ -102,3 +102,20 @@ class Reservations:
         """Give back what a batch holds if it has ended."""
         if batch.status.is_final:
             draft.remove_keys(self._held, lambda key: key[1] == batch.id)
+
+
+class FileHolds:
+    """The places that files take, by scope and file."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], FileHold] = {}
+
+    def take(self, draft: Draft, file: File, holds: Sequence[FileHold]) -> None:
+        """Take places for a new file. Raises `LimitExceeded` if there is none."""
+        for each in holds:
+            each.check(sum(scope == each.scope for scope, _ in self._held))
+            draft.insert(self._held, (each.scope, file.id), each)
+
+    def give_back(self, draft: Draft, file_id: str) -> None:
+        """Give a file's places back."""
+        draft.remove_keys(self._held, lambda key: key[1] == file_id)

@@ -23,7 +23,14 @@ from litebatch_asgi.models import (
     PartKind,
     Usage,
 )
-from litebatch_asgi.models.ids import BATCH_PREFIX, EVENT_PREFIX, FILE_PREFIX, JOB_PREFIX, new_id
+from litebatch_asgi.models.ids import (
+    BATCH_PREFIX,
+    CHARGE_PREFIX,
+    EVENT_PREFIX,
+    FILE_PREFIX,
+    JOB_PREFIX,
+    new_id,
+)
 
 
 def a_file(**fields: Any) -> File:
@@ -51,7 +58,9 @@ def a_file(**fields: Any) -> File:
 
 def a_copy(file: File, **fields: Any) -> FileCopy:
     """A copy of `file`, still to be uploaded and due now, at the deployment `east`."""
-    sample = FileCopy(file_id=file.id, deployment_id="east", next_check_at=datetime.now(UTC))
+    sample = FileCopy(
+        file_id=file.id, deployment_id="east", owner=file.owner, next_check_at=datetime.now(UTC)
+    )
     return replace(sample, **fields)
 
 
@@ -85,6 +94,7 @@ def a_job(batch: Batch, **fields: Any) -> Job:
     sample = Job(
         id=new_id(JOB_PREFIX),
         batch_id=batch.id,
+        owner=batch.owner,
         requests=2,
         deployment_id="east",
         created_at=now,
@@ -96,6 +106,7 @@ def a_job(batch: Batch, **fields: Any) -> Job:
 def a_charge(job: Job, batch: Batch, **fields: Any) -> Charge:
     """What `job` of `batch` consumed."""
     sample = Charge(
+        id=new_id(CHARGE_PREFIX),
         job_id=job.id,
         batch_id=batch.id,
         deployment_id=job.deployment_id or "east",

@@ -44,6 +44,7 @@ def a_job(
     return Job(
         id=f"job_{attempt}",
         batch_id=BATCH.id,
+        owner=BATCH.owner,
         attempt=attempt,
         requests=10,
         state=state,

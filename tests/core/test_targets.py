@@ -24,7 +24,7 @@ ended = st.builds(
 
 
 def waiting(attempt: int) -> Job:
-    return Job(id="j", batch_id="b", requests=1, attempt=attempt, created_at=NOW)
+    return Job(id="j", batch_id="b", owner="o", requests=1, attempt=attempt, created_at=NOW)
 
 
 def tries(jobs: list[Job], attempt: int) -> Tries:

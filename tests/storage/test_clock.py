@@ -165,7 +165,7 @@ async def test_a_call_begins_under_a_lease_that_outlasts_it(
     storage = Slow(datetime.now(UTC))
     async with runtime_on(storage, tmp_path) as runtime:
         await stored_job(storage)
-        [claim] = await storage.claim_jobs("worker", lease_seconds=LEASE_SECONDS, room=ROOM)
+        [claim] = await storage.claim_jobs("worker", lease_seconds=LEASE_SECONDS, room=ROOM, settling=False)
 
         async def work(lease: Lease) -> None:
             await lease.ensure(30)
@@ -179,8 +179,8 @@ async def test_no_call_begins_under_a_lease_that_somebody_else_has(tmp_path: Pat
     storage = Slow(datetime.now(UTC))
     async with runtime_on(storage, tmp_path) as runtime:
         job = await stored_job(storage)
-        [claim] = await storage.claim_jobs("worker", lease_seconds=0, room=ROOM)
-        [theirs] = await storage.claim_jobs("other", lease_seconds=60, room=ROOM)
+        [claim] = await storage.claim_jobs("worker", lease_seconds=0, room=ROOM, settling=False)
+        [theirs] = await storage.claim_jobs("other", lease_seconds=60, room=ROOM, settling=False)
         with pytest.raises(StateConflict):
             await Lease(runtime.storage, claim, seconds=LEASE_SECONDS, since=None).ensure(30)
     assert (await state_of(storage, job)).jobs == (theirs,)

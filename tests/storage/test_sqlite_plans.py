@@ -13,7 +13,10 @@ from litebatch_sql import Queries
 from litebatch_sql.migrations import load_migrations
 from litebatch_sql.tables import TABLES
 
-COPIES_DUE = "file_copies_due (deployment_id=? AND next_check_at<?)"
+COPIES_DUE = "file_copies_due (deployment_id=? AND next_check_at>? AND next_check_at<?)"
+COPIES_OF_OWNER = "file_copies_due_by_owner (deployment_id=? AND owner=? AND next_check_at<?)"
+JOBS_DUE = "jobs_due (<expr>=? AND <expr>=? AND next_check_at>? AND next_check_at<?)"
+JOBS_OF_OWNER = "jobs_due_by_owner (<expr>=? AND <expr>=? AND owner=? AND next_check_at<?)"
 QUERIES = Queries.load("litebatch_sqlite", TABLES)
 
 
@@ -30,7 +33,7 @@ def plan(connection: sqlite3.Connection, name: str, *options: str) -> str:
     parameters: defaultdict[str, object] = defaultdict(lambda: "[]")
     parameters |= {"limit": 1, "last_created_at": 1, "now": 1, "lease": 1}
     rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
-    return "\n".join(row[3] for row in rows)
+    return "\n".join(row[3] for row in rows).replace("COVERING ", "")
 
 
 @pytest.mark.parametrize(
@@ -39,19 +42,30 @@ def plan(connection: sqlite3.Connection, name: str, *options: str) -> str:
 @pytest.mark.parametrize(
     ("options", "index"),
     [
-        (("owner",), "files_by_owner (owner=?"),
-        (("owner", "purpose"), "files_by_owner_purpose (owner=? AND purpose=?"),
-        (("owner", "models"), "files_by_owner (owner=?"),
-        ((), "files_by_time"),
-        (("purpose", "models"), "files_by_time"),
+        (("list_files",), "files USING INDEX files_by_owner (owner=?"),
+        (("list_files", "purpose"), "files USING INDEX files_by_owner_purpose (owner=? AND purpose=?"),
+        (("list_all_files",), "files USING INDEX files_by_time"),
+        (("list_all_files", "purpose"), "files USING INDEX files_by_purpose (purpose=?"),
+        (("list_files_of_model",), "file_models USING INDEX file_models_by_owner (owner=? AND model=?"),
+        (
+            ("list_files_of_model", "purpose"),
+            "file_models USING INDEX file_models_by_owner_purpose (owner=? AND model=? AND purpose=?",
+        ),
+        (("list_all_files_of_model",), "file_models USING INDEX file_models_by_time (model=?"),
+        (
+            ("list_all_files_of_model", "purpose"),
+            "file_models USING INDEX file_models_by_purpose (model=? AND purpose=?",
+        ),
     ],
 )
 def test_pages_of_files(
     connection: sqlite3.Connection, page: tuple[str, ...], options: tuple[str, ...], index: str
 ) -> None:
-    found = plan(connection, "list_files", *page, *options)
-    assert f"files USING INDEX {index}" in found
-    assert ("(created_at,id)" in found.partition("LIST")[0]) == (len(page) == 2)
+    name, *filters = options
+    found = plan(connection, name, *page, *filters)
+    assert index in found
+    begins = ("<expr><?", "<expr>>?", ")<(?,?)", ")>(?,?)")
+    assert any(begin in found for begin in begins) == (len(page) == 2), found
     assert "TEMP B-TREE" not in found
 
 
@@ -66,18 +80,19 @@ def test_expired_files(connection: sqlite3.Connection, options: tuple[str, ...])
 @pytest.mark.parametrize(
     ("options", "index"),
     [
-        (("owner",), "batches_by_owner (owner=?"),
-        (("owner", "model"), "batches_by_owner_model (owner=? AND model=?"),
-        (("model",), "batches_by_model (model=?"),
-        ((), "batches_by_time"),
+        (("list_batches", "owner"), "batches_by_owner (owner=?"),
+        (("list_batches", "owner", "model"), "batches_by_owner_model (owner=? AND model=?"),
+        (("list_batches", "model"), "batches_by_model (model=?"),
+        (("list_all_batches",), "batches_by_time"),
     ],
 )
 def test_pages_of_batches(
     connection: sqlite3.Connection, page: tuple[str, ...], options: tuple[str, ...], index: str
 ) -> None:
-    found = plan(connection, "list_batches", *page, *options)
+    name, *filters = options
+    found = plan(connection, name, *page, *filters)
     assert f"batches USING INDEX {index}" in found
-    assert ("(created_at,id)<(?,?)" in found) == bool(page)
+    assert ("(created_at,id)<(?,?)" in found or "<expr><?" in found) == bool(page)
     assert "TEMP B-TREE" not in found
 
 
@@ -89,26 +104,30 @@ def test_pages_of_batches(
         ("next_part", "file_parts", "sqlite_autoindex_file_parts_1 (file_id=? AND seq>?)"),
         ("get_batch", "batches", "sqlite_autoindex_batches_1 (id=?)"),
         ("get_batch_state", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
-        ("has_sleeping_jobs", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
-        ("wake_jobs", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
+        ("remove_job", "jobs", "sqlite_autoindex_jobs_1 (id=?)"),
+        ("has_refreshable_jobs", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
+        ("refresh_jobs", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
         ("open_requests", "jobs", "jobs_open"),
-        ("due_deployments_jobs", "jobs", "jobs_due (deployment_id=? AND next_check_at<?)"),
-        ("due_jobs", "jobs", "jobs_due (deployment_id=? AND next_check_at<?)"),
+        ("due_deployments_jobs", "jobs", JOBS_DUE),
+        ("due_jobs", "jobs", "jobs_due_by_owner (<expr>=? AND <expr>=?"),
         ("claim_jobs", "jobs", "sqlite_autoindex_jobs_1 (id=?)"),
         ("claimed_jobs", "jobs", "sqlite_autoindex_jobs_1 (id=?)"),
         ("renew_jobs", "jobs", "sqlite_autoindex_jobs_1 (id=?)"),
         ("held_jobs", "jobs", "sqlite_autoindex_jobs_1 (id=?)"),
-        (
-            "due_deployments_file_copies",
-            "file_copies",
-            COPIES_DUE,
-        ),
-        ("due_file_copies", "file_copies", COPIES_DUE),
+        ("due_deployments_file_copies", "file_copies", COPIES_DUE),
+        ("due_file_copies", "file_copies", "file_copies_due_by_owner (deployment_id=?"),
         ("claim_file_copies", "file_copies", "sqlite_autoindex_file_copies_1 (file_id=?"),
         ("claimed_file_copies", "file_copies", "sqlite_autoindex_file_copies_1 (file_id=?"),
         ("renew_file_copies", "file_copies", "sqlite_autoindex_file_copies_1 (file_id=?"),
         ("held_file_copies", "file_copies", "sqlite_autoindex_file_copies_1 (file_id=?"),
         ("list_events", "events", "sqlite_autoindex_events_1 (id>?)"),
+        ("remove_file_models", "file_models", "sqlite_autoindex_file_models_1 (file_id=?)"),
+        ("held_files", "file_holds", "sqlite_autoindex_file_holds_1 (scope=?)"),
+        ("release_file", "file_holds", "file_holds_by_file (file_id=?)"),
+        ("jobs_in_use", "jobs", "jobs_due"),
+        ("copies_in_use", "file_copies", "file_copies_in_use"),
+        ("deployments_in_use", "jobs", "jobs_due"),
+        ("deployments_in_use", "file_copies", "file_copies_in_use"),
     ],
 )
 def test_other_queries(connection: sqlite3.Connection, name: str, table: str, index: str) -> None:
@@ -117,5 +136,18 @@ def test_other_queries(connection: sqlite3.Connection, name: str, table: str, in
     assert used
     for line in used:
         assert index in line, found
-    is_sorted_by_hand = name in ("claimed_jobs", "claimed_file_copies")  # of what was just claimed
+    # of what was just claimed, or of the longest due rows of each owner
+    is_sorted_by_hand = name in ("claimed_jobs", "claimed_file_copies", "due_jobs", "due_file_copies")
     assert ("TEMP B-TREE FOR ORDER BY" in found) == is_sorted_by_hand
+
+
+@pytest.mark.parametrize(
+    ("name", "index"), [("due_jobs", JOBS_OF_OWNER), ("due_file_copies", COPIES_OF_OWNER)]
+)
+def test_the_longest_due_rows_of_each_owner_are_read_in_their_order(
+    connection: sqlite3.Connection, name: str, index: str
+) -> None:
+    table = name.removeprefix("due_")
+    found = plan(connection, name)
+    assert f"SEARCH {table} USING INDEX {index}" in found
+    assert "owner>?" in found  # from one owner to the next

@@ -5,14 +5,23 @@ CREATE TABLE {prefix}installation (
     singleton integer PRIMARY KEY CHECK (singleton = 1),
     id text COLLATE "C" NOT NULL,
     schema_version integer NOT NULL,
+    fingerprint text, -- of where the database lives; null: not known yet
     created_at bigint NOT NULL
+);
+
+-- What each process on this database says of itself.
+CREATE TABLE {prefix}heartbeats (
+    worker text COLLATE "C" NOT NULL PRIMARY KEY,
+    deployments jsonb NOT NULL, -- object: lists of virtual models by deployment
+    since bigint NOT NULL, -- from when on heartbeats have never lapsed
+    seen_at bigint NOT NULL
 );
 
 CREATE TABLE {prefix}files (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
     owner text COLLATE "C" NOT NULL,
     created_by text COLLATE "C",
-    kind text NOT NULL CHECK (kind IN ('input', 'output', 'error')),
+    kind text NOT NULL,
     purpose text COLLATE "C" NOT NULL,
     filename text NOT NULL,
     bytes bigint NOT NULL CHECK (bytes >= 0),
@@ -22,7 +31,7 @@ CREATE TABLE {prefix}files (
     lines bigint NOT NULL,
     id_count bigint NOT NULL,
     id_sum text NOT NULL, -- 32 hexadecimal digits
-    status text NOT NULL CHECK (status IN ('uploaded', 'processed', 'error')),
+    status text NOT NULL,
     created_at bigint NOT NULL,
     accepted_at bigint, -- null: listed nowhere
     expires_at bigint,
@@ -31,7 +40,8 @@ CREATE TABLE {prefix}files (
     tokens bigint NOT NULL,
     request_fingerprint text COLLATE "C",
     answering_until bigint,
-    answered_at bigint
+    answered_at bigint,
+    next_shard integer NOT NULL
 );
 
 CREATE INDEX {prefix}files_by_owner ON {prefix}files (owner, created_at, id)
@@ -41,21 +51,72 @@ CREATE INDEX {prefix}files_by_owner_purpose ON {prefix}files (owner, purpose, cr
 -- `+ 0`: whoever asks for one owner's newest shall not be led through everybody's
 CREATE INDEX {prefix}files_by_time ON {prefix}files ((created_at + 0), id)
     WHERE accepted_at IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX {prefix}files_by_purpose ON {prefix}files (purpose, (created_at + 0), id)
+    WHERE accepted_at IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX {prefix}files_by_expiry ON {prefix}files (expires_at, id)
     WHERE accepted_at IS NOT NULL AND deleted_at IS NULL AND expires_at IS NOT NULL;
+CREATE INDEX {prefix}files_by_deletion ON {prefix}files (deleted_at, id) WHERE deleted_at IS NOT NULL;
+CREATE INDEX {prefix}files_by_batch ON {prefix}files (batch_id) WHERE batch_id IS NOT NULL;
 
 -- What a client may ask for once more because it has had no answer.
 CREATE INDEX {prefix}files_unanswered ON {prefix}files (request_fingerprint, created_at, id)
     WHERE answered_at IS NULL AND request_fingerprint IS NOT NULL;
 
+-- The models of files that are accepted and not deleted, for lists.
+CREATE TABLE {prefix}file_models (
+    file_id text COLLATE "C" NOT NULL REFERENCES {prefix}files (id) ON DELETE CASCADE,
+    model text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL, -- the file's, as are the others
+    purpose text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (file_id, model)
+);
+
+CREATE INDEX {prefix}file_models_by_owner ON {prefix}file_models (owner, model, created_at, file_id);
+CREATE INDEX {prefix}file_models_by_owner_purpose
+    ON {prefix}file_models (owner, model, purpose, created_at, file_id);
+CREATE INDEX {prefix}file_models_by_time ON {prefix}file_models (model, (created_at + 0), file_id);
+CREATE INDEX {prefix}file_models_by_purpose
+    ON {prefix}file_models (model, purpose, (created_at + 0), file_id);
+
+-- A file's place among those of a key, user or team, while it is not deleted.
+CREATE TABLE {prefix}file_holds (
+    scope text COLLATE "C" NOT NULL, -- such as `team:search`
+    file_id text COLLATE "C" NOT NULL REFERENCES {prefix}files (id) ON DELETE CASCADE,
+    PRIMARY KEY (scope, file_id)
+);
+
+CREATE INDEX {prefix}file_holds_by_file ON {prefix}file_holds (file_id);
+
+-- The lines of an input that run as one provider job.
+CREATE TABLE {prefix}file_shards (
+    file_id text COLLATE "C" NOT NULL REFERENCES {prefix}files (id) ON DELETE CASCADE,
+    shard integer NOT NULL,
+    batch_id text COLLATE "C", -- the batch that it was derived for; null: a tile of the file
+    root integer, -- of a derived one: the tile that its lines are of
+    lines_of_root bytea, -- of a derived one: a bitmap
+    "start" bigint NOT NULL,
+    bytes bigint NOT NULL,
+    first_line bigint NOT NULL,
+    lines bigint NOT NULL,
+    id_count bigint NOT NULL,
+    id_sum text NOT NULL, -- 32 hexadecimal digits
+    tokens bigint NOT NULL,
+    PRIMARY KEY (file_id, shard)
+);
+
+CREATE INDEX {prefix}file_shards_by_batch ON {prefix}file_shards (batch_id) WHERE batch_id IS NOT NULL;
+
 CREATE TABLE {prefix}file_copies (
     file_id text COLLATE "C" NOT NULL REFERENCES {prefix}files (id) ON DELETE CASCADE,
     shard integer NOT NULL,
     deployment_id text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL, -- the file's
     provider_file_id text,
+    model text COLLATE "C", -- the name that its lines were sent with
+    bytes bigint, -- as sent; null: not known yet
     expires_at bigint, -- at the provider
-    state text NOT NULL
-        CHECK (state IN ('intent', 'pending', 'ready', 'failed', 'deleting', 'deleted')),
+    state text NOT NULL,
     error text,
     attempts integer NOT NULL,
     started_at bigint,
@@ -67,18 +128,26 @@ CREATE TABLE {prefix}file_copies (
     PRIMARY KEY (file_id, shard, deployment_id)
 );
 
-CREATE INDEX {prefix}file_copies_due ON {prefix}file_copies (deployment_id, next_check_at, file_id, shard)
+-- Whether anything is due, by one look. Only who says `>= 0` is led to it: what is due is chosen by the next.
+CREATE INDEX {prefix}file_copies_due ON {prefix}file_copies (deployment_id, next_check_at)
+    WHERE next_check_at >= 0;
+CREATE INDEX {prefix}file_copies_due_by_owner
+    ON {prefix}file_copies (deployment_id, owner, next_check_at, file_id, shard)
     WHERE next_check_at IS NOT NULL;
+CREATE INDEX {prefix}file_copies_in_use ON {prefix}file_copies (deployment_id)
+    WHERE state <> 'deleted' OR next_check_at >= 0;
 
 CREATE TABLE {prefix}file_parts (
     file_id text COLLATE "C" NOT NULL REFERENCES {prefix}files (id) ON DELETE CASCADE,
     seq integer NOT NULL CHECK (seq >= 0),
-    kind text NOT NULL CHECK (kind IN ('provider', 'inline')),
+    kind text NOT NULL,
     bytes bigint NOT NULL,
     deployment_id text COLLATE "C",
     provider_file_id text,
     provider_bytes bigint,
     "drop" jsonb NOT NULL, -- list of line indexes
+    end_line smallint NOT NULL CHECK (end_line IN (0, 1)), -- a newline is added behind the provider's bytes
+    digest text, -- of the provider's whole file, hexadecimal
     rows bytea,
     PRIMARY KEY (file_id, seq)
 );
@@ -93,9 +162,7 @@ CREATE TABLE {prefix}batches (
     model text COLLATE "C" NOT NULL,
     metadata jsonb, -- object
     output_expires_after bigint, -- seconds
-    status text NOT NULL CHECK (status IN (
-        'validating', 'failed', 'in_progress', 'finalizing', 'completed', 'expired', 'cancelling', 'cancelled'
-    )),
+    status text NOT NULL,
     created_at bigint NOT NULL,
     in_progress_at bigint,
     expires_at bigint NOT NULL,
@@ -112,7 +179,7 @@ CREATE TABLE {prefix}batches (
     output_file_id text COLLATE "C",
     error_file_id text COLLATE "C",
     cancel_requested_at bigint,
-    refreshed_at bigint,
+    looked_at bigint,
     request_fingerprint text COLLATE "C",
     answering_until bigint,
     answered_at bigint
@@ -130,16 +197,14 @@ CREATE INDEX {prefix}batches_open_by_input_file ON {prefix}batches (input_file_i
 CREATE TABLE {prefix}jobs (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
     batch_id text COLLATE "C" NOT NULL REFERENCES {prefix}batches (id),
+    owner text COLLATE "C" NOT NULL, -- the batch's
     shard integer NOT NULL,
     attempt integer NOT NULL,
     requests bigint NOT NULL,
     deployment_id text COLLATE "C", -- null: waiting for any
     provider_file_id text,
     submit_started_at bigint,
-    state text NOT NULL CHECK (state IN (
-        'waiting', 'submitting', 'unclear', 'submitted', 'ended', 'settled',
-        'refused', 'failed', 'withdrawn', 'watched', 'closed'
-    )),
+    state text NOT NULL,
     provider_batch_id text,
     snapshot jsonb, -- object
     reason text,
@@ -148,6 +213,7 @@ CREATE TABLE {prefix}jobs (
     reads jsonb NOT NULL, -- list
     created_at bigint NOT NULL,
     next_check_at bigint, -- null: never
+    refresh_from bigint, -- from when on a client's wish may bring that forward; null: never
     checks integer NOT NULL,
     claimed_by text COLLATE "C",
     claimed_until bigint,
@@ -155,14 +221,22 @@ CREATE TABLE {prefix}jobs (
     UNIQUE (batch_id, shard, attempt)
 );
 
-CREATE INDEX {prefix}jobs_due ON {prefix}jobs (coalesce(deployment_id, ''), next_check_at, id)
-    WHERE next_check_at IS NOT NULL; -- coalesced, for no index is walked by IS NOT DISTINCT FROM
+-- As of file_copies, apart for jobs whose results are to be settled. Coalesced, for no index is walked by
+-- IS NOT DISTINCT FROM.
+CREATE INDEX {prefix}jobs_due ON {prefix}jobs (
+    coalesce(deployment_id, ''), (CASE WHEN state = 'ended' THEN 1 ELSE 0 END), next_check_at
+) WHERE next_check_at >= 0;
+CREATE INDEX {prefix}jobs_due_by_owner ON {prefix}jobs (
+    coalesce(deployment_id, ''), (CASE WHEN state = 'ended' THEN 1 ELSE 0 END), owner, next_check_at, id
+) WHERE next_check_at IS NOT NULL;
 CREATE INDEX {prefix}jobs_open ON {prefix}jobs (deployment_id, requests)
     WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_id IS NOT NULL;
 
+-- They outlive their jobs and batches.
 CREATE TABLE {prefix}charges (
-    job_id text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES {prefix}jobs (id),
-    batch_id text COLLATE "C" NOT NULL REFERENCES {prefix}batches (id),
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    job_id text COLLATE "C" NOT NULL,
+    batch_id text COLLATE "C" NOT NULL,
     deployment_id text COLLATE "C" NOT NULL,
     owner text COLLATE "C" NOT NULL,
     created_by text COLLATE "C",
@@ -170,9 +244,12 @@ CREATE TABLE {prefix}charges (
     usage jsonb NOT NULL, -- object
     cost numeric,
     price_source text,
+    corrects text COLLATE "C", -- the charge that this one corrects
     created_at bigint NOT NULL
 );
 
+CREATE UNIQUE INDEX {prefix}charges_by_job ON {prefix}charges (job_id, model) WHERE corrects IS NULL;
+CREATE UNIQUE INDEX {prefix}charges_by_corrected ON {prefix}charges (corrects);
 CREATE INDEX {prefix}charges_by_batch ON {prefix}charges (batch_id);
 CREATE INDEX {prefix}charges_by_owner ON {prefix}charges (owner, created_at);
 CREATE INDEX {prefix}charges_by_key ON {prefix}charges (created_by, created_at);
@@ -191,7 +268,7 @@ CREATE INDEX {prefix}events_by_batch ON {prefix}events (batch_id);
 CREATE TABLE {prefix}event_deliveries (
     event_id text COLLATE "C" NOT NULL REFERENCES {prefix}events (id) ON DELETE CASCADE,
     sink text COLLATE "C" NOT NULL,
-    state text NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
+    state text NOT NULL,
     error text,
     attempts integer NOT NULL,
     delivered_at bigint,
@@ -237,6 +314,7 @@ CREATE TABLE {prefix}teams (
     max_enqueued_requests bigint,
     max_enqueued_tokens bigint,
     max_file_bytes bigint,
+    max_files bigint,
     max_budget numeric, -- US dollars
     blocked smallint NOT NULL CHECK (blocked IN (0, 1)),
     metadata jsonb NOT NULL, -- object
@@ -256,6 +334,7 @@ CREATE TABLE {prefix}users (
     max_enqueued_requests bigint,
     max_enqueued_tokens bigint,
     max_file_bytes bigint,
+    max_files bigint,
     max_budget numeric, -- US dollars
     blocked smallint NOT NULL CHECK (blocked IN (0, 1)),
     metadata jsonb NOT NULL, -- object
@@ -277,6 +356,7 @@ CREATE TABLE {prefix}virtual_keys (
     max_enqueued_requests bigint,
     max_enqueued_tokens bigint,
     max_file_bytes bigint,
+    max_files bigint,
     max_budget numeric, -- US dollars
     blocked smallint NOT NULL CHECK (blocked IN (0, 1)),
     metadata jsonb NOT NULL, -- object

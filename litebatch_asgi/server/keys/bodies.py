@@ -38,6 +38,7 @@ class AccountFields(msgspec.Struct, frozen=True, kw_only=True):
     max_enqueued_requests: Number | UnsetType | None = UNSET
     max_enqueued_tokens: Number | UnsetType | None = UNSET
     max_file_bytes: Number | UnsetType | None = UNSET
+    max_files: Number | UnsetType | None = UNSET
     max_budget: Decimal | UnsetType | None = UNSET
     blocked: bool | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType | None = UNSET

@@ -24,7 +24,9 @@ _MODULES = (
     "cancellations",
     "claims",
     "file_changes",
+    "file_holds",
     "files",
+    "heartbeats",
     "keys",
     "leases",
     "lifetime",
@@ -32,6 +34,7 @@ _MODULES = (
     "races",
     "repeats",
     "reservations",
+    "turns",
 )
 
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
@@ -43,7 +46,9 @@ from litebatch_asgi.testing.conformance.batches import BatchTests  # noqa: E402
 from litebatch_asgi.testing.conformance.cancellations import CancellationTests  # noqa: E402
 from litebatch_asgi.testing.conformance.claims import ClaimTests  # noqa: E402
 from litebatch_asgi.testing.conformance.file_changes import FileChangeTests  # noqa: E402
+from litebatch_asgi.testing.conformance.file_holds import FileHoldTests  # noqa: E402
 from litebatch_asgi.testing.conformance.files import FileTests  # noqa: E402
+from litebatch_asgi.testing.conformance.heartbeats import HeartbeatTests  # noqa: E402
 from litebatch_asgi.testing.conformance.keys import KeyStoreConformance as KeyStoreConformance  # noqa: E402
 from litebatch_asgi.testing.conformance.leases import LeaseTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lifetime import LifetimeTests  # noqa: E402
@@ -51,6 +56,7 @@ from litebatch_asgi.testing.conformance.lists import ListTests  # noqa: E402
 from litebatch_asgi.testing.conformance.races import RaceTests  # noqa: E402
 from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
 from litebatch_asgi.testing.conformance.reservations import ReservationTests  # noqa: E402
+from litebatch_asgi.testing.conformance.turns import TurnTests  # noqa: E402
 
 
 class StorageConformance(
@@ -61,9 +67,12 @@ class StorageConformance(
     BatchChangeTests,
     ListTests,
     ClaimTests,
+    TurnTests,
     LeaseTests,
+    HeartbeatTests,
     RepeatTests,
     ReservationTests,
+    FileHoldTests,
     RaceTests,
     CancellationTests,
 ):

@@ -72,7 +72,7 @@ class StorageTests:
 async def stored_file(storage: Storage, *copies: FileCopy, file: File | None = None) -> File:
     """A file that is in the database."""
     file = file or a_file()
-    await storage.create_file(file, [replace(copy, file_id=file.id) for copy in copies])
+    await storage.create_file(file, [replace(copy, file_id=file.id, owner=file.owner) for copy in copies])
     return file
 
 
@@ -81,7 +81,7 @@ async def stored_batch(storage: Storage, *jobs: Job, batch: Batch | None = None,
     batch = batch or a_batch(a_file(), **fields)
     change = BatchChange(
         batch=batch,
-        new_jobs=tuple(replace(job, batch_id=batch.id) for job in jobs) or (a_job(batch),),
+        new_jobs=tuple(replace(job, batch_id=batch.id, owner=batch.owner) for job in jobs) or (a_job(batch),),
     )
     if await storage.get_file(batch.input_file_id) is None:
         await storage.create_file(a_file(id=batch.input_file_id, owner=batch.owner), [])

@@ -10,7 +10,13 @@ from msgspec.structs import replace
 from litebatch_asgi.errors import Conflict, StateConflict
 from litebatch_asgi.models import Batch, BatchChange, BatchState, BatchStatus, FileKind, FilePart, JobState
 from litebatch_asgi.storage import Storage
-from litebatch_asgi.testing.conformance.base import StorageTests, state_of, stored_batch, writing
+from litebatch_asgi.testing.conformance.base import (
+    StorageTests,
+    state_of,
+    stored_batch,
+    stored_job,
+    writing,
+)
 from litebatch_asgi.testing.samples import (
     a_batch,
     a_charge,
@@ -46,6 +52,11 @@ def _another_charge(batch: Batch) -> BatchChange:
     return BatchChange(batch=batch, charges=(a_charge(a_job(batch, id="taken"), batch),))
 
 
+def _another_correction(batch: Batch) -> BatchChange:
+    corrections = (a_charge(a_job(batch, id="other"), batch, corrects="wrong") for _ in range(2))
+    return BatchChange(batch=batch, charges=tuple(corrections))
+
+
 def _another_event(batch: Batch) -> BatchChange:
     return BatchChange(batch=batch, events=(an_event(batch, id="taken"),))
 
@@ -57,6 +68,7 @@ REPEATS = (
     _another_copy,
     _another_part,
     _another_charge,
+    _another_correction,
     _another_event,
 )
 
@@ -143,6 +155,49 @@ class BatchChangeTests(StorageTests):
         assert await storage.get_file("taken") is None
         assert await storage.list_events() == []
 
+    async def test_removed_jobs_are_gone(self, storage: Storage) -> None:
+        """Charged ones as well; another may take the place of one in the same change."""
+        batch = a_batch(a_file())
+        jobs = [a_job(batch, attempt=attempt, epoch=attempt) for attempt in (1, 2, 3)]
+        await stored_batch(storage, *jobs, batch=batch)
+        charge = a_charge(jobs[0], batch)
+        await storage.change_batch(batch.id, writing(charges=(charge,)))
+        again = a_job(batch, attempt=2)
+        change = writing(removed_jobs=tuple(jobs[:2]), new_jobs=(again,))
+        after = await storage.change_batch(batch.id, change)
+        assert after.jobs == (again, jobs[2])
+        assert await state_of(storage, batch) == after
+        with pytest.raises(StateConflict):  # the charge is still there
+            await storage.change_batch(batch.id, writing(charges=(a_charge(jobs[0], batch),)))
+
+    @pytest.mark.parametrize("what", ["epoch", "id", "batch"])
+    async def test_a_job_that_is_not_there_is_not_removed(self, storage: Storage, what: str) -> None:
+        """Nor one that was claimed since, nor another batch's; and nothing else is written."""
+        batch = a_batch(a_file())
+        job = a_job(batch, epoch=2)
+        await stored_batch(storage, job, batch=batch)
+        other = await stored_job(storage)
+        wrong = {"epoch": replace(job, epoch=1), "id": a_job(batch), "batch": other}[what]
+        changed = replace(batch, status=BatchStatus.COMPLETED)
+        with pytest.raises(StateConflict):
+            await storage.change_batch(batch.id, writing(batch=changed, removed_jobs=(wrong,)))
+        assert (await state_of(storage, batch)).jobs == (job,)
+        assert (await state_of(storage, other)).jobs == (other,)
+        assert await storage.get_batch(batch.id) == batch
+
+    async def test_a_job_is_charged_once_for_each_model_and_corrected_once(self, storage: Storage) -> None:
+        """A correction stands beside what it corrects, and can be corrected itself."""
+        batch = await stored_batch(storage)
+        job = (await state_of(storage, batch)).jobs[0]
+        first = a_charge(job, batch)
+        second = a_charge(job, batch, model="another", corrects=None)
+        third = a_charge(job, batch, corrects=first.id)
+        fourth = a_charge(job, batch, corrects=third.id)
+        await storage.change_batch(batch.id, writing(charges=(first, second, third, fourth)))
+        for charge in (a_charge(job, batch), a_charge(job, batch, corrects=first.id)):
+            with pytest.raises(StateConflict):
+                await storage.change_batch(batch.id, writing(charges=(charge,)))
+
     async def test_a_job_that_is_not_there_is_not_written(self, storage: Storage) -> None:
         """Only `new_jobs` are inserted."""
         batch = await stored_batch(storage)
@@ -153,7 +208,7 @@ class BatchChangeTests(StorageTests):
     async def test_what_is_there_already_is_not_written_again(
         self, storage: Storage, repeat: Callable[[Batch], BatchChange]
     ) -> None:
-        """Every new row has a key; a job also its attempt at a shard, and one charge ever."""
+        """Every new row has a key; a job also its attempt at a shard, and one charge a model ever."""
         batch = await stored_batch(storage)
         after = await storage.change_batch(batch.id, _settlement)
         failing = repeat(replace(after.batch, status=BatchStatus.FAILED))

@@ -58,7 +58,7 @@ class BatchTests(StorageTests):
             output_file_id="file-lb-out",
             error_file_id="file-lb-err",
             cancel_requested_at=LATER,
-            refreshed_at=LATER,
+            looked_at=LATER,
             request_fingerprint="ab" * 16,
             answered_at=LATER,
         )

@@ -33,7 +33,7 @@ async def claimed_later(storage: Storage, worker: str) -> Job:
     """The one job that comes free while we look."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while True:
-            claimed = await storage.claim_jobs(worker, lease_seconds=60, room=ROOM)
+            claimed = await storage.claim_jobs(worker, lease_seconds=60, room=ROOM, settling=False)
             if claimed:
                 [job] = claimed
                 return job
@@ -47,7 +47,7 @@ class ClaimTests(StorageTests):
         """`claimed_by`, `claimed_until` and the next epoch; the rest stays."""
         job = await stored_job(storage, epoch=4, state=JobState.SUBMITTED, next_check_at=ago(5))
         before = datetime.now(UTC)
-        [claimed] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM)
+        [claimed] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)
         after = datetime.now(UTC)
         assert claimed.claimed_until is not None
         lease, clocks = timedelta(seconds=60), timedelta(seconds=5)  # a database may have its own clock
@@ -92,7 +92,7 @@ class ClaimTests(StorageTests):
         due = await stored_job(storage, next_check_at=ago(0.001))
         await stored_job(storage, next_check_at=ago(-60))
         await stored_job(storage, next_check_at=None)
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM)
+        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)
         assert [job.id for job in claimed] == [due.id]
 
     async def test_those_longest_due_come_first(self, storage: Storage) -> None:
@@ -100,7 +100,9 @@ class ClaimTests(StorageTests):
         for seconds in (3, 5, 1, 4, 2):
             deployment = "east" if seconds % 2 else "west"
             await stored_job(storage, checks=seconds, deployment_id=deployment, next_check_at=ago(seconds))
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room={"east": 2, "west": 2})
+        claimed = await storage.claim_jobs(
+            "worker", lease_seconds=60, room={"east": 2, "west": 2}, settling=False
+        )
         assert [job.checks for job in claimed] == [5, 4, 3, 2]
 
     async def test_each_deployment_has_its_own_room(self, storage: Storage) -> None:
@@ -109,54 +111,57 @@ class ClaimTests(StorageTests):
             for seconds in range(1, 4):
                 await stored_job(storage, deployment_id=deployment, next_check_at=ago(seconds))
         room: dict[str | None, int] = {"east": 1, "west": 0, None: 2, "unknown": 5}
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=room)
+        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=room, settling=False)
         assert sorted(str(job.deployment_id) for job in claimed) == ["None", "None", "east"]
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room={"north": 9, "west": -1})
+        claimed = await storage.claim_jobs(
+            "worker", lease_seconds=60, room={"north": 9, "west": -1}, settling=False
+        )
         assert [job.deployment_id for job in claimed] == ["north"] * 3
-        assert await storage.claim_jobs("worker", lease_seconds=60, room={}) == []
+        assert await storage.claim_jobs("worker", lease_seconds=60, room={}, settling=False) == []
 
     async def test_what_is_claimed_is_not_given_out_again(self, storage: Storage) -> None:
         """Neither to another worker nor to the same."""
         await stored_job(storage)
-        assert len(await storage.claim_jobs("worker", lease_seconds=60, room=ROOM)) == 1
-        assert await storage.claim_jobs("worker", lease_seconds=60, room=ROOM) == []
-        assert await storage.claim_jobs("another", lease_seconds=60, room=ROOM) == []
+        assert len(await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)) == 1
+        assert await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False) == []
+        assert await storage.claim_jobs("another", lease_seconds=60, room=ROOM, settling=False) == []
 
     async def test_what_was_created_claimed_is_not_given_out(self, storage: Storage) -> None:
         """Until that lease is over."""
         await stored_job(storage, claimed_by="creator", claimed_until=ago(-60))
         free = await stored_job(storage, claimed_by="creator", claimed_until=ago(1))
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM)
+        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)
         assert [job.id for job in claimed] == [free.id]
 
     async def test_a_lease_runs_out(self, storage: Storage) -> None:
         """Then another worker gets the row, with another epoch."""
         await stored_job(storage)
-        [first] = await storage.claim_jobs("first", lease_seconds=0.05, room=ROOM)
+        [first] = await storage.claim_jobs("first", lease_seconds=0.05, room=ROOM, settling=False)
         second = await claimed_later(storage, "second")
         assert (second.id, second.claimed_by, second.epoch) == (first.id, "second", first.epoch + 1)
 
-    async def test_refreshing_makes_waiting_jobs_due(self, storage: Storage) -> None:
-        """All that wait for their next check; one that is never looked at stays so."""
+    async def test_refreshing_brings_forward_what_may_be(self, storage: Storage) -> None:
+        """Jobs of these batches whose `refresh_from` has come; never without one, nowhere else."""
+        moments = (ago(5), ago(-30), None)
         batch = a_batch(a_file())
         jobs = [
-            a_job(batch, shard=shard, next_check_at=moment) for shard, moment in enumerate((ago(-60), None))
+            a_job(batch, shard=shard, next_check_at=ago(-60), refresh_from=moment)
+            for shard, moment in enumerate(moments)
         ]
         await stored_batch(storage, *jobs, batch=batch)
-        other = await stored_job(storage, next_check_at=ago(-60))
-        assert await storage.claim_jobs("worker", lease_seconds=60, room=ROOM) == []
-        await storage.refresh_batch(batch.id)
-        [claimed] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM)
-        assert claimed.id == jobs[0].id
-        assert (await state_of(storage, batch)).jobs[1].next_check_at is None
+        other = await stored_job(storage, next_check_at=ago(-60), refresh_from=ago(5))
+        second = await stored_job(storage, next_check_at=ago(-60), refresh_from=ago(5))
+        await storage.refresh_batches({batch.id, second.batch_id, "batch_lb-unknown"})
+        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)
+        assert {job.id for job in claimed} == {jobs[0].id, second.id}
+        assert (await state_of(storage, batch)).jobs[1:] == tuple(jobs[1:])
         assert (await state_of(storage, other)).jobs == (other,)
 
-    async def test_refreshing_leaves_what_is_due_where_it_is_in_line(self, storage: Storage) -> None:
-        """A job that is due already does not lose its place."""
-        job = await stored_job(storage, next_check_at=ago(60))
-        await storage.refresh_batch(job.batch_id)
-        assert (await state_of(storage, job)).jobs == (job,)
-
-    async def test_refreshing_an_unknown_batch_does_nothing(self, storage: Storage) -> None:
-        """No error either."""
-        await storage.refresh_batch("batch_lb-unknown")
+    async def test_refreshing_leaves_alone_what_is_due_or_never_looked_at(self, storage: Storage) -> None:
+        """A job that is due already does not lose its place, and one without a next check gets none."""
+        due = await stored_job(storage, next_check_at=ago(60), refresh_from=ago(60))
+        resting = await stored_job(storage, next_check_at=None, refresh_from=ago(60))
+        await storage.refresh_batches([due.batch_id, resting.batch_id])
+        await storage.refresh_batches([])
+        assert (await state_of(storage, due)).jobs == (due,)
+        assert (await state_of(storage, resting)).jobs == (resting,)

@@ -64,7 +64,7 @@ class FileTests(StorageTests):
         assert await storage.list_batches(BatchQuery(owner=text, models=(text,), limit=1)) == []
         assert await storage.get_file(text) is None
         assert await storage.get_batch(text) is None
-        assert await storage.claim_jobs("worker", lease_seconds=1, room={text: 1}) == []
+        assert await storage.claim_jobs("worker", lease_seconds=1, room={text: 1}, settling=False) == []
 
     async def test_a_file_comes_back_as_it_was_written(self, storage: Storage) -> None:
         """Every field, at the edges of what it may hold."""
@@ -81,6 +81,7 @@ class FileTests(StorageTests):
             expires_at=LATER,
             deleted_at=LATER,
             batch_id="batch_lb",
+            next_shard=7,
         )
         await storage.create_file(file, [])
         assert await storage.get_file(file.id) == FileState(file=file, copies=(), open_batches=0)
@@ -92,6 +93,8 @@ class FileTests(StorageTests):
             file,
             shard=3,
             provider_file_id="file-abc",
+            model="gpt-4o-2024",
+            bytes=2**40,
             state=CopyState.PENDING,
             error="not yet",
             attempts=2,
@@ -166,6 +169,8 @@ class FileTests(StorageTests):
                 provider_file_id="file-out",
                 provider_bytes=2**41,
                 drop=(0, 17, 49_999),
+                end_line=True,
+                digest="00ff",
             ),
         ]
         batch = await stored_batch(storage)

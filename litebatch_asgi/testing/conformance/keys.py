@@ -30,6 +30,7 @@ EVERYTHING: dict[str, Any] = {
     "max_enqueued_requests": 3,
     "max_enqueued_tokens": 1 << 40,
     "max_file_bytes": 5,
+    "max_files": 6,
     "max_budget": Decimal("12.50"),
     "blocked": True,
     "metadata": {"nested": [1, {"a": None}], "text": "ä"},

@@ -62,7 +62,7 @@ class LeaseTests(StorageTests):
         """As does its renewal."""
         await stored_job(storage, next_check_at=await storage.now())
         async with Moments(storage) as claiming:
-            [job] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM)
+            [job] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)
         assert claiming.are_around(until(job))
         async with Moments(storage) as renewing:
             [renewed] = await storage.renew([job], lease_seconds=60)
@@ -101,12 +101,12 @@ class LeaseTests(StorageTests):
             state = await storage.create_batch(file.id, lambda _: change)
         assert moments.are_around(until(state.jobs[0]))
         assert await state_of(storage, batch) == state
-        assert await storage.claim_jobs("other", lease_seconds=60, room=ROOM) == []
+        assert await storage.claim_jobs("other", lease_seconds=60, room=ROOM, settling=False) == []
 
     async def test_jobs_and_copies_are_written_claimed(self, storage: Storage) -> None:
         """The old ones and the new ones of a change of a batch; the claims of others stay."""
         job = await stored_job(storage)
-        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM)
+        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
         output = a_file(kind=FileKind.OUTPUT)
         mine = replace(held, claimed_until=None)
         attempts = [replace(a_job(a_batch(a_file())), batch_id=job.batch_id, attempt=n) for n in (2, 3)]
@@ -139,7 +139,7 @@ class LeaseTests(StorageTests):
     async def test_a_renewed_claim_runs_from_now(self, storage: Storage) -> None:
         """Longer or shorter than before; epoch and holder stay."""
         await stored_job(storage)
-        [job] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM)
+        [job] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
         for seconds in (6000, 60):
             [renewed] = await storage.renew([job], lease_seconds=seconds)
             assert renewed.claimed_until is not None
@@ -147,14 +147,14 @@ class LeaseTests(StorageTests):
             assert abs(left - timedelta(seconds=seconds)) < timedelta(seconds=10)
             assert renewed == replace(job, claimed_until=renewed.claimed_until)
             assert (await state_of(storage, job)).jobs == (renewed,)
-        assert await storage.claim_jobs("another", lease_seconds=60, room=ROOM) == []
+        assert await storage.claim_jobs("another", lease_seconds=60, room=ROOM, settling=False) == []
 
     async def test_a_claim_that_is_given_back_is_due_at_once(self, storage: Storage) -> None:
         """With a lease of 0 seconds."""
         await stored_job(storage)
-        [job] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM)
+        [job] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
         assert len(await storage.renew([job], lease_seconds=0)) == 1
-        [again] = await storage.claim_jobs("another", lease_seconds=60, room=ROOM)
+        [again] = await storage.claim_jobs("another", lease_seconds=60, room=ROOM, settling=False)
         assert (again.id, again.epoch) == (job.id, job.epoch + 1)
 
     async def test_jobs_and_copies_are_returned_in_the_order_given(self, storage: Storage) -> None:
@@ -162,7 +162,7 @@ class LeaseTests(StorageTests):
         jobs = [await stored_job(storage) for _ in range(3)]
         for _ in range(2):
             await stored_file(storage, a_copy(a_file()))
-        claims = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM)
+        claims = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
         copies = await storage.claim_copies("worker", lease_seconds=600, room={"east": 9})
         lost = replace(claims[1], epoch=claims[1].epoch - 1)
         unknown = a_job(a_batch(a_file()))
@@ -175,7 +175,7 @@ class LeaseTests(StorageTests):
     async def test_what_is_not_held_any_more_is_left_alone(self, storage: Storage) -> None:
         """A late renewal takes nothing from whoever holds the row now."""
         await stored_job(storage)
-        [late] = await storage.claim_jobs("late", lease_seconds=0.01, room=ROOM)
+        [late] = await storage.claim_jobs("late", lease_seconds=0.01, room=ROOM, settling=False)
         holder = await claimed_later(storage, "holder")
         assert await storage.renew([late], lease_seconds=6000) == []
         assert await storage.renew([late], lease_seconds=0) == []
@@ -191,7 +191,7 @@ class LeaseTests(StorageTests):
     async def test_what_was_written_as_free_is_not_renewed(self, storage: Storage) -> None:
         """Its epoch is the same, but its holder has given it up."""
         await stored_job(storage)
-        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM)
+        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
         free = replace(held, claimed_by=None, claimed_until=None, next_check_at=None)
         await storage.change_batch(held.batch_id, writing(jobs=(free,)))
         assert await storage.renew([held, free], lease_seconds=60) == []
@@ -205,7 +205,7 @@ class LeaseTests(StorageTests):
     async def test_a_write_after_the_claim_was_lost_is_refused(self, storage: Storage) -> None:
         """Whoever comes late cannot write over what the next one does."""
         await stored_job(storage)
-        [late] = await storage.claim_jobs("late", lease_seconds=0.01, room=ROOM)
+        [late] = await storage.claim_jobs("late", lease_seconds=0.01, room=ROOM, settling=False)
         holder = await claimed_later(storage, "holder")
         with pytest.raises(StateConflict):
             await storage.change_batch(
@@ -218,8 +218,8 @@ class LeaseTests(StorageTests):
     async def test_a_job_that_was_written_as_free_is_claimed_again(self, storage: Storage) -> None:
         """The row is as it was written: without a claim, and due when it says."""
         await stored_job(storage)
-        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM)
+        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
         free = replace(held, claimed_by=None, claimed_until=None, next_check_at=datetime.now(UTC))
         await storage.change_batch(held.batch_id, writing(jobs=(free,)))
-        [again] = await storage.claim_jobs("another", lease_seconds=60, room=ROOM)
+        [again] = await storage.claim_jobs("another", lease_seconds=60, room=ROOM, settling=False)
         assert (again.id, again.epoch) == (held.id, held.epoch + 1)

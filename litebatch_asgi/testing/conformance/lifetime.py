@@ -38,12 +38,18 @@ CALLS: dict[str, Call] = {
     "get_batch_state": lambda storage: storage.get_batch_state("batch"),
     "list_batches": lambda storage: storage.list_batches(BatchQuery(owner=None, limit=1)),
     "change_batch": lambda storage: storage.change_batch("batch", writing()),
-    "refresh_batch": lambda storage: storage.refresh_batch("batch"),
-    "claim_jobs": lambda storage: storage.claim_jobs("worker", lease_seconds=1, room={"east": 1}),
+    "refresh_batches": lambda storage: storage.refresh_batches(["batch"]),
+    "claim_jobs": lambda storage: storage.claim_jobs(
+        "worker", lease_seconds=1, room={"east": 1}, settling=False
+    ),
     "claim_copies": lambda storage: storage.claim_copies("worker", lease_seconds=1, room={"east": 1}),
     "renew": lambda storage: storage.renew([a_job(a_batch(FILE))], lease_seconds=1),
     "open_requests": lambda storage: storage.open_requests(),
     "list_events": lambda storage: storage.list_events(),
+    "heartbeats.beat": lambda storage: storage.heartbeats.beat("worker", {}, lapse_seconds=1),
+    "heartbeats.in_use": lambda storage: storage.heartbeats.in_use(),
+    "heartbeats.gone": lambda storage: storage.heartbeats.gone(1, lapse_seconds=1),
+    "heartbeats.served": lambda storage: storage.heartbeats.served(1),
 }
 
 

@@ -9,9 +9,15 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from litebatch_asgi.models import Batch, BatchChange, File, FileState
+from litebatch_asgi.models import Batch, BatchChange, File, FileState, FileStatus
 from litebatch_asgi.storage import BatchQuery, FileQuery, Storage
-from litebatch_asgi.testing.conformance.base import StorageTests, stored_file
+from litebatch_asgi.testing.conformance.base import (
+    StorageTests,
+    file_writing,
+    stored_batch,
+    stored_file,
+    writing,
+)
 from litebatch_asgi.testing.samples import a_batch, a_file
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
@@ -195,3 +201,83 @@ class ListTests(StorageTests):
         assert await found('z"', "unknown") == [("y", 'z"')]
         assert await found("unknown") == []
         assert await found() == models
+
+    @pytest.mark.parametrize("limit", [1, 3, 100])
+    @pytest.mark.parametrize("descending", [True, False])
+    @pytest.mark.parametrize("owner", ["a", None])
+    @pytest.mark.parametrize("purpose", ["batch", None])
+    @pytest.mark.parametrize("models", [(), ("x",), ("x", "z"), ("z", "x", "x", "unknown")])
+    async def test_filtered_files_are_paged_exactly_once(
+        self,
+        storage: Storage,
+        owner: str | None,
+        purpose: str | None,
+        models: tuple[str, ...],
+        descending: bool,
+        limit: int,
+    ) -> None:
+        """In their order, each once however many of the models it is for."""
+        files = [
+            a_file(owner=owner, purpose=purpose, models=names, created_at=NOW + time * INSTANT)
+            for owner in "ab"
+            for purpose in ("batch", "user_data")
+            for names in (("x",), ("x", "z", "x"), ("y",), ())
+            for time in (1, 2, 1)
+        ]
+        for file in files:
+            await stored_file(storage, file=file)
+        expected = [
+            file
+            for file in sorted(files, key=lambda file: (file.created_at, file.id), reverse=descending)
+            if owner in (None, file.owner) and purpose in (None, file.purpose)
+            if not models or set(models) & set(file.models)
+        ]
+        found: list[File] = []
+        while True:
+            after = found[-1] if found else None
+            page = await storage.list_files(
+                FileQuery(
+                    owner=owner,
+                    now=NOW,
+                    purpose=purpose,
+                    models=models,
+                    after=after,
+                    descending=descending,
+                    limit=limit,
+                )
+            )
+            assert len(page) <= limit
+            found += page
+            if not page:
+                break
+        assert found == expected
+
+    async def test_files_of_a_model_are_those_that_are_visible(self, storage: Storage) -> None:
+        """From when one is accepted until it is deleted, expires or is removed; results of batches too."""
+        query = FileQuery(owner=None, now=NOW, models=("x",), limit=10)
+
+        async def found() -> list[str]:
+            return [file.filename for file in await storage.list_files(query)]
+
+        hidden = [
+            a_file(accepted_at=None),
+            a_file(deleted_at=NOW),
+            a_file(expires_at=NOW),
+        ]
+        for file in hidden:
+            await stored_file(storage, file=replace(file, models=("x",)))
+        file = await stored_file(storage, file=a_file(models=("x",), accepted_at=None, filename="mine"))
+        assert await found() == []
+        accepted = replace(file, accepted_at=NOW)
+        await storage.change_file(file.id, file_writing(file=accepted))
+        assert await found() == ["mine"]
+        await storage.change_file(file.id, file_writing(file=replace(accepted, status=FileStatus.PROCESSED)))
+        assert await found() == ["mine"]
+        await storage.change_file(file.id, file_writing(file=replace(accepted, deleted_at=NOW)))
+        assert await found() == []
+        result = a_file(models=("x",), filename="result")
+        batch = await stored_batch(storage)
+        await storage.change_batch(batch.id, writing(files=(result, a_file(models=("x",), accepted_at=None))))
+        assert await found() == ["result"]
+        await storage.change_file(result.id, file_writing(remove=True))
+        assert await found() == []

@@ -89,7 +89,9 @@ class RaceTests(StorageTests):
 
         async def claim(storage: Storage, worker: str) -> None:
             for _ in range(10):
-                claimed.extend(await storage.claim_jobs(worker, lease_seconds=60, room={"east": 3}))
+                claimed.extend(
+                    await storage.claim_jobs(worker, lease_seconds=60, room={"east": 3}, settling=False)
+                )
 
         await _at_once(
             *(partial(claim, storage, f"worker-{number}") for storage in storages for number in range(4))
