@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import httpx2
 import openai
 import pytest
 from openai import AsyncOpenAI
@@ -204,3 +205,40 @@ async def test_a_clock_that_is_wrong_shows_in_lists(
     assert abs(made[wrong.id] - made[right.id] - offset) <= 2
     files = {each.id: each.created_at async for each in client.files.list()}
     assert abs(files[wrong.input_file_id] - files[right.input_file_id] - offset) <= 2
+
+
+async def test_a_content_is_gone_for_a_while_and_its_file_is_not(
+    client: AsyncOpenAI, account: Account
+) -> None:
+    batch = await finished(client, account, CONTENT)
+    assert batch.output_file_id is not None
+    twice = account.add_fault(Fault(call="stream_file", match="_output", status=404, times=2))
+    for _ in range(2):
+        with pytest.raises(openai.NotFoundError):
+            await download(client, batch.output_file_id)
+    assert (twice.spent, len(rows(await download(client, batch.output_file_id)))) == (True, 2)
+    gone = account.add_fault(Fault(call="stream_file", match=batch.output_file_id, status=404, times=None))
+    for _ in range(3):
+        with pytest.raises(openai.NotFoundError):
+            await download(client, batch.output_file_id)
+    assert (await client.batches.retrieve(batch.id)).output_file_id == batch.output_file_id
+    assert (await client.files.retrieve(batch.output_file_id)).status == "processed"
+    account.faults.remove(gone.key)
+    assert len(rows(await download(client, batch.output_file_id))) == 2
+
+
+async def test_rows_come_late(client: AsyncOpenAI, account: Account) -> None:
+    account.configure(final_newline=True)
+    batch = await finished(client, account, CONTENT)
+    whole = await download(client, batch.output_file_id)
+    account.add_fault(Fault(call="stream_file", match="_output", short_after=whole.index(b"\n") + 1))
+    assert [len(rows(await download(client, batch.output_file_id))) for _ in range(2)] == [1, 2]
+
+
+@pytest.mark.parametrize("after", ["0", "1000000000", "Wed, 21 Oct 2099 07:28:00 GMT", "soon"])
+async def test_a_refusal_says_when_to_come_again(
+    http: httpx2.AsyncClient, account: Account, after: str
+) -> None:
+    account.add_fault(Fault(status=429, headers={"retry-after": after}))
+    response = await http.get("/batches")
+    assert (response.status_code, response.headers["retry-after"]) == (429, after)
