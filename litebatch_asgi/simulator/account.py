@@ -126,6 +126,7 @@ class Account(AccountContext):
             input_file_id=asked.input_file_id,
             completion_window=asked.completion_window,
             created_at=created_at,
+            status="validating" if self._settings.scheduling_seconds is None else "scheduling",
             expires_at=created_at + DAY,
             metadata=asked.metadata,
         )

@@ -1,4 +1,4 @@
-"""The progress of one batch, from `validating` to its end.
+"""The progress of one batch, from its creation to its end.
 
 ::
 
@@ -6,7 +6,8 @@
         ├──> failed    ├───> expired <───┤
         └──────────────┴──> cancelling <─┘ ──> cancelled
 
-A provider may also finish while it is `cancelling`: a fault's `ending` asks for that.
+Before it is `validating` it may be `scheduling`, from which a cancel leads to `cancelling` too. A provider
+may also finish while it is `cancelling`: a fault's `ending` asks for that.
 """
 
 from __future__ import annotations
@@ -148,6 +149,7 @@ class BatchProgress:
             await self._context.disk.run(snapshot.unlink, missing_ok=True)
 
     async def _go_through(self, snapshot: Path) -> None:
+        await self._be_scheduled()
         await self._dwell(self._context.settings.validating_seconds)
         problems = await self._validate(snapshot)
         if problems:
@@ -161,6 +163,12 @@ class BatchProgress:
             await self._dwell(self._context.settings.cancelling_seconds)
         ending = self._natural_ending()
         self._end(ending, outcome or await self._execute(snapshot, ending))
+
+    async def _be_scheduled(self) -> None:
+        if self.batch.status == "scheduling":
+            await self._dwell(self._context.settings.scheduling_seconds or 0.0)
+        if self.batch.status == "scheduling":
+            self._become("validating")
 
     async def _refuse(self, problems: tuple[BatchProblem, ...]) -> None:
         if self.batch.status == "validating":
@@ -284,7 +292,7 @@ class BatchProgress:
         return self._files.add(written, name, "batch_output", self._output_seconds).shown.id
 
     def _become(self, status: Status, **changes: Any) -> None:
-        stamp = {STAMPS[status]: int(self._context.now())}
+        stamp = {STAMPS[status]: int(self._context.now())} if status in STAMPS else {}
         self.batch = msgspec.structs.replace(self.batch, status=status, **stamp, **changes)
         self._released = False
         if status in TERMINAL:

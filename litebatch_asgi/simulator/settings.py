@@ -7,8 +7,17 @@ from typing import Any, Literal
 import msgspec
 
 Status = Literal[
-    "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
+    "scheduling",
+    "validating",
+    "failed",
+    "in_progress",
+    "finalizing",
+    "completed",
+    "expired",
+    "cancelling",
+    "cancelled",
 ]
+"""OpenAI's, and `scheduling`, which is AIBrix's"""
 FileStatus = Literal["uploaded", "pending", "running", "processed", "error", "deleting", "deleted"]
 FlavourName = Literal["openai", "azure"]
 
@@ -23,6 +32,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """whose API the account speaks, and on which paths"""
     pending_seconds: float = 0.05
     """Azure: how long an uploaded batch input is `pending`"""
+    scheduling_seconds: float | None = None
+    """how long a batch is `scheduling` before it is validated, as at AIBrix; None: it never is"""
     validating_seconds: float = 0.05
     running_seconds: float = 0.2
     running_seconds_per_line: float = 0.0
