@@ -21,7 +21,7 @@ from typing import Any, Literal
 import msgspec
 
 from .account_context import AccountContext
-from .execution import Execution, Outcome, Plan, Written
+from .execution import UNFINISHED, Execution, Outcome, Plan, Written
 from .faults import Fault, marks_of
 from .file_store import FileStore
 from .objects import TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts
@@ -162,7 +162,7 @@ class BatchProgress:
         if self.batch.status == "cancelling":
             await self._dwell(self._context.settings.cancelling_seconds)
         ending = self._natural_ending()
-        self._end(ending, outcome or await self._execute(snapshot, ending))
+        await self._end(ending, outcome or await self._execute(snapshot, ending))
 
     async def _be_scheduled(self) -> None:
         if self.batch.status == "scheduling":
@@ -272,11 +272,15 @@ class BatchProgress:
         )
         return await disk.work(Execution(plan).run, disk.stop)
 
-    def _end(self, ending: Status, outcome: Outcome) -> None:
+    async def _end(self, ending: Status, outcome: Outcome) -> None:
         counts = self._fault.counts or outcome.counts
         if ending == "cancelled" and self._context.settings.reset_cancelled_counts:
             counts = RequestCounts(total=counts.total, completed=0, failed=counts.total)
         self._looks_without_ids = self._fault.ids_late
+        if ending in UNFINISHED and self._context.settings.cut_short_results == "none":
+            await self._throw_away(outcome)
+            self._become(ending, request_counts=counts)
+            return
         self._become(
             ending,
             request_counts=counts,
@@ -284,6 +288,11 @@ class BatchProgress:
             output_file_id=self._publish(outcome.output, "output"),
             error_file_id=self._publish(outcome.errors, "error"),
         )
+
+    async def _throw_away(self, outcome: Outcome) -> None:
+        for written in (outcome.output, outcome.errors):
+            if written is not None:
+                await self._context.disk.run(written.path.unlink)
 
     def _publish(self, written: Written | None, kind: str) -> str | None:
         if written is None:

@@ -55,7 +55,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     ending: Status
     done_share: float
-    """share of the lines that are executed, spread evenly; the others end as `UNFINISHED` says"""
+    """share of the lines that are executed, spread evenly; the others end as `UNFINISHED` says, or have no
+    row, as `settings.cut_short_results` has it"""
     input_path: Path
     offsets: array[int]
     output_path: Path
@@ -83,6 +84,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     output: Written | None
     errors: Written | None
+    total: int
+    """lines, executed or not"""
     completed: int
     failed: int
     usage: Usage
@@ -90,7 +93,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def counts(self) -> RequestCounts:
         """As a batch shows it."""
-        return RequestCounts(total=self.completed + self.failed, completed=self.completed, failed=self.failed)
+        return RequestCounts(total=self.total, completed=self.completed, failed=self.failed)
 
     @property
     def batch_usage(self) -> BatchUsage:
@@ -163,6 +166,7 @@ class Execution:
             return Outcome(
                 output=output.finish(),
                 errors=errors.finish(keep_empty=plan.empty_error_file),
+                total=len(plan.offsets),
                 completed=self._completed,
                 failed=self._failed,
                 usage=self._usage,
@@ -174,7 +178,7 @@ class Execution:
         return drawn if asked is None else asked
 
     def _rows(self, stop: threading.Event) -> Iterator[tuple[bool, bytes]]:
-        order = list(range(len(self._plan.offsets)))
+        order = [index for index in range(len(self._plan.offsets)) if self._has_row(index)]
         if self._plan.settings.shuffle:
             self._random.shuffle(order)
         with self._plan.input_path.open("rb") as lines:
@@ -183,6 +187,10 @@ class Execution:
                     return
                 lines.seek(self._plan.offsets[index])
                 yield self._row(index, msgspec.json.decode(lines.readline()))
+
+    def _has_row(self, index: int) -> bool:
+        whole = self._plan.settings.cut_short_results == "whole"
+        return whole or is_done(index, self._plan.done_share)
 
     def _row(self, index: int, request: JSON) -> tuple[bool, bytes]:
         key = hashlib.blake2b(f"{self._plan.batch_id}:{index}".encode(), digest_size=16).hexdigest()

@@ -62,6 +62,10 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Azure: batch inputs that were uploaded with it"""
     done_share: float = 0.5
     """share of the rows that are done when a running batch ends `cancelled` or `expired`"""
+    cut_short_results: Literal["whole", "partial", "none"] = "whole"
+    """result files of a batch that ended `cancelled` or `expired`: `whole` has a row for each line; `partial`
+    (AIBrix) has rows of the lines that were executed, and only these count as completed or failed; `none`
+    (OGX, Llama Stack) is no files at all, with the counts of `partial`"""
     reset_cancelled_counts: bool = False
     """a cancelled batch says that nothing was completed, whatever its files hold"""
     answer_characters: int = 400

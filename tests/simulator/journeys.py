@@ -74,6 +74,13 @@ async def finished(client: AsyncOpenAI, account: Account, content: bytes, **more
     return await client.batches.retrieve(batch.id)
 
 
+def counts(batch: Batch) -> tuple[int, int, int]:
+    """Of the lines: all, completed, failed."""
+    counted = batch.request_counts
+    assert counted is not None
+    return counted.total, counted.completed, counted.failed
+
+
 async def download(client: AsyncOpenAI, file_id: str | None) -> bytes:
     assert file_id is not None
     return (await client.files.content(file_id)).content

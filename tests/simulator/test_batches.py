@@ -13,7 +13,7 @@ from openai.types import Batch
 
 from litebatch_asgi.simulator import Account, Fault, Simulator
 
-from .journeys import CHAT, by_id, download, finished, jsonl, line, rows, stock_client, submit, upload
+from .journeys import CHAT, by_id, counts, download, finished, jsonl, line, rows, stock_client, submit, upload
 
 DAY = 86_400
 TEN = jsonl(*[line(str(number)) for number in range(10)])
@@ -23,12 +23,6 @@ def stamps(batch: Batch) -> set[str]:
     """Which of the statuses have a time."""
     named = ["in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled"]
     return {status for status in named if getattr(batch, f"{status}_at") is not None}
-
-
-def counts(batch: Batch) -> tuple[int, int, int]:
-    counted = batch.request_counts
-    assert counted is not None
-    return counted.total, counted.completed, counted.failed
 
 
 async def test_a_new_batch_has_every_field(http: httpx2.AsyncClient, client: AsyncOpenAI) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from openai import AsyncOpenAI
 from openai.types import Batch
 
 from litebatch_asgi.simulator import Account
 
-from .journeys import jsonl, line, submit
+from .journeys import by_id, counts, download, finished, jsonl, line, submit
 
 TEN = jsonl(*[line(str(number)) for number in range(10)])
+
+
+Ending = Literal["cancelled", "expired"]
 
 
 async def status_of(client: AsyncOpenAI, batch: Batch) -> str:
@@ -41,3 +46,62 @@ async def test_a_batch_may_end_while_it_is_scheduling(
         account.expire(batch.id)
     shown = await account.reached(batch.id)
     assert (shown.status, shown.in_progress_at, shown.request_counts.completed) == (ends, None, 0)
+
+
+async def cut_short(client: AsyncOpenAI, account: Account, ends: Ending) -> Batch:
+    """A batch that ended so while it ran, with five of ten lines executed, of which one failed."""
+    account.configure(hold=["in_progress"])
+    content = jsonl(*[line(str(number), simulate=500 if number == 1 else None) for number in range(10)])
+    batch = await submit(client, content)
+    await account.reached(batch.id, "in_progress")
+    if ends == "cancelled":
+        await client.batches.cancel(batch.id)
+    else:
+        account.expire(batch.id)
+    await account.reached(batch.id, ends)
+    return await client.batches.retrieve(batch.id)
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "expired"])
+async def test_what_is_cut_short_may_have_the_rows_that_were_executed_alone(
+    client: AsyncOpenAI, account: Account, ends: Ending
+) -> None:
+    account.configure(cut_short_results="partial")
+    batch = await cut_short(client, account, ends)
+    assert counts(batch) == (10, 4, 1)
+    output, errors = [
+        by_id(await download(client, file_id)) for file_id in (batch.output_file_id, batch.error_file_id)
+    ]
+    assert (len(output), list(errors)) == (4, ["1"])
+    assert batch.usage is not None
+    assert batch.usage.total_tokens > 0
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "expired"])
+async def test_results_of_what_is_cut_short_may_be_thrown_away(
+    client: AsyncOpenAI, account: Account, ends: Ending
+) -> None:
+    account.configure(cut_short_results="none")
+    batch = await cut_short(client, account, ends)
+    assert counts(batch) == (10, 4, 1)
+    assert (batch.output_file_id, batch.error_file_id, batch.usage) == (None, None, None)
+    assert list(account.files) == [batch.input_file_id]
+    assert not account.disk.path(f"{batch.id}.output").exists()
+
+
+async def test_a_batch_that_is_cancelled_with_everything_done_has_nothing_either(
+    client: AsyncOpenAI, account: Account
+) -> None:
+    account.configure(cut_short_results="none", hold=["finalizing"])
+    batch = await submit(client, TEN)
+    await account.reached(batch.id, "finalizing")
+    await client.batches.cancel(batch.id)
+    await account.reached(batch.id, "cancelled")
+    batch = await client.batches.retrieve(batch.id)
+    assert (counts(batch), batch.output_file_id) == ((10, 10, 0), None)
+
+
+async def test_completed_batches_have_all_their_results(client: AsyncOpenAI, account: Account) -> None:
+    account.configure(cut_short_results="none")
+    batch = await finished(client, account, TEN)
+    assert len(by_id(await download(client, batch.output_file_id))) == 10

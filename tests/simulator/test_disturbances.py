@@ -8,23 +8,16 @@ import httpx2
 import openai
 import pytest
 from openai import AsyncOpenAI
-from openai.types import Batch
 
 from litebatch_asgi.simulator import Account, Fault, Simulator
 from litebatch_asgi.simulator.objects import RequestCounts
 
-from .journeys import CHAT, download, finished, jsonl, line, rows, submit, upload
+from .journeys import CHAT, counts, download, finished, jsonl, line, rows, submit, upload
 from .raw import exchange, post
 
 CONTENT = jsonl(line("a"), line("b"))
 LARGE = b"{}\n" * 2_000_000
 ASKED = json.dumps({"input_file_id": "file-a", "endpoint": CHAT, "completion_window": "24h"}).encode()
-
-
-def counts(batch: Batch) -> tuple[int, int, int]:
-    counted = batch.request_counts
-    assert counted is not None
-    return counted.total, counted.completed, counted.failed
 
 
 async def listed(client: AsyncOpenAI) -> list[str]:
