@@ -205,10 +205,10 @@ class Execution:
         body, usage = self._respond(request["body"], directive, key)
         if usage is None:
             self._failed += 1
-            return False, row.with_response(directive.status if directive.fails else 400, body)
+            return False, row.with_response(directive.status if directive.fails else 400, self._encoded(body))
         self._completed += 1
         self._usage += usage
-        return True, row.with_response(directive.status, body)
+        return True, row.with_response(directive.status, self._encoded(body, succeeded=True))
 
     def _respond(self, body: JSON, directive: Directive, key: str) -> tuple[JSON, Usage | None]:
         if directive.fails:
@@ -225,6 +225,12 @@ class Execution:
         )
         answered, usage = answer(self._plan.endpoint, ask)
         return self._plan.finish(answered), usage
+
+    def _encoded(self, body: JSON, *, succeeded: bool = False) -> bytes:
+        encoded, strings = msgspec.json.encode(body), self._plan.settings.string_bodies
+        if strings == "never" or (strings == "errors" and succeeded):
+            return encoded
+        return msgspec.json.encode(encoded.decode())
 
     def _spoiled(self, rows: Iterator[tuple[bool, bytes]]) -> Iterator[tuple[bool, bytes]]:
         faults = self._plan.faults
@@ -244,7 +250,7 @@ class Execution:
         key = f"{number:032x}"
         body: JSON = {"model": "foreign", "messages": [], "input": "foreign", "prompt": "foreign"}
         answered, _ = self._respond(body, Directive(answer="foreign", input_tokens=1_000_000), key)
-        return RowText(key, f"foreign-{number}").with_response(200, answered)
+        return RowText(key, f"foreign-{number}").with_response(200, self._encoded(answered, succeeded=True))
 
 
 class RowText:
@@ -257,13 +263,13 @@ class RowText:
             json.dumps(custom_id, ensure_ascii=escape).encode(),
         )
 
-    def with_response(self, status: int, body: JSON) -> bytes:
-        """A row that was answered, well or badly."""
+    def with_response(self, status: int, body: bytes) -> bytes:
+        """A row that was answered, well or badly, with a body that is JSON."""
         return b'%s, "response": {"status_code": %d, "request_id": "%s", "body": %s}, "error": null}' % (
             self._head,
             status,
             self._key[::-1].encode(),
-            msgspec.json.encode(body),
+            body,
         )
 
     def without_response(self, code: str, message: str) -> bytes:

@@ -76,6 +76,9 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """whether result files end in a newline; None: some do, some do not"""
     escape_unicode: bool = False
     """custom ids come back with `\\u` escapes; otherwise as UTF-8"""
+    string_bodies: Literal["never", "errors", "always"] = "never"
+    """which rows have a `response.body` that is a string with the JSON in it: those of failed requests
+    (Mistral), or all (OGX, Llama Stack)"""
     odd_casing: bool | None = False
     """Azure: batches have capitalised statuses and times in ISO 8601; None: some do, some do not"""
     clock_offset: float = 0.0

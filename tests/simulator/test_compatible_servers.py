@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 import pytest
@@ -105,3 +106,22 @@ async def test_completed_batches_have_all_their_results(client: AsyncOpenAI, acc
     account.configure(cut_short_results="none")
     batch = await finished(client, account, TEN)
     assert len(by_id(await download(client, batch.output_file_id))) == 10
+
+
+@pytest.mark.parametrize("strings", ["never", "errors", "always"])
+async def test_bodies_may_be_json_in_a_string(
+    client: AsyncOpenAI, account: Account, strings: Literal["never", "errors", "always"]
+) -> None:
+    account.configure(string_bodies=strings)
+    content = jsonl(line("ü"), line("bad", simulate=429), line("none", simulate={"error": "request_timeout"}))
+    batch = await finished(client, account, content)
+    good = by_id(await download(client, batch.output_file_id))["ü"]["response"]["body"]
+    errors = by_id(await download(client, batch.error_file_id))
+    bad = errors["bad"]["response"]["body"]
+    assert (isinstance(good, str), isinstance(bad, str)) == (strings == "always", strings != "never")
+    good, bad = (json.loads(body) if isinstance(body, str) else body for body in (good, bad))
+    assert good["choices"][0]["message"]["content"] == "echo: hello ü"
+    assert bad["error"]["code"] == "rate_limit_exceeded"
+    assert errors["none"]["response"] is None
+    assert batch.usage is not None
+    assert good["usage"]["total_tokens"] == batch.usage.total_tokens
