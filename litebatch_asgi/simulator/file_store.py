@@ -37,12 +37,28 @@ class FileStore:
         """All files by id, as clients see them."""
         return {stored.shown.id: stored.shown for stored in self.all()}
 
-    def add(self, written: Written, filename: str, purpose: str, seconds: int | None) -> StoredFile:
-        """Make a file of bytes that lie on the disk; it expires after `seconds`, None: never."""
+    def add_upload(self, written: Written, filename: str, purpose: str, seconds: int | None) -> StoredFile:
+        """Make a file that a client sent; `seconds` None: it expires when such files do by default."""
+        flavour, surplus = self._context.flavour, self._context.settings.bytes_surplus
+        if purpose != "batch":
+            return self.add(written, filename, purpose, seconds, surplus=surplus)
+        stored = self.add(written, filename, purpose, seconds or flavour.input_seconds, surplus=surplus)
+        if flavour.input_status == "pending":
+            self._pending.add(stored.shown.id)
+            self._context.start(self._check(stored.shown))
+        return self._with_status(stored, flavour.input_status)
+
+    def add(
+        self, written: Written, filename: str, purpose: str, seconds: int | None, *, surplus: int = 0
+    ) -> StoredFile:
+        """Make a file of bytes that lie on the disk; it expires after `seconds`, None: never.
+
+        It is said to have `surplus` more bytes than it has.
+        """
         created_at = int(self._context.now())
         shown = FileObject(
             id=f"file-{uuid.uuid4().hex[:24]}",
-            bytes=written.bytes,
+            bytes=written.bytes + surplus,
             created_at=created_at,
             filename=filename,
             purpose=purpose,
@@ -51,20 +67,12 @@ class FileStore:
         stored = StoredFile(
             shown=shown,
             path=written.path,
+            bytes=written.bytes,
             sha256=written.sha256,
             listed_at=time.monotonic(),
             lists_before=self._context.lists_made["list_files"],
         )
         return self._put(stored)
-
-    def add_input(self, written: Written, filename: str, seconds: int | None) -> StoredFile:
-        """Make a batch input; `seconds` None: it expires when inputs do by default."""
-        flavour = self._context.flavour
-        stored = self.add(written, filename, "batch", seconds or flavour.input_seconds)
-        if flavour.input_status == "pending":
-            self._pending.add(stored.shown.id)
-            self._context.start(self._check(stored.shown))
-        return self._with_status(stored, flavour.input_status)
 
     def set_status(self, file_id: str, status: FileStatus) -> FileObject:
         """Show the file with another `status` from now on. Raises KeyError if there is no such file."""

@@ -27,10 +27,8 @@ async def upload_file(call: Call) -> Reply:
     except BaseException:
         await account.disk.run(path.unlink)
         raise
-    if upload.fields["purpose"] == "batch":
-        stored = account.file_store.add_input(upload.file, upload.filename, seconds)
-    else:
-        stored = account.file_store.add(upload.file, upload.filename, upload.fields["purpose"], seconds)
+    purpose = upload.fields["purpose"]
+    stored = account.file_store.add_upload(upload.file, upload.filename, purpose, seconds)
     call.object_id = stored.shown.id
     shown = call.dialect.file(_with_status_of_fault(call, stored))
     return json_reply(shown, call.dialect.created, call.dialect.location(call.request, stored.shown.id))
@@ -103,7 +101,7 @@ async def stream_file(call: Call) -> Reply:
             "content-type": "application/octet-stream",
             "content-disposition": f'attachment; filename="{stored.shown.id}"',
         },
-        body=FileBody(path=stored.path, bytes=stored.shown.bytes),
+        body=FileBody(path=stored.path, bytes=stored.bytes),
     )
 
 
@@ -118,7 +116,7 @@ async def _begin(call: Call) -> StoredFile:
     """The file that the call is about, when faults have had their say."""
     known = call.account.file_store.find(call.object_id or "")
     if known is not None:
-        call.filename, call.bytes, call.sha256 = known.shown.filename, known.shown.bytes, known.sha256
+        call.filename, call.bytes, call.sha256 = known.shown.filename, known.bytes, known.sha256
     await call.begin()
     stored = call.account.file_store.find(call.object_id or "")
     if stored is None:

@@ -34,6 +34,8 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
     shown: FileObject
     path: Path
+    bytes: int
+    """of the content, whatever `shown` says"""
     sha256: str
     listed_at: float
     """monotonic seconds at which it was stored: what a lagging list compares"""

@@ -76,6 +76,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """whether result files end in a newline; None: some do, some do not"""
     escape_unicode: bool = False
     """custom ids come back with `\\u` escapes; otherwise as UTF-8"""
+    bytes_surplus: int = 0
+    """added to the `bytes` that an uploaded file is said to have, as by a server that counts the form too"""
     string_bodies: Literal["never", "errors", "always"] = "never"
     """which rows have a `response.body` that is a string with the JSON in it: those of failed requests
     (Mistral), or all (OGX, Llama Stack)"""

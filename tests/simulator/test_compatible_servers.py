@@ -9,9 +9,9 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types import Batch
 
-from litebatch_asgi.simulator import Account
+from litebatch_asgi.simulator import Account, Simulator
 
-from .journeys import by_id, counts, download, finished, jsonl, line, submit
+from .journeys import by_id, counts, download, finished, jsonl, line, submit, upload
 
 TEN = jsonl(*[line(str(number)) for number in range(10)])
 
@@ -125,3 +125,26 @@ async def test_bodies_may_be_json_in_a_string(
     assert errors["none"]["response"] is None
     assert batch.usage is not None
     assert good["usage"]["total_tokens"] == batch.usage.total_tokens
+
+
+@pytest.mark.parametrize("surplus", [-1, 187])
+async def test_the_bytes_of_an_upload_may_be_told_wrong(
+    client: AsyncOpenAI, account: Account, simulator: Simulator, surplus: int
+) -> None:
+    account.configure(bytes_surplus=surplus)
+    batch = await finished(client, account, TEN)
+    file = await client.files.retrieve(batch.input_file_id)
+    (listed,) = [each async for each in client.files.list(purpose="batch")]
+    assert {file.bytes, listed.bytes, account.files[file.id].bytes} == {len(TEN) + surplus}
+    assert await download(client, file.id) == TEN
+    assert {each.bytes for each in simulator.journal.select(object_id=file.id)} == {len(TEN)}
+    assert batch.output_file_id is not None
+    output = await client.files.retrieve(batch.output_file_id)
+    assert output.bytes == len(await download(client, output.id))
+
+
+async def test_the_upload_itself_tells_the_wrong_bytes(client: AsyncOpenAI, account: Account) -> None:
+    account.configure(bytes_surplus=187)
+    assert (await upload(client, TEN)).bytes == len(TEN) + 187
+    account.configure(bytes_surplus=0)
+    assert (await upload(client, TEN)).bytes == len(TEN)
