@@ -47,6 +47,13 @@ STAMPS: dict[Status, str] = {
 }
 
 
+def problems_of(fault: Fault, code: str) -> tuple[BatchProblem, ...]:
+    """The errors that `fault` lets a batch fail with."""
+    message = fault.message or "Asked for by a fault."
+    lines = [None] if fault.problems == 1 else range(1, fault.problems + 1)
+    return tuple(BatchProblem(code=code, line=line, message=message, param=fault.param) for line in lines)
+
+
 class BatchProgress:
     """A batch and the task that moves it on."""
 
@@ -206,14 +213,20 @@ class BatchProgress:
 
     async def _validate(self, snapshot: Path) -> tuple[BatchProblem, ...]:
         fault = await self._strike("validate_batch")
+        if fault.no_such_file:
+            return (self._no_such_file(code=fault.code, param=fault.param),)
         if fault.code is not None:
-            return (BatchProblem(code=fault.code, message=fault.message or "Asked for by a fault."),)
-        flavour, settings = self._context.flavour, self._context.settings
+            return problems_of(fault, fault.code)
         if not await self._take_snapshot(snapshot):
-            return (flavour.no_such_file(self.batch.input_file_id, settings),)
+            return (self._no_such_file(),)
         self._examined = await self._context.examine(snapshot, self.batch.endpoint)
         over = self._queues.over_limit(self._examined, self.batch.id)
         return self._examined.problems or (() if over is None else (over,))
+
+    def _no_such_file(self, *, code: str | None = None, param: str | None = None) -> BatchProblem:
+        """The error of an input that cannot be found, with another `code` or `param` if they are given."""
+        told = self._context.flavour.no_such_file(self.batch.input_file_id, self._context.settings)
+        return msgspec.structs.replace(told, code=code or told.code, param=param or told.param)
 
     async def _take_snapshot(self, snapshot: Path) -> bool:
         """Link the input file, so that deleting it does not harm a batch that has begun."""

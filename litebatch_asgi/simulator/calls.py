@@ -150,7 +150,9 @@ class Call:
         if body is None:
             kind = "server_error" if fault.status >= 500 else "invalid_request_error"
             message = fault.message or f"Asked for by a fault: {fault.status}."
-            body = self.dialect.error(ApiError(fault.status, message, code=fault.code, kind=kind))
+            body = self.dialect.error(
+                ApiError(fault.status, message, param=fault.param, code=fault.code, kind=kind)
+            )
         return json_reply(body, fault.status, fault.headers)
 
     def _note(self, reply: Reply | None, done: bool) -> None:

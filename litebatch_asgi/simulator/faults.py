@@ -82,8 +82,15 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """`upload_file`, `retrieve_file`: the status that the file has from then on; `check_file`: the status
     that it has after `pending`"""
     code: str | None = None
-    """`validate_batch`: the batch fails with this error code and `message`; with `status`: of the answer"""
+    """`validate_batch`: the batch fails with this error code, `message` and `param`; with `status`: of the
+    answer"""
     message: str | None = None
+    param: str | None = None
+    problems: int = 1
+    """`validate_batch`: so many errors with that `code`; several are those of the lines from 1 on"""
+    no_such_file: bool = False
+    """`validate_batch`: the batch fails as if its input file was not there; `code` and `param`, if they are
+    given, replace those of the error that says so"""
     ending: Literal["completed", "expired", "cancelled"] | None = None
     """`run_batch`: how the batch ends, whatever else was to come"""
     rows: RowFaults = RowFaults()

@@ -235,3 +235,56 @@ async def test_a_refusal_says_when_to_come_again(
     account.add_fault(Fault(status=429, headers={"retry-after": after}))
     response = await http.get("/batches")
     assert (response.status_code, response.headers["retry-after"]) == (429, after)
+
+
+async def test_a_batch_fails_with_any_number_of_errors(client: AsyncOpenAI, account: Account) -> None:
+    many = Fault(call="validate_batch", code="invalid_json_line", message="x" * 100, problems=50_000)
+    account.add_fault(many)
+    batch = await finished(client, account, CONTENT)
+    assert (batch.status, counts(batch)) == ("failed", (0, 0, 0))
+    assert batch.errors is not None
+    assert batch.errors.data is not None
+    assert [each.line for each in batch.errors.data] == list(range(1, 50_001))
+    assert {(each.code, each.message) for each in batch.errors.data} == {("invalid_json_line", "x" * 100)}
+
+
+@pytest.mark.parametrize(
+    ("code", "param"),
+    [
+        (None, None),
+        (None, "input_file_id"),
+        ("invalid_input_file", "file_id"),
+        ("invalid_input_file", "input_file_id"),
+    ],
+)
+async def test_an_account_does_not_find_the_inputs_that_it_has(
+    client: AsyncOpenAI, account: Account, code: str | None, param: str | None
+) -> None:
+    account.configure(organization="org-east")
+    gone = account.add_fault(
+        Fault(call="validate_batch", no_such_file=True, code=code, param=param, times=None)
+    )
+    for _ in range(2):
+        batch = await finished(client, account, CONTENT)
+        assert batch.errors is not None
+        assert batch.errors.data is not None
+        (error,) = batch.errors.data
+        assert (batch.status, error.code, error.param, error.line) == (
+            "failed",
+            code or "invalid_request",
+            param or "file_id",
+            None,
+        )
+        assert error.message == (
+            f"Cannot find file {batch.input_file_id}, or organization org-east does not have access to it."
+        )
+        assert (await client.files.retrieve(batch.input_file_id)).status == "processed"
+    account.faults.remove(gone.key)
+    assert (await finished(client, account, CONTENT)).status == "completed"
+
+
+async def test_a_create_is_refused_for_a_parameter(client: AsyncOpenAI, account: Account) -> None:
+    account.add_fault(Fault(call="create_batch", status=400, code="invalid_value", param="input_file_id"))
+    with pytest.raises(openai.BadRequestError) as refused:
+        await submit(client, CONTENT)
+    assert (refused.value.code, refused.value.param) == ("invalid_value", "input_file_id")
