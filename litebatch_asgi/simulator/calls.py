@@ -13,13 +13,11 @@ from .account import Account
 from .dialects import Dialect
 from .faults import ArmedFault, CallName, Fault, marks_of
 from .journal import JournalEntry
+from .pace import Pace
 from .replies import FileBody, Interrupted, Reply, json_reply
 from .serving import cut
 from .state import SimulatorState
 from .wire import ApiError
-
-CHUNK = 1 << 18
-"""bytes of a file that are read and sent at once"""
 
 
 class Intake:
@@ -29,13 +27,17 @@ class Intake:
         self._receive = receive
         self._received = 0
         self.cut_after: int | None = None
+        self.pace: Pace | None = None
 
     async def __call__(self) -> Message:
         """The next message. Raises Interrupted when the body has come that far."""
         message = await self._receive()
-        self._received += len(message.get("body", b""))
+        count = len(message.get("body", b""))
+        self._received += count
         if self.cut_after is not None and self._received >= self.cut_after:
             raise Interrupted(None)
+        if self.pace is not None:
+            await self.pace.passed(count)
         return message
 
 
@@ -129,11 +131,15 @@ class Call:
             return
         self._armed, self.fault = armed, armed.fault
         self._intake.cut_after = self.fault.cut_request_after
+        self._intake.pace = self._pace(self.fault.request_rate)
         if self.fault.when == "after":
             return
         await self.account.faults.wait(armed, self._is_closing)
         if self.fault.drop or self.fault.status is not None or self.simulator.closing:
             raise Interrupted(None if self.simulator.closing else self._fault_reply(None))
+
+    def _pace(self, rate: float | None) -> Pace:
+        return Pace(rate, self._armed, self.account.faults, self._is_closing)
 
     def _is_closing(self) -> bool:
         return self.simulator.closing
@@ -184,21 +190,26 @@ class Call:
         raw = [(key.lower().encode(), value.encode()) for key, value in headers.items()]
         raw.append((b"content-length", str(size).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-        async for piece in self._pieces(reply.body, ends):
+        pace = self._pace(fault.answer_rate)
+        async for piece in self._pieces(reply.body, ends, pace):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await pace.passed(len(piece))
         if fault.cut_after is not None:
             await self._cut(receive, flush=True)
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _pieces(self, body: bytes | FileBody, ends: int) -> AsyncIterator[bytes]:
+    async def _pieces(self, body: bytes | FileBody, ends: int, pace: Pace) -> AsyncIterator[bytes]:
         if isinstance(body, bytes):
-            yield body[:ends]
+            start = 0
+            while piece := body[start : min(start + pace.chunk, ends)]:
+                start += len(piece)
+                yield piece
             return
         disk = self.account.disk
         file = await disk.run(body.path.open, "rb")
         try:
-            while ends and (piece := await disk.run(file.read, min(CHUNK, ends))):
+            while ends and (piece := await disk.run(file.read, min(pace.chunk, ends))):
                 ends -= len(piece)
                 yield piece
         finally:

@@ -71,6 +71,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cut_after: int | None = None
     short_after: int | None = None
     cut_request_after: int | None = None
+    answer_rate: float | None = None
+    """bytes a second at which the body of the answer is sent, until the fault is removed"""
+    request_rate: float | None = None
+    """bytes a second at which the request's body is taken, until the fault is removed; always `early`"""
     vanish: bool = False
     list_lag: float = 0.0
     """lists: leave out what is younger than so many seconds"""
@@ -103,7 +107,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     @property
     def strikes_early(self) -> bool:
         """Whether it strikes before the request's body is read."""
-        return self.when == "early" or self.cut_request_after is not None
+        of_the_request = (self.cut_request_after, self.request_rate)
+        return self.when == "early" or of_the_request != (None, None)
 
 
 class ArmedFault:
@@ -196,6 +201,11 @@ class FaultBook:
             await self._wakeup.until_or(interrupted, armed.fault.delay)
         if armed.fault.stall:
             await self._wakeup.until(lambda: armed.removed or interrupted())
+
+    async def pause(self, armed: ArmedFault, interrupted: Callable[[], bool], seconds: float) -> None:
+        """Wait for `seconds`, unless the fault is removed or something interrupts it, which must notify."""
+        if seconds > 0:
+            await self._wakeup.until_or(lambda: armed.removed or interrupted(), seconds)
 
     def _strikes(self, armed: ArmedFault) -> bool:
         """Count a call that fits; whether the fault is in force for it."""
