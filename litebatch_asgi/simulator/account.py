@@ -106,13 +106,14 @@ class Account(AccountContext):
         """Every batch as a client would be shown it now, oldest first."""
         return {key: progress.shown() for key, progress in self._progress.items()}
 
-    def progress_of(self, batch_id: str) -> BatchProgress | None:
-        """The batch with this id, as it goes on."""
-        return self._progress.get(batch_id)
+    def progress_of(self, batch_id: str, project: str | None = None) -> BatchProgress | None:
+        """The batch with this id, as it goes on, if it is of `project`, None being any."""
+        progress = self._progress.get(batch_id)
+        return progress if progress is not None and project in (None, progress.project) else None
 
-    def all_progress(self) -> list[BatchProgress]:
-        """Every batch, oldest first."""
-        return list(self._progress.values())
+    def all_progress(self, project: str | None = None) -> list[BatchProgress]:
+        """Every batch of `project`, None being any, oldest first."""
+        return [progress for progress in self._progress.values() if project in (None, progress.project)]
 
     def create_batch(self, asked: NewBatch, examined: Examined | None = None) -> BatchProgress:
         """Create a batch; whether its input file is any good shows later.

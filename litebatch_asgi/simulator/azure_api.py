@@ -78,7 +78,7 @@ class AzureDialect:
 
     async def admit(self, account: Account, asked: NewBatch) -> Admission:
         """Only batches of `processed` files, and with `fail_fast` only those that there is room for."""
-        stored = account.file_store.find(asked.input_file_id)
+        stored = account.file_store.find(asked.input_file_id, account.settings.project)
         if stored is None:
             raise ApiError(404, NOT_FOUND)
         if stored.shown.status != "processed":

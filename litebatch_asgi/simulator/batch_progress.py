@@ -71,6 +71,7 @@ class BatchProgress:
         self._files = files
         self._queues = queues
         self.batch: BatchObject = batch
+        self.project: str = context.settings.project
         self.listed_at: float = time.monotonic()
         self.lists_before: int = context.lists_made["list_batches"]
         self._seed = seed
@@ -230,7 +231,7 @@ class BatchProgress:
 
     async def _take_snapshot(self, snapshot: Path) -> bool:
         """Link the input file, so that deleting it does not harm a batch that has begun."""
-        stored = self._files.find(self.batch.input_file_id)
+        stored = self._files.find(self.batch.input_file_id, self.project)
         if stored is None or stored.shown.purpose != "batch" or stored.shown.status == "error":
             return False
         try:
@@ -311,7 +312,8 @@ class BatchProgress:
         if written is None:
             return None
         name = f"{self.batch.id}_{kind}.jsonl"
-        return self._files.add(written, name, "batch_output", self._output_seconds).shown.id
+        seconds = self._output_seconds
+        return self._files.add(written, name, "batch_output", seconds, project=self.project).shown.id
 
     def _become(self, status: Status, **changes: Any) -> None:
         stamp = {STAMPS[status]: int(self._context.now())} if status in STAMPS else {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from .account import NewBatch
+from .account import Account, NewBatch
 from .batch_progress import BatchProgress
 from .calls import Call
 from .dialects import Dialect
@@ -88,13 +88,17 @@ async def list_batches(call: Call) -> Reply:
     """`GET /batches`."""
     query = query_of(call.request.query_params, default=20, most=100)
     account = call.account
-    call.page = page_number(query, [each.batch.id for each in account.all_progress()])
+    call.page = page_number(query, [each.batch.id for each in _all(account)])
     await call.begin()
-    present = account.faults.present(account.name, account.all_progress())
+    present = account.faults.present(account.name, _all(account))
     seen = listed(present, call.fault, account.lists_made[call.name])
     account.lists_made[call.name] += 1
     chosen, more = page(query, seen, lambda each: each.batch.id)
     return json_reply(list_of([each.shown() for each in chosen], partial(_shown, call), has_more=more))
+
+
+def _all(account: Account) -> list[BatchProgress]:
+    return account.all_progress(account.settings.project)
 
 
 async def retrieve_batch(call: Call) -> Reply:
@@ -112,7 +116,7 @@ async def cancel_batch(call: Call) -> Reply:
 
 async def _begin(call: Call) -> BatchProgress:
     """The batch that the call is about, when faults have had their say."""
-    progress = call.account.progress_of(call.object_id or "")
+    progress = call.account.progress_of(call.object_id or "", call.account.settings.project)
     call.metadata = None if progress is None else progress.batch.metadata
     await call.begin()
     if progress is None or call.fault.vanish:

@@ -23,15 +23,16 @@ class FileStore:
         self._pending: set[str] = set()
         """files that nobody has released yet"""
 
-    def find(self, file_id: str) -> StoredFile | None:
-        """The file with this id."""
+    def find(self, file_id: str, project: str | None = None) -> StoredFile | None:
+        """The file with this id, if it is of `project`, None being any."""
         self._expire()
-        return self._stored.get(file_id)
+        stored = self._stored.get(file_id)
+        return stored if stored is not None and project in (None, stored.project) else None
 
-    def all(self) -> list[StoredFile]:
-        """All files."""
+    def all(self, project: str | None = None) -> list[StoredFile]:
+        """All files of `project`, None being any."""
         self._expire()
-        return list(self._stored.values())
+        return [stored for stored in self._stored.values() if project in (None, stored.project)]
 
     def shown(self) -> Mapping[str, FileObject]:
         """All files by id, as clients see them."""
@@ -39,17 +40,27 @@ class FileStore:
 
     def add_upload(self, written: Written, filename: str, purpose: str, seconds: int | None) -> StoredFile:
         """Make a file that a client sent; `seconds` None: it expires when such files do by default."""
-        flavour, surplus = self._context.flavour, self._context.settings.bytes_surplus
+        flavour, settings = self._context.flavour, self._context.settings
+        seconds = seconds or (flavour.input_seconds if purpose == "batch" else None)
+        stored = self.add(
+            written, filename, purpose, seconds, project=settings.project, surplus=settings.bytes_surplus
+        )
         if purpose != "batch":
-            return self.add(written, filename, purpose, seconds, surplus=surplus)
-        stored = self.add(written, filename, purpose, seconds or flavour.input_seconds, surplus=surplus)
+            return stored
         if flavour.input_status == "pending":
             self._pending.add(stored.shown.id)
             self._context.start(self._check(stored.shown))
         return self._with_status(stored, flavour.input_status)
 
     def add(
-        self, written: Written, filename: str, purpose: str, seconds: int | None, *, surplus: int = 0
+        self,
+        written: Written,
+        filename: str,
+        purpose: str,
+        seconds: int | None,
+        *,
+        project: str,
+        surplus: int = 0,
     ) -> StoredFile:
         """Make a file of bytes that lie on the disk; it expires after `seconds`, None: never.
 
@@ -67,6 +78,7 @@ class FileStore:
         stored = StoredFile(
             shown=shown,
             path=written.path,
+            project=project,
             bytes=written.bytes,
             sha256=written.sha256,
             listed_at=time.monotonic(),

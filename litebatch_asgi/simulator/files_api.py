@@ -72,7 +72,11 @@ async def list_files(call: Call) -> Reply:
     """`GET /files`."""
     params = call.request.query_params
     query, purpose = query_of(params, default=10_000, most=10_000), params.get("purpose")
-    files = [each for each in call.account.file_store.all() if purpose in (None, each.shown.purpose)]
+    files = [
+        each
+        for each in call.account.file_store.all(call.account.settings.project)
+        if purpose in (None, each.shown.purpose)
+    ]
     call.page = page_number(query, [each.shown.id for each in files])
     await call.begin()
     seen = listed(files, call.fault, call.account.lists_made[call.name])
@@ -114,11 +118,15 @@ def _with_status_of_fault(call: Call, stored: StoredFile) -> FileObject:
 
 async def _begin(call: Call) -> StoredFile:
     """The file that the call is about, when faults have had their say."""
-    known = call.account.file_store.find(call.object_id or "")
+    known = _find(call)
     if known is not None:
         call.filename, call.bytes, call.sha256 = known.shown.filename, known.bytes, known.sha256
     await call.begin()
-    stored = call.account.file_store.find(call.object_id or "")
+    stored = _find(call)
     if stored is None:
         raise ApiError(404, f"No such File object: {call.object_id}", param="id")
     return stored
+
+
+def _find(call: Call) -> StoredFile | None:
+    return call.account.file_store.find(call.object_id or "", call.account.settings.project)

@@ -34,6 +34,7 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
     shown: FileObject
     path: Path
+    project: str
     bytes: int
     """of the content, whatever `shown` says"""
     sha256: str

@@ -48,6 +48,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     api_keys: frozenset[str] | None = None
     """keys that pass; None takes any that is not empty"""
     organization: str = "org-simulator"
+    project: str = "default"
+    """project that the account's keys are of: files and batches of another one are not found, nor listed"""
     max_enqueued_tokens: int | None = None
     """input tokens that open batches of one model may hold; beyond: `token_limit_exceeded`"""
     fail_fast: bool = False
