@@ -49,6 +49,7 @@ from .directives import Directive as Directive
 from .execution import RowFaults as RowFaults
 from .faults import ArmedFault as ArmedFault
 from .faults import Fault as Fault
+from .garbled import Garble as Garble
 from .journal import JournalEntry as JournalEntry
 from .settings import SimulatorSettings as SimulatorSettings
 from .simulator import Simulator as Simulator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -94,7 +93,8 @@ async def list_batches(call: Call) -> Reply:
     seen = listed(present, call.fault, account.lists_made[call.name])
     account.lists_made[call.name] += 1
     chosen, more = page(query, seen, lambda each: each.batch.id)
-    return json_reply(list_of([each.shown() for each in chosen], partial(_shown, call), has_more=more))
+    shown = call.garbled(chosen, [_shown(call, each.shown()) for each in chosen])
+    return json_reply(list_of([each.batch.id for each in chosen], shown, has_more=more))
 
 
 def _all(account: Account) -> list[BatchProgress]:
@@ -103,7 +103,9 @@ def _all(account: Account) -> list[BatchProgress]:
 
 async def retrieve_batch(call: Call) -> Reply:
     """`GET /batches/{id}`."""
-    return json_reply(_shown(call, (await _begin(call)).retrieved()))
+    progress = await _begin(call)
+    (shown,) = call.garbled([progress], [_shown(call, progress.retrieved())])
+    return json_reply(shown)
 
 
 async def cancel_batch(call: Call) -> Reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -11,7 +11,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from .account import Account
 from .dialects import Dialect
-from .faults import ArmedFault, CallName, Fault, marks_of
+from .faults import ArmedFault, CallName, Fault, Marked, marks_of
+from .garbled import garbled
 from .journal import JournalEntry
 from .pace import Pace
 from .replies import FileBody, Interrupted, Reply, json_reply
@@ -94,6 +95,11 @@ class Call:
         except FileNotFoundError:
             # deleted since the answer was made
             await self._cut(receive)
+
+    def garbled(self, objects: Sequence[Marked], shown: Sequence[Any]) -> list[Any]:
+        """What is `shown` of the objects, with those garbled that faults want so."""
+        hows = self.account.faults.garbled(self.name, self.account.name, objects)
+        return [each if how is None else garbled(each, how) for each, how in zip(shown, hows, strict=True)]
 
     async def _work(self, handler: Handler) -> tuple[Reply | None, bool]:
         try:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from .execution import RowFaults
+from .garbled import Garble
 from .objects import RequestCounts
 from .settings import FileStatus
 from .wakeup import Wakeup
@@ -28,6 +29,7 @@ CallName = Literal[
 ]
 """What clients ask for; and, last, what the provider does by itself: see `OF_THE_PROVIDER`."""
 
+SHOWING: frozenset[CallName] = frozenset({"retrieve_file", "list_files", "retrieve_batch", "list_batches"})
 OF_THE_PROVIDER: frozenset[CallName] = frozenset({"check_file", "validate_batch", "run_batch"})
 LOOKS_AT_BATCHES: frozenset[CallName] = frozenset({"retrieve_batch", "cancel_batch"})
 
@@ -76,6 +78,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     request_rate: float | None = None
     """bytes a second at which the request's body is taken, until the fault is removed; always `early`"""
     vanish: bool = False
+    garbled: Garble | None = None
+    """`retrieve_file`, `list_files`, `retrieve_batch`, `list_batches`: each file or batch that `match` fits
+    has a filename, or a value in its metadata, that is no Unicode; answers that show one are the `times`"""
     list_lag: float = 0.0
     """lists: leave out what is younger than so many seconds"""
     list_lag_calls: int = 0
@@ -179,7 +184,7 @@ class FaultBook:
             fault = armed.fault
             if early != fault.strikes_early or fault.page not in (None, page):
                 continue
-            if fault.vanish and call not in LOOKS_AT_BATCHES:
+            if fault.garbled is not None or (fault.vanish and call not in LOOKS_AT_BATCHES):
                 continue
             if _fits(fault, call, account) and _matches(fault, marks) and self._strikes(armed):
                 return armed
@@ -194,6 +199,18 @@ class FaultBook:
             if len(left) < len(objects) and self._strikes(armed):
                 objects = left
         return objects
+
+    def garbled(self, call: CallName, account: str, shown: Sequence[Marked]) -> list[Garble | None]:
+        """How each of the objects is garbled that the answer to this call shows."""
+        hows: list[Garble | None] = [None] * len(shown)
+        for armed in self._armed.values():
+            if armed.fault.garbled is None or call not in SHOWING or not _fits(armed.fault, call, account):
+                continue
+            chosen = [index for index, each in enumerate(shown) if _matches(armed.fault, each.marks())]
+            if chosen and self._strikes(armed):
+                for index in chosen:
+                    hows[index] = armed.fault.garbled
+        return hows
 
     async def wait(self, armed: ArmedFault, interrupted: Callable[[], bool]) -> None:
         """Wait for as long as the fault says, unless something interrupts it, which must notify."""

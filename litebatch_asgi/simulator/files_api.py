@@ -82,12 +82,15 @@ async def list_files(call: Call) -> Reply:
     seen = listed(files, call.fault, call.account.lists_made[call.name])
     call.account.lists_made[call.name] += 1
     chosen, more = page(query, seen, lambda stored: stored.shown.id)
-    return json_reply(list_of([stored.shown for stored in chosen], call.dialect.file, has_more=more))
+    shown = call.garbled(chosen, [call.dialect.file(stored.shown) for stored in chosen])
+    return json_reply(list_of([stored.shown.id for stored in chosen], shown, has_more=more))
 
 
 async def retrieve_file(call: Call) -> Reply:
     """`GET /files/{id}`."""
-    return json_reply(call.dialect.file(_with_status_of_fault(call, await _begin(call))))
+    stored = await _begin(call)
+    (shown,) = call.garbled([stored], [call.dialect.file(_with_status_of_fault(call, stored))])
+    return json_reply(shown)
 
 
 async def delete_file(call: Call) -> Reply:

@@ -57,13 +57,13 @@ def _start(query: Query, ids: Sequence[str]) -> int | None:
     return ids.index(query.after) + 1 if query.after in ids else None
 
 
-def list_of(items: Sequence[Any], show: Callable[[Any], Any], *, has_more: bool) -> JSON:
-    """The list object around a page of files or batches, each as `show` has it."""
+def list_of(ids: Sequence[str], shown: Sequence[Any], *, has_more: bool) -> JSON:
+    """The list object around a page of files or batches with these ids."""
     return {
         "object": "list",
-        "data": [show(item) for item in items],
-        "first_id": items[0].id if items else None,
-        "last_id": items[-1].id if items else None,
+        "data": shown,
+        "first_id": ids[0] if ids else None,
+        "last_id": ids[-1] if ids else None,
         "has_more": has_more,
     }
 

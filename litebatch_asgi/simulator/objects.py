@@ -43,6 +43,10 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     lists_before: int
     """how often files had been listed then"""
 
+    def marks(self) -> list[str]:
+        """What the `match` of a fault is looked for in."""
+        return [self.shown.id, self.shown.filename]
+
 
 class BatchProblem(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of a batch's `errors`; `line` counts from 1."""
