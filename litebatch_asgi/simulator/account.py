@@ -11,7 +11,8 @@ import msgspec
 from .account_context import AccountContext
 from .batch_progress import BatchProgress
 from .disk import Disk
-from .faults import ArmedFault, Fault, FaultBook
+from .fault_book import FaultBook
+from .faults import ArmedFault, Fault
 from .file_store import FileStore
 from .flavours import DAY, RESULT_SECONDS
 from .objects import TERMINAL, BatchObject, FileObject

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .disk import Disk
-from .faults import CallName, FaultBook
+from .fault_book import FaultBook
+from .faults import CallName
 from .flavours import FLAVOURS, Flavour
 from .settings import SimulatorSettings
 from .validation import Examined

@@ -22,7 +22,8 @@ import msgspec
 
 from .account_context import AccountContext
 from .execution import UNFINISHED, Execution, Outcome, Plan, Written
-from .faults import Fault, marks_of
+from .fault_book import marks_of
+from .faults import Fault
 from .file_store import FileStore
 from .objects import TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts
 from .settings import Status

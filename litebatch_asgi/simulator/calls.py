@@ -11,7 +11,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from .account import Account
 from .dialects import Dialect
-from .faults import ArmedFault, CallName, Fault, Marked, marks_of
+from .fault_book import Marked, marks_of
+from .faults import ArmedFault, CallName, Fault
 from .garbled import garbled
 from .journal import JournalEntry
 from .pace import Pace

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from .faults import ArmedFault, FaultBook
+from .fault_book import FaultBook
+from .faults import ArmedFault
 
 CHUNK = 1 << 18
 """bytes that pass at once where nothing limits them"""

@@ -10,7 +10,8 @@ from typing import Any
 
 from .account import Account
 from .disk import Disk
-from .faults import ArmedFault, Fault, FaultBook
+from .fault_book import FaultBook
+from .faults import ArmedFault, Fault
 from .journal import Journal
 from .settings import SimulatorSettings
 from .summary import Summary, summarize
