@@ -28,6 +28,7 @@ end: whether a job is there twice, and what nobody knows of.
 
 ======  ============  ==============================================================================
 GET     `journal`     `?account=&call=&after=`: the entries, see `JournalEntry`
+GET     `counts`      `?account=&after=`: how many calls of each kind are in the journal
 GET     `settings`    `?account=`: the settings of an account, see `SimulatorSettings`
 POST    `settings`    `?account=`: change those that the body names
 GET     `faults`      all faults, and how often they struck

@@ -27,6 +27,7 @@ class Control:
         """The routes, without their prefix."""
         handlers = (
             ("GET", "journal", self.journal),
+            ("GET", "counts", self.counts),
             ("GET", "settings", self.settings),
             ("POST", "settings", self.configure),
             ("GET", "faults", self.faults),
@@ -49,6 +50,12 @@ class Control:
             params.get("call"), account=params.get("account"), after=int(params.get("after", "0"))
         )
         return _json({"entries": entries})
+
+    async def counts(self, request: Request) -> Response:
+        """How many calls of each kind `?account=` had later than `?after=`, and the `seq` of the last one."""
+        params, journal = request.query_params, self._simulator.journal
+        counts = journal.counts(account=params.get("account"), after=int(params.get("after", "0")))
+        return _json({"counts": counts, "seq": len(journal)})
 
     async def settings(self, request: Request) -> Response:
         """Settings of `?account=`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, overload
 
@@ -70,6 +71,10 @@ class Journal(Sequence[JournalEntry]):
             and account in (None, entry.account)
             and object_id in (None, entry.object_id)
         ]
+
+    def counts(self, *, account: str | None = None, after: int = 0) -> Counter[CallName]:
+        """How many calls of each kind `select` would give; a list is a call for each of its pages."""
+        return Counter(entry.call for entry in self.select(account=account, after=after))
 
     def __len__(self) -> int:
         return len(self._entries)

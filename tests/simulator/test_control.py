@@ -39,6 +39,24 @@ async def test_the_journal_is_read_in_parts(control: httpx2.AsyncClient, client:
     assert await calls(account="west") == []
 
 
+async def test_calls_are_counted_by_their_kind(
+    control: httpx2.AsyncClient, client: AsyncOpenAI, simulator: Simulator, account: Account
+) -> None:
+    account.add_foreign_batches(5)
+    file = await upload(client, CONTENT)
+    begun = len(simulator.journal)
+    assert len([each async for each in client.batches.list(limit=2)]) == 5
+    await client.batches.retrieve(next(iter(account.batches)))
+    for _ in range(2):
+        await client.files.content(file.id)
+    counts = {"list_batches": 3, "retrieve_batch": 1, "stream_file": 2}
+    assert simulator.journal.counts(after=begun) == counts
+    assert simulator.journal.counts(account="east") == counts | {"upload_file": 1}
+    assert simulator.journal.counts(account="west")["list_batches"] == 0
+    told = await control.get("/counts", params=EAST | {"after": str(begun)})
+    assert told.json() == {"counts": counts, "seq": begun + 6}
+
+
 async def test_settings_are_read_and_changed(control: httpx2.AsyncClient, account: Account) -> None:
     changed = await control.post("/settings", params=EAST, json={"hold": ["in_progress"], "seed": 4})
     assert changed.json() == (await control.get("/settings", params=EAST)).json()
@@ -122,6 +140,7 @@ async def test_a_reset_forgets_everything(
         ("POST", "/expire", {"params": {"batch_id": "batch_x"}}),
         ("POST", "/foreign", {"params": {"count": "many"}}),
         ("GET", "/journal", {"params": {"after": "x"}}),
+        ("GET", "/counts", {"params": {"after": "x"}}),
     ],
 )
 async def test_what_cannot_be_read_is_told(
