@@ -10,6 +10,7 @@ import msgspec
 
 from .account_context import AccountContext
 from .batch_progress import BatchProgress
+from .batch_store import BatchStore
 from .disk import Disk
 from .fault_book import FaultBook
 from .faults import ArmedFault, Fault
@@ -48,7 +49,7 @@ class Account(AccountContext):
         super().__init__(name, settings, disk, wakeup, faults, start)
         self.file_store: FileStore = FileStore(self)
         self.queues: TokenQueues = TokenQueues(self)
-        self._progress: dict[str, BatchProgress] = {}
+        self.batch_store: BatchStore = BatchStore()
 
     def configure(self, /, **changes: Any) -> SimulatorSettings:
         """Change settings. What is no longer held moves on, batches whose window is over expire.
@@ -56,7 +57,7 @@ class Account(AccountContext):
         Raises `msgspec.ValidationError` for an unknown name or a value of the wrong type.
         """
         self._settings = self._settings.changed(changes)
-        for progress in self._progress.values():
+        for progress in self.batch_store.all():
             progress.reconsider()
         self.wakeup.notify()
         return self._settings
@@ -105,16 +106,7 @@ class Account(AccountContext):
     @property
     def batches(self) -> Mapping[str, BatchObject]:
         """Every batch as a client would be shown it now, oldest first."""
-        return {key: progress.shown() for key, progress in self._progress.items()}
-
-    def progress_of(self, batch_id: str, project: str | None = None) -> BatchProgress | None:
-        """The batch with this id, as it goes on, if it is of `project`, None being any."""
-        progress = self._progress.get(batch_id)
-        return progress if progress is not None and project in (None, progress.project) else None
-
-    def all_progress(self, project: str | None = None) -> list[BatchProgress]:
-        """Every batch of `project`, None being any, oldest first."""
-        return [progress for progress in self._progress.values() if project in (None, progress.project)]
+        return {progress.batch.id: progress.shown() for progress in self.batch_store.all()}
 
     def create_batch(self, asked: NewBatch, examined: Examined | None = None) -> BatchProgress:
         """Create a batch; whether its input file is any good shows later.
@@ -160,11 +152,15 @@ class Account(AccountContext):
         return batches
 
     def _add(self, batch: BatchObject, output_seconds: int) -> BatchProgress:
-        seed = f"{self._settings.seed}/{self.name}/{len(self._progress)}"
         progress = BatchProgress(
-            self, self.file_store, self.queues, batch, seed=seed, output_seconds=output_seconds
+            self,
+            self.file_store,
+            self.queues,
+            batch,
+            number=len(self.batch_store),
+            output_seconds=output_seconds,
         )
-        self._progress[batch.id] = progress
+        self.batch_store.add(progress)
         return progress
 
     def release(self, object_id: str | None = None) -> None:
@@ -187,18 +183,18 @@ class Account(AccountContext):
 
     async def reached(self, batch_id: str, *statuses: Status) -> BatchObject:
         """The batch, once it has one of `statuses`; without any, once it has ended."""
-        progress, awaited = self._progress[batch_id], frozenset(statuses) or TERMINAL
+        progress, awaited = self.batch_store[batch_id], frozenset(statuses) or TERMINAL
         await self.wakeup.until(lambda: progress.batch.status in awaited)
         return progress.shown()
 
     def expire(self, batch_id: str) -> None:
         """Let a batch end `expired`, with the rows that were done by then. Raises KeyError if unknown."""
-        self._progress[batch_id].expire()
+        self.batch_store[batch_id].expire()
 
     def _open_batches(self, object_id: str | None) -> list[BatchProgress]:
         if object_id is not None and object_id in self.files:
             return []
-        asked = self._progress.values() if object_id is None else [self._progress[object_id]]
+        asked = self.batch_store.all() if object_id is None else [self.batch_store[object_id]]
         return [progress for progress in asked if progress.batch.status not in TERMINAL]
 
     def _pending_of(self, object_id: str | None) -> list[str]:

@@ -65,7 +65,7 @@ class BatchProgress:
         queues: TokenQueues,
         batch: BatchObject,
         *,
-        seed: str,
+        number: int,
         output_seconds: int,
     ) -> None:
         self._context = context
@@ -75,7 +75,8 @@ class BatchProgress:
         self.project: str = context.settings.project
         self.listed_at: float = time.monotonic()
         self.lists_before: int = context.lists_made["list_batches"]
-        self._seed = seed
+        self.number: int = number
+        self._seed = f"{context.settings.seed}/{context.name}/{number}"
         self._output_seconds = output_seconds
         self._wakeup = Wakeup()
         self._since = time.monotonic()

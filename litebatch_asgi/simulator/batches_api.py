@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from .account import Account, NewBatch
+from .account import NewBatch
 from .batch_progress import BatchProgress
 from .calls import Call
 from .dialects import Dialect
@@ -86,19 +86,16 @@ def _output_seconds(dialect: Dialect, asked: object) -> int | None:
 async def list_batches(call: Call) -> Reply:
     """`GET /batches`."""
     query = query_of(call.request.query_params, default=20, most=100)
-    account = call.account
-    call.page = page_number(query, [each.batch.id for each in _all(account)])
+    account, project = call.account, call.account.settings.project
+    after = account.batch_store.find(query.after or "", project)
+    call.page = page_number(query, account.batch_store.all(project), after)
     await call.begin()
-    present = account.faults.present(account.name, _all(account))
+    present = account.faults.present(account.name, account.batch_store.all(project))
     seen = listed(present, call.fault, account.lists_made[call.name])
     account.lists_made[call.name] += 1
-    chosen, more = page(query, seen, lambda each: each.batch.id)
+    chosen, more = page(query, seen, after)
     shown = call.garbled(chosen, [_shown(call, each.shown()) for each in chosen])
     return json_reply(list_of([each.batch.id for each in chosen], shown, has_more=more))
-
-
-def _all(account: Account) -> list[BatchProgress]:
-    return account.all_progress(account.settings.project)
 
 
 async def retrieve_batch(call: Call) -> Reply:
@@ -118,7 +115,7 @@ async def cancel_batch(call: Call) -> Reply:
 
 async def _begin(call: Call) -> BatchProgress:
     """The batch that the call is about, when faults have had their say."""
-    progress = call.account.progress_of(call.object_id or "", call.account.settings.project)
+    progress = call.account.batch_store.find(call.object_id or "", call.account.settings.project)
     call.metadata = None if progress is None else progress.batch.metadata
     await call.begin()
     if progress is None or call.fault.vanish:

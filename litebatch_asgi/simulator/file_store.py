@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 import uuid
 from collections.abc import Mapping
@@ -20,6 +22,9 @@ class FileStore:
     def __init__(self, context: AccountContext) -> None:
         self._context = context
         self._stored: dict[str, StoredFile] = {}
+        self._numbers = itertools.count()
+        self._next_expiry = math.inf
+        """Unix seconds before which no file expires"""
         self._pending: set[str] = set()
         """files that nobody has released yet"""
 
@@ -77,6 +82,7 @@ class FileStore:
         )
         stored = StoredFile(
             shown=shown,
+            number=next(self._numbers),
             path=written.path,
             project=project,
             bytes=written.bytes,
@@ -126,11 +132,17 @@ class FileStore:
 
     def _put(self, stored: StoredFile) -> StoredFile:
         self._stored[stored.shown.id] = stored
+        self._next_expiry = min(self._next_expiry, _expiry(stored))
         self._context.wakeup.notify()
         return stored
 
     def _expire(self) -> None:
         now = self._context.now()
-        for key, stored in list(self._stored.items()):
-            if stored.shown.expires_at is not None and stored.shown.expires_at <= now:
-                del self._stored[key]
+        if now < self._next_expiry:
+            return
+        self._stored = {key: stored for key, stored in self._stored.items() if _expiry(stored) > now}
+        self._next_expiry = min(map(_expiry, self._stored.values()), default=math.inf)
+
+
+def _expiry(stored: StoredFile) -> float:
+    return math.inf if stored.shown.expires_at is None else stored.shown.expires_at

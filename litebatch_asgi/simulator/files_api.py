@@ -72,16 +72,14 @@ async def list_files(call: Call) -> Reply:
     """`GET /files`."""
     params = call.request.query_params
     query, purpose = query_of(params, default=10_000, most=10_000), params.get("purpose")
-    files = [
-        each
-        for each in call.account.file_store.all(call.account.settings.project)
-        if purpose in (None, each.shown.purpose)
-    ]
-    call.page = page_number(query, [each.shown.id for each in files])
+    store, project = call.account.file_store, call.account.settings.project
+    files = [each for each in store.all(project) if purpose in (None, each.shown.purpose)]
+    after = store.find(query.after or "", project)
+    call.page = page_number(query, files, after)
     await call.begin()
     seen = listed(files, call.fault, call.account.lists_made[call.name])
     call.account.lists_made[call.name] += 1
-    chosen, more = page(query, seen, lambda stored: stored.shown.id)
+    chosen, more = page(query, seen, after)
     shown = call.garbled(chosen, [call.dialect.file(stored.shown) for stored in chosen])
     return json_reply(list_of([stored.shown.id for stored in chosen], shown, has_more=more))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -11,8 +12,6 @@ import msgspec
 from .faults import Fault
 from .json_values import JSON
 from .wire import ApiError, integer, wrong_value
-
-T = TypeVar("T")
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,41 +34,13 @@ def query_of(params: Mapping[str, str], *, default: int, most: int) -> Query:
     )
 
 
-def page(query: Query, items: Sequence[T], id_of: Callable[[T], str]) -> tuple[list[T], bool]:
-    """One page of `items`, which come oldest first, and whether more follow."""
-    ordered = list(items) if query.ascending else list(reversed(items))
-    start = _start(query, [id_of(item) for item in ordered])
-    if start is None:
-        message = f"Invalid 'after': no object with id '{query.after}' exists."
-        raise ApiError(400, message, param="after", code="invalid_value")
-    return ordered[start : start + query.limit], len(ordered) > start + query.limit
-
-
-def page_number(query: Query, ids: Sequence[str]) -> int | None:
-    """Which page of `ids`, which come oldest first, is asked for, from 1; None: of none."""
-    start = _start(query, ids if query.ascending else ids[::-1])
-    return None if start is None else -(-start // query.limit) + 1
-
-
-def _start(query: Query, ids: Sequence[str]) -> int | None:
-    if query.after is None:
-        return 0
-    return ids.index(query.after) + 1 if query.after in ids else None
-
-
-def list_of(ids: Sequence[str], shown: Sequence[Any], *, has_more: bool) -> JSON:
-    """The list object around a page of files or batches with these ids."""
-    return {
-        "object": "list",
-        "data": shown,
-        "first_id": ids[0] if ids else None,
-        "last_id": ids[-1] if ids else None,
-        "has_more": has_more,
-    }
-
-
 class Listable(Protocol):
     """What appears in lists."""
+
+    @property
+    def number(self) -> int:
+        """Higher than that of what is older."""
+        ...
 
     @property
     def listed_at(self) -> float:
@@ -85,12 +56,59 @@ class Listable(Protocol):
 L = TypeVar("L", bound=Listable)
 
 
+def page(query: Query, items: Sequence[L], after: L | None) -> tuple[Sequence[L], bool]:
+    """One page of `items`, which come oldest first, and whether more follow.
+
+    `after` is what `query.after` names, None if there is nothing of that name. However many items there are,
+    only those of the page are touched.
+    """
+    skipped = _skipped(query, items, after)
+    if skipped is None:
+        message = f"Invalid 'after': no object with id '{query.after}' exists."
+        raise ApiError(400, message, param="after", code="invalid_value")
+    left = len(items) - skipped
+    if query.ascending:
+        return items[skipped : skipped + query.limit], left > query.limit
+    return items[max(0, left - query.limit) : left][::-1], left > query.limit
+
+
+def page_number(query: Query, items: Sequence[L], after: L | None) -> int | None:
+    """Which page of `items`, which come oldest first, is asked for, from 1; None: of none."""
+    skipped = _skipped(query, items, after)
+    return None if skipped is None else -(-skipped // query.limit) + 1
+
+
+def _skipped(query: Query, items: Sequence[L], after: L | None) -> int | None:
+    """How many items the pages before have; None if what they ended with is not among the items."""
+    if query.after is None:
+        return 0
+    if after is None:
+        return None
+    index = bisect_left(items, after.number, key=lambda item: item.number)
+    if index == len(items) or items[index].number != after.number:
+        return None
+    return index + 1 if query.ascending else len(items) - index
+
+
+def list_of(ids: Sequence[str], shown: Sequence[Any], *, has_more: bool) -> JSON:
+    """The list object around a page of files or batches with these ids."""
+    return {
+        "object": "list",
+        "data": shown,
+        "first_id": ids[0] if ids else None,
+        "last_id": ids[-1] if ids else None,
+        "has_more": has_more,
+    }
+
+
 def listed(items: Sequence[L], fault: Fault, lists_made: int) -> Sequence[L]:
     """What a list shows of `items`, oldest first, when a fault lets it lag behind.
 
     `lists_made`: how often such objects have been listed before.
     """
     newest, last = time.monotonic() - fault.list_lag, lists_made - fault.list_lag_calls
-    seen = [item for item in items if not fault.list_lag or item.listed_at <= newest]
-    seen = [item for item in seen if item.lists_before <= last]
-    return seen[: len(seen) - fault.hide_newest] if fault.hide_newest else seen
+    if fault.list_lag:
+        items = [item for item in items if item.listed_at <= newest]
+    if fault.list_lag_calls:
+        items = [item for item in items if item.lists_before <= last]
+    return items[: max(0, len(items) - fault.hide_newest)] if fault.hide_newest else items

@@ -33,6 +33,8 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file and where its bytes are."""
 
     shown: FileObject
+    number: int
+    """of its account's files, in the order of their making"""
     path: Path
     project: str
     bytes: int

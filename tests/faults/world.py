@@ -133,7 +133,7 @@ class World:
         return [
             (account, progress.batch)
             for account in self.accounts
-            for progress in account.all_progress()
+            for progress in account.batch_store.all()
             if wanted.items() <= (progress.batch.metadata or {}).items()
         ]
 
