@@ -39,6 +39,7 @@ POST    `advance`     `?account=&batch_id=`: move a batch, or all, on to the nex
 POST    `release`     the same, without waiting
 POST    `expire`      `?account=&batch_id=`: let a batch end as `expired`
 POST    `foreign`     `?account=&count=`: add so many ended batches that somebody else made
+POST    `running`     `?account=`: add a running batch of `input_file_id` for each of the body's `metadata`
 GET     `state`       files and batches of all accounts
 GET     `summary`     `?tag=`: batch inputs by filename, batches by what their metadata has under the tag
 POST    `reset`       forget everything

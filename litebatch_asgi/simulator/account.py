@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+import os
+import uuid
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -113,22 +115,41 @@ class Account(AccountContext):
 
         The tokens of an input that was `examined` already are in the queue from now on.
         """
-        created_at = int(self.now())
-        batch = BatchObject(
-            id=self.flavour.new_batch_id(),
-            endpoint=asked.endpoint,
-            input_file_id=asked.input_file_id,
-            completion_window=asked.completion_window,
-            created_at=created_at,
-            status="validating" if self._settings.scheduling_seconds is None else "scheduling",
-            expires_at=created_at + DAY,
-            metadata=asked.metadata,
-        )
-        progress = self._add(batch, asked.output_seconds or RESULT_SECONDS)
+        progress = self._add(self._new(asked), asked.output_seconds or RESULT_SECONDS)
         if examined is not None:
-            self.queues.hold(batch.id, examined)
+            self.queues.hold(progress.batch.id, examined)
         self.start(progress.run())
         return progress
+
+    async def add_running_batches(
+        self,
+        input_file_id: str,
+        metadata: Sequence[dict[str, str] | None],
+        endpoint: str = "/v1/chat/completions",
+    ) -> list[BatchObject]:
+        """Add a batch for each of `metadata`, all of one input, that is `in_progress` already.
+
+        The input is read once and nothing goes over HTTP, so that thousands take a moment. They go on as all
+        others do: `SimulatorSettings.hold` or `running_seconds` keep them running. Raises KeyError if there
+        is no such file, ValueError if a batch of it would fail.
+        """
+        stored = self.file_store.find(input_file_id)
+        if stored is None:
+            raise KeyError(input_file_id)
+        snapshot = self.disk.path(f"{uuid.uuid4().hex}.input")
+        await self.disk.run(os.link, stored.path, snapshot)
+        examined = await self.examine(snapshot, endpoint)
+        if examined.problems:
+            await self.disk.run(snapshot.unlink)
+            raise ValueError(f"{input_file_id} cannot be run: {examined.problems[0].message}")
+        asked = NewBatch(input_file_id=input_file_id, endpoint=endpoint, completion_window="24h")
+        added: list[BatchObject] = []
+        for each in metadata:
+            progress = self._add(self._new(msgspec.structs.replace(asked, metadata=each)), RESULT_SECONDS)
+            progress.begin_running(examined)
+            self.start(progress.run_on(snapshot))
+            added.append(progress.batch)
+        return added
 
     def add_foreign_batches(self, count: int) -> list[BatchObject]:
         """Add `count` ended batches, as somebody else who uses this account would have left them."""
@@ -150,6 +171,19 @@ class Account(AccountContext):
         for batch in batches:
             self._add(batch, RESULT_SECONDS)
         return batches
+
+    def _new(self, asked: NewBatch) -> BatchObject:
+        created_at = int(self.now())
+        return BatchObject(
+            id=self.flavour.new_batch_id(),
+            endpoint=asked.endpoint,
+            input_file_id=asked.input_file_id,
+            completion_window=asked.completion_window,
+            created_at=created_at,
+            status="validating" if self._settings.scheduling_seconds is None else "scheduling",
+            expires_at=created_at + DAY,
+            metadata=asked.metadata,
+        )
 
     def _add(self, batch: BatchObject, output_seconds: int) -> BatchProgress:
         progress = BatchProgress(

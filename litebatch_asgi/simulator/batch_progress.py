@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,23 +151,47 @@ class BatchProgress:
         """Go through all statuses, to an end."""
         snapshot = self._context.disk.path(f"{self.batch.id}.input")
         try:
-            await self._go_through(snapshot)
+            await self._to_an_end(self._from_the_start(snapshot))
+        finally:
+            await self._context.disk.run(snapshot.unlink, missing_ok=True)
+
+    def begin_running(self, examined: Examined) -> None:
+        """Be `in_progress`, with an input that was found good."""
+        self._examined = examined
+        self._queues.hold(self.batch.id, examined)
+        self._become(
+            "in_progress",
+            model=examined.model,
+            endpoint=examined.endpoint,
+            request_counts=RequestCounts(total=len(examined.offsets)),
+        )
+
+    async def run_on(self, snapshot: Path) -> None:
+        """Go through the statuses that follow; the input lies at `snapshot`, and is left there."""
+        await self._to_an_end(self._from_running(snapshot))
+
+    async def _to_an_end(self, work: Awaitable[None]) -> None:
+        try:
+            await work
         except Exception:
             # a client must not wait for ever on a defect of ours
             logger.exception("%s failed by a defect of the simulator", self.batch.id)
             self._become("failed", errors=BatchErrors(data=(INTERNAL_ERROR,)))
-        finally:
-            await self._context.disk.run(snapshot.unlink, missing_ok=True)
 
-    async def _go_through(self, snapshot: Path) -> None:
+    async def _from_the_start(self, snapshot: Path) -> None:
         await self._be_scheduled()
         await self._dwell(self._context.settings.validating_seconds)
         problems = await self._validate(snapshot)
         if problems:
             await self._refuse(problems)
             return
-        if self.batch.status == "validating" and not self._expiring:
-            await self._start_running()
+        if self._examined is not None and self.batch.status == "validating" and not self._expiring:
+            self.begin_running(self._examined)
+        await self._from_running(snapshot)
+
+    async def _from_running(self, snapshot: Path) -> None:
+        if self.batch.status == "in_progress":
+            await self._dwell(self._running_seconds())
         self._fault = await self._strike("run_batch")
         outcome = await self._finalize(snapshot)
         if self.batch.status == "cancelling":
@@ -241,18 +266,6 @@ class BatchProgress:
         except FileNotFoundError:
             return False
         return True
-
-    async def _start_running(self) -> None:
-        assert self._examined is not None
-        examined = self._examined
-        self._queues.hold(self.batch.id, examined)
-        self._become(
-            "in_progress",
-            model=examined.model,
-            endpoint=examined.endpoint,
-            request_counts=RequestCounts(total=len(examined.offsets)),
-        )
-        await self._dwell(self._running_seconds())
 
     def _running_seconds(self) -> float:
         settings = self._context.settings

@@ -17,6 +17,14 @@ from .state import SimulatorState
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+class RunningBatches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Batches that are to be added, each with its metadata: see `Account.add_running_batches`."""
+
+    input_file_id: str
+    metadata: list[dict[str, str] | None]
+    endpoint: str = "/v1/chat/completions"
+
+
 class Control:
     """Handlers of the control endpoints. What they cannot read is answered with 400 and a `message`."""
 
@@ -37,6 +45,7 @@ class Control:
             ("POST", "release", self.release),
             ("POST", "expire", self.expire),
             ("POST", "foreign", self.add_foreign_batches),
+            ("POST", "running", self.add_running_batches),
             ("GET", "state", self.state),
             ("GET", "summary", self.summary),
             ("POST", "reset", self.reset),
@@ -99,6 +108,14 @@ class Control:
         """Add `?count=` ended batches to `?account=`."""
         count = int(request.query_params.get("count", "1"))
         return _json({"batches": self._account(request).add_foreign_batches(count)})
+
+    async def add_running_batches(self, request: Request) -> Response:
+        """Add a running batch for each of the `metadata` that the body has to `?account=`."""
+        asked = msgspec.json.decode(await request.body(), type=RunningBatches)
+        batches = await self._account(request).add_running_batches(
+            asked.input_file_id, asked.metadata, asked.endpoint
+        )
+        return _json({"ids": [batch.id for batch in batches]})
 
     async def state(self, request: Request) -> Response:
         """Files and batches of all accounts."""
