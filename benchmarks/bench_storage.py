@@ -17,7 +17,7 @@ from databases import Database
 
 from benchmarks import _report
 from benchmarks._processes import scratch
-from litebatch_asgi.models import BatchStatus, JobState
+from litebatch_asgi.models import BatchStatus, JobState, Work
 from litebatch_asgi.storage import BatchQuery, Storage
 from litebatch_asgi.testing import a_batch, a_file, a_job
 from litebatch_asgi.testing.conformance.base import stored_batch
@@ -142,7 +142,7 @@ async def measured(storage: Storage, count: int, rounds: int) -> dict[str, float
             raise RuntimeError(f"{len(found)} batches came")
 
     async def claim() -> None:
-        claimed = await storage.claim_jobs("worker", lease_seconds=0, room=ROOM, settling=False)
+        claimed = await storage.claim_jobs("worker", lease_seconds=0, room=ROOM, work=Work.PLACE)
         if len(claimed) != DUE:
             raise RuntimeError(f"{len(claimed)} jobs came")
 

@@ -79,6 +79,11 @@ class Catalog:
         ]
         return max(wildcards, key=lambda group: len(group.name), default=None)
 
+    def deployments_for(self, model: str) -> Mapping[str, Deployment]:
+        """The deployments that serve the virtual model (or group of that name), by id; none if unknown."""
+        group = self.groups.get(model) or self.resolve(model)
+        return group.deployments if group is not None else {}
+
     def may_use(self, principal: Principal, model: str) -> bool:
         """Whether a principal may use the virtual model `model`; nothing else decides it."""
         return _covers(self.rights_to(principal.models), model)

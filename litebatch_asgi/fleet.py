@@ -81,8 +81,7 @@ class Fleet:
 
     def deployments_for(self, model: str) -> Mapping[str, Deployment]:
         """The deployments that serve the virtual model (or group of that name), by id; none if unknown."""
-        group = self.catalog.groups.get(model) or self.catalog.resolve(model)
-        return group.deployments if group is not None else {}
+        return self.catalog.deployments_for(model)
 
     def upstream_model(self, deployment_id: str, model: str) -> str:
         """What the deployment calls the virtual model. Raises `DeploymentGone`."""

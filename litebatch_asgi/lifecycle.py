@@ -14,8 +14,10 @@ and followed by one that is withdrawn or failed at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Any
 
 from msgspec.structs import replace
@@ -30,6 +32,7 @@ from litebatch_asgi.models import (
     Event,
     Job,
     JobState,
+    ProviderBatch,
 )
 from litebatch_asgi.models.ids import EVENT_PREFIX, job_id, new_id
 
@@ -72,19 +75,27 @@ _ENTERED_AT = {
 def move(job: Job, state: JobState, *, due: datetime | None, **changes: Any) -> Job:
     """The job in its next state, its claim given back unless `changes` say otherwise.
 
-    It is looked at again when it is `due`; None: never. Raises `StateConflict` if that state may not follow.
+    It is looked at again when it is `due`; None: never. No client's wish brings that forward unless
+    `changes` say from when on. Raises `StateConflict` if that state may not follow.
     """
     if state is not job.state and state not in TRANSITIONS[job.state]:
         raise StateConflict(f"{job.id}: {state} may not follow {job.state}")
-    released: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "next_check_at": due}
+    released: dict[str, Any] = {
+        "claimed_by": None,
+        "claimed_until": None,
+        "next_check_at": due,
+        "refresh_from": None,
+    }
     return replace(job, state=state, **(released | changes))
 
 
 def hurried(job: Job, batch: Batch, now: datetime) -> Job:
-    """The job, due at once if its batch is to be cancelled and its provider does not know yet."""
-    if job.state is JobState.SUBMITTED and batch.cancel_requested_at and job.cancel_sent_at is None:
-        return replace(job, next_check_at=now)
-    return job
+    """The job, due at once if its batch is to be cancelled and nobody has done anything about it yet."""
+    if batch.cancel_requested_at is None:
+        return job
+    if job.state is JobState.SUBMITTED and job.cancel_sent_at is None:
+        return replace(job, next_check_at=now, to_cancel=True)
+    return replace(job, next_check_at=now) if job.state is JobState.WAITING else job
 
 
 def held(state: BatchState, claimed: Job) -> Job:
@@ -120,7 +131,6 @@ def next_attempt(job: Job, now: datetime, *, due: datetime | None, **changes: An
         "requests": job.requests,
         "created_at": now,
         "next_check_at": due,
-        "refresh_from": now,
     }
     return Job(**(values | changes))
 
@@ -247,6 +257,48 @@ def _told(current: Sequence[Job], name: str, earliest: datetime, now: datetime) 
     told = [getattr(job.snapshot, name) for job in current if job.snapshot is not None]
     times = [time for time in told if time is not None]
     return min(max(min(times), earliest), now) if times else now
+
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far a provider's clock may be from ours."""
+
+
+class Sight(Enum):
+    """What the sight of a provider's batch means for the job that runs there."""
+
+    QUIET = auto()
+    """it is as it was, or as it was before: a list may lag"""
+    NEWS = auto()
+    """it goes on"""
+    END = auto()
+    """it has ended"""
+
+
+def sight_of(job: Job, seen: ProviderBatch) -> Sight:
+    """What a batch in a list means for a submitted job."""
+    if seen.status.is_final:
+        return Sight.END
+    before = job.snapshot
+    if before is None or seen == before:
+        return Sight.NEWS if before is None else Sight.QUIET
+    return Sight.QUIET if _progress(seen) < _progress(before) else Sight.NEWS
+
+
+def _progress(batch: ProviderBatch) -> tuple[int, int]:
+    counts = batch.counts or Counts()
+    rank = _RANK.index(batch.status) if batch.status in _RANK else len(_RANK)
+    return rank, counts.completed + counts.failed
+
+
+def grid_point(now: datetime, *, floor: float, interval: float, phase: float) -> datetime:
+    """The moment at which jobs that are looked at every `interval` seconds are all looked at together.
+
+    At least half of the interval and nine tenths of the provider's floor away, and less than two intervals.
+    """
+    pause = max(interval / 2, 0.9 * floor)
+    since = now.timestamp() - phase % interval
+    steps = math.ceil((since + pause) / interval)
+    return now + timedelta(seconds=steps * interval - since)
 
 
 def poll_delay(checks: int, *, floor: float, ceiling: float, chance: float) -> float:

@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TypeAlias
 
 import anyio
 
 from litebatch_asgi.batches.dispatching import JobDispatcher
+from litebatch_asgi.batches.rounds import LIST_FROM, SINGLY, LookRounds
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.files.expiry import Sweeper
 from litebatch_asgi.files.reconciling import CopyReconciler
-from litebatch_asgi.models import FileCopy, Job
+from litebatch_asgi.models import FileCopy, Job, Work
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-AT_ONCE = 8
-"""jobs, and as many copies, that are looked after at a time for each deployment"""
+ROOM = {Work.PLACE: 8, Work.SEARCH: 32, Work.SETTLE: 8}
+"""jobs that are worked on at a time for each deployment, by kind of work: none waits for another kind"""
+COPIES_AT_ONCE = 8
+"""copies that are looked after at a time for each deployment"""
+SETTLED_PER_OWNER = 6
+"""of one deployment's places for settling, those that one owner may have: others always find one"""
+LOOKS_AT_ONCE = 500
+"""running jobs that one claim takes for a round of looks"""
+LONGEST_ROUND = 10_000
+"""running jobs that one round of looks takes together"""
 LONGEST_PAUSE = 1.0
 """seconds between two looks for due rows when nobody wakes the loop"""
 SWEEP_SECONDS = 300.0
 """between two looks for expired files that no copy calls for"""
 BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """seconds to pause at most, and at least half as long, after each look that the database did not answer"""
+
+Place: TypeAlias = tuple[Work | None, str | None]
+"""a kind of work (None: copies) at a deployment"""
 
 
 class Reconciler:
@@ -35,10 +48,12 @@ class Reconciler:
     def __init__(self, runtime: Runtime, dispatcher: JobDispatcher) -> None:
         self._runtime = runtime
         self._dispatcher = dispatcher
+        self._rounds = LookRounds(runtime, dispatcher.look)
         self._copy_reconciler = CopyReconciler(runtime)
         self._sweeper = Sweeper(runtime)
-        self._busy_jobs: Counter[str | None] = Counter()
-        self._busy_copies: Counter[str | None] = Counter()
+        self._busy: Counter[Place] = Counter()
+        self._settling: dict[str | None, Counter[str]] = defaultdict(Counter)
+        self._in_round: set[str] = set()
 
     async def run(self) -> None:
         """Go on until cancelled; what is under way then gives its claims back."""
@@ -50,47 +65,118 @@ class Reconciler:
 
     async def _look(self, start: Callable[..., object]) -> int:
         await self._runtime.hand_over()
-        return await self._claim(start)
+        ids = [*self._runtime.fleet.ids, *self._runtime.presence.gone]
+        claimed = 0
+        for work in (Work.PLACE, Work.SEARCH, Work.SETTLE):
+            claimed += await self._claim_jobs(start, work, ids)
+        claimed += await self._claim_looks(start, ids)
+        return claimed + await self._claim_copies(start)
 
-    async def _claim(self, start: Callable[..., object]) -> int:
-        runtime = self._runtime
-        lease = runtime.settings.lease_seconds
-        ids = list(runtime.fleet.ids)
-        since = anyio.current_time()
+    async def _claim_jobs(self, start: Callable[..., object], work: Work, ids: Sequence[str]) -> int:
+        most = ROOM[work]
         # those of no deployment yet may all be on their way to one that is slow
-        room: dict[str | None, int] = {None: AT_ONCE * len(ids), **dict.fromkeys(ids, AT_ONCE)}
-        jobs: list[Job] = []
-        for settling in (False, True):
-            claimed = await runtime.storage.claim_jobs(
-                runtime.worker,
-                lease_seconds=lease,
-                room={id_: most - self._busy_jobs[id_] for id_, most in room.items()},
-                settling=settling,
-            )
-            self._busy_jobs.update(job.deployment_id for job in claimed)
-            for job in claimed:
-                start(self._run, self._busy_jobs, job, partial(self._dispatcher.dispatch, job, since=since))
-            jobs += claimed
+        room: dict[str | None, int] = {None: most * len(ids), **dict.fromkeys(ids, most)}
         since = anyio.current_time()
-        copies = await runtime.storage.claim_copies(
-            runtime.worker,
-            lease_seconds=lease,
-            room={id_: AT_ONCE - self._busy_copies[id_] for id_ in ids},
+        jobs = await self._runtime.storage.claim_jobs(
+            self._runtime.worker,
+            lease_seconds=self._runtime.settings.lease_seconds,
+            room={id_: self._free(work, id_, places) for id_, places in room.items()},
+            work=work,
+            avoid=self._owners_with_enough() if work is Work.SETTLE else {},
         )
-        self._busy_copies.update(copy.deployment_id for copy in copies)
-        for copy in copies:
-            start(self._run, self._busy_copies, copy, partial(self._look_after, copy, since))
-        return len(jobs) + len(copies)
+        for job in jobs:
+            if work is Work.SETTLE:
+                self._settling[job.deployment_id][job.owner] += 1
+            self._start(start, (work, job.deployment_id), partial(self._dispatch, job, since))
+        return len(jobs)
 
-    async def _run(
-        self, busy: Counter[str | None], row: Job | FileCopy, work: Callable[[], Awaitable[None]]
-    ) -> None:
+    def _free(self, work: Work, deployment_id: str | None, places: int) -> int:
+        """The places that one claim may take: none of them by an owner who would have too many then."""
+        free = places - self._busy[work, deployment_id]
+        if work is not Work.SETTLE:
+            return free
+        taken = [each for each in self._settling[deployment_id].values() if each < SETTLED_PER_OWNER]
+        return min(free, SETTLED_PER_OWNER - max(taken, default=0))
+
+    def _owners_with_enough(self) -> dict[str | None, set[str]]:
+        return {
+            id_: {owner for owner, places in owners.items() if places >= SETTLED_PER_OWNER}
+            for id_, owners in self._settling.items()
+        }
+
+    async def _dispatch(self, job: Job, since: float) -> None:
+        try:
+            await self._dispatcher.dispatch(job, since=since)
+        finally:
+            if job.work is Work.SETTLE:
+                self._settling[job.deployment_id] -= Counter({job.owner: 1})
+
+    async def _claim_looks(self, start: Callable[..., object], ids: Sequence[str]) -> int:
+        """Claim the running jobs that are due: many of one deployment are looked at in one round.
+
+        While a round goes on, a few more are looked at beside it, one by one.
+        """
+        since = anyio.current_time()
+        room: dict[str | None, int] = {id_: self._looks_free(id_) for id_ in ids}
+        claimed: dict[str, list[Job]] = defaultdict(list)
+        while room:
+            jobs = await self._runtime.storage.claim_jobs(
+                self._runtime.worker,
+                lease_seconds=self._runtime.settings.lease_seconds,
+                room=room,
+                work=Work.LOOK,
+            )
+            taken = Counter(job.deployment_id for job in jobs)
+            for job in jobs:
+                assert job.deployment_id is not None
+                claimed[job.deployment_id].append(job)
+            room = {
+                id_: LOOKS_AT_ONCE
+                for id_, rows in claimed.items()
+                if taken[id_] == LOOKS_AT_ONCE and len(rows) < LONGEST_ROUND
+            }
+        for deployment_id, jobs in claimed.items():
+            if len(jobs) >= LIST_FROM and deployment_id not in self._in_round:
+                self._in_round.add(deployment_id)
+                self._start(start, (None, None), partial(self._round, deployment_id, jobs, since))
+                continue
+            for job in jobs:
+                look = partial(self._dispatcher.look, job, None, since=since)
+                self._start(start, (Work.LOOK, deployment_id), look)
+        return sum(map(len, claimed.values()))
+
+    def _looks_free(self, deployment_id: str) -> int:
+        free = SINGLY - self._busy[Work.LOOK, deployment_id]
+        return LOOKS_AT_ONCE if free > 0 and deployment_id not in self._in_round else free
+
+    async def _round(self, deployment_id: str, jobs: Sequence[Job], since: float) -> None:
+        try:
+            await self._rounds.run(deployment_id, jobs, since=since)
+        finally:
+            self._in_round.discard(deployment_id)
+
+    async def _claim_copies(self, start: Callable[..., object]) -> int:
+        since = anyio.current_time()
+        copies = await self._runtime.storage.claim_copies(
+            self._runtime.worker,
+            lease_seconds=self._runtime.settings.lease_seconds,
+            room={id_: COPIES_AT_ONCE - self._busy[None, id_] for id_ in self._runtime.fleet.ids},
+        )
+        for copy in copies:
+            self._start(start, (None, copy.deployment_id), partial(self._look_after, copy, since))
+        return len(copies)
+
+    def _start(self, start: Callable[..., object], place: Place, work: Callable[[], Awaitable[None]]) -> None:
+        self._busy[place] += 1
+        start(self._run, place, work)
+
+    async def _run(self, place: Place, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception:
-            logger.exception("a due row could not be looked after", extra={"deployment": row.deployment_id})
+            logger.exception("a due row could not be looked after", extra={"deployment": place[1]})
         finally:
-            busy[row.deployment_id] -= 1
+            self._busy[place] -= 1
             self._runtime.wake()
 
     async def _look_after(self, copy: FileCopy, since: float) -> None:

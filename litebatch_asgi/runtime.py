@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import zlib
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import anyio
@@ -18,8 +20,9 @@ from anyio.abc import TaskGroup
 from litebatch_asgi.errors import LiteBatchError, Unavailable
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.leases import LeaseKeeper
-from litebatch_asgi.lifecycle import poll_delay
+from litebatch_asgi.lifecycle import grid_point, poll_delay
 from litebatch_asgi.models import Settings
+from litebatch_asgi.presence import Presence
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.strategies import PlacementStrategy
@@ -27,6 +30,11 @@ from litebatch_asgi.strategies import PlacementStrategy
 logger: logging.Logger = logging.getLogger("litebatch_asgi")
 
 T = TypeVar("T")
+
+_REFRESHED_AT_ONCE = 500
+"""batches that clients have asked for and that one statement makes due"""
+_MOST_ASKED = 50_000
+"""batches of which it is remembered when a client asked for them last"""
 
 
 class BackgroundTask:
@@ -84,7 +92,9 @@ class Runtime:
         self._is_stopping = False
         self._idle = anyio.Event()
         self._woken = anyio.Event()
-        self._to_refresh: set[str] = set()
+        self._to_refresh: dict[str, None] = {}
+        self._asked_at: dict[str, float] = {}
+        self.presence: Presence = Presence(storage.heartbeats, fleet.catalog, settings, worker)
         self.leases: LeaseKeeper = LeaseKeeper(storage, seconds=settings.lease_seconds, wake=self.wake)
 
     @contextmanager
@@ -129,13 +139,37 @@ class Runtime:
         )
         return now + timedelta(seconds=delay)
 
+    def refresh_from(self, now: datetime, deployment_id: str | None) -> datetime:
+        """From when on a client's wish may bring the next look at a running job forward."""
+        floor = self.fleet.min_poll_seconds(deployment_id)
+        return now + timedelta(seconds=max(floor, self.settings.refresh_after_seconds))
+
+    def next_round(self, now: datetime, deployment_id: str, checks: int) -> datetime:
+        """`next_look` for one of many jobs that were looked at together: so that they are so again."""
+        floor = self.fleet.min_poll_seconds(deployment_id)
+        ceiling = max(self.settings.max_poll_seconds, floor)
+        due = self.next_look(now, deployment_id, checks)
+        if (due - now).total_seconds() < ceiling:
+            return due
+        return grid_point(now, floor=floor, interval=ceiling, phase=zlib.crc32(deployment_id.encode()))
+
     def wake(self) -> None:
         """Something may be due: let the reconciler look at once."""
         self._woken.set()
 
     def refresh(self, batch_id: str) -> None:
-        """Ask for a fresh look at a batch, soon; costs the caller nothing."""
-        self._to_refresh.add(batch_id)
+        """Ask for a fresh look at a batch, soon; costs the caller nothing.
+
+        Asked again within `refresh_after_seconds` nothing happens: clients may poll as often as they like.
+        """
+        now = anyio.current_time()
+        if now < self._asked_at.get(batch_id, 0.0) + self.settings.refresh_after_seconds:
+            return
+        self._asked_at.pop(batch_id, None)
+        self._asked_at[batch_id] = now
+        if len(self._asked_at) > _MOST_ASKED:
+            del self._asked_at[next(iter(self._asked_at))]
+        self._to_refresh[batch_id] = None
         self.wake()
 
     async def hand_over(self) -> None:
@@ -144,10 +178,13 @@ class Runtime:
         Raises `StorageUnavailable`; what was not written then is written at the next call.
         """
         await self.leases.give_back()
-        batch_ids = frozenset(self._to_refresh)
+        batch_ids = list(islice(self._to_refresh, _REFRESHED_AT_ONCE))
         if batch_ids:
             await self.storage.refresh_batches(batch_ids)
-            self._to_refresh -= batch_ids
+            for batch_id in batch_ids:
+                del self._to_refresh[batch_id]
+        if self._to_refresh:
+            self.wake()
 
     async def woken(self, seconds: float | None = None) -> None:
         """Wait until `wake` is called, at most `seconds`."""

@@ -27,6 +27,7 @@ from litebatch_asgi.models import (
     FilePart,
     FileState,
     Job,
+    Work,
 )
 
 FileDecision: TypeAlias = Callable[[FileState], FileChange | None]
@@ -222,13 +223,13 @@ class Storage(Protocol):
         *,
         lease_seconds: float,
         room: Mapping[str | None, int],
-        settling: bool,
+        work: Work,
         avoid: Mapping[str | None, Collection[str]] = {},
     ) -> list[Job]:
         """Claim due jobs, at most `room[deployment_id]` of each deployment, those longest due first.
 
-        Due is a job whose `next_check_at` has come and that nobody has a running claim on: with `settling`
-        one in the state `ended`, without it one in any other. Claiming sets `claimed_by` and `claimed_until`,
+        Due is a job whose `next_check_at` has come and that nobody has a running claim on; of these only jobs
+        with which that `work` is to be done are claimed. Claiming sets `claimed_by` and `claimed_until`,
         by the database's clock, and raises `epoch` by one. A deployment that `room` does not name (None names
         the jobs without one) is passed over, as are the owners that `avoid` names there. Two claims never
         give out the same row while a lease runs.
@@ -254,6 +255,14 @@ class Storage(Protocol):
 
         Returns those that are still held, with the same epoch and `claimed_by` (None holds nothing), as
         they are now, in the order given. The others are left alone.
+        """
+        ...
+
+    async def postpone_jobs(self, jobs: Sequence[Job]) -> None:
+        """Write `next_check_at`, `refresh_from` and `checks` of claimed jobs and give the claims back.
+
+        Nothing else of them is written. Those that are not held any more, with the same epoch and
+        `claimed_by`, are left alone.
         """
         ...
 

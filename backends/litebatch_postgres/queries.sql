@@ -227,9 +227,9 @@ WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_
 GROUP BY deployment_id;
 
 
--- name: ended
--- Jobs whose results are to be settled are claimed apart from all others; as in the indexes.
-CASE WHEN state = 'ended' THEN 1 ELSE 0 END
+-- name: work
+-- What is to be done with a job, as `Work` has it; to the letter as in the indexes.
+CASE state WHEN 'submitted' THEN 'look' WHEN 'unclear' THEN 'search' WHEN 'watched' THEN 'search' WHEN 'ended' THEN 'settle' ELSE 'place' END
 
 -- name: due_deployments_jobs
 -- Those of the deployments (a JSON list, null among them) that have something due: one look each.
@@ -237,7 +237,7 @@ SELECT asked.value
 FROM jsonb_array_elements_text(CAST(CAST(:deployments AS text) AS jsonb)) AS asked (value)
 CROSS JOIN LATERAL (
     SELECT 1 FROM {prefix}jobs AS jobs
-    WHERE coalesce(deployment_id, '') = coalesce(asked.value, '') AND {ended} = :settling
+    WHERE coalesce(deployment_id, '') = coalesce(asked.value, '') AND {work} = :work
       AND next_check_at >= 0 AND next_check_at <= {now}
       AND (claimed_until IS NULL OR claimed_until <= {now})
     ORDER BY next_check_at
@@ -251,7 +251,7 @@ WITH RECURSIVE owners (owner) AS (
     SELECT (
         SELECT owner FROM {prefix}jobs AS jobs
         WHERE coalesce(deployment_id, '') = coalesce(CAST(:deployment AS text), '')
-          AND {ended} = :settling
+          AND {work} = :work
           AND next_check_at IS NOT NULL
         ORDER BY owner LIMIT 1
     )
@@ -259,7 +259,7 @@ WITH RECURSIVE owners (owner) AS (
     SELECT (
         SELECT owner FROM {prefix}jobs AS jobs
         WHERE coalesce(deployment_id, '') = coalesce(CAST(:deployment AS text), '')
-          AND {ended} = :settling
+          AND {work} = :work
           AND next_check_at IS NOT NULL AND owner > owners.owner
         ORDER BY owner LIMIT 1
     )
@@ -271,7 +271,7 @@ FROM owners CROSS JOIN LATERAL (
     FROM (
         SELECT id, next_check_at FROM {prefix}jobs AS jobs
         WHERE coalesce(deployment_id, '') = coalesce(CAST(:deployment AS text), '')
-          AND {ended} = :settling
+          AND {work} = :work
           AND owner = owners.owner AND next_check_at <= {now}
           AND (claimed_until IS NULL OR claimed_until <= {now})
         ORDER BY next_check_at, id
@@ -309,6 +309,15 @@ WHERE id = ANY(ARRAY(SELECT value ->> 0 FROM {keys} AS keys))
     SELECT value ->> 0, CAST(value ->> 1 AS bigint), value ->> 2
     FROM {keys} AS keys
 );
+
+-- name: postpone_jobs
+-- Gives claims back; fenced, as renew_jobs.
+UPDATE {prefix}jobs AS jobs
+SET next_check_at = CAST(given.value ->> 3 AS bigint), refresh_from = CAST(given.value ->> 4 AS bigint),
+    checks = CAST(given.value ->> 5 AS integer), claimed_by = NULL, claimed_until = NULL
+FROM {keys} AS given
+WHERE jobs.id = given.value ->> 0 AND jobs.epoch = CAST(given.value ->> 1 AS bigint)
+  AND jobs.claimed_by = given.value ->> 2;
 
 -- name: held_jobs
 SELECT {jobs} FROM {prefix}jobs AS jobs

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from litebatch_asgi.models import Claim, FileCopy, Job
+from litebatch_asgi.models import Claim, FileCopy, Job, Work
 from litebatch_sql.executor import Reader, Transaction
 from litebatch_sql.queries import Queries
-from litebatch_sql.rows import Row, Table, encode_json, from_microseconds
+from litebatch_sql.rows import Row, Table, encode_json, from_microseconds, to_microseconds
 from litebatch_sql.tables import COPIES, JOBS
 
 L = TypeVar("L", Job, FileCopy)
@@ -51,15 +52,15 @@ class Wanted(NamedTuple):
     room: Mapping[Any, int]
     avoid: Mapping[Any, Collection[str]]
     """owners to pass over"""
-    settling: bool = False
-    """of jobs: those that have ended at their provider, else all others"""
+    work: Work | None = None
+    """of jobs: those with which this is to be done"""
 
     def parameters(self, deployment: str | None, *, limit: int) -> dict[str, Any]:
         """The parameters that look for rows at one deployment."""
         return {
             "deployment": deployment,
             "avoid": encode_json(sorted(self.avoid.get(deployment, ()))),
-            "settling": int(self.settling),
+            "work": self.work,
             "limit": limit,
             "now": clock(),
         }
@@ -75,7 +76,7 @@ class Leases(Generic[L]):
     async def due(self, reader: Reader, queries: Queries, wanted: Wanted) -> Wanted:
         """What is wanted, without the deployments that have nothing due for it."""
         deployments = [deployment for deployment, places in wanted.room.items() if places > 0]
-        look = {"deployments": encode_json(deployments), "settling": int(wanted.settling), "now": clock()}
+        look = {"deployments": encode_json(deployments), "work": wanted.work, "now": clock()}
         rows = await reader.fetch_all(queries.sql(f"due_deployments_{self._table.name}"), look)
         room = {row[0]: wanted.room[row[0]] for row in rows}
         for deployment in room.keys() & {key for key, owners in wanted.avoid.items() if owners}:
@@ -129,6 +130,19 @@ class Leases(Generic[L]):
 
 JOB_LEASES = Leases(JOBS, ("id",))
 COPY_LEASES = Leases(COPIES, ("file_id", "shard", "deployment_id"))
+
+
+async def postpone(transaction: Transaction, queries: Queries, jobs: Sequence[Job]) -> None:
+    """Write when jobs are due again and give the claims back, as `Storage.postpone_jobs` says."""
+    keys = [
+        (job.id, job.epoch, job.claimed_by, _moment(job.next_check_at), _moment(job.refresh_from), job.checks)
+        for job in jobs
+    ]
+    await transaction.execute(queries.sql("postpone_jobs"), {"keys": encode_json(keys)})
+
+
+def _moment(moment: datetime | None) -> int | None:
+    return to_microseconds(moment) if moment is not None else None
 
 
 async def renew(

@@ -20,6 +20,7 @@ from litebatch_asgi.models import (
     FilePart,
     FileState,
     Job,
+    Work,
 )
 from litebatch_asgi.storage import (
     Admission,
@@ -33,7 +34,17 @@ from litebatch_sql.changes import Changes
 from litebatch_sql.executor import Executor, Reader, Transaction, in_transaction
 from litebatch_sql.heartbeats import SQLHeartbeatStore
 from litebatch_sql.keys import SQLKeyStore
-from litebatch_sql.leases import COPY_LEASES, JOB_LEASES, L, Leases, Wanted, clock, database_clock, renew
+from litebatch_sql.leases import (
+    COPY_LEASES,
+    JOB_LEASES,
+    L,
+    Leases,
+    Wanted,
+    clock,
+    database_clock,
+    postpone,
+    renew,
+)
 from litebatch_sql.lists import Lists
 from litebatch_sql.migrations import Migration, load_migrations, migrate
 from litebatch_sql.queries import Queries, check_prefix
@@ -200,11 +211,11 @@ class SQLStorage:
         *,
         lease_seconds: float,
         room: Mapping[str | None, int],
-        settling: bool,
+        work: Work,
         avoid: Mapping[str | None, Collection[str]] = {},
     ) -> list[Job]:
         """See `Storage.claim_jobs`."""
-        wanted = Wanted(room=room, avoid=avoid, settling=settling)
+        wanted = Wanted(room=room, avoid=avoid, work=work)
         return await self._claim(JOB_LEASES, worker, lease_seconds, wanted)
 
     async def claim_copies(
@@ -235,6 +246,11 @@ class SQLStorage:
         return await self._write(
             lambda transaction: renew(transaction, self._queries, claims, lease_seconds=lease_seconds)
         )
+
+    async def postpone_jobs(self, jobs: Sequence[Job]) -> None:
+        """See `Storage.postpone_jobs`."""
+        if jobs:
+            await self._write(lambda transaction: postpone(transaction, self._queries, jobs))
 
     async def open_requests(self) -> dict[str, int]:
         """See `Storage.open_requests`."""

@@ -198,16 +198,16 @@ WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_
 GROUP BY deployment_id;
 
 
--- name: ended
--- Jobs whose results are to be settled are claimed apart from all others; as in the indexes.
-CASE WHEN state = 'ended' THEN 1 ELSE 0 END
+-- name: work
+-- What is to be done with a job, as `Work` has it; to the letter as in the indexes.
+CASE state WHEN 'submitted' THEN 'look' WHEN 'unclear' THEN 'search' WHEN 'watched' THEN 'search' WHEN 'ended' THEN 'settle' ELSE 'place' END
 
 -- name: due_deployments_jobs
 -- Those of the deployments (a JSON list, null among them) that have something due: one look each.
 SELECT asked.value FROM json_each(:deployments) AS asked
 WHERE EXISTS (
     SELECT 1 FROM {prefix}jobs AS jobs
-    WHERE coalesce(deployment_id, '') = coalesce(asked.value, '') AND {ended} = :settling
+    WHERE coalesce(deployment_id, '') = coalesce(asked.value, '') AND {work} = :work
       AND next_check_at >= 0 AND next_check_at <= :now
       AND (claimed_until IS NULL OR claimed_until <= :now)
 );
@@ -218,7 +218,7 @@ WITH RECURSIVE owners (owner) AS (
     SELECT (
         SELECT owner FROM {prefix}jobs AS jobs
         WHERE coalesce(deployment_id, '') = coalesce(:deployment, '')
-          AND {ended} = :settling
+          AND {work} = :work
           AND next_check_at IS NOT NULL
         ORDER BY owner LIMIT 1
     )
@@ -226,7 +226,7 @@ WITH RECURSIVE owners (owner) AS (
     SELECT (
         SELECT owner FROM {prefix}jobs AS jobs
         WHERE coalesce(deployment_id, '') = coalesce(:deployment, '')
-          AND {ended} = :settling
+          AND {work} = :work
           AND next_check_at IS NOT NULL AND owner > owners.owner
         ORDER BY owner LIMIT 1
     )
@@ -236,7 +236,7 @@ SELECT mine.id, row_number() OVER (PARTITION BY mine.owner ORDER BY mine.next_ch
 FROM owners JOIN {prefix}jobs AS mine ON mine.id IN (
     SELECT id FROM {prefix}jobs AS jobs
     WHERE coalesce(deployment_id, '') = coalesce(:deployment, '')
-      AND {ended} = :settling
+      AND {work} = :work
       AND owner = owners.owner AND next_check_at <= :now
       AND (claimed_until IS NULL OR claimed_until <= :now)
     ORDER BY next_check_at, id
@@ -263,6 +263,15 @@ WHERE (id, epoch, claimed_by) IN (
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
     FROM json_each(:keys)
 );
+
+-- name: postpone_jobs
+-- Gives claims back; fenced, as renew_jobs.
+UPDATE {prefix}jobs AS jobs
+SET next_check_at = json_extract(given.value, '$[3]'), refresh_from = json_extract(given.value, '$[4]'),
+    checks = json_extract(given.value, '$[5]'), claimed_by = NULL, claimed_until = NULL
+FROM json_each(:keys) AS given
+WHERE jobs.id = json_extract(given.value, '$[0]') AND jobs.epoch = json_extract(given.value, '$[1]')
+  AND jobs.claimed_by = json_extract(given.value, '$[2]');
 
 -- name: held_jobs
 SELECT {jobs} FROM {prefix}jobs AS jobs

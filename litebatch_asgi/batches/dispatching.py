@@ -16,7 +16,7 @@ from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.errors import ProviderError, StateConflict, StorageUnavailable
 from litebatch_asgi.leases import Lease
-from litebatch_asgi.models import Batch, Job, JobState
+from litebatch_asgi.models import Batch, Job, JobState, ProviderBatch
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -41,6 +41,14 @@ class JobDispatcher:
         else:
             await self.dispatch(job, since=since)
 
+    async def look(self, job: Job, seen: ProviderBatch | None, *, since: float) -> None:
+        """Look at a claimed job that runs; `seen` is what a list has just shown of it."""
+
+        async def look(lease: Lease) -> Job | None:
+            return await (self._step(job, lease) if seen is None else self._poller.look(job, seen))
+
+        await self._run_steps(job, look, since)
+
     async def dispatch(self, job: Job, *, since: float | None = None) -> None:
         """Take a claimed job through its steps; `since` as for `LeaseKeeper.run`."""
         await self._run_steps(job, partial(self._step, job), since)
@@ -63,6 +71,9 @@ class JobDispatcher:
 
     async def _step(self, job: Job, lease: Lease) -> Job | None:
         """One step; the job to go on with at once, which is ours, or None."""
+        if job.deployment_id is not None and not self._runtime.fleet.has(job.deployment_id):
+            await self._unsent.deployment_gone(job)
+            return None
         match job.state:
             case JobState.WAITING:
                 if not await self._unsent.is_due(job):

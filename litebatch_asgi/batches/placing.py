@@ -210,6 +210,7 @@ class Placer(JobWork):
                 provider_batch_id=snapshot.id,
                 snapshot=snapshot,
                 due=self.runtime.next_look(now, job.deployment_id, 0),
+                refresh_from=self.runtime.refresh_from(now, job.deployment_id),
             )
         except StateConflict:
             await self._undo(job, snapshot)

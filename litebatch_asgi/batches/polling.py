@@ -42,13 +42,16 @@ class Poller(JobWork):
         self._unclear = unclear
         self._unsent = unsent
 
-    async def look(self, job: Job) -> Job | None:
-        """Ask the provider about a submitted job; the job to go on with, or None."""
+    async def look(self, job: Job, seen: ProviderBatch | None = None) -> Job | None:
+        """Ask the provider about a submitted job; the job to go on with, or None.
+
+        `seen` is what a list has just shown of it.
+        """
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         assert state is not None
         beside = job.search_until is not None and await self._unclear.look_beside(job)
         try:
-            snapshot, cancel_sent = await self._ask(job, state.batch)
+            snapshot, cancel_sent = await self._ask(job, state.batch, seen)
         except ProviderNotFound as error:
             await self._vanished(job, error)
             return None
@@ -59,19 +62,22 @@ class Poller(JobWork):
         if snapshot.status is BatchStatus.FAILED:
             return await self._failed(job, snapshot, state)
         if snapshot.status.is_final:
-            return await self._ended(job, snapshot)
+            await self._ended(job, snapshot)
+            return None
         if self._unsent.is_cancel_overdue(state.batch):
             await self._unsent.give_up(job, INPUT_UNAVAILABLE)
             return None
         await self._goes_on(job, snapshot, cancel_sent=cancel_sent, look_beside=beside)
         return None
 
-    async def _ask(self, job: Job, batch: Batch) -> tuple[ProviderBatch, bool]:
+    async def _ask(self, job: Job, batch: Batch, seen: ProviderBatch | None) -> tuple[ProviderBatch, bool]:
         assert job.provider_batch_id is not None
         adapter = self.runtime.fleet.adapter(job.deployment_id)
         if batch.cancel_requested_at is not None and job.cancel_sent_at is None:
             hit("cancel.before")
             return await adapter.cancel_batch(job.provider_batch_id), True
+        if seen is not None:
+            return seen, False
         return await adapter.retrieve_batch(job.provider_batch_id), False
 
     async def _goes_on(
@@ -87,21 +93,24 @@ class Poller(JobWork):
             checks=checks,
             search_until=job.search_until if look_beside else None,
             cancel_sent_at=now if cancel_sent else job.cancel_sent_at,
+            to_cancel=job.to_cancel and not cancel_sent,
+            refresh_from=self.runtime.refresh_from(now, job.deployment_id),
             due=self.runtime.next_look(now, job.deployment_id, checks),
             batch=partial(_looked_at, now=now),
         )
 
-    async def _ended(self, job: Job, snapshot: ProviderBatch) -> Job:
+    async def _ended(self, job: Job, snapshot: ProviderBatch) -> None:
+        """Its results are read in a place of its own for that: looks at others do not wait for them."""
         now = self.runtime.now()
-        written = await self.write_and_keep_claim(
+        await self.write(
             job,
             JobState.ENDED,
             snapshot=snapshot,
             checks=0,
+            due=now,
             batch=partial(_looked_at, now=now),
         )
         hit("poll.ended")
-        return written.job
 
     async def _failed(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> Job | None:
         """The provider ran nothing: another deployment may, unless the content is to blame."""

@@ -14,7 +14,7 @@ from litebatch_asgi.batches.work import BatchWriter
 from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.service import names_of, owner_to_list
-from litebatch_asgi.lifecycle import batch_change
+from litebatch_asgi.lifecycle import batch_change, hurried
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -145,11 +145,14 @@ class BatchService:
                 raise Conflict(f"Cannot cancel a batch with status '{batch.status}'.")
             if batch.status not in _CANCELLABLE:
                 return None
-            return batch_change(current, now, batch=replace(batch, cancel_requested_at=now))
+            asked = replace(batch, cancel_requested_at=now)
+            jobs = [hurried(job, asked, now) for job in current.jobs]
+            moved = [job for job, before in zip(jobs, current.jobs, strict=True) if job != before]
+            return batch_change(current, now, batch=asked, jobs=moved)
 
         state = await self._writer.write(batch_id, decide)
         hit("cancel.stored")
-        self._runtime.refresh(batch_id)
+        self._runtime.wake()
         return state.batch
 
     async def _visible(self, principal: Principal, batch_id: str) -> Batch:

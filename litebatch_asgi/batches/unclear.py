@@ -10,16 +10,13 @@ from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.lifecycle import WATCH_FOR
+from litebatch_asgi.lifecycle import CLOCKS_DIFFER, WATCH_FOR
 from litebatch_asgi.models import BatchState, Job, JobState, ProviderBatch
 from litebatch_asgi.models.ids import attempt_of, job_family
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB, oldest_first
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
-
-CLOCKS_DIFFER = timedelta(minutes=5)
-"""How far a provider's clock may be from ours."""
 
 
 class UnclearJobs(JobWork):
@@ -118,6 +115,7 @@ class UnclearJobs(JobWork):
             snapshot=first,
             search_until=now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
             due=self.runtime.next_look(now, job.deployment_id, 0),
+            refresh_from=self.runtime.refresh_from(now, job.deployment_id),
         )
         logger.info("batch adopted", extra=self.log_fields(job, provider_batch_id=first.id))
         hit("adopt.stored")

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from litebatch_asgi.models.claims import Work
 from litebatch_asgi.models.files import File, FileCopy, FilePart
 from litebatch_asgi.models.limits import Reservation
 from litebatch_asgi.models.provider import BatchError, BatchStatus, ProviderBatch
@@ -85,6 +86,14 @@ class JobState(StrEnum):
     """the end of a watch; with a `provider_batch_id` if a twin was found and cancelled"""
 
 
+_WORK = {
+    JobState.SUBMITTED: Work.LOOK,
+    JobState.UNCLEAR: Work.SEARCH,
+    JobState.WATCHED: Work.SEARCH,
+    JobState.ENDED: Work.SETTLE,
+}
+
+
 class ShortRead(msgspec.Struct, frozen=True, kw_only=True):
     """A complete read of a job's results in which rows were missing."""
 
@@ -123,6 +132,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     Of an adopted job: until when another one with its tag may still turn up, which is then cancelled.
     """
+    to_cancel: bool = False
+    """its batch is to be cancelled, and its provider does not know yet"""
     cancel_sent_at: datetime | None = None
     reads: tuple[ShortRead, ...] = ()
     """earlier complete reads of its results that had rows missing and agree with each other"""
@@ -133,6 +144,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """from when on a client's wish may bring the next look forward; None: never"""
     checks: int = 0
     """looks without news, in a row: what the time until the next one grows with"""
+    copy_refusals: int = 0
+    """how often deployments could not use their copy, this attempt and those before together"""
     claimed_by: str | None = None
     claimed_until: datetime | None = None
     epoch: int = 0
@@ -142,6 +155,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """See `Claim`."""
         return f"job {self.id}"
+
+    @property
+    def work(self) -> Work:
+        """What is to be done with it once it is due."""
+        return _WORK.get(self.state, Work.PLACE)
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):

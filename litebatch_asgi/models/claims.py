@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
+
+
+class Work(StrEnum):
+    """What is to be done with a due job. Each kind has places of its own, so that none waits for another."""
+
+    PLACE = "place"
+    """to be given to a deployment, or to be withdrawn"""
+    LOOK = "look"
+    """to be looked at where it runs"""
+    SEARCH = "search"
+    """to be searched for by its tag"""
+    SETTLE = "settle"
+    """its results are to be read"""
 
 
 class Claim(Protocol):

@@ -39,6 +39,7 @@ from litebatch_asgi.models import (
     FileState,
     Job,
     JobState,
+    Work,
 )
 from litebatch_asgi.storage import (
     Admission,
@@ -275,11 +276,11 @@ class MemoryStorage:
         *,
         lease_seconds: float,
         room: Mapping[str | None, int],
-        settling: bool,
+        work: Work,
         avoid: Mapping[str | None, Collection[str]] = {},
     ) -> list[Job]:
         """See `Storage.claim_jobs`."""
-        jobs = (job for job in self._jobs.values() if (job.state is JobState.ENDED) == settling)
+        jobs = (job for job in self._jobs.values() if job.work is work)
         async with self._write() as draft:
             claimed = claim(jobs, worker, lease_seconds=lease_seconds, room=room, avoid=avoid)
             for job in claimed:
@@ -313,6 +314,15 @@ class MemoryStorage:
                 elif isinstance(held, FileCopy):
                     renewed += extend(draft, self._copies, held.key, held, until)
         return renewed
+
+    async def postpone_jobs(self, jobs: Sequence[Job]) -> None:
+        """See `Storage.postpone_jobs`."""
+        async with self._write() as draft:
+            for job in jobs:
+                held = extend(draft, self._jobs, job.id, job, None)
+                for current in held:
+                    later = {name: getattr(job, name) for name in ("next_check_at", "refresh_from", "checks")}
+                    draft.put(self._jobs, job.id, replace(current, claimed_by=None, **later))
 
     async def open_requests(self) -> dict[str, int]:
         """See `Storage.open_requests`."""

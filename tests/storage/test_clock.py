@@ -17,7 +17,7 @@ from litebatch_asgi.clock import Clock
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.fleet import Fleet, load_factories
 from litebatch_asgi.leases import Lease
-from litebatch_asgi.models import Claim, Deployment, Settings
+from litebatch_asgi.models import Claim, Deployment, Settings, Work
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.strategies import STRATEGIES
@@ -165,7 +165,7 @@ async def test_a_call_begins_under_a_lease_that_outlasts_it(
     storage = Slow(datetime.now(UTC))
     async with runtime_on(storage, tmp_path) as runtime:
         await stored_job(storage)
-        [claim] = await storage.claim_jobs("worker", lease_seconds=LEASE_SECONDS, room=ROOM, settling=False)
+        [claim] = await storage.claim_jobs("worker", lease_seconds=LEASE_SECONDS, room=ROOM, work=Work.PLACE)
 
         async def work(lease: Lease) -> None:
             await lease.ensure(30)
@@ -179,8 +179,8 @@ async def test_no_call_begins_under_a_lease_that_somebody_else_has(tmp_path: Pat
     storage = Slow(datetime.now(UTC))
     async with runtime_on(storage, tmp_path) as runtime:
         job = await stored_job(storage)
-        [claim] = await storage.claim_jobs("worker", lease_seconds=0, room=ROOM, settling=False)
-        [theirs] = await storage.claim_jobs("other", lease_seconds=60, room=ROOM, settling=False)
+        [claim] = await storage.claim_jobs("worker", lease_seconds=0, room=ROOM, work=Work.PLACE)
+        [theirs] = await storage.claim_jobs("other", lease_seconds=60, room=ROOM, work=Work.PLACE)
         with pytest.raises(StateConflict):
             await Lease(runtime.storage, claim, seconds=LEASE_SECONDS, since=None).ensure(30)
     assert (await state_of(storage, job)).jobs == (theirs,)

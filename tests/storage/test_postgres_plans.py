@@ -98,7 +98,7 @@ async def plan(connection: asyncpg.Connection, name: str, *options: str, explain
         "model": "model-1",
         "purpose": "batch",
         "avoid": "[]",
-        "settling": 0,
+        "work": "place",
         "held_epoch": 1,
         "deployment": "east",
     }

@@ -209,25 +209,27 @@ CREATE TABLE {prefix}jobs (
     snapshot TEXT, -- JSON object
     reason TEXT,
     search_until INTEGER,
+    to_cancel INTEGER NOT NULL CHECK (to_cancel IN (0, 1)),
     cancel_sent_at INTEGER,
     reads TEXT NOT NULL, -- JSON list
     created_at INTEGER NOT NULL,
     next_check_at INTEGER, -- null: never
     refresh_from INTEGER, -- from when on a client's wish may bring that forward; null: never
     checks INTEGER NOT NULL,
+    copy_refusals INTEGER NOT NULL,
     claimed_by TEXT,
     claimed_until INTEGER,
     epoch INTEGER NOT NULL,
     UNIQUE (batch_id, shard, attempt)
 );
 
--- As of file_copies, apart for jobs whose results are to be settled. Coalesced, for no index is walked by
+-- As of file_copies, apart for each kind of work. Coalesced, for no index is walked by
 -- IS NOT DISTINCT FROM.
 CREATE INDEX {prefix}jobs_due ON {prefix}jobs (
-    coalesce(deployment_id, ''), (CASE WHEN state = 'ended' THEN 1 ELSE 0 END), next_check_at
+    coalesce(deployment_id, ''), (CASE state WHEN 'submitted' THEN 'look' WHEN 'unclear' THEN 'search' WHEN 'watched' THEN 'search' WHEN 'ended' THEN 'settle' ELSE 'place' END), next_check_at
 ) WHERE next_check_at >= 0;
 CREATE INDEX {prefix}jobs_due_by_owner ON {prefix}jobs (
-    coalesce(deployment_id, ''), (CASE WHEN state = 'ended' THEN 1 ELSE 0 END), owner, next_check_at, id
+    coalesce(deployment_id, ''), (CASE state WHEN 'submitted' THEN 'look' WHEN 'unclear' THEN 'search' WHEN 'watched' THEN 'search' WHEN 'ended' THEN 'settle' ELSE 'place' END), owner, next_check_at, id
 ) WHERE next_check_at IS NOT NULL;
 CREATE INDEX {prefix}jobs_open ON {prefix}jobs (deployment_id, requests)
     WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_id IS NOT NULL;

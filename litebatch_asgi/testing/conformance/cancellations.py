@@ -17,6 +17,7 @@ from litebatch_asgi.models import (
     FileKind,
     FilePart,
     JobState,
+    Work,
 )
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import (
@@ -128,7 +129,7 @@ class CancellationTests(StorageTests):
         for _ in range(3):
             await stored_job(storage)
         await _cancelled_after(
-            steps, lambda: storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)
+            steps, lambda: storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
         )
-        left = await storage.claim_jobs("another", lease_seconds=60, room=ROOM, settling=False)
+        left = await storage.claim_jobs("another", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert len(left) in (0, 3)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 from msgspec.structs import replace
 
-from litebatch_asgi.models import CopyState, FileCopy, Job, JobState
+from litebatch_asgi.models import CopyState, FileCopy, Job, JobState, Work
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import (
     StorageTests,
@@ -33,7 +33,7 @@ async def claimed_later(storage: Storage, worker: str) -> Job:
     """The one job that comes free while we look."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while True:
-            claimed = await storage.claim_jobs(worker, lease_seconds=60, room=ROOM, settling=False)
+            claimed = await storage.claim_jobs(worker, lease_seconds=60, room=ROOM, work=Work.PLACE)
             if claimed:
                 [job] = claimed
                 return job
@@ -47,7 +47,7 @@ class ClaimTests(StorageTests):
         """`claimed_by`, `claimed_until` and the next epoch; the rest stays."""
         job = await stored_job(storage, epoch=4, state=JobState.SUBMITTED, next_check_at=ago(5))
         before = datetime.now(UTC)
-        [claimed] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)
+        [claimed] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
         after = datetime.now(UTC)
         assert claimed.claimed_until is not None
         lease, clocks = timedelta(seconds=60), timedelta(seconds=5)  # a database may have its own clock
@@ -92,7 +92,7 @@ class ClaimTests(StorageTests):
         due = await stored_job(storage, next_check_at=ago(0.001))
         await stored_job(storage, next_check_at=ago(-60))
         await stored_job(storage, next_check_at=None)
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)
+        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert [job.id for job in claimed] == [due.id]
 
     async def test_those_longest_due_come_first(self, storage: Storage) -> None:
@@ -101,7 +101,7 @@ class ClaimTests(StorageTests):
             deployment = "east" if seconds % 2 else "west"
             await stored_job(storage, checks=seconds, deployment_id=deployment, next_check_at=ago(seconds))
         claimed = await storage.claim_jobs(
-            "worker", lease_seconds=60, room={"east": 2, "west": 2}, settling=False
+            "worker", lease_seconds=60, room={"east": 2, "west": 2}, work=Work.PLACE
         )
         assert [job.checks for job in claimed] == [5, 4, 3, 2]
 
@@ -111,32 +111,32 @@ class ClaimTests(StorageTests):
             for seconds in range(1, 4):
                 await stored_job(storage, deployment_id=deployment, next_check_at=ago(seconds))
         room: dict[str | None, int] = {"east": 1, "west": 0, None: 2, "unknown": 5}
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=room, settling=False)
+        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=room, work=Work.PLACE)
         assert sorted(str(job.deployment_id) for job in claimed) == ["None", "None", "east"]
         claimed = await storage.claim_jobs(
-            "worker", lease_seconds=60, room={"north": 9, "west": -1}, settling=False
+            "worker", lease_seconds=60, room={"north": 9, "west": -1}, work=Work.PLACE
         )
         assert [job.deployment_id for job in claimed] == ["north"] * 3
-        assert await storage.claim_jobs("worker", lease_seconds=60, room={}, settling=False) == []
+        assert await storage.claim_jobs("worker", lease_seconds=60, room={}, work=Work.PLACE) == []
 
     async def test_what_is_claimed_is_not_given_out_again(self, storage: Storage) -> None:
         """Neither to another worker nor to the same."""
         await stored_job(storage)
-        assert len(await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)) == 1
-        assert await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False) == []
-        assert await storage.claim_jobs("another", lease_seconds=60, room=ROOM, settling=False) == []
+        assert len(await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)) == 1
+        assert await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE) == []
+        assert await storage.claim_jobs("another", lease_seconds=60, room=ROOM, work=Work.PLACE) == []
 
     async def test_what_was_created_claimed_is_not_given_out(self, storage: Storage) -> None:
         """Until that lease is over."""
         await stored_job(storage, claimed_by="creator", claimed_until=ago(-60))
         free = await stored_job(storage, claimed_by="creator", claimed_until=ago(1))
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)
+        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert [job.id for job in claimed] == [free.id]
 
     async def test_a_lease_runs_out(self, storage: Storage) -> None:
         """Then another worker gets the row, with another epoch."""
         await stored_job(storage)
-        [first] = await storage.claim_jobs("first", lease_seconds=0.05, room=ROOM, settling=False)
+        [first] = await storage.claim_jobs("first", lease_seconds=0.05, room=ROOM, work=Work.PLACE)
         second = await claimed_later(storage, "second")
         assert (second.id, second.claimed_by, second.epoch) == (first.id, "second", first.epoch + 1)
 
@@ -152,7 +152,7 @@ class ClaimTests(StorageTests):
         other = await stored_job(storage, next_check_at=ago(-60), refresh_from=ago(5))
         second = await stored_job(storage, next_check_at=ago(-60), refresh_from=ago(5))
         await storage.refresh_batches({batch.id, second.batch_id, "batch_lb-unknown"})
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)
+        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert {job.id for job in claimed} == {jobs[0].id, second.id}
         assert (await state_of(storage, batch)).jobs[1:] == tuple(jobs[1:])
         assert (await state_of(storage, other)).jobs == (other,)

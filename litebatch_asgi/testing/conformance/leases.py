@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict
-from litebatch_asgi.models import BatchChange, Claim, FileKind, JobState
+from litebatch_asgi.models import BatchChange, Claim, FileKind, JobState, Work
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import (
     StorageTests,
@@ -62,7 +62,7 @@ class LeaseTests(StorageTests):
         """As does its renewal."""
         await stored_job(storage, next_check_at=await storage.now())
         async with Moments(storage) as claiming:
-            [job] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, settling=False)
+            [job] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert claiming.are_around(until(job))
         async with Moments(storage) as renewing:
             [renewed] = await storage.renew([job], lease_seconds=60)
@@ -101,12 +101,12 @@ class LeaseTests(StorageTests):
             state = await storage.create_batch(file.id, lambda _: change)
         assert moments.are_around(until(state.jobs[0]))
         assert await state_of(storage, batch) == state
-        assert await storage.claim_jobs("other", lease_seconds=60, room=ROOM, settling=False) == []
+        assert await storage.claim_jobs("other", lease_seconds=60, room=ROOM, work=Work.PLACE) == []
 
     async def test_jobs_and_copies_are_written_claimed(self, storage: Storage) -> None:
         """The old ones and the new ones of a change of a batch; the claims of others stay."""
         job = await stored_job(storage)
-        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
+        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, work=Work.PLACE)
         output = a_file(kind=FileKind.OUTPUT)
         mine = replace(held, claimed_until=None)
         attempts = [replace(a_job(a_batch(a_file())), batch_id=job.batch_id, attempt=n) for n in (2, 3)]
@@ -139,7 +139,7 @@ class LeaseTests(StorageTests):
     async def test_a_renewed_claim_runs_from_now(self, storage: Storage) -> None:
         """Longer or shorter than before; epoch and holder stay."""
         await stored_job(storage)
-        [job] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
+        [job] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, work=Work.PLACE)
         for seconds in (6000, 60):
             [renewed] = await storage.renew([job], lease_seconds=seconds)
             assert renewed.claimed_until is not None
@@ -147,14 +147,14 @@ class LeaseTests(StorageTests):
             assert abs(left - timedelta(seconds=seconds)) < timedelta(seconds=10)
             assert renewed == replace(job, claimed_until=renewed.claimed_until)
             assert (await state_of(storage, job)).jobs == (renewed,)
-        assert await storage.claim_jobs("another", lease_seconds=60, room=ROOM, settling=False) == []
+        assert await storage.claim_jobs("another", lease_seconds=60, room=ROOM, work=Work.PLACE) == []
 
     async def test_a_claim_that_is_given_back_is_due_at_once(self, storage: Storage) -> None:
         """With a lease of 0 seconds."""
         await stored_job(storage)
-        [job] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
+        [job] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, work=Work.PLACE)
         assert len(await storage.renew([job], lease_seconds=0)) == 1
-        [again] = await storage.claim_jobs("another", lease_seconds=60, room=ROOM, settling=False)
+        [again] = await storage.claim_jobs("another", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert (again.id, again.epoch) == (job.id, job.epoch + 1)
 
     async def test_jobs_and_copies_are_returned_in_the_order_given(self, storage: Storage) -> None:
@@ -162,7 +162,7 @@ class LeaseTests(StorageTests):
         jobs = [await stored_job(storage) for _ in range(3)]
         for _ in range(2):
             await stored_file(storage, a_copy(a_file()))
-        claims = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
+        claims = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, work=Work.PLACE)
         copies = await storage.claim_copies("worker", lease_seconds=600, room={"east": 9})
         lost = replace(claims[1], epoch=claims[1].epoch - 1)
         unknown = a_job(a_batch(a_file()))
@@ -172,10 +172,28 @@ class LeaseTests(StorageTests):
         assert names == [copies[1].name, claims[2].name, claims[0].name, copies[0].name]
         assert len(jobs) == len(claims)
 
+    async def test_jobs_are_postponed_and_given_back(self, storage: Storage) -> None:
+        """When they are due, from when on that may be brought forward, and how often they were looked at."""
+        jobs = [await stored_job(storage) for _ in range(3)]
+        claims = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, work=Work.PLACE)
+        when = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+        later = [
+            replace(job, next_check_at=when, refresh_from=moment, checks=7, reason="not written")
+            for job, moment in zip(claims, (when, None, None), strict=True)
+        ]
+        lost = replace(later[2], epoch=later[2].epoch - 1)
+        await storage.postpone_jobs([*later[:2], lost])
+        await storage.postpone_jobs([])
+        states = {state.id: state for job in jobs for state in (await state_of(storage, job)).jobs}
+        for job in later[:2]:
+            free = replace(job, claimed_by=None, claimed_until=None, reason=None)
+            assert states[job.id] == free
+        assert states[lost.id] == claims[2]
+
     async def test_what_is_not_held_any_more_is_left_alone(self, storage: Storage) -> None:
         """A late renewal takes nothing from whoever holds the row now."""
         await stored_job(storage)
-        [late] = await storage.claim_jobs("late", lease_seconds=0.01, room=ROOM, settling=False)
+        [late] = await storage.claim_jobs("late", lease_seconds=0.01, room=ROOM, work=Work.PLACE)
         holder = await claimed_later(storage, "holder")
         assert await storage.renew([late], lease_seconds=6000) == []
         assert await storage.renew([late], lease_seconds=0) == []
@@ -191,7 +209,7 @@ class LeaseTests(StorageTests):
     async def test_what_was_written_as_free_is_not_renewed(self, storage: Storage) -> None:
         """Its epoch is the same, but its holder has given it up."""
         await stored_job(storage)
-        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
+        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, work=Work.PLACE)
         free = replace(held, claimed_by=None, claimed_until=None, next_check_at=None)
         await storage.change_batch(held.batch_id, writing(jobs=(free,)))
         assert await storage.renew([held, free], lease_seconds=60) == []
@@ -205,7 +223,7 @@ class LeaseTests(StorageTests):
     async def test_a_write_after_the_claim_was_lost_is_refused(self, storage: Storage) -> None:
         """Whoever comes late cannot write over what the next one does."""
         await stored_job(storage)
-        [late] = await storage.claim_jobs("late", lease_seconds=0.01, room=ROOM, settling=False)
+        [late] = await storage.claim_jobs("late", lease_seconds=0.01, room=ROOM, work=Work.PLACE)
         holder = await claimed_later(storage, "holder")
         with pytest.raises(StateConflict):
             await storage.change_batch(
@@ -218,8 +236,8 @@ class LeaseTests(StorageTests):
     async def test_a_job_that_was_written_as_free_is_claimed_again(self, storage: Storage) -> None:
         """The row is as it was written: without a claim, and due when it says."""
         await stored_job(storage)
-        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, settling=False)
+        [held] = await storage.claim_jobs("worker", lease_seconds=600, room=ROOM, work=Work.PLACE)
         free = replace(held, claimed_by=None, claimed_until=None, next_check_at=datetime.now(UTC))
         await storage.change_batch(held.batch_id, writing(jobs=(free,)))
-        [again] = await storage.claim_jobs("another", lease_seconds=60, room=ROOM, settling=False)
+        [again] = await storage.claim_jobs("another", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert (again.id, again.epoch) == (held.id, held.epoch + 1)

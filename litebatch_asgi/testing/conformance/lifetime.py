@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from litebatch_asgi.errors import StorageUnavailable
+from litebatch_asgi.models import Work
 from litebatch_asgi.storage import BatchQuery, FileQuery, Installation, Storage
 from litebatch_asgi.testing.conformance.base import (
     Capability,
@@ -40,7 +41,7 @@ CALLS: dict[str, Call] = {
     "change_batch": lambda storage: storage.change_batch("batch", writing()),
     "refresh_batches": lambda storage: storage.refresh_batches(["batch"]),
     "claim_jobs": lambda storage: storage.claim_jobs(
-        "worker", lease_seconds=1, room={"east": 1}, settling=False
+        "worker", lease_seconds=1, room={"east": 1}, work=Work.PLACE
     ),
     "claim_copies": lambda storage: storage.claim_copies("worker", lease_seconds=1, room={"east": 1}),
     "renew": lambda storage: storage.renew([a_job(a_batch(FILE))], lease_seconds=1),

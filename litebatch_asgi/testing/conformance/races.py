@@ -24,6 +24,7 @@ from litebatch_asgi.models import (
     FilePart,
     FileState,
     Job,
+    Work,
 )
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import (
@@ -90,7 +91,7 @@ class RaceTests(StorageTests):
         async def claim(storage: Storage, worker: str) -> None:
             for _ in range(10):
                 claimed.extend(
-                    await storage.claim_jobs(worker, lease_seconds=60, room={"east": 3}, settling=False)
+                    await storage.claim_jobs(worker, lease_seconds=60, room={"east": 3}, work=Work.PLACE)
                 )
 
         await _at_once(

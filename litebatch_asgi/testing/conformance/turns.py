@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from litebatch_asgi.models import Job, JobState
+from litebatch_asgi.models import Job, JobState, Work
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import StorageTests, stored_batch, stored_file, stored_job
 from litebatch_asgi.testing.conformance.claims import ago
@@ -27,7 +27,7 @@ async def claimed(
     room: int,
     *,
     deployment: str | None = "east",
-    settling: bool = False,
+    work: Work = Work.PLACE,
     avoid: Collection[str] = (),
 ) -> list[str]:
     """The owners of the jobs that one claim gives, those longest due first."""
@@ -35,7 +35,7 @@ async def claimed(
         "worker",
         lease_seconds=60,
         room={deployment: room},
-        settling=settling,
+        work=work,
         avoid={deployment: avoid},
     )
     return [job.owner for job in jobs]
@@ -77,13 +77,13 @@ class TurnTests(StorageTests):
         assert await claimed(storage, 2) == ["a", "b"]
         assert await claimed(storage, 2, deployment=None) == ["a", "b"]
 
-    async def test_jobs_to_settle_are_claimed_apart(self, storage: Storage) -> None:
-        """Those that have ended at their provider, and no others."""
-        for state in JobState:
-            await job_of(storage, state, state=state, next_check_at=ago(1))
-        assert await claimed(storage, 99, settling=True) == ["ended"]
-        others = {str(state) for state in JobState} - {"ended"}
-        assert set(await claimed(storage, 99)) == others
+    async def test_each_kind_of_work_is_claimed_apart(self, storage: Storage) -> None:
+        """The jobs with which that is to be done, and no others."""
+        jobs = [await job_of(storage, state, state=state, next_check_at=ago(1)) for state in JobState]
+        for work in Work:
+            assert set(await claimed(storage, 99, work=work)) == {
+                job.owner for job in jobs if job.work is work
+            }
 
     async def test_owners_can_be_passed_over(self, storage: Storage) -> None:
         """At the deployment that is named with them, and nowhere else."""
@@ -93,7 +93,7 @@ class TurnTests(StorageTests):
         assert await claimed(storage, 9, avoid=["a", "c'\"", "unknown"]) == ["b"]
         assert await claimed(storage, 9, avoid=["a", "c'\""]) == []
         jobs = await storage.claim_jobs(
-            "worker", lease_seconds=60, room={"west": 9}, settling=False, avoid={"east": ["a"], None: ["b"]}
+            "worker", lease_seconds=60, room={"west": 9}, work=Work.PLACE, avoid={"east": ["a"], None: ["b"]}
         )
         assert [job.owner for job in jobs] == ["a", "b", "c'\""]
         assert await claimed(storage, 9) == ["a", "c'\""]
@@ -118,12 +118,12 @@ class TurnTests(StorageTests):
 
         async def claim(storage: Storage) -> None:
             while jobs := await storage.claim_jobs(
-                "worker", lease_seconds=60, room={"east": 1}, settling=False
+                "worker", lease_seconds=60, room={"east": 1}, work=Work.PLACE
             ):
                 found.extend(jobs)
 
         async with anyio.create_task_group() as tasks:
             for storage in storages:
                 tasks.start_soon(claim, storage)
-        found += await storages[0].claim_jobs("last", lease_seconds=60, room={"east": 99}, settling=False)
+        found += await storages[0].claim_jobs("last", lease_seconds=60, room={"east": 99}, work=Work.PLACE)
         assert len({job.id for job in found}) == len(found) == 2 * len(storages)

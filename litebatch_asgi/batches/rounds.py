@@ -1,0 +1,123 @@
+"""Rounds: many running jobs of one deployment are looked at by its list pages, not one by one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import anyio
+import msgspec
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import ProviderError
+from litebatch_asgi.lifecycle import CLOCKS_DIFFER, Sight, sight_of
+from litebatch_asgi.models import Job, ProviderBatch
+from litebatch_asgi.runtime import Runtime
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+LIST_FROM = 8
+"""due jobs of one deployment from which on its list may be cheaper than a look at each of them"""
+SINGLY = 8
+"""jobs that are looked at one by one at a time"""
+ROWS_AT_ONCE = 500
+"""jobs that are given back by one statement"""
+PAGE = 100
+"""batches on a page of OpenAI's and Azure's lists"""
+
+
+class Look(Protocol):
+    """Looks at one claimed job and gives it back."""
+
+    def __call__(self, job: Job, seen: ProviderBatch | None, *, since: float) -> Awaitable[None]:
+        """`seen` is what a list has shown of it; None: its provider is to be asked.
+
+        It was claimed at `since`, by `anyio.current_time()`, or later.
+        """
+        ...
+
+
+class Listed(msgspec.Struct, kw_only=True):
+    """What a list has shown of the jobs of one deployment."""
+
+    quiet: list[Job] = []
+    """those that are as they were"""
+    news: list[tuple[Job, ProviderBatch]] = []
+    """those that go on, and how"""
+
+
+class LookRounds:
+    """Looks at many claimed jobs of one deployment at a time."""
+
+    def __init__(self, runtime: Runtime, look: Look) -> None:
+        self._runtime = runtime
+        self._look = look
+
+    async def run(self, deployment_id: str, jobs: Sequence[Job], *, since: float) -> None:
+        """Look at all of them: by the list if they are many, and one by one at what it leaves open.
+
+        What is as it was is given back with many rows a statement, and nothing else is written of it.
+        """
+        listed = Listed()
+        plain = [job for job in jobs if not job.to_cancel and job.search_until is None]
+        if len(plain) >= LIST_FROM and self._runtime.fleet.has(deployment_id):
+            listed = await self._list(deployment_id, plain)
+        now = self._runtime.now()
+        await self._give_back(deployment_id, listed.quiet, now)
+        done = {job.id for job in listed.quiet} | {job.id for job, _ in listed.news}
+        left = [(job, None) for job in jobs if job.id not in done]
+        await self._one_by_one([*listed.news, *left], since)
+
+    async def _give_back(self, deployment_id: str, jobs: Sequence[Job], now: datetime) -> None:
+        for start in range(0, len(jobs), ROWS_AT_ONCE):
+            later = [
+                replace(
+                    job,
+                    checks=job.checks + 1,
+                    next_check_at=self._runtime.next_round(now, deployment_id, job.checks + 1),
+                    refresh_from=self._runtime.refresh_from(now, deployment_id),
+                )
+                for job in jobs[start : start + ROWS_AT_ONCE]
+            ]
+            await self._runtime.storage.postpone_jobs(later)
+
+    async def _list(self, deployment_id: str, jobs: Sequence[Job]) -> Listed:
+        """What the list shows; it is read until it has shown all, or until single looks would cost less."""
+        wanted = {job.provider_batch_id: job for job in jobs}
+        began = min(job.submit_started_at or job.created_at for job in jobs)
+        listed, read = Listed(), 0
+        adapter = self._runtime.fleet.adapter(deployment_id)
+        try:
+            async for batch in adapter.list_batches(since=began - CLOCKS_DIFFER):
+                read += 1
+                job = wanted.pop(batch.id, None)
+                if job is not None:
+                    self._note(job, batch, listed)
+                if not wanted or read >= PAGE * len(jobs):
+                    break
+        except ProviderError as error:
+            told = {"deployment": deployment_id, "error": error.message}
+            logger.warning("a list is not complete", extra=told)
+        return listed
+
+    def _note(self, job: Job, batch: ProviderBatch, listed: Listed) -> None:
+        match sight_of(job, batch):
+            case Sight.QUIET:
+                listed.quiet.append(job)
+            case Sight.NEWS:
+                listed.news.append((job, batch))
+            case Sight.END:
+                pass  # the batch itself tells more than the list, such as the ids of its files
+
+    async def _one_by_one(self, jobs: Sequence[tuple[Job, ProviderBatch | None]], since: float) -> None:
+        places = anyio.Semaphore(SINGLY)
+
+        async def look(job: Job, seen: ProviderBatch | None) -> None:
+            async with places:
+                await self._look(job, seen, since=since)
+
+        async with anyio.create_task_group() as group:
+            for job, seen in jobs:
+                group.start_soon(look, job, seen)

@@ -1,0 +1,88 @@
+"""Presence: this process says which deployments it serves, and learns which ones nobody serves any more."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+
+from litebatch_asgi.catalog import Catalog
+from litebatch_asgi.errors import StorageUnavailable
+from litebatch_asgi.heartbeats import DeploymentUse, HeartbeatStore
+from litebatch_asgi.models import Settings
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 30.0
+"""between two heartbeats; sooner where `gone_grace_seconds` is short"""
+MISSED_BEATS = 3
+"""after which heartbeats count as lapsed"""
+
+
+class Presence:
+    """The heartbeats of one process.
+
+    A deployment that rows name and this configuration lacks may be served by another process. It is gone
+    when none has named it for `gone_grace_seconds` during which heartbeats never lapsed.
+    """
+
+    def __init__(self, store: HeartbeatStore, catalog: Catalog, settings: Settings, worker: str) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._grace = settings.gone_grace_seconds
+        self._seconds = min(BEAT_SECONDS, self._grace / (2 * MISSED_BEATS))
+        self._worker = worker
+        self._gone: frozenset[str] = frozenset()
+        self._served: dict[str, frozenset[str]] = {}
+
+    @property
+    def gone(self) -> frozenset[str]:
+        """The deployments that jobs or copies name and that nobody serves any more."""
+        return self._gone - self._catalog.deployments.keys()
+
+    def serves(self, deployment_id: str, model: str) -> bool:
+        """Whether some process serves the virtual model at this deployment, this one included."""
+        own = self._catalog.deployments_for(model)
+        named = self._served.get(deployment_id, frozenset())
+        return deployment_id in own or any(_matches(name, model) for name in named)
+
+    def is_served(self, deployment_id: str) -> bool:
+        """Whether some process has this deployment, this one included."""
+        return deployment_id in self._catalog.deployments or deployment_id in self._served
+
+    async def run(self) -> None:
+        """Beat until cancelled; a database that is away is waited for."""
+        while True:
+            await anyio.sleep(self._seconds)
+            try:
+                await self.beat()
+            except StorageUnavailable as error:
+                logger.warning("no heartbeat: the database is away", extra={"error": str(error)})
+
+    async def beat(self) -> None:
+        """Say what this process serves, and learn what others say. Raises `StorageUnavailable`."""
+        names: dict[str, list[str]] = {}
+        for group in self._catalog.groups.values():
+            for deployment_id in group.deployments:
+                names.setdefault(deployment_id, []).append(group.name)
+        lapse = MISSED_BEATS * self._seconds
+        await self._store.beat(self._worker, names, lapse_seconds=lapse)
+        self._served = await self._store.served(lapse)
+        gone = frozenset(await self._store.gone(self._grace, lapse_seconds=lapse))
+        for deployment_id in sorted(gone - self._gone):
+            logger.error(
+                "deployment %s is gone: no process has had it in its configuration for %g seconds, and jobs "
+                "or copies are still there; put it back, or their batches end without it",
+                deployment_id,
+                self._grace,
+            )
+        self._gone = gone
+
+    async def missing(self) -> list[DeploymentUse]:
+        """What is kept at deployments that this configuration does not have. Raises `StorageUnavailable`."""
+        in_use = await self._store.in_use()
+        return [use for use in in_use if use.deployment_id not in self._catalog.deployments]
+
+
+def _matches(name: str, model: str) -> bool:
+    return name == model or (name.endswith("*") and model.startswith(name[:-1]))

@@ -1,0 +1,71 @@
+"""How often providers are asked about running batches, and who waits for whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+from msgspec.structs import replace
+
+from litebatch_asgi.reconciler import SETTLED_PER_OWNER
+from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
+from tests.database import Database
+from tests.harness import QUICK, running_gateway
+
+HELD = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
+EAGER = replace(QUICK, refresh_after_seconds=0.001, max_poll_seconds=60)
+
+
+async def test_a_client_that_polls_does_not_hurry_what_has_failed(tmp_path: Path, database: Database) -> None:
+    """Looks that fail come later each time, however often a client asks."""
+    simulator = Simulator(settings=HELD)
+    async with running_gateway(tmp_path, database=database, simulator=simulator, settings=EAGER) as gateway:
+        batch = await gateway.create((await gateway.upload()).id)
+        failing = simulator.add_fault(Fault(call="retrieve_batch", status=403, times=None))
+        await simulator.until(lambda: failing.struck > 0)
+        for _ in range(200):
+            await gateway.client().batches.retrieve(batch.id)
+        assert failing.struck < 20
+
+
+async def test_a_client_that_polls_does_not_hurry_settling(tmp_path: Path, database: Database) -> None:
+    async with running_gateway(tmp_path, database=database, settings=EAGER) as gateway:
+        failing = gateway.simulator.add_fault(
+            Fault(call="stream_file", match="batch_", status=403, times=None)
+        )
+        batch = await gateway.create((await gateway.upload()).id)
+        await gateway.simulator.until(lambda: failing.struck > 0)
+        for _ in range(200):
+            await gateway.client().batches.retrieve(batch.id)
+        assert failing.struck < 20
+
+
+async def test_many_running_batches_are_looked_at_by_the_list(tmp_path: Path, database: Database) -> None:
+    simulator = Simulator(settings=HELD)
+    async with running_gateway(tmp_path, database=database, simulator=simulator, names=["east"]) as gateway:
+        file = await gateway.upload()
+        batches = [await gateway.create(file.id) for _ in range(30)]
+        calls = simulator.journal.select
+        await simulator.until(lambda: len(calls("list_batches")) > 5)
+        before = len(calls("retrieve_batch"))
+        await simulator.until(lambda: len(calls("list_batches")) > 15)
+        assert len(calls("retrieve_batch")) - before < 100  # of some 300 looks
+        simulator.account("east").release()
+        for batch in batches:
+            assert (await gateway.ended(batch.id)).status == "completed"
+
+
+async def test_downloads_that_hang_keep_no_other_owner_waiting(tmp_path: Path, database: Database) -> None:
+    async with running_gateway(tmp_path, database=database, names=["east"]) as gateway:
+        hanging = gateway.simulator.add_fault(
+            Fault(call="stream_file", match="batch_", stall=True, times=SETTLED_PER_OWNER)
+        )
+        file = await gateway.upload()
+        for _ in range(SETTLED_PER_OWNER + 4):
+            await gateway.create(file.id)
+        await gateway.simulator.until(lambda: hanging.struck == SETTLED_PER_OWNER)
+        theirs = await gateway.upload(key="bob")
+        batch = await gateway.create(theirs.id, key="bob")
+        with anyio.fail_after(QUICK.provider_timeout_seconds / 2):
+            assert (await gateway.ended(batch.id, key="bob")).status == "completed"
+        gateway.simulator.remove_fault(hanging)
