@@ -118,11 +118,24 @@ class Engine:
                 self.batches = BatchService(runtime, dispatcher)
                 loop = Reconciler(runtime, dispatcher) if self._reconciler else Handover(runtime)
                 tasks.start_soon(loop.run)
+                await runtime.presence.beat()
+                await self._tell_missing(runtime)
+                tasks.start_soon(runtime.presence.run)
                 self._started.set_result(None)
                 await self._stop.wait()
                 await runtime.stop(DRAIN_SECONDS)
         finally:
             await self._close(threads)
+
+    async def _tell_missing(self, runtime: Runtime) -> None:
+        for use in await runtime.presence.missing():
+            logger.warning(
+                "%d open jobs and %d copies are at deployment %r, which is not in the configuration: put it "
+                "back, or what is there ends without its results once no process has it",
+                use.open_jobs,
+                use.copies,
+                use.deployment_id,
+            )
 
     async def _check_spool(self, threads: Threads) -> None:
         folder = self._settings.spool_path

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.targets import Target, choose
-from litebatch_asgi.errors import InvalidRequest, NotFound, RequestError, StateConflict
+from litebatch_asgi.errors import DeploymentGone, InvalidRequest, NotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.admission import model_error
 from litebatch_asgi.files.service import unknown_file
@@ -83,10 +83,24 @@ class Creator:
     ) -> tuple[Batch, Job]:
         """What is to be written. Raises `RequestError` if it cannot be."""
         file = await self._input(principal, asked.input_file_id, asked.endpoint)
+        self._check_copies(file)
         check_requests(principal.limits, file.file.lines)
         batch = self._batch(principal, asked, file, request)
         target = await choose(self._runtime, file, batch.model, until=batch.expires_at, seed=batch.id)
         return batch, self._first_job(batch, file.file, target, batch.created_at)
+
+    def _check_copies(self, file: FileState) -> None:
+        """Raises `DeploymentGone` if no copy can ever serve, neither where it is nor for another one."""
+        presence, model = self._runtime.presence, file.file.models[0]
+        can_run = any(presence.serves(copy.deployment_id, model) for copy in file.copies)
+        can_be_read = any(
+            presence.is_served(copy.deployment_id) for copy in file.copies if copy.provider_file_id
+        )
+        if file.copies and not (can_run and can_be_read):
+            raise DeploymentGone(
+                "The deployments that have this file are no longer in the gateway's configuration. Ask its "
+                "operator to put one back, or upload the file again."
+            )
 
     async def _placed(self, state: BatchState, since: float) -> Batch:
         begin = partial(self._dispatcher.begin, state.jobs[0], state.batch, since=since)

@@ -73,6 +73,27 @@ class UnsentJobs(JobWork):
         else:
             await self.give_up(job, INPUT_UNAVAILABLE)
 
+    async def deployment_gone(self, job: Job) -> None:
+        """A job at a deployment that no process serves any more.
+
+        It ends once its batch is to be cancelled, or a day after its deadline: until then the deployment may
+        be put back, which heals it.
+        """
+        batch = await self._batch(job)
+        if job.state is JobState.WATCHED:
+            await self._end_watch(job)
+        elif batch.cancel_requested_at is not None or self.runtime.now() >= self._give_up_at(batch):
+            await self.give_up(job, DEPLOYMENT_GONE)
+        else:
+            await self.look_again(job)
+
+    async def _end_watch(self, job: Job) -> None:
+        assert job.search_until is not None
+        if self.runtime.now() >= job.search_until:
+            await self.write(job, JobState.CLOSED, due=None)
+        else:
+            await self.look_again(job, no_later_than=job.search_until)
+
     async def give_up(self, job: Job, unreadable: BatchError) -> None:
         """End a job that was sent and that nobody can bring to its end, and its batch with it.
 
