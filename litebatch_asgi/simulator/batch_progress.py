@@ -13,7 +13,6 @@ may also finish while it is `cancelling`: a fault's `ending` asks for that.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Awaitable
 from pathlib import Path
@@ -26,6 +25,7 @@ from .execution import UNFINISHED, Execution, Outcome, Plan, Written
 from .fault_book import marks_of
 from .faults import Fault
 from .file_store import FileStore
+from .input_check import InputCheck
 from .objects import TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts
 from .settings import Status
 from .token_queues import TokenQueues
@@ -49,13 +49,6 @@ STAMPS: dict[Status, str] = {
 }
 
 
-def problems_of(fault: Fault, code: str) -> tuple[BatchProblem, ...]:
-    """The errors that `fault` lets a batch fail with."""
-    message = fault.message or "Asked for by a fault."
-    lines = [None] if fault.problems == 1 else range(1, fault.problems + 1)
-    return tuple(BatchProblem(code=code, line=line, message=message, param=fault.param) for line in lines)
-
-
 class BatchProgress:
     """A batch and the task that moves it on."""
 
@@ -72,6 +65,7 @@ class BatchProgress:
         self._context = context
         self._files = files
         self._queues = queues
+        self._check = InputCheck(context, files, queues)
         self.batch: BatchObject = batch
         self.project: str = context.settings.project
         self.listed_at: float = time.monotonic()
@@ -181,9 +175,11 @@ class BatchProgress:
     async def _from_the_start(self, snapshot: Path) -> None:
         await self._be_scheduled()
         await self._dwell(self._context.settings.validating_seconds)
-        problems = await self._validate(snapshot)
-        if problems:
-            await self._refuse(problems)
+        fault = await self._strike("validate_batch")
+        checked = await self._check.check(self.batch, self.project, snapshot, fault)
+        self._examined = checked.examined
+        if checked.problems:
+            await self._refuse(checked.problems)
             return
         if self._examined is not None and self.batch.status == "validating" and not self._expiring:
             self.begin_running(self._examined)
@@ -238,34 +234,6 @@ class BatchProgress:
 
         await self._wakeup.until_or(over, seconds)
         await self._wakeup.until(lambda: over() or status not in self._context.settings.hold)
-
-    async def _validate(self, snapshot: Path) -> tuple[BatchProblem, ...]:
-        fault = await self._strike("validate_batch")
-        if fault.no_such_file:
-            return (self._no_such_file(code=fault.code, param=fault.param),)
-        if fault.code is not None:
-            return problems_of(fault, fault.code)
-        if not await self._take_snapshot(snapshot):
-            return (self._no_such_file(),)
-        self._examined = await self._context.examine(snapshot, self.batch.endpoint)
-        over = self._queues.over_limit(self._examined, self.batch.id)
-        return self._examined.problems or (() if over is None else (over,))
-
-    def _no_such_file(self, *, code: str | None = None, param: str | None = None) -> BatchProblem:
-        """The error of an input that cannot be found, with another `code` or `param` if they are given."""
-        told = self._context.flavour.no_such_file(self.batch.input_file_id, self._context.settings)
-        return msgspec.structs.replace(told, code=code or told.code, param=param or told.param)
-
-    async def _take_snapshot(self, snapshot: Path) -> bool:
-        """Link the input file, so that deleting it does not harm a batch that has begun."""
-        stored = self._files.find(self.batch.input_file_id, self.project)
-        if stored is None or stored.shown.purpose != "batch" or stored.shown.status == "error":
-            return False
-        try:
-            await self._context.disk.run(os.link, stored.path, snapshot)
-        except FileNotFoundError:
-            return False
-        return True
 
     def _running_seconds(self) -> float:
         settings = self._context.settings
