@@ -20,9 +20,16 @@ classic paths, and at `/{account}/openai/v1`; without an account in the path it 
 A line asks for what it wants with `body.metadata.simulate`, see `Directive`: `"429"` fails with that status,
 `{"error": "request_timeout"}` gets no response, `{"input_tokens": 1000, "answer": "yes"}` is answered so.
 What goes wrong otherwise is a `Fault`: refused, cut or delayed calls before or after the work is done,
-uploads and downloads that end early, lists that lag behind or break on a page, batches that get stuck, vanish
-or lie, results with lost, doubled, foreign or unparsable rows. `Simulator.summary` tells what is left at the
-end: whether a job is there twice, and what nobody knows of.
+uploads and downloads that end early or trickle, contents that are gone while their files are there, lists
+that lag behind, break on a page or show an object that is no Unicode, batches that get stuck, vanish or lie,
+do not find their input or fail with any number of errors, results with lost, doubled, foreign or unparsable
+rows. `Simulator.summary` tells what is left at the end: whether a job is there twice, and what nobody knows
+of.
+
+Settings give an account the ways of servers that are compatible with OpenAI's: AIBrix (`scheduling_seconds`,
+`cut_short_results`), OGX and Llama Stack (`cut_short_results`, `string_bodies`), Mistral (`string_bodies`),
+and those that tell other `bytes` than they have (`bytes_surplus`). Another `project` is a rotated key's:
+what was there before is 404 and in no list. `Account.add_running_batches` adds thousands of running batches.
 
 `litebatch simulate` runs it alone. It is then steered over HTTP, in JSON, under `/_simulator/`:
 
