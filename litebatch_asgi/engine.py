@@ -100,11 +100,12 @@ class Engine:
             await clock.synchronise()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(clock.run)
-                self.spooler = Spooler(self._settings.spool_path, threads)
+                settings = self._settings
+                self.spooler = Spooler(settings.spool_path, threads, max_bytes=settings.max_spool_bytes)
                 runtime = Runtime(
                     storage=self._storage,
                     fleet=self._fleet,
-                    settings=self._settings,
+                    settings=settings,
                     spooler=self.spooler,
                     executor=threads,
                     strategy=self._strategy,

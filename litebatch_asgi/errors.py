@@ -18,6 +18,7 @@
     │   ├── FileTooLarge                    413     file_too_large
     │   ├── KeyReused                       422     idempotency_key_in_use
     │   ├── RateLimited                     429     rate_limit_exceeded, with retry-after
+    │   │   ├── SpoolFull                   429     spool_full
     │   │   └── LimitExceeded               429     limit_exceeded; final where waiting is no use
     │   ├── InternalError                   500     internal_error
     │   └── Unavailable                     503     with retry-after
@@ -184,6 +185,13 @@ class RateLimited(RequestError):
     type = "rate_limit_error"
     code: str | None = "rate_limit_exceeded"
     retry_after: float | None = 1.0
+
+
+class SpoolFull(RateLimited):
+    """429: the disk space for uploads is in use."""
+
+    code: str | None = "spool_full"
+    retry_after: float | None = 10.0
 
 
 class LimitExceeded(RateLimited):

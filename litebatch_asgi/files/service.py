@@ -79,9 +79,9 @@ class FileService:
         `expires_after_seconds` counts from now: an hour to 30 days. Returns the accepted file: at least one
         deployment has it. The same `idempotency_key` (at most 255 printable characters) with the same content
         and values gives the same file for 24 hours. Raises `InvalidFile` with all problems of its lines,
-        `InvalidRequest`, `ModelAccessDenied`, `FileTooLarge`, `LimitExceeded`, `KeyReused` for a key that
-        came with another file, or `Unavailable` when no deployment took it, and whatever reading the content
-        raises; then nothing stays behind.
+        `InvalidRequest`, `ModelAccessDenied`, `FileTooLarge`, `SpoolFull`, `LimitExceeded`, `KeyReused` for a
+        key that came with another file, or `Unavailable` when no deployment took it, and whatever reading the
+        content raises; then nothing stays behind.
         """
         form = UploadForm(
             purpose=purpose,
@@ -89,7 +89,7 @@ class FileService:
             expires_after_seconds=expires_after_seconds,
         )
         repeat = Repeat(key=idempotency_key, in_process=True)
-        most = smallest_file_bytes(principal.limits, self._runtime.settings.max_file_bytes)
+        most = smallest_file_bytes(principal.limits, self._runtime.settings.largest_file_bytes)
         async with await self._spooled(content, most) as spool:
             return (await self.upload(principal, spool, clean_filename(filename), form, repeat)).object
 

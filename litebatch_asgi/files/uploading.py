@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
+import logging
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import anyio
@@ -29,6 +30,8 @@ from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 from litebatch_asgi.spool import Spool
 
+logger: logging.Logger = logging.getLogger(__name__)
+
 
 class Uploader:
     """Gives a spooled file to the deployments; acknowledged is it as soon as one of them has it."""
@@ -48,7 +51,8 @@ class Uploader:
         """Write the rows, then send to all deployments at once; or the file that this request made before.
 
         Returns when all of them have ended, or when one has taken the file and `place_budget_seconds` are
-        over: the slow ones go on without the caller. Raises what the caller is to be told when no
+        over: the slow ones go on without the caller, and are left to the reconciler where others need their
+        disk space. Raises what the caller is to be told when no
         deployment has taken it; nothing of it stays behind then.
         """
         written, since = await self._insert(file, copies, request)
@@ -65,6 +69,8 @@ class Uploader:
             raise self._told(file, copies, progress.errors)
         with anyio.move_on_after(self._runtime.settings.place_budget_seconds):
             await progress.ended.wait()
+        if not progress.ended.is_set():
+            spool.offer(progress.give_up)
         return None
 
     async def _insert(
@@ -107,7 +113,11 @@ class Uploader:
         error: LiteBatchError | None = Unavailable("The gateway is shutting down. Try the upload again.")
         try:
             sending = partial(self._copies.send, copy, file, content)
-            error = await self._runtime.leases.run(copy, sending, since=since)
+            with progress.sending() as scope:
+                error = await self._runtime.leases.run(copy, sending, since=since)
+            if scope.cancelled_caught:
+                told = {"file_id": file.id, "deployment": copy.deployment_id}
+                logger.info("a slow upload gives up its disk space: it is repaired later", extra=told)
         except LiteBatchError as failure:
             error = failure
         finally:
@@ -155,6 +165,19 @@ class _Progress:
         self.settled = anyio.Event()
         """set once one has taken the file, or none has"""
         self.ended = anyio.Event()
+        self._scopes: list[anyio.CancelScope] = []
+
+    @contextmanager
+    def sending(self) -> Generator[anyio.CancelScope]:
+        """One of them, which `give_up` cancels."""
+        with anyio.CancelScope() as scope:
+            self._scopes.append(scope)
+            yield scope
+
+    def give_up(self) -> None:
+        """Cancel those that are still under way."""
+        for scope in self._scopes:
+            scope.cancel()
 
     def one_ended(self, copy: FileCopy, error: LiteBatchError | None) -> None:
         self._left -= 1

@@ -45,7 +45,8 @@ class LiteBatchMiddleware:
     app behind then gets the identical bytes. It gets what has come by then, and the rest as it comes, when
     the body is not a form as uploads have it, breaks off, comes too slowly for the settings, or has more than
     `max_file_bytes` and 1 MiB. `max_concurrent_uploads` may be looked at in this way at once; others wait,
-    for 30 seconds at most, before they are answered by 429. A disk that takes no more is answered by 503.
+    for 30 seconds at most, before they are answered by 429. So are those beyond `max_spool_bytes` on disk
+    (413 if one alone would be), and by 503 those that the disk does not take.
 
     The lifespan of LiteBatch is entered before that of the app behind and left after it, whether that app
     has one or not. Under a server that runs no lifespan it must be entered by hand: what is taken is

@@ -129,6 +129,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """how long an upload may be silent, or make up for being too slow"""
     max_upload_seconds: float = 3600.0
     """how long the body of an upload may take to arrive"""
+    max_spool_bytes: int = 17_179_869_184
+    """of all uploads of a process together, those included that are still being sent to slow deployments"""
     spool_dir: str | None = None
     """where uploads are kept while they are checked and sent on; None: the system's temporary folder"""
     strategy: str = "least-busy"
@@ -146,6 +148,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def call_timeout_seconds(self) -> float:
         """How long a call that must not outlive its lease may take: leases are renewed at each third."""
         return min(self.provider_timeout_seconds, 0.6 * self.lease_seconds)
+
+    @property
+    def largest_file_bytes(self) -> int:
+        """How large a file may be: `max_file_bytes`, unless the spools have no room for as much."""
+        return min(self.max_file_bytes, self.max_spool_bytes)
 
     @property
     def spool_path(self) -> Path:

@@ -32,7 +32,7 @@ class FileRoutes:
         """`POST /files`."""
         repeat = wire.parse_repeat(request.headers)
         files, settings = self._services.files, self._services.settings
-        most = smallest_file_bytes(principal.limits, settings.max_file_bytes)
+        most = smallest_file_bytes(principal.limits, settings.largest_file_bytes)
         with self._slots.taken(principal.owner):
             async with self._services.spooler.new() as spool:
                 received = await receive_upload(request, spool, max_file_bytes=most, settings=settings)

@@ -1,13 +1,10 @@
-"""Temporary files that content is kept in while it is checked and sent on.
-
-All disk work is done in the executor that the `Spooler` was given: the event loop never waits for a disk,
-and the default executors of asyncio and anyio, which are the host's, are left alone.
-"""
+"""One temporary file, and what makes them."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -18,6 +15,7 @@ from pathlib import Path
 from typing import IO, Self, TypeVar
 
 from litebatch_asgi.errors import Unavailable
+from litebatch_asgi.spool.space import SpoolSpace
 
 T = TypeVar("T")
 
@@ -28,15 +26,26 @@ BLOCK_BYTES = 256 << 10
 
 
 class Spooler:
-    """Makes spools in one folder, all served by one executor that the caller owns."""
+    """Makes spools in one folder, all served by one executor that the caller owns.
 
-    def __init__(self, directory: Path, executor: ThreadPoolExecutor) -> None:
+    They hold at most `max_bytes` together.
+    """
+
+    def __init__(
+        self, directory: Path, executor: ThreadPoolExecutor, *, max_bytes: int = sys.maxsize
+    ) -> None:
         self._directory = directory
         self._executor = executor
+        self._space = SpoolSpace(max_bytes)
+
+    @property
+    def held_bytes(self) -> int:
+        """What the spools that are not closed hold together."""
+        return self._space.held_bytes
 
     def new(self) -> Spool:
         """An empty spool; nothing is on the disk before something is written."""
-        return Spool(self._directory, self._executor)
+        return Spool(self._directory, self._executor, self._space)
 
 
 class Spool:
@@ -47,8 +56,9 @@ class Spool:
     event loop it was made on.
     """
 
-    def __init__(self, directory: Path, executor: ThreadPoolExecutor) -> None:
+    def __init__(self, directory: Path, executor: ThreadPoolExecutor, space: SpoolSpace) -> None:
         self._executor = executor
+        self._space = space
         self._disk = _UnnamedFile(directory)
         self._filling = memoryview(bytearray(BUFFER_BYTES))
         self._spare = memoryview(bytearray(BUFFER_BYTES))
@@ -66,11 +76,13 @@ class Spool:
     async def write(self, content: bytes | bytearray | memoryview) -> None:
         """Append; one buffer goes to disk while the next one fills.
 
-        Raises `Unavailable` when the disk does not take it, which may show in a later call only. After a
-        write that failed or was cancelled the spool can only be closed.
+        Raises `Unavailable` when the disk does not take it, which may show in a later call only, `SpoolFull`
+        when all spools together hold as much as they may, and `FileTooLarge` when this one alone would be
+        larger. After a write that failed or was cancelled the spool can only be closed.
         """
         assert not self._finished, "a finished spool takes no more"
         rest = memoryview(content)
+        await self._space.take(self, len(rest))
         while rest:
             if self._filled == BUFFER_BYTES:
                 await self._flush()
@@ -117,6 +129,10 @@ class Spool:
         assert self._finished, "a spool is read once it is finished"
         return self._disk.read(start, end)
 
+    def offer(self, give_up: Callable[[], None]) -> None:
+        """Let others have the space where it is needed: `give_up` then makes those close who have a share."""
+        self._space.offer(self, give_up)
+
     def share(self) -> Self:
         """The same spool once more, to be closed once more."""
         assert self._shares, "a closed spool cannot be shared"
@@ -128,6 +144,7 @@ class Spool:
         self._shares -= 1
         if self._shares == 0:
             self._drop_buffers()
+            self._space.give_back(self)
             try:
                 releasing = self._in_executor(self._disk.release)
             except Unavailable:  # at shutdown: better late than not at all
