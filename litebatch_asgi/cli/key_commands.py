@@ -31,6 +31,9 @@ def create(
     ] = None,
     user: Annotated[str | None, typer.Option(help="Whose key it is; made if need be.")] = None,
     team: Annotated[str | None, typer.Option(help="The team that shares what is made with it.")] = None,
+    inherit: Annotated[
+        bool, typer.Option("--inherit", help="Let a user that is made own what is there of its id already.")
+    ] = False,
     duration: Annotated[
         str | None, typer.Option(help="Such as 30d, 12h, 2mo.", show_default="for ever")
     ] = None,
@@ -52,6 +55,7 @@ def create(
         models=model,
         user_id=user,
         team_id=team,
+        inherit=inherit,
         duration=duration,
         max_batch_requests=max_batch_requests,
         max_open_batches=max_open_batches,

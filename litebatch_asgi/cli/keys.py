@@ -123,6 +123,6 @@ async def _opened(url: str) -> AsyncGenerator[KeyService]:
     storage = open_storage(url)
     try:
         await storage.open()
-        yield KeyService(keys_of(storage))
+        yield KeyService(keys_of(storage), storage)
     finally:
         await storage.close()

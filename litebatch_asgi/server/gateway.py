@@ -34,7 +34,8 @@ def litebatch_for(config: Config, host: str, *, reconciler: bool = True) -> Lite
     storage = open_storage(config.database_url)
     if config.master_key is not None:
         served, _ = leave_out_unsupported(config.deployments)
-        authenticator = KeyAuthenticator(authenticator, KeyService(keys_of(storage)), Catalog(served))
+        keys = KeyService(keys_of(storage), storage)
+        authenticator = KeyAuthenticator(authenticator, keys, Catalog(served))
     return LiteBatch.from_config(
         config, authenticator=OwnerNoting(authenticator), storage=storage, reconciler=reconciler
     )

@@ -76,9 +76,13 @@ class AccountFields(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyFields(AccountFields, frozen=True, kw_only=True):
-    """What can be said of a key. `key` is its secret or, of one that is there, also its token."""
+    """What can be said of a key. `key` is its secret or, of one that is there, also its token.
+
+    A user that it names is made if need be; `inherit` is whether a new one may own what is there already.
+    """
 
     key: Text | None = None
+    inherit: bool = False
     key_alias: Text | UnsetType | None = UNSET
     user_id: Text | UnsetType | None = UNSET
     team_id: Text | UnsetType | None = UNSET
@@ -102,6 +106,12 @@ class TeamFields(AccountFields, frozen=True, kw_only=True):
         return self.account_changes() | alias
 
 
+class NewTeamFields(TeamFields, frozen=True, kw_only=True):
+    """What can be said of a new team; `inherit` is whether it may own what is there already of its id."""
+
+    inherit: bool = False
+
+
 class UserFields(AccountFields, frozen=True, kw_only=True):
     """What can be said of a user."""
 
@@ -117,8 +127,12 @@ class UserFields(AccountFields, frozen=True, kw_only=True):
 
 
 class NewUserFields(UserFields, frozen=True, kw_only=True):
-    """What can be said of a new user, who gets a key at once unless told otherwise."""
+    """What can be said of a new user, who gets a key at once unless told otherwise.
 
+    `inherit` is whether it may own what is there already of its id.
+    """
+
+    inherit: bool = False
     auto_create_key: bool = True
     key_alias: Text | None = None
     team_id: Text | None = None

@@ -18,7 +18,7 @@ _BODIES: Mapping[str, type[msgspec.Struct]] = {
     "/key/block": bodies.KeyFields,
     "/key/unblock": bodies.KeyFields,
     "/key/delete": bodies.DeletedKeys,
-    "/team/new": bodies.TeamFields,
+    "/team/new": bodies.NewTeamFields,
     "/team/update": bodies.TeamFields,
     "/team/block": bodies.TeamFields,
     "/team/unblock": bodies.TeamFields,
@@ -42,6 +42,7 @@ _REFUSALS = {
     "401": "No key, or one that does not count.",
     "403": "The caller is no admin.",
     "404": "There is no such key, user or team.",
+    "409": "Files or batches still belong to the id of a new user or team.",
 }
 
 

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from litebatch_asgi.errors import InvalidRequest, NotFound, StateConflict
+from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, StateConflict
 from litebatch_asgi.keys import AccountQuery, KeyStore
 from litebatch_asgi.models import Account, KeyGrant, Team, User, VirtualKey
 from litebatch_asgi.models.ids import KEY_PREFIX, new_id
-from litebatch_asgi.server.keys.bodies import KeyFields, TeamFields, UserFields
+from litebatch_asgi.server.keys.bodies import KeyFields, NewTeamFields, NewUserFields
 from litebatch_asgi.server.keys.cache import GrantCache
 from litebatch_asgi.server.keys.durations import expiry
 from litebatch_asgi.server.secret import (
@@ -26,6 +26,7 @@ from litebatch_asgi.server.secret import (
     token_in,
     token_of,
 )
+from litebatch_asgi.storage import BatchQuery, FileQuery, Storage
 
 A = TypeVar("A", bound=Account)
 
@@ -45,17 +46,20 @@ class KeyService:
     """What operators do with keys, users and teams. Raises `RequestError`s.
 
     Whatever is changed here holds for the next request to this process, and in others within
-    `cache.CACHED_SECONDS`. `now` is the time, aware and in UTC; `clock` counts seconds, for the cache.
+    `cache.CACHED_SECONDS`. `storage` has the files and batches that belong to them. `now` is the time, aware
+    and in UTC; `clock` counts seconds, for the cache.
     """
 
     def __init__(
         self,
         store: KeyStore,
+        storage: Storage,
         *,
         now: Callable[[], datetime] = _utc_now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._storage = storage
         self._cache = GrantCache(store, clock=clock)
         self.now = now
 
@@ -82,7 +86,7 @@ class KeyService:
             **_made(by, now),
             **fields.key_changes(),
         )
-        await self._ensure_user(key.user_id, by)
+        await self._ensure_user(key.user_id, by, inherit=fields.inherit)
         try:
             await self._store.create(key)
         except StateConflict as error:
@@ -112,7 +116,7 @@ class KeyService:
         changes = fields.key_changes() | more
         if fields.duration is not UNSET:
             changes["expires_at"] = expiry(fields.duration, self.now())
-        await self._ensure_user(changes.get("user_id"), by)
+        await self._ensure_user(changes.get("user_id"), by, inherit=fields.inherit)
         try:
             return await self._change(VirtualKey, key.id, changes)
         except StateConflict as error:
@@ -122,18 +126,21 @@ class KeyService:
         """Block a key, user or team, or let it go on. Raises `NotFound`."""
         return await self.change(kind, account_id, {"blocked": blocked})
 
-    async def create_team(self, fields: TeamFields, *, by: str) -> Team:
-        """A new team. Raises `InvalidRequest` if there is one with its id."""
+    async def create_team(self, fields: NewTeamFields, *, by: str) -> Team:
+        """A new team. Raises `InvalidRequest` if there is one with its id.
+
+        Raises `Conflict` if files or batches belong to that id, unless it is to inherit them.
+        """
         team_id = fields.team_id or str(uuid.uuid4())
         team = Team(id=team_id, **_made(by, self.now()), **fields.team_changes())
-        await self._create(team)
+        await self._create(team, inherit=fields.inherit)
         return team
 
-    async def create_user(self, fields: UserFields, *, by: str) -> User:
-        """A new user. Raises `InvalidRequest` if there is one with this id."""
+    async def create_user(self, fields: NewUserFields, *, by: str) -> User:
+        """A new user. Raises as `create_team` does."""
         user_id = fields.user_id or str(uuid.uuid4())
         user = User(id=user_id, **_made(by, self.now()), **fields.user_changes())
-        await self._create(user)
+        await self._create(user, inherit=fields.inherit)
         return user
 
     async def get(self, kind: type[A], account_id: str) -> A:
@@ -172,7 +179,9 @@ class KeyService:
         self._cache.forget()
         return account
 
-    async def _create(self, account: Account) -> None:
+    async def _create(self, account: Account, *, inherit: bool) -> None:
+        if await self._store.get(type(account), account.id) is None:
+            await self._check_inheritance(account, inherit=inherit)
         try:
             await self._store.create(account)
         except StateConflict as error:
@@ -180,14 +189,34 @@ class KeyService:
             message = f"There is a {word} '{account.id}' already."
             raise InvalidRequest(message, param=param, code=f"{word}_exists") from error
 
-    async def _ensure_user(self, user_id: str | None, by: str) -> None:
+    async def _ensure_user(self, user_id: str | None, by: str, *, inherit: bool) -> None:
         """As in LiteLLM a key may name a user that nobody made."""
         if user_id is None or await self._store.get(User, user_id) is not None:
             return
+        user = User(id=user_id, **_made(by, self.now()))
+        await self._check_inheritance(user, inherit=inherit)
         try:
-            await self._store.create(User(id=user_id, **_made(by, self.now())))
+            await self._store.create(user)
         except StateConflict:
             return  # somebody else was quicker
+
+    async def _check_inheritance(self, account: Account, *, inherit: bool) -> None:
+        """Whether a new account may own what is there of its id, from one that was deleted."""
+        word, param = _WORDS[type(account)]
+        if inherit or not await self._owns_anything(f"{word}:{account.id}"):
+            return
+        raise Conflict(
+            f"Files or batches of an earlier {word} '{account.id}' are still there, and a new one would own "
+            'them. Send "inherit": true (on the command line --inherit) if it shall, or choose another id.',
+            param=param,
+            code="owner_has_objects",
+        )
+
+    async def _owns_anything(self, owner: str) -> bool:
+        files = FileQuery(owner=owner, now=self.now(), limit=1)
+        if await self._storage.list_files(files):
+            return True
+        return bool(await self._storage.list_batches(BatchQuery(owner=owner, limit=1)))
 
     async def _conflict(self, key: VirtualKey) -> InvalidRequest | NotFound:
         """Why a key cannot be written."""

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from litebatch_asgi.models import Principal, Team, VirtualKey
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.server.keys.answers import key_row, team_row
-from litebatch_asgi.server.keys.bodies import DeletedTeams, TeamFields
+from litebatch_asgi.server.keys.bodies import DeletedTeams, NewTeamFields, TeamFields
 from litebatch_asgi.server.keys.calls import answered, asked, named, required
 from litebatch_asgi.server.keys.service import KeyService
 
@@ -28,7 +28,7 @@ class TeamCalls:
 
     async def new(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /team/new`."""
-        fields, warnings = await asked(request, TeamFields)
+        fields, warnings = await asked(request, NewTeamFields)
         return answered(team_row(await self._keys.create_team(fields, by=principal.owner)), warnings)
 
     async def update(self, request: Request, _: Principal) -> ASGIApp:
