@@ -60,7 +60,8 @@ class Admission:
         for target in self._targets:
             error = model_error(self._runtime, self._principal, target)
             if error is not None:
-                error.param = "target_model_names"
+                if not isinstance(error, ModelAccessDenied):  # that one is of the model, wherever it is named
+                    error.param = "target_model_names"
                 raise error
         digest = hashlib.sha256()
         if not has_lines:

@@ -137,7 +137,7 @@ async def test_a_line_for_another_than_the_target_models(probe: Probe) -> None:
 async def test_a_target_model_that_the_key_may_not_use(probe: Probe) -> None:
     parts = [field("target_model_names", MODEL)]
     error = await probe.refuses_content(A, *parts, key=f"mallory:{OTHER}", status=403)
-    assert (error["code"], error["param"]) == ("model_access_denied", "target_model_names")
+    assert (error["code"], error["param"]) == ("model_access_denied", "model")
 
 
 def found(error: dict[str, Any]) -> list[tuple[object, ...]]:
