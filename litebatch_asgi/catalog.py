@@ -146,4 +146,8 @@ def _access_groups(groups: Iterable[ModelGroup]) -> dict[str, frozenset[str]]:
 
 
 def _same(one: Deployment, other: Deployment) -> bool:
-    return (one.identity_hash(), one.api_key) == (other.identity_hash(), other.api_key)
+    return _account(one) == _account(other)
+
+
+def _account(deployment: Deployment) -> tuple[object, ...]:
+    return deployment.identity_hash(), deployment.api_key, deployment.extra_headers

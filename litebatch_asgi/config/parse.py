@@ -14,6 +14,7 @@ from litebatch_asgi.config import vocabulary
 from litebatch_asgi.config.vocabulary import ModelInfo, Params, Vocabulary
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Deployment, Settings
+from litebatch_asgi.models.headers import OF_EACH_MESSAGE
 
 DEFAULT_DATABASE_URL = "sqlite:///litebatch.db"
 EXAMPLE = """\
@@ -50,8 +51,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def secrets(self) -> frozenset[str]:
         """The strings that must never be shown."""
-        keys = {deployment.api_key for deployment in self.deployments}
-        return frozenset(filter(None, {*keys, self.master_key, password_in(self.database_url)}))
+        of_deployments = (deployment.secrets for deployment in self.deployments)
+        own = filter(None, (self.master_key, password_in(self.database_url)))
+        return frozenset(own).union(*of_deployments)
 
 
 def parse_config(text: str, env: Mapping[str, str], source: str) -> Config:
@@ -122,6 +124,9 @@ class _Reading:
             raise self.error(path, "needs litellm_params, or params for short, and one of them only")
         name = "params" if entry.litellm_params is None else "litellm_params"
         written = entry.params if entry.litellm_params is None else entry.litellm_params
+        if _is_mapping(written) and _is_mapping(written.get("extra_headers")):
+            headers = self.headers(written["extra_headers"], f"{path}.{name}.extra_headers")
+            written = {**written, "extra_headers": headers}
         params = self.section(written, f"{path}.{name}", vocabulary.PARAMS)
         if params.api_base is not None and not re.match(r"https?://[^/]", params.api_base):
             raise self.error(f"{path}.{name}.api_base", "is no URL: it begins with https:// or http://")
@@ -131,9 +136,20 @@ class _Reading:
         except ConfigError as error:
             raise self.error(path, str(error)) from None
         deployment = with_openai_defaults(deployment, self.env)
-        if deployment.provider == "openai" and not deployment.api_key and not deployment.api_base:
+        has_key = deployment.api_key or deployment.sends("authorization")
+        if deployment.provider == "openai" and not has_key and not deployment.api_base:
             self.keyless.append(path)
         return deployment
+
+    def headers(self, written: dict[Any, Any], path: str) -> dict[Any, Any]:
+        """A deployment's own headers; what LiteBatch sets for each message is left out, with a warning."""
+        kept: dict[Any, Any] = {}
+        for name, value in written.items():
+            if str(name).lower() in OF_EACH_MESSAGE:
+                self.unused[_ENTRY.sub("", f"{path}.{name}")] = None
+            else:
+                kept[name] = self.resolved(value, f"{path}.{name}")
+        return kept
 
     def section(self, value: Any, path: str, words: Vocabulary[StructT]) -> StructT:
         """The mapping `value` as the struct of `words`, its variables put in; absent is empty."""
@@ -205,6 +221,7 @@ def _deployment(model_name: str, params: Params, info: ModelInfo, api_key_env: s
         api_key_env=api_key_env,
         api_version=params.api_version,
         organization=params.organization,
+        extra_headers=params.extra_headers,
         weight=params.weight,
         id=None if info.id is None else str(info.id),
         mode=info.mode,
@@ -222,8 +239,8 @@ def _first(*prices: Decimal | None) -> Decimal | None:
     return next((price for price in prices if price is not None), None)
 
 
-def _origin(deployment: Deployment) -> tuple[str, str | None]:
-    return deployment.identity_hash(), deployment.api_key
+def _origin(deployment: Deployment) -> tuple[object, ...]:
+    return deployment.identity_hash(), deployment.api_key, deployment.extra_headers
 
 
 def _is_mapping(value: object) -> TypeGuard[dict[Any, Any]]:

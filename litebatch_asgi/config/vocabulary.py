@@ -47,6 +47,7 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     api_key: str | None = None
     api_version: str | None = None
     organization: str | None = None
+    extra_headers: dict[str, str] = {}
     weight: float = 1.0
     input_cost_per_token_batches: Decimal | None = None
     output_cost_per_token_batches: Decimal | None = None
@@ -131,7 +132,7 @@ _PARAMS = """
     allowed_openai_params model_info base_model metadata litellm_metadata guardrails cache caching
     caching_groups ttl cache_control_injection_points enable_prompt_caching prompt_id prompt_variables
     prompt_version prompt_label prompt_environment litellm_system_prompt litellm_credential_name
-    litellm_trace_id litellm_session_id litellm_call_id no-log headers default_headers extra_headers
+    litellm_trace_id litellm_session_id litellm_call_id no-log headers default_headers
     extra_body extra_query region_name allowed_model_region data_residency ssl_verify keepalive_seconds
     configurable_clientside_auth_params provider_affinity_header provider_specific_header use_in_pass_through
     use_litellm_proxy use_chat_completions_api use_xai_oauth merge_reasoning_content_in_choices mock_response

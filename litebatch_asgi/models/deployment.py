@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import msgspec
 
 from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.models.headers import fault_in, secrets_in
+
+_NOT_SHOWN = frozenset({"api_key", "extra_headers"})
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +31,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """the environment variable that `api_key` was read from: part of the identity, as the key is not"""
     api_version: str | None = None
     organization: str | None = None
+    extra_headers: Mapping[str, str] = {}
+    """sent with every request, in place of ours of the same name; secrets, as `api_key` is"""
     weight: float = 1.0
     """share of the work relative to the group's other deployments; above 0"""
     id: str | None = None
@@ -47,9 +53,12 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"the weight of a deployment of {self.model_name!r} must be above 0")
         if self.is_wildcard and "*" in self.model_name[:-1]:
             raise ConfigError(f"model_name {self.model_name!r}: only one `*` is understood, at the end")
+        fault = fault_in(self.extra_headers)
+        if fault is not None:
+            raise ConfigError(f"the extra_headers of {self.model_name!r}: {fault}")
 
     def __rich_repr__(self) -> Any:
-        yield from ((name, getattr(self, name)) for name in self.__struct_fields__ if name != "api_key")
+        yield from ((name, getattr(self, name)) for name in self.__struct_fields__ if name not in _NOT_SHOWN)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__() if value is not None)
@@ -66,6 +75,16 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         """The provider's own name for the model; `*` where the client's own name goes on."""
         _, slash, tail = self.model.partition("/")
         return tail if slash else self.model
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The strings that must never be shown."""
+        in_headers = secrets_in(self.extra_headers.values())
+        return in_headers | {self.api_key} if self.api_key else in_headers
+
+    def sends(self, header: str) -> bool:
+        """Whether a header, named in lower case, is one of the deployment's own."""
+        return any(name.lower() == header for name in self.extra_headers)
 
     @property
     def is_wildcard(self) -> bool:

@@ -19,6 +19,8 @@ MOST_ERRORS = 100
 """of a failed batch's errors, which may be one for each of its lines, the first so many are kept"""
 LONGEST_MESSAGE = 2_000
 """characters of an error's message that are kept"""
+LONGEST_NAME = 200
+"""characters of an error's code and param that are kept"""
 
 
 class BatchStatus(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
@@ -20,6 +20,7 @@ from litebatch_asgi.errors import (
     ProviderError,
     ProviderNotFound,
 )
+from litebatch_asgi.models.provider import LONGEST_NAME
 
 _MEANINGS: Mapping[int, type[ProviderError]] = {
     301: DeploymentRefused,
@@ -104,21 +105,21 @@ def answered_with(
     body: bytes,
     *,
     names_object: bool,
-    hidden: Iterable[str] = (),
+    hidden: Sequence[str] = (),
 ) -> ProviderError:
     """The error that an answer other than 2xx means.
 
     `names_object`: the request named a file or batch in its path, so that 404 speaks of that one and not of
-    the deployment. `hidden`: what the message must not show, such as the key. `body` may be cut off or be
-    anything at all.
+    the deployment. `hidden`: what neither message nor code may show, such as the key. `body` may be cut off
+    or be anything at all.
     """
     complaint = read_complaint(body)
     meaning = _meaning(status, complaint, names_object)
     return meaning(
         _message(status, complaint, meaning, hidden),
         status=status,
-        code=complaint.code_beside(status),
-        param=complaint.param,
+        code=_name(complaint.code_beside(status), hidden),
+        param=_name(complaint.param, hidden),
         retry_after=_retry_after(headers),
     )
 
@@ -134,12 +135,12 @@ def _meaning(status: int, complaint: Complaint, names_object: bool) -> type[Prov
     return meaning
 
 
-def _message(status: int, complaint: Complaint, meaning: type[ProviderError], hidden: Iterable[str]) -> str:
+def _message(status: int, complaint: Complaint, meaning: type[ProviderError], hidden: Sequence[str]) -> str:
     """The provider's words; to what is the operator's concern the status is added."""
     words = _shown(complaint.message or "", hidden)
     if words and meaning is ContentRefused:
         return words
-    code = complaint.code_beside(status)
+    code = _name(complaint.code_beside(status), hidden)
     answered = f"the provider answered {status} {code}" if code else f"the provider answered {status}"
     return f"{answered}: {words}" if words else answered
 
@@ -180,9 +181,19 @@ def _plain(body: bytes) -> str | None:
     return None if text.startswith("<") else text or None
 
 
-def _shown(text: str, hidden: Iterable[str]) -> str:
+def hide(text: str, hidden: Iterable[str]) -> str:
+    """The text without the words in `hidden`, of which the longest come first."""
     for word in hidden:
         text = text.replace(word, "[hidden]")
+    return text
+
+
+def _name(text: str | None, hidden: Iterable[str]) -> str | None:
+    return None if text is None else hide(text, hidden)[:LONGEST_NAME]
+
+
+def _shown(text: str, hidden: Iterable[str]) -> str:
+    text = hide(text, hidden)
     text = _KEY.sub("[hidden]", _ADDRESS.sub("[address]", text))
     printable = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(printable.split())[:_MAX_MESSAGE]

@@ -8,10 +8,8 @@ import httpx2
 
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Deployment, Settings
+from litebatch_asgi.models.headers import SHORTEST_SECRET, fits_header
 from litebatch_asgi.providers._http import ProviderHTTP, Query
-
-# Shorter words are placeholders and local names, and would blot out half of a message.
-_SHORTEST_HIDDEN = 8
 
 
 def connection(
@@ -24,20 +22,23 @@ def connection(
 ) -> ProviderHTTP:
     """HTTP to `base`, opened at first use. Raises `ConfigError` for a header that cannot be sent.
 
-    `headers`, `params`: sent with every request. No message shows the deployment's key or host.
+    `headers`, `params`: sent with every request; the deployment's own headers go before `headers`. No message
+    shows the deployment's secrets or host, unless they are short: those are placeholders and local names.
     """
     for name, value in headers.items():
-        if not (value.isascii() and value.isprintable() and value == value.strip()):
+        if not fits_header(value):
             raise ConfigError(
                 f"{named(deployment)}: the value for {name} does not fit into a header; look for a line "
                 "break, a space at its end or a letter outside ASCII"
             )
-    hidden = tuple(word for word in (deployment.api_key, base.host) if word and len(word) >= _SHORTEST_HIDDEN)
+    sent = httpx2.Headers(dict(headers))
+    sent.update(dict(deployment.extra_headers))
+    hidden = {word for word in (*deployment.secrets, base.host) if len(word) >= SHORTEST_SECRET}
     return ProviderHTTP(
         str(base),
-        headers=headers,
+        headers=sent,
         params=params,
-        hidden=hidden,
+        hidden=sorted(hidden, key=len, reverse=True),
         deployment=deployment.id or deployment.model,
         settings=settings,
     )

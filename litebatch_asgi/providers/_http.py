@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from functools import partial
@@ -17,7 +17,7 @@ import msgspec
 from litebatch_asgi.errors import DeploymentRefused, NoClearAnswer, ProviderBusy, ProviderError
 from litebatch_asgi.models import Settings
 from litebatch_asgi.provider import ProviderStream
-from litebatch_asgi.providers._answers import answered_with
+from litebatch_asgi.providers._answers import answered_with, hide
 from litebatch_asgi.providers._bodies import Body
 from litebatch_asgi.providers._rate import at_least
 
@@ -75,16 +75,17 @@ class ProviderHTTP:
         self,
         base_url: str,
         *,
-        headers: Mapping[str, str],
+        headers: httpx2.Headers,
         params: Query | None = None,
-        hidden: tuple[str, ...],
+        hidden: Sequence[str],
         deployment: str,
         settings: Settings,
     ) -> None:
         self.deployment = deployment
         self._base_url = base_url
         self._params = params
-        self._headers = {"Accept-Encoding": "identity", "User-Agent": "litebatch", **headers}
+        self._headers = httpx2.Headers({"Accept-Encoding": "identity", "User-Agent": "litebatch"})
+        self._headers.update(headers)
         self._hidden = hidden
         self._step_seconds = settings.provider_timeout_seconds
         self._call_seconds = settings.call_timeout_seconds
@@ -93,6 +94,10 @@ class ProviderHTTP:
         self._opening = anyio.Lock()
         self._client: httpx2.AsyncClient | None = None
         self._closed = False
+
+    def hide(self, text: str) -> str:
+        """A text of the provider's without the words that no message may show."""
+        return hide(text, self._hidden)
 
     async def aclose(self) -> None:
         """Close the connections; calls under way end without a clear answer."""

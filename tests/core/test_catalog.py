@@ -1,6 +1,7 @@
 """Which deployments serve a model, and who comes first."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -16,7 +17,8 @@ WEST = Deployment(model_name="gpt-4o-batch", model="openai/gpt-4o", api_base="ht
 
 def test_an_id_is_stable_when_the_key_is_rotated_or_the_tuning_changes() -> None:
     before = list(Catalog([EAST, WEST]).deployments)
-    after = list(Catalog([replace(EAST, api_key="new", weight=3.0), replace(WEST, mode="batch")]).deployments)
+    rotated = replace(EAST, api_key="new", weight=3.0, extra_headers={"x-key": "new"})
+    after = list(Catalog([rotated, replace(WEST, mode="batch")]).deployments)
     assert before == after
 
 
@@ -50,9 +52,21 @@ def test_equal_deployments_of_a_group_are_numbered_and_warned_of() -> None:
     assert "set `id`" in catalog.warnings[0]
 
 
-def test_two_accounts_behind_one_address_are_two_deployments() -> None:
-    catalog = Catalog([replace(EAST, api_key="a"), replace(EAST, api_key="b", model_name="other")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"api_key": "a"}, {"api_key": "b"}),
+        ({"extra_headers": {"x-virtual-key": "a"}}, {"extra_headers": {"x-virtual-key": "b"}}),
+        ({"extra_headers": {"x-virtual-key": "a"}}, {}),
+    ],
+)
+def test_two_accounts_behind_one_address_are_two_deployments(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    catalog = Catalog([replace(EAST, **one), replace(EAST, **other, model_name="other")])
     assert len(catalog.deployments) == 2
+    with pytest.raises(ConfigError, match="'eu' is used twice"):
+        Catalog([replace(EAST, **one, id="eu"), replace(EAST, **other, id="eu", model_name="other")])
 
 
 def test_an_id_given_to_two_deployments_is_refused() -> None:

@@ -161,9 +161,11 @@ async def silence(stream: anyio.abc.SocketStream) -> None:
     await anyio.sleep_forever()
 
 
-def refusal(status: int, code: str | None = None, message: str = "no", **headers: str) -> Answer:
+def refusal(
+    status: int, code: str | None = None, message: str = "no", *, param: str | None = None, **headers: str
+) -> Answer:
     """An error of OpenAI's form."""
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return answer(
         {"error": error}, status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}
     )

@@ -187,7 +187,8 @@ environment_variables: {A: b}
         (
             entry("colour: red"),
             "model_list[0].litellm_params.colour: unknown key; known are model, api_base, api_key, "
-            "api_version, organization, weight, input_cost_per_token_batches, output_cost_per_token_batches",
+            "api_version, organization, extra_headers, weight, input_cost_per_token_batches, "
+            "output_cost_per_token_batches",
         ),
         (entry("mode: batch"), "model_list[0].litellm_params.mode: belongs into model_info"),
         (entry(info="modee: batch"), "model_list[0].model_info.modee: did you mean mode?"),
@@ -219,6 +220,17 @@ def test_an_unknown_key_is_named_with_its_path(text: str, message: str) -> None:
         (entry("weight: heavy"), "model_list[0].litellm_params.weight: Expected float, got str"),
         (entry("organization: [a, b]"), "model_list[0].litellm_params.organization: Expected str, got array"),
         (entry(info="input_cost_per_token_batches: cheap"), "Invalid decimal string"),
+        (
+            entry("extra_headers: [x-a]"),
+            "model_list[0].litellm_params.extra_headers: Expected object, got array",
+        ),
+        (entry("extra_headers: {x-a: 1}"), "model_list[0].litellm_params.extra_headers"),
+        (entry("extra_headers: {1: a}"), "model_list[0].litellm_params.extra_headers"),
+        (entry("extra_headers: {x a: b}"), "model_list[0]: the extra_headers of 'm'"),
+        (
+            entry("extra_headers: {x-a: os.environ/NOWHERE}"),
+            "model_list[0].litellm_params.extra_headers.x-a: the environment variable NOWHERE is not set",
+        ),
         (entry("weight: 0"), "model_list[0]: the weight of a deployment of 'm' must be above 0"),
         (entry(rest="litebatch_settings: {max_file_lines: 1.5}"), "max_file_lines: Expected int, got float"),
         (entry(rest="litebatch_settings: {lease_seconds: 0}"), "lease_seconds must be above 0"),
@@ -248,6 +260,38 @@ def test_a_variable_that_is_missing_or_empty_is_named(name: str, state: str) -> 
     assert refusal(entry(f"organization: os.environ/{name}")) == (
         f"c.yaml: model_list[0].litellm_params.organization: the environment variable {name} is {state}"
     )
+
+
+def test_headers_of_a_deployment_may_come_from_the_environment() -> None:
+    config = parse(entry("extra_headers: {x-portkey-api-key: os.environ/KEY, x-portkey-provider: openai}"))
+    assert config.deployments[0].extra_headers == {
+        "x-portkey-api-key": "sk-secret",
+        "x-portkey-provider": "openai",
+    }
+    assert config.warnings == ()
+
+
+def test_headers_of_a_deployment_are_secrets() -> None:
+    config = parse(entry("extra_headers: {authorization: Bearer abcdefgh, x-b: os.environ/KEY, x-c: short}"))
+    assert {"Bearer abcdefgh", "abcdefgh", "sk-secret"} <= config.secrets
+    assert "short" not in config.secrets
+    assert "abcdefgh" not in repr(config)
+    assert "sk-secret" not in repr(config)
+
+
+def test_headers_that_belong_to_each_message_are_left_out_with_a_warning() -> None:
+    """They stand in configurations for chat, where they do no harm."""
+    config = parse(entry("extra_headers: {Content-Type: application/json, x-a: b}"))
+    assert config.deployments[0].extra_headers == {"x-a": "b"}
+    assert config.warnings == ("c.yaml: LiteBatch does not use litellm_params.extra_headers.Content-Type",)
+
+
+def test_a_header_may_stand_for_the_key() -> None:
+    text = """
+model_list:
+  - {model_name: a, params: {model: openai/a, extra_headers: {Authorization: Bearer abcdefgh}}}
+"""
+    assert parse(text).warnings == ()
 
 
 def test_a_duplicate_id_is_refused() -> None:

@@ -107,6 +107,8 @@ def _base_url(deployment: Deployment) -> httpx2.URL:
 
 def _credentials(deployment: Deployment) -> dict[str, str]:
     key = deployment.api_key
+    if not key and (deployment.sends("api-key") or deployment.sends("authorization")):
+        return {}
     if not key:
         raise ConfigError(
             f"{named(deployment)} needs an `api_key`, such as `api_key: os.environ/AZURE_API_KEY`"

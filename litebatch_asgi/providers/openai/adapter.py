@@ -36,7 +36,8 @@ def _base_url(deployment: Deployment) -> httpx2.URL:
 
 
 def _credentials(deployment: Deployment) -> dict[str, str]:
-    if not deployment.api_key and deployment.api_base is None:
+    has_key = deployment.api_key or deployment.sends("authorization")
+    if not has_key and deployment.api_base is None:
         raise ConfigError(
             f"{named(deployment)} needs an `api_key`, such as `api_key: os.environ/OPENAI_API_KEY`"
         )

@@ -8,8 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from litebatch_asgi.errors import ContentRefused, ProviderNotFound
-from litebatch_asgi.models import ProviderBatch, ProviderFile
+from litebatch_asgi.models import BatchError, ProviderBatch, ProviderFile
 from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderStream
 from litebatch_asgi.providers._bodies import JSONBody, MultipartBody
 from litebatch_asgi.providers._http import AnswerTooLong, ProviderHTTP, Query, work_on
@@ -90,15 +92,15 @@ class FilesAndBatches:
         if submission.metadata:
             fields["metadata"] = submission.metadata
         answer = await self._http.send("/batches", JSONBody(fields), timeout=submission.timeout_seconds)
-        return parse_batch(await work_on(answer, parse_object))
+        return self._batch(await work_on(answer, parse_object))
 
     async def retrieve_batch(self, batch_id: str) -> ProviderBatch:
         """Look at a batch."""
-        return parse_batch(await self._read("GET", _path("batches", batch_id)))
+        return self._batch(await self._read("GET", _path("batches", batch_id)))
 
     def list_batches(self, *, since: datetime) -> AsyncIterator[ProviderBatch]:
         """All batches made at or after `since`, newest first; ends normally only if the list was complete."""
-        return list_since(self._page_of_batches, parse_batch, since)
+        return list_since(self._page_of_batches, self._batch, since)
 
     async def cancel_batch(self, batch_id: str) -> ProviderBatch:
         """Ask for a batch to be cancelled and return it as it is then; one that has ended is no error.
@@ -112,13 +114,25 @@ class FilesAndBatches:
             if exc.status != 409 and not batch.status.is_final:
                 raise
             return batch
-        return parse_batch(content)
+        return self._batch(content)
 
     async def _read(self, method: str, path: str) -> Object:
         return await work_on(await self._http.read(method, path), parse_object)
 
     def _file(self, content: Object) -> ProviderFile:
-        return parse_file(content, ready=self.ready)
+        file = parse_file(content, ready=self.ready)
+        return replace(file, status_details=self._shown(file.status_details))
+
+    def _batch(self, content: Object) -> ProviderBatch:
+        batch = parse_batch(content)
+        return replace(batch, errors=tuple(map(self._error, batch.errors)))
+
+    def _error(self, error: BatchError) -> BatchError:
+        code, message, param = map(self._shown, (error.code, error.message, error.param))
+        return BatchError(code=code, line=error.line, message=message, param=param)
+
+    def _shown(self, text: str | None) -> str | None:
+        return None if text is None else self._http.hide(text)
 
     async def _page_of_files(self, after: str | None) -> ListPage:
         return await self._page("/files", {"order": "desc", "limit": self.page_size}, after)

@@ -15,13 +15,11 @@ from litebatch_asgi.models import (
     ProviderFile,
     ProviderFileStatus,
 )
-from litebatch_asgi.models.provider import LONGEST_MESSAGE, MOST_ERRORS
+from litebatch_asgi.models.provider import LONGEST_MESSAGE, LONGEST_NAME, MOST_ERRORS
 from litebatch_asgi.providers.openai.reading import Object
 
 OPENAI_READY = frozenset({"", "uploaded", "processed"})
 """file statuses with which a batch may start: OpenAI needs no wait, and may leave the field out"""
-_LONGEST_NAME = 200
-"""characters of an error's code and param that are kept"""
 _NEVER = datetime.fromtimestamp(0, UTC)
 _FAILED = frozenset({"error", "failed", "deleting", "deleted"})
 _SYNONYMS: Mapping[str, BatchStatus] = {
@@ -151,10 +149,10 @@ def _errors(value: object) -> tuple[BatchError, ...]:
     entries = [cast("Object", entry) for entry in listed if isinstance(entry, dict)]
     return tuple(
         BatchError(
-            code=_text(entry.get("code"), _LONGEST_NAME),
+            code=_text(entry.get("code"), LONGEST_NAME),
             line=_count(entry.get("line")),
             message=_text(entry.get("message"), LONGEST_MESSAGE),
-            param=_text(entry.get("param"), _LONGEST_NAME),
+            param=_text(entry.get("param"), LONGEST_NAME),
         )
         for entry in entries[:MOST_ERRORS]
     )

@@ -21,8 +21,12 @@ _NAMES = """
     id status created_at expires_at filename bytes status_details in_progress_at finalizing_at
     input_file_id output_file_id error_file_id request_counts errors
 """
-_FIELDS: Wanted = {name: {} for name in _NAMES.split()} | {"metadata": {TAG_JOB: {}, TAG_INSTALLATION: {}}}
-_PAGE: Wanted = {"data": {}, "has_more": {}}
+_WHOLE: Wanted = {}
+_FIELDS: Wanted = {
+    **dict.fromkeys(_NAMES.split(), _WHOLE),
+    "metadata": {TAG_JOB: _WHOLE, TAG_INSTALLATION: _WHOLE},
+}
+_PAGE: Wanted = {"data": _WHOLE, "has_more": _WHOLE}
 _OUR_TAGS = (TAG_JOB.encode(), FILE_PREFIX.encode())
 _NOT_READ = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -99,7 +103,7 @@ def _field(name: str, text: bytes | msgspec.Raw, parts: Wanted) -> Any:
 
 def _first_errors(text: bytes | msgspec.Raw) -> Any:
     """The value of `errors`; of a list the first entries, for there may be one for each line of the input."""
-    members = _split(text, {"data": {}}) or {}
+    members = _split(text, {"data": _WHOLE}) or {}
     text = members.get("data", text)
     if not _is_array(text):
         return _value(text)
@@ -122,7 +126,7 @@ def _split(text: bytes | msgspec.Raw, wanted: Wanted) -> dict[str, bytes | msgsp
 
 def _scan(text: bytes, wanted: Wanted) -> dict[str, bytes | msgspec.Raw] | None:
     try:
-        members = scan_object(text, {name: {} for name in wanted}).first
+        members = scan_object(text, dict.fromkeys(wanted, _WHOLE)).first
     except ValueError:
         return None
     return {name: text[member.start : member.end] for name, member in members.items()}
