@@ -153,6 +153,27 @@ async def test_an_id_stays_one_segment_of_the_path(name: str) -> None:
     assert not set(segment) & set("/?#ä ")
 
 
+@pytest.mark.parametrize("status", ["paused", "", None, 7, {"a": 1}, "x" * 10_000])
+async def test_a_status_that_nobody_knows_is_looked_at_again_and_told_once(
+    status: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = [answer({**BATCH, "status": status})] * 2
+    async with raw_server(*answers) as server, adapter_for(server.base_url) as adapter:
+        for _ in answers:
+            assert (await adapter.retrieve_batch("batch_1")).status is BatchStatus.IN_PROGRESS
+    (told,) = [vars(record) for record in caplog.records if "unknown status" in record.message]
+    assert told["deployment"] == "openai/upstream"
+    assert len(told["about"]) <= 200
+
+
+async def test_a_known_status_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    answers = [answer({**BATCH, "status": status}) for status in ("In Progress", "running", "scheduling")]
+    async with raw_server(*answers) as server, adapter_for(server.base_url) as adapter:
+        for _ in answers:
+            await adapter.retrieve_batch("batch_1")
+    assert not caplog.records
+
+
 async def test_a_cancelled_batch_comes_back_as_it_is_then() -> None:
     cancelling = {**BATCH, "status": "cancelling"}
     async with raw_server(answer(cancelling)) as server, adapter_for(server.base_url) as adapter:

@@ -16,10 +16,13 @@ from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderStream
 from litebatch_asgi.providers._bodies import JSONBody, MultipartBody
 from litebatch_asgi.providers._http import AnswerTooLong, ProviderHTTP, Query, work_on
 from litebatch_asgi.providers.openai.listing import list_since
-from litebatch_asgi.providers.openai.objects import OPENAI_READY, parse_batch, parse_file
+from litebatch_asgi.providers.openai.objects import OPENAI_READY, known_status, parse_batch, parse_file
 from litebatch_asgi.providers.openai.reading import ListPage, Object, parse_object, parse_page
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+_LONGEST_SHOWN = 200
+_MOST_WARNINGS = 20
 
 
 class FilesAndBatches:
@@ -39,7 +42,7 @@ class FilesAndBatches:
 
     def __init__(self, http: ProviderHTTP) -> None:
         self._http = http
-        self._has_passed_over: set[str] = set()
+        self._warned: set[str] = set()
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -125,6 +128,10 @@ class FilesAndBatches:
 
     def _batch(self, content: Object) -> ProviderBatch:
         batch = parse_batch(content)
+        status = content.get("status")
+        if known_status(status) is None:
+            shown = self._http.hide(str(status))[:_LONGEST_SHOWN]
+            self._warn_once("a batch has an unknown status, which counts as in_progress", shown)
         return replace(batch, errors=tuple(map(self._error, batch.errors)))
 
     def _error(self, error: BatchError) -> BatchError:
@@ -150,11 +157,16 @@ class FilesAndBatches:
                 raise
             return await self._page(path, {**query, "limit": max(1, limit // 8)}, after)
         page = await work_on(answer, parse_page)
-        if page.passed_over and path not in self._has_passed_over:
-            self._has_passed_over.add(path)  # each listing meets with the same ones again
-            fields = {"deployment": self._http.deployment, "path": path, "ids": repr(page.passed_over)[:200]}
-            logger.warning("objects without an id are passed over in a list", extra=fields)
+        if page.passed_over:
+            ids = repr(page.passed_over)[:_LONGEST_SHOWN]
+            self._warn_once("objects without an id are passed over in a list", path, ids=ids)
         return page
+
+    def _warn_once(self, message: str, about: str, **fields: str) -> None:
+        """What one look meets, all later ones meet as well."""
+        if about not in self._warned and len(self._warned) < _MOST_WARNINGS:
+            self._warned.add(about)
+            logger.warning(message, extra={"deployment": self._http.deployment, "about": about, **fields})
 
 
 def _path(collection: str, name: str) -> str:

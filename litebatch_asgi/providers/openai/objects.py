@@ -22,10 +22,18 @@ OPENAI_READY = frozenset({"", "uploaded", "processed"})
 """file statuses with which a batch may start: OpenAI needs no wait, and may leave the field out"""
 _NEVER = datetime.fromtimestamp(0, UTC)
 _FAILED = frozenset({"error", "failed", "deleting", "deleted"})
-_SYNONYMS: Mapping[str, BatchStatus] = {
-    "queued": BatchStatus.VALIDATING,
-    "pending": BatchStatus.VALIDATING,
+_STATUSES: Mapping[str, BatchStatus] = {
+    **{status.value: status for status in BatchStatus},
     "created": BatchStatus.VALIDATING,
+    "pending": BatchStatus.VALIDATING,
+    "queued": BatchStatus.VALIDATING,
+    "scheduled": BatchStatus.VALIDATING,
+    "scheduling": BatchStatus.VALIDATING,  # AIBrix: waiting for room
+    "submitted": BatchStatus.VALIDATING,
+    "processing": BatchStatus.IN_PROGRESS,
+    "running": BatchStatus.IN_PROGRESS,
+    "finalising": BatchStatus.FINALIZING,
+    "succeeded": BatchStatus.COMPLETED,
     "canceling": BatchStatus.CANCELLING,
     "canceled": BatchStatus.CANCELLED,
 }
@@ -56,12 +64,11 @@ def parse_file(content: Object, *, ready: Collection[str] = OPENAI_READY) -> Pro
 def parse_batch(content: Object) -> ProviderBatch:
     """A Batch object. Raises `NoClearAnswer` if it has no id.
 
-    A status is taken in any case. One that is not OpenAI's counts as `in_progress`, so that the batch is
-    looked at again, except for the synonyms that compatible services are known to use.
+    A status that `known_status` does not know counts as `in_progress`, so that the batch is looked at again.
     """
     return ProviderBatch(
         id=_id(content),
-        status=_batch_status(content.get("status")),
+        status=known_status(content.get("status")) or BatchStatus.IN_PROGRESS,
         created_at=parse_time(content.get("created_at")),
         in_progress_at=parse_time(content.get("in_progress_at")),
         finalizing_at=parse_time(content.get("finalizing_at")),
@@ -72,6 +79,11 @@ def parse_batch(content: Object) -> ProviderBatch:
         errors=_errors(content.get("errors")),
         metadata=_metadata(content.get("metadata")),
     )
+
+
+def known_status(value: object) -> BatchStatus | None:
+    """The status that a word stands for, in any case; None: no service is known to use the word."""
+    return _STATUSES.get(_word(value).replace(" ", "_").replace("-", "_"))
 
 
 def parse_time(value: object) -> datetime | None:
@@ -116,16 +128,6 @@ def _count(value: object) -> int | None:
     if isinstance(value, str) and value.isdecimal() and len(value) < 20:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _batch_status(value: object) -> BatchStatus:
-    word = _word(value).replace(" ", "_").replace("-", "_")
-    if word in _SYNONYMS:
-        return _SYNONYMS[word]
-    try:
-        return BatchStatus(word)
-    except ValueError:
-        return BatchStatus.IN_PROGRESS
 
 
 def _counts(value: object) -> Counts | None:
