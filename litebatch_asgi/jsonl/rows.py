@@ -1,7 +1,8 @@
 """Reads the rows of providers' output and error files, leniently: what can be understood of them counts.
 
 A row, in OpenAI's words: `{"id", "custom_id", "response": {"status_code", "request_id", "body"}, "error"}`,
-with null for `response` or `error`; the body of an answer has a `usage`.
+with null for `response` or `error`; the body of an answer has a `usage`. OGX and Llama Stack write the body
+as JSON in a string.
 """
 
 from __future__ import annotations
@@ -53,7 +54,13 @@ class Response(msgspec.Struct, gc=False):
     """An answer to a request."""
 
     status_code: int | None = None
-    body: Body | None = None
+    body: Body | str | None = None
+
+    @property
+    def usage(self) -> RowUsage | None:
+        """That of the body, if it tells one."""
+        body = _read_body(self.body) if isinstance(self.body, str) else self.body
+        return body.usage if body is not None else None
 
 
 class Row(msgspec.Struct, gc=False):
@@ -69,8 +76,9 @@ class Row(msgspec.Struct, gc=False):
         return id_digest(self.custom_id.encode("utf-8", "surrogatepass"))
 
 
-_NO_TYPED_ROW = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NO_TYPED_ROW = (msgspec.DecodeError, UnicodeError, RecursionError)
 _decode = msgspec.json.Decoder(Row).decode
+_decode_body = msgspec.json.Decoder(Body).decode
 
 
 def read_rows(lines: Sequence[bytes]) -> Sequence[Row | None]:
@@ -97,10 +105,29 @@ def _read_odd_row(line: bytes) -> Row | None:
     if not isinstance(row.get("custom_id"), str):
         return None
     answer = _members(row.get("response"))
-    usage = _members(_members(answer.get("body")).get("usage"))
-    response = {"status_code": _whole(answer.get("status_code")), "body": {"usage": _usage(usage)}}
+    body = answer.get("body")
+    response = {
+        "status_code": _whole(answer.get("status_code")),
+        "body": body if isinstance(body, str) else _odd_body(body),
+    }
     odd = {"custom_id": row["custom_id"], "response": response, "error": row.get("error")}
     return msgspec.convert(odd, Row)
+
+
+def _read_body(text: str) -> Body | None:
+    """The body that a string holds; None if it holds something else."""
+    try:
+        return _decode_body(text)
+    except _NO_TYPED_ROW:
+        pass
+    try:
+        return msgspec.convert(_odd_body(json.loads(text, strict=False)), Body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _odd_body(body: object) -> dict[str, object]:
+    return {"usage": _usage(_members(_members(body).get("usage")))}
 
 
 def _members(value: object) -> dict[str, Any]:

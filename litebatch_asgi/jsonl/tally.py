@@ -54,7 +54,8 @@ def count_rows(rows: Sequence[Row], digests: Iterable[bytes]) -> Tally:
         if response is None or row.error or response.status_code is None or response.status_code >= 400:
             continue
         completed += 1
-        if response.body is None or (usage := response.body.usage) is None:
+        usage = response.usage
+        if usage is None:
             continue
         tokens_in = usage.input_tokens or usage.prompt_tokens or 0
         tokens_out = usage.output_tokens or usage.completion_tokens or 0

@@ -244,7 +244,8 @@ class RowReference:
             self.failed += 1
             return
         self.completed += 1
-        self.usage += usage_of(as_object(as_object(answer.get("body")).get("usage")))
+        body = answer.get("body")
+        self.usage += usage_of(as_object(as_object(from_text(body)).get("usage")))
 
 
 def usage_of(usage: dict[str, object]) -> Usage:
@@ -263,6 +264,14 @@ def usage_of(usage: dict[str, object]) -> Usage:
         ),
         total_tokens=tokens(usage, "total_tokens") or consumed + produced,
     )
+
+
+def from_text(body: object) -> object:
+    """What a body is that is JSON in a string."""
+    try:
+        return json.loads(body, strict=False) if isinstance(body, str) else body
+    except (ValueError, RecursionError):
+        return None
 
 
 def as_object(value: object) -> dict[str, object]:

@@ -79,6 +79,29 @@ def test_usage_is_summed_whatever_words_it_is_in(usage: object, expected: Usage)
     assert found.usage == expected + expected
 
 
+@pytest.mark.parametrize("usage", [CHAT, RESPONSES, {**CHAT, "total_tokens": 30.0}])
+@pytest.mark.parametrize("spaces", ["", "\n "])
+def test_a_body_may_be_json_in_a_string(usage: dict[str, Any], spaces: str) -> None:
+    """As OGX and Llama Stack write it; what goes out is the row as it is."""
+    written = row("a", usage)
+    written["response"]["body"] = spaces + json.dumps(written["response"]["body"])
+    found = tally(lines(written, row("b", CHAT)))
+    assert (found.completed, found.usage) == (2, ALL + ALL)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("", "text", "1", "null", "[]", '"{}"', '{"usage"', '{"usage": null}', '{"usage": 7}'),
+        *("[" * 100_000, '{"usage": NaN}', "\ud83d", '{"a": "\ud83d"}', '{"a": "\t"}'),
+    ],
+)
+def test_a_body_that_is_other_text_has_no_usage(body: str) -> None:
+    written = {"custom_id": "a", "response": {"status_code": 200, "body": body}}
+    found = tally(lines(written, row("b", CHAT)))
+    assert (found.completed, found.unparsable, found.usage) == (2, 0, ALL)
+
+
 @pytest.mark.parametrize(
     ("answer", "is_completed"),
     [
@@ -195,7 +218,8 @@ usages: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
     {}, optional={name: details if name.endswith("details") else counts for name in (*CHAT, *RESPONSES)}
 )
 statuses = st.one_of(st.sampled_from([200, 200, 200, 400, 500]), counts)
-bodies: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries({"usage": usages})
+bodies: st.SearchStrategy[object] = st.fixed_dictionaries({"usage": usages})
+bodies |= bodies.map(json.dumps) | texts
 answers: st.SearchStrategy[object] = st.one_of(
     values, st.fixed_dictionaries({}, optional={"status_code": statuses, "body": bodies})
 )
