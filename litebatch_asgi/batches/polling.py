@@ -12,6 +12,7 @@ from litebatch_asgi.batches.endings import JobEndings, private_names
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import INPUT_UNAVAILABLE, UnsentJobs
 from litebatch_asgi.batches.work import JobWork
+from litebatch_asgi.causes import Cause, cause_of
 from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.models import Batch, BatchError, BatchState, BatchStatus, Job, JobState, ProviderBatch
@@ -21,9 +22,6 @@ from litebatch_asgi.scrub import scrub
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-_NO_ROOM = frozenset({"token_limit_exceeded", "insufficient_quota", "rate_limit_exceeded"})
-_MODEL_MISSING = frozenset({"model_not_found"})
-"""The model's name there is of our configuration, so that it is the deployment that is wrong."""
 _KEY_CHANGED = (
     "several batches of deployment %s are unknown to its provider at once: was its key changed to one of "
     "another project? Nothing new is sent there for a while; put the key back, or the batches begin anew "
@@ -117,12 +115,11 @@ class Poller(JobWork):
         assert job.deployment_id is not None
         errors = snapshot.errors[:MOST_ERRORS]
         first = errors[0] if errors else BatchError()
-        if errors and all(error.param == "file_id" for error in errors):
+        cause = cause_of(errors, others_left=self._others_left(job, state))
+        if cause is Cause.COPY:
             refusal = CopyRefused(first.message or "", code=first.code, param=first.param)
             return await self._endings.copy_refused(job, state.batch, refusal)
-        codes = {error.code for error in errors}
-        no_room = bool(codes) and codes <= _NO_ROOM
-        if no_room or (bool(codes) and codes <= _MODEL_MISSING and self._others_left(job, state)):
+        if cause is Cause.DEPLOYMENT:
             self.runtime.fleet.cool_down(job.deployment_id, None)
             return await self._endings.refused(job, DeploymentRefused(first.message or "", code=first.code))
         names = private_names(job, state.batch, self.runtime)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
+from litebatch_asgi.causes import is_about_copy, is_about_room
 from litebatch_asgi.errors import (
     ContentRefused,
     CopyRefused,
@@ -20,6 +21,7 @@ from litebatch_asgi.errors import (
     ProviderError,
     ProviderNotFound,
 )
+from litebatch_asgi.models import BatchError
 from litebatch_asgi.models.provider import LONGEST_NAME
 
 _MEANINGS: Mapping[int, type[ProviderError]] = {
@@ -41,27 +43,7 @@ _MEANINGS: Mapping[int, type[ProviderError]] = {
 """The rest of 4xx is `ContentRefused`, and what is left after that `NoClearAnswer`."""
 
 _OBJECT_GONE = frozenset({404, 410})
-_QUOTA_CODES = frozenset(
-    {
-        "billing_hard_limit_reached",
-        "insufficient_quota",
-        "quota_exceeded",
-        "quotaexceeded",
-        "rate_limit_exceeded",
-        "token_limit_exceeded",
-    }
-)
-_QUOTA_TEXT = re.compile(
-    r"token_limit_exceeded|insufficient_quota|enqueued token limit|enqueued tokens has surpassed",
-    re.IGNORECASE,
-)
-_COPY_TEXT = re.compile(
-    r"(cannot|could not|can't) find (the )?(input )?file"
-    r"|no such (input )?file"
-    r"|input file .*(not found|does not exist)"
-    r"|input file .* is in '\w+' state",
-    re.IGNORECASE,
-)
+_MAY_MEAN_COPY = _OBJECT_GONE | {403}
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
 _KEY = re.compile(r"\bsk-[\w*.-]+")
 _MAX_MESSAGE = 500
@@ -74,25 +56,23 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     type: str | None = None
     param: str | None = None
     message: str | None = None
+    line: int | None = None
 
     @property
     def is_quota(self) -> bool:
-        """Whether the deployment has no room left, whatever the status.
-
-        Source: OpenAI's `insufficient_quota`, and `token_limit_exceeded`, which Azure answers to a create
-        with status 400 and the code either in `code` or nowhere but in the text.
-        """
-        codes = {(self.code or "").lower(), (self.type or "").lower()}
-        return bool(codes & _QUOTA_CODES) or bool(_QUOTA_TEXT.search(self.message or ""))
+        """Whether the deployment has no room left, whatever the status."""
+        return any(is_about_room(self._as_error(code)) for code in (self.code, self.type))
 
     @property
     def is_about_copy(self) -> bool:
-        """Whether the deployment cannot use its copy of the input file: gone, or not ready yet.
+        """Whether the deployment cannot use its copy of the input file.
 
-        OpenAI accepts an unknown input file and fails the batch later; compatible servers refuse it at once,
-        and Azure refuses a file that is still `pending`.
+        OpenAI accepts an unknown input file and fails the batch later; compatible servers refuse it at once.
         """
-        return bool(_COPY_TEXT.search(self.message or ""))
+        return is_about_copy(self._as_error(self.code))
+
+    def _as_error(self, code: str | None) -> BatchError:
+        return BatchError(code=code, line=self.line, message=self.message, param=self.param)
 
     def code_beside(self, status: int) -> str | None:
         """The code, unless it only repeats the status: Azure has `"code": "404"`."""
@@ -130,7 +110,7 @@ def _meaning(status: int, complaint: Complaint, names_object: bool) -> type[Prov
     meaning = _MEANINGS.get(status, ContentRefused if 400 <= status < 500 else NoClearAnswer)
     if meaning is ContentRefused and complaint.is_quota:
         return DeploymentRefused
-    if complaint.is_about_copy and (meaning is ContentRefused or status in _OBJECT_GONE):
+    if complaint.is_about_copy and (meaning is ContentRefused or status in _MAY_MEAN_COPY):
         return CopyRefused
     return meaning
 
@@ -162,11 +142,13 @@ def read_complaint(body: bytes) -> Complaint:
     if not isinstance(inner, dict):
         return Complaint(message=_text(inner))
     parts = cast("dict[str, Any]", inner)
+    line = parts.get("line")
     return Complaint(
         code=_text(parts.get("code")),
         type=_text(parts.get("type")),
         param=_text(parts.get("param")),
         message=_text(parts.get("message")) or _text(parts.get("detail")),
+        line=line if isinstance(line, int) else None,
     )
 
 

@@ -114,6 +114,25 @@ def test_a_copy_that_cannot_be_used_is_the_deployments_fault(message: str) -> No
     assert means(404, openai_error(None, message)) is CopyRefused
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 410, 422])
+@pytest.mark.parametrize(
+    "body",
+    [
+        openai_error("invalid_input_file", "Cannot find file file-1.", param="input_file_id"),
+        openai_error("invalid_input_file", "file-1 does not exist", param="input_file_id"),
+        openai_error("invalid_input_file", "input file not found"),
+        msgspec.json.encode({"detail": "Input file file-1 not found"}),
+    ],
+)
+def test_a_copy_may_be_told_by_param_as_well(status: int, body: bytes) -> None:
+    assert means(status, body) is CopyRefused
+
+
+@pytest.mark.parametrize("more", [{"line": 3}, {"param": "body.messages"}])
+def test_a_file_that_a_request_names_is_no_copy(more: dict[str, object]) -> None:
+    assert means(400, openai_error(None, "Cannot find file cat.png.", **more)) is ContentRefused
+
+
 @pytest.mark.parametrize(
     "message",
     ["Invalid file format for Batch API. Must be .jsonl", "File is too large.", "Invalid value: '/v1/x'."],
