@@ -19,7 +19,7 @@ from .json_values import JSON, is_object
 from .objects import BatchProblem
 from .settings import SimulatorSettings
 
-MAX_PROBLEMS = 100
+MAX_PROBLEMS = 50_000  # one for each line
 
 PROMPT_OF = {
     "/v1/chat/completions": "messages",

@@ -139,10 +139,10 @@ async def test_the_number_of_lines_is_limited(
     assert batch.status == status
 
 
-async def test_no_more_than_a_hundred_errors_are_told(client: AsyncOpenAI, account: Account) -> None:
+async def test_each_wrong_line_has_its_error(client: AsyncOpenAI, account: Account) -> None:
     batch = await finished(client, account, b"{}\n" * 300)
     assert batch.errors is not None
-    assert len(batch.errors.data or []) == 100
+    assert [error.line for error in batch.errors.data or []] == list(range(1, 301))
 
 
 @pytest.mark.parametrize(("endpoint", "prompt"), [("/v1/embeddings", "input"), ("/v1/completions", "prompt")])

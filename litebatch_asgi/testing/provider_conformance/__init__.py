@@ -12,10 +12,11 @@ Derive from `ProviderConformance`, say where the adapter comes from, and run pyt
                 yield adapter
 
 Each test holds one promise of `ProviderAdapter` and is named after it. Against a real provider they make some
-twenty files, one of 4 MB and the rest small, and delete them again, and ten batches of two requests, which
-they cancel but for one. They wait where the provider takes its time: a file may be pending for a while, a
-batch may run, and between two looks lies the adapter's own `min_poll_seconds`; set `patience_seconds` to what
-that may take, `poll_seconds` to look more often, and pytest-timeout, if you use it, to more than either.
+twenty files, one of 4 MB and the rest small, and delete them again, and a dozen batches of two requests,
+which they cancel but for a few. They wait where the provider takes its time: a file may be pending for a
+while, a batch may run, and between two looks lies the adapter's own `min_poll_seconds`; set
+`patience_seconds` to what that may take, `poll_seconds` to look more often, and pytest-timeout, if you use
+it, to more than either.
 
 What an adapter is free to do is left open: whether a batch of a file that is not ready, or gone, is refused
 at once or fails later; whether a size is told; in which order lists come.

@@ -24,7 +24,7 @@ class Capability(StrEnum):
     """What not every provider can be asked for in a test."""
 
     RUNS_BATCHES = "runs_batches"
-    """a batch of two requests is completed within `patience_seconds`"""
+    """a batch of two requests is completed, and a wrong one failed, within `patience_seconds`"""
 
 
 @pytest.mark.anyio
@@ -86,6 +86,14 @@ class ProviderTests:
         """A new batch that carries the tag `job`, and further pairs, once its file is ready."""
         file = await self.ready(adapter, file)
         return await adapter.create_batch(self.submission(file.id, job, **pairs))
+
+    async def ended(self, adapter: ProviderAdapter, batch: ProviderBatch) -> ProviderBatch:
+        """The batch, once nothing can follow."""
+        with anyio.fail_after(self.patience_seconds):
+            while not batch.status.is_final:
+                await self.pause(adapter)
+                batch = await adapter.retrieve_batch(batch.id)
+        return batch
 
     def submission(self, file_id: str, job: str = "job", **pairs: str) -> BatchSubmission:
         """What asks for a batch that carries the tag `job`."""

@@ -10,9 +10,10 @@ import anyio
 import msgspec
 import pytest
 
+from litebatch_asgi.causes import Cause, cause_of
 from litebatch_asgi.errors import CopyRefused, ProviderNotFound
 from litebatch_asgi.models import BatchStatus
-from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
+from litebatch_asgi.models.provider import LONGEST_MESSAGE, MOST_ERRORS, TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import ProviderAdapter
 from litebatch_asgi.testing.provider_conformance.base import (
     Capability,
@@ -83,6 +84,47 @@ class BatchTests(ProviderTests):
             batch = await adapter.create_batch(self.submission(file.id))
             await adapter.cancel_batch(batch.id)
 
+    async def test_a_batch_whose_file_is_gone_fails_for_the_copys_sake(
+        self, adapter: ProviderAdapter, upload: Uploader
+    ) -> None:
+        """Whether it is told at once or later: another deployment may take the batch."""
+        self.skip_without(Capability.RUNS_BATCHES)
+        file = await self.ready(adapter, await upload(self.requests()))
+        await adapter.delete_file(file.id)
+        try:
+            batch = await adapter.create_batch(self.submission(file.id))
+        except CopyRefused:
+            return
+        batch = await self.ended(adapter, batch)
+        assert batch.status is BatchStatus.FAILED
+        assert cause_of(batch.errors, others_left=True) is Cause.COPY
+
+    async def test_of_many_errors_the_first_are_told(
+        self, adapter: ProviderAdapter, upload: Uploader
+    ) -> None:
+        """A provider may name each line of a file that is wrong."""
+        self.skip_without(Capability.RUNS_BATCHES)
+        line = msgspec.json.encode(self.request("always the same")) + b"\n"
+        batch = await self.ended(adapter, await self.batch_of(adapter, await upload(150 * line), "job"))
+        assert batch.status is BatchStatus.FAILED
+        assert 1 <= len(batch.errors) <= MOST_ERRORS
+        assert max(len(error.message or "") for error in batch.errors) <= LONGEST_MESSAGE
+        assert cause_of(batch.errors, others_left=True) is Cause.CONTENT
+
+    async def test_metadata_may_be_any_text(self, adapter: ProviderAdapter, upload: Uploader) -> None:
+        """It comes back as it was, and hides nothing beside it."""
+        pairs = {
+            "quotes": "\"a\" \\ 'b'",
+            "letters": "größe 模型 😀",
+            "spaces": "a\u2028b\tc\nd",
+            "markup": "</a>%s{}",
+        }
+        batch = await self.batch_of(adapter, await upload(self.requests()), "job", **pairs)
+        assert (await adapter.retrieve_batch(batch.id)).metadata.items() >= pairs.items()
+        listed = [each async for each in adapter.list_batches(since=made_since(timedelta(minutes=-5)))]
+        assert [each.metadata[TAG_JOB] for each in listed if each.id == batch.id] == ["job"]
+        await adapter.cancel_batch(batch.id)
+
     async def test_older_batches_are_not_listed(self, adapter: ProviderAdapter, upload: Uploader) -> None:
         """Those made before `since`."""
         batch = await self.batch_of(adapter, await upload(self.requests()), "job")
@@ -108,10 +150,7 @@ class BatchTests(ProviderTests):
         """Every request of a completed batch comes out once; cancelling it then is no error."""
         self.skip_without(Capability.RUNS_BATCHES)
         batch = await self.batch_of(adapter, await upload(self.requests()), "job")
-        with anyio.fail_after(self.patience_seconds):
-            while not batch.status.is_final:
-                await self.pause(adapter)
-                batch = await adapter.retrieve_batch(batch.id)
+        batch = await self.ended(adapter, batch)
         assert batch.status is BatchStatus.COMPLETED
         assert batch.counts is None or batch.counts.total == 2
         results = [name for name in (batch.output_file_id, batch.error_file_id) if name is not None]
