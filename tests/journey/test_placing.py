@@ -113,59 +113,6 @@ async def test_content_that_no_deployment_would_take_fails_the_batch(gateway: Ga
     assert gateway.provider_jobs() == []
 
 
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [
-        ("invalid_input_file", "input file not found"),
-        ("invalid_request", "Cannot find file file-AbCdEf123456."),
-        ("invalid_request", "The number of enqueued tokens has surpassed the configured limit of 30K."),
-    ],
-)
-async def test_a_batch_that_fails_for_the_copys_or_the_deployments_sake_goes_to_another(
-    gateway: Gateway, code: str, message: str
-) -> None:
-    file = await gateway.upload()
-    gateway.simulator.add_fault(Fault(call="validate_batch", code=code, message=message))
-    done = await gateway.ended((await gateway.create(file.id)).id)
-    assert (done.status, done.errors) == ("completed", None)
-    statuses = {
-        name: [b.status for b in gateway.simulator.account(name).batches.values()] for name in UPSTREAM
-    }
-    assert sorted(statuses.values()) == [["completed"], ["failed"]]
-
-
-@pytest.mark.parametrize("status", [400, 403])
-async def test_a_create_that_finds_no_copy_goes_to_another_deployment(gateway: Gateway, status: int) -> None:
-    file = await gateway.upload()
-    error = {
-        "message": "file-AbCdEf123456 does not exist",
-        "type": "invalid_request_error",
-        "param": "input_file_id",
-        "code": "invalid_input_file",
-    }
-    gateway.simulator.add_fault(Fault(call="create_batch", status=status, body={"error": error}))
-    done = await gateway.ended((await gateway.create(file.id)).id)
-    assert (done.status, done.errors) == ("completed", None)
-
-
-async def test_of_a_providers_many_errors_a_hundred_are_told(held_gateway: Gateway) -> None:
-    gateway = held_gateway
-    batch = await gateway.create((await gateway.upload()).id)
-    (job,) = gateway.provider_jobs()
-    data = [
-        {"code": "invalid_json_line", "line": line, "message": f"Line {line}. " * 400, "param": None}
-        for line in range(1, 2_001)
-    ]
-    body = {"id": job.id, "object": "batch", "status": "failed", "errors": {"object": "list", "data": data}}
-    gateway.simulator.add_fault(Fault(call="retrieve_batch", status=200, body=body, times=None))
-    failed = await gateway.ended(batch.id)
-    assert failed.status == "failed"
-    assert failed.errors is not None
-    assert failed.errors.data is not None
-    assert [each.line for each in failed.errors.data] == list(range(1, 101))
-    assert all(len(each.message or "") <= 2_000 for each in failed.errors.data)
-
-
 async def test_the_least_busy_deployment_takes_the_next_batch(held_gateway: Gateway) -> None:
     gateway = held_gateway
     small, large = await gateway.upload(lines(2)), await gateway.upload(lines(20))
