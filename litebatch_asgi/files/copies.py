@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
+from litebatch_asgi.copy_lifecycle import fold_file, held_copy, move_copy
 from litebatch_asgi.errors import (
     ContentRefused,
     DeploymentRefused,
@@ -26,7 +27,6 @@ from litebatch_asgi.models import (
     FileChange,
     FileCopy,
     FileState,
-    FileStatus,
     ProviderFile,
     ProviderFileStatus,
 )
@@ -49,24 +49,6 @@ _COPY_STATES = {
     ProviderFileStatus.PENDING: CopyState.PENDING,
     ProviderFileStatus.FAILED: CopyState.FAILED,
 }
-
-
-def held_copy(state: FileState, claimed: FileCopy) -> FileCopy:
-    """The copy in the database that `claimed` is our claim on. Raises `StateConflict` if it is not ours."""
-    for copy in state.copies:
-        if copy.key == claimed.key and copy.epoch == claimed.epoch:
-            return copy
-    raise StateConflict(f"the copy {claimed.key} was claimed or removed since")
-
-
-def fold_file(copies: Sequence[FileCopy], file: File, now: datetime) -> File:
-    """The file as its copies make it: accepted once a provider has it, processed once one can use it."""
-    states = {copy.state for copy in copies}
-    if file.accepted_at is None and any(copy.provider_file_id for copy in copies):
-        file = replace(file, accepted_at=now)
-    if CopyState.READY in states:
-        return replace(file, status=FileStatus.PROCESSED)
-    return replace(file, status=FileStatus.ERROR) if states == {CopyState.FAILED} else file
 
 
 class CopyWork:
@@ -145,13 +127,13 @@ class CopyWork:
         waits = made.status is ProviderFileStatus.PENDING
         await self.write(
             copy,
-            state=_COPY_STATES[made.status],
+            _COPY_STATES[made.status],
+            due=self.next_look(copy, self.runtime.now()) if waits else None,
             provider_file_id=made.id,
             expires_at=made.expires_at,
             started_at=None,
             attempts=copy.attempts if waits else 0,
             error=made.status_details,
-            next_check_at=self.next_look(copy, self.runtime.now()) if waits else None,
             **changes,
         )
 
@@ -163,7 +145,7 @@ class CopyWork:
         )
         now = self.runtime.now()
         if isinstance(error, ContentRefused):
-            await self.write(copy, state=CopyState.FAILED, error=error.message, started_at=None)
+            await self.write(copy, CopyState.FAILED, due=None, error=error.message, started_at=None)
             return
         refused = isinstance(error, (DeploymentRefused, ProviderNotFound))
         doubtful = not refused or error.status is not None  # something on the way may have refused a repeat
@@ -174,27 +156,30 @@ class CopyWork:
             grace = timedelta()
         await self.write(
             copy,
+            copy.state,
+            due=self.next_look(copy, now),
             error=error.message,
             attempts=copy.attempts + 1,
             started_at=copy.started_at if doubtful else None,
             search_until=now + grace if doubtful else copy.search_until,
-            next_check_at=self.next_look(copy, now),
         )
 
     def next_look(self, copy: FileCopy, now: datetime) -> datetime:
         """When to look at a copy again; later with each attempt. The provider's floor is for its batches."""
         return self.runtime.next_look(now, None, copy.attempts)
 
-    async def write(self, claimed: FileCopy, **changes: Any) -> FileState:
-        """Change a copy that we hold, and its file with it; the claim is given back unless `changes` keep it.
+    async def write(
+        self, claimed: FileCopy, state: CopyState, *, due: datetime | None, **changes: Any
+    ) -> FileState:
+        """Move a copy that we hold, and fold its file; the claim is given back unless `changes` keep it.
 
-        Raises `StateConflict` if the claim is no longer ours.
+        It is looked at again when it is `due`; what is ready tells that by itself. Raises `StateConflict` if
+        the claim is no longer ours.
         """
-        released: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "next_check_at": None}
         now = self.runtime.now()
 
         def decide(current: FileState) -> FileChange:
-            copy = replace(held_copy(current, claimed), **(released | changes))
+            copy = move_copy(held_copy(current, claimed), state, due=due, **changes)
             if copy.state is CopyState.READY:
                 copy = replace(copy, next_check_at=self._due_when_ready(copy, current.file, now))
             copies = [copy if each.key == copy.key else each for each in current.copies]
@@ -231,11 +216,14 @@ class CopyWork:
         if now >= until:
             return True
         due = max(now, min(self.next_look(copy, now), until))
-        await self.write(copy, search_until=until, next_check_at=due, attempts=copy.attempts + 1)
+        await self.write(copy, copy.state, due=due, search_until=until, attempts=copy.attempts + 1)
         return False
+
+    async def look_again(self, copy: FileCopy, now: datetime) -> None:
+        """Give a copy back as it is, to be looked at after a while; longer each time."""
+        await self.write(copy, copy.state, due=self.next_look(copy, now), attempts=copy.attempts + 1)
 
     async def write_and_keep_claim(self, copy: FileCopy, *, now: datetime, **changes: Any) -> FileCopy:
         """Write a copy and keep our claim on it."""
-        kept: dict[str, Any] = {"claimed_by": self.runtime.worker, "next_check_at": now}
-        after = await self.write(copy, **(kept | changes))
+        after = await self.write(copy, copy.state, due=now, claimed_by=self.runtime.worker, **changes)
         return held_copy(after, copy)

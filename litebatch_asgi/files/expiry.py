@@ -6,8 +6,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
+from litebatch_asgi.copy_lifecycle import deletion
 from litebatch_asgi.errors import StateConflict
-from litebatch_asgi.files.removal import deletion
 from litebatch_asgi.models import FileChange, FileState
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.storage import FileQuery

@@ -9,9 +9,10 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from litebatch_asgi.copy_lifecycle import deletion, held_copy, move_copy
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, StateConflict
-from litebatch_asgi.files.copies import WATCH_FOR, CopyWork, held_copy
-from litebatch_asgi.files.removal import Remover, deletion
+from litebatch_asgi.files.copies import WATCH_FOR, CopyWork
+from litebatch_asgi.files.removal import Remover
 from litebatch_asgi.files.rewriting import Rewriting
 from litebatch_asgi.leases import Lease
 from litebatch_asgi.models import (
@@ -60,7 +61,7 @@ class CopyReconciler(CopyWork):
                 "a copy could not be looked after",
                 extra={"file_id": copy.file_id, "deployment": copy.deployment_id, "error": error.message},
             )
-            await self.write(copy, next_check_at=self.next_look(copy, now), attempts=copy.attempts + 1)
+            await self.look_again(copy, now)
 
     async def _abandoned(self, copy: FileCopy, now: datetime) -> None:
         """Its uploader died before the file was acknowledged: refused, unless another copy is on its way."""
@@ -69,23 +70,20 @@ class CopyReconciler(CopyWork):
             mine = held_copy(current, copy)
             others = [other for other in current.copies if other.key != copy.key]
             if current.file.accepted_at is not None or any(_is_held(other, now) for other in others):
-                later = replace(
-                    mine, claimed_by=None, claimed_until=None, next_check_at=self.next_look(copy, now)
-                )
-                return FileChange(copies=(later,))
+                return FileChange(copies=(move_copy(mine, mine.state, due=self.next_look(copy, now)),))
             return deletion(current, now)
 
         await self.runtime.storage.change_file(copy.file_id, decide)
         self.runtime.wake()
 
     async def _ask(self, copy: FileCopy, now: datetime) -> None:
-        """Whether the provider is ready to use a copy; one that it has lost is brought there anew."""
+        """Record whether the provider can use the copy; if it was lost, schedule a new upload."""
         assert copy.provider_file_id is not None
         adapter = self.runtime.fleet.adapter(copy.deployment_id)
         try:
             found = await adapter.retrieve_file(copy.provider_file_id)
         except ProviderNotFound:
-            await self.write(copy, state=CopyState.INTENT, provider_file_id=None, next_check_at=now)
+            await self.write(copy, CopyState.INTENT, due=now, provider_file_id=None)
             return
         await self.record_upload(replace(copy, attempts=copy.attempts + 1), found)
 
@@ -99,7 +97,7 @@ class CopyReconciler(CopyWork):
                 return
         source = next((other for other in state.copies if other.state is CopyState.READY), None)
         if source is None or not self.runtime.fleet.has(source.deployment_id):
-            await self.write(copy, next_check_at=self.next_look(copy, now), attempts=copy.attempts + 1)
+            await self.look_again(copy, now)
             return
         started = await self._start(copy, now)
         content = partial(self._from_copy, source, copy, state.file)
@@ -114,7 +112,7 @@ class CopyReconciler(CopyWork):
             await self.delete_there(copy, twin.id)
         goes_on = not twins and copy.search_until is not None and now < copy.search_until + WATCH_FOR
         until = copy.search_until if goes_on else None
-        await self.write(copy, search_until=until, attempts=copy.attempts + 1)
+        await self.write(copy, copy.state, due=None, search_until=until, attempts=copy.attempts + 1)
 
     async def _start(self, copy: FileCopy, now: datetime) -> FileCopy:
         return await self.write_and_keep_claim(copy, started_at=now, now=now)

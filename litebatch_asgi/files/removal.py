@@ -5,14 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
-from msgspec.structs import replace
-
+from litebatch_asgi.copy_lifecycle import held_copy, move_copy, removal
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.files.copies import WATCH_FOR, CopyWork, held_copy
+from litebatch_asgi.files.copies import WATCH_FOR, CopyWork
 from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileState
-
-_GONE = frozenset({CopyState.DELETING, CopyState.DELETED})
 
 
 class Remover(CopyWork):
@@ -28,7 +25,7 @@ class Remover(CopyWork):
             await self._watch(copy, state.file, now)
             return
         if state.open_batches:
-            await self.write(copy, state=CopyState.DELETING, next_check_at=self.next_look(copy, now))
+            await self.write(copy, CopyState.DELETING, due=self.next_look(copy, now))
             return
         if copy.provider_file_id is not None:
             await self.delete_there(copy, copy.provider_file_id)
@@ -68,40 +65,11 @@ class Remover(CopyWork):
 
     def _forgotten(self, current: FileState, *, claimed: FileCopy, now: datetime, watch: bool) -> FileChange:
         copy = held_copy(current, claimed)
-        gone = replace(
+        gone = move_copy(
             copy,
-            state=CopyState.DELETED,
-            claimed_by=None,
-            claimed_until=None,
+            CopyState.DELETED,
+            due=self.next_look(copy, now) if watch else None,
             attempts=copy.attempts + 1,
             search_until=(copy.search_until or now) if watch else None,
-            next_check_at=self.next_look(copy, now) if watch else None,
         )
-        others = [each for each in current.copies if each.key != claimed.key]
-        if all(map(_is_forgotten, (gone, *others))):
-            return FileChange(remove=True)
-        hidden = replace(current.file, deleted_at=current.file.deleted_at or now)
-        return FileChange(file=hidden, copies=(gone,))
-
-
-def _is_forgotten(copy: FileCopy) -> bool:
-    """Whether a copy is gone for good: neither there nor looked for."""
-    return copy.state is CopyState.DELETED and copy.next_check_at is None
-
-
-def deletion(current: FileState, now: datetime) -> FileChange:
-    """Hide a file at once; its copies are removed at their deployments afterwards."""
-    if all(map(_is_forgotten, current.copies)):
-        return FileChange(remove=True)
-    copies = tuple(
-        replace(copy, state=CopyState.DELETING, next_check_at=now, claimed_by=None, claimed_until=None)
-        for copy in current.copies
-        if copy.state not in _GONE
-    )
-    return FileChange(file=replace(current.file, deleted_at=now), copies=copies, fence_out=True)
-
-
-def refusal(current: FileState, now: datetime) -> FileChange:
-    """Take back a file that no deployment took; only where an upload is in doubt is something left to do."""
-    gone = replace(current, copies=tuple(copy for copy in current.copies if copy.started_at is not None))
-    return deletion(gone, now)
+        return removal(current, gone, now)

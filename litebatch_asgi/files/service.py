@@ -12,6 +12,7 @@ import anyio
 import msgspec
 from msgspec.structs import replace
 
+from litebatch_asgi.copy_lifecycle import deletion
 from litebatch_asgi.errors import (
     FileTooLarge,
     InvalidRequest,
@@ -22,7 +23,6 @@ from litebatch_asgi.errors import (
 )
 from litebatch_asgi.files.admission import Admission, Admitted
 from litebatch_asgi.files.content import ContentReader
-from litebatch_asgi.files.removal import deletion
 from litebatch_asgi.files.sources import UploadContent, blocks_of
 from litebatch_asgi.files.uploading import Uploader
 from litebatch_asgi.models import (

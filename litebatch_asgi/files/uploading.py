@@ -10,6 +10,7 @@ from functools import partial
 import anyio
 from msgspec.structs import replace
 
+from litebatch_asgi.copy_lifecycle import retraction
 from litebatch_asgi.errors import (
     ContentRefused,
     DeploymentRefused,
@@ -22,7 +23,6 @@ from litebatch_asgi.errors import (
 )
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.copies import Content, CopyWork
-from litebatch_asgi.files.removal import refusal
 from litebatch_asgi.jsonl import CheckedFile, Splicer, json_string
 from litebatch_asgi.models import CreateRequest, File, FileCopy
 from litebatch_asgi.repeats import once
@@ -128,7 +128,7 @@ class Uploader:
     async def _refuse(self, file: File) -> None:
         now = self._runtime.now()
         with suppress(StateConflict):  # somebody took us for dead and has swept it away
-            await self._runtime.storage.change_file(file.id, lambda current: refusal(current, now))
+            await self._runtime.storage.change_file(file.id, lambda current: retraction(current, now))
         self._runtime.wake()
 
     def _told(

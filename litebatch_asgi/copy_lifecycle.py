@@ -1,0 +1,109 @@
+"""What may happen to a copy, and what a file is, seen from its copies. Pure: `now` is passed.
+
+intent ──> pending ──> ready
+  │ ^         │ │        │         a doubted copy is pending again, a lost one an intent again
+  │ └─────────┘ │        │
+  └──> failed <─┘        │
+         │               │
+         └──> deleting <─┘         every state leads here while the provider may have something
+                 └──> deleted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileState, FileStatus
+
+TRANSITIONS: Mapping[CopyState, frozenset[CopyState]] = {
+    CopyState.INTENT: frozenset(
+        {CopyState.PENDING, CopyState.READY, CopyState.FAILED, CopyState.DELETING, CopyState.DELETED}
+    ),
+    CopyState.PENDING: frozenset({CopyState.READY, CopyState.FAILED, CopyState.INTENT, CopyState.DELETING}),
+    CopyState.READY: frozenset({CopyState.PENDING, CopyState.DELETING}),
+    CopyState.FAILED: frozenset({CopyState.DELETING, CopyState.DELETED}),
+    CopyState.DELETING: frozenset({CopyState.DELETED}),
+    CopyState.DELETED: frozenset(),
+}
+"""Which state may follow which; what is not here cannot happen."""
+
+_GONE = frozenset({CopyState.DELETING, CopyState.DELETED})
+
+
+def move_copy(copy: FileCopy, state: CopyState, *, due: datetime | None, **changes: Any) -> FileCopy:
+    """The copy in its next state, its claim given back unless `changes` say otherwise.
+
+    It is looked at again when it is `due`; None: never. Raises `StateConflict` if that state may not follow.
+    """
+    if state is not copy.state and state not in TRANSITIONS[copy.state]:
+        raise StateConflict(f"{copy.name}: {state} may not follow {copy.state}")
+    released: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "next_check_at": due}
+    return replace(copy, state=state, **(released | changes))
+
+
+def held_copy(state: FileState, claimed: FileCopy) -> FileCopy:
+    """The copy in the database that `claimed` is our claim on.
+
+    Raises `StateConflict` if somebody has claimed or removed it since.
+    """
+    for copy in state.copies:
+        if copy.key == claimed.key:
+            if copy.epoch == claimed.epoch:
+                return copy
+            raise StateConflict(f"{copy.name}: claimed by {copy.claimed_by} since")
+    raise StateConflict(f"{claimed.name} is gone")
+
+
+def fold_file(copies: Iterable[FileCopy], file: File, now: datetime) -> File:
+    """The file as its copies make it: accepted once a provider has it, processed once one can use it."""
+    copies = list(copies)
+    states = {copy.state for copy in copies}
+    if file.accepted_at is None and any(copy.provider_file_id for copy in copies):
+        file = replace(file, accepted_at=now)
+    if CopyState.READY in states:
+        return replace(file, status=FileStatus.PROCESSED)
+    return replace(file, status=FileStatus.ERROR) if states == {CopyState.FAILED} else file
+
+
+def is_forgotten(copy: FileCopy) -> bool:
+    """Whether a copy is gone for good: neither there nor looked for."""
+    return copy.state is CopyState.DELETED and copy.next_check_at is None
+
+
+def deletion(current: FileState, now: datetime) -> FileChange:
+    """Hide a file at once; its copies are removed at their deployments afterwards."""
+    if all(map(is_forgotten, current.copies)):
+        return FileChange(remove=True)
+    deleting = [
+        move_copy(copy, CopyState.DELETING, due=now) for copy in current.copies if copy.state not in _GONE
+    ]
+    hidden = replace(current.file, deleted_at=now)
+    return FileChange(file=hidden, copies=tuple(deleting), fence_out=True)
+
+
+def retraction(current: FileState, now: datetime) -> FileChange:
+    """Take back a file that no deployment took; only where a provider may have it is something left to do."""
+    gone = [copy for copy in current.copies if copy.started_at is None and copy.provider_file_id is None]
+    forgotten = [move_copy(copy, CopyState.DELETED, due=None) for copy in gone]
+    left = replace(current, copies=_with(current.copies, forgotten))
+    change = deletion(left, now)
+    return change if change.remove else replace(change, copies=(*forgotten, *change.copies))
+
+
+def removal(current: FileState, gone: FileCopy, now: datetime) -> FileChange:
+    """Write that a copy is `deleted`; the file's rows go with the last one that anybody has to look at."""
+    if all(map(is_forgotten, _with(current.copies, [gone]))):
+        return FileChange(remove=True)
+    hidden = replace(current.file, deleted_at=current.file.deleted_at or now)
+    return FileChange(file=hidden, copies=(gone,))
+
+
+def _with(copies: Sequence[FileCopy], changed: Iterable[FileCopy]) -> tuple[FileCopy, ...]:
+    """The copies, with those that have changed in their places."""
+    written = {copy.key: copy for copy in changed}
+    return tuple(written.get(copy.key, copy) for copy in copies)

@@ -1,0 +1,147 @@
+"""Copies: what may follow what, and what a file is, seen from its copies."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from litebatch_asgi.copy_lifecycle import (
+    TRANSITIONS,
+    deletion,
+    fold_file,
+    held_copy,
+    is_forgotten,
+    move_copy,
+    removal,
+    retraction,
+)
+from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileKind, FileState, FileStatus
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=1)
+FILE = File(
+    id="file-lb1",
+    owner="o",
+    created_by=None,
+    kind=FileKind.INPUT,
+    purpose="batch",
+    filename="in.jsonl",
+    bytes=3,
+    created_at=NOW,
+)
+GONE = {CopyState.DELETING, CopyState.DELETED}
+
+states = st.sampled_from(CopyState)
+copies = st.builds(
+    FileCopy,
+    file_id=st.just(FILE.id),
+    owner=st.just(FILE.owner),
+    deployment_id=st.sampled_from(["east", "west", "north"]),
+    provider_file_id=st.sampled_from([None, "file-p"]),
+    state=states,
+    started_at=st.sampled_from([None, NOW]),
+    next_check_at=st.sampled_from([None, NOW]),
+    claimed_by=st.sampled_from([None, "w"]),
+    epoch=st.integers(0, 3),
+)
+files_with_copies = st.lists(copies, unique_by=lambda copy: copy.key).map(
+    lambda found: FileState(file=FILE, copies=tuple(found), open_batches=0)
+)
+
+
+def a_copy(state: CopyState = CopyState.INTENT, **values: object) -> FileCopy:
+    return FileCopy(file_id=FILE.id, deployment_id="east", owner="o", state=state, **values)  # type: ignore[arg-type]
+
+
+def after(state: FileState, change: FileChange) -> FileState:
+    """The state once a change is written."""
+    written = {copy.key: copy for copy in change.copies}
+    there = tuple(written.get(copy.key, copy) for copy in state.copies)
+    return replace(state, file=change.file or state.file, copies=there)
+
+
+@pytest.mark.parametrize(("before", "then"), list(product(CopyState, CopyState)))
+def test_a_copy_moves_as_the_table_says_and_gives_its_claim_back(before: CopyState, then: CopyState) -> None:
+    copy = a_copy(before, claimed_by="w", claimed_until=LATER, next_check_at=NOW)
+    if then is before or then in TRANSITIONS[before]:
+        moved = move_copy(copy, then, due=LATER, attempts=2)
+        assert moved == a_copy(then, next_check_at=LATER, attempts=2)
+    else:
+        with pytest.raises(StateConflict, match=f"{then} may not follow {before}"):
+            move_copy(copy, then, due=None)
+
+
+def test_every_state_can_be_reached_and_nothing_follows_the_last() -> None:
+    reached = {CopyState.INTENT}
+    for _ in CopyState:
+        reached |= {then for state in reached for then in TRANSITIONS[state]}
+    assert reached == set(CopyState)
+    assert [state for state, then in TRANSITIONS.items() if not then] == [CopyState.DELETED]
+
+
+def test_a_claim_holds_until_the_next_one() -> None:
+    state = FileState(file=FILE, copies=(a_copy(epoch=2, claimed_by="w2"),), open_batches=0)
+    assert held_copy(state, a_copy(epoch=2)).claimed_by == "w2"
+    with pytest.raises(StateConflict, match="claimed by w2"):
+        held_copy(state, a_copy(epoch=1))
+    with pytest.raises(StateConflict, match="is gone"):
+        held_copy(replace(state, copies=()), a_copy(epoch=2))
+
+
+@given(files_with_copies, st.lists(states, max_size=3))
+def test_a_file_is_accepted_once_and_stays_processed(state: FileState, then: list[CopyState]) -> None:
+    file = fold_file(state.copies, FILE, NOW)
+    assert (file.accepted_at is not None) == any(copy.provider_file_id for copy in state.copies)
+    for each in then:
+        moved = [replace(copy, state=each) for copy in state.copies]
+        folded = fold_file(moved, file, LATER)
+        assert folded.accepted_at in (file.accepted_at, LATER)
+        assert file.accepted_at in (None, folded.accepted_at)
+        if folded.status is not file.status:
+            all_failed = {copy.state for copy in moved} == {CopyState.FAILED}
+            assert folded.status is (FileStatus.ERROR if all_failed else FileStatus.PROCESSED)
+        file = folded
+
+
+@given(files_with_copies)
+def test_a_deleted_file_is_hidden_and_what_a_provider_has_is_removed(state: FileState) -> None:
+    change = deletion(state, LATER)
+    if change.remove:
+        assert all(map(is_forgotten, state.copies))
+        return
+    assert change.fence_out
+    then = after(state, change)
+    assert then.file.deleted_at == LATER
+    assert {copy.state for copy in then.copies} <= GONE
+    for copy in change.copies:
+        assert (copy.next_check_at, copy.claimed_by) == (LATER, None)
+    assert deletion(then, LATER).copies == ()
+
+
+@given(files_with_copies)
+def test_a_file_that_nobody_took_leaves_only_what_a_provider_may_have(state: FileState) -> None:
+    at_first = {CopyState.INTENT, CopyState.FAILED}
+    state = replace(state, copies=tuple(copy for copy in state.copies if copy.state in at_first))
+    change = retraction(state, LATER)
+    in_doubt = [copy for copy in state.copies if copy.started_at or copy.provider_file_id]
+    assert change.remove == (not in_doubt)
+    if not change.remove:
+        then = after(state, change)
+        assert then.file.deleted_at == LATER
+        left = [copy.key for copy in then.copies if not is_forgotten(copy)]
+        assert left == [copy.key for copy in in_doubt]
+
+
+@given(files_with_copies, st.booleans())
+def test_the_rows_go_with_the_last_copy_that_is_looked_at(state: FileState, is_watched: bool) -> None:
+    gone = a_copy(CopyState.DELETED, next_check_at=LATER if is_watched else None)
+    others = [copy for copy in state.copies if copy.key != gone.key]
+    change = removal(replace(state, copies=(a_copy(CopyState.DELETING), *others)), gone, LATER)
+    assert change.remove == (not is_watched and all(map(is_forgotten, others)))
+    if not change.remove:
+        assert change.file is not None
+        assert change.file.deleted_at == LATER
