@@ -57,9 +57,6 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
 }
 """Which state may follow which; what is not here cannot happen."""
 
-WATCH_FOR = timedelta(hours=24)
-"""How long a job that was given up as unclear may still show up."""
-
 _RANK = (BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING)
 _ENTERED_AT = {
     BatchStatus.IN_PROGRESS: "in_progress_at",
@@ -257,10 +254,6 @@ def _told(current: Sequence[Job], name: str, earliest: datetime, now: datetime) 
     told = [getattr(job.snapshot, name) for job in current if job.snapshot is not None]
     times = [time for time in told if time is not None]
     return min(max(min(times), earliest), now) if times else now
-
-
-CLOCKS_DIFFER = timedelta(minutes=5)
-"""How far a provider's clock may be from ours."""
 
 
 class Sight(Enum):

@@ -18,6 +18,7 @@ from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.admission import model_error
 from litebatch_asgi.files.service import unknown_file
 from litebatch_asgi.lifecycle import status_event
+from litebatch_asgi.lifetimes import lasts_until
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -25,7 +26,6 @@ from litebatch_asgi.models import (
     Counts,
     CreateRequest,
     File,
-    FileCopy,
     FileState,
     Job,
     JobState,
@@ -172,7 +172,7 @@ class Creator:
     ) -> Batch:
         now = self._runtime.now()
         ends = now + COMPLETION_WINDOWS[asked.completion_window]
-        if file.copies and all(_ends_before(copy, ends) for copy in file.copies):
+        if file.copies and not any(lasts_until(copy, ends) for copy in file.copies):
             raise InvalidRequest(
                 f"The file {asked.input_file_id} expires before the batch could end. Upload it again.",
                 param="input_file_id",
@@ -237,10 +237,6 @@ class Creator:
             provider_file_id=target.provider_file_id,
             submit_started_at=now,
         )
-
-
-def _ends_before(copy: FileCopy, time: datetime) -> bool:
-    return copy.expires_at is not None and copy.expires_at < time
 
 
 def _no_input(file_id: str) -> NotFound:

@@ -12,7 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import ProviderError
-from litebatch_asgi.lifecycle import CLOCKS_DIFFER, Sight, sight_of
+from litebatch_asgi.lifecycle import Sight, sight_of
+from litebatch_asgi.lifetimes import made_since
 from litebatch_asgi.models import Job, ProviderBatch
 from litebatch_asgi.runtime import Runtime
 
@@ -90,7 +91,7 @@ class LookRounds:
         listed, read = Listed(), 0
         adapter = self._runtime.fleet.adapter(deployment_id)
         try:
-            async for batch in adapter.list_batches(since=began - CLOCKS_DIFFER):
+            async for batch in adapter.list_batches(since=made_since(began)):
                 read += 1
                 job = wanted.pop(batch.id, None)
                 if job is not None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from litebatch_asgi.lifecycle import poll_delay
+from litebatch_asgi.lifetimes import lasts_until
 from litebatch_asgi.models import CopyState, FileState, Job, JobState
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.strategies import Candidate
@@ -96,5 +97,5 @@ def usable_copies(file: FileState, until: datetime) -> Mapping[str, str]:
         copy.deployment_id: copy.provider_file_id
         for copy in file.copies
         if copy.state in _USABLE and copy.provider_file_id is not None
-        if copy.expires_at is None or copy.expires_at >= until
+        if lasts_until(copy, until)
     }

@@ -10,7 +10,7 @@ from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.lifecycle import CLOCKS_DIFFER, WATCH_FOR
+from litebatch_asgi.lifetimes import WATCH_FOR, made_since
 from litebatch_asgi.models import BatchState, Job, JobState, ProviderBatch
 from litebatch_asgi.models.ids import attempt_of, job_family
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB, oldest_first
@@ -100,7 +100,7 @@ class UnclearJobs(JobWork):
     async def _listed(self, deployment_id: str, *, since: datetime) -> AsyncIterator[ProviderBatch]:
         """The batches of this installation at a deployment; complete, or it raises."""
         adapter = self.runtime.fleet.adapter(deployment_id)
-        async for batch in adapter.list_batches(since=since - CLOCKS_DIFFER):
+        async for batch in adapter.list_batches(since=made_since(since)):
             if batch.metadata.get(TAG_INSTALLATION) == self.runtime.installation_id:
                 yield batch
 

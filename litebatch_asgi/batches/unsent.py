@@ -18,7 +18,8 @@ from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import RequestError, StateConflict
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.jsonl import MissingRows
-from litebatch_asgi.lifecycle import WATCH_FOR, give_up_at, next_attempt
+from litebatch_asgi.lifecycle import give_up_at, next_attempt
+from litebatch_asgi.lifetimes import WATCH_FOR
 from litebatch_asgi.models import Batch, BatchError, BatchState, Counts, Job, JobState
 from litebatch_asgi.runtime import Runtime
 

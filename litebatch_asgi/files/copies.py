@@ -21,6 +21,7 @@ from litebatch_asgi.errors import (
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.jsonl import spliced_size
 from litebatch_asgi.leases import Lease
+from litebatch_asgi.lifetimes import WATCH_FOR, life_to_ask_for, made_since
 from litebatch_asgi.models import (
     CopyState,
     File,
@@ -38,12 +39,6 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 Content = Callable[[], AsyncIterator[bytes]]
 
-OUTLIVE = timedelta(hours=48)
-"""How much longer than the file its copies live at the provider: a batch may still be reading them."""
-WATCH_FOR = timedelta(hours=24)
-"""How long after a search a twin of an upload in doubt may still show up."""
-CLOCKS_DIFFER = timedelta(minutes=5)
-"""How far a provider's clock may be from ours."""
 _COPY_STATES = {
     ProviderFileStatus.READY: CopyState.READY,
     ProviderFileStatus.PENDING: CopyState.PENDING,
@@ -77,7 +72,7 @@ class CopyWork:
             purpose=file.purpose,
             size=size,
             content=content,
-            expires_after_seconds=self._lifetime(file),
+            expires_after_seconds=life_to_ask_for(file, self.runtime.now()),
         )
         hit("upload.intended")
         await lease.ensure(self.runtime.settings.call_timeout_seconds)
@@ -88,11 +83,6 @@ class CopyWork:
             return error
         hit("upload.answered")
         return await self._took(copy, made, size)
-
-    def _lifetime(self, file: File) -> int | None:
-        if file.expires_at is None:
-            return None
-        return int((file.expires_at - self.runtime.now() + OUTLIVE).total_seconds())
 
     async def _took(self, copy: FileCopy, made: ProviderFile, size: int) -> ProviderError | None:
         error: ProviderError | None = None
@@ -202,9 +192,9 @@ class CopyWork:
     async def tagged(self, copy: FileCopy, file: File) -> list[ProviderFile]:
         """The provider's files that carry our tag, oldest first; the whole list was read."""
         adapter = self.runtime.fleet.adapter(copy.deployment_id)
-        since = file.created_at - CLOCKS_DIFFER
         tag = self.tag(copy.file_id)
-        found = [each async for each in adapter.list_files(since=since) if each.filename == tag]
+        listed = adapter.list_files(since=made_since(file.created_at))
+        found = [each async for each in listed if each.filename == tag]
         return oldest_first(found)
 
     async def is_surely_absent(self, copy: FileCopy, now: datetime) -> bool:

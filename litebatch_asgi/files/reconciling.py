@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from litebatch_asgi.copy_lifecycle import deletion, held_copy, move_copy
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, StateConflict
-from litebatch_asgi.files.copies import WATCH_FOR, CopyWork
+from litebatch_asgi.files.copies import CopyWork
 from litebatch_asgi.files.removal import Remover
 from litebatch_asgi.files.rewriting import Rewriting
 from litebatch_asgi.leases import Lease
+from litebatch_asgi.lifetimes import WATCH_FOR
 from litebatch_asgi.models import (
     CopyState,
     File,

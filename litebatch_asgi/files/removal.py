@@ -8,7 +8,8 @@ from functools import partial
 from litebatch_asgi.copy_lifecycle import held_copy, move_copy, removal
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.files.copies import WATCH_FOR, CopyWork
+from litebatch_asgi.files.copies import CopyWork
+from litebatch_asgi.lifetimes import WATCH_FOR
 from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileState
 
 

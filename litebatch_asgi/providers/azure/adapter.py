@@ -9,8 +9,9 @@ import httpx2
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import ConfigError, CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
-from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings
-from litebatch_asgi.provider import BatchSubmission, FileUpload
+from litebatch_asgi.lifetimes import FileLife
+from litebatch_asgi.models import Deployment, ProviderBatch, Settings
+from litebatch_asgi.provider import BatchSubmission
 from litebatch_asgi.providers._connection import base_url, connection, named
 from litebatch_asgi.providers.openai.api import FilesAndBatches
 from litebatch_asgi.providers.openai.reading import ListPage
@@ -41,7 +42,8 @@ class AzureAdapter(FilesAndBatches):
     """
 
     min_poll_seconds: float = 60.0
-    expires_after_seconds: tuple[int, int] = (1_209_600, 2_592_000)
+    file_life: FileLife = FileLife(shortest=1_209_600, longest=2_592_000, is_required=True)
+    """a batch's input is always given an end, for the sake of the larger limit"""
     ready: Collection[str] = frozenset({"processed"})
 
     def __init__(self, deployment: Deployment, settings: Settings) -> None:
@@ -50,12 +52,6 @@ class AzureAdapter(FilesAndBatches):
         version = {} if self._is_v1 else {"api-version": deployment.api_version or DEFAULT_VERSION}
         headers = _credentials(deployment)
         super().__init__(connection(deployment, settings, base=base, headers=headers, params=version))
-
-    async def upload_file(self, upload: FileUpload) -> ProviderFile:
-        """Send a file, once; a batch's input is always given an end, for the sake of the larger limit."""
-        if upload.purpose == "batch" and upload.expires_after_seconds is None:
-            upload = replace(upload, expires_after_seconds=self.expires_after_seconds[1])
-        return await super().upload_file(upload)
 
     async def create_batch(self, submission: BatchSubmission) -> ProviderBatch:
         """Make a batch, in one request; a file that is gone or not processed yet gives a `CopyRefused`.

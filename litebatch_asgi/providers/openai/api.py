@@ -11,6 +11,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import ContentRefused, ProviderNotFound
+from litebatch_asgi.lifetimes import FileLife
 from litebatch_asgi.models import BatchError, ProviderBatch, ProviderFile
 from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderStream
 from litebatch_asgi.providers._bodies import JSONBody, MultipartBody
@@ -35,8 +36,7 @@ class FilesAndBatches:
     max_metadata_pairs: int = 16
     page_size: int = 100
     """how many objects to ask for at once when listing: the most OpenAI allows for batches"""
-    expires_after_seconds: tuple[int, int] = (3_600, 2_592_000)
-    """shortest and longest life that a file may be given"""
+    file_life: FileLife = FileLife(shortest=3_600, longest=2_592_000)
     ready: Collection[str] = OPENAI_READY
     """file statuses with which a batch may start"""
 
@@ -55,9 +55,8 @@ class FilesAndBatches:
         body cannot have become a file. An error of the content that is no `ProviderError` goes on as it is.
         """
         fields = [("purpose", upload.purpose)]
-        if upload.expires_after_seconds is not None:
-            shortest, longest = self.expires_after_seconds
-            seconds = min(max(upload.expires_after_seconds, shortest), longest)
+        seconds = self.file_life.granted(upload.expires_after_seconds, purpose=upload.purpose)
+        if seconds is not None:
             fields += [("expires_after[anchor]", "created_at"), ("expires_after[seconds]", str(seconds))]
         answer = await self._http.send("/files", MultipartBody(fields, upload))
         return self._file(await work_on(answer, parse_object))
