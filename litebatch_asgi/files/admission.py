@@ -43,7 +43,7 @@ def model_error(runtime: Runtime, principal: Principal, model: str) -> RequestEr
     return None
 
 
-class Admission:
+class FileCheck:
     """The check of one file, for one principal and the models the request names."""
 
     def __init__(self, runtime: Runtime, principal: Principal, targets: Sequence[str]) -> None:
@@ -52,7 +52,7 @@ class Admission:
         self._targets = tuple(dict.fromkeys(targets))
         self._denied: RequestError | None = None
 
-    async def check(self, spool: Spool, *, has_lines: bool) -> Admitted:
+    async def run(self, spool: Spool, *, has_lines: bool) -> Admitted:
         """Look at the request's models and, if it `has_lines`, at every line.
 
         Raises `InvalidFile` with all problems of the lines, `ModelAccessDenied`, or `InvalidRequest`.

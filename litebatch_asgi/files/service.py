@@ -21,7 +21,7 @@ from litebatch_asgi.errors import (
     StateConflict,
     Unavailable,
 )
-from litebatch_asgi.files.admission import Admission, Admitted
+from litebatch_asgi.files.admission import Admitted, FileCheck
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.files.sources import UploadContent, blocks_of
 from litebatch_asgi.files.uploading import Uploader
@@ -101,8 +101,8 @@ class FileService:
         One that comes again leads to the file that it led to before.
         """
         with self._runtime.call():
-            admission = Admission(self._runtime, principal, form.target_model_names)
-            admitted = await admission.check(spool, has_lines=form.purpose == "batch")
+            check = FileCheck(self._runtime, principal, form.target_model_names)
+            admitted = await check.run(spool, has_lines=form.purpose == "batch")
             file = self._file(principal, spool.size, filename, form, admitted)
             check_requests(principal.limits, file.lines)
             intents = self._intents(admitted, file, file.created_at)
