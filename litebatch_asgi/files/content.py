@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from litebatch_asgi.errors import (
-    DeploymentGone,
     NotFound,
     ProviderError,
     ProviderNotFound,
     Unavailable,
 )
-from litebatch_asgi.files.rewriting import Rewriting
+from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.jsonl import LineDropper
-from litebatch_asgi.models import CopyState, File, FileCopy, FileKind, FilePart, FileState, PartKind
+from litebatch_asgi.models import File, FileKind, FilePart, FileState, PartKind
 from litebatch_asgi.runtime import Runtime
-
-_READABLE = frozenset({CopyState.READY, CopyState.DELETING})
 
 
 class ContentReader:
@@ -24,6 +22,7 @@ class ContentReader:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._origin = Origin(runtime)
 
     async def blocks(self, state: FileState) -> AsyncGenerator[bytes]:
         """The whole content, exactly `file.bytes` long; anything else ends in an error, never short."""
@@ -36,36 +35,12 @@ class ContentReader:
             raise Unavailable(f"{state.file.id}: {sent} of {state.file.bytes} bytes came")
 
     async def _input(self, state: FileState) -> AsyncGenerator[bytes]:
-        """What was uploaded, byte for byte, from the first copy that can be read."""
-        copies = [copy for copy in state.copies if copy.state in _READABLE and copy.provider_file_id]
-        here = [copy for copy in copies if self._runtime.fleet.has(copy.deployment_id)]
-        if copies and not here:
-            self._runtime.fleet.adapter(copies[0].deployment_id)  # raises DeploymentGone
-        failure: ProviderError | None = None
-        for copy in here:
-            begun = False
-            try:
-                async for block in self._copy(copy, state.file):
-                    begun = True
+        try:
+            async with aclosing(self._origin.blocks(state)) as blocks:
+                async for block in blocks:
                     yield block
-                return
-            except ProviderError as error:
-                failure = error
-                if begun:
-                    break
-        raise _unreadable(state.file, failure)
-
-    async def _copy(self, copy: FileCopy, file: File) -> AsyncGenerator[bytes]:
-        assert copy.provider_file_id is not None
-        async with self._runtime.fleet.adapter(copy.deployment_id).stream_file(
-            copy.provider_file_id
-        ) as stream:
-            blocks = stream.blocks
-            if file.endpoint is not None:
-                upstream = self._runtime.fleet.upstream_model(copy.deployment_id, file.models[0])
-                blocks = Rewriting(self._runtime, upstream, file.models[0]).over(blocks)
-            async for block in blocks:
-                yield block
+        except ProviderError as error:
+            raise _unreadable(state.file, error) from error
 
     async def _parts(self, file: File) -> AsyncGenerator[bytes]:
         async for part in self._runtime.storage.file_parts(file.id):
@@ -115,7 +90,7 @@ async def _first(blocks: AsyncIterator[bytes], size: int | None) -> AsyncGenerat
             left = max(0, left - len(block))
 
 
-def _unreadable(file: File, error: ProviderError | None) -> DeploymentGone | NotFound | Unavailable:
+def _unreadable(file: File, error: ProviderError) -> NotFound | Unavailable:
     if isinstance(error, ProviderNotFound):
         return NotFound(f"The content of {file.id} is no longer available at its provider.", param="id")
     return Unavailable(f"The content of {file.id} cannot be read at the moment. Try again later.")

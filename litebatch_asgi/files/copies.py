@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ from litebatch_asgi.errors import (
     StateConflict,
 )
 from litebatch_asgi.failpoints import hit
+from litebatch_asgi.files.origin import Content
 from litebatch_asgi.jsonl import spliced_size
 from litebatch_asgi.leases import Lease
 from litebatch_asgi.lifetimes import WATCH_FOR, life_to_ask_for, made_since
@@ -37,8 +37,6 @@ from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-Content = Callable[[], AsyncIterator[bytes]]
-
 _COPY_STATES = {
     ProviderFileStatus.READY: CopyState.READY,
     ProviderFileStatus.PENDING: CopyState.PENDING,
@@ -56,13 +54,16 @@ class CopyWork:
         """The file name that a copy has at its provider."""
         return f"{file_id}-{self.runtime.installation_id}.jsonl"
 
+    def model_at(self, deployment_id: str, file: File) -> str | None:
+        """What the lines of the file name at a deployment; None for a file without lines of that kind."""
+        if file.endpoint is None:
+            return None
+        return self.runtime.fleet.upstream_model(deployment_id, file.models[0])
+
     def copy_size(self, file: File, deployment_id: str) -> int:
         """How many bytes the file has at a deployment, where the model's name is another."""
-        if file.endpoint is None:
-            return file.bytes
-        virtual = file.models[0]
-        upstream = self.runtime.fleet.upstream_model(deployment_id, virtual)
-        return spliced_size(file.bytes, file.lines, virtual, upstream)
+        model = self.model_at(deployment_id, file)
+        return file.bytes if model is None else spliced_size(file.bytes, file.lines, file.models[0], model)
 
     async def send(self, copy: FileCopy, file: File, content: Content, lease: Lease) -> ProviderError | None:
         """Upload a copy that is ours; what stood against it, or None."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import partial
 
@@ -12,8 +11,8 @@ from msgspec.structs import replace
 from litebatch_asgi.copy_lifecycle import deletion, held_copy, move_copy
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, StateConflict
 from litebatch_asgi.files.copies import CopyWork
+from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.files.removal import Remover
-from litebatch_asgi.files.rewriting import Rewriting
 from litebatch_asgi.leases import Lease
 from litebatch_asgi.lifetimes import WATCH_FOR
 from litebatch_asgi.models import (
@@ -36,6 +35,7 @@ class CopyReconciler(CopyWork):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self._remover = Remover(runtime)
+        self._origin = Origin(runtime)
 
     async def look(self, copy: FileCopy, lease: Lease) -> None:
         """Do what a due copy needs; a provider that is in the way is tried again later."""
@@ -96,12 +96,11 @@ class CopyReconciler(CopyWork):
                 return
             if not await self.is_surely_absent(copy, now):
                 return
-        source = next((other for other in state.copies if other.state is CopyState.READY), None)
-        if source is None or not self.runtime.fleet.has(source.deployment_id):
+        if not self._origin.sources(state):
             await self.look_again(copy, now)
             return
         started = await self._start(copy, now)
-        content = partial(self._from_copy, source, copy, state.file)
+        content = self._origin.copied(state, self.model_at(copy.deployment_id, state.file))
         await self.send(started, state.file, content, lease)
 
     async def _watch(self, copy: FileCopy, file: File, now: datetime) -> None:
@@ -136,18 +135,6 @@ class CopyReconciler(CopyWork):
         if file.bytes is not None:
             return file
         return await self.runtime.fleet.adapter(copy.deployment_id).retrieve_file(file.id)
-
-    async def _from_copy(self, source: FileCopy, target: FileCopy, file: File) -> AsyncIterator[bytes]:
-        assert source.provider_file_id is not None
-        fleet = self.runtime.fleet
-        rewriting = None
-        if file.endpoint is not None:
-            names = [fleet.upstream_model(each.deployment_id, file.models[0]) for each in (source, target)]
-            rewriting = Rewriting(self.runtime, *names)
-        async with fleet.adapter(source.deployment_id).stream_file(source.provider_file_id) as stream:
-            blocks = stream.blocks if rewriting is None else rewriting.over(stream.blocks)
-            async for block in blocks:
-                yield block
 
 
 def _is_held(copy: FileCopy, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.jsonl import ModelRewriter
@@ -16,7 +16,7 @@ class Rewriting:
         self._runtime = runtime
         self._rewriter = ModelRewriter(old, new)
 
-    async def over(self, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def over(self, blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         """The blocks, rewritten. Raises `ProviderError` when a line does not name `old`."""
         try:
             async for block in blocks:

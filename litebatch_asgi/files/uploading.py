@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -22,8 +22,9 @@ from litebatch_asgi.errors import (
     Unavailable,
 )
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.files.copies import Content, CopyWork
-from litebatch_asgi.jsonl import CheckedFile, Splicer, json_string
+from litebatch_asgi.files.copies import CopyWork
+from litebatch_asgi.files.origin import Content, Origin
+from litebatch_asgi.jsonl import CheckedFile
 from litebatch_asgi.models import CreateRequest, File, FileCopy
 from litebatch_asgi.repeats import once
 from litebatch_asgi.runtime import Runtime
@@ -39,6 +40,7 @@ class Uploader:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._copies = CopyWork(runtime)
+        self._origin = Origin(runtime)
 
     async def upload(
         self,
@@ -61,7 +63,7 @@ class Uploader:
         hit("upload.created")
         progress = _Progress(len(copies))
         for copy in copies:
-            content = self._content(file, copy, spool, lines)
+            content = self._origin.spooled(spool, lines, self._copies.model_at(copy.deployment_id, file))
             self._runtime.start(partial(self._one, progress, file, copy, content, spool.share(), since))
         await progress.settled.wait()
         if not progress.taken:
@@ -94,18 +96,6 @@ class Uploader:
 
         patience = settings.lease_seconds + settings.provider_timeout_seconds + request.answer_seconds
         return await once(request, insert, now=self._runtime.now, patience_seconds=patience)
-
-    def _content(self, file: File, copy: FileCopy, spool: Spool, lines: CheckedFile | None) -> Content:
-        if lines is None:
-            return spool.blocks
-        upstream = self._runtime.fleet.upstream_model(copy.deployment_id, lines.model)
-
-        async def spliced() -> AsyncGenerator[bytes]:
-            splicer = Splicer(lines.spans, len(json_string(lines.model)), json_string(upstream))
-            async for block in spool.blocks():
-                yield splicer.feed(block)
-
-        return spliced
 
     async def _one(
         self, progress: _Progress, file: File, copy: FileCopy, content: Content, share: Spool, since: float

@@ -1,0 +1,158 @@
+"""Where the bytes of an input come from: the spool while it lasts, then any copy that holds them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from typing import TypeAlias
+
+from litebatch_asgi.errors import NoClearAnswer, ProviderError, ProviderNotFound
+from litebatch_asgi.files.rewriting import Rewriting
+from litebatch_asgi.jsonl import CheckedFile, Splicer, json_string
+from litebatch_asgi.models import CopyState, File, FileCopy, FileState
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.spool import Spool
+
+Content: TypeAlias = Callable[[], AsyncIterator[bytes]]
+"""begins the content from its start"""
+
+_PREFERENCE: Mapping[CopyState, int] = {CopyState.READY: 0, CopyState.DELETING: 1}
+"""the states in which a copy may be read, those that are read first with the lowest number"""
+
+
+class Origin:
+    """Reads inputs, with the model name of the client or that of a deployment in their lines."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def spooled(self, spool: Spool, lines: CheckedFile | None, model: str | None) -> Content:
+        """What was received, from its spool; its lines, where it has any, name `model`."""
+        if lines is None or model is None:
+            return spool.blocks
+
+        async def spliced() -> AsyncGenerator[bytes]:
+            splicer = Splicer(lines.spans, len(json_string(lines.model)), json_string(model))
+            async for block in spool.blocks():
+                yield splicer.feed(block)
+
+        return spliced
+
+    def copied(self, state: FileState, model: str | None) -> Content:
+        """What was received, from its copies; its lines, where it has any, name `model`.
+
+        Raises `ProviderError` before the last byte if there is no getting it from any of them.
+        """
+        if model is None:
+            return lambda: self.blocks(state)
+
+        async def rewritten() -> AsyncGenerator[bytes]:
+            rewriting = Rewriting(self._runtime, state.file.models[0], model)
+            async with (
+                aclosing(self.blocks(state)) as blocks,
+                aclosing(rewriting.over(blocks)) as rewritten,
+            ):
+                async for block in rewritten:
+                    yield block
+
+        return rewritten
+
+    def sources(self, state: FileState) -> list[FileCopy]:
+        """The copies that may be read, in the order in which they are tried."""
+        fleet = self._runtime.fleet
+        copies = [
+            copy
+            for copy in state.copies
+            if copy.state in _PREFERENCE and copy.provider_file_id and fleet.has(copy.deployment_id)
+        ]
+        return sorted(copies, key=lambda copy: _PREFERENCE[copy.state])
+
+    def _sources_or_gone(self, state: FileState) -> list[FileCopy]:
+        found = self.sources(state)
+        if not found:
+            for copy in state.copies:
+                if copy.state in _PREFERENCE and copy.provider_file_id:
+                    self._runtime.fleet.adapter(copy.deployment_id)
+        return found
+
+    async def blocks(self, state: FileState) -> AsyncGenerator[bytes]:
+        """What was uploaded, byte for byte, from the copies: where one fails, the next one goes on.
+
+        Raises `ProviderError` before the last byte if there is no getting it from any of them:
+        `ProviderNotFound` if each one is gone. Raises `DeploymentGone` if no deployment that has a copy is
+        configured any more.
+        """
+        failures: list[ProviderError] = []
+        whole, held, has_given = _Whole(state.file), b"", False
+        for copy in self._sources_or_gone(state):
+            try:
+                async with aclosing(self._rest(copy, state.file, whole.count)) as rest:
+                    async for block in rest:
+                        whole.check(block)  # at once: a thread would take longer to begin
+                        if held:
+                            yield held
+                            has_given = True
+                        held = block
+                failures.append(NoClearAnswer(f"a copy has {whole.count} of {state.file.bytes} bytes"))
+            except ProviderError as error:
+                failures.append(error)
+            if whole.is_complete:
+                yield held
+                return
+            if whole.is_wrong:
+                if has_given:
+                    break
+                whole, held = _Whole(state.file), b""
+        raise _failure(failures)
+
+    async def _rest(self, copy: FileCopy, file: File, start: int) -> AsyncGenerator[bytes]:
+        """What a copy holds from this byte on, as it was uploaded."""
+        assert copy.provider_file_id is not None
+        fleet = self._runtime.fleet
+        async with fleet.adapter(copy.deployment_id).stream_file(copy.provider_file_id) as stream:
+            blocks = _each(stream.blocks)
+            if file.endpoint is not None:
+                upstream = fleet.upstream_model(copy.deployment_id, file.models[0])
+                blocks = Rewriting(self._runtime, upstream, file.models[0]).over(stream.blocks)
+            async with aclosing(blocks):
+                async for block in blocks:
+                    if start < len(block):
+                        yield block[start:]
+                    start = max(0, start - len(block))
+
+
+class _Whole:
+    """A file that is being read from several places, and whether it is what was uploaded."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.count = 0
+        """bytes that have come"""
+        self.is_complete = not file.bytes
+        self.is_wrong = False
+
+    def check(self, block: bytes) -> None:
+        """Look at the next bytes. Raises `ProviderError` instead of the last ones if the whole is wrong."""
+        self._digest.update(block)
+        self.count += len(block)
+        if self.count < self._file.bytes:
+            return
+        known = self._file.sha256
+        is_right = self.count == self._file.bytes and known in (None, self._digest.hexdigest())
+        self.is_complete = self.is_complete or is_right  # more of it does no harm
+        self.is_wrong = not is_right
+        if self.is_wrong:
+            raise ProviderError("a copy is not what was uploaded")
+
+
+async def _each(blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    async for block in blocks:
+        yield block
+
+
+def _failure(failures: list[ProviderError]) -> ProviderError:
+    """Why a file cannot be read: gone only where nobody says otherwise."""
+    others = [failure for failure in failures if not isinstance(failure, ProviderNotFound)]
+    return next(iter(others or failures), NoClearAnswer("there is no copy to read"))
