@@ -70,6 +70,11 @@ def fold_file(copies: Iterable[FileCopy], file: File, now: datetime) -> File:
     return replace(file, status=FileStatus.ERROR) if states == {CopyState.FAILED} else file
 
 
+def doubted(copy: FileCopy, *, until: datetime, watch_until: datetime) -> dict[str, datetime]:
+    """What an upload without a clear answer changes: until when it is searched for, and then watched for."""
+    return {"search_until": until, "watch_until": max(watch_until, copy.watch_until or watch_until)}
+
+
 def is_forgotten(copy: FileCopy) -> bool:
     """Whether a copy is gone for good: neither there nor looked for."""
     return copy.state is CopyState.DELETED and copy.next_check_at is None

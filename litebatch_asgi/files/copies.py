@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from litebatch_asgi.copy_lifecycle import fold_file, held_copy, move_copy
+from litebatch_asgi.copy_lifecycle import doubted, fold_file, held_copy, move_copy
 from litebatch_asgi.errors import (
     ContentRefused,
     DeploymentRefused,
@@ -115,14 +115,19 @@ class CopyWork:
 
     async def record_upload(self, copy: FileCopy, made: ProviderFile, **changes: Any) -> None:
         """The provider has the file: this is what makes it accepted."""
-        waits = made.status is ProviderFileStatus.PENDING
+        now = self.runtime.now()
+        waits, is_ready = (
+            made.status is each for each in (ProviderFileStatus.PENDING, ProviderFileStatus.READY)
+        )
         await self.write(
             copy,
             _COPY_STATES[made.status],
-            due=self.next_look(copy, self.runtime.now()) if waits else None,
+            due=self.next_look(copy, now) if waits else None,
             provider_file_id=made.id,
             expires_at=made.expires_at,
+            ready_at=copy.ready_at or (now if is_ready else None),
             started_at=None,
+            search_until=None,
             attempts=copy.attempts if waits else 0,
             error=made.status_details,
             **changes,
@@ -136,24 +141,29 @@ class CopyWork:
         )
         now = self.runtime.now()
         if isinstance(error, ContentRefused):
-            await self.write(copy, CopyState.FAILED, due=None, error=error.message, started_at=None)
+            told: dict[str, Any] = {"error": error.message, "started_at": None, "search_until": None}
+            await self.write(copy, CopyState.FAILED, due=None, **told)
             return
         refused = isinstance(error, (DeploymentRefused, ProviderNotFound))
         doubtful = not refused or error.status is not None  # something on the way may have refused a repeat
-        grace = timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
-        if refused:
-            grace = -WATCH_FOR  # one look is enough
-        elif isinstance(error, ProviderBusy):
-            grace = timedelta()
+        changes: dict[str, Any] = {"started_at": None, "search_until": None}
+        if doubtful:
+            is_clear = refused or isinstance(error, ProviderBusy)
+            until = now if is_clear else now + self._grace
+            # where it was refused, one look at each of the two is enough
+            changes = doubted(copy, until=until, watch_until=now if refused else until + WATCH_FOR)
         await self.write(
             copy,
             copy.state,
             due=self.next_look(copy, now),
             error=error.message,
             attempts=copy.attempts + 1,
-            started_at=copy.started_at if doubtful else None,
-            search_until=now + grace if doubtful else copy.search_until,
+            **changes,
         )
+
+    @property
+    def _grace(self) -> timedelta:
+        return timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
 
     def next_look(self, copy: FileCopy, now: datetime) -> datetime:
         """When to look at a copy again; later with each attempt. The provider's floor is for its batches."""
@@ -181,7 +191,7 @@ class CopyWork:
 
     def _due_when_ready(self, copy: FileCopy, file: File, now: datetime) -> datetime | None:
         """When it expires; earlier while a twin of an upload in doubt may show up."""
-        if copy.search_until is None:
+        if copy.watch_until is None:
             return file.expires_at
         due = self.next_look(copy, now)
         return min(due, file.expires_at) if file.expires_at is not None else due
@@ -203,11 +213,12 @@ class CopyWork:
 
         If not yet, the copy is given back, to be looked at again.
         """
-        until = copy.search_until or now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+        until = copy.search_until or now + self._grace
         if now >= until:
             return True
         due = max(now, min(self.next_look(copy, now), until))
-        await self.write(copy, copy.state, due=due, search_until=until, attempts=copy.attempts + 1)
+        changes = doubted(copy, until=until, watch_until=until + WATCH_FOR)
+        await self.write(copy, copy.state, due=due, attempts=copy.attempts + 1, **changes)
         return False
 
     async def look_again(self, copy: FileCopy, now: datetime) -> None:

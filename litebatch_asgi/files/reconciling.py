@@ -14,7 +14,6 @@ from litebatch_asgi.files.copies import CopyWork
 from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.files.removal import Remover
 from litebatch_asgi.leases import Lease
-from litebatch_asgi.lifetimes import WATCH_FOR
 from litebatch_asgi.models import (
     CopyState,
     File,
@@ -106,16 +105,16 @@ class CopyReconciler(CopyWork):
     async def _watch(self, copy: FileCopy, file: File, now: datetime) -> None:
         """Look whether a twin of an upload in doubt has shown up beside the copy, and delete it."""
         twins: list[ProviderFile] = []
-        if copy.search_until is not None:
+        if copy.watch_until is not None:
             twins = [each for each in await self.tagged(copy, file) if each.id != copy.provider_file_id]
         for twin in twins:
             await self.delete_there(copy, twin.id)
-        goes_on = not twins and copy.search_until is not None and now < copy.search_until + WATCH_FOR
-        until = copy.search_until if goes_on else None
-        await self.write(copy, copy.state, due=None, search_until=until, attempts=copy.attempts + 1)
+        goes_on = not twins and copy.watch_until is not None and now < copy.watch_until
+        until = copy.watch_until if goes_on else None
+        await self.write(copy, copy.state, due=None, watch_until=until, attempts=copy.attempts + 1)
 
     async def _start(self, copy: FileCopy, now: datetime) -> FileCopy:
-        return await self.write_and_keep_claim(copy, started_at=now, now=now)
+        return await self.write_and_keep_claim(copy, started_at=now, search_until=None, now=now)
 
     async def _adopt(self, copy: FileCopy, file: File) -> bool:
         """Take over an upload whose answer was lost: the oldest of the right size; others are deleted."""
@@ -127,7 +126,7 @@ class CopyReconciler(CopyWork):
             if not right or each is not right[0]:
                 await self.delete_there(copy, each.id)
         if right:
-            await self.record_upload(copy, right[0], search_until=None)
+            await self.record_upload(copy, right[0], watch_until=None)
         return bool(right)
 
     async def _sized(self, copy: FileCopy, file: ProviderFile) -> ProviderFile:

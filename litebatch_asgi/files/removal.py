@@ -31,7 +31,7 @@ class Remover(CopyWork):
         if copy.provider_file_id is not None:
             await self.delete_there(copy, copy.provider_file_id)
         watch = False
-        if copy.started_at is not None or copy.search_until is not None:
+        if copy.started_at is not None or copy.watch_until is not None:
             found = await self._delete_tagged(copy, state.file)
             if copy.started_at is not None and not await self.is_surely_absent(copy, now):
                 return
@@ -57,7 +57,7 @@ class Remover(CopyWork):
         return bool(found)
 
     def _goes_on(self, copy: FileCopy, now: datetime) -> bool:
-        return now < (copy.search_until or now) + WATCH_FOR
+        return copy.watch_until is not None and now < copy.watch_until
 
     async def _forget(self, copy: FileCopy, now: datetime, *, watch: bool) -> None:
         """The copy is gone; with `watch` it is looked for again later."""
@@ -71,6 +71,7 @@ class Remover(CopyWork):
             CopyState.DELETED,
             due=self.next_look(copy, now) if watch else None,
             attempts=copy.attempts + 1,
-            search_until=(copy.search_until or now) if watch else None,
+            search_until=None,
+            watch_until=copy.watch_until if watch else None,
         )
         return removal(current, gone, now)

@@ -109,13 +109,14 @@ class FileCopy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error: str | None = None
     """what the provider said, for the log"""
     attempts: int = 0
+    ready_at: datetime | None = None
+    """when the provider first said that it can use the copy; None: never"""
     started_at: datetime | None = None
-    """when the first upload began whose answer is not known"""
+    """when the first upload began whose answer is not known; None: no upload is in doubt"""
     search_until: datetime | None = None
-    """from when on a complete listing without our tag means that the upload did not happen
-
-    It stays while a twin of an upload in doubt may still turn up, which is then removed.
-    """
+    """of an upload in doubt: from when on a complete listing without our tag means that it did not happen"""
+    watch_until: datetime | None = None
+    """until when others with its tag are looked for beside the copy, and deleted; None: there can be none"""
     next_check_at: datetime | None = None
     """when somebody has to look at it; None: never"""
     claimed_by: str | None = None

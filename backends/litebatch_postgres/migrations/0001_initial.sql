@@ -119,8 +119,10 @@ CREATE TABLE {prefix}file_copies (
     state text NOT NULL,
     error text,
     attempts integer NOT NULL,
-    started_at bigint,
-    search_until bigint,
+    ready_at bigint, -- null: the provider has not said that it can use it
+    started_at bigint, -- null: no upload is in doubt
+    search_until bigint, -- of an upload in doubt
+    watch_until bigint, -- for twins; null: there can be none
     next_check_at bigint, -- null: never
     claimed_by text COLLATE "C",
     claimed_until bigint,

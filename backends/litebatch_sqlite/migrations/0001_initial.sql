@@ -119,8 +119,10 @@ CREATE TABLE {prefix}file_copies (
     state TEXT NOT NULL,
     error TEXT,
     attempts INTEGER NOT NULL,
-    started_at INTEGER,
-    search_until INTEGER,
+    ready_at INTEGER, -- null: the provider has not said that it can use it
+    started_at INTEGER, -- null: no upload is in doubt
+    search_until INTEGER, -- of an upload in doubt
+    watch_until INTEGER, -- for twins; null: there can be none
     next_check_at INTEGER, -- null: never
     claimed_by TEXT,
     claimed_until INTEGER,
