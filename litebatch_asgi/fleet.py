@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 
 import anyio
 
@@ -54,6 +55,7 @@ class Fleet:
             for deployment_id, deployment in catalog.deployments.items()
         }
         self._cooldowns: dict[str, tuple[float, float]] = {}
+        self._probed: set[str] = set()
         self._vanished: dict[str, deque[float]] = {}
 
     async def aclose(self) -> None:
@@ -121,7 +123,20 @@ class Fleet:
         """Forget refusals: the deployment has just taken something."""
         self._cooldowns.pop(deployment_id, None)
 
+    @contextmanager
+    def placing(self, deployment_id: str) -> Generator[None]:
+        """A create at a deployment. While one is asked after a refusal, no other one is."""
+        is_probe = deployment_id in self._cooldowns
+        if is_probe:
+            self._probed.add(deployment_id)
+        try:
+            yield
+        finally:
+            if is_probe:
+                self._probed.discard(deployment_id)
+
     def cooldown_left(self, deployment_id: str) -> float:
         """Seconds until the deployment may be used again; 0: it may be used now."""
         until, _ = self._cooldowns.get(deployment_id, (0.0, 0.0))
-        return max(0.0, until - anyio.current_time())
+        left = max(0.0, until - anyio.current_time())
+        return max(left, self.min_poll_seconds(None)) if deployment_id in self._probed else left

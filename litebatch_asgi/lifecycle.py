@@ -57,6 +57,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
 }
 """Which state may follow which; what is not here cannot happen."""
 
+_ENDED_WITHOUT = (JobState.REFUSED, JobState.CLOSED)
 _RANK = (BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING)
 _ENTERED_AT = {
     BatchStatus.IN_PROGRESS: "in_progress_at",
@@ -108,6 +109,21 @@ def held(state: BatchState, claimed: Job) -> Job:
     raise StateConflict(f"{claimed.id} is gone")
 
 
+def superseded(jobs: Iterable[Job], job: Job) -> tuple[Job, ...]:
+    """The earlier attempts that say no more than `job` does: they ended without a result where it did.
+
+    One ended attempt for each shard and deployment is enough, however long a batch has to wait.
+    """
+    if job.state not in (*_ENDED_WITHOUT, JobState.WATCHED):
+        return ()
+    return tuple(
+        each
+        for each in jobs
+        if each.state in _ENDED_WITHOUT and each.attempt < job.attempt
+        if (each.shard, each.deployment_id) == (job.shard, job.deployment_id)
+    )
+
+
 def give_up_at(batch: Batch, grace: timedelta) -> datetime:
     """From when on whatever stands in a batch's way is not waited for any more.
 
@@ -126,6 +142,7 @@ def next_attempt(job: Job, now: datetime, *, due: datetime | None, **changes: An
         "shard": job.shard,
         "attempt": job.attempt + 1,
         "requests": job.requests,
+        "copy_refusals": job.copy_refusals,
         "created_at": now,
         "next_check_at": due,
     }

@@ -37,7 +37,7 @@ class JobDispatcher:
     async def begin(self, job: Job, batch: Batch, *, since: float | None = None) -> None:
         """Begin with the first job of a new batch, which its creator holds."""
         if job.state is JobState.SUBMITTING:
-            await self._run_steps(job, partial(self._placer.submit, job, batch), since)
+            await self._run_steps(job, partial(self._placer.begin, job, batch), since)
         else:
             await self.dispatch(job, since=since)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -15,6 +16,10 @@ from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+UNUSABLE = BatchError(code="invalid_file", message="No deployment could use the input file. Upload it again.")
+MOST_COPY_REFUSALS = 8
+"""creates that are refused for their copy's sake before the batch fails"""
 
 
 class JobEndings(JobWork):
@@ -39,18 +44,28 @@ class JobEndings(JobWork):
         )
         return written.following
 
-    async def refused(self, job: Job, error: ProviderError) -> Job | None:
+    async def refused(self, job: Job, error: ProviderError, **next_one: Any) -> Job | None:
         """End a job that its deployment did not take, and begin the next attempt, which is ours."""
         logger.warning("deployment refused a batch", extra=self.log_fields(job, error=error.message))
         written = await self.write(
-            job, JobState.REFUSED, reason=error.message, due=None, follow=self.next_attempt
+            job,
+            JobState.REFUSED,
+            reason=error.message,
+            due=None,
+            follow=lambda ended: replace(self.next_attempt(ended), **next_one),
         )
         return written.following
 
     async def copy_refused(self, job: Job, batch: Batch, error: CopyRefused) -> Job | None:
-        """The deployment cannot use its copy: that one is looked at anew, and the job begins another try."""
+        """The deployment cannot use its copy: that one is looked at anew, and the job begins another try.
+
+        After so many tries the batch fails: a provider may call a copy ready and refuse it for ever.
+        """
         await self._doubt_copy(job, batch)
-        return await self.refused(job, error)
+        if job.copy_refusals + 1 >= MOST_COPY_REFUSALS:
+            await self.failed(job, (UNUSABLE,))
+            return None
+        return await self.refused(job, error, copy_refusals=job.copy_refusals + 1)
 
     async def _doubt_copy(self, job: Job, batch: Batch) -> None:
         now = self.runtime.now()

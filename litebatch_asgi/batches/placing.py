@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from litebatch_asgi.batches.endings import JobEndings, refusal_of
+from litebatch_asgi.batches.endings import UNUSABLE, JobEndings, refusal_of
 from litebatch_asgi.batches.targets import Target, Tries, choose, next_chance
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.work import JobWork
@@ -25,7 +25,6 @@ from litebatch_asgi.failpoints import hit
 from litebatch_asgi.leases import Lease
 from litebatch_asgi.models import (
     Batch,
-    BatchError,
     BatchState,
     CopyState,
     FileState,
@@ -41,7 +40,6 @@ from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-UNUSABLE = BatchError(code="invalid_file", message="No deployment could use the input file. Upload it again.")
 _ON_THEIR_WAY = frozenset({CopyState.INTENT, CopyState.PENDING})
 
 
@@ -71,9 +69,15 @@ class Placer(JobWork):
         if target is None and all(copy.state is CopyState.FAILED for copy in file.copies):
             await self._endings.failed(job, (UNUSABLE,))
             return None
-        if target is None:
+        if target is None or self.runtime.fleet.cooldown_left(target.deployment_id):
             await self._wait(job, state.batch, file, tries)
             return None
+        with self.runtime.fleet.placing(target.deployment_id):
+            return await self._send(job, state, file, target, lease)
+
+    async def _send(
+        self, job: Job, state: BatchState, file: FileState, target: Target, lease: Lease
+    ) -> Job | None:
         if self._may_be_of_yesterday(job, state.batch):
             earlier = await self._sent_before(job, state, file)
             if earlier is not job:
@@ -162,6 +166,12 @@ class Placer(JobWork):
             due = min(due, chance) if on_its_way else chance
         due = min(due, max(now, batch.expires_at))
         await self.write(job, job.state, due=due, checks=job.checks + 1)
+
+    async def begin(self, job: Job, batch: Batch, lease: Lease) -> Job | None:
+        """`submit`, of the first job of a batch that is just being created."""
+        assert job.deployment_id is not None
+        with self.runtime.fleet.placing(job.deployment_id):
+            return await self.submit(job, batch, lease)
 
     async def submit(self, job: Job, batch: Batch, lease: Lease) -> Job | None:
         """Make the call that a submitting job's row announces; the job to go on with, or None."""

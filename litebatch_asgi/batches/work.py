@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from litebatch_asgi.lifecycle import batch_change, held, hurried, move, next_attempt
+from litebatch_asgi.lifecycle import batch_change, held, hurried, move, next_attempt, superseded
 from litebatch_asgi.models import Batch, BatchChange, BatchState, Event, Job, JobState
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.storage import BatchDecision
@@ -94,6 +94,7 @@ class JobWork:
             job = hurried(move(before, state, due=due, **changes), current.batch, now)
             following = follow(job) if follow is not None else None
             rest = more(current, job) if more is not None else {}
+            rest["removed_jobs"] = superseded(current.jobs, job)
             if batch is not None:
                 rest["batch"] = batch(current.batch)
             new_jobs = (following,) if following is not None else ()
