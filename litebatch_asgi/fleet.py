@@ -11,7 +11,8 @@ import anyio
 from litebatch_asgi import plugins
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import ConfigError, DeploymentGone
-from litebatch_asgi.models import Deployment, Settings
+from litebatch_asgi.listings import SharedListing
+from litebatch_asgi.models import Deployment, ProviderFile, Settings
 from litebatch_asgi.provider import AdapterFactory, ProviderAdapter
 
 VANISHED_TOGETHER = 3
@@ -54,6 +55,7 @@ class Fleet:
             deployment_id: factories[deployment.provider](deployment, settings)
             for deployment_id, deployment in catalog.deployments.items()
         }
+        self._files: dict[str, SharedListing[ProviderFile]] = {}
         self._cooldowns: dict[str, tuple[float, float]] = {}
         self._probed: set[str] = set()
         self._vanished: dict[str, deque[float]] = {}
@@ -80,6 +82,13 @@ class Fleet:
                 "Ask its operator to put the deployment back, then try again."
             )
         return self._adapters[deployment_id]
+
+    def files_by_name(self, deployment_id: str) -> SharedListing[ProviderFile]:
+        """The deployment's list of files, to find those of a name. Raises `DeploymentGone`."""
+        if deployment_id not in self._files:
+            read = self.adapter(deployment_id).list_files
+            self._files[deployment_id] = SharedListing(read, lambda file: file.filename)
+        return self._files[deployment_id]
 
     def deployments_for(self, model: str) -> Mapping[str, Deployment]:
         """The deployments that serve the virtual model (or group of that name), by id; none if unknown."""

@@ -202,11 +202,8 @@ class CopyWork:
 
     async def tagged(self, copy: FileCopy, file: File) -> list[ProviderFile]:
         """The provider's files that carry our tag, oldest first; the whole list was read."""
-        adapter = self.runtime.fleet.adapter(copy.deployment_id)
-        tag = self.tag(copy.file_id)
-        listed = adapter.list_files(since=made_since(file.created_at))
-        found = [each async for each in listed if each.filename == tag]
-        return oldest_first(found)
+        listing = self.runtime.fleet.files_by_name(copy.deployment_id)
+        return oldest_first(await listing.find(self.tag(copy.file_id), since=made_since(file.created_at)))
 
     async def is_surely_absent(self, copy: FileCopy, now: datetime) -> bool:
         """Whether a list that was read after `now`, without our tag, settles it: the upload did not happen.
