@@ -12,7 +12,9 @@ from litebatch_asgi import plugins
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import ConfigError, DeploymentGone
 from litebatch_asgi.listings import SharedListing
-from litebatch_asgi.models import Deployment, ProviderFile, Settings
+from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings
+from litebatch_asgi.models.ids import family_of
+from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import AdapterFactory, ProviderAdapter
 
 VANISHED_TOGETHER = 3
@@ -55,6 +57,7 @@ class Fleet:
             deployment_id: factories[deployment.provider](deployment, settings)
             for deployment_id, deployment in catalog.deployments.items()
         }
+        self._batches: dict[str, SharedListing[ProviderBatch]] = {}
         self._files: dict[str, SharedListing[ProviderFile]] = {}
         self._cooldowns: dict[str, tuple[float, float]] = {}
         self._probed: set[str] = set()
@@ -89,6 +92,12 @@ class Fleet:
             read = self.adapter(deployment_id).list_files
             self._files[deployment_id] = SharedListing(read, lambda file: file.filename)
         return self._files[deployment_id]
+
+    def batches_by_family(self, deployment_id: str) -> SharedListing[ProviderBatch]:
+        """The deployment's list of batches, to find those of `batch_family`. Raises `DeploymentGone`."""
+        if deployment_id not in self._batches:
+            self._batches[deployment_id] = SharedListing(self.adapter(deployment_id).list_batches, _family)
+        return self._batches[deployment_id]
 
     def deployments_for(self, model: str) -> Mapping[str, Deployment]:
         """The deployments that serve the virtual model (or group of that name), by id; none if unknown."""
@@ -149,3 +158,13 @@ class Fleet:
         until, _ = self._cooldowns.get(deployment_id, (0.0, 0.0))
         left = max(0.0, until - anyio.current_time())
         return max(left, self.min_poll_seconds(None)) if deployment_id in self._probed else left
+
+
+def batch_family(installation_id: str, job_id: str) -> tuple[str, str]:
+    """What a provider's batches are found by: whose they are, and which shard they ran. See `family_of`."""
+    return installation_id, family_of(job_id)
+
+
+def _family(batch: ProviderBatch) -> tuple[str, str] | None:
+    installation_id, job_id = batch.metadata.get(TAG_INSTALLATION), batch.metadata.get(TAG_JOB)
+    return batch_family(installation_id, job_id) if installation_id and job_id else None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
+from litebatch_asgi.fleet import batch_family
 from litebatch_asgi.lifetimes import WATCH_FOR, made_since
 from litebatch_asgi.models import BatchState, Job, JobState, ProviderBatch
 from litebatch_asgi.models.ids import attempt_of, job_family
-from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB, oldest_first
+from litebatch_asgi.models.provider import TAG_JOB, oldest_first
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -76,8 +77,8 @@ class UnclearJobs(JobWork):
 
     async def tagged(self, job: Job, deployment_id: str, *, since: datetime) -> list[ProviderBatch]:
         """A deployment's batches that carry the job's tag and ours, oldest first; the whole list was read."""
-        listed = self._listed(deployment_id, since=since)
-        return oldest_first([batch async for batch in listed if batch.metadata.get(TAG_JOB) == job.id])
+        listed = await self._family(job, deployment_id, since=since)
+        return oldest_first([batch for batch in listed if batch.metadata[TAG_JOB] == job.id])
 
     async def sent_before(
         self, state: BatchState, job: Job, deployment_ids: Iterable[str]
@@ -90,19 +91,18 @@ class UnclearJobs(JobWork):
         """
         family, found = job_family(job.batch_id, job.shard), dict[int, tuple[str, str]]()
         for deployment_id in deployment_ids:
-            async for batch in self._listed(deployment_id, since=state.batch.created_at):
-                tag = batch.metadata.get(TAG_JOB, "")
+            for batch in await self._family(job, deployment_id, since=state.batch.created_at):
+                tag = batch.metadata[TAG_JOB]
                 attempt = attempt_of(tag, family)
                 if attempt is not None and attempt >= job.attempt:
                     found[attempt] = (deployment_id, tag)
         return found[max(found)] if found else None
 
-    async def _listed(self, deployment_id: str, *, since: datetime) -> AsyncIterator[ProviderBatch]:
-        """The batches of this installation at a deployment; complete, or it raises."""
-        adapter = self.runtime.fleet.adapter(deployment_id)
-        async for batch in adapter.list_batches(since=made_since(since)):
-            if batch.metadata.get(TAG_INSTALLATION) == self.runtime.installation_id:
-                yield batch
+    async def _family(self, job: Job, deployment_id: str, *, since: datetime) -> list[ProviderBatch]:
+        """A deployment's attempts at the job's shard; one read serves all who look for theirs."""
+        listing = self.runtime.fleet.batches_by_family(deployment_id)
+        key = batch_family(self.runtime.installation_id, job.id)
+        return await listing.find(key, since=made_since(since))
 
     async def _adopt(self, job: Job, found: list[ProviderBatch]) -> None:
         first, *others = found

@@ -44,6 +44,12 @@ def job_family(batch_id: str, shard: int) -> str:
     return f"{JOB_PREFIX}{batch_id.removeprefix(BATCH_PREFIX)}-{shard}-"
 
 
+def family_of(job_id: str) -> str:
+    """What a job's id has in common with those of the other attempts at its shard."""
+    head, dash, _ = job_id.rpartition("-")
+    return head + dash or job_id
+
+
 def attempt_of(job_id: str, family: str) -> int | None:
     """The number of the attempt in a job's id; None for an id of another family."""
     number = job_id.removeprefix(family)

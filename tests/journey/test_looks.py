@@ -69,3 +69,25 @@ async def test_downloads_that_hang_keep_no_other_owner_waiting(tmp_path: Path, d
         with anyio.fail_after(QUICK.provider_timeout_seconds / 2):
             assert (await gateway.ended(batch.id, key="bob")).status == "completed"
         gateway.simulator.remove_fault(hanging)
+
+
+async def test_jobs_in_doubt_share_one_read_of_the_list(tmp_path: Path, database: Database) -> None:
+    """Who comes while it is read waits for the next read, which serves all of them."""
+    settings = replace(QUICK, min_poll_seconds=30, max_poll_seconds=30)
+    async with running_gateway(tmp_path, database=database, settings=settings, names=["east"]) as gateway:
+        simulator, file = gateway.simulator, await gateway.upload()
+        lists = simulator.add_fault(Fault(call="list_batches", stall=True))
+        simulator.add_fault(Fault(call="create_batch", when="after", drop=True, times=12))
+        async with anyio.create_task_group() as group:
+            for _ in range(12):
+                group.start_soon(gateway.create, file.id)
+
+            async def are_all_in_doubt() -> bool:
+                rows = await database.rows("SELECT 1 FROM jobs WHERE state = 'unclear'")
+                return len(rows) == 12 and lists.struck == 1
+
+            await gateway.eventually(are_all_in_doubt)
+            simulator.remove_fault(lists)
+        assert await database.rows("SELECT 1 FROM jobs WHERE state <> 'submitted'") == []
+        assert len(gateway.provider_jobs()) == 12
+        assert simulator.journal.counts()["list_batches"] == 2
