@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_configuration_is_one() -> None:
     (text,) = blocks("yaml")
-    names = ("OPENAI_KEY_SEARCH", "AZURE_API_KEY", "LITEBATCH_MASTER_KEY")
+    names = ("OPENAI_KEY_SEARCH", "AZURE_API_KEY", "LITEBATCH_MASTER_KEY", "TENANT")
     environment = dict.fromkeys(names, "k") | {"AZURE_API_BASE": "https://eu.example.com"}
     config = parse_config(text, environment, "README.md")
     assert [deployment.id for deployment in config.deployments] == ["search-project", "eu-general"]
