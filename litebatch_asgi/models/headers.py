@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 OF_EACH_MESSAGE = frozenset(
     {
@@ -24,6 +24,7 @@ OF_EACH_MESSAGE = frozenset(
 SHORTEST_SECRET = 8
 """characters; what is shorter is a word that texts are full of"""
 
+_LONGEST_WORD = 20
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110
 _WORD = re.compile(r"[^\s\"'`,;:=(){}\[\]<>]+")
 
@@ -53,9 +54,19 @@ def fault_in(headers: Mapping[str, str]) -> str | None:
 
 
 def secrets_in(values: Iterable[str]) -> frozenset[str]:
-    """What must not be shown of headers' values: each as a whole, and its words, for one may be a token.
+    """What must not be shown of headers' values: each as a whole, and the tokens in them.
 
-    Source: `Authorization: Bearer TOKEN`, and Portkey's `x-portkey-config`, which is JSON.
+    Source: `Authorization: Bearer TOKEN`, and Portkey's `x-portkey-config`, which is JSON with keys in it.
     """
-    words = {word for value in values for word in (value, *_WORD.findall(value))}
+    words = {word for value in values for word in (value, *_tokens_in(value))}
     return frozenset(word for word in words if len(word) >= SHORTEST_SECRET)
+
+
+def _tokens_in(value: str) -> Iterator[str]:
+    """The words that are no ordinary ones, for those are in every text."""
+    scheme, _, token = value.partition(" ")
+    if scheme.isalpha():
+        yield token
+    for word in _WORD.findall(value):
+        if len(word) >= _LONGEST_WORD or any(character.isdigit() for character in word):
+            yield word

@@ -279,6 +279,13 @@ def test_headers_of_a_deployment_are_secrets() -> None:
     assert "sk-secret" not in repr(config)
 
 
+def test_ordinary_words_in_a_header_are_no_secrets() -> None:
+    """They would be blotted out of every line of the log."""
+    value = '{"provider": "openai", "override_params": {}, "api_key": "pk-live-01234567"}'
+    config = parse(entry(f"extra_headers: {{x-portkey-config: '{value}', x-provider: azure-openai}}"))
+    assert config.secrets == {"k", value, "pk-live-01234567", "azure-openai"}
+
+
 def test_headers_that_belong_to_each_message_are_left_out_with_a_warning() -> None:
     """They stand in configurations for chat, where they do no harm."""
     config = parse(entry("extra_headers: {Content-Type: application/json, x-a: b}"))
