@@ -237,8 +237,9 @@ def server_url() -> str:
 def _template() -> str:
     """The name of a database in which the migrations have run."""
     digest = hashlib.sha256()
-    for file in sorted(resources.files("litebatch_postgres").joinpath("migrations").iterdir(), key=str):
-        digest.update(file.read_bytes())
+    for package in ("litebatch_sql", "litebatch_postgres"):
+        for file in sorted(resources.files(package).joinpath("migrations").iterdir(), key=str):
+            digest.update(file.read_bytes())
     name = f"litebatch_template_{digest.hexdigest()[:12]}"
     with _locked(_shared_folder() / "template"):
         asyncio.run(_make_template(name))

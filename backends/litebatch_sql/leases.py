@@ -19,14 +19,16 @@ L = TypeVar("L", Job, FileCopy)
 
 
 def clock() -> int:
-    """This process's clock, in microseconds; for databases that have none of their own: no query `now`."""
+    """This process's clock, in microseconds: what `:now` is for databases that have none of their own."""
     return time.time_ns() // 1000
 
 
 async def database_clock(reader: Reader, queries: Queries) -> int:
     """The database's clock, in microseconds."""
-    row = await reader.fetch_one(queries.sql("now"), {}) if "now" in queries else None
-    return clock() if row is None else row[0]
+    row = await reader.fetch_one(queries.sql("clock"), {"now": clock()})
+    assert row is not None
+    now: int = row[0]
+    return now
 
 
 async def leased(

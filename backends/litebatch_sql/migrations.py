@@ -1,4 +1,7 @@
-"""Numbered migrations: `migrations/<number>_<name>.sql` in a backend's package."""
+"""Numbered migrations: `migrations/<number>_<name>.sql`, those of all databases, and those of one.
+
+A database's own package may have a file with the number of a shared one: it goes on where that ends.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 import msgspec
 
@@ -23,20 +27,25 @@ class Migration(msgspec.Struct, frozen=True, kw_only=True):
     sql: str
 
 
-def load_migrations(package: str, *, prefix: str = "") -> tuple[Migration, ...]:
-    """The migrations of an import package, in order; `{prefix}` stands for the prefix. Reads files."""
-    folder = resources.files(package).joinpath("migrations")
-    migrations = tuple(
-        Migration(
-            number=int(file.name.split("_")[0]),
-            sql=file.read_text(encoding="utf-8").replace("{prefix}", prefix),
-        )
-        for file in sorted(folder.iterdir(), key=lambda file: file.name)
-        if file.name.endswith(".sql")
-    )
-    if [migration.number for migration in migrations] != list(range(1, len(migrations) + 1)):
+def load_migrations(package: str, queries: Queries) -> tuple[Migration, ...]:
+    """The shared migrations and those of an import package, in order, with the types of `queries`.
+
+    Reads files.
+    """
+    texts: dict[int, list[str]] = {}
+    for file in (*_files("litebatch_sql"), *_files(package)):
+        texts.setdefault(int(file.name.split("_")[0]), []).append(file.read_text(encoding="utf-8"))
+    if sorted(texts) != list(range(1, len(texts) + 1)):
         raise ValueError(f"the migrations of {package} are not numbered 1, 2, 3 ...")
-    return migrations
+    return tuple(
+        Migration(number=number, sql=queries.expanded("\n".join(texts[number]))) for number in sorted(texts)
+    )
+
+
+def _files(package: str) -> list[Traversable]:
+    folder = resources.files(package).joinpath("migrations")
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted((file for file in files if file.name.endswith(".sql")), key=lambda file: file.name)
 
 
 async def migrate(executor: Executor, queries: Queries, migrations: Sequence[Migration]) -> Installation:

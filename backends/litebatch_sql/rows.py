@@ -145,6 +145,6 @@ class Table(Generic[S]):
         """How a column is read, and how it is written."""
         read, written = f'{self.name}."{column}"', f":{column}"
         own = types.get(self._kinds.get(column) or "")
-        if own is None:
+        if own is None or own.lower() == "text":
             return {"read": read, "written": written}
         return {"read": f"CAST({read} AS text)", "written": f"CAST(CAST({written} AS text) AS {own})"}

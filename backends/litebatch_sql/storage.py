@@ -59,9 +59,10 @@ T = TypeVar("T")
 class SQLStorage:
     """A `Storage` over an `Executor`.
 
-    `package` is the import package with the dialect: its `queries.sql`, `keys.sql` and `migrations`. Where
-    the database does not lock as a whole, the queries `lock_schema`, `lock_file`, `lock_copies`,
-    `lock_batch`, `lock_jobs`, `lock_due_jobs` and `lock_due_file_copies` are there too.
+    `package` is the import package with what is the database's own: fragments and queries in its
+    `queries.sql`, as those of SQLite show, and perhaps `migrations`. Where the database does not lock as a
+    whole, it has the queries `lock_schema`, `lock_file`, `lock_copies`, `lock_batch`, `lock_jobs`,
+    `lock_scope`, `lock_due_jobs` and `lock_due_file_copies` too.
     `table_prefix` stands before the names of all tables and indexes; `ConfigError` if it cannot.
     """
 
@@ -93,7 +94,7 @@ class SQLStorage:
 
     def _load(self) -> tuple[Queries, tuple[Migration, ...]]:
         queries = Queries.load(self._package, TABLES, prefix=self._prefix)
-        return queries, load_migrations(self._package, prefix=self._prefix)
+        return queries, load_migrations(self._package, queries)
 
     async def close(self) -> None:
         """See `Storage.close`."""

@@ -19,7 +19,7 @@ QUERIES = Queries.load("litebatch_sqlite", TABLES)
 @pytest.fixture
 def connection() -> Generator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as connection:
-        for migration in load_migrations("litebatch_sqlite"):
+        for migration in load_migrations("litebatch_sqlite", QUERIES):
             connection.executescript(migration.sql)
         yield connection
 

@@ -58,7 +58,7 @@ def test_queries_walk_indexes(name: str, index: str) -> None:
     parameters: defaultdict[str, int] = defaultdict(lambda: 1)
     queries = Queries.load("litebatch_sqlite", TABLES)
     with closing(sqlite3.connect(":memory:")) as connection:
-        for migration in load_migrations("litebatch_sqlite"):
+        for migration in load_migrations("litebatch_sqlite", queries):
             connection.executescript(migration.sql)
         plan = connection.execute(f"EXPLAIN QUERY PLAN {queries.sql(name)}", parameters).fetchall()
     assert index in "\n".join(row[3] for row in plan)

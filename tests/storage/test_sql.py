@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
+from importlib import resources
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from litebatch_asgi.errors import ConfigError
 from litebatch_sql import Queries, numbered
-from litebatch_sql.migrations import load_migrations
+from litebatch_sql.migrations import Migration, load_migrations
 from litebatch_sql.rows import HEX_128, Table, encode_json, from_microseconds, to_microseconds
 from litebatch_sql.tables import TABLES
 from litebatch_sqlite import SQLiteStorage
@@ -104,11 +105,15 @@ def test_naive_moments_are_refused() -> None:
         to_microseconds(datetime(2026, 1, 1))
 
 
+def migrations_of(package: str, *, prefix: str = "") -> tuple[Migration, ...]:
+    return load_migrations(package, Queries.load(package, TABLES, prefix=prefix))
+
+
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_the_columns_are_those_of_the_schema(table: Table[msgspec.Struct]) -> None:
     connection = sqlite3.connect(":memory:")
     try:
-        for migration in load_migrations("litebatch_sqlite"):
+        for migration in migrations_of("litebatch_sqlite"):
             connection.executescript(migration.sql)
         columns = connection.execute(f"PRAGMA table_info({table.name})").fetchall()
     finally:
@@ -163,7 +168,7 @@ def test_a_prefix_is_a_plain_name(prefix: str) -> None:
 @pytest.mark.parametrize("package", ["litebatch_sqlite", "litebatch_postgres"])
 def test_every_name_of_a_table_has_the_prefix(package: str) -> None:
     """Tables, indexes, what refers to them: nothing of ours meets what the host has."""
-    schema = "".join(migration.sql for migration in load_migrations(package, prefix="host_"))
+    schema = "".join(migration.sql for migration in migrations_of(package, prefix="host_"))
     assert "{" not in schema
     named = re.findall(r"(?:CREATE TABLE|CREATE (?:UNIQUE )?INDEX|REFERENCES|\bON) (?!DELETE)(\w+)", schema)
     assert named
@@ -173,9 +178,7 @@ def test_every_name_of_a_table_has_the_prefix(package: str) -> None:
 def test_both_databases_have_the_same_tables() -> None:
     """But for receipts, which SQLite has no need of: its COMMIT does not cross a network."""
     of = {
-        package: set(
-            re.findall(r"CREATE TABLE (\w+)", "".join(each.sql for each in load_migrations(package)))
-        )
+        package: set(re.findall(r"CREATE TABLE (\w+)", "".join(each.sql for each in migrations_of(package))))
         for package in ("litebatch_sqlite", "litebatch_postgres")
     }
     assert of["litebatch_postgres"] - of["litebatch_sqlite"] == {"receipts"}
@@ -185,17 +188,49 @@ def test_both_databases_have_the_same_tables() -> None:
 def test_types_of_the_database_s_own_are_met_by_way_of_text() -> None:
     text = "-- type: json jsonb\n-- name: q\nSELECT {samples} WHERE {samples.assignments}\n"
     table = Table("samples", Typed)
-    assert Queries(text, [table]).sql("q") == (
+    assert Queries(text, tables=[table]).sql("q") == (
         'SELECT samples."plain", CAST(samples."nested" AS text)'
         ' WHERE "plain" = :plain, "nested" = CAST(CAST(:nested AS text) AS jsonb)'
     )
 
 
-def test_a_query_may_be_part_of_another() -> None:
-    queries = Queries(
-        "-- name: now\nSELECT 1;\n-- name: q\nSELECT * FROM {prefix}a WHERE b < {now};\n", [], prefix="p_"
+def test_what_is_text_in_the_database_is_met_as_it_is() -> None:
+    text = "-- type: json TEXT\n-- name: q\nSELECT {samples}\n"
+    queries = Queries(text, tables=[Table("samples", Typed)])
+    assert queries.sql("q") == 'SELECT samples."plain", samples."nested"'
+    assert queries.expanded("a {type.json} NOT NULL") == "a TEXT NOT NULL"
+
+
+def test_what_is_alike_on_all_databases_stands_once() -> None:
+    """A database's own queries are those that cannot be shared."""
+    shared, sqlite, postgres = (
+        dict(re.findall(r"^-- name: (\w+)\n((?:(?!-- name:).*\n)*)", _text(package), re.MULTILINE))
+        for package in ("litebatch_sql", "litebatch_sqlite", "litebatch_postgres")
     )
-    assert queries.sql("q") == "SELECT * FROM p_a WHERE b < (SELECT 1)"
+    assert len(shared) > 50
+    assert sqlite.keys() & postgres.keys() == {"has_installation", "due_jobs", "due_file_copies"}
+    assert (sqlite.keys() | postgres.keys()) & shared.keys() == set()
+
+
+def _text(package: str) -> str:
+    return resources.files(package).joinpath("queries.sql").read_text()
+
+
+def test_a_query_may_be_part_of_another() -> None:
+    text = "-- name: q\nSELECT * FROM {prefix}a WHERE b IN {other};\n-- name: other\nSELECT 1;\n"
+    assert Queries(text, tables=[], prefix="p_").sql("q") == "SELECT * FROM p_a WHERE b IN (SELECT 1)"
+
+
+def test_a_fragment_stands_for_its_text() -> None:
+    text = "-- name: q\nSELECT {now} {lock};\n-- fragment: now :now\n-- fragment: lock\n-- Why.\nFOR {now}\n"
+    assert Queries(text, tables=[]).sql("q") == "SELECT :now FOR :now"
+
+
+def test_a_database_s_own_goes_before_what_is_shared() -> None:
+    shared = "-- fragment: now 1\n-- name: a\nSELECT {now}\n-- name: b\nSELECT 2"
+    own = "-- type: key TEXT\n-- fragment: now 3\n-- name: b\nSELECT 4"
+    queries = Queries(shared, own, tables=[])
+    assert [queries.sql(name) for name in "ab"] == ["SELECT 3", "SELECT 4"]
 
 
 class Typed(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,7 +259,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def test_queries_are_found_by_name() -> None:
-    queries = Queries(TEXT.replace("{braces}", "words"), [Table("samples", Pair)])
+    queries = Queries(TEXT.replace("{braces}", "words"), tables=[Table("samples", Pair)])
     assert queries.sql("second") == 'INSERT INTO samples ("one", "drop") VALUES (:one, :drop)'
     assert "second" in queries
     assert "third" not in queries
@@ -233,7 +268,7 @@ def test_queries_are_found_by_name() -> None:
 
 
 def test_lines_of_options_are_there_when_they_are_given() -> None:
-    queries = Queries(TEXT.replace("{braces}", "words"), [Table("samples", Pair)])
+    queries = Queries(TEXT.replace("{braces}", "words"), tables=[Table("samples", Pair)])
     bare = 'SELECT samples."one", samples."drop" FROM samples\nWHERE TRUE\nLIMIT 1'
     assert queries.sql("first") == bare
     assert queries.sql("first", "text") == bare.replace("\nLIMIT", "\n  AND text = :text\nLIMIT")
@@ -246,7 +281,7 @@ def test_lines_of_options_are_there_when_they_are_given() -> None:
 )
 def test_assignments_name_what_may_change(fixed: tuple[str, ...], assignments: str) -> None:
     table = Table("pairs", Pair, fixed=fixed)
-    queries = Queries("-- name: change\nUPDATE pairs SET {pairs.assignments};\n", [table])
+    queries = Queries("-- name: change\nUPDATE pairs SET {pairs.assignments};\n", tables=[table])
     assert queries.sql("change") == f"UPDATE pairs SET {assignments}"
 
 
@@ -255,7 +290,7 @@ def test_assignments_name_what_may_change(fixed: tuple[str, ...], assignments: s
 )
 def test_mistakes_in_a_file_are_found_when_it_is_loaded(text: str) -> None:
     with pytest.raises((ValueError, KeyError)):
-        Queries(text, [Table("pairs", Pair)])
+        Queries(text, tables=[Table("pairs", Pair)])
 
 
 @pytest.fixture
@@ -273,15 +308,16 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[s
     return make
 
 
-def test_migrations_are_numbered(package: Callable[[dict[str, str]], str]) -> None:
-    name = package({"0002_b.sql": "SELECT 2;", "0001_a.sql": "SELECT 1;", "README": ""})
-    migrations = load_migrations(name)
-    assert [(migration.number, migration.sql) for migration in migrations] == [
-        (1, "SELECT 1;"),
-        (2, "SELECT 2;"),
-    ]
+def test_migrations_are_the_shared_ones_and_those_of_the_package(
+    package: Callable[[dict[str, str]], str],
+) -> None:
+    name = package({"0002_b.sql": "SELECT 2 {type.key};", "0001_a.sql": "SELECT '{prefix}';", "README": ""})
+    first, second = load_migrations(name, Queries.load("litebatch_sqlite", TABLES, prefix="p_"))
+    assert first.sql.startswith("-- ")
+    assert first.sql.endswith("SELECT 'p_';")
+    assert (second.number, second.sql) == (2, "SELECT 2 TEXT;")
 
 
 def test_a_gap_in_the_numbers_is_refused(package: Callable[[dict[str, str]], str]) -> None:
     with pytest.raises(ValueError, match="numbered"):
-        load_migrations(package({"0001_a.sql": "", "0003_c.sql": ""}))
+        load_migrations(package({"0001_a.sql": "", "0003_c.sql": ""}), Queries(tables=[]))

@@ -1,4 +1,4 @@
--- The queries of virtual keys, users and teams on PostgreSQL. How the file is read: litebatch_sql/queries.py.
+-- The queries of virtual keys, users and teams. How the file is read: litebatch_sql/queries.py.
 
 -- name: find_key
 -- The key beside its user and its team, in one statement.
@@ -20,7 +20,7 @@ DELETE FROM {prefix}virtual_keys WHERE id = :id;
 
 -- name: get_virtual_keys
 SELECT {virtual_keys} FROM {prefix}virtual_keys AS virtual_keys WHERE id = :id
-FOR UPDATE  -- if lock
+{for_update}  -- if lock
 ;
 
 -- name: list_virtual_keys
@@ -54,7 +54,7 @@ DELETE FROM {prefix}users WHERE id = :id;
 
 -- name: get_users
 SELECT {users} FROM {prefix}users AS users WHERE id = :id
-FOR UPDATE  -- if lock
+{for_update}  -- if lock
 ;
 
 -- name: list_users
@@ -84,7 +84,7 @@ DELETE FROM {prefix}teams WHERE id = :id;
 
 -- name: get_teams
 SELECT {teams} FROM {prefix}teams AS teams WHERE id = :id
-FOR UPDATE  -- if lock
+{for_update}  -- if lock
 ;
 
 -- name: list_teams
