@@ -1,0 +1,183 @@
+"""Databases that earlier versions have made and filled are opened by today's code, and upgraded."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import closing
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from litebatch_asgi.errors import ConfigError, LimitExceeded
+from litebatch_asgi.models import BatchChange, BatchStatus, File, FileHold, Reservation, VirtualKey, Work
+from litebatch_asgi.storage import FileQuery, Storage
+from litebatch_asgi.testing import a_batch, a_file, a_request
+from litebatch_asgi.testing.conformance.base import file_writing, writing
+from litebatch_postgres import PostgresStorage
+from litebatch_postgres.address import parse
+from litebatch_postgres.executor import PostgresExecutor
+from litebatch_sql import Executor, SQLStorage
+from litebatch_sqlite import SQLiteStorage
+from litebatch_sqlite.executor import SQLiteExecutor
+from tests.postgres import empty_database_url
+from tests.storage import filled
+from tests.storage.filled import ENDED, INPUT, KEY, NOW, OPEN, OUTPUT, PACKAGES, SCOPE, VERSIONS, Rows
+
+NUMBERS = sorted(int(folder.name) for folder in VERSIONS.iterdir())
+LATER_MIGRATION = """
+ALTER TABLE {prefix}files ADD COLUMN colour {type.key};
+UPDATE {prefix}files SET colour = 'red' WHERE accepted_at IS NOT NULL;
+CREATE TABLE {prefix}colours (colour {type.key} NOT NULL PRIMARY KEY, known {type.json});
+"""
+
+
+class Kept(NamedTuple):
+    """A database that an earlier version has filled."""
+
+    backend: str
+    storage: Callable[[], Storage]
+    executor: Callable[[], Executor]
+    rows: Callable[[], Awaitable[Rows]]
+    was: Rows
+
+
+@pytest.fixture(params=PACKAGES)
+def backend(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(params=NUMBERS)
+async def kept(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> AsyncGenerator[Kept]:
+    version = VERSIONS / str(request.param)
+    made = (version / f"{backend}.sql").read_text(encoding="utf-8")
+    was = msgspec.json.decode((version / "rows.json").read_bytes(), type=Rows)
+    if backend == "sqlite":
+        path = tmp_path / "kept.db"
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(made)
+
+        async def rows() -> Rows:
+            return filled.sqlite_rows(path)
+
+        yield Kept(
+            backend,
+            lambda: SQLiteStorage(path),
+            lambda: SQLiteExecutor(path, busy_timeout_seconds=10),
+            rows,
+            was,
+        )
+        return
+    async with empty_database_url() as url:
+        async with filled.connected(url) as database:
+            await database.execute(made)
+        address = parse(url, min_pool_size=0, max_pool_size=2, behind_pgbouncer=False)
+        yield Kept(
+            backend,
+            lambda: PostgresStorage(url, max_pool_size=2),
+            lambda: PostgresExecutor(address, table_prefix="", acquire_seconds=10, command_seconds=30),
+            lambda: filled.postgres_rows(url),
+            was,
+        )
+
+
+def as_it_was(rows: Rows, was: Rows) -> Rows:
+    """The rows of the tables, with the columns, that there were then."""
+    return {
+        table: filled.in_order({column: row[column] for column in found[0]} for row in rows[table])
+        for table, found in was.items()
+    }
+
+
+async def test_every_row_reads_back(kept: Kept) -> None:
+    storage = kept.storage()
+    installation = await storage.open()
+    await storage.close()
+    newest, _ = filled.schema(kept.backend)
+    assert installation.schema_version == newest
+    assert all(kept.was.values())
+    assert as_it_was(await kept.rows(), kept.was) == kept.was
+
+
+async def test_work_goes_on_where_it_was(kept: Kept) -> None:
+    storage = kept.storage()
+    await storage.open()
+    [job] = await storage.claim_jobs("worker", lease_seconds=60, room={"east": 9}, work=Work.LOOK)
+    assert job.batch_id == OPEN
+    ended = await storage.change_batch(
+        OPEN, lambda state: BatchChange(batch=msgspec.structs.replace(state.batch, status=BatchStatus.FAILED))
+    )
+    assert ended.batch.status is BatchStatus.FAILED
+    assert [part.bytes async for part in storage.file_parts(OUTPUT)] == [401]
+    listed = await storage.list_files(FileQuery(owner=None, now=NOW, models=("gpt-4o",), limit=9))
+    assert [file.id for file in listed] == [INPUT]
+    await storage.change_batch(ENDED, writing(batch=msgspec.structs.replace(ended.batch, id=ENDED)))
+    await storage.change_file(OUTPUT, file_writing(remove=True))
+    assert await storage.get_file(OUTPUT) is None
+    await storage.close()
+
+
+async def test_keys_and_limits_count_as_before(kept: Kept) -> None:
+    storage = kept.storage()
+    await storage.open()
+    batch = a_batch(a_file(id=INPUT))
+    reserved = Reservation(scope=SCOPE.scope, requests=1, tokens=1, limits=(SCOPE,))
+    with pytest.raises(LimitExceeded, match="max_open_batches"):
+        await storage.create_batch(INPUT, lambda _: BatchChange(batch=batch, reservations=(reserved,)))
+    with pytest.raises(LimitExceeded, match="max_files"):
+        await storage.create_file(a_file(), [], holds=[FileHold(scope=SCOPE.scope, limits=(SCOPE,))])
+    again: File = a_file()
+    request = a_request(again, key="key of a file", fingerprint=f"for {INPUT}", at=NOW + timedelta(hours=1))
+    assert (await storage.create_file(again, [], request=request)).file.id == INPUT
+    assert isinstance(storage, SQLStorage)
+    grant = await storage.keys.find_key("0" * 64)
+    assert grant is not None
+    assert (grant.key.id, grant.user is None, grant.team is None) == (KEY, False, False)
+    assert (await storage.keys.get(VirtualKey, KEY)) == grant.key
+    await storage.close()
+
+
+@pytest.fixture
+def later(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package as the backend's own, with a migration that is still to come."""
+    number, _ = filled.schema(backend)
+    name = f"later_{backend}"
+    shutil.copytree(str(resources.files(PACKAGES[backend])), tmp_path / name)
+    migrations = tmp_path / name / "migrations"
+    migrations.mkdir(exist_ok=True)
+    (migrations / f"{number + 1:04}_later.sql").write_text(LATER_MIGRATION)
+    (tmp_path / name / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+async def test_later_migrations_apply(kept: Kept, later: str) -> None:
+    """To a filled database, once; whoever is older does not open it any more."""
+    newest, _ = filled.schema(kept.backend)
+    for _ in range(2):
+        executor = kept.executor()
+        storage = SQLStorage(executor, later)
+        installation = await storage.open()
+        assert installation.schema_version == newest + 1
+        row = await executor.fetch_one("SELECT count(*) FROM files WHERE colour = 'red'", {})
+        assert row is not None
+        assert row[0] == sum(file["accepted_at"] is not None for file in kept.was["files"])
+        assert await executor.fetch_all("SELECT colour, known FROM colours", {}) == []
+        await storage.close()
+    assert as_it_was(await kept.rows(), kept.was) == kept.was
+    with pytest.raises(ConfigError, match=f"schema version {newest + 1}"):
+        await kept.storage().open()
+
+
+def test_the_newest_version_is_kept(backend: str) -> None:
+    """What has been released stays as it is: each change of the schema is a migration of its own."""
+    newest, made = filled.schema(backend)
+    assert list(range(1, newest + 1)) == NUMBERS, "run python -m tests.storage.filled"
+    dump = (VERSIONS / str(newest) / f"{backend}.sql").read_text(encoding="utf-8")
+    assert dump.startswith(made), "add a migration; or, before a release, run python -m tests.storage.filled"
