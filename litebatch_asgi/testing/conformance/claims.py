@@ -47,7 +47,7 @@ class ClaimTests(StorageTests):
         """`claimed_by`, `claimed_until` and the next epoch; the rest stays."""
         job = await stored_job(storage, epoch=4, state=JobState.SUBMITTED, next_check_at=ago(5))
         before = datetime.now(UTC)
-        [claimed] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
+        [claimed] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.LOOK)
         after = datetime.now(UTC)
         assert claimed.claimed_until is not None
         lease, clocks = timedelta(seconds=60), timedelta(seconds=5)  # a database may have its own clock
