@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from litebatch_asgi import copy_lifecycle
 from litebatch_asgi.batches import creating, work
 from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.placing import Placer
 from litebatch_asgi.batches.settling import Settler
 from litebatch_asgi.batches.targets import Target, Tries, choose
 from litebatch_asgi.batches.unclear import UnclearJobs
+from litebatch_asgi.batches.work import JobWork, Written
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.files import copies, reconciling, removal
 from litebatch_asgi.files.copies import CopyWork
@@ -27,6 +29,7 @@ from litebatch_asgi.lifecycle import move
 from litebatch_asgi.models import (
     Batch,
     BatchState,
+    CopyState,
     File,
     FileCopy,
     FileState,
@@ -38,6 +41,8 @@ from litebatch_asgi.models import (
 from tests.faults.journey import outcome
 from tests.faults.troubles import ALL
 from tests.faults.zombies import upload_of_a_zombie
+from tests.journey.test_restored import restored_while_waiting
+from tests.journey.test_vanished import unknown_for_a_while
 
 Patch = pytest.MonkeyPatch
 
@@ -106,6 +111,28 @@ def no_grace_for_jobs(patch: Patch) -> None:
     patch.setattr(UnclearJobs, "search", search_once)
 
 
+def the_vanished_are_given_up_early(patch: Patch) -> None:
+    """A job that its provider has had is searched for no longer than one that may never have been made."""
+    write = JobWork.write
+
+    async def written(self: JobWork, claimed: Job, state: JobState, **changes: Any) -> Written:
+        if changes.get("reason") == "vanished":
+            grace = timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+            changes["search_until"] = self.runtime.now() + grace
+        return await write(self, claimed, state, **changes)
+
+    patch.setattr(JobWork, "write", written)
+
+
+def old_jobs_are_sent_unseen(patch: Patch) -> None:
+    """What a restored database calls unsent is sent."""
+
+    def never(self: Placer, job: Job, batch: Batch) -> bool:
+        return False
+
+    patch.setattr(Placer, "_may_be_of_yesterday", never)
+
+
 def no_watch_for_twins(patch: Patch) -> None:
     """A job that was given up is not looked for any more."""
 
@@ -166,7 +193,7 @@ def size_is_not_checked(patch: Patch) -> None:
 
 
 def nothing_is_fenced(patch: Patch) -> None:
-    """Whoever once had a claim may write."""
+    """Whoever once had a claim may write, whatever has become of the row."""
 
     def held(state: BatchState, claimed: Job) -> Job:
         return next(job for job in state.jobs if job.id == claimed.id)
@@ -178,6 +205,8 @@ def nothing_is_fenced(patch: Patch) -> None:
     modules: tuple[Any, ...] = (copies, reconciling, removal)
     for module in modules:
         patch.setattr(module, "held_copy", held_copy)
+    anything = dict.fromkeys(CopyState, frozenset(CopyState))
+    patch.setattr(copy_lifecycle, "TRANSITIONS", anything)
 
 
 def _under(name: str) -> Callable[[Path], Awaitable[list[str]]]:
@@ -188,6 +217,8 @@ MUTATIONS = (
     Mutation(switch_off=target_is_written_last, journey=_under("death at place.answered")),
     Mutation(switch_off=no_answer_is_a_refusal, journey=_under("create_batch done, 504")),
     Mutation(switch_off=no_grace_for_jobs, journey=_under("create lost, list lags by calls")),
+    Mutation(switch_off=the_vanished_are_given_up_early, journey=unknown_for_a_while),
+    Mutation(switch_off=old_jobs_are_sent_unseen, journey=restored_while_waiting),
     Mutation(switch_off=no_watch_for_twins, journey=_under("create done when it was given up")),
     Mutation(switch_off=twins_are_left_alone, journey=_under("create is passed on twice, 503 to a cancel")),
     Mutation(switch_off=tags_are_not_compared, journey=_under("create lost, list fails")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
@@ -16,12 +17,11 @@ PATIENT = replace(QUICK, vanished_grace_seconds=3600)
 HELD = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
 
 
-async def test_a_batch_that_is_unknown_for_a_while_is_not_run_twice(
-    tmp_path: Path, database: Database
-) -> None:
-    """A key of another project answers 404 and lists nothing, in all honesty."""
+async def unknown_for_a_while(folder: Path, database: Database | None = None) -> list[str]:
+    """A running batch vanishes and comes back: what is wrong then."""
+    await anyio.Path(folder).mkdir(exist_ok=True)
     simulator = Simulator(settings=HELD)
-    async with running_gateway(tmp_path, database=database, simulator=simulator, settings=PATIENT) as gateway:
+    async with running_gateway(folder, database=database, simulator=simulator, settings=PATIENT) as gateway:
         batch = await gateway.create((await gateway.upload()).id)
         hidden = simulator.add_fault(Fault(vanish=True, match="batch_", times=None))
         lists = simulator.journal.select
@@ -29,8 +29,16 @@ async def test_a_batch_that_is_unknown_for_a_while_is_not_run_twice(
         simulator.remove_fault(hidden)
         for account in simulator.accounts.values():
             account.configure(hold=frozenset())
-        assert (await gateway.ended(batch.id)).status == "completed"
-        assert len(gateway.provider_jobs()) == 1
+        status = (await gateway.ended(batch.id)).status
+        seen = (status, len(gateway.provider_jobs()))
+        return [] if seen == ("completed", 1) else [f"{seen[0]} with {seen[1]} jobs"]
+
+
+async def test_a_batch_that_is_unknown_for_a_while_is_not_run_twice(
+    tmp_path: Path, database: Database
+) -> None:
+    """A key of another project answers 404 and lists nothing, in all honesty."""
+    assert await unknown_for_a_while(tmp_path, database) == []
 
 
 async def test_several_that_vanish_together_keep_new_ones_away_and_are_told(
