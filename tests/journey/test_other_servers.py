@@ -18,19 +18,21 @@ IDS = ["request-0", "request-1", "request-2"]
 
 
 @pytest.mark.parametrize("garbled", ["bad_utf8", "lone_surrogate"])
-async def test_a_neighbours_odd_batch_hides_no_lost_one(gateway: Gateway, garbled: Garble) -> None:
-    file = await gateway.upload()
-    await gateway.ended((await gateway.create(file.id)).id)
-    (neighbour,) = gateway.provider_jobs()
-    listing = gateway.simulator.add_fault(
-        Fault(call="list_batches", match=neighbour.id, garbled=garbled, times=None)
-    )
-    (account,) = (name for name in UPSTREAM if gateway.simulator.account(name).batches)
-    gateway.simulator.add_fault(Fault(account=account, call="create_batch", when="after", drop=True))
-    batches = [await gateway.ended((await gateway.create(file.id)).id) for _ in range(4)]
-    assert {batch.status for batch in batches} == {"completed"}
-    assert len(gateway.provider_jobs()) == 1 + len(batches)
-    assert listing.struck
+async def test_a_neighbours_odd_batch_hides_no_lost_one(
+    tmp_path: Path, database: Database, garbled: Garble
+) -> None:
+    async with running_gateway(tmp_path, database=database, names=["east"]) as gateway:
+        file = await gateway.upload()
+        await gateway.ended((await gateway.create(file.id)).id)
+        (neighbour,) = gateway.provider_jobs()
+        listing = gateway.simulator.add_fault(
+            Fault(call="list_batches", match=neighbour.id, garbled=garbled, times=None)
+        )
+        gateway.simulator.add_fault(Fault(call="create_batch", when="after", drop=True))
+        batch = await gateway.ended((await gateway.create(file.id)).id)
+        assert batch.status == "completed"
+        assert len(gateway.provider_jobs()) == 2
+        assert listing.struck
 
 
 @pytest.mark.parametrize("garbled", ["bad_utf8", "lone_surrogate"])
@@ -134,7 +136,7 @@ async def test_of_a_providers_many_errors_a_hundred_are_told(gateway: Gateway) -
 
 async def test_results_that_trickle_are_read_again(tmp_path: Path, database: Database) -> None:
     """A byte every now and then would hold one of the deployment's places for days."""
-    settings = replace(QUICK, min_download_bytes_per_second=10_000.0, download_grace_seconds=0.2)
+    settings = replace(QUICK, min_download_bytes_per_second=10_000.0, download_grace_seconds=0.5)
     async with running_gateway(tmp_path, database=database, settings=settings) as gateway:
         trickle = gateway.simulator.add_fault(Fault(call="stream_file", answer_rate=20.0, times=None))
         batch = await gateway.create((await gateway.upload(lines(20))).id)

@@ -145,7 +145,7 @@ async def test_an_answer_that_never_ends_is_no_clear_answer(head: bytes, piece: 
 
     async with (
         raw_server(answer(FILE), dribble) as server,
-        adapter_for(server.base_url, seconds=0.3) as adapter,
+        adapter_for(server.base_url, seconds=0.6) as adapter,
     ):
         await adapter.retrieve_file("file-1")
         with anyio.fail_after(5), pytest.raises(NoClearAnswer):
