@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from litebatch_asgi.batches.endings import JobEndings, private_names
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import INPUT_UNAVAILABLE, UnsentJobs
-from litebatch_asgi.batches.work import JobWork
+from litebatch_asgi.batches.work import JobWork, looked_at
 from litebatch_asgi.causes import Cause, cause_of
 from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
@@ -94,7 +94,7 @@ class Poller(JobWork):
             to_cancel=job.to_cancel and not cancel_sent,
             refresh_from=self.runtime.refresh_from(now, job.deployment_id),
             due=self.runtime.next_look(now, job.deployment_id, checks),
-            batch=partial(_looked_at, now=now),
+            batch=partial(looked_at, now=now),
         )
 
     async def _ended(self, job: Job, snapshot: ProviderBatch) -> None:
@@ -106,7 +106,7 @@ class Poller(JobWork):
             snapshot=snapshot,
             checks=0,
             due=now,
-            batch=partial(_looked_at, now=now),
+            batch=partial(looked_at, now=now),
         )
         hit("poll.ended")
 
@@ -151,7 +151,3 @@ class Poller(JobWork):
             due=self.runtime.next_look(now, job.deployment_id, job.checks),
             checks=job.checks + 1,
         )
-
-
-def _looked_at(batch: Batch, *, now: datetime) -> Batch:
-    return replace(batch, looked_at=now)

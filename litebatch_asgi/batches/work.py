@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from litebatch_asgi.lifecycle import batch_change, held, hurried, move, next_attempt, superseded
 from litebatch_asgi.models import Batch, BatchChange, BatchState, Event, Job, JobState
@@ -114,7 +116,8 @@ class JobWork:
         due = self.runtime.next_look(now, claimed.deployment_id, claimed.checks)
         if no_later_than is not None:
             due = max(now, min(due, no_later_than))
-        await self.write(claimed, claimed.state, due=due, checks=claimed.checks + 1)
+        looked = partial(looked_at, now=now)
+        await self.write(claimed, claimed.state, due=due, checks=claimed.checks + 1, batch=looked)
 
     async def write_and_keep_claim(self, claimed: Job, state: JobState, **changes: Any) -> Written:
         """`write`, with the job still ours afterwards."""
@@ -133,6 +136,11 @@ class JobWork:
         """Fields for the log that tell which job is meant."""
         fields = {"batch_id": job.batch_id, "job_id": job.id, "deployment": job.deployment_id}
         return fields | more
+
+
+def looked_at(batch: Batch, *, now: datetime) -> Batch:
+    """The batch, after somebody has tried to look at it at its provider, with or without success."""
+    return replace(batch, looked_at=now)
 
 
 def job_in(state: BatchState, job_id: str) -> Job:
