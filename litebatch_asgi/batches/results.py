@@ -81,6 +81,8 @@ class ProviderPart(msgspec.Struct, frozen=True, kw_only=True):
     deployment_id: str
     provider_file_id: str
     provider_bytes: int
+    digest: str
+    """of the whole file, see `FileDigest`"""
     tally: Tally
     """of what is kept of it"""
     drop: tuple[int, ...] = ()
@@ -102,15 +104,16 @@ class ResultFiles:
         """Take in what was read, and rows of our own, which end the error file; empty files are left out."""
         for part in parts:
             if part.tally.bytes:
-                more = inline is not None and part.kind is FileKind.ERROR and not part.tally.ends_in_newline
-                self._add_part(part, part.tally.bytes + more)
+                follows = inline is not None and part.kind is FileKind.ERROR
+                self._add_part(part, end_line=follows and not part.tally.ends_in_newline)
         if inline is not None:
             self._inline = inline
             self._extend(FileKind.ERROR, inline.size, Tally(rows=inline.count))
         for part in parts:
             self._add_copy(part)
 
-    def _add_part(self, part: ProviderPart, size: int) -> None:
+    def _add_part(self, part: ProviderPart, *, end_line: bool) -> None:
+        size = part.tally.bytes + end_line
         file = self._extend(part.kind, size, part.tally)
         self._parts.append(
             FilePart(
@@ -122,6 +125,8 @@ class ResultFiles:
                 provider_file_id=part.provider_file_id,
                 provider_bytes=part.provider_bytes,
                 drop=part.drop,
+                end_line=end_line,
+                digest=part.digest,
             )
         )
 

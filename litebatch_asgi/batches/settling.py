@@ -17,7 +17,7 @@ from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.content import ContentReader
-from litebatch_asgi.jsonl import ExactPass, IdCollector, MissingRows, RowTally, Tally
+from litebatch_asgi.jsonl import ExactPass, FileDigest, IdCollector, MissingRows, RowTally, Tally
 from litebatch_asgi.models import (
     Batch,
     BatchState,
@@ -88,22 +88,26 @@ class Settler(JobWork):
         parts: list[ProviderPart] = []
         for kind, file_id in _result_files(job):
             tally = RowTally()
-            size = await self._stream(job, file_id, tally.feed)
-            if size is not None:
-                parts.append(_part(job, kind, file_id, size, tally.finish()))
+            digest = await self._stream(job, file_id, tally.feed)
+            if digest is not None:
+                parts.append(_part(job, kind, file_id, digest, tally.finish()))
         return parts
 
-    async def _stream(self, job: Job, file_id: str, feed: Callable[[bytes], object]) -> int | None:
-        """Feed a result file in our own threads; its size, or None if the provider does not have it."""
-        size = 0
+    async def _stream(self, job: Job, file_id: str, feed: Callable[[bytes], object]) -> FileDigest | None:
+        """Feed a result file in our own threads; its digest, or None if the provider does not have it."""
+        digest = FileDigest()
+
+        def take(block: bytes) -> None:
+            digest.feed(block)
+            feed(block)
+
         try:
             async with self.runtime.fleet.adapter(job.deployment_id).stream_file(file_id) as stream:
                 async for block in stream.blocks:
-                    size += len(block)
-                    await self.runtime.in_executor(feed, block)
+                    await self.runtime.in_executor(take, block)
         except ProviderNotFound:
             return None
-        return size
+        return digest
 
     async def _exactly(self, job: Job, batch: Batch, file: FileState) -> None:
         """Find out which rows are doubled, foreign, unparsable or missing, and publish what is right."""
@@ -113,10 +117,10 @@ class Settler(JobWork):
         parts: list[ProviderPart] = []
         for kind, file_id in _result_files(job):
             exact.start_part()
-            size = await self._stream(job, file_id, exact.feed)
+            digest = await self._stream(job, file_id, exact.feed)
             part = exact.end_part()
-            if size is not None:
-                parts.append(_part(job, kind, file_id, size, part.tally, part.drop))
+            if digest is not None:
+                parts.append(_part(job, kind, file_id, digest, part.tally, part.drop))
         logger.warning(
             "results are not what was asked for",
             extra=self.log_fields(
@@ -211,14 +215,15 @@ def _settlement(
 
 
 def _part(
-    job: Job, kind: FileKind, file_id: str, size: int, tally: Tally, drop: tuple[int, ...] = ()
+    job: Job, kind: FileKind, file_id: str, digest: FileDigest, tally: Tally, drop: tuple[int, ...] = ()
 ) -> ProviderPart:
     assert job.deployment_id is not None
     return ProviderPart(
         kind=kind,
         deployment_id=job.deployment_id,
         provider_file_id=file_id,
-        provider_bytes=size,
+        provider_bytes=digest.size,
+        digest=digest.hexdigest(),
         tally=tally,
         drop=drop,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -12,9 +13,11 @@ from litebatch_asgi.errors import (
     Unavailable,
 )
 from litebatch_asgi.files.origin import Origin
-from litebatch_asgi.jsonl import LineDropper
+from litebatch_asgi.jsonl import FileDigest, LineDropper
 from litebatch_asgi.models import File, FileKind, FilePart, FileState, PartKind
 from litebatch_asgi.runtime import Runtime
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class ContentReader:
@@ -58,15 +61,10 @@ class ContentReader:
         assert part.provider_file_id is not None
         adapter = self._runtime.fleet.adapter(part.deployment_id)
         async with adapter.stream_file(part.provider_file_id) as stream:
-            kept = self._kept(_first(stream.blocks, part.provider_bytes), part)
-            sent = 0
-            last = b""
-            async for block in kept:
-                sent += len(block)
-                last = block or last
+            async for block in self._kept(_as_settled(stream.blocks, part), part):
                 yield block
-            if sent + 1 == part.bytes and not last.endswith(b"\n"):
-                yield b"\n"  # another part follows
+            if part.end_line:
+                yield b"\n"
 
     async def _kept(self, blocks: AsyncIterator[bytes], part: FilePart) -> AsyncGenerator[bytes]:
         if not part.drop:
@@ -77,6 +75,25 @@ class ContentReader:
         async for block in blocks:
             yield await self._runtime.in_executor(dropper.feed, block)
         yield dropper.finish()
+
+
+async def _as_settled(blocks: AsyncIterator[bytes], part: FilePart) -> AsyncGenerator[bytes]:
+    """The bytes that settling has counted, the last of them only once all are known to be the same."""
+    digest = FileDigest()
+    held = b""
+    async for block in _first(blocks, part.provider_bytes):
+        if held:
+            yield held
+        digest.feed(block)  # at once: a thread would take longer to begin
+        held = block
+    if part.digest is not None and digest.hexdigest() != part.digest:
+        where = {"file_id": part.file_id, "deployment": part.deployment_id}
+        logger.warning("a provider's result file has changed", extra=where)
+        raise Unavailable(
+            f"The content of {part.file_id} is not what it was when its batch ended. Try again later."
+        )
+    if held:
+        yield held
 
 
 async def _first(blocks: AsyncIterator[bytes], size: int | None) -> AsyncGenerator[bytes]:

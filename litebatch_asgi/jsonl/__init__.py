@@ -12,6 +12,7 @@ break and so belong on a worker thread; it need not be the same one for each blo
 from litebatch_asgi.jsonl.check import CheckedFile as CheckedFile
 from litebatch_asgi.jsonl.check import CheckLimits as CheckLimits
 from litebatch_asgi.jsonl.check import LineChecker as LineChecker
+from litebatch_asgi.jsonl.digest import FileDigest as FileDigest
 from litebatch_asgi.jsonl.drop import LineDropper as LineDropper
 from litebatch_asgi.jsonl.exact import ExactPass as ExactPass
 from litebatch_asgi.jsonl.exact import PartTally as PartTally

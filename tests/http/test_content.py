@@ -166,3 +166,44 @@ async def test_a_provider_that_breaks_off_is_a_break(gateway: Gateway) -> None:
     assert answer.status == 200
     assert not answer.is_whole
     assert content.startswith(answer.body)
+
+
+RESULTS = "batch_"
+"""in the filename of results, and not of inputs"""
+
+
+@pytest.mark.parametrize("count", [3, 2_000], ids=["one block", "several blocks"])
+@pytest.mark.parametrize("newline", [True, False])
+async def test_results_that_changed_at_their_provider_never_come_out_whole(
+    gateway: Gateway, count: int, newline: bool
+) -> None:
+    for name in ("east", "west"):
+        gateway.simulator.account(name).configure(final_newline=newline)
+    file = await gateway.upload(lines(count))
+    batch = await gateway.ended((await gateway.create(file.id)).id)
+    content = await gateway.content(batch.output_file_id)
+    assert content.count(b"\n") == count - (not newline)
+    text = content.decode()
+    for changed in (
+        text.replace("assistant", "ASSISTANT"),
+        text[:-1],
+        text[:-1] + "x",
+        "x" + text[1:],
+    ):
+        assert changed != text
+        gateway.simulator.add_fault(Fault(call="stream_file", match=RESULTS, status=200, body=changed))
+        async with raw_client(gateway.address) as client:
+            path = f"/v1/files/{batch.output_file_id}/content"
+            await client.send(head("GET", path, authorization="Bearer alice", connection="close"))
+            answer = await client.answer()
+        assert answer.status == 503 or not answer.is_whole
+    assert await gateway.content(batch.output_file_id) == content
+
+
+async def test_what_a_provider_appends_to_results_is_left_out(gateway: Gateway) -> None:
+    file = await gateway.upload()
+    batch = await gateway.ended((await gateway.create(file.id)).id)
+    content = await gateway.content(batch.output_file_id)
+    more = content.decode() + '\n{"custom_id": "more"}\n'
+    gateway.simulator.add_fault(Fault(call="stream_file", match=RESULTS, status=200, body=more))
+    assert await gateway.content(batch.output_file_id) == content

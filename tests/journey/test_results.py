@@ -260,9 +260,12 @@ async def test_a_short_download_is_not_taken_for_lost_rows(gateway: Gateway) -> 
 
 
 async def test_a_reader_never_gets_a_clean_short_end(gateway: Gateway) -> None:
-    file = await gateway.upload(lines(20))
+    file = await gateway.upload(lines(2000))
     batch = await gateway.ended((await gateway.create(file.id)).id)
-    for fault in (Fault(call="stream_file", cut_after=1000), Fault(call="stream_file", short_after=1000)):
+    for fault in (
+        Fault(call="stream_file", cut_after=1_000_000),
+        Fault(call="stream_file", short_after=1_000_000),
+    ):
         gateway.simulator.add_fault(fault)
         async with gateway.http() as http:
             with pytest.raises(httpx2.TransportError):
