@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
+from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.files.service import BATCH_LIVES_SECONDS
-from litebatch_asgi.jsonl import MissingRows, Tally
+from litebatch_asgi.jsonl import Tally
 from litebatch_asgi.models import (
     Batch,
     CopyState,
@@ -21,127 +23,81 @@ from litebatch_asgi.models import (
     FilePart,
     FileStatus,
     PartKind,
+    ProviderBatch,
     Usage,
 )
 from litebatch_asgi.models.ids import FILE_PREFIX, new_id
-from litebatch_asgi.runtime import Runtime
-
-PIECE_BYTES = 256 << 10
-"""about how much of our own rows is kept in one part"""
 
 
-class InlineRows:
-    """Rows that we write ourselves, kept on disk until the transaction takes them."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._spool = runtime.spooler.new()
-        self._ends: list[int] = [0]
-        self.count: int = 0
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._spool.aclose()
-
-    @property
-    def size(self) -> int:
-        """Bytes of all rows together."""
-        return self._spool.size
-
-    async def pour(self, blocks: AsyncIterator[bytes], missing: MissingRows) -> None:
-        """Write a row for each line of the input that `missing` says, and finish."""
-        async for block in blocks:
-            await self._add(await self._runtime.in_executor(missing.feed, block))
-        await self._add(missing.finish())
-        if self._ends[-1] != self._spool.size:
-            self._ends.append(self._spool.size)
-        await self._spool.finish()
-        self.count = missing.rows
-
-    async def _add(self, rows: bytes) -> None:
-        await self._spool.write(rows)
-        if self._spool.size - self._ends[-1] >= PIECE_BYTES:
-            self._ends.append(self._spool.size)
-
-    def parts(self, file_id: str, first: int) -> Iterator[FilePart]:
-        """The rows as parts of a file, numbered from `first`; one in memory at a time."""
-        for index, (start, end) in enumerate(zip(self._ends, self._ends[1:], strict=False)):
-            rows = self._spool.read(start, end)
-            yield FilePart(
-                file_id=file_id, seq=first + index, kind=PartKind.INLINE, bytes=len(rows), rows=rows
-            )
-
-
-class ProviderPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider's result file that was read from end to end."""
+class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A result file that a provider's batch names."""
 
     kind: FileKind
     deployment_id: str
     provider_file_id: str
-    provider_bytes: int
+
+
+class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's result file that was read from end to end."""
+
+    named: NamedFile
+    size: int
+    """bytes"""
     digest: str
-    """of the whole file, see `FileDigest`"""
-    tally: Tally
-    """of what is kept of it"""
-    drop: tuple[int, ...] = ()
-    """0-based indexes of the lines that are not"""
+    """see `FileDigest`"""
+    ends_in_newline: bool
+    found: Tally
+    """of all its rows"""
+    kept: Tally
+    """of those that are to be published"""
+    rows: InlineRows | None = None
+    """those, where they were kept on disk"""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the file is published as it is, for all its rows are."""
+        return self.found == self.kept
+
+
+_Piece: TypeAlias = ReadFile | InlineRows
+
+
+def named_files(deployment_id: str | None, snapshot: ProviderBatch | None) -> tuple[NamedFile, ...]:
+    """The result files that a deployment's batch names; none where there is no batch."""
+    if deployment_id is None or snapshot is None:
+        return ()
+    ids = ((FileKind.OUTPUT, snapshot.output_file_id), (FileKind.ERROR, snapshot.error_file_id))
+    return tuple(
+        NamedFile(kind=kind, deployment_id=deployment_id, provider_file_id=file_id)
+        for kind, file_id in ids
+        if file_id is not None
+    )
 
 
 class ResultFiles:
-    """The output and the error file of one batch, as they are written when it ends."""
+    """The output and the error file of one batch, as they are written when it ends; empty ones are left out.
 
-    def __init__(self, batch: Batch, now: datetime) -> None:
+    `own`, rows of ours, end the error file.
+    """
+
+    def __init__(
+        self, batch: Batch, now: datetime, *, read: Sequence[ReadFile] = (), own: InlineRows | None = None
+    ) -> None:
         self._batch = batch
         self._now = now
-        self._files: dict[FileKind, File] = {}
-        self._parts: list[FilePart] = []
-        self._copies: list[FileCopy] = []
-        self._inline: InlineRows | None = None
+        self._pieces: dict[FileKind, list[_Piece]] = {FileKind.OUTPUT: [], FileKind.ERROR: []}
+        for each in read:
+            self._add(each.named.kind, each if each.is_right or each.rows is None else each.rows)
+        if own is not None:
+            self._add(FileKind.ERROR, own)
+        self._files = {kind: self._new(kind, pieces) for kind, pieces in self._pieces.items() if pieces}
 
-    def add(self, parts: list[ProviderPart], inline: InlineRows | None) -> None:
-        """Take in what was read, and rows of our own, which end the error file; empty files are left out."""
-        for part in parts:
-            if part.tally.bytes:
-                follows = inline is not None and part.kind is FileKind.ERROR
-                self._add_part(part, end_line=follows and not part.tally.ends_in_newline)
-        if inline is not None:
-            self._inline = inline
-            self._extend(FileKind.ERROR, inline.size, Tally(rows=inline.count))
-        for part in parts:
-            self._add_copy(part)
+    def _add(self, kind: FileKind, piece: _Piece) -> None:
+        if piece.size:
+            self._pieces[kind].append(piece)
 
-    def _add_part(self, part: ProviderPart, *, end_line: bool) -> None:
-        size = part.tally.bytes + end_line
-        file = self._extend(part.kind, size, part.tally)
-        self._parts.append(
-            FilePart(
-                file_id=file.id,
-                seq=len(self._parts),
-                kind=PartKind.PROVIDER,
-                bytes=size,
-                deployment_id=part.deployment_id,
-                provider_file_id=part.provider_file_id,
-                provider_bytes=part.provider_bytes,
-                drop=part.drop,
-                end_line=end_line,
-                digest=part.digest,
-            )
-        )
-
-    def _extend(self, kind: FileKind, size: int, tally: Tally) -> File:
-        file = self._files.get(kind) or self._new(kind)
-        file = replace(
-            file,
-            bytes=file.bytes + size,
-            lines=file.lines + tally.rows,
-            id_count=file.id_count + tally.rows,
-        )
-        self._files[kind] = file
-        return file
-
-    def _new(self, kind: FileKind) -> File:
+    def _new(self, kind: FileKind, pieces: Sequence[_Piece]) -> File:
+        count = sum(_count(piece) for piece in pieces)
         lives = timedelta(seconds=self._batch.output_expires_after or BATCH_LIVES_SECONDS)
         return File(
             id=new_id(FILE_PREFIX),
@@ -150,8 +106,10 @@ class ResultFiles:
             kind=kind,
             purpose="batch_output",
             filename=f"{self._batch.id}_{kind}.jsonl",
-            bytes=0,
+            bytes=sum(piece.size + _ends_line(piece, pieces) for piece in pieces),
             models=(self._batch.model,),
+            lines=count,
+            id_count=count,
             status=FileStatus.PROCESSED,
             created_at=self._now,
             accepted_at=self._now,
@@ -159,34 +117,40 @@ class ResultFiles:
             batch_id=self._batch.id,
         )
 
-    def _add_copy(self, part: ProviderPart) -> None:
-        """The provider's file is removed with the file it is part of; an empty one with the other."""
-        file = self._files.get(part.kind) or next(iter(self._files.values()), None)
-        if file is not None:
-            self._copies.append(
-                FileCopy(
-                    file_id=file.id,
-                    shard=len(self._copies),
-                    deployment_id=part.deployment_id,
-                    owner=file.owner,
-                    provider_file_id=part.provider_file_id,
-                    state=CopyState.READY,
-                    next_check_at=file.expires_at,
-                )
-            )
-
-    def rows(self) -> dict[str, Any]:
-        """Files, copies and parts to write."""
+    def rows(self, named: Sequence[NamedFile] = ()) -> dict[str, Any]:
+        """Files, copies and parts to write; `named` are all that the provider has, given to us or not."""
         return {
             "files": tuple(self._files.values()),
-            "copies": tuple(self._copies),
-            "parts": self._all_parts(),
+            "copies": tuple(self._copy(shard, each) for shard, each in enumerate(named)),
+            "parts": self._parts(),
         }
 
-    def _all_parts(self) -> Iterator[FilePart]:
-        yield from self._parts
-        if self._inline is not None:
-            yield from self._inline.parts(self._files[FileKind.ERROR].id, len(self._parts))
+    def _copy(self, shard: int, named: NamedFile) -> FileCopy:
+        """A provider's file goes with the file that it is part of, or with the other if it is in none."""
+        file = self._files.get(named.kind) or next(iter(self._files.values()))
+        return FileCopy(
+            file_id=file.id,
+            shard=shard,
+            deployment_id=named.deployment_id,
+            owner=file.owner,
+            provider_file_id=named.provider_file_id,
+            state=CopyState.READY,
+            next_check_at=file.expires_at,
+        )
+
+    def _parts(self) -> Iterator[FilePart]:
+        """One in memory at a time."""
+        for kind, file in self._files.items():
+            numbers = itertools.count()
+            for piece in self._pieces[kind]:
+                if isinstance(piece, ReadFile):
+                    end_line = _ends_line(piece, self._pieces[kind])
+                    yield _provider_part(file.id, next(numbers), piece, end_line=end_line)
+                    continue
+                for rows in piece.pieces():
+                    yield FilePart(
+                        file_id=file.id, seq=next(numbers), kind=PartKind.INLINE, bytes=len(rows), rows=rows
+                    )
 
     def name_in(self, batch: Batch, *, counts: Counts, usage: Usage | None) -> Batch:
         """The batch with its results."""
@@ -198,3 +162,26 @@ class ResultFiles:
             output_file_id=output.id if output else None,
             error_file_id=error.id if error else None,
         )
+
+
+def _count(piece: _Piece) -> int:
+    return piece.count if isinstance(piece, InlineRows) else piece.found.rows
+
+
+def _ends_line(piece: _Piece, pieces: Sequence[_Piece]) -> bool:
+    """Whether a newline has to be added, for more rows follow."""
+    return isinstance(piece, ReadFile) and piece is not pieces[-1] and not piece.ends_in_newline
+
+
+def _provider_part(file_id: str, seq: int, read: ReadFile, *, end_line: bool) -> FilePart:
+    return FilePart(
+        file_id=file_id,
+        seq=seq,
+        kind=PartKind.PROVIDER,
+        bytes=read.size + end_line,
+        deployment_id=read.named.deployment_id,
+        provider_file_id=read.named.provider_file_id,
+        provider_bytes=read.size,
+        end_line=end_line,
+        digest=read.digest,
+    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Set
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
-from litebatch_asgi.batches.results import InlineRows, ProviderPart, ResultFiles
+from litebatch_asgi.batches.results import NamedFile, ReadFile, ResultFiles, named_files
+from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.batches.unsent import CANCELLED, EXPIRED, UnsentJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError, StateConflict
@@ -24,7 +25,6 @@ from litebatch_asgi.models import (
     BatchStatus,
     Charge,
     Counts,
-    FileKind,
     FileState,
     Job,
     JobState,
@@ -64,7 +64,7 @@ class Settler(JobWork):
                 job = await self._ask_again(job)
             parts = await self._read(job)
             hit("settle.read")
-            tally = sum((part.tally for part in parts), Tally())
+            tally = sum((part.kept for part in parts), Tally())
             if tally.holds_all(file.file.id_count, file.file.id_sum):
                 await self._publish(job, parts, None)
                 return
@@ -83,28 +83,37 @@ class Settler(JobWork):
             return job
         return replace(job, snapshot=snapshot) if snapshot.status.is_final else job
 
-    async def _read(self, job: Job) -> list[ProviderPart]:
+    async def _read(self, job: Job) -> list[ReadFile]:
         """Read all result files once, from end to end."""
-        parts: list[ProviderPart] = []
-        for kind, file_id in _result_files(job):
+        parts: list[ReadFile] = []
+        for named in named_files(job.deployment_id, job.snapshot):
             tally = RowTally()
-            digest = await self._stream(job, file_id, tally.feed)
+            digest = await self._stream(named, tally.feed)
             if digest is not None:
-                parts.append(_part(job, kind, file_id, digest, tally.finish()))
+                found = tally.finish()
+                parts.append(_part(named, digest, found=found, kept=found))
         return parts
 
-    async def _stream(self, job: Job, file_id: str, feed: Callable[[bytes], object]) -> FileDigest | None:
-        """Feed a result file in our own threads; its digest, or None if the provider does not have it."""
+    async def _stream(
+        self, named: NamedFile, feed: Callable[[bytes], bytes | None], rows: InlineRows | None = None
+    ) -> FileDigest | None:
+        """Feed a result file in our own threads, and keep the rows that come of it.
+
+        None if the provider does not have the file.
+        """
         digest = FileDigest()
 
-        def take(block: bytes) -> None:
+        def take(block: bytes) -> bytes | None:
             digest.feed(block)
-            feed(block)
+            return feed(block)
 
+        adapter = self.runtime.fleet.adapter(named.deployment_id)
         try:
-            async with self.runtime.fleet.adapter(job.deployment_id).stream_file(file_id) as stream:
+            async with adapter.stream_file(named.provider_file_id) as stream:
                 async for block in stream.blocks:
-                    await self.runtime.in_executor(take, block)
+                    kept = await self.runtime.in_executor(take, block)
+                    if rows is not None and kept:
+                        await rows.write(kept)
         except ProviderNotFound:
             return None
         return digest
@@ -113,35 +122,60 @@ class Settler(JobWork):
         """Find out which rows are doubled, foreign, unparsable or missing, and publish what is right."""
         ids = IdCollector()
         await self._input(file, ids.feed)
-        exact = ExactPass(ids.finish())
-        parts: list[ProviderPart] = []
-        for kind, file_id in _result_files(job):
+        async with AsyncExitStack() as spools:
+            exact, parts = await self._kept(job, ids.finish(), spools)
+            dropped = sum(part.found.rows + part.found.unparsable - part.kept.rows for part in parts)
+            logger.warning(
+                "results are not what was asked for",
+                extra=self.log_fields(job, missing=len(exact.missing), dropped=dropped),
+            )
+            if not exact.missing:
+                await self._publish(job, parts, None)
+            elif await self._is_sure(job, parts):
+                await self._publish_with_missing(job, batch, file, parts, exact.missing)
+
+    async def _kept(
+        self, job: Job, expected: Set[bytes], spools: AsyncExitStack
+    ) -> tuple[ExactPass, list[ReadFile]]:
+        """Read all result files, and keep what is right of them on disk."""
+        exact = ExactPass(expected)
+        parts: list[ReadFile] = []
+        for named in named_files(job.deployment_id, job.snapshot):
+            rows = await spools.enter_async_context(InlineRows(self.runtime))
             exact.start_part()
-            digest = await self._stream(job, file_id, exact.feed)
-            part = exact.end_part()
+            digest = await self._stream(named, exact.feed, rows)
+            await rows.write(exact.finish_part())
+            part = exact.part()
+            await rows.finish(part.kept.rows)
             if digest is not None:
-                parts.append(_part(job, kind, file_id, digest, part.tally, part.drop))
-        logger.warning(
-            "results are not what was asked for",
-            extra=self.log_fields(
-                job, missing=len(exact.missing), dropped=sum(len(part.drop) for part in parts)
-            ),
-        )
-        if not exact.missing:
-            await self._publish(job, parts, None)
-        elif await self._is_sure(job, parts):
-            await self._publish_with_missing(job, batch, file, parts, exact.missing)
+                parts.append(_part(named, digest, found=part.found, kept=part.kept, rows=rows))
+        if exact.superseded:
+            again = ExactPass(expected, executed=exact.superseded)
+            parts = [await self._keep_again(part, again, spools) for part in parts]
+        return exact, parts
+
+    async def _keep_again(self, part: ReadFile, exact: ExactPass, spools: AsyncExitStack) -> ReadFile:
+        """Leave out of what was kept of a file the rows for which others came later."""
+        assert part.rows is not None
+        rows = await spools.enter_async_context(InlineRows(self.runtime))
+        exact.start_part()
+        async with aclosing(part.rows.blocks()) as blocks:
+            async for block in blocks:
+                await rows.write(await self.runtime.in_executor(exact.feed, block))
+        kept = exact.part().kept
+        await rows.finish(kept.rows)
+        return replace(part, kept=kept, rows=rows)
 
     async def _input(self, file: FileState, feed: Callable[[bytes], object]) -> None:
         async with aclosing(self._reader.blocks(file)) as blocks:
             async for block in blocks:
                 await self.runtime.in_executor(feed, block)
 
-    async def _is_sure(self, job: Job, parts: list[ProviderPart]) -> bool:
+    async def _is_sure(self, job: Job, parts: list[ReadFile]) -> bool:
         """Whether enough reads agree that rows are missing; otherwise this one is taken down."""
         now = self.runtime.now()
         seen = [
-            (part.provider_file_id, part.provider_bytes, part.tally.rows, part.tally.id_sum) for part in parts
+            (part.named.provider_file_id, part.size, part.found.rows, part.found.id_sum) for part in parts
         ]
         read = ShortRead(at=now, seen=hashlib.blake2b(repr(seen).encode(), digest_size=16).hexdigest())
         agreeing = job.reads if job.reads and job.reads[-1].seen == read.seen else ()
@@ -157,16 +191,16 @@ class Settler(JobWork):
         )
         return False
 
-    async def _sizes_agree(self, job: Job, parts: list[ProviderPart]) -> bool:
+    async def _sizes_agree(self, job: Job, parts: list[ReadFile]) -> bool:
         adapter = self.runtime.fleet.adapter(job.deployment_id)
         for part in parts:
-            told = await adapter.retrieve_file(part.provider_file_id)
-            if told.bytes is not None and told.bytes != part.provider_bytes:
+            told = await adapter.retrieve_file(part.named.provider_file_id)
+            if told.bytes is not None and told.bytes != part.size:
                 return False
         return True
 
     async def _publish_with_missing(
-        self, job: Job, batch: Batch, file: FileState, parts: list[ProviderPart], missing: Set[bytes]
+        self, job: Job, batch: Batch, file: FileState, parts: list[ReadFile], missing: Set[bytes]
     ) -> None:
         assert job.snapshot is not None
         code, message = _words_for_missing(job.snapshot.status)
@@ -174,7 +208,7 @@ class Settler(JobWork):
             await rows.pour(blocks, MissingRows(code=code, message=message, only=missing, seed=job.batch_id))
             await self._publish(job, parts, rows)
 
-    async def _publish(self, job: Job, parts: list[ProviderPart], inline: InlineRows | None) -> None:
+    async def _publish(self, job: Job, parts: list[ReadFile], inline: InlineRows | None) -> None:
         """The settling transaction."""
         now = self.runtime.now()
         hit("settle.before")
@@ -189,13 +223,12 @@ class Settler(JobWork):
 
 
 def _settlement(
-    current: BatchState, job: Job, parts: list[ProviderPart], inline: InlineRows | None, now: datetime
+    current: BatchState, job: Job, parts: list[ReadFile], inline: InlineRows | None, now: datetime
 ) -> dict[str, Any]:
-    tally = sum((part.tally for part in parts), Tally())
+    tally = sum((part.kept for part in parts), Tally())
     lost = inline.count if inline is not None else 0
     counts = Counts(total=job.requests, completed=tally.completed, failed=tally.failed + lost)
-    files = ResultFiles(current.batch, now)
-    files.add(parts, inline)
+    files = ResultFiles(current.batch, now, read=parts, own=inline)
     assert job.deployment_id is not None
     charge = Charge(
         id=new_id(CHARGE_PREFIX),
@@ -211,34 +244,31 @@ def _settlement(
         created_at=now,
     )
     batch = files.name_in(current.batch, counts=counts, usage=tally.usage)
-    return {"batch": batch, "charges": (charge,), **files.rows()}
+    return {"batch": batch, "charges": (charge,), **files.rows([part.named for part in parts])}
 
 
 def _part(
-    job: Job, kind: FileKind, file_id: str, digest: FileDigest, tally: Tally, drop: tuple[int, ...] = ()
-) -> ProviderPart:
-    assert job.deployment_id is not None
-    return ProviderPart(
-        kind=kind,
-        deployment_id=job.deployment_id,
-        provider_file_id=file_id,
-        provider_bytes=digest.size,
+    named: NamedFile, digest: FileDigest, *, found: Tally, kept: Tally, rows: InlineRows | None = None
+) -> ReadFile:
+    return ReadFile(
+        named=named,
+        size=digest.size,
         digest=digest.hexdigest(),
-        tally=tally,
-        drop=drop,
+        ends_in_newline=digest.ends_in_newline,
+        found=found,
+        kept=kept,
+        rows=rows,
     )
-
-
-def _result_files(job: Job) -> list[tuple[FileKind, str]]:
-    assert job.snapshot is not None
-    ids = ((FileKind.OUTPUT, job.snapshot.output_file_id), (FileKind.ERROR, job.snapshot.error_file_id))
-    return [(kind, file_id) for kind, file_id in ids if file_id]
 
 
 def _awaits_names(job: Job) -> bool:
     """Whether the provider counts finished rows and has not named a file that they could be in."""
     counts = job.snapshot.counts if job.snapshot is not None else None
-    return not _result_files(job) and counts is not None and counts.completed + counts.failed > 0
+    return (
+        not named_files(job.deployment_id, job.snapshot)
+        and counts is not None
+        and counts.completed + counts.failed > 0
+    )
 
 
 def _words_for_missing(status: BatchStatus) -> tuple[str, str]:

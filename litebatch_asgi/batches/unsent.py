@@ -13,7 +13,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from litebatch_asgi.batches.results import InlineRows, ResultFiles
+from litebatch_asgi.batches.results import ResultFiles, named_files
+from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import RequestError, StateConflict
 from litebatch_asgi.files.content import ContentReader
@@ -138,10 +139,10 @@ class UnsentJobs(JobWork):
         now = self.runtime.now()
 
         def results(current: BatchState, _: Job) -> dict[str, Any]:
-            files = ResultFiles(current.batch, now)
-            files.add([], rows)
+            files = ResultFiles(current.batch, now, own=rows)
             counts = Counts(total=job.requests, failed=rows.count)
-            return {"batch": files.name_in(current.batch, counts=counts, usage=None), **files.rows()}
+            batch = files.name_in(current.batch, counts=counts, usage=None)
+            return {"batch": batch, **files.rows(named_files(job.deployment_id, job.snapshot))}
 
         await self._finish(job, JobState.WITHDRAWN, more=results)
 

@@ -13,7 +13,7 @@ from litebatch_asgi.errors import (
     Unavailable,
 )
 from litebatch_asgi.files.origin import Origin
-from litebatch_asgi.jsonl import FileDigest, LineDropper
+from litebatch_asgi.jsonl import FileDigest
 from litebatch_asgi.models import File, FileKind, FilePart, FileState, PartKind
 from litebatch_asgi.runtime import Runtime
 
@@ -61,20 +61,10 @@ class ContentReader:
         assert part.provider_file_id is not None
         adapter = self._runtime.fleet.adapter(part.deployment_id)
         async with adapter.stream_file(part.provider_file_id) as stream:
-            async for block in self._kept(_as_settled(stream.blocks, part), part):
+            async for block in _as_settled(stream.blocks, part):
                 yield block
             if part.end_line:
                 yield b"\n"
-
-    async def _kept(self, blocks: AsyncIterator[bytes], part: FilePart) -> AsyncGenerator[bytes]:
-        if not part.drop:
-            async for block in blocks:
-                yield block
-            return
-        dropper = LineDropper(part.drop)
-        async for block in blocks:
-            yield await self._runtime.in_executor(dropper.feed, block)
-        yield dropper.finish()
 
 
 async def _as_settled(blocks: AsyncIterator[bytes], part: FilePart) -> AsyncGenerator[bytes]:

@@ -2,8 +2,8 @@
 
 On the way in, `LineChecker` checks a file and `Splicer` writes a deployment's model into its lines; on the
 way back, `ModelRewriter` puts the virtual model there again. Of results, `RowTally` counts the rows. Where
-these do not agree with the input, `ExactPass` finds out which to keep, `LineDropper` leaves the others out,
-and `MissingRows` writes rows for those that never came.
+these do not agree with the input, `ExactPass` keeps the right ones, and `MissingRows` writes rows for those
+that never came. `FileDigest` tells whether a file is still the same.
 
 All of them take consecutive blocks of any size and hold no more than one line. They use the CPU without a
 break and so belong on a worker thread; it need not be the same one for each block.
@@ -13,7 +13,6 @@ from litebatch_asgi.jsonl.check import CheckedFile as CheckedFile
 from litebatch_asgi.jsonl.check import CheckLimits as CheckLimits
 from litebatch_asgi.jsonl.check import LineChecker as LineChecker
 from litebatch_asgi.jsonl.digest import FileDigest as FileDigest
-from litebatch_asgi.jsonl.drop import LineDropper as LineDropper
 from litebatch_asgi.jsonl.exact import ExactPass as ExactPass
 from litebatch_asgi.jsonl.exact import PartTally as PartTally
 from litebatch_asgi.jsonl.ids import IdCollector as IdCollector

@@ -2,110 +2,115 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Set
-from typing import Literal
+from collections.abc import Container, Iterable, Set
+from itertools import compress
 
 import msgspec
 
 from litebatch_asgi.jsonl.frames import LineFramer, Run
-from litebatch_asgi.jsonl.rows import MAX_ROW_BYTES, Row, read_rows
-from litebatch_asgi.jsonl.tally import Tally, count_rows
+from litebatch_asgi.jsonl.rows import MAX_ROW_BYTES, Row
+from litebatch_asgi.jsonl.tally import Tally, count_rows, rows_in
 
-_Reason = Literal["doubled", "foreign", "unparsable"]
+_MISSING, _NOT_EXECUTED, _EXECUTED = range(3)
+"""what the row says that is kept for a custom_id"""
 
 
 class PartTally(msgspec.Struct, frozen=True, kw_only=True):
     """What the exact pass found in one file."""
 
-    tally: Tally
-    """of the rows to keep, and the bytes that are left when the others are dropped"""
-    drop: tuple[int, ...]
-    """indexes from 0, in order, of the lines to drop; blank lines count"""
-    doubled: int
-    """rows to drop because an earlier one, here or in an earlier file, has their custom_id"""
+    found: Tally
+    """of all its rows, as `RowTally` counts them"""
+    kept: Tally
+    """of those that are kept"""
     foreign: int
-    """rows to drop because the input has not their custom_id"""
-    unparsable: int
-    """lines to drop because they are no rows"""
+    """rows that are dropped because the input has not their custom_id"""
+
+    @property
+    def doubled(self) -> int:
+        """Rows that are dropped for another one, here or in an earlier file, that has their custom_id."""
+        return self.found.rows - self.kept.rows - self.foreign
+
+    @property
+    def dropped(self) -> int:
+        """Lines that are not kept, blank ones aside; those that are no rows are not."""
+        return self.found.rows + self.found.unparsable - self.kept.rows
 
 
 class ExactPass:
     """Compares the rows of a batch's result files, one after the other, with the custom ids of its input.
 
-    Of several rows with one custom_id the first is kept.
+    Of several rows with one custom_id the first is kept, but one that was executed, which has a response,
+    goes before those that were not. Where one of these came first, it has been given out when that shows:
+    its custom_id is then in `superseded`, and a second pass over what was kept, with these as `executed`,
+    leaves it out.
 
     Args:
         expected: digests of the input's custom ids, see `IdCollector`.
+        executed: digests of custom ids of which a row is known to come that was executed.
         max_row_bytes: a longer row counts as unparsable and is never held whole.
 
     """
 
-    def __init__(self, expected: Set[bytes], *, max_row_bytes: int = MAX_ROW_BYTES) -> None:
-        self._expected = expected
-        self._missing = set(expected)
+    def __init__(
+        self,
+        expected: Iterable[bytes],
+        *,
+        executed: Container[bytes] = (),
+        max_row_bytes: int = MAX_ROW_BYTES,
+    ) -> None:
+        self._kept_of = dict.fromkeys(expected, _MISSING)
+        self._known_executed = executed
         self._max_row_bytes = max_row_bytes
+        self.superseded: set[bytes] = set()
+        """digests of which a row was kept that was not executed, and later one that was"""
         self.start_part()
 
     @property
     def missing(self) -> Set[bytes]:
-        """The digests of which no row was seen so far."""
-        return self._missing
+        """The digests of which no row was seen so far; found anew each time."""
+        return {digest for digest, kept in self._kept_of.items() if kept == _MISSING}
 
     def start_part(self) -> None:
         """Begin the next file."""
         self._framer = LineFramer(self._max_row_bytes)
-        self._line = 0
-        self._kept = Tally()
-        self._drop: list[int] = []
-        self._dropped: Counter[_Reason] = Counter()
+        self._found = self._kept = Tally()
+        self._foreign = 0
 
-    def feed(self, block: bytes) -> None:
-        """Take the next bytes of the file."""
-        for run in self._framer.feed(block):
-            self._compare(run)
+    def feed(self, block: bytes) -> bytes:
+        """The rows to keep of the lines that `block` completes, each with its newline."""
+        return b"".join([row for run in self._framer.feed(block) for row in self._compare(run)])
 
-    def end_part(self) -> PartTally:
-        """What the whole file comes to."""
-        for run in self._framer.finish():
-            self._compare(run)
-        return PartTally(
-            tally=self._kept,
-            drop=tuple(self._drop),
-            doubled=self._dropped["doubled"],
-            foreign=self._dropped["foreign"],
-            unparsable=self._dropped["unparsable"],
-        )
+    def finish_part(self) -> bytes:
+        """The last row of the file, if it is to be kept and no newline ended it."""
+        return b"".join([row for run in self._framer.finish() for row in self._compare(run)])
 
-    def _compare(self, run: Run) -> None:
-        lines = run.lines()
-        rows: list[Row] = []
-        digests: list[bytes] = []
-        size, last = 0, b"\n"
-        if run.text is None:
-            self._leave_out("unparsable")
-        for line, row in zip(lines, read_rows(lines), strict=True):
-            digest = row.digest if row is not None else None
-            reason = self._why_not(digest, line)
-            if reason is not None:
-                self._leave_out(reason)
-                continue
-            self._line += 1
-            size, last = size + len(line), line
-            if row is not None and digest is not None:
-                rows.append(row)
-                digests.append(digest)
-        self._kept += count_rows(rows, digests) + Tally(bytes=size, ends_in_newline=last.endswith(b"\n"))
+    def part(self) -> PartTally:
+        """What the file comes to."""
+        return PartTally(found=self._found, kept=self._kept, foreign=self._foreign)
 
-    def _why_not(self, digest: bytes | None, line: bytes) -> _Reason | None:
-        if digest is None:
-            return None if line.isspace() else "unparsable"
-        if digest in self._missing:
-            self._missing.remove(digest)
-            return None
-        return "doubled" if digest in self._expected else "foreign"
+    def _compare(self, run: Run) -> list[bytes]:
+        """The lines to keep of a run."""
+        found, unparsable = rows_in(run)
+        digests = [row.digest for _, row in found]
+        tally = count_rows([row for _, row in found], digests)
+        keeps = [self._keeps(row, digest) for (_, row), digest in zip(found, digests, strict=True)]
+        self._found += tally + Tally(unparsable=unparsable)
+        if not all(keeps):
+            tally = count_rows([row for _, row in compress(found, keeps)], compress(digests, keeps))
+        self._kept += tally
+        return [line if line.endswith(b"\n") else line + b"\n" for line, _ in compress(found, keeps)]
 
-    def _leave_out(self, reason: _Reason) -> None:
-        self._dropped[reason] += 1
-        self._drop.append(self._line)
-        self._line += 1
+    def _keeps(self, row: Row, digest: bytes) -> bool:
+        before = self._kept_of.get(digest)
+        if before is None:
+            self._foreign += 1
+            return False
+        if row.is_executed:
+            if before == _NOT_EXECUTED:
+                self.superseded.add(digest)
+            self._kept_of[digest] = _EXECUTED
+            return before != _EXECUTED
+        if before != _MISSING or digest in self._known_executed:
+            return False
+        self._kept_of[digest] = _NOT_EXECUTED
+        return True

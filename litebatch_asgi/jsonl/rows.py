@@ -75,6 +75,11 @@ class Row(msgspec.Struct, gc=False):
         """That of the custom_id."""
         return id_digest(self.custom_id.encode("utf-8", "surrogatepass"))
 
+    @property
+    def is_executed(self) -> bool:
+        """Whether the request was run; one that was not has an error in place of a response."""
+        return self.response is not None
+
 
 _NO_TYPED_ROW = (msgspec.DecodeError, UnicodeError, RecursionError)
 _decode = msgspec.json.Decoder(Row).decode
@@ -110,7 +115,11 @@ def _read_odd_row(line: bytes) -> Row | None:
         "status_code": _whole(answer.get("status_code")),
         "body": body if isinstance(body, str) else _odd_body(body),
     }
-    odd = {"custom_id": row["custom_id"], "response": response, "error": row.get("error")}
+    odd = {
+        "custom_id": row["custom_id"],
+        "response": response if row.get("response") is not None else None,
+        "error": row.get("error"),
+    }
     return msgspec.convert(odd, Row)
 
 

@@ -21,13 +21,12 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """sum modulo 2**128 of the blake2b-128 digests of the unescaped custom ids in UTF-8"""
     completed: int = 0
     failed: int = 0
+    executed: int = 0
+    """those of all that have a response, be it a good or a bad one"""
     usage: Usage = Usage()
     """of the completed rows"""
     unparsable: int = 0
     """lines, not blank, that are no JSON object with a custom_id, or too long to be read"""
-    bytes: int = 0
-    ends_in_newline: bool = True
-    """also where there is nothing; False: a row appended as it is would be lost"""
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -35,10 +34,9 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
             id_sum=(self.id_sum + other.id_sum) % ID_MODULUS,
             completed=self.completed + other.completed,
             failed=self.failed + other.failed,
+            executed=self.executed + other.executed,
             usage=self.usage + other.usage,
             unparsable=self.unparsable + other.unparsable,
-            bytes=self.bytes + other.bytes,
-            ends_in_newline=other.ends_in_newline if other.bytes else self.ends_in_newline,
         )
 
     def holds_all(self, id_count: int, id_sum: int) -> bool:
@@ -48,10 +46,13 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 def count_rows(rows: Sequence[Row], digests: Iterable[bytes]) -> Tally:
     """The tally of some rows, given with the digests of their custom ids."""
-    completed = consumed = cached = produced = reasoning = total = 0
+    executed = completed = consumed = cached = produced = reasoning = total = 0
     for row in rows:
         response = row.response
-        if response is None or row.error or response.status_code is None or response.status_code >= 400:
+        if response is None:
+            continue
+        executed += 1
+        if row.error or response.status_code is None or response.status_code >= 400:
             continue
         completed += 1
         usage = response.usage
@@ -71,6 +72,7 @@ def count_rows(rows: Sequence[Row], digests: Iterable[bytes]) -> Tally:
         id_sum=sum(map(int.from_bytes, digests)) % ID_MODULUS,
         completed=completed,
         failed=len(rows) - completed,
+        executed=executed,
         usage=Usage(
             input_tokens=consumed,
             cached_tokens=cached,
@@ -81,19 +83,28 @@ def count_rows(rows: Sequence[Row], digests: Iterable[bytes]) -> Tally:
     )
 
 
+def rows_in(run: Run) -> tuple[list[tuple[bytes, Row]], int]:
+    """The rows of a run with the lines that hold them, and how many other lines are not blank."""
+    lines = run.lines()
+    found: list[tuple[bytes, Row]] = []
+    unparsable = 1 if run.text is None else 0
+    for line, row in zip(lines, read_rows(lines), strict=True):
+        if row is not None:
+            found.append((line, row))
+        elif not line.isspace():
+            unparsable += 1
+    return found, unparsable
+
+
 class RowTally:
     """Tallies an output or error file that is fed in consecutive blocks of any size. Never raises."""
 
     def __init__(self, *, max_row_bytes: int = MAX_ROW_BYTES) -> None:
         self._framer = LineFramer(max_row_bytes)
         self._tally = Tally()
-        self._size = 0
-        self._last = b"\n"
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the file."""
-        self._size += len(block)
-        self._last = block[-1:] or self._last
         for run in self._framer.feed(block):
             self._count(run)
 
@@ -101,15 +112,9 @@ class RowTally:
         """What the whole file comes to."""
         for run in self._framer.finish():
             self._count(run)
-        return self._tally + Tally(bytes=self._size, ends_in_newline=self._last == b"\n")
+        return self._tally
 
     def _count(self, run: Run) -> None:
-        lines = run.lines()
-        rows: list[Row] = []
-        unparsable = 1 if run.text is None else 0
-        for line, row in zip(lines, read_rows(lines), strict=True):
-            if row is not None:
-                rows.append(row)
-            elif not line.isspace():
-                unparsable += 1
+        found, unparsable = rows_in(run)
+        rows = [row for _, row in found]
         self._tally += count_rows(rows, [row.digest for row in rows]) + Tally(unparsable=unparsable)

@@ -149,19 +149,17 @@ class FilePart(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     kind: PartKind
     bytes: int
-    """of the part as it is served, without dropped lines"""
+    """of the part as it is served"""
     deployment_id: str | None = None
     provider_file_id: str | None = None
     provider_bytes: int | None = None
     """of the provider's file; None where the provider does not say"""
-    drop: tuple[int, ...] = ()
-    """0-based indexes of lines that are left out"""
     end_line: bool = False
     """whether a newline is added behind the provider's bytes: they end without one, and more follows"""
     digest: str | None = None
-    """hex; of the provider's whole file"""
+    """hex; SHA-256 of the provider's whole file"""
     rows: builtins.bytes | None = None
-    """inline: the rows themselves, each with its newline"""
+    """inline: a piece of the rows themselves, which may end within one"""
 
 
 class FileState(msgspec.Struct, frozen=True, kw_only=True):

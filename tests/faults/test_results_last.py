@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from msgspec.structs import replace
+
 from litebatch_asgi.simulator import Fault, RowFaults, Simulator
 from tests.database import Database
 from tests.faults.stage import gateway_on
+from tests.faults.test_lessons import MEGABYTE, peak_of
 from tests.faults.world import CONTENT, IDS
-from tests.harness import ids_of, rows_of
+from tests.harness import SWIFT, ids_of, lines, rows_of
+from tests.survival.server import KEY, deployed
 
 
 async def test_results_stay_the_same_without_the_input_and_after_a_restart(
@@ -57,3 +62,27 @@ async def test_a_waiting_batch_is_cancelled_with_its_input_deleted_and_hard_to_r
             assert {row["error"]["code"] for row in rows_of(errors)} == {"batch_cancelled"}
             await simulator.until(lambda: not gateway.provider_files("east") + gateway.provider_files("west"))
             assert gateway.provider_jobs() == []
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell a process's peak")
+async def test_results_of_any_size_are_written_out_in_small_pieces(
+    tmp_path: Path, database: Database
+) -> None:
+    settings = replace(SWIFT, answer_characters=2 * MEGABYTE)
+    asked = [{"role": "user", "content": "x" * MEGABYTE}]
+    count = 80
+    async with deployed(tmp_path, settings, database, provider_timeout_seconds=30) as gateway:
+        await gateway.restart()
+        peaks: list[int] = []
+        for requests in (2, count):
+            gateway.simulator.add_fault(Fault(call="run_batch", rows=RowFaults(doubled=1)))
+            file = await gateway.upload(lines(requests, messages=asked), key=KEY)
+            batch = await gateway.ended((await gateway.create(file.id, key=KEY)).id, key=KEY)
+            output, errors = await gateway.results(batch, key=KEY)
+            assert (len(ids_of(output)), errors) == (requests, b"")
+            peaks.append(peak_of(gateway.server))
+        assert len(output) > count * MEGABYTE
+        assert peaks[1] - peaks[0] < 32 * MEGABYTE
+        ((largest,),) = await database.rows("SELECT max(bytes) FROM file_parts WHERE kind = 'inline'")
+        assert largest <= MEGABYTE

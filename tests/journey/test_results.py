@@ -322,3 +322,39 @@ async def test_an_expired_file_is_gone(tmp_path: Path, database: Database) -> No
         with pytest.raises(NotFoundError):
             await gateway.create(file.id)
         assert (await gateway.client().files.list()).data == []
+
+
+async def test_results_that_were_written_out_by_us_need_their_provider_no_more(gateway: Gateway) -> None:
+    gateway.simulator.add_fault(Fault(call="run_batch", rows=RowFaults(doubled=4, foreign=2)))
+    batch = await gateway.ended((await gateway.create((await gateway.upload(lines(9))).id)).id)
+    before = await gateway.results(batch)
+    gateway.simulator.add_fault(Fault(call="stream_file", match="_output", status=404, times=None))
+    output, errors = await gateway.results(batch)
+    assert (output, errors) == before
+    assert (ids_of(output), ids_of(errors)) == ([f"request-{n}" for n in range(9)], [])
+
+
+def a_row(number: int, **rest: Any) -> str:
+    """A row of a result file."""
+    return json.dumps({"id": f"r-{number}", "custom_id": f"request-{number}"} | rest)
+
+
+async def test_of_doubled_rows_the_one_that_was_executed_is_kept(gateway: Gateway) -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    done = {"response": {"status_code": 200, "body": {"usage": usage}}, "error": None}
+    failed = {"response": {"status_code": 500, "body": {}}, "error": None}
+    undone = {"response": None, "error": {"code": "batch_expired", "message": "not executed"}}
+    output = [a_row(0, **undone), a_row(0, **done), a_row(1, **undone), a_row(1, **undone)]
+    errors = [a_row(2, **undone), a_row(1, **failed), a_row(2, **failed), a_row(0, **undone)]
+    for kind, rows in (("_output", output), ("_error", errors)):
+        text = "\n".join(rows)
+        gateway.simulator.add_fault(Fault(call="stream_file", match=kind, status=200, body=text, times=None))
+    content = b"\n".join([lines(2), lines(3, metadata={"simulate": "500"}).splitlines()[2]])
+    batch = await gateway.ended((await gateway.create((await gateway.upload(content)).id)).id)
+    kept = [rows_of(content) for content in await gateway.results(batch)]
+    assert [[each["id"] for each in rows] for rows in kept] == [["r-0"], ["r-1", "r-2"]]
+    assert all(each["response"] is not None for rows in kept for each in rows)
+    assert batch.request_counts is not None
+    assert batch.request_counts.model_dump() == {"total": 3, "completed": 1, "failed": 2}
+    assert batch.usage is not None
+    assert batch.usage.total_tokens == 3

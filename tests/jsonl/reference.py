@@ -220,7 +220,7 @@ class RowReference:
 
     def __init__(self) -> None:
         self.ids: list[str] = []
-        self.completed = self.failed = self.unparsable = 0
+        self.completed = self.failed = self.executed = self.unparsable = 0
         self.usage = Usage()
 
     def count(self, content: bytes) -> None:
@@ -238,6 +238,7 @@ class RowReference:
             self.unparsable += 1
             return
         self.ids.append(custom_id)
+        self.executed += row.get("response") is not None
         answer = as_object(row.get("response"))
         status = whole(answer.get("status_code"))
         if status is None or status >= 400 or row.get("error"):

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from litebatch_asgi.jsonl import (
     ExactPass,
     IdCollector,
-    LineDropper,
     MissingRows,
     PartTally,
     RowTally,
+    Tally,
     id_digest,
 )
 
@@ -31,16 +31,21 @@ def row(custom_id: str, status: int = 200) -> bytes:
     return json.dumps({"custom_id": custom_id, "response": answer, "error": None}).encode()
 
 
-def read_part(exact: ExactPass, *blocks: bytes) -> PartTally:
+def not_executed(custom_id: str, code: str = "batch_expired") -> bytes:
+    return json.dumps({"custom_id": custom_id, "response": None, "error": {"code": code}}).encode()
+
+
+def read_part(exact: ExactPass, *blocks: bytes) -> tuple[bytes, PartTally]:
+    """What is kept of a file, and what it comes to."""
     exact.start_part()
-    for block in blocks:
-        exact.feed(block)
-    return exact.end_part()
+    kept = b"".join(map(exact.feed, blocks)) + exact.finish_part()
+    return kept, exact.part()
 
 
-def drop_lines(drop: tuple[int, ...], *blocks: bytes, end_line: bool = False) -> bytes:
-    dropper = LineDropper(drop, end_line=end_line)
-    return b"".join(map(dropper.feed, blocks)) + dropper.finish()
+def tally_of(content: bytes) -> Tally:
+    counted = RowTally()
+    counted.feed(content)
+    return counted.finish()
 
 
 def input_file(*custom_ids: str) -> bytes:
@@ -67,26 +72,53 @@ def missing_rows(content: bytes, only: set[bytes] | None = None, seed: str = "ba
 def test_doubled_foreign_and_unparsable_rows_are_dropped() -> None:
     exact = ExactPass(digests(*IDS))
     output = b"\n".join((row("a"), row("x"), b"", b"nope", row("a"), b'{"custom_id": "\\u00e9"}', row("b")))
-    first = read_part(exact, output)
-    assert (first.drop, first.foreign, first.unparsable, first.doubled) == ((1, 3, 4), 1, 1, 1)
-    assert (first.tally.rows, first.tally.completed, first.tally.usage.input_tokens) == (3, 2, 2)
-    second = read_part(exact, row("b", 400) + b"\n")
-    assert (second.drop, second.doubled) == ((0,), 1)
-    assert second.tally.rows == second.tally.bytes == 0
+    kept, first = read_part(exact, output)
+    assert kept.splitlines() == [row("a"), b'{"custom_id": "\\u00e9"}', row("b")]
+    assert (first.foreign, first.found.unparsable, first.doubled, first.dropped) == (1, 1, 1, 3)
+    assert (first.kept.rows, first.kept.completed, first.kept.usage.input_tokens) == (3, 2, 2)
+    kept, second = read_part(exact, row("b", 400) + b"\n")
+    assert (kept, second.doubled, second.dropped) == (b"", 1, 1)
+    assert second.kept == Tally()
     assert exact.missing == digests("d")
 
 
 def test_a_row_over_the_limit_is_dropped() -> None:
     exact = ExactPass(digests(*IDS), max_row_bytes=200)
-    part = read_part(exact, row("a") + b"\n", b'{"custom_id": "b", "x": "', b"y" * 500, b'"}\n' + row("d"))
-    assert (part.drop, part.unparsable, part.tally.rows) == ((1,), 1, 2)
+    kept, part = read_part(
+        exact, row("a") + b"\n", b'{"custom_id": "b", "x": "', b"y" * 500, b'"}\n' + row("d")
+    )
+    assert kept == row("a") + b"\n" + row("d") + b"\n"
+    assert (part.found.unparsable, part.kept.rows) == (1, 2)
     assert exact.missing == digests("b", "é")
+
+
+def test_a_row_that_was_executed_goes_before_one_that_was_not() -> None:
+    contents = [
+        b"\n".join((not_executed("a"), row("b"), not_executed("d"))),
+        row("a", 400),
+        not_executed("b"),
+    ]
+    exact = ExactPass(digests(*IDS))
+    kept = [read_part(exact, content)[0] for content in contents]
+    assert (exact.superseded, exact.missing) == (digests("a"), digests("é"))
+    again = ExactPass(digests(*IDS), executed=exact.superseded)
+    parts = [read_part(again, content) for content in kept]
+    assert [rows for rows, _ in parts] == [
+        row("b") + b"\n" + not_executed("d") + b"\n",
+        row("a", 400) + b"\n",
+        b"",
+    ]
+    assert [part.doubled for _, part in parts] == [1, 0, 0]
+    assert (again.superseded, again.missing) == (set(), digests("é"))
 
 
 parts = st.lists(
     st.lists(
         st.one_of(
             st.sampled_from([*map(row, IDS), row("x"), row("a", 400)]),
+            st.sampled_from(
+                [*map(not_executed, IDS), not_executed("x"), not_executed("a", "batch_cancelled")]
+            ),
             st.sampled_from([b"", b" \r", b"nope", b"[]", b'{"custom_id": "\\u0061"}', b"\xff"]),
         ),
         max_size=6,
@@ -95,43 +127,37 @@ parts = st.lists(
 )
 
 
+def wanted(contents: list[bytes]) -> list[bytes]:
+    """The rows to keep: of each id the first that was executed, or else the first."""
+    found: list[tuple[bytes, str, bool]] = []
+    for line in b"\n".join(contents).split(b"\n"):
+        if line.startswith(b"{"):
+            read = json.loads(line)
+            if read["custom_id"] in IDS:
+                found.append((line, read["custom_id"], read.get("response") is not None))
+    best: dict[str, int] = {}
+    for executed in (True, False):
+        for index, (_, custom_id, is_executed) in enumerate(found):
+            if is_executed is executed:
+                best.setdefault(custom_id, index)
+    return [found[index][0] for index in sorted(best.values())]
+
+
 @given(contents=parts, data=st.data())
 def test_ids_are_conserved(contents: list[bytes], data: st.DataObject) -> None:
     exact = ExactPass(digests(*IDS))
-    served = b""
-    for index, content in enumerate(contents):
-        part = read_part(exact, *data.draw(sliced(content)))
-        left = drop_lines(part.drop, *data.draw(sliced(content)))
-        assert part.doubled + part.foreign + part.unparsable == len(part.drop)
-        assert (part.tally.bytes, part.tally.ends_in_newline) == (len(left), left[-1:] in (b"", b"\n"))
-        counted = RowTally()
-        counted.feed(left)
-        assert counted.finish() == part.tally
-        served += drop_lines(part.drop, content, end_line=index + 1 < len(contents))
-    kept = [json.loads(line)["custom_id"] for line in served.splitlines() if line.strip()]
-    assert len(kept) == len(set(kept))
-    assert set(kept) <= set(IDS)
-    assert exact.missing == digests(*(set(IDS) - set(kept)))
-    made = [json.loads(line)["custom_id"] for line in missing_rows(input_file(*IDS), set(exact.missing))]
-    assert sorted(kept + made) == sorted(IDS)
-
-
-@given(content=st.lists(st.sampled_from([b"", b"a", b"bc\r"]), max_size=6).map(b"\n".join), data=st.data())
-def test_lines_are_dropped_by_their_index(content: bytes, data: st.DataObject) -> None:
-    lines = content.split(b"\n")
-    ended = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
-    drop = tuple(index for index in range(len(ended)) if data.draw(st.booleans()))
-    expected = b"".join(line for index, line in enumerate(ended) if index not in drop)
-    assert drop_lines(drop, *data.draw(sliced(content))) == expected
-    newline = b"\n" if expected and not expected.endswith(b"\n") else b""
-    assert drop_lines(drop, *data.draw(sliced(content)), end_line=True) == expected + newline
-
-
-def test_nothing_to_drop_passes_blocks_on_as_they_are() -> None:
-    dropper = LineDropper((0,))
-    assert dropper.feed(b"a\nb") == b"b"
-    block = b"c\nd"
-    assert dropper.feed(block) is block
+    read = [read_part(exact, *data.draw(sliced(content))) for content in contents]
+    for content, (kept, part) in zip(contents, read, strict=True):
+        assert (part.found, part.kept) == (tally_of(content), tally_of(kept))
+        assert part.dropped == part.doubled + part.foreign + part.found.unparsable
+    missing = exact.missing
+    again = ExactPass(digests(*IDS), executed=exact.superseded)
+    served = [read_part(again, *data.draw(sliced(kept)))[0] for kept, _ in read]
+    assert b"".join(served).splitlines() == wanted(contents)
+    assert (again.missing, again.superseded) == (missing, set())
+    ids = [json.loads(line)["custom_id"] for line in b"".join(served).splitlines()]
+    made = [json.loads(line)["custom_id"] for line in missing_rows(input_file(*IDS), set(missing))]
+    assert sorted(ids + made) == sorted(IDS)
 
 
 @settings(max_examples=50)

@@ -125,9 +125,10 @@ def test_a_body_that_is_other_text_has_no_usage(body: str) -> None:
         ({"custom_id": "a", "response": [200]}, False),
     ],
 )
-def test_a_row_is_completed_or_failed(answer: object, is_completed: bool) -> None:
+def test_a_row_is_completed_or_failed(answer: dict[str, Any], is_completed: bool) -> None:
     found = tally(lines(answer))
     assert (found.rows, found.completed, found.failed) == (1, int(is_completed), int(not is_completed))
+    assert found.executed == int(answer.get("response") is not None)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,6 @@ def test_line_ends_make_no_difference(newline: bytes, ended: bool) -> None:
     content += newline if ended else b""
     found = tally(content)
     assert (found.rows, found.unparsable, found.usage.input_tokens) == (3, 0, 30)
-    assert (found.bytes, found.ends_in_newline) == (len(content), ended)
 
 
 def test_nothing_is_a_tally_of_nothing() -> None:
@@ -204,7 +204,6 @@ def test_tallies_add_up() -> None:
     assert together.holds_all(3, expected)
     assert not together.holds_all(2, expected)
     assert not together.holds_all(3, expected + 1)
-    assert not together.ends_in_newline
     assert (together + Tally()) == together
 
 
@@ -238,10 +237,11 @@ def test_a_tally_is_that_of_the_plain_rules(found: list[bytes], data: st.DataObj
     expected = RowReference()
     expected.count(content)
     counted = tally(*data.draw(sliced(content)))
-    assert (counted.rows, counted.completed, counted.failed, counted.unparsable) == (
+    assert (counted.rows, counted.completed, counted.failed, counted.executed, counted.unparsable) == (
         len(expected.ids),
         expected.completed,
         expected.failed,
+        expected.executed,
         expected.unparsable,
     )
     digests = [id_digest(custom_id.encode("utf-8", "surrogatepass")) for custom_id in expected.ids]

@@ -148,7 +148,6 @@ CREATE TABLE {prefix}file_parts (
     deployment_id {type.key},
     provider_file_id text,
     provider_bytes bigint,
-    "drop" {type.json} NOT NULL, -- list of line indexes
     end_line smallint NOT NULL CHECK (end_line IN (0, 1)), -- a newline is added behind the provider's bytes
     digest text, -- of the provider's whole file, hexadecimal
     rows {type.blob},

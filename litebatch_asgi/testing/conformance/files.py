@@ -171,7 +171,6 @@ class FileTests(StorageTests):
                 deployment_id="east",
                 provider_file_id="file-out",
                 provider_bytes=2**41,
-                drop=(0, 17, 49_999),
                 end_line=True,
                 digest="00ff",
             ),
