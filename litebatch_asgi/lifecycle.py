@@ -74,7 +74,8 @@ def move(job: Job, state: JobState, *, due: datetime | None, **changes: Any) -> 
     """The job in its next state, its claim given back unless `changes` say otherwise.
 
     It is looked at again when it is `due`; None: never. No client's wish brings that forward unless
-    `changes` say from when on. Raises `StateConflict` if that state may not follow.
+    `changes` say from when on. A snapshot in `changes` keeps the highest counts. Raises `StateConflict` if
+    that state may not follow.
     """
     if state is not job.state and state not in TRANSITIONS[job.state]:
         raise StateConflict(f"{job.id}: {state} may not follow {job.state}")
@@ -84,6 +85,9 @@ def move(job: Job, state: JobState, *, due: datetime | None, **changes: Any) -> 
         "next_check_at": due,
         "refresh_from": None,
     }
+    snapshot: ProviderBatch | None = changes.get("snapshot")
+    if snapshot is not None:
+        changes["snapshot"] = snapshot.after(job.snapshot)
     return replace(job, state=state, **(released | changes))
 
 

@@ -82,7 +82,7 @@ class Poller(JobWork):
         self, job: Job, snapshot: ProviderBatch, *, cancel_sent: bool, look_beside: bool
     ) -> None:
         now = self.runtime.now()
-        news = snapshot != job.snapshot
+        news = snapshot.after(job.snapshot) != job.snapshot
         checks = 0 if news else job.checks + 1
         await self.write(
             job,

@@ -124,7 +124,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     state: JobState = JobState.WAITING
     provider_batch_id: str | None = None
     snapshot: ProviderBatch | None = None
-    """the provider's last word"""
+    """the provider's last word, with the highest counts that it ever told"""
     reason: str | None = None
     """why it ended as it did, for the log"""
     search_until: datetime | None = None

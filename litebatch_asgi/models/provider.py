@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from litebatch_asgi.models.usage import Counts
 
@@ -90,6 +91,17 @@ class ProviderBatch(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[BatchError, ...] = ()
     """the first ones, at most `MOST_ERRORS`"""
     metadata: dict[str, str] = {}
+
+    def after(self, earlier: ProviderBatch | None) -> ProviderBatch:
+        """This word, told after an earlier one, with the higher counts of both.
+
+        What was done once stays done; some providers count from 0 again when they cancel a batch.
+        """
+        if earlier is None or earlier.id != self.id or earlier.counts is None:
+            return self
+        if self.counts is not None and self.counts.done >= earlier.counts.done:
+            return self
+        return replace(self, counts=earlier.counts)
 
 
 Made = TypeVar("Made", ProviderFile, ProviderBatch)

@@ -33,6 +33,11 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     completed: int = 0
     failed: int = 0
 
+    @property
+    def done(self) -> int:
+        """How many have ended, in whatever way."""
+        return self.completed + self.failed
+
     def __add__(self, other: Counts) -> Counts:
         return Counts(
             total=self.total + other.total,

@@ -1,7 +1,7 @@
 """Folding and moving, as tables."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import pytest
 from hypothesis import given
@@ -212,3 +212,23 @@ def test_the_id_of_a_job_says_which_attempt_it_is(shard: int, attempt: int) -> N
     assert attempt_of(job_id(BATCH.id, shard, attempt), family) == attempt
     assert attempt_of(job_id(BATCH.id, shard + 1, attempt), family) is None
     assert attempt_of(family, family) is None
+
+
+tellings = st.tuples(
+    st.sampled_from("pq"),
+    st.none() | st.builds(Counts, completed=st.integers(0, 9), failed=st.integers(0, 9)),
+)
+
+
+@given(told=st.lists(tellings, min_size=1, max_size=6))
+def test_a_jobs_snapshot_keeps_the_highest_counts_of_its_providers_batch(
+    told: list[tuple[str, Counts | None]],
+) -> None:
+    job = a_job(JobState.SUBMITTED)
+    for batch_id, counts in told:
+        snapshot = ProviderBatch(id=batch_id, status=BatchStatus.IN_PROGRESS, counts=counts)
+        job = move(job, JobState.SUBMITTED, due=None, snapshot=snapshot)
+    assert job.snapshot is not None
+    same = list(takewhile(lambda each: each[0] == told[-1][0], reversed(told)))
+    highest = max((counts.done for _, counts in same if counts is not None), default=None)
+    assert (job.snapshot.counts.done if job.snapshot.counts is not None else None) == highest
