@@ -35,7 +35,7 @@ QUICK = Settings(
     place_budget_seconds=5,
     adopt_grace_seconds=0.4,
     vanished_grace_seconds=0.4,
-    lost_grace_seconds=0.2,
+    lost_grace_seconds=0.03,  # sixty times that for rows that were counted
     lease_seconds=10,
     provider_timeout_seconds=10,
 )
@@ -181,6 +181,11 @@ class Gateway:
         """The input files that an account has."""
         files = self.simulator.account(account).files.values()
         return [file for file in files if file.purpose == "batch"]
+
+    def result_files(self) -> list[Any]:
+        """The result files that all accounts have."""
+        accounts = self.simulator.accounts.values()
+        return [file for account in accounts for file in account.files.values() if file.purpose != "batch"]
 
 
 class InProcess(Gateway):

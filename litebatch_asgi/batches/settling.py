@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Callable, Set
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import Set
 from datetime import datetime, timedelta
 from typing import Any
 
-from msgspec.structs import replace
-
-from litebatch_asgi.batches.results import NamedFile, ReadFile, ResultFiles, named_files
+from litebatch_asgi.batches.missing import (
+    are_believed,
+    believed_from,
+    is_all_that_was_done,
+    remembered,
+)
+from litebatch_asgi.batches.reading import Reading, ResultReader
+from litebatch_asgi.batches.results import ResultFiles
 from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.batches.unsent import CANCELLED, EXPIRED, UnsentJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.files.content import ContentReader
-from litebatch_asgi.jsonl import ExactPass, FileDigest, IdCollector, MissingRows, RowTally, Tally
+from litebatch_asgi.jsonl import MissingRows
+from litebatch_asgi.lifecycle import give_up_at
 from litebatch_asgi.models import (
     Batch,
     BatchState,
@@ -28,6 +31,7 @@ from litebatch_asgi.models import (
     FileState,
     Job,
     JobState,
+    ProviderBatch,
     ShortRead,
 )
 from litebatch_asgi.models.ids import CHARGE_PREFIX, new_id
@@ -39,10 +43,9 @@ LOST = (
     "batch_line_lost",
     "The provider ended the batch without an answer to this request. Send it again in another batch.",
 )
-UNNAMED_PATIENCE = 60
-"""times `lost_grace_seconds` that a provider has to name the files of rows which it says are done"""
-READS_TO_BELIEVE = 3
-"""complete reads that must agree before rows are declared lost"""
+
+CHEAP_BYTES = 1 << 20
+"""results of no more than that are read again as often as their batch is looked at"""
 
 
 class Settler(JobWork):
@@ -51,7 +54,7 @@ class Settler(JobWork):
     def __init__(self, runtime: Runtime, unsent: UnsentJobs) -> None:
         super().__init__(runtime)
         self._unsent = unsent
-        self._reader = ContentReader(runtime)
+        self._reader = ResultReader(runtime)
 
     async def settle(self, job: Job) -> None:
         """Settle a job that has ended at its provider; if its results cannot be had now, try later."""
@@ -60,175 +63,115 @@ class Settler(JobWork):
         if state is None or file is None:
             raise StateConflict(f"{job.batch_id} or its file is gone")
         try:
-            if job.reads:
-                job = await self._ask_again(job)
-            parts = await self._read(job)
+            reading = await self._reader.read(job, await self._last_word(job))
             hit("settle.read")
-            tally = sum((part.kept for part in parts), Tally())
-            if tally.holds_all(file.file.id_count, file.file.id_sum):
-                await self._publish(job, parts, None)
-                return
-            await self._exactly(job, state.batch, file)
+            if reading.kept.holds_all(file.file.id_count, file.file.id_sum):
+                await self._publish(job, reading)
+            else:
+                await self._settle_with_gaps(job, state.batch, file, reading)
         except (ProviderError, RequestError) as error:
             logger.warning("results cannot be read now", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
 
-    async def _ask_again(self, job: Job) -> Job:
+    async def _last_word(self, job: Job) -> ProviderBatch:
         """File ids may come later than the end; of a job that is forgotten the last word is what it said."""
+        assert job.snapshot is not None
         assert job.provider_batch_id is not None
+        if not job.reads:
+            return job.snapshot
         adapter = self.runtime.fleet.adapter(job.deployment_id)
         try:
             snapshot = await adapter.retrieve_batch(job.provider_batch_id)
         except ProviderNotFound:
-            return job
-        return replace(job, snapshot=snapshot) if snapshot.status.is_final else job
+            return job.snapshot
+        return snapshot.after(job.snapshot) if snapshot.status.is_final else job.snapshot
 
-    async def _read(self, job: Job) -> list[ReadFile]:
-        """Read all result files once, from end to end."""
-        parts: list[ReadFile] = []
-        for named in named_files(job.deployment_id, job.snapshot):
-            tally = RowTally()
-            digest = await self._stream(named, tally.feed)
-            if digest is not None:
-                found = tally.finish()
-                parts.append(_part(named, digest, found=found, kept=found))
-        return parts
+    async def _settle_with_gaps(self, job: Job, batch: Batch, file: FileState, reading: Reading) -> None:
+        """Settle what is not what was asked for, once it is sure that nothing else will come.
 
-    async def _stream(
-        self, named: NamedFile, feed: Callable[[bytes], bytes | None], rows: InlineRows | None = None
-    ) -> FileDigest | None:
-        """Feed a result file in our own threads, and keep the rows that come of it.
-
-        None if the provider does not have the file.
+        The input is read, and the results row by row, only if this differs from what was seen before, or if
+        it is to be published.
         """
-        digest = FileDigest()
-
-        def take(block: bytes) -> bytes | None:
-            digest.feed(block)
-            return feed(block)
-
-        adapter = self.runtime.fleet.adapter(named.deployment_id)
-        try:
-            async with adapter.stream_file(named.provider_file_id) as stream:
-                async for block in stream.blocks:
-                    kept = await self.runtime.in_executor(take, block)
-                    if rows is not None and kept:
-                        await rows.write(kept)
-        except ProviderNotFound:
-            return None
-        return digest
-
-    async def _exactly(self, job: Job, batch: Batch, file: FileState) -> None:
-        """Find out which rows are doubled, foreign, unparsable or missing, and publish what is right."""
-        ids = IdCollector()
-        await self._input(file, ids.feed)
-        async with AsyncExitStack() as spools:
-            exact, parts = await self._kept(job, ids.finish(), spools)
-            dropped = sum(part.found.rows + part.found.unparsable - part.kept.rows for part in parts)
-            logger.warning(
-                "results are not what was asked for",
-                extra=self.log_fields(job, missing=len(exact.missing), dropped=dropped),
-            )
+        known = _known(job, reading)
+        if known is not None or reading.withheld:
+            reads = await self._remembered(job, reading, known.rows if known else 0)
+            if not self._is_sure(batch, reading, reads):
+                await self._read_again_later(job, reading, reads)
+                return
+        async with self._reader.exactly(job, reading.snapshot, file) as exact:
+            told = self.log_fields(job, missing=len(exact.missing), dropped=exact.dropped)
+            logger.warning("results are not what was asked for", extra=told)
             if not exact.missing:
-                await self._publish(job, parts, None)
-            elif await self._is_sure(job, parts):
-                await self._publish_with_missing(job, batch, file, parts, exact.missing)
+                await self._publish(job, exact.reading)
+                return
+            reads = await self._remembered(job, exact.reading, exact.rows)
+            is_whole = reads[-1].withheld_since is None
+            is_all = is_whole and is_all_that_was_done(exact.reading.snapshot, exact.reading.kept)
+            if is_all or self._is_sure(batch, exact.reading, reads):
+                await self._publish_with_missing(job, file, exact.reading, exact.missing)
+                return
+        await self._read_again_later(job, exact.reading, reads)
 
-    async def _kept(
-        self, job: Job, expected: Set[bytes], spools: AsyncExitStack
-    ) -> tuple[ExactPass, list[ReadFile]]:
-        """Read all result files, and keep what is right of them on disk."""
-        exact = ExactPass(expected)
-        parts: list[ReadFile] = []
-        for named in named_files(job.deployment_id, job.snapshot):
-            rows = await spools.enter_async_context(InlineRows(self.runtime))
-            exact.start_part()
-            digest = await self._stream(named, exact.feed, rows)
-            await rows.write(exact.finish_part())
-            part = exact.part()
-            await rows.finish(part.kept.rows)
-            if digest is not None:
-                parts.append(_part(named, digest, found=part.found, kept=part.kept, rows=rows))
-        if exact.superseded:
-            again = ExactPass(expected, executed=exact.superseded)
-            parts = [await self._keep_again(part, again, spools) for part in parts]
-        return exact, parts
+    async def _remembered(self, job: Job, reading: Reading, rows: int) -> tuple[ShortRead, ...]:
+        is_withheld = not await self._reader.is_whole(reading)
+        if is_withheld:
+            logger.warning("a result file is named and not given whole", extra=self.log_fields(job))
+        return remembered(job.reads, reading.seen, rows=rows, is_withheld=is_withheld, now=self.runtime.now())
 
-    async def _keep_again(self, part: ReadFile, exact: ExactPass, spools: AsyncExitStack) -> ReadFile:
-        """Leave out of what was kept of a file the rows for which others came later."""
-        assert part.rows is not None
-        rows = await spools.enter_async_context(InlineRows(self.runtime))
-        exact.start_part()
-        async with aclosing(part.rows.blocks()) as blocks:
-            async for block in blocks:
-                await rows.write(await self.runtime.in_executor(exact.feed, block))
-        kept = exact.part().kept
-        await rows.finish(kept.rows)
-        return replace(part, kept=kept, rows=rows)
+    def _is_sure(self, batch: Batch, reading: Reading, reads: tuple[ShortRead, ...]) -> bool:
+        """Whether what is missing is lost, or is not waited for any more."""
+        settings = self.runtime.settings
+        is_over = self.runtime.now() >= give_up_at(batch, timedelta(seconds=settings.end_grace_seconds))
+        return is_over or are_believed(reads, reading.snapshot, settings)
 
-    async def _input(self, file: FileState, feed: Callable[[bytes], object]) -> None:
-        async with aclosing(self._reader.blocks(file)) as blocks:
-            async for block in blocks:
-                await self.runtime.in_executor(feed, block)
-
-    async def _is_sure(self, job: Job, parts: list[ReadFile]) -> bool:
-        """Whether enough reads agree that rows are missing; otherwise this one is taken down."""
+    async def _read_again_later(self, job: Job, reading: Reading, reads: tuple[ShortRead, ...]) -> None:
+        """Later each time; a large download by half of the time that this goes on already."""
         now = self.runtime.now()
-        seen = [
-            (part.named.provider_file_id, part.size, part.found.rows, part.found.id_sum) for part in parts
-        ]
-        read = ShortRead(at=now, seen=hashlib.blake2b(repr(seen).encode(), digest_size=16).hexdigest())
-        agreeing = job.reads if job.reads and job.reads[-1].seen == read.seen else ()
-        reads = (*agreeing[:1], *agreeing[1:][-1:], read)
-        grace = timedelta(seconds=self.runtime.settings.lost_grace_seconds)
-        patience = grace * UNNAMED_PATIENCE if _awaits_names(job) else grace
-        enough = len(reads) >= READS_TO_BELIEVE and now - reads[0].at >= patience
-        if enough and await self._sizes_agree(job, parts):
-            return True
-        due = min(self.runtime.next_look(now, job.deployment_id, job.checks), now + grace / 2)
+        due = self.runtime.next_look(now, job.deployment_id, job.checks)
+        if reading.size > CHEAP_BYTES:
+            due = max(due, now + (now - reads[0].at) / 2)
+        decisive = believed_from(reads, reading.snapshot, self.runtime.settings)
+        if decisive > now:
+            due = max(min(due, decisive), self.runtime.next_look(now, job.deployment_id, 0))
         await self.write(
-            job, JobState.ENDED, snapshot=job.snapshot, reads=reads, due=due, checks=job.checks + 1
+            job, JobState.ENDED, snapshot=reading.snapshot, reads=reads, due=due, checks=job.checks + 1
         )
-        return False
-
-    async def _sizes_agree(self, job: Job, parts: list[ReadFile]) -> bool:
-        adapter = self.runtime.fleet.adapter(job.deployment_id)
-        for part in parts:
-            told = await adapter.retrieve_file(part.named.provider_file_id)
-            if told.bytes is not None and told.bytes != part.size:
-                return False
-        return True
 
     async def _publish_with_missing(
-        self, job: Job, batch: Batch, file: FileState, parts: list[ReadFile], missing: Set[bytes]
+        self, job: Job, file: FileState, reading: Reading, missing: Set[bytes]
     ) -> None:
-        assert job.snapshot is not None
-        code, message = _words_for_missing(job.snapshot.status)
-        async with InlineRows(self.runtime) as rows, aclosing(self._reader.blocks(file)) as blocks:
-            await rows.pour(blocks, MissingRows(code=code, message=message, only=missing, seed=job.batch_id))
-            await self._publish(job, parts, rows)
+        code, message = _words_for_missing(reading.snapshot.status)
+        rows_for = MissingRows(code=code, message=message, only=missing, seed=job.batch_id)
+        async with InlineRows(self.runtime) as rows:
+            await self._reader.write_missing(file, rows_for, rows)
+            await self._publish(job, reading, own=rows)
 
-    async def _publish(self, job: Job, parts: list[ReadFile], inline: InlineRows | None) -> None:
+    async def _publish(self, job: Job, reading: Reading, *, own: InlineRows | None = None) -> None:
         """The settling transaction."""
         now = self.runtime.now()
         hit("settle.before")
 
         def results(current: BatchState, settled: Job) -> dict[str, Any]:
-            return _settlement(current, settled, parts, inline, now)
+            return _settlement(current, settled, reading, own, now)
 
-        written = await self.write(job, JobState.SETTLED, due=None, snapshot=job.snapshot, more=results)
+        written = await self.write(job, JobState.SETTLED, due=None, snapshot=reading.snapshot, more=results)
         hit("settle.stored")
         status = written.state.batch.status.value
         logger.info("batch settled", extra=self.log_fields(job, status=status))
 
 
+def _known(job: Job, reading: Reading) -> ShortRead | None:
+    """The last read, if it has found the same."""
+    return job.reads[-1] if job.reads and job.reads[-1].seen == reading.seen else None
+
+
 def _settlement(
-    current: BatchState, job: Job, parts: list[ReadFile], inline: InlineRows | None, now: datetime
+    current: BatchState, job: Job, reading: Reading, own: InlineRows | None, now: datetime
 ) -> dict[str, Any]:
-    tally = sum((part.kept for part in parts), Tally())
-    lost = inline.count if inline is not None else 0
-    counts = Counts(total=job.requests, completed=tally.completed, failed=tally.failed + lost)
-    files = ResultFiles(current.batch, now, read=parts, own=inline)
+    kept = reading.kept
+    lost = own.count if own is not None else 0
+    counts = Counts(total=job.requests, completed=kept.completed, failed=kept.failed + lost)
+    files = ResultFiles(current.batch, now, read=reading.files, own=own)
     assert job.deployment_id is not None
     charge = Charge(
         id=new_id(CHARGE_PREFIX),
@@ -238,37 +181,13 @@ def _settlement(
         owner=current.batch.owner,
         created_by=current.batch.created_by,
         model=current.batch.model,
-        usage=tally.usage,
+        usage=kept.usage,
         cost=None,
         price_source=None,
         created_at=now,
     )
-    batch = files.name_in(current.batch, counts=counts, usage=tally.usage)
-    return {"batch": batch, "charges": (charge,), **files.rows([part.named for part in parts])}
-
-
-def _part(
-    named: NamedFile, digest: FileDigest, *, found: Tally, kept: Tally, rows: InlineRows | None = None
-) -> ReadFile:
-    return ReadFile(
-        named=named,
-        size=digest.size,
-        digest=digest.hexdigest(),
-        ends_in_newline=digest.ends_in_newline,
-        found=found,
-        kept=kept,
-        rows=rows,
-    )
-
-
-def _awaits_names(job: Job) -> bool:
-    """Whether the provider counts finished rows and has not named a file that they could be in."""
-    counts = job.snapshot.counts if job.snapshot is not None else None
-    return (
-        not named_files(job.deployment_id, job.snapshot)
-        and counts is not None
-        and counts.completed + counts.failed > 0
-    )
+    batch = files.name_in(current.batch, counts=counts, usage=kept.usage)
+    return {"batch": batch, "charges": (charge,), **files.rows(reading.named)}
 
 
 def _words_for_missing(status: BatchStatus) -> tuple[str, str]:

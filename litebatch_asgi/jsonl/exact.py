@@ -41,8 +41,7 @@ class ExactPass:
 
     Of several rows with one custom_id the first is kept, but one that was executed, which has a response,
     goes before those that were not. Where one of these came first, it has been given out when that shows:
-    its custom_id is then in `superseded`, and a second pass over what was kept, with these as `executed`,
-    leaves it out.
+    its custom_id is then in `superseded`, and a pass `again` over what was kept leaves it out.
 
     Args:
         expected: digests of the input's custom ids, see `IdCollector`.
@@ -64,6 +63,10 @@ class ExactPass:
         self.superseded: set[bytes] = set()
         """digests of which a row was kept that was not executed, and later one that was"""
         self.start_part()
+
+    def again(self) -> ExactPass:
+        """A pass over all that this one has kept, which leaves out what is superseded."""
+        return ExactPass(self._kept_of.keys(), executed=self.superseded, max_row_bytes=self._max_row_bytes)
 
     @property
     def missing(self) -> Set[bytes]:

@@ -95,11 +95,15 @@ _WORK = {
 
 
 class ShortRead(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete read of a job's results in which rows were missing."""
+    """A read of a job's results in which rows were missing."""
 
     at: datetime
     seen: str
     """equal for reads that saw the same"""
+    rows: int = 0
+    """lines that are of the input, legible or not"""
+    withheld_since: datetime | None = None
+    """since when the provider names files that it does not give whole; None: it does"""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +140,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """its batch is to be cancelled, and its provider does not know yet"""
     cancel_sent_at: datetime | None = None
     reads: tuple[ShortRead, ...] = ()
-    """earlier complete reads of its results that had rows missing and agree with each other"""
+    """earlier reads of its results that had rows missing and agree with each other"""
     created_at: datetime
     next_check_at: datetime | None = None
     """when somebody has to look at it; None: never"""

@@ -92,6 +92,11 @@ class ProviderBatch(msgspec.Struct, frozen=True, kw_only=True):
     """the first ones, at most `MOST_ERRORS`"""
     metadata: dict[str, str] = {}
 
+    @property
+    def names_results(self) -> bool:
+        """Whether it has result files."""
+        return self.output_file_id is not None or self.error_file_id is not None
+
     def after(self, earlier: ProviderBatch | None) -> ProviderBatch:
         """This word, told after an earlier one, with the higher counts of both.
 

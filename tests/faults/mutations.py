@@ -175,7 +175,7 @@ def results_always_pass(patch: Patch) -> None:
 def one_read_is_enough(patch: Patch) -> None:
     """Rows that are missing once are lost."""
 
-    async def is_sure(self: Settler, job: Job, parts: object) -> bool:
+    def is_sure(self: Settler, batch: Batch, reading: object, reads: object) -> bool:
         return True
 
     patch.setattr(Settler, "_is_sure", is_sure)

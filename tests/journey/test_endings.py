@@ -18,6 +18,7 @@ IN_THE_WAY = {
     "a cancellation is refused": [Fault(call="cancel_batch", status=403, times=None)],
     "a cancellation never ends": [],
     "nobody knows the job": [Fault(vanish=True, match="batch_", times=None)],
+    "results are not there": [Fault(call="stream_file", match="batch_", status=404, times=None)],
     "results cannot be read": [Fault(call="stream_file", match="batch_", status=503, times=None)],
 }
 
@@ -46,7 +47,7 @@ async def test_a_cancelled_batch_ends_though_its_provider_is_in_the_way(
         batch = await gateway.create((await gateway.upload()).id)
         await gateway.reached(batch.id, "in_progress")
         faults = [simulator.add_fault(fault) for fault in IN_THE_WAY[trouble]]
-        if trouble == "results cannot be read":
+        if trouble.startswith("results"):
             for account in simulator.accounts.values():
                 account.configure(hold=frozenset({"in_progress"}), done_share=0.0)
         await gateway.client().batches.cancel(batch.id)
@@ -60,6 +61,9 @@ async def test_a_cancelled_batch_ends_though_its_provider_is_in_the_way(
             return {job.status for job in gateway.provider_jobs()} == {"cancelled"}
 
         await gateway.eventually(is_cancelled_there)
+        if trouble.startswith("results"):
+            await gateway.client().files.delete((await gateway.ended(batch.id)).error_file_id or "")
+            await simulator.until(lambda: not gateway.result_files())
 
 
 async def test_a_batch_whose_input_cannot_be_read_fails_and_says_why(

@@ -9,11 +9,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from msgspec.structs import replace
 from openai import ConflictError, NotFoundError
 
 from litebatch_asgi.simulator import Fault, RowFaults
 from tests.database import Database
-from tests.harness import ENDPOINT, MODEL, Gateway, ids_of, lines, rows_of, running_gateway
+from tests.harness import ENDPOINT, MODEL, QUICK, Gateway, ids_of, lines, rows_of, running_gateway
 
 
 def a_line(custom_id: str, url: str = ENDPOINT, **body: Any) -> bytes:
@@ -236,12 +237,16 @@ async def test_the_error_file_stays_the_same_when_the_input_is_deleted(gateway: 
     assert len(ids_of(after)) == 3
 
 
-async def test_rows_are_not_declared_lost_before_several_reads_agree(gateway: Gateway) -> None:
-    gateway.simulator.add_fault(Fault(call="run_batch", ids_late=4))
-    file = await gateway.upload(lines(20))
-    batch = await gateway.ended((await gateway.create(file.id)).id)
-    output, errors = await gateway.results(batch)
-    assert (ids_of(output), errors) == (IDS, b"")
+async def test_rows_are_not_declared_lost_before_several_reads_agree(
+    tmp_path: Path, database: Database
+) -> None:
+    settings = replace(QUICK, lost_grace_seconds=1)
+    async with running_gateway(tmp_path, database=database, settings=settings) as gateway:
+        gateway.simulator.add_fault(Fault(call="run_batch", ids_late=4))
+        file = await gateway.upload(lines(20))
+        batch = await gateway.ended((await gateway.create(file.id)).id)
+        output, errors = await gateway.results(batch)
+        assert (ids_of(output), errors) == (IDS, b"")
 
 
 async def test_a_download_that_is_cut_is_read_again(gateway: Gateway) -> None:

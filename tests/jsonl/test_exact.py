@@ -101,7 +101,7 @@ def test_a_row_that_was_executed_goes_before_one_that_was_not() -> None:
     exact = ExactPass(digests(*IDS))
     kept = [read_part(exact, content)[0] for content in contents]
     assert (exact.superseded, exact.missing) == (digests("a"), digests("é"))
-    again = ExactPass(digests(*IDS), executed=exact.superseded)
+    again = exact.again()
     parts = [read_part(again, content) for content in kept]
     assert [rows for rows, _ in parts] == [
         row("b") + b"\n" + not_executed("d") + b"\n",
@@ -151,7 +151,7 @@ def test_ids_are_conserved(contents: list[bytes], data: st.DataObject) -> None:
         assert (part.found, part.kept) == (tally_of(content), tally_of(kept))
         assert part.dropped == part.doubled + part.foreign + part.found.unparsable
     missing = exact.missing
-    again = ExactPass(digests(*IDS), executed=exact.superseded)
+    again = exact.again()
     served = [read_part(again, *data.draw(sliced(kept)))[0] for kept, _ in read]
     assert b"".join(served).splitlines() == wanted(contents)
     assert (again.missing, again.superseded) == (missing, set())

@@ -187,7 +187,7 @@ async def _ended_batch(storage: Storage, file: File) -> None:
         search_until=NOW,
         to_cancel=True,
         cancel_sent_at=NOW,
-        reads=(ShortRead(at=NOW, seen="seen"),),
+        reads=(ShortRead(at=NOW, seen="seen", rows=9, withheld_since=NOW),),
         created_at=NOW,
         next_check_at=NOW,
         checks=4,

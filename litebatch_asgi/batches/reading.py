@@ -1,0 +1,201 @@
+"""Reading what a provider's job has left: counted as it passes by, or compared with its input row by row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, Callable, Set
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+
+import msgspec
+from msgspec.structs import replace
+
+from litebatch_asgi.batches.results import NamedFile, ReadFile, named_files
+from litebatch_asgi.batches.rows import InlineRows
+from litebatch_asgi.errors import ProviderError, ProviderNotFound
+from litebatch_asgi.files.content import ContentReader
+from litebatch_asgi.jsonl import ExactPass, FileDigest, IdCollector, MissingRows, RowTally, Tally
+from litebatch_asgi.models import FileState, Job, ProviderBatch
+from litebatch_asgi.runtime import Runtime
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """The result files of a job, read once."""
+
+    snapshot: ProviderBatch
+    """the provider's last word, which names them"""
+    files: tuple[ReadFile, ...] = ()
+    withheld: tuple[NamedFile, ...] = ()
+    """those that the provider does not give"""
+
+    @property
+    def named(self) -> tuple[NamedFile, ...]:
+        """All files that the provider names."""
+        return (*(file.named for file in self.files), *self.withheld)
+
+    @property
+    def size(self) -> int:
+        """Bytes that were read."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def kept(self) -> Tally:
+        """Of the rows that are kept, in all files."""
+        return sum((file.kept for file in self.files), Tally())
+
+    @property
+    def seen(self) -> str:
+        """Equal for readings that found the same, told by the same word of the provider."""
+        files = [(each.named, each.size, each.found.rows, each.found.id_sum) for each in self.files]
+        what = (files, self.withheld, self.snapshot.status, self.snapshot.counts)
+        return hashlib.blake2b(msgspec.json.encode(what), digest_size=16).hexdigest()
+
+
+class ExactReading(msgspec.Struct, frozen=True, kw_only=True):
+    """The result files of a job, compared with its input."""
+
+    reading: Reading
+    missing: Set[bytes]
+    """digests of the custom ids that have no row"""
+
+    @property
+    def dropped(self) -> int:
+        """Lines that are not kept."""
+        files = self.reading.files
+        return sum(each.found.rows + each.found.unparsable - each.kept.rows for each in files)
+
+    @property
+    def rows(self) -> int:
+        """Lines that are of the input, legible or not."""
+        return self.reading.kept.rows + sum(each.found.unparsable for each in self.reading.files)
+
+
+class ResultReader:
+    """Reads the result files of jobs, in our own threads and in bounded memory.
+
+    Raises `ProviderError` or `RequestError` where they, or the input, cannot be read now.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._contents = ContentReader(runtime)
+
+    async def read(self, job: Job, snapshot: ProviderBatch) -> Reading:
+        """Read all files once and count their rows."""
+        reading = Reading(snapshot=snapshot)
+        for named in named_files(job.deployment_id, snapshot):
+            tally = RowTally()
+            digest = await self._stream(named, tally.feed)
+            found = tally.finish()
+            reading = _with(reading, named, digest, found=found, kept=found)
+        return reading
+
+    @asynccontextmanager
+    async def exactly(
+        self, job: Job, snapshot: ProviderBatch, file: FileState
+    ) -> AsyncGenerator[ExactReading]:
+        """Read the input, then all files, and keep what is right of them, on disk until the block ends."""
+        async with AsyncExitStack() as spools:
+            exact = ExactPass(await self._ids(file))
+            reading = Reading(snapshot=snapshot)
+            for named in named_files(job.deployment_id, snapshot):
+                reading = await self._compare(reading, named, exact, spools)
+            if exact.superseded:
+                again = exact.again()
+                files = [await self._keep_again(each, again, spools) for each in reading.files]
+                reading = replace(reading, files=tuple(files))
+            yield ExactReading(reading=reading, missing=exact.missing)
+
+    async def _ids(self, file: FileState) -> Set[bytes]:
+        """The digests of an input's custom ids."""
+        ids = IdCollector()
+        async with aclosing(self._contents.blocks(file)) as blocks:
+            async for block in blocks:
+                await self._runtime.in_executor(ids.feed, block)
+        return ids.finish()
+
+    async def _compare(
+        self, reading: Reading, named: NamedFile, exact: ExactPass, spools: AsyncExitStack
+    ) -> Reading:
+        rows = await spools.enter_async_context(InlineRows(self._runtime))
+        exact.start_part()
+        digest = await self._stream(named, exact.feed, rows)
+        await rows.write(exact.finish_part())
+        part = exact.part()
+        await rows.finish(part.kept.rows)
+        return _with(reading, named, digest, found=part.found, kept=part.kept, rows=rows)
+
+    async def _keep_again(self, file: ReadFile, exact: ExactPass, spools: AsyncExitStack) -> ReadFile:
+        """Leave out of what was kept of a file the rows for which others came later."""
+        assert file.rows is not None
+        rows = await spools.enter_async_context(InlineRows(self._runtime))
+        exact.start_part()
+        async with aclosing(file.rows.blocks()) as blocks:
+            async for block in blocks:
+                await rows.write(await self._runtime.in_executor(exact.feed, block))
+        kept = exact.part().kept
+        await rows.finish(kept.rows)
+        return replace(file, kept=kept, rows=rows)
+
+    async def _stream(
+        self, named: NamedFile, feed: Callable[[bytes], bytes | None], rows: InlineRows | None = None
+    ) -> FileDigest | None:
+        """Feed a file, and keep the rows that come of it; None if the provider does not give it."""
+        digest = FileDigest()
+
+        def take(block: bytes) -> bytes | None:
+            digest.feed(block)
+            return feed(block)
+
+        adapter = self._runtime.fleet.adapter(named.deployment_id)
+        try:
+            async with adapter.stream_file(named.provider_file_id) as stream:
+                async for block in stream.blocks:
+                    kept = await self._runtime.in_executor(take, block)
+                    if rows is not None and kept:
+                        await rows.write(kept)
+        except ProviderNotFound:
+            return None
+        return digest
+
+    async def is_whole(self, reading: Reading) -> bool:
+        """Whether the provider gave all files that it names, each of the size that it states, if it does."""
+        return not reading.withheld and all([await self._has_stated_size(file) for file in reading.files])
+
+    async def _has_stated_size(self, file: ReadFile) -> bool:
+        adapter = self._runtime.fleet.adapter(file.named.deployment_id)
+        try:
+            stated = (await adapter.retrieve_file(file.named.provider_file_id)).bytes
+        except ProviderNotFound:
+            return True  # some give contents alone
+        except ProviderError:
+            return False
+        return stated in (None, file.size)
+
+    async def write_missing(self, file: FileState, missing: MissingRows, rows: InlineRows) -> None:
+        """Write rows for the lines of the input that `missing` says."""
+        async with aclosing(self._contents.blocks(file)) as blocks:
+            await rows.pour(blocks, missing)
+
+
+def _with(
+    reading: Reading,
+    named: NamedFile,
+    digest: FileDigest | None,
+    *,
+    found: Tally,
+    kept: Tally,
+    rows: InlineRows | None = None,
+) -> Reading:
+    """The reading with another file, which was not given if it has no digest."""
+    if digest is None:
+        return replace(reading, withheld=(*reading.withheld, named))
+    file = ReadFile(
+        named=named,
+        size=digest.size,
+        digest=digest.hexdigest(),
+        ends_in_newline=digest.ends_in_newline,
+        found=found,
+        kept=kept,
+        rows=rows,
+    )
+    return replace(reading, files=(*reading.files, file))
