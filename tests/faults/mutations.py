@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,16 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi import copy_lifecycle
-from litebatch_asgi.batches import creating, work
+from litebatch_asgi.batches import creating, settling, work
 from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.placing import Placer
+from litebatch_asgi.batches.reading import Reading, ResultReader
 from litebatch_asgi.batches.settling import Settler
 from litebatch_asgi.batches.targets import Target, Tries, choose
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.work import JobWork, Written
 from litebatch_asgi.errors import ProviderError
-from litebatch_asgi.files import copies, reconciling, removal
+from litebatch_asgi.files import content, copies, reconciling, removal
 from litebatch_asgi.files.copies import CopyWork
 from litebatch_asgi.jsonl import Tally
 from litebatch_asgi.leases import Lease
@@ -32,6 +33,7 @@ from litebatch_asgi.models import (
     CopyState,
     File,
     FileCopy,
+    FilePart,
     FileState,
     Job,
     JobState,
@@ -39,6 +41,7 @@ from litebatch_asgi.models import (
     ProviderFile,
 )
 from tests.faults.journey import outcome
+from tests.faults.settled import counts_that_begin_anew, gap_in_results, results_that_changed
 from tests.faults.troubles import ALL
 from tests.faults.zombies import upload_of_a_zombie
 from tests.journey.test_restored import restored_while_waiting
@@ -175,10 +178,47 @@ def results_always_pass(patch: Patch) -> None:
 def one_read_is_enough(patch: Patch) -> None:
     """Rows that are missing once are lost."""
 
-    def is_sure(self: Settler, batch: Batch, reading: object, reads: object) -> bool:
+    def is_sure(self: Settler, batch: Batch, reading: Reading, reads: object) -> bool:
         return True
 
     patch.setattr(Settler, "_is_sure", is_sure)
+
+
+def missing_files_are_empty(patch: Patch) -> None:
+    """A file that the provider names and does not give has no rows, and that is all."""
+
+    async def is_whole(self: ResultReader, reading: Reading) -> bool:
+        return True
+
+    patch.setattr(ResultReader, "is_whole", is_whole)
+
+
+def counts_may_fall(patch: Patch) -> None:
+    """What a provider says last counts, whatever it has said before."""
+
+    def after(self: ProviderBatch, earlier: ProviderBatch | None) -> ProviderBatch:
+        return self
+
+    patch.setattr(ProviderBatch, "after", after)
+
+
+def gaps_are_forgotten(patch: Patch) -> None:
+    """Each read that misses rows is taken for the first one that does."""
+
+    def known(job: Job, reading: Reading) -> None:
+        return None
+
+    patch.setattr(settling, "_known", known)
+
+
+def digest_is_not_checked(patch: Patch) -> None:
+    """Whatever a provider gives is passed on, as long as it is of the right size."""
+
+    async def unchecked(blocks: AsyncIterator[bytes], part: FilePart) -> AsyncGenerator[bytes]:
+        async for block in blocks:
+            yield block
+
+    patch.setattr(content, "_as_settled", unchecked)
 
 
 def size_is_not_checked(patch: Patch) -> None:
@@ -224,6 +264,10 @@ MUTATIONS = (
     Mutation(switch_off=tags_are_not_compared, journey=_under("create lost, list fails")),
     Mutation(switch_off=results_always_pass, journey=_under("rows lost, doubled, foreign and unparsable")),
     Mutation(switch_off=one_read_is_enough, journey=_under("ids of results come late")),
+    Mutation(switch_off=missing_files_are_empty, journey=_under("results are not there for a while")),
+    Mutation(switch_off=counts_may_fall, journey=counts_that_begin_anew),
+    Mutation(switch_off=gaps_are_forgotten, journey=gap_in_results),
+    Mutation(switch_off=digest_is_not_checked, journey=results_that_changed),
     Mutation(switch_off=size_is_not_checked, journey=_under("copy is cut off")),
     Mutation(switch_off=nothing_is_fenced, journey=upload_of_a_zombie),
 )

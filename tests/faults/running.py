@@ -142,10 +142,24 @@ RETRIEVAL = (
     ),
     Trouble(name="results lack their last byte", phase=Phase.SETTLE, meanwhile=shorten_by_one),
     Trouble(
+        name="results are not there for a while",
+        phase=Phase.SETTLE,
+        faults=(Fault(call="stream_file", match=RESULTS, status=404, times=24),),
+        settings={"lost_grace_seconds": 0.005},
+    ),
+    Trouble(
         name="ids of results come late",
         phase=Phase.SETTLE,
         faults=(Fault(call="run_batch", match=RUN, ids_late=3),),
         settings={"lost_grace_seconds": 2.0},
+    ),
+    *(
+        Trouble(
+            name=f"cancelled job leaves {left}",
+            phase=Phase.CANCEL,
+            accounts={name: {"cut_short_results": results} for name in ("east", "west")},
+        )
+        for left, results in (("what was executed", "partial"), ("nothing", "none"))
     ),
     Trouble(
         name="counts are wrong",
