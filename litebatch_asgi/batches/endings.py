@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -105,10 +104,15 @@ class JobEndings(JobWork):
 
 def refusal_of(error: ProviderError, job: Job, batch: Batch, runtime: Runtime) -> BatchError:
     """What a provider said, fit for the batch's owner."""
-    scrubbed = partial(scrub, names=private_names(job, batch, runtime))
-    return BatchError(
-        code=error.code or "invalid_request", message=scrubbed(error.message), param=error.param
-    )
+    said = BatchError(code=error.code or "invalid_request", message=error.message, param=error.param)
+    return fit_for_owner(said, job, batch, runtime)
+
+
+def fit_for_owner(error: BatchError, job: Job, batch: Batch, runtime: Runtime) -> BatchError:
+    """A provider's error without its names, in none of its texts."""
+    names = private_names(job, batch, runtime)
+    texts = {name: getattr(error, name) for name in ("code", "message", "param")}
+    return replace(error, **{name: scrub(text, names=names) for name, text in texts.items() if text})
 
 
 def private_names(job: Job, batch: Batch, runtime: Runtime) -> dict[str, str]:

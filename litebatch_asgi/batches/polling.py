@@ -6,9 +6,7 @@ import logging
 from datetime import timedelta
 from functools import partial
 
-from msgspec.structs import replace
-
-from litebatch_asgi.batches.endings import JobEndings, private_names
+from litebatch_asgi.batches.endings import JobEndings, fit_for_owner
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import INPUT_UNAVAILABLE, UnsentJobs
 from litebatch_asgi.batches.work import JobWork, looked_at
@@ -18,7 +16,6 @@ from litebatch_asgi.failpoints import hit
 from litebatch_asgi.models import Batch, BatchError, BatchState, BatchStatus, Job, JobState, ProviderBatch
 from litebatch_asgi.models.provider import MOST_ERRORS
 from litebatch_asgi.runtime import Runtime
-from litebatch_asgi.scrub import scrub
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -122,9 +119,8 @@ class Poller(JobWork):
         if cause is Cause.DEPLOYMENT:
             self.runtime.fleet.cool_down(job.deployment_id, None)
             return await self._endings.refused(job, DeploymentRefused(first.message or "", code=first.code))
-        names = private_names(job, state.batch, self.runtime)
-        told = tuple(replace(error, message=scrub(error.message or "", names=names)) for error in errors)
-        await self._endings.failed(job, told)
+        told = (fit_for_owner(error, job, state.batch, self.runtime) for error in errors)
+        await self._endings.failed(job, tuple(told))
         return None
 
     def _others_left(self, job: Job, state: BatchState) -> bool:

@@ -134,6 +134,20 @@ async def test_of_a_providers_many_errors_a_hundred_are_told(gateway: Gateway) -
     assert all(len(each.message or "") <= 2_000 for each in failed.errors.data)
 
 
+async def test_no_text_of_a_providers_errors_names_what_is_private(gateway: Gateway) -> None:
+    """Neither in messages nor in codes and params, which servers fill as they like."""
+    file = await gateway.upload()
+    private = f"{UPSTREAM['east']} batch_0123456789abcdef file-AbCdEf123456"
+    gateway.simulator.add_fault(
+        Fault(call="validate_batch", code=f"bad {private}", message=private, param=private, times=None)
+    )
+    failed = await gateway.ended((await gateway.create(file.id)).id)
+    assert failed.errors is not None
+    assert failed.errors.data is not None
+    told = str(failed.errors.data)
+    assert not [word for word in private.split() if word in told]
+
+
 async def test_results_that_trickle_are_read_again(tmp_path: Path, database: Database) -> None:
     """A byte every now and then would hold one of the deployment's places for days."""
     settings = replace(QUICK, min_download_bytes_per_second=10_000.0, download_grace_seconds=0.5)
