@@ -56,6 +56,14 @@ def get_json(address: Address, path: str) -> Any:
     return msgspec.json.decode(b"".join(download(address, path)))
 
 
+def post_json(address: Address, path: str, body: object) -> Any:
+    """The JSON that `POST` of a JSON body answers. Raises `RuntimeError`."""
+    with closing(HTTPConnection(*address, timeout=_TIMEOUT_SECONDS)) as connection:
+        headers = {"Authorization": _AUTHORIZATION, "Content-Type": "application/json"}
+        connection.request("POST", path, msgspec.json.encode(body), headers)
+        return msgspec.json.decode(_accepted(connection).read())
+
+
 def requests_per_second(
     address: Address, paths: Sequence[str], *, connections: int = 16, seconds: float
 ) -> float:
