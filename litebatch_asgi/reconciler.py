@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -66,16 +66,20 @@ class Reconciler:
     async def _look(self, start: Callable[..., object]) -> int:
         await self._runtime.hand_over()
         ids = [*self._runtime.fleet.ids, *self._runtime.presence.gone]
+        due: dict[Work | None, list[str | None]] = defaultdict(list)
+        for work, deployment_id in await self._runtime.storage.due_work([None, *ids]):
+            due[work].append(deployment_id)
         claimed = 0
-        for work in (Work.PLACE, Work.SEARCH, Work.SETTLE):
-            claimed += await self._claim_jobs(start, work, ids)
-        claimed += await self._claim_looks(start, ids)
-        return claimed + await self._claim_copies(start)
+        for work, most in ROOM.items():
+            # those of no deployment yet may all be on their way to one that is slow
+            room = {id_: most * len(ids) if id_ is None else most for id_ in due[work]}
+            claimed += await self._claim_jobs(start, work, room)
+        claimed += await self._claim_looks(start, due[Work.LOOK])
+        return claimed + await self._claim_copies(start, due[None])
 
-    async def _claim_jobs(self, start: Callable[..., object], work: Work, ids: Sequence[str]) -> int:
-        most = ROOM[work]
-        # those of no deployment yet may all be on their way to one that is slow
-        room: dict[str | None, int] = {None: most * len(ids), **dict.fromkeys(ids, most)}
+    async def _claim_jobs(
+        self, start: Callable[..., object], work: Work, room: Mapping[str | None, int]
+    ) -> int:
         since = anyio.current_time()
         jobs = await self._runtime.storage.claim_jobs(
             self._runtime.worker,
@@ -111,13 +115,13 @@ class Reconciler:
             if job.work is Work.SETTLE:
                 self._settling[job.deployment_id] -= Counter({job.owner: 1})
 
-    async def _claim_looks(self, start: Callable[..., object], ids: Sequence[str]) -> int:
+    async def _claim_looks(self, start: Callable[..., object], ids: Sequence[str | None]) -> int:
         """Claim the running jobs that are due: many of one deployment are looked at in one round.
 
         While a round goes on, a few more are looked at beside it, one by one.
         """
         since = anyio.current_time()
-        room: dict[str | None, int] = {id_: self._looks_free(id_) for id_ in ids}
+        room = {id_: self._looks_free(id_) for id_ in ids}
         claimed: dict[str, list[Job]] = defaultdict(list)
         while room:
             jobs = await self._runtime.storage.claim_jobs(
@@ -145,7 +149,7 @@ class Reconciler:
                 self._start(start, (Work.LOOK, deployment_id), look)
         return sum(map(len, claimed.values()))
 
-    def _looks_free(self, deployment_id: str) -> int:
+    def _looks_free(self, deployment_id: str | None) -> int:
         free = SINGLY - self._busy[Work.LOOK, deployment_id]
         return LOOKS_AT_ONCE if free > 0 and deployment_id not in self._in_round else free
 
@@ -155,12 +159,12 @@ class Reconciler:
         finally:
             self._in_round.discard(deployment_id)
 
-    async def _claim_copies(self, start: Callable[..., object]) -> int:
-        since = anyio.current_time()
+    async def _claim_copies(self, start: Callable[..., object], due: Sequence[str | None]) -> int:
+        fleet, since = self._runtime.fleet, anyio.current_time()
         copies = await self._runtime.storage.claim_copies(
             self._runtime.worker,
             lease_seconds=self._runtime.settings.lease_seconds,
-            room={id_: COPIES_AT_ONCE - self._busy[None, id_] for id_ in self._runtime.fleet.ids},
+            room={id_: COPIES_AT_ONCE - self._busy[None, id_] for id_ in fleet.ids if id_ in due},
         )
         for copy in copies:
             self._start(start, (None, copy.deployment_id), partial(self._look_after, copy, since))

@@ -217,6 +217,13 @@ class Storage(Protocol):
         """
         ...
 
+    async def due_work(self, deployments: Collection[str | None]) -> set[tuple[Work | None, str | None]]:
+        """What there is to claim at these deployments (None: jobs without one), each with its deployment.
+
+        Of jobs the kinds of work of which at least one is due, None where a copy is. Claims nothing.
+        """
+        ...
+
     async def claim_jobs(
         self,
         worker: str,

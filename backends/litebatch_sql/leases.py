@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import anyio.lowlevel
 import msgspec
 
 from litebatch_asgi.models import Claim, FileCopy, Job, Work
@@ -16,6 +17,9 @@ from litebatch_sql.rows import Row, Table, encode_json, from_microseconds, to_mi
 from litebatch_sql.tables import COPIES, JOBS
 
 L = TypeVar("L", Job, FileCopy)
+
+_SLICE = 50
+"""rows that are decoded before others have their turn"""
 
 
 def clock() -> int:
@@ -75,18 +79,6 @@ class Leases(Generic[L]):
         self._table: Table[L] = table
         self._key_columns = key_columns
 
-    async def due(self, reader: Reader, queries: Queries, wanted: Wanted) -> Wanted:
-        """What is wanted, without the deployments that have nothing due for it."""
-        deployments = [deployment for deployment, places in wanted.room.items() if places > 0]
-        look = {"deployments": encode_json(deployments), "work": wanted.work, "now": clock()}
-        rows = await reader.fetch_all(queries.sql(f"due_deployments_{self._table.name}"), look)
-        room = {row[0]: wanted.room[row[0]] for row in rows}
-        for deployment in room.keys() & {key for key, owners in wanted.avoid.items() if owners}:
-            look = wanted.parameters(deployment, limit=1)
-            if await reader.fetch_one(queries.sql(f"due_{self._table.name}"), look) is None:
-                del room[deployment]
-        return wanted._replace(room=room)
-
     async def claim(
         self,
         transaction: Transaction,
@@ -101,13 +93,15 @@ class Leases(Generic[L]):
         look = queries.sql(f"lock_due_{name}" if f"lock_due_{name}" in queries else f"due_{name}")
         keys: list[Row] = []
         for deployment, places in wanted.room.items():
-            keys += await transaction.fetch_all(look, wanted.parameters(deployment, limit=places))
+            if places > 0:
+                keys += await transaction.fetch_all(look, wanted.parameters(deployment, limit=places))
+        if not keys:
+            return []
         width = len(self._key_columns)
         given = encode_json([tuple(key[:width]) for key in keys])
         claim = {"keys": given, "worker": worker, "now": clock(), **_lease(lease_seconds)}
         await transaction.execute(queries.sql(f"claim_{name}"), claim)
-        rows = await transaction.fetch_all(queries.sql(f"claimed_{name}"), claim)
-        return [self._table.decode(row) for row in rows]
+        return await self._decoded(await transaction.fetch_all(queries.sql(f"claimed_{name}"), claim))
 
     async def renew(
         self, transaction: Transaction, queries: Queries, claims: Sequence[L], *, lease_seconds: float
@@ -119,8 +113,16 @@ class Leases(Generic[L]):
         renewal = {**held, "now": clock(), **_lease(lease_seconds)}
         await transaction.execute(queries.sql(f"renew_{self._table.name}"), renewal)
         rows = await transaction.fetch_all(queries.sql(f"held_{self._table.name}"), held)
-        renewed = [self._table.decode(row) for row in rows]
-        return {self.key(row): row for row in renewed}
+        return {self.key(row): row for row in await self._decoded(rows)}
+
+    async def _decoded(self, rows: Sequence[Row]) -> list[L]:
+        """The rows, which may be many: others have their turn meanwhile."""
+        decoded: list[L] = []
+        for start in range(0, len(rows), _SLICE):
+            if start:
+                await anyio.lowlevel.checkpoint()
+            decoded += map(self._table.decode, rows[start : start + _SLICE])
+        return decoded
 
     def key(self, claim: L) -> Row:
         """What identifies the row."""
@@ -132,6 +134,15 @@ class Leases(Generic[L]):
 
 JOB_LEASES = Leases(JOBS, ("id",))
 COPY_LEASES = Leases(COPIES, ("file_id", "shard", "deployment_id"))
+
+
+async def due_work(
+    reader: Reader, queries: Queries, deployments: Collection[str | None]
+) -> set[tuple[Work | None, str | None]]:
+    """What is due, as `Storage.due_work` says."""
+    look = {"deployments": encode_json(list(deployments)), "now": clock()}
+    rows = await reader.fetch_all(queries.sql("due_work"), look)
+    return {(None if work is None else Work(work), deployment) for work, deployment in rows}
 
 
 async def postpone(transaction: Transaction, queries: Queries, jobs: Sequence[Job]) -> None:

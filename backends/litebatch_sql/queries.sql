@@ -205,12 +205,25 @@ GROUP BY deployment_id;
         WHEN 'ended' THEN 'settle' ELSE 'place' END
 )
 
--- name: due_deployments_jobs
--- Those of the deployments (a JSON list, null among them) that have something due: one look each.
-SELECT asked.value FROM {deployments}
+-- name: due_work
+-- The kinds of work, null for copies, of which something is due, with its deployment: one look each.
+SELECT kinds.work, asked.value
+FROM {deployments} CROSS JOIN (
+    SELECT 'place' AS work UNION ALL SELECT 'look' UNION ALL SELECT 'search' UNION ALL SELECT 'settle'
+) AS kinds
 WHERE 1 = (
     SELECT 1 FROM {prefix}jobs AS jobs
-    WHERE coalesce(deployment_id, '') = coalesce(asked.value, '') AND {work} = :work
+    WHERE coalesce(deployment_id, '') = coalesce(asked.value, '') AND {work} = kinds.work
+      AND next_check_at >= 0 AND next_check_at <= {now}
+      AND (claimed_until IS NULL OR claimed_until <= {now})
+    ORDER BY next_check_at
+    LIMIT 1
+)
+UNION ALL
+SELECT NULL, asked.value FROM {deployments}
+WHERE 1 = (
+    SELECT 1 FROM {prefix}file_copies AS file_copies
+    WHERE deployment_id = asked.value
       AND next_check_at >= 0 AND next_check_at <= {now}
       AND (claimed_until IS NULL OR claimed_until <= {now})
     ORDER BY next_check_at
@@ -266,18 +279,6 @@ WHERE jobs.id = {key_0} AND jobs.epoch = CAST({key_1} AS bigint)
 -- name: held_jobs
 SELECT {jobs} FROM {prefix}jobs AS jobs
 WHERE id {among_keys} AND (id, epoch, claimed_by) IN ({held_job_keys});
-
--- name: due_deployments_file_copies
--- As due_deployments_jobs.
-SELECT asked.value FROM {deployments}
-WHERE 1 = (
-    SELECT 1 FROM {prefix}file_copies AS file_copies
-    WHERE deployment_id = asked.value
-      AND next_check_at >= 0 AND next_check_at <= {now}
-      AND (claimed_until IS NULL OR claimed_until <= {now})
-    ORDER BY next_check_at
-    LIMIT 1
-);
 
 -- fragment: owners_of_file_copies
 -- As owners_of_jobs.

@@ -42,6 +42,7 @@ from litebatch_sql.leases import (
     Wanted,
     clock,
     database_clock,
+    due_work,
     postpone,
     renew,
 )
@@ -206,6 +207,10 @@ class SQLStorage:
         if await self._executor.fetch_one(self._queries.sql("has_refreshable_jobs"), parameters):
             await self._write(lambda transaction: transaction.execute(refresh, parameters))
 
+    async def due_work(self, deployments: Collection[str | None]) -> set[tuple[Work | None, str | None]]:
+        """See `Storage.due_work`."""
+        return await due_work(self._executor, self._queries, deployments)
+
     async def claim_jobs(
         self,
         worker: str,
@@ -231,12 +236,11 @@ class SQLStorage:
         return await self._claim(COPY_LEASES, worker, lease_seconds, Wanted(room=room, avoid=avoid))
 
     async def _claim(self, leases: Leases[L], worker: str, lease_seconds: float, wanted: Wanted) -> list[L]:
-        due = await leases.due(self._executor, self._queries, wanted)
-        if not due.room:  # by far the most frequent case: nothing is locked
+        if not any(places > 0 for places in wanted.room.values()):
             return []
         return await self._write(
             lambda transaction: leases.claim(
-                transaction, self._queries, worker=worker, lease_seconds=lease_seconds, wanted=due
+                transaction, self._queries, worker=worker, lease_seconds=lease_seconds, wanted=wanted
             )
         )
 

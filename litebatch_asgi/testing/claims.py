@@ -29,7 +29,7 @@ def claim(
     until = now + timedelta(seconds=lease_seconds)
     left = dict(room)
     claimed: list[Claimed] = []
-    for row in _in_turns(row for row in rows if _is_due(row, now)):
+    for row in _in_turns(row for row in rows if is_due(row, now)):
         is_avoided = row.owner in avoid.get(row.deployment_id, ())
         if not is_avoided and left.get(row.deployment_id, 0) > 0:
             left[row.deployment_id] -= 1
@@ -37,7 +37,8 @@ def claim(
     return sorted(claimed, key=_due_at)
 
 
-def _is_due(row: Job | FileCopy, now: datetime) -> bool:
+def is_due(row: Job | FileCopy, now: datetime) -> bool:
+    """Whether a claim may take it."""
     is_held = row.claimed_until is not None and row.claimed_until > now
     return not is_held and row.next_check_at is not None and row.next_check_at <= now
 

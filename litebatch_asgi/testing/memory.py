@@ -49,7 +49,7 @@ from litebatch_asgi.storage import (
     FileQuery,
     Installation,
 )
-from litebatch_asgi.testing.claims import claim, extend, leased
+from litebatch_asgi.testing.claims import claim, extend, is_due, leased
 from litebatch_asgi.testing.drafts import Draft
 from litebatch_asgi.testing.heartbeats import MemoryHeartbeatStore
 from litebatch_asgi.testing.keys import MemoryKeyStore
@@ -269,6 +269,14 @@ class MemoryStorage:
                 may_come = job.refresh_from is not None and job.refresh_from <= now
                 if may_come and job.next_check_at is not None and job.next_check_at > now:
                     draft.put(self._jobs, job.id, replace(job, next_check_at=now))
+
+    async def due_work(self, deployments: Collection[str | None]) -> set[tuple[Work | None, str | None]]:
+        """See `Storage.due_work`."""
+        self._check_open()
+        now, due = datetime.now(UTC), set[tuple[Work | None, str | None]]()
+        due |= {(job.work, job.deployment_id) for job in self._jobs.values() if is_due(job, now)}
+        due |= {(None, copy.deployment_id) for copy in self._copies.values() if is_due(copy, now)}
+        return {(work, deployment) for work, deployment in due if deployment in deployments}
 
     async def claim_jobs(
         self,

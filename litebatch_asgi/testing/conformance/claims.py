@@ -95,6 +95,28 @@ class ClaimTests(StorageTests):
         claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert [job.id for job in claimed] == [due.id]
 
+    async def test_what_there_is_to_claim_is_told(self, storage: Storage) -> None:
+        """By kind of work and deployment; not what is claimed, to come, or at another deployment."""
+        await stored_job(storage, next_check_at=ago(2))
+        await stored_job(storage, next_check_at=ago(1))
+        await stored_job(storage, deployment_id=None, next_check_at=ago(1))
+        await stored_job(storage, deployment_id="west", state=JobState.WATCHED, next_check_at=ago(1))
+        await stored_job(storage, deployment_id="north", state=JobState.ENDED, next_check_at=ago(1))
+        await stored_job(storage, state=JobState.SUBMITTED, next_check_at=ago(-60))
+        await stored_job(storage, state=JobState.ENDED, next_check_at=None)
+        held = {"claimed_by": "other", "claimed_until": ago(-60)}
+        await stored_job(storage, state=JobState.UNCLEAR, next_check_at=ago(1), **held)
+        file = a_file()
+        copies = [a_copy(file, deployment_id=name, next_check_at=ago(1)) for name in ("west", "north")]
+        await stored_file(storage, *copies, file=file)
+        east = {(Work.PLACE, None), (Work.PLACE, "east")}
+        assert await storage.due_work([None, "east"]) == east
+        west = {(Work.SEARCH, "west"), (None, "west")}
+        assert await storage.due_work(["west", None, "east"]) == east | west
+        await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
+        assert await storage.due_work(["west", None, "east"]) == west
+        assert await storage.due_work([]) == set()
+
     async def test_those_longest_due_come_first(self, storage: Storage) -> None:
         """Over all deployments, and when there is no room for all."""
         for seconds in (3, 5, 1, 4, 2):

@@ -40,6 +40,7 @@ CALLS: dict[str, Call] = {
     "list_batches": lambda storage: storage.list_batches(BatchQuery(owner=None, limit=1)),
     "change_batch": lambda storage: storage.change_batch("batch", writing()),
     "refresh_batches": lambda storage: storage.refresh_batches(["batch"]),
+    "due_work": lambda storage: storage.due_work(["east"]),
     "claim_jobs": lambda storage: storage.claim_jobs(
         "worker", lease_seconds=1, room={"east": 1}, work=Work.PLACE
     ),
