@@ -20,7 +20,7 @@ _DEFAULT_TIMEOUT_SECONDS = 5.0
 
 
 class HostSQLiteExecutor(SQLiteExecutor):
-    """An `Executor` on two connections that it keeps from `open` to `close`.
+    """An `Executor` on a few connections that it keeps from `open` to `close`.
 
     `databases` has no pool for SQLite: it opens the file for each use, and what a PRAGMA sets is gone with
     the next one. On connections that are kept the settings stay, transactions begin with BEGIN IMMEDIATE,

@@ -29,7 +29,7 @@ class DatabasesStorage(SQLStorage):
     `acquire_seconds`, then `StorageUnavailable` is raised; how long the answer to a statement is waited for
     is the host's `command_timeout`.
 
-    On SQLite two connections are kept while the storage is open. What the host has locked is waited for as
+    On SQLite four connections are kept while the storage is open. What the host has locked is waited for as
     long as its own `timeout` says (5 seconds without), then `StorageUnavailable` is raised: a task that has
     written in a transaction of its own must end it before it calls LiteBatch. The journal mode stays as it
     is; with `PRAGMA journal_mode = WAL`, which the file keeps, nobody who reads waits for one who writes.

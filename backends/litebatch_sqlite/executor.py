@@ -1,10 +1,10 @@
-"""SQLite under the shared SQL storage: one connection that writes, one that reads."""
+"""SQLite under the shared SQL storage: one connection that writes, a few that read."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
@@ -13,6 +13,8 @@ from litebatch_asgi.errors import ConfigError, StorageUnavailable
 from litebatch_sql import Parameters, Row
 from litebatch_sqlite.session import Session
 
+READERS = 3
+"""How many connections read: one that reads much shall not hold up the others."""
 _CLOSE_SECONDS = 30.0
 """How long closing waits for the transaction under way."""
 _SWITCH_SECONDS = 0.02
@@ -23,15 +25,17 @@ class SQLiteExecutor:
     """A database file.
 
     Writing transactions take turns: within the process by a lock, between processes by SQLite's own, which
-    is waited for `busy_timeout_seconds`. Readers wait for nobody (write-ahead log). Two connections, because
-    another task on the same one would read what is not committed, and lose its own writes to a rollback.
+    is waited for `busy_timeout_seconds`. Readers wait for nobody (write-ahead log). They have connections of
+    their own: on the writer's, another task would read what is not committed, and lose its writes to a
+    rollback.
     """
 
     def __init__(self, path: Path, *, busy_timeout_seconds: float) -> None:
         self._path = path
         self._busy_timeout_seconds = busy_timeout_seconds
         self._writer: Session | None = None
-        self._reader: Session | None = None
+        self._readers: dict[Session, int] = {}
+        """with how many calls each has to do; the one that was used least lately comes first"""
         self._turn = asyncio.Lock()
 
     async def open(self) -> None:
@@ -42,14 +46,16 @@ class SQLiteExecutor:
         self._writer = await self._connect()
         await self._keep_log(self._writer)
         await self._writer.configure()
-        self._reader = await self._connect()
-        await self._reader.configure()
-        await self._reader.fetch_all("PRAGMA query_only = ON", {})
+        for _ in range(READERS):
+            reader = await self._connect()
+            self._readers[reader] = 0
+            await reader.configure()
+            await reader.fetch_all("PRAGMA query_only = ON", {})
 
     async def close(self) -> None:
         """See `Executor.close`."""
-        sessions = (self._reader, self._writer)
-        self._reader = self._writer = None  # from here on nothing begins
+        sessions = (*self._readers, self._writer)
+        self._readers, self._writer = {}, None  # from here on nothing begins
         with anyio.CancelScope(shield=True):
             with anyio.move_on_after(_CLOSE_SECONDS):
                 async with self._turn:
@@ -60,11 +66,13 @@ class SQLiteExecutor:
 
     async def fetch_all(self, sql: str, parameters: Parameters) -> list[Row]:
         """See `Reader.fetch_all`."""
-        return await self._opened(self._reader).fetch_all(sql, parameters)
+        with self._reader() as reader:
+            return await reader.fetch_all(sql, parameters)
 
     async def fetch_one(self, sql: str, parameters: Parameters) -> Row | None:
         """See `Reader.fetch_one`."""
-        return await self._opened(self._reader).fetch_one(sql, parameters)
+        with self._reader() as reader:
+            return await reader.fetch_one(sql, parameters)
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[Session]:
@@ -78,6 +86,20 @@ class SQLiteExecutor:
             except BaseException:
                 await session.roll_back()
                 raise
+
+    @contextmanager
+    def _reader(self) -> Generator[Session]:
+        """The reader with the least to do; of several the one that rested longest.
+
+        One whose caller was cancelled may still be at work.
+        """
+        readers = self._readers
+        reader = self._opened(min(readers, key=readers.__getitem__, default=None))
+        readers[reader] = readers.pop(reader) + 1
+        try:
+            yield reader
+        finally:
+            readers[reader] -= 1
 
     async def _connect(self) -> Session:
         return await Session.connect(self._path, busy_timeout_seconds=self._busy_timeout_seconds)

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from litebatch_asgi.app import open_storage
@@ -18,7 +19,7 @@ from litebatch_asgi.models import FileChange, FileState
 from litebatch_asgi.testing import a_copy, a_file
 from litebatch_sqlite import SQLiteStorage
 from litebatch_sqlite.driver_errors import translated
-from litebatch_sqlite.executor import SQLiteExecutor
+from litebatch_sqlite.executor import READERS, SQLiteExecutor
 
 
 def connection_threads() -> list[threading.Thread]:
@@ -49,6 +50,51 @@ async def test_a_relative_url_is_a_path_from_here(tmp_path: Path, monkeypatch: p
         await storage.open()
         await storage.close()
     assert names(tmp_path) == {"here.db", "plain.db"}
+
+
+SLOW = """
+WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000000) SELECT count(*) FROM n
+"""
+"""More than half a second."""
+
+
+@pytest.fixture
+async def executor(database: Path) -> AsyncGenerator[SQLiteExecutor]:
+    executor = SQLiteExecutor(database, busy_timeout_seconds=0.05)
+    await executor.open()
+    yield executor
+    await executor.close()
+
+
+@pytest.mark.parametrize("slow", [1, 2])
+async def test_a_slow_read_holds_up_no_other(executor: SQLiteExecutor, slow: int) -> None:
+    """Also where its caller has left."""
+    finished: list[str] = []
+
+    async def read(sql: str) -> None:
+        await executor.fetch_one(sql, {})
+        finished.append(sql)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(slow):
+            tasks.start_soon(read, SLOW)
+        await anyio.lowlevel.checkpoint()
+        for _ in range(READERS):
+            await read("SELECT 1")
+        assert finished == ["SELECT 1"] * READERS
+    with anyio.move_on_after(0.05):
+        await read(SLOW)
+    await read("SELECT 2")
+    assert finished[READERS:] == [SLOW] * slow + ["SELECT 2"]
+
+
+async def test_no_reader_writes(executor: SQLiteExecutor) -> None:
+    async with executor.write() as transaction:
+        await transaction.execute("CREATE TABLE names (name)", {})
+    for _ in range(2 * READERS):
+        with pytest.raises(StorageUnavailable, match="cannot be written"):
+            await executor.fetch_one("INSERT INTO names VALUES ('ann')", {})
+    assert await executor.fetch_all("SELECT * FROM names", {}) == []
 
 
 async def test_an_absolute_url_has_four_slashes(database: Path) -> None:
