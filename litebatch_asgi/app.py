@@ -170,12 +170,15 @@ class LiteBatch:
         return self._running
 
     async def ready(self) -> bool:
-        """Whether requests can be served: the lifespan is entered and the storage answers, within seconds."""
+        """Whether requests can be served: the lifespan is entered, and the storage takes writes in time.
+
+        A database that answers reads alone, as a standby does, is of no use: hence a heartbeat is written.
+        """
         if self._running is None:
             return False
         with anyio.move_on_after(_READY_SECONDS):
             try:
-                await self._storage.get_batch("")
+                await self._running.presence.say()
             except StorageUnavailable:
                 return False
             return True

@@ -18,6 +18,7 @@ from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.files import FileService
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.models import Settings
+from litebatch_asgi.presence import Presence
 from litebatch_asgi.reconciler import Handover, Reconciler
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spooler
@@ -42,6 +43,7 @@ class Engine:
     files: FileService
     batches: BatchService
     spooler: Spooler
+    presence: Presence
 
     def __init__(
         self,
@@ -119,17 +121,18 @@ class Engine:
                 self.batches = BatchService(runtime, dispatcher)
                 loop = Reconciler(runtime, dispatcher) if self._reconciler else Handover(runtime)
                 tasks.start_soon(loop.run)
-                await runtime.presence.beat()
-                await self._tell_missing(runtime)
-                tasks.start_soon(runtime.presence.run)
+                self.presence = runtime.presence
+                await self.presence.beat()
+                await self._tell_missing()
+                tasks.start_soon(self.presence.run)
                 self._started.set_result(None)
                 await self._stop.wait()
                 await runtime.stop(DRAIN_SECONDS)
         finally:
             await self._close(threads)
 
-    async def _tell_missing(self, runtime: Runtime) -> None:
-        for use in await runtime.presence.missing():
+    async def _tell_missing(self) -> None:
+        for use in await self.presence.missing():
             logger.warning(
                 "%d open jobs and %d copies are at deployment %r, which is not in the configuration: put it "
                 "back, or what is there ends without its results once no process has it",

@@ -36,6 +36,10 @@ class Presence:
         self._served: dict[str, frozenset[str]] = {}
 
     @property
+    def _lapse(self) -> float:
+        return MISSED_BEATS * self._seconds
+
+    @property
     def gone(self) -> frozenset[str]:
         """The deployments that jobs or copies name and that nobody serves any more."""
         return self._gone - self._catalog.deployments.keys()
@@ -59,14 +63,18 @@ class Presence:
             except StorageUnavailable as error:
                 logger.warning("no heartbeat: the database is away", extra={"error": str(error)})
 
-    async def beat(self) -> None:
-        """Say what this process serves, and learn what others say. Raises `StorageUnavailable`."""
+    async def say(self) -> None:
+        """Say what this process serves. Raises `StorageUnavailable` where the database cannot be written."""
         names: dict[str, list[str]] = {}
         for group in self._catalog.groups.values():
             for deployment_id in group.deployments:
                 names.setdefault(deployment_id, []).append(group.name)
-        lapse = MISSED_BEATS * self._seconds
-        await self._store.beat(self._worker, names, lapse_seconds=lapse)
+        await self._store.beat(self._worker, names, lapse_seconds=self._lapse)
+
+    async def beat(self) -> None:
+        """Say what this process serves, and learn what others say. Raises `StorageUnavailable`."""
+        await self.say()
+        lapse = self._lapse
         self._served = await self._store.served(lapse)
         gone = frozenset(await self._store.gone(self._grace, lapse_seconds=lapse))
         for deployment_id in sorted(gone - self._gone):

@@ -77,6 +77,10 @@ class Server:
             user=self._server.system_user,
         )
 
+    def as_standby(self) -> None:
+        """Let it be a standby, without a primary, from its next start on."""
+        (self._server.pgdata / "standby.signal").touch()
+
     def url(self, database: str = "postgres") -> str:
         """The URL of one of its databases."""
         info = self._server.get_postmaster_info()

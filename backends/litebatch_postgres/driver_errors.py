@@ -17,13 +17,13 @@ _KEY_CONFLICTS = frozenset({"23503", "23505"})
 _CONTENTION = frozenset({"40001", "40P01"})
 _MESSAGES = {
     "25P03": "The transaction took too long, and the database ended it.",
-    "25006": "The database cannot be written: it is read-only, or a standby.",
     "3D000": "The database is gone.",
     "53100": "The disk that the database is on is full.",
     "53300": "The database has no connection left.",
     "55P03": "The database is busy with another change of the same row.",
     "57014": "The database took too long.",
 }
+_READ_ONLY = "The database cannot be written: it is read-only, or a standby."
 _AWAY = frozenset({"08", "28", "53", "57", "58"})
 """Classes of states: connection, authorization, resources, shutdown, the system below."""
 _AT_OPENING = {
@@ -44,6 +44,10 @@ class ConnectionLost(StorageUnavailable):
     """The connection broke: whether the statement was executed is not known."""
 
 
+class ReadOnly(ConnectionLost):
+    """The server writes nothing: after a failover it may be a standby, and others lead to the new primary."""
+
+
 class TimedOut(StorageUnavailable):
     """The answer did not come in time: whether the statement was executed is not known."""
 
@@ -58,6 +62,16 @@ def translated() -> Generator[None]:
         if translation is None:
             raise
         raise translation from error
+
+
+@contextmanager
+def beginning() -> Generator[None]:
+    """As `translated`, of what begins a transaction: a standby offers none that writes."""
+    with translated():
+        try:
+            yield
+        except asyncpg.FeatureNotSupportedError as error:
+            raise ReadOnly(_READ_ONLY) from error
 
 
 @contextmanager
@@ -102,6 +116,8 @@ def _of_state(state: str, message: str) -> LiteBatchError | None:
         return StateConflict(message)
     if state in _CONTENTION:
         return Contention("The database gave way to another change.")
+    if state == "25006":
+        return ReadOnly(_READ_ONLY)
     if state in _MESSAGES:
         return StorageUnavailable(_MESSAGES[state])
     if state[:2] in ("08", "57"):

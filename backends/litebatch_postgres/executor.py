@@ -13,7 +13,7 @@ import asyncpg
 
 from litebatch_asgi.errors import StorageUnavailable
 from litebatch_postgres.address import Address
-from litebatch_postgres.driver_errors import ConnectionLost, TimedOut, opening, translated
+from litebatch_postgres.driver_errors import ConnectionLost, ReadOnly, TimedOut, opening, translated
 from litebatch_postgres.receipts import Receipt, Receipts
 from litebatch_postgres.session import Connection, Session
 from litebatch_sql import Contention, Parameters, Row, numbered
@@ -51,7 +51,8 @@ class PostgresExecutor:
     """A database on a server.
 
     Reads are tried again once when the connection turns out to be dead, writes where nothing was written
-    yet: after a restart of the server everything goes on by itself.
+    yet: after a restart of the server everything goes on by itself. So it does after a failover that leaves
+    connections at what is a standby now: the first one that is asked to write ends all of them.
     """
 
     def __init__(
@@ -104,9 +105,12 @@ class PostgresExecutor:
         async with self._begun() as (session, receipt):
             try:
                 yield session
-            except BaseException:
+            except BaseException as error:
                 if await session.roll_back():
                     self._receipts.give_back(receipt)
+                if isinstance(error, ReadOnly):
+                    session.give_up()
+                    await self._end_connections()
                 raise
             unanswered = await _commit(session)
         if unanswered is not None and not (self._receipts.are_kept and await self._was_committed(receipt)):
@@ -138,10 +142,12 @@ class PostgresExecutor:
             async with self._session() as session:
                 try:
                     await session.begin(await self._receipts.beginning(session, receipt))
-                except ConnectionLost:
+                except ConnectionLost as error:
                     session.give_up()
                     if is_last:
                         raise
+                    if isinstance(error, ReadOnly):
+                        await self._end_connections()
                 except BaseException:
                     await session.roll_back()
                     raise
@@ -160,6 +166,11 @@ class PostgresExecutor:
                 if anyio.current_time() >= deadline:
                     raise
             await anyio.sleep(_RESOLVE_AGAIN_SECONDS)
+
+    async def _end_connections(self) -> None:
+        """Have our pool make new connections: those it has are as stale as the one that was found out."""
+        if self._own is not None:
+            await self._own.expire_connections()
 
     @asynccontextmanager
     async def _session(self) -> AsyncGenerator[Session]:

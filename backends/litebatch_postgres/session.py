@@ -10,7 +10,7 @@ import anyio
 import asyncpg
 
 from litebatch_asgi.errors import ConfigError, StorageUnavailable
-from litebatch_postgres.driver_errors import set_up_refused, translated
+from litebatch_postgres.driver_errors import beginning, set_up_refused, translated
 from litebatch_sql import Numbered, Parameters, Row
 from litebatch_sql.threads import in_own_thread
 
@@ -71,7 +71,7 @@ class Session:
 
     async def begin(self, sql: str) -> None:
         """Run the statements that begin a transaction, in one round trip."""
-        with translated():
+        with beginning():
             await self._connection.execute(sql)
 
     async def commit(self) -> None:

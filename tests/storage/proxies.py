@@ -27,7 +27,7 @@ class Proxy:
     """Passes bytes on to a server's socket; cuts the next COMMITs as it is told."""
 
     def __init__(self, socket: str) -> None:
-        self._socket = socket
+        self.socket = socket
         self.to_cut: list[Cut] = []
         self.is_late = asyncio.Event()
         """set for a late COMMIT to be passed on"""
@@ -40,7 +40,7 @@ class Proxy:
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client."""
-        from_server, to_server = await asyncio.open_unix_connection(self._socket)
+        from_server, to_server = await asyncio.open_unix_connection(self.socket)
         self._clients.add(writer)
         answers = asyncio.create_task(self._answers(from_server, writer))
         with suppress(*_BROKEN):
