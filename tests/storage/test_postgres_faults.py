@@ -340,6 +340,7 @@ async def test_who_gives_way_in_a_deadlock_tries_again(url: str) -> None:
         return writing(jobs=(replace(state.jobs[0], state=JobState.SUBMITTED),))(state)
 
     other, observer = await asyncpg.connect(url), await asyncpg.connect(url)
+    await other.execute("SET deadlock_timeout = '1min'")  # the storage notices first
     pid = await other.fetchval("SELECT pg_backend_pid()")
     waits = f"SELECT 1 FROM pg_stat_activity WHERE {pid} = ANY(pg_blocking_pids(pid))"
     async with anyio.create_task_group() as tasks, other.transaction():
