@@ -212,8 +212,11 @@ def _first(prices: Sequence[Any]) -> float | None:
     return next((float(price) for price in prices if price is not None), None)
 
 
-def open_storage(url: str) -> Storage:
-    """The storage for a URL, by its scheme. Raises `ConfigError` if none is installed for it."""
+def open_storage(url: str, table_prefix: str = "") -> Storage:
+    """The storage for a URL, by its scheme. Raises `ConfigError` if none is installed for it.
+
+    A `table_prefix` stands before the names of all its tables.
+    """
     scheme = url.partition(":")[0].partition("+")[0]
     known = plugins.offered(plugins.STORAGES)
     if scheme not in known:
@@ -221,7 +224,8 @@ def open_storage(url: str) -> Storage:
             f"no storage for {scheme!r}: a database URL begins with one of "
             f"{', '.join(sorted(known))}, for instance sqlite:///litebatch.db"
         )
-    storage: Storage = known[scheme].load()(url)
+    options = {"table_prefix": table_prefix} if table_prefix else {}
+    storage: Storage = known[scheme].load()(url, **options)
     return storage
 
 

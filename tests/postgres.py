@@ -94,10 +94,15 @@ class Server:
 
 
 @contextmanager
-def own_server(parent: Path | None = None) -> Generator[Server]:
-    """A server for one test alone, which may do what it likes with it; its files are in `parent`."""
+def own_server(parent: Path | None = None, *, data: Path | None = None) -> Generator[Server]:
+    """A server for one test alone, which may do what it likes with it; its files are in `parent`.
+
+    They are a copy of `data`, if that is given: what a server has that was stopped.
+    """
     with tempfile.TemporaryDirectory(prefix="litebatch-pg-", dir=parent) as folder:
         Path(folder).chmod(0o755)
+        if data is not None:
+            subprocess.run(["cp", "-a", data, folder], check=True)
         server = Server(Path(folder))
         server.start()
         try:
@@ -147,6 +152,7 @@ async def _empty(server: str, name: str, template: str) -> bool:
             return False
         tables = [row[0] for row in await connection.fetch(_TABLES)]
         deletions = [f"DELETE FROM {table}" for table in tables if not table.endswith("installation")]
+        deletions.append(_LIVES_NOWHERE)
         await connection.execute(";".join(["SET session_replication_role = replica", *deletions]))
     finally:
         await connection.close()
@@ -155,7 +161,7 @@ async def _empty(server: str, name: str, template: str) -> bool:
 
 async def _described(connection: asyncpg.Connection[Any]) -> list[Any]:
     tables = [row[0] for row in await connection.fetch(_TABLES)]
-    installation = [tuple(row) for row in await connection.fetch("SELECT * FROM installation")]
+    installation = [tuple(row) for row in await connection.fetch(_INSTALLATION)]
     return [[table for table in tables if not table.startswith("litebatch_")], installation]
 
 
@@ -183,6 +189,9 @@ def _drop_emptied() -> None:
 _EMPTIED: list[str] = []
 """databases of this process that the next test may have"""
 _TEMPLATES: dict[str, list[Any]] = {}
+_INSTALLATION = "SELECT id, schema_version, created_at FROM installation"
+_LIVES_NOWHERE = "UPDATE installation SET fingerprint = NULL"
+"""whoever opens the database first lets it live where it is"""
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
 _END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -244,6 +253,7 @@ def _template() -> str:
     for package in ("litebatch_sql", "litebatch_postgres"):
         for file in sorted(resources.files(package).joinpath("migrations").iterdir(), key=str):
             digest.update(file.read_bytes())
+    digest.update(_LIVES_NOWHERE.encode())
     name = f"litebatch_template_{digest.hexdigest()[:12]}"
     with _locked(_shared_folder() / "template"):
         asyncio.run(_make_template(name))
@@ -259,6 +269,7 @@ async def _make_template(name: str) -> None:
     storage = PostgresStorage(with_database(server, draft))
     await storage.open()
     await storage.close()
+    await run_on(with_database(server, draft), _LIVES_NOWHERE)
     await run_on(server, f"ALTER DATABASE {draft} RENAME TO {name}")
 
 

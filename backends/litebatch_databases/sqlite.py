@@ -32,9 +32,9 @@ class HostSQLiteExecutor(SQLiteExecutor):
         super().__init__(Path(database.url.database), busy_timeout_seconds=timeout)
         self._database = database
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """See `Executor.open`. Raises `ConfigError` if the host's database is in no file."""
-        await super().open()
+        await super().open(create=create)
         main, *_ = await self.fetch_all("PRAGMA database_list", {})
         if main[2] == "":
             raise ConfigError("the `databases.Database` is in memory: LiteBatch needs one in a file")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from databases import Database
 
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.storage import Installation
 from litebatch_databases.lending import check_lending
 from litebatch_databases.postgres import HostPool
 from litebatch_databases.sqlite import HostSQLiteExecutor
@@ -54,10 +53,10 @@ class DatabasesStorage(SQLStorage):
             )
         super().__init__(executor, package=f"litebatch_{dialect}", table_prefix=table_prefix)
 
-    async def open(self) -> Installation:
-        """See `Storage.open`. Raises `ConfigError` if the host has not connected its database."""
+    async def _connect(self, *, create: bool = True) -> None:
+        """Raises `ConfigError` if the host has not connected its database."""
         await check_lending(self._database)
-        return await super().open()
+        await super()._connect(create=create)
 
 
 def _dialect(database: Database) -> str:

@@ -14,6 +14,7 @@ import asyncpg
 from litebatch_asgi.errors import StorageUnavailable
 from litebatch_postgres.address import Address
 from litebatch_postgres.driver_errors import ConnectionLost, ReadOnly, TimedOut, opening, translated
+from litebatch_postgres.place import Place
 from litebatch_postgres.receipts import Receipt, Receipts
 from litebatch_postgres.session import Connection, Session
 from litebatch_sql import Contention, Parameters, Row, numbered
@@ -67,7 +68,7 @@ class PostgresExecutor:
         self._receipts = self._new_receipts()
         self._number = lru_cache(maxsize=500)(numbered)
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """See `Executor.open`. Raises `ConfigError` for what waiting would not mend."""
         if self._pool is not None:
             return
@@ -90,6 +91,10 @@ class PostgresExecutor:
             with anyio.move_on_after(_CLOSE_SECONDS), suppress(OSError, asyncpg.PostgresError):
                 await own.close()
             own.terminate()
+
+    async def place(self) -> Place:
+        """See `Executor.place`."""
+        return await Place.of(self)
 
     async def fetch_all(self, sql: str, parameters: Parameters) -> list[Row]:
         """See `Reader.fetch_all`."""

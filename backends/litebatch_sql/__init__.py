@@ -3,6 +3,7 @@
 from litebatch_sql.executor import Contention as Contention
 from litebatch_sql.executor import Executor as Executor
 from litebatch_sql.executor import Parameters as Parameters
+from litebatch_sql.executor import Place as Place
 from litebatch_sql.executor import Reader as Reader
 from litebatch_sql.executor import Transaction as Transaction
 from litebatch_sql.queries import Queries as Queries

@@ -54,11 +54,26 @@ class Transaction(Reader, Protocol):
         ...
 
 
+class Place(Protocol):
+    """Where a database lives; as a text it is the fingerprint that the database keeps."""
+
+    def is_the_one(self, fingerprint: str) -> bool:
+        """Whether a fingerprint was taken here."""
+        ...
+
+
 class Executor(Reader, Protocol):
     """A database. Its own reads see everything that was committed before they began."""
 
-    async def open(self) -> None:
-        """Connect; a second call does nothing."""
+    async def open(self, *, create: bool = True) -> None:
+        """Connect; a second call does nothing.
+
+        What connecting would make is not made unless `create`: `ConfigError` is raised.
+        """
+        ...
+
+    async def place(self) -> Place:
+        """Where the database lives now."""
         ...
 
     async def close(self) -> None:

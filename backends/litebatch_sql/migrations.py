@@ -15,7 +15,7 @@ import msgspec
 
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.storage import Installation
-from litebatch_sql.executor import Executor, Reader, Transaction
+from litebatch_sql.executor import Executor, Place, Reader, Transaction
 from litebatch_sql.queries import Queries
 
 
@@ -48,45 +48,95 @@ def _files(package: str) -> list[Traversable]:
     return sorted((file for file in files if file.name.endswith(".sql")), key=lambda file: file.name)
 
 
-async def migrate(executor: Executor, queries: Queries, migrations: Sequence[Migration]) -> Installation:
+async def migrate(
+    executor: Executor, queries: Queries, migrations: Sequence[Migration], *, prefix: str = ""
+) -> Installation:
     """Apply what is missing, in one transaction, and return what the database says of itself.
 
-    Raises `ConfigError` if the database is newer than the migrations.
+    A database that does not know yet where it lives takes the present place. Raises `ConfigError` if it lives
+    elsewhere, or is newer than the migrations; then nothing is written.
     """
-    newest = migrations[-1].number
-    installation = await _read_installation(executor, queries)
-    if installation is None or installation.schema_version < newest:
+    place = await executor.place()
+    installation = await read_installation(executor, queries)
+    if not _is_up_to_date(installation, migrations):
         async with executor.write() as transaction:
-            installation = await _apply(transaction, queries, migrations)
+            installation = await _apply(transaction, queries, migrations, place, prefix)
+    assert installation is not None
+    _check_place(installation, place, prefix)
+    return installation
+
+
+def _is_up_to_date(installation: Installation | None, migrations: Sequence[Migration]) -> bool:
+    if installation is None:
+        return False
+    check_version(installation, migrations)
+    is_current = installation.schema_version == migrations[-1].number
+    return is_current and installation.fingerprint is not None
+
+
+def check_version(installation: Installation, migrations: Sequence[Migration]) -> None:
+    """Raises `ConfigError` if the database is newer than the migrations."""
+    newest = migrations[-1].number
     if installation.schema_version > newest:
         raise ConfigError(
             f"the database has schema version {installation.schema_version}, this LiteBatch knows up to"
             f" {newest}: install the newer litebatch-asgi that it was used with, or name another database"
         )
-    return installation
 
 
-async def _apply(transaction: Transaction, queries: Queries, migrations: Sequence[Migration]) -> Installation:
+def is_at_home(installation: Installation, place: Place) -> bool:
+    """Whether a database lives at this place, or does not know yet where it lives."""
+    return installation.fingerprint is None or place.is_the_one(installation.fingerprint)
+
+
+def _check_place(installation: Installation, place: Place, prefix: str) -> None:
+    if is_at_home(installation, place):
+        return
+    options = f"--database URL --table-prefix {prefix}" if prefix else "--database URL"
+    raise ConfigError(
+        f"the database is not where it was: it is now {place}; it was {installation.fingerprint}. Nothing was"
+        " started, for two databases with one installation id cancel and delete each other's jobs and files"
+        " at the providers. If it was moved or restored, and nothing uses the other one any more:"
+        f" `litebatch database moved {options}`. If it is a copy and the original lives on, such as staging"
+        f" made from production: `litebatch database copied {options}`"
+    )
+
+
+async def _apply(
+    transaction: Transaction,
+    queries: Queries,
+    migrations: Sequence[Migration],
+    place: Place,
+    prefix: str,
+) -> Installation:
     if "lock_schema" in queries:
         await transaction.execute(queries.sql("lock_schema"), {})
     # read again: another process may have been quicker
-    installation = await _read_installation(transaction, queries)
+    installation = await read_installation(transaction, queries)
     if installation is None:
         installation = Installation(id=secrets.token_hex(8), schema_version=0)
+    check_version(installation, migrations)
+    _check_place(installation, place, prefix)
+    if installation.fingerprint is None:
+        installation = msgspec.structs.replace(installation, fingerprint=str(place))
+    return await apply_missing(transaction, queries, migrations, installation)
+
+
+async def apply_missing(
+    transaction: Transaction, queries: Queries, migrations: Sequence[Migration], installation: Installation
+) -> Installation:
+    """Apply the migrations that `installation` does not have yet, and write it."""
     missing = [migration for migration in migrations if migration.number > installation.schema_version]
-    if not missing:
-        return installation
     for migration in missing:
         await transaction.run_script(migration.sql)
-    written = msgspec.structs.replace(installation, schema_version=missing[-1].number)
-    await transaction.execute(
-        queries.sql("put_installation"),
-        {"id": written.id, "schema_version": written.schema_version, "now": time.time_ns() // 1000},
-    )
+    written = msgspec.structs.replace(installation, schema_version=migrations[-1].number)
+    parameters = msgspec.structs.asdict(written) | {"now": time.time_ns() // 1000}
+    await transaction.execute(queries.sql("put_installation"), parameters)
     return written
 
 
-async def _read_installation(reader: Reader, queries: Queries) -> Installation | None:
+async def read_installation(reader: Reader, queries: Queries) -> Installation | None:
+    """What the database says of itself; None if no migration was applied."""
     exists = await reader.fetch_one(queries.sql("has_installation"), {})
     row = await reader.fetch_one(queries.sql("get_installation"), {}) if exists else None
     return Installation(id=row[0], schema_version=row[1], fingerprint=row[2]) if row else None

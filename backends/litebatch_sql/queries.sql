@@ -13,10 +13,10 @@ SELECT {key_0}, CAST({key_1} AS integer), {key_2}, CAST({key_3} AS bigint), {key
 SELECT id, schema_version, fingerprint FROM {prefix}installation AS installation;
 
 -- name: put_installation
--- The id stays what it was first.
-INSERT INTO {prefix}installation (singleton, id, schema_version, created_at)
-VALUES (1, :id, :schema_version, {now})
-ON CONFLICT (singleton) DO UPDATE SET schema_version = excluded.schema_version;
+INSERT INTO {prefix}installation (singleton, id, schema_version, fingerprint, created_at)
+VALUES (1, :id, :schema_version, :fingerprint, {now})
+ON CONFLICT (singleton) DO UPDATE
+SET id = excluded.id, schema_version = excluded.schema_version, fingerprint = excluded.fingerprint;
 
 
 -- name: insert_files
@@ -466,3 +466,69 @@ WITH RECURSIVE of_jobs (id) AS (
     FROM of_copies WHERE of_copies.id IS NOT NULL
 )
 SELECT id FROM of_jobs WHERE id <> '' UNION SELECT id FROM of_copies WHERE id IS NOT NULL;
+
+-- name: put_fingerprint
+UPDATE {prefix}installation SET fingerprint = :fingerprint WHERE id = :id;
+
+-- name: alive
+SELECT count(*) FROM {prefix}heartbeats AS heartbeats WHERE seen_at > :since;
+
+-- What follows makes an installation of its own of a copy.
+
+-- name: close_all_jobs
+UPDATE {prefix}jobs AS jobs
+SET state = CASE
+        WHEN state IN ('waiting', 'submitting', 'unclear', 'submitted', 'ended', 'watched') THEN 'closed'
+        ELSE state
+    END,
+    reason = CASE
+        WHEN state IN ('waiting', 'submitting', 'unclear', 'submitted', 'ended', 'watched') THEN :reason
+        ELSE reason
+    END,
+    to_cancel = 0, next_check_at = NULL, refresh_from = NULL,
+    claimed_by = NULL, claimed_until = NULL, epoch = epoch + 1
+WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted', 'ended', 'watched')
+   OR next_check_at IS NOT NULL;
+
+-- name: fail_open_batches
+UPDATE {prefix}batches AS batches
+SET status = 'failed', failed_at = {now}, errors = CAST(CAST(:errors AS text) AS {type.json}),
+    counts = {counts_without_progress}
+WHERE status IN ('validating', 'in_progress', 'finalizing', 'cancelling');
+
+-- name: forget_all_copies
+-- Without its id nothing can be asked of, made from or deleted with a copy.
+UPDATE {prefix}file_copies AS file_copies
+SET state = 'deleted', provider_file_id = NULL, started_at = NULL, search_until = NULL, watch_until = NULL,
+    next_check_at = NULL, claimed_by = NULL, claimed_until = NULL, epoch = epoch + 1
+WHERE state <> 'deleted' OR provider_file_id IS NOT NULL OR next_check_at IS NOT NULL;
+
+-- name: hide_all_inputs
+UPDATE {prefix}files AS files SET deleted_at = {now} WHERE kind = 'input' AND deleted_at IS NULL;
+
+-- name: remove_models_of_hidden
+DELETE FROM {prefix}file_models
+WHERE file_id IN (SELECT id FROM {prefix}files AS files WHERE deleted_at IS NOT NULL);
+
+-- name: release_hidden
+DELETE FROM {prefix}file_holds
+WHERE file_id IN (SELECT id FROM {prefix}files AS files WHERE deleted_at IS NOT NULL);
+
+-- name: release_all
+DELETE FROM {prefix}reservations;
+
+-- name: answer_all_files
+UPDATE {prefix}files AS files SET answered_at = {now} WHERE answered_at IS NULL;
+
+-- name: answer_all_batches
+UPDATE {prefix}batches AS batches SET answered_at = {now} WHERE answered_at IS NULL;
+
+-- name: remove_all_keys
+DELETE FROM {prefix}idempotency;
+
+-- name: remove_all_events
+-- Their deliveries go with them.
+DELETE FROM {prefix}events;
+
+-- name: remove_all_heartbeats
+DELETE FROM {prefix}heartbeats;

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
 from litebatch_asgi.errors import RequestUnderWay, StateConflict, StorageUnavailable
 from litebatch_asgi.heartbeats import HeartbeatStore
+from litebatch_asgi.installations import InstallationStore
 from litebatch_asgi.models import (
     Batch,
     BatchState,
@@ -33,6 +35,7 @@ from litebatch_asgi.storage import (
 from litebatch_sql.changes import Changes
 from litebatch_sql.executor import Executor, Reader, Transaction, in_transaction
 from litebatch_sql.heartbeats import SQLHeartbeatStore
+from litebatch_sql.installations import SQLInstallationStore
 from litebatch_sql.keys import SQLKeyStore
 from litebatch_sql.leases import (
     COPY_LEASES,
@@ -74,6 +77,7 @@ class SQLStorage:
         self._loaded: Queries | None = None
         self.keys = SQLKeyStore(executor, lambda: self._queries)
         self.heartbeats: HeartbeatStore = SQLHeartbeatStore(executor, lambda: self._queries)
+        self.installations: InstallationStore = SQLInstallationStore(executor, self._visited)
 
     @property
     def _queries(self) -> Queries:
@@ -84,18 +88,32 @@ class SQLStorage:
     async def open(self) -> Installation:
         """See `Storage.open`."""
         try:
-            await self._executor.open()
+            await self._connect()
             queries, migrations = await in_own_thread(self._load)
-            installation = await migrate(self._executor, queries, migrations)
+            installation = await migrate(self._executor, queries, migrations, prefix=self._prefix)
         except BaseException:
             await self.close()
             raise
         self._loaded = queries
         return installation
 
+    async def _connect(self, *, create: bool = True) -> None:
+        await self._executor.open(create=create)
+
     def _load(self) -> tuple[Queries, tuple[Migration, ...]]:
         queries = Queries.load(self._package, TABLES, prefix=self._prefix)
         return queries, load_migrations(self._package, queries)
+
+    @asynccontextmanager
+    async def _visited(self) -> AsyncGenerator[tuple[Queries, tuple[Migration, ...]]]:
+        """The database, connected and not opened, whatever it says of itself."""
+        if self._loaded is not None:
+            raise StateConflict("the storage is open: close it first")
+        try:
+            await self._connect(create=False)
+            yield await in_own_thread(self._load)
+        finally:
+            await self._executor.close()
 
     async def close(self) -> None:
         """See `Storage.close`."""

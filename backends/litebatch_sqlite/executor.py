@@ -11,6 +11,8 @@ import anyio
 
 from litebatch_asgi.errors import ConfigError, StorageUnavailable
 from litebatch_sql import Parameters, Row
+from litebatch_sql.threads import in_own_thread
+from litebatch_sqlite.place import Place
 from litebatch_sqlite.session import Session
 
 READERS = 3
@@ -38,10 +40,12 @@ class SQLiteExecutor:
         """with how many calls each has to do; the one that was used least lately comes first"""
         self._turn = asyncio.Lock()
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """See `Executor.open`. Raises `ConfigError` if the file cannot be a database."""
         if self._writer is not None:
             return
+        if not create and not await in_own_thread(self._path.is_file):
+            raise ConfigError(f"there is no database file {self._path}")
         self._turn = asyncio.Lock()  # of the event loop of this time
         self._writer = await self._connect()
         await self._keep_log(self._writer)
@@ -63,6 +67,13 @@ class SQLiteExecutor:
             for session in sessions:
                 if session is not None:
                     await session.close()
+
+    async def place(self) -> Place:
+        """See `Executor.place`."""
+        try:
+            return await in_own_thread(Place.of, self._path)
+        except OSError as error:
+            raise StorageUnavailable(f"The database file {self._path} is gone.") from error
 
     async def fetch_all(self, sql: str, parameters: Parameters) -> list[Row]:
         """See `Reader.fetch_all`."""

@@ -25,6 +25,7 @@ json_each(:keys) AS keys
 -- fragment: for_update
 -- fragment: for_update_of_files
 -- fragment: skip_locked
+-- fragment: counts_without_progress json_set(counts, '$.completed', 0, '$.failed', 0)
 
 -- name: has_installation
 -- A row if migrations have run before.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import anyio
@@ -148,18 +149,18 @@ class World:
         _, errors = self.results.get(journey, (b"", b""))
         return [row["error"] and row["error"]["code"] for row in rows_of(errors)].count("batch_line_lost")
 
-    async def let_run(self) -> None:
-        """Let a job of the journey `run` end once it is the only one and the gateway knows of it."""
+    async def let_run(self, journey: str = RUN) -> None:
+        """Let a job of a journey end once it is the only one and the gateway knows of it."""
         while True:
-            await self.simulator.until(self._has_lonely_job)
+            await self.simulator.until(partial(self._has_lonely_job, journey))
             followed = await self.rows("SELECT provider_batch_id FROM jobs WHERE state = 'submitted'")
-            for account, batch in self.open_jobs(RUN):
+            for account, batch in self.open_jobs(journey):
                 if (batch.id,) in followed:
                     account.release(batch.id)
             await anyio.sleep(0.02)
 
-    def _has_lonely_job(self) -> bool:
-        return not self.holds_runs and len(self.open_jobs(RUN)) == 1
+    def _has_lonely_job(self, journey: str) -> bool:
+        return not self.holds_runs and len(self.open_jobs(journey)) == 1
 
 
 async def world_of(gateway: InProcess, provider: str) -> World:

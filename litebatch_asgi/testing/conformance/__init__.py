@@ -9,7 +9,8 @@ Derive from `StorageConformance`, say where storages come from and what they can
         def new_storage(self, tmp_path: Path) -> NewStorage:
             return lambda: MyStorage(tmp_path / "my.db")
 
-A storage that keeps virtual keys too derives another class, from `KeyStoreConformance`, in the same way.
+A storage that keeps virtual keys too derives another class, from `KeyStoreConformance`, in the same way; one
+whose database can be moved or copied another, from `InstallationConformance`.
 
 The tests want a database that is empty at the start of each. This package imports pytest and is therefore
 not part of `litebatch_asgi.testing`.
@@ -27,6 +28,7 @@ _MODULES = (
     "file_holds",
     "files",
     "heartbeats",
+    "installations",
     "keys",
     "leases",
     "lifetime",
@@ -49,6 +51,9 @@ from litebatch_asgi.testing.conformance.file_changes import FileChangeTests  # n
 from litebatch_asgi.testing.conformance.file_holds import FileHoldTests  # noqa: E402
 from litebatch_asgi.testing.conformance.files import FileTests  # noqa: E402
 from litebatch_asgi.testing.conformance.heartbeats import HeartbeatTests  # noqa: E402
+from litebatch_asgi.testing.conformance.installations import (  # noqa: E402
+    InstallationConformance as InstallationConformance,
+)
 from litebatch_asgi.testing.conformance.keys import KeyStoreConformance as KeyStoreConformance  # noqa: E402
 from litebatch_asgi.testing.conformance.leases import LeaseTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lifetime import LifetimeTests  # noqa: E402
