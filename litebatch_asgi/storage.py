@@ -29,6 +29,7 @@ from litebatch_asgi.models import (
     Job,
     Work,
 )
+from litebatch_asgi.pruning import PruningStore
 
 FileDecision: TypeAlias = Callable[[FileState], FileChange | None]
 """Pure: looks at the locked file and says what to write; None: nothing. What it raises passes through."""
@@ -96,6 +97,11 @@ class Storage(Protocol):
     @property
     def heartbeats(self) -> HeartbeatStore:
         """What the processes on this database are configured with; there while the storage is open."""
+        ...
+
+    @property
+    def pruning(self) -> PruningStore:
+        """Removes what nobody needs any more; there while the storage is open."""
         ...
 
     async def open(self) -> Installation:

@@ -532,3 +532,82 @@ DELETE FROM {prefix}events;
 
 -- name: remove_all_heartbeats
 DELETE FROM {prefix}heartbeats;
+
+
+-- fragment: has_ended
+-- Before that, and nobody has to look at a job of it again. A limit instead of EXISTS, which may read it all.
+(
+    coalesce(completed_at, failed_at, expired_at, cancelled_at) < :before
+    AND status IN ('completed', 'failed', 'expired', 'cancelled')
+    AND (
+        SELECT 1 FROM {prefix}jobs AS jobs WHERE jobs.batch_id = batches.id AND jobs.next_check_at IS NOT NULL
+        LIMIT 1
+    ) IS NULL
+)
+
+-- fragment: has_results
+(
+    SELECT 1 FROM {prefix}files AS files WHERE files.batch_id = batches.id AND files.deleted_at IS NULL
+    LIMIT 1
+) IS NOT NULL
+
+-- name: old_batches
+-- With whether there is something to remove of each. Walks batches_by_time.
+SELECT created_at, id, {has_ended} AND (NOT ({has_results}) OR (
+    SELECT 1 FROM {prefix}jobs AS jobs
+    WHERE jobs.batch_id = batches.id AND jobs.state = 'settled' AND jobs.snapshot IS NOT NULL
+    LIMIT 1
+) IS NOT NULL)
+FROM {prefix}batches AS batches
+WHERE created_at + 0 < :before
+  AND created_at + 0 >= :last_at  -- if after
+  AND (created_at + 0, id) > (:last_at, :last_id)  -- if after
+ORDER BY created_at + 0, id
+LIMIT :limit;
+
+-- name: lock_ended_batches
+SELECT id, {has_results} FROM {prefix}batches AS batches
+WHERE id {among_keys} AND {has_ended}
+{skip_locked};
+
+-- name: drop_snapshots
+UPDATE {prefix}jobs AS jobs SET snapshot = NULL
+WHERE batch_id {among_keys} AND state = 'settled' AND snapshot IS NOT NULL;
+
+-- name: remove_events_of_batches
+DELETE FROM {prefix}events WHERE batch_id {among_keys};
+
+-- name: remove_jobs_of_batches
+DELETE FROM {prefix}jobs WHERE batch_id {among_keys};
+
+-- name: remove_shards_of_batches
+DELETE FROM {prefix}file_shards WHERE batch_id {among_keys};
+
+-- name: remove_batches
+DELETE FROM {prefix}batches WHERE id {among_keys};
+
+-- name: old_deleted_files
+-- Walks files_by_deletion.
+SELECT deleted_at, id FROM {prefix}files AS files
+WHERE deleted_at < :before
+  AND (deleted_at, id) > (:last_at, :last_id)  -- if after
+ORDER BY deleted_at, id
+LIMIT :limit;
+
+-- name: lock_deleted_files
+-- Those that no open batch reads, and of which nobody has to look at a copy again.
+SELECT id FROM {prefix}files AS files
+WHERE id {among_keys} AND deleted_at < :before
+  AND NOT EXISTS (
+      SELECT 1 FROM {prefix}batches AS batches
+      WHERE batches.input_file_id = files.id
+        AND batches.status IN ('validating', 'in_progress', 'finalizing', 'cancelling')
+  )
+  AND NOT EXISTS (
+      SELECT 1 FROM {prefix}file_copies AS file_copies
+      WHERE file_copies.file_id = files.id AND file_copies.next_check_at IS NOT NULL
+  )
+{skip_locked};
+
+-- name: remove_files
+DELETE FROM {prefix}files WHERE id {among_keys};

@@ -24,6 +24,7 @@ from litebatch_asgi.models import (
     Job,
     Work,
 )
+from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.storage import (
     Admission,
     BatchDecision,
@@ -51,6 +52,7 @@ from litebatch_sql.leases import (
 )
 from litebatch_sql.lists import Lists
 from litebatch_sql.migrations import Migration, load_migrations, migrate
+from litebatch_sql.pruning import SQLPruningStore
 from litebatch_sql.queries import Queries, check_prefix
 from litebatch_sql.repeats import Repeats
 from litebatch_sql.rows import Table, encode_json, from_microseconds
@@ -78,6 +80,7 @@ class SQLStorage:
         self.keys = SQLKeyStore(executor, lambda: self._queries)
         self.heartbeats: HeartbeatStore = SQLHeartbeatStore(executor, lambda: self._queries)
         self.installations: InstallationStore = SQLInstallationStore(executor, self._visited)
+        self.pruning: PruningStore = SQLPruningStore(executor, lambda: self._queries)
 
     @property
     def _queries(self) -> Queries:

@@ -8,6 +8,7 @@ from functools import partial
 
 from litebatch_asgi.copy_lifecycle import deletion
 from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.files.pruning import Pruner
 from litebatch_asgi.models import FileChange, FileState
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.storage import FileQuery
@@ -18,13 +19,18 @@ _AT_ONCE = 100
 
 
 class Sweeper:
-    """Removes what has expired."""
+    """Removes what has expired, and rows that are too old."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._pruner = Pruner(runtime)
 
     async def sweep(self) -> bool:
-        """Remove some of the files that are past their time; whether there may be more."""
+        """Remove some of what is past its time; whether there may be more."""
+        has_more = await self._expire()
+        return await self._pruner.step() or has_more
+
+    async def _expire(self) -> bool:
         now = self._runtime.now()
         query = FileQuery(owner=None, now=now - KEPT, expired=True, limit=_AT_ONCE)
         found = await self._runtime.storage.list_files(query)

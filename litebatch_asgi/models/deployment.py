@@ -108,7 +108,7 @@ LONGEST_LINE = 60 << 20
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How LiteBatch behaves; every time is in seconds and may be a fraction of one."""
+    """How LiteBatch behaves; every time is in seconds, unless its name says days, and may be a fraction."""
 
     min_poll_seconds: float | None = None
     """shortest time between two looks at a running job; None: the provider's own floor"""
@@ -132,6 +132,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """how long after its deadline or cancellation a batch waits for what is in the way of its end"""
     gone_grace_seconds: float = 3600.0
     """how long no process may have a deployment in its configuration before it counts as gone"""
+    keep_ended_days: float = 90.0
+    """how long ended batches stay, once their results are gone, and other rows that nobody needs any more"""
     lease_seconds: float = 60.0
     provider_timeout_seconds: float = 30.0
     """for connect, create, retrieve and list; for uploads and downloads: for each chunk"""

@@ -36,6 +36,13 @@ class Repeats:
             return self._keyed(draft, request, request.key)
         return self._unanswered(draft, rows, request) if request.is_retry else None
 
+    def forget(self, draft: Draft, before: datetime, limit: int) -> int:
+        """Drop keys that were taken before that, at most so many; how many."""
+        old = [key for key, taken in self._keys.items() if taken.at < before][:limit]
+        for key in old:
+            draft.remove_key(self._keys, key)
+        return len(old)
+
     def _keyed(self, draft: Draft, request: CreateRequest, key: str) -> str | None:
         taken = self._keys.get((request.owner, key))
         is_known = taken is not None and taken.at >= request.keys_since

@@ -100,6 +100,7 @@ async def plan(connection: asyncpg.Connection, name: str, *options: str, explain
         "avoid": "[]",
         "work": "place",
         "held_epoch": 1,
+        "before": await connection.fetchval(f"SELECT min(created_at) + 15000 FROM {table}"),
         "deployment": "east",
     }
     parameters = defaultdict[str, object](lambda: "owner-1") | given
@@ -184,6 +185,14 @@ async def test_pages_of_batches(
         ("renew_file_copies", "file_copies_pkey"),
         ("held_file_copies", "file_copies_pkey"),
         ("remove_file_models", "file_models_pkey"),
+        ("old_batches", "batches_by_time"),
+        ("old_deleted_files", "files_by_deletion"),
+        ("lock_ended_batches", "batches_pkey"),
+        ("lock_ended_batches", "jobs_batch_id_shard_attempt_key"),
+        ("drop_snapshots", "jobs_batch_id_shard_attempt_key"),
+        ("remove_jobs_of_batches", "jobs_batch_id_shard_attempt_key"),
+        ("remove_batches", "batches_pkey"),
+        ("lock_deleted_files", "file_copies_pkey"),
         ("deployments_in_use", "jobs_due"),
         ("deployments_in_use", "file_copies_in_use"),
     ],

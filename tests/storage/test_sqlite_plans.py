@@ -76,6 +76,22 @@ def test_expired_files(connection: sqlite3.Connection, options: tuple[str, ...])
     assert "TEMP B-TREE" not in found
 
 
+@pytest.mark.parametrize("page", [(), ("after",)])
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("old_batches", "batches_by_time (<expr>"),
+        ("old_deleted_files", "files_by_deletion ("),
+    ],
+)
+def test_what_is_old_is_looked_at_in_its_order(
+    connection: sqlite3.Connection, name: str, index: str, page: tuple[str, ...]
+) -> None:
+    found = plan(connection, name, *page)
+    assert f"USING INDEX {index}" in found, found
+    assert "TEMP B-TREE" not in found
+
+
 @pytest.mark.parametrize("page", [(), ("before",)])
 @pytest.mark.parametrize(
     ("options", "index"),
@@ -128,6 +144,14 @@ def test_pages_of_batches(
         ("copies_in_use", "file_copies", "file_copies_in_use"),
         ("deployments_in_use", "jobs", "jobs_due"),
         ("deployments_in_use", "file_copies", "file_copies_in_use"),
+        ("lock_ended_batches", "batches", "sqlite_autoindex_batches_1 (id=?)"),
+        ("lock_ended_batches", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
+        ("lock_ended_batches", "files", "files_by_batch (batch_id=?)"),
+        ("drop_snapshots", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
+        ("remove_jobs_of_batches", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
+        ("remove_events_of_batches", "events", "events_by_batch (batch_id=?)"),
+        ("remove_shards_of_batches", "file_shards", "file_shards_by_batch (batch_id=?)"),
+        ("lock_deleted_files", "batches", "batches_open_by_input_file (input_file_id=?)"),
     ],
 )
 def test_other_queries(connection: sqlite3.Connection, name: str, table: str, index: str) -> None:

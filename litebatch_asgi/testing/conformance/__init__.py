@@ -33,6 +33,7 @@ _MODULES = (
     "leases",
     "lifetime",
     "lists",
+    "pruning",
     "races",
     "repeats",
     "reservations",
@@ -58,6 +59,7 @@ from litebatch_asgi.testing.conformance.keys import KeyStoreConformance as KeySt
 from litebatch_asgi.testing.conformance.leases import LeaseTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lifetime import LifetimeTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lists import ListTests  # noqa: E402
+from litebatch_asgi.testing.conformance.pruning import PruningTests  # noqa: E402
 from litebatch_asgi.testing.conformance.races import RaceTests  # noqa: E402
 from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
 from litebatch_asgi.testing.conformance.reservations import ReservationTests  # noqa: E402
@@ -78,6 +80,7 @@ class StorageConformance(
     RepeatTests,
     ReservationTests,
     FileHoldTests,
+    PruningTests,
     RaceTests,
     CancellationTests,
 ):

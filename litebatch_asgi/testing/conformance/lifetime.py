@@ -52,6 +52,13 @@ CALLS: dict[str, Call] = {
     "heartbeats.in_use": lambda storage: storage.heartbeats.in_use(),
     "heartbeats.gone": lambda storage: storage.heartbeats.gone(1, lapse_seconds=1),
     "heartbeats.served": lambda storage: storage.heartbeats.served(1),
+    "pruning.ended_batches": lambda storage: storage.pruning.ended_batches(
+        FILE.created_at, after=None, limit=1
+    ),
+    "pruning.deleted_files": lambda storage: storage.pruning.deleted_files(
+        FILE.created_at, after=None, limit=1
+    ),
+    "pruning.idempotency_keys": lambda storage: storage.pruning.idempotency_keys(FILE.created_at, limit=1),
 }
 
 

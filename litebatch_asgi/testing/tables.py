@@ -1,0 +1,85 @@
+"""The rows of a storage in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import anyio
+
+from litebatch_asgi.errors import StateConflict, StorageUnavailable
+from litebatch_asgi.models import Batch, BatchState, Charge, Event, File, FileCopy, FilePart, FileState, Job
+from litebatch_asgi.testing.drafts import Draft
+
+
+class Tables:
+    """Dicts of rows by their keys, and turns at writing them."""
+
+    def __init__(self) -> None:
+        self.is_open: bool = False
+        self.files: dict[str, File] = {}
+        self.copies: dict[tuple[str, int, str], FileCopy] = {}
+        self.parts: dict[tuple[str, int], FilePart] = {}
+        self.batches: dict[str, Batch] = {}
+        self.jobs: dict[str, Job] = {}
+        self.places: dict[tuple[str, int, int], Job] = {}
+        self.charges: dict[str, Charge] = {}
+        self.charged: dict[str | tuple[str, str], Charge] = {}
+        self.events: dict[str, Event] = {}
+        self._turn = anyio.Lock()
+
+    def check_open(self) -> None:
+        """Raises `StorageUnavailable` while the storage is closed."""
+        if not self.is_open:
+            raise StorageUnavailable("The storage is not open.")
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[Draft]:
+        """All writing takes turns; what a draft holds is written at the end of the block, or not at all."""
+        async with self._turn:
+            self.check_open()
+            draft = Draft()
+            yield draft
+            draft.write()
+
+    def file_state(self, file_id: str) -> FileState:
+        """Raises `StateConflict` if the file is not there."""
+        if file_id not in self.files:
+            raise StateConflict(f"file {file_id} is not there")
+        copies = (copy for copy in self.copies.values() if copy.file_id == file_id)
+        readers = [batch for batch in self.batches.values() if batch.input_file_id == file_id]
+        return FileState(
+            file=self.files[file_id],
+            copies=tuple(sorted(copies, key=lambda copy: copy.key)),
+            open_batches=sum(not batch.status.is_final for batch in readers),
+        )
+
+    def batch_state(self, batch_id: str) -> BatchState:
+        """Raises `StateConflict` if the batch is not there."""
+        if batch_id not in self.batches:
+            raise StateConflict(f"batch {batch_id} is not there")
+        jobs = sorted(self.jobs_of(batch_id), key=lambda job: (job.shard, job.attempt))
+        return BatchState(batch=self.batches[batch_id], jobs=tuple(jobs))
+
+    def jobs_of(self, batch_id: str) -> list[Job]:
+        """The jobs of a batch."""
+        return [job for job in self.jobs.values() if job.batch_id == batch_id]
+
+    def remove_file(self, draft: Draft, file_id: str) -> None:
+        """Drop a file with its copies and parts."""
+        draft.remove(self.files, lambda file: file.id == file_id)
+        draft.remove(self.copies, lambda copy: copy.file_id == file_id)
+        draft.remove(self.parts, lambda part: part.file_id == file_id)
+
+    def is_accepted(self, object_id: str, at: datetime) -> bool | None:
+        """Whether what a request made is accepted; None if it is gone, or will never be."""
+        file = self.files.get(object_id)
+        if file is None:
+            return True if object_id in self.batches else None
+        if file.deleted_at is not None or file.is_expired(at):
+            return None
+        now = datetime.now(UTC)
+        claims = [copy.claimed_until for copy in self.copies.values() if copy.file_id == object_id]
+        is_under_way = any(until is not None and until > now for until in claims)
+        return True if file.accepted_at is not None else (False if is_under_way else None)
