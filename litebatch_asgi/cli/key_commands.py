@@ -48,9 +48,9 @@ def create(
 ) -> None:
     """Make a key and print it, this once."""
     from litebatch_asgi.cli import keys
-    from litebatch_asgi.server.keys.bodies import KeyFields
+    from litebatch_asgi.server.keys.bodies import NewKeyFields
 
-    fields = KeyFields(
+    fields = NewKeyFields(
         key_alias=alias,
         models=model,
         user_id=user,

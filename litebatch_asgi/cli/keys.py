@@ -16,7 +16,7 @@ from litebatch_asgi.errors import ConfigError, NotFound
 from litebatch_asgi.keys import keys_of
 from litebatch_asgi.models import VirtualKey
 from litebatch_asgi.server.keys import KeyService
-from litebatch_asgi.server.keys.bodies import KeyFields
+from litebatch_asgi.server.keys.bodies import NewKeyFields
 
 PAGE = 1000
 BY = "command line"
@@ -33,7 +33,7 @@ def database_of(config: Path | None, database: str | None) -> str:
     return url
 
 
-def create(url: str, fields: KeyFields) -> None:
+def create(url: str, fields: NewKeyFields) -> None:
     """Make a key. The secret goes to stdout, this once; what else there is to know to stderr."""
 
     async def run(keys: KeyService) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,11 +11,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from litebatch_asgi import errors, wire
 from litebatch_asgi.routes.endpoint import not_allowed
-from litebatch_asgi.routes.operations import OPERATIONS, UNIVERSAL, Operation
+from litebatch_asgi.routes.operations import OPERATIONS, UNIVERSAL, Link, Operation, Operations
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.wire.repeats import KEY_HEADER, MAX_KEY
 
+_MAY_BE_EMPTY = ("string", "array")
+"""types of which a parameter without a value has one, an empty text"""
+_PATH_PARAMETER = re.compile(r"{(\w+)}")
 _SCHEMAS = "#/components/schemas/{name}"
+_BINARY = {"type": "string", "format": "binary", "description": "The bytes of the file."}
 _REQUEST_ID = {"x-request-id": {"$ref": "#/components/headers/x-request-id"}}
 
 _IDEMPOTENCY_KEY = {
@@ -34,21 +39,19 @@ _IDEMPOTENCY_KEY = {
 class Description:
     """Answers `GET /openapi.json`, to anyone. The document is made for the first one who asks.
 
-    `extend` adds to it what is served beside the API.
+    `more` is what is served beside the API.
     """
 
-    def __init__(
-        self, version: str, *, extend: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
-    ) -> None:
+    def __init__(self, version: str, *more: Operations) -> None:
         self._version = version
-        self._extend = extend or dict
+        self._more = more
         self._document: dict[str, Any] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         answer: ASGIApp
         if scope["method"] in ("GET", "HEAD"):
-            self._document = self._document or self._extend(describe(self._version))
+            self._document = self._document or describe(self._version, *self._more)
             servers = [{"url": scope.get("root_path") or "/"}]
             answer = JSONAnswer(self._document | {"servers": servers})
         else:
@@ -56,8 +59,9 @@ class Description:
         await answer(scope, receive, send)
 
 
-def describe(version: str) -> dict[str, Any]:
-    """The document, without the servers."""
+def describe(version: str, *more: Operations) -> dict[str, Any]:
+    """The document, without the servers; `more` is what is served beside the API."""
+    served = (OPERATIONS, *more)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -67,9 +71,9 @@ def describe(version: str) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"key": []}],
-        "paths": {path: _path(path, methods) for path, methods in OPERATIONS.items()},
+        "paths": {path: _path(path, methods) for part in served for path, methods in part.items()},
         "components": {
-            "schemas": _answers() | _bodies(),
+            "schemas": _components(served),
             "headers": {
                 "x-request-id": {
                     "description": "Names the request in the gateway's log; the client's own if it sent one.",
@@ -84,9 +88,10 @@ def describe(version: str) -> dict[str, Any]:
 
 def _path(path: str, methods: Mapping[str, Operation]) -> dict[str, Any]:
     described: dict[str, Any] = {method: _operation(each) for method, each in methods.items()}
-    if "{id}" in path:
+    names = _PATH_PARAMETER.findall(path)
+    if names:
         described["parameters"] = [
-            {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
         ]
     return described
 
@@ -96,7 +101,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.id,
         "summary": operation.summary,
         "responses": {
-            "200": _answer(operation.answer),
+            "200": _answer(operation),
             **_refusals((*UNIVERSAL, *operation.errors)),
         },
     }
@@ -105,24 +110,34 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.is_create:
         described["parameters"] = [_IDEMPOTENCY_KEY]
     if operation.json is not None:
-        described["requestBody"] = _body("application/json", _reference(operation.json))
+        described["requestBody"] = _body("application/json", _schema(operation.json), operation.needs_json)
     if operation.form is not None:
-        described["requestBody"] = _body("multipart/form-data", operation.form)
+        described["requestBody"] = _body("multipart/form-data", operation.form, required=True)
     return described
 
 
-def _body(media_type: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"required": True, "content": {media_type: {"schema": schema}}}
+def _body(media_type: str, schema: Mapping[str, Any], required: bool) -> dict[str, Any]:
+    return {"required": required, "content": {media_type: {"schema": schema}}}
 
 
-def _answer(struct: type[msgspec.Struct] | None) -> dict[str, Any]:
-    media_type = "application/json" if struct else "application/octet-stream"
-    schema = _reference(struct) if struct else {"type": "string", "format": "binary"}
-    description = _told_by(struct) if struct else "The bytes of the file."
-    return {
-        "description": description,
+def _answer(operation: Operation) -> dict[str, Any]:
+    is_json = operation.answer is not None
+    media_type = "application/json" if is_json else "application/octet-stream"
+    schema = _schema(operation.answer) if is_json else dict(_BINARY)
+    described = {
+        "description": schema.pop("description", None) or _told_by(operation.answer),
         "headers": _REQUEST_ID,
         "content": {media_type: {"schema": schema}},
+    }
+    return described | ({"links": _links(operation.links)} if operation.links else {})
+
+
+def _links(links: Mapping[str, Link]) -> dict[str, Any]:
+    return {
+        name: {"operationId": link.operation, "description": link.description}
+        | ({"parameters": link.parameters} if link.parameters else {})
+        | ({"requestBody": link.json} if link.json is not None else {})
+        for name, link in links.items()
     }
 
 
@@ -131,19 +146,25 @@ def _refusals(kinds: Sequence[type[errors.RequestError]]) -> dict[str, Any]:
         str(kind.status): {
             "description": _told_by(kind).partition(": ")[2],
             "headers": _REQUEST_ID,
-            "content": {"application/json": {"schema": _reference(wire.ErrorBody)}},
+            "content": {"application/json": {"schema": _schema(wire.ErrorBody)}},
         }
         for kind in sorted(kinds, key=lambda kind: kind.status)
     }
 
 
 def _parameters(query: type[msgspec.Struct]) -> list[dict[str, Any]]:
-    """A query's parameters: what is None by default cannot be sent as null, but left out."""
-    properties: dict[str, dict[str, Any]] = _schemas([query])[query.__name__]["properties"]
-    return [
-        {"name": name, "in": "query", "required": False, "schema": _without_null(schema)}
-        for name, schema in properties.items()
-    ]
+    """A query's parameters: what need not be there cannot be sent as null, but without a value."""
+    schema = _schemas([query])[query.__name__]
+    properties: dict[str, dict[str, Any]] = schema["properties"]
+    required: list[str] = schema.get("required", [])
+    return [_parameter(name, field, is_required=name in required) for name, field in properties.items()]
+
+
+def _parameter(name: str, field: dict[str, Any], *, is_required: bool) -> dict[str, Any]:
+    schema = _without_null(field)
+    described = {"name": name, "in": "query", "required": is_required, "schema": schema}
+    must_be_said = not is_required and ("enum" in schema or schema["type"] not in _MAY_BE_EMPTY)
+    return described | ({"allowEmptyValue": True} if must_be_said else {})
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -151,9 +172,15 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return next(each for each in alternatives if each.get("type") != "null")
 
 
-def _answers() -> dict[str, Any]:
-    """The schemas of what is answered, where every field is always there."""
-    components = _schemas([each.answer for each in _operations() if each.answer] + [wire.ErrorBody])
+def _components(served: Sequence[Operations]) -> dict[str, Any]:
+    operations = [each for part in served for methods in part.values() for each in methods.values()]
+    answers = [each.answer for each in operations if each.answer is not None]
+    bodies = [each.json for each in operations if each.json is not None]
+    return _always_there(_schemas([*answers, wire.ErrorBody])) | _schemas(bodies)
+
+
+def _always_there(components: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The schemas of what is answered: every field that has a value by default is there."""
     for schema in components.values():
         properties: dict[str, dict[str, Any]] = schema.get("properties", {})
         for name, field in properties.items():
@@ -162,24 +189,15 @@ def _answers() -> dict[str, Any]:
     return components
 
 
-def _bodies() -> dict[str, Any]:
-    return _schemas(each.json for each in _operations() if each.json)
+def _schemas(types: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    return msgspec.json.schema_components(types, ref_template=_SCHEMAS)[1]
 
 
-def _operations() -> Iterable[Operation]:
-    return (operation for methods in OPERATIONS.values() for operation in methods.values())
+def _schema(described: Any) -> dict[str, Any]:
+    (schema,), _ = msgspec.json.schema_components([described], ref_template=_SCHEMAS)
+    return schema
 
 
-def _schemas(structs: Iterable[type[msgspec.Struct]]) -> dict[str, dict[str, Any]]:
-    components: dict[str, dict[str, Any]]
-    _, components = msgspec.json.schema_components(structs, ref_template=_SCHEMAS)
-    return components
-
-
-def _reference(struct: type[msgspec.Struct]) -> dict[str, str]:
-    return {"$ref": _SCHEMAS.format(name=struct.__name__)}
-
-
-def _told_by(kind: type) -> str:
+def _told_by(described: Any) -> str:
     """The first paragraph of a docstring."""
-    return " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
+    return " ".join((described.__doc__ or "").partition("\n\n")[0].split())

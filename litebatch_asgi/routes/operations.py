@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -34,24 +34,65 @@ UNIVERSAL = (
 """What any request may be told."""
 
 
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be done with an answer next. Source of the expressions: OpenAPI 3.1, "Runtime Expressions"."""
+
+    operation: str
+    """its id"""
+    description: str
+    parameters: Mapping[str, str] = {}
+    """expressions by the names of its parameters"""
+    json: Mapping[str, Any] | None = None
+    """its body, with expressions as values"""
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path."""
 
     id: str
     """as OpenAI names it"""
     summary: str
-    answer: type[msgspec.Struct] | None
-    """None: the bytes of a file"""
+    answer: Any
+    """a type that msgspec knows; None: the bytes of a file"""
     errors: tuple[type[RequestError], ...] = ()
     """beside those that any request may be told"""
     query: type[msgspec.Struct] | None = None
-    json: type[msgspec.Struct] | None = None
+    json: Any = None
+    """a type that msgspec knows; None: there is no such body"""
+    needs_json: bool = True
+    """False: an empty body will do"""
     form: Mapping[str, Any] | None = None
     is_create: bool = False
     """whether an idempotency key counts"""
+    links: Mapping[str, Link] = {}
 
 
-OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
+Operations: TypeAlias = Mapping[str, Mapping[str, Operation]]
+"""by path and method"""
+
+_ITS_ID = {"id": "$response.body#/id"}
+_OF_FILE = {
+    "RetrieveFile": Link(operation="retrieveFile", description="Look at the file.", parameters=_ITS_ID),
+    "DownloadFile": Link(operation="downloadFile", description="Read it back.", parameters=_ITS_ID),
+    "DeleteFile": Link(operation="deleteFile", description="Delete it.", parameters=_ITS_ID),
+    "CreateBatch": Link(
+        operation="createBatch",
+        description="Run its requests.",
+        json={
+            "input_file_id": "$response.body#/id",
+            "endpoint": "/v1/chat/completions",
+            "completion_window": "24h",
+        },
+    ),
+}
+_OF_BATCH = {
+    "RetrieveBatch": Link(
+        operation="retrieveBatch", description="See how far the batch is.", parameters=_ITS_ID
+    ),
+    "CancelBatch": Link(operation="cancelBatch", description="Cancel it.", parameters=_ITS_ID),
+}
+
+OPERATIONS: Operations = {
     "/files": {
         "get": Operation(
             id="listFiles",
@@ -67,6 +108,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
             form=wire.upload_schema(),
             errors=(InvalidRequest, RequestTimeout, FileTooLarge, KeyReused),
             is_create=True,
+            links=_OF_FILE,
         ),
     },
     "/files/{id}": {
@@ -103,6 +145,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
             json=wire.CreateBatchBody,
             errors=(InvalidRequest, NotFound, RequestTimeout, Conflict, KeyReused),
             is_create=True,
+            links=_OF_BATCH,
         ),
     },
     "/batches/{id}": {

@@ -21,7 +21,14 @@ from litebatch_asgi.routes.openapi import Description
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.server.access import AccessLog, OwnerNoting
 from litebatch_asgi.server.auth import AnyKey, LoopbackNames, authenticator_for
-from litebatch_asgi.server.keys import PREFIXES, KeyAuthenticator, KeyService, key_routes, no_keys, with_keys
+from litebatch_asgi.server.keys import (
+    KEY_OPERATIONS,
+    PREFIXES,
+    KeyAuthenticator,
+    KeyService,
+    key_routes,
+    no_keys,
+)
 from litebatch_asgi.server.logs import RequestLog
 
 
@@ -59,7 +66,7 @@ class Gateway:
         keys = _keys_behind(litebatch.authenticator)
         if keys is not None:
             self._keys = _answering(key_routes(litebatch, litebatch.authenticator, keys))
-            self._description = Respond(Description(version("litebatch-asgi"), extend=with_keys))
+            self._description = Respond(Description(version("litebatch-asgi"), KEY_OPERATIONS))
         self._lifespan = Router(lifespan=litebatch.lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

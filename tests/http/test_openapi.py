@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tests.http.sockets import served
 from tests.http.test_endpoint import PATHS, client, litebatch, told
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(describe("1.2.3")))
+BODY = "$response.body#/"
 OPERATIONS = [
     (path, method, operation)
     for path, methods in DOCUMENT["paths"].items()
@@ -111,27 +113,121 @@ async def test_it_is_where_the_api_is(tmp_path: Path, mounted: str, path: str, s
 class Client:
     """Asks, and checks every answer against the description."""
 
-    def __init__(self, http: httpx2.AsyncClient) -> None:
+    def __init__(self, http: httpx2.AsyncClient, document: dict[str, Any] = DOCUMENT) -> None:
         self._http = http
+        self._document = document
         self.done: set[str] = set()
+
+    async def follow(self, answer: Any, method: str, path: str, name: str) -> Any:
+        """Go on from an answer by one of its links."""
+        link = self._document["paths"][path][method]["responses"]["200"]["links"][name]
+        target, method, _ = operation_called(self._document, link["operationId"])
+        given = {name: evaluated(value, answer) for name, value in link.get("parameters", {}).items()}
+        body = {name: evaluated(value, answer) for name, value in link.get("requestBody", {}).items()}
+        in_path = next((value for name, value in given.items() if f"{{{name}}}" in target), "")
+        options: dict[str, Any] = {"json": body} if body else {} if in_path else {"params": given}
+        return await self.ask(method, target, in_path, **options)
 
     async def ask(self, method: str, path: str, id_: str = "", **options: Any) -> Any:
         """What is answered, decoded if it is JSON."""
-        operation = DOCUMENT["paths"][path][method]
-        answer = await self._http.request(method.upper(), path.replace("{id}", id_), **options)
+        operation = self._document["paths"][path][method]
+        answer = await self._http.request(method.upper(), re.sub("{.*}", id_, path), **options)
         (media_type, content), *_ = operation["responses"][str(answer.status_code)]["content"].items()
         assert answer.headers["content-type"] == media_type
         if answer.status_code == 200:
             self.done.add(operation["operationId"])
         if media_type != "application/json":
             return answer.content
-        validator(content["schema"]).validate(answer.json())
+        validator(content["schema"], self._document).validate(answer.json())
         return answer.json()
 
 
-def validator(schema: dict[str, Any]) -> Draft202012Validator:
+def validator(schema: dict[str, Any], document: dict[str, Any] = DOCUMENT) -> Draft202012Validator:
     """What checks against a schema of the document."""
-    return Draft202012Validator(schema | {"components": DOCUMENT["components"]})
+    return Draft202012Validator(schema | {"components": document["components"]})
+
+
+def operation_called(document: dict[str, Any], id_: str) -> tuple[str, str, dict[str, Any]]:
+    """Path, method and description of an operation."""
+    (found,) = [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters" and operation["operationId"] == id_
+    ]
+    return found
+
+
+def evaluated(value: str, answer: Any) -> Any:
+    """What an expression of a link, or a constant, stands for."""
+    return answer[value.removeprefix(BODY)] if value.startswith(BODY) else value
+
+
+def test_links_lead_to_what_there_is_and_say_all_that_is_needed() -> None:
+    check_links(DOCUMENT)
+
+
+def check_links(document: dict[str, Any]) -> None:
+    """Each names an operation, and gives it what is always there and all that it requires."""
+    answers: list[dict[str, Any]] = [
+        operation["responses"]["200"]
+        for methods in document["paths"].values()
+        for method, operation in methods.items()
+        if method != "parameters"
+    ]
+    linked: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        (answer, link) for answer in answers for link in answer.get("links", {}).values()
+    ]
+    assert linked
+    for answer, link in linked:
+        path, _, target = operation_called(document, link["operationId"])
+        parameters: list[dict[str, Any]] = [
+            *document["paths"][path].get("parameters", []),
+            *target.get("parameters", []),
+        ]
+        given: dict[str, str] = link.get("parameters", {})
+        assert given.keys() <= {each["name"] for each in parameters}
+        assert given.keys() >= {each["name"] for each in parameters if each["required"]}
+        body: dict[str, str] = link.get("requestBody", {})
+        if "requestBody" in target:
+            schema = document["components"]["schemas"][schema_name(target["requestBody"])]
+            assert body.keys() <= schema["properties"].keys()
+            assert body.keys() >= set(schema.get("required", ()))
+        always_there = document["components"]["schemas"][schema_name(answer)]["required"]
+        for value in (*given.values(), *body.values()):
+            assert not value.startswith("$") or value.removeprefix(BODY) in always_there
+
+
+def schema_name(described: dict[str, Any]) -> str:
+    """The name of the schema of a body or an answer."""
+    reference: str = described["content"]["application/json"]["schema"]["$ref"]
+    return reference.rpartition("/")[2]
+
+
+async def test_links_can_be_followed(gateway: Gateway) -> None:
+    async with gateway.http() as http:
+        client = Client(http)
+        form = {"purpose": "batch"}
+        file = await client.ask("post", "/files", files={"file": ("in.jsonl", lines())}, data=form)
+        assert (await client.follow(file, "post", "/files", "RetrieveFile"))["id"] == file["id"]
+        assert await client.follow(file, "post", "/files", "DownloadFile") == lines()
+        batch = await client.follow(file, "post", "/files", "CreateBatch")
+        assert batch["input_file_id"] == file["id"]
+        assert (await client.follow(batch, "post", "/batches", "RetrieveBatch"))["id"] == batch["id"]
+        assert (await client.follow(batch, "post", "/batches", "CancelBatch"))["id"] == batch["id"]
+        assert (await client.follow(file, "post", "/files", "DeleteFile"))["deleted"]
+    assert client.done >= {"createFile", "retrieveFile", "downloadFile", "deleteFile"}
+    assert client.done >= {"createBatch", "retrieveBatch", "cancelBatch"}
+
+
+def test_an_optional_parameter_of_a_query_may_be_empty() -> None:
+    for path in ("/files", "/batches"):
+        for parameter in DOCUMENT["paths"][path]["get"]["parameters"]:
+            schema = parameter["schema"]
+            is_any_text = "enum" not in schema and schema["type"] in ("string", "array")
+            assert parameter.get("allowEmptyValue", False) is not is_any_text
+            assert "minLength" not in schema
+            assert not parameter["required"]
 
 
 async def test_real_answers_are_as_described(held_gateway: Gateway) -> None:
@@ -164,8 +260,8 @@ async def test_real_answers_are_as_described(held_gateway: Gateway) -> None:
 
 texts = st.text("ab", max_size=3) | st.sampled_from(["24h", "created_at", ENDPOINT, "/v1/responses"])
 odd = st.none() | st.booleans() | st.integers(-5, 5) | texts | st.lists(st.integers(), max_size=2)
-metadata = st.dictionaries(st.text("ab", max_size=66), st.text("ab", max_size=514) | odd, max_size=18)
-seconds = st.sampled_from([3599, 3600, 2_592_000, 2_592_001, 3600.5]) | odd
+metadata = st.dictionaries(st.text("ab\0", max_size=66), st.text("ab\0", max_size=514) | odd, max_size=18)
+seconds = st.sampled_from([3599, 3600, 2_592_000, 2_592_001, 3600.0, 3600.5, 3599.0]) | odd
 expiry = st.fixed_dictionaries(
     {"anchor": st.just("created_at") | odd}, optional={"seconds": seconds, "other": odd}
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx2
@@ -113,7 +113,7 @@ async def test_what_can_never_fit_is_too_large(tmp_path: Path, is_announced: boo
     settings = replace(QUICK, max_spool_bytes=SIZE)
     body = form(field("purpose", "batch"), file(content(0)))
 
-    async def pieces() -> Any:
+    async def pieces() -> AsyncGenerator[bytes]:
         yield body
 
     async with running_gateway(tmp_path, settings=settings) as gateway:

@@ -5,7 +5,7 @@ Routes, fields and answers are named as in LiteLLM, so that its admin scripts wo
 """
 
 from litebatch_asgi.server.keys.authenticator import KeyAuthenticator as KeyAuthenticator
-from litebatch_asgi.server.keys.description import with_keys as with_keys
+from litebatch_asgi.server.keys.operations import KEY_OPERATIONS as KEY_OPERATIONS
 from litebatch_asgi.server.keys.routes import PREFIXES as PREFIXES
 from litebatch_asgi.server.keys.routes import key_routes as key_routes
 from litebatch_asgi.server.keys.routes import no_keys as no_keys

@@ -1,16 +1,186 @@
-"""Keys, users and teams as they are shown: the fields are LiteLLM's."""
+"""Keys, users and teams as they are shown, and the answers about them: the fields are LiteLLM's."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from litebatch_asgi.models import Account, Team, User, VirtualKey
 from litebatch_asgi.models.keys import LIMITS
 
+Time: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Warnings: TypeAlias = Sequence[str] | UnsetType
+"""what of the request has no effect here; left out where there is nothing to warn of"""
 
-def key_row(key: VirtualKey) -> dict[str, Any]:
+
+class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown of keys, teams and users alike."""
+
+    models: Sequence[str]
+    max_batch_requests: int | None
+    max_open_batches: int | None
+    max_enqueued_requests: int | None
+    max_enqueued_tokens: int | None
+    max_file_bytes: int | None
+    max_files: int | None
+    max_budget: float | None
+    blocked: bool
+    metadata: Mapping[str, Any]
+    created_at: Time
+    updated_at: Time
+    created_by: str | None
+
+
+class KeyRow(AccountRow, frozen=True, kw_only=True):
     """A key, by which nobody can find out its secret."""
+
+    token: str
+    token_id: str
+    key_name: str
+    key_alias: str | None
+    user_id: str | None
+    team_id: str | None
+    owner: str
+    expires: Time | None
+
+
+class NewKey(KeyRow, frozen=True, kw_only=True):
+    """A key with a new secret, which is shown this once."""
+
+    key: str
+    warnings: Warnings = UNSET
+
+
+class ChangedKey(KeyRow, frozen=True, kw_only=True):
+    """A key that was changed; `key` is its token."""
+
+    key: str
+    warnings: Warnings = UNSET
+
+
+class DeletedKeysAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that are gone, by the names that the request had for them."""
+
+    deleted_keys: Sequence[str]
+    warnings: Warnings = UNSET
+
+
+class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One key, by its token."""
+
+    key: str
+    info: KeyRow
+
+
+class KeyPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of keys: their tokens, or all about them if `return_full_object` is true."""
+
+    keys: Sequence[str | KeyRow]
+    total_count: int
+    current_page: int
+    total_pages: int
+
+
+class TeamRow(AccountRow, frozen=True, kw_only=True):
+    """A team."""
+
+    team_id: str
+    team_alias: str | None
+    members_with_roles: Sequence[Any] = ()
+    """nobody is a member of a team here: keys are"""
+
+
+class NewTeam(TeamRow, frozen=True, kw_only=True):
+    """A team that was made."""
+
+    warnings: Warnings = UNSET
+
+
+class ChangedTeam(msgspec.Struct, frozen=True, kw_only=True):
+    """A team that was changed."""
+
+    team_id: str
+    data: TeamRow
+    warnings: Warnings = UNSET
+
+
+class DeletedTeamsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The teams that are gone."""
+
+    deleted_teams: Sequence[str]
+    warnings: Warnings = UNSET
+
+
+class TeamInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A team with its newest keys."""
+
+    team_id: str
+    team_info: TeamRow
+    keys: Sequence[KeyRow]
+    team_memberships: Sequence[Any] = ()
+
+
+class UserRow(AccountRow, frozen=True, kw_only=True):
+    """A user."""
+
+    user_id: str
+    user_alias: str | None
+    user_email: str | None
+    user_role: str | None
+
+
+class NewUser(UserRow, frozen=True, kw_only=True):
+    """A user that was made, with the key that was made for it, unless there is none."""
+
+    key: str | UnsetType = UNSET
+    token: str | UnsetType = UNSET
+    token_id: str | UnsetType = UNSET
+    key_name: str | UnsetType = UNSET
+    key_alias: str | UnsetType | None = UNSET
+    team_id: str | UnsetType | None = UNSET
+    owner: str | UnsetType = UNSET
+    expires: Time | UnsetType | None = UNSET
+    warnings: Warnings = UNSET
+
+
+class ChangedUser(msgspec.Struct, frozen=True, kw_only=True):
+    """A user that was changed."""
+
+    user_id: str
+    data: UserRow
+    warnings: Warnings = UNSET
+
+
+class UserInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A user with its newest keys, and their teams."""
+
+    user_id: str
+    user_info: UserRow
+    keys: Sequence[KeyRow]
+    teams: Sequence[TeamRow]
+
+
+class UserPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of users."""
+
+    users: Sequence[UserRow]
+    total: int
+    page: int
+    page_size: int
+    total_pages: int
+
+
+def key_row(key: VirtualKey) -> KeyRow:
+    """A key as it is shown."""
+    return KeyRow(**key_fields(key))
+
+
+def key_fields(key: VirtualKey) -> dict[str, Any]:
+    """The fields of a `KeyRow`."""
     return {
         "token": key.token,
         "token_id": key.token,
@@ -20,31 +190,40 @@ def key_row(key: VirtualKey) -> dict[str, Any]:
         "team_id": key.team_id,
         "owner": key.owner,
         "expires": _time(key.expires_at),
-    } | _account(key)
+    } | _account_fields(key)
 
 
-def new_key(key: VirtualKey, secret: str) -> dict[str, Any]:
-    """A key that was just made, with its secret."""
-    return {"key": secret} | key_row(key)
+def team_row(team: Team) -> TeamRow:
+    """A team as it is shown."""
+    return TeamRow(**team_fields(team))
 
 
-def team_row(team: Team) -> dict[str, Any]:
-    """A team."""
-    members: list[str] = []  # nobody is a member of a team here: keys are
-    return {"team_id": team.id, "team_alias": team.alias, "members_with_roles": members} | _account(team)
+def team_fields(team: Team) -> dict[str, Any]:
+    """The fields of a `TeamRow`."""
+    return {"team_id": team.id, "team_alias": team.alias} | _account_fields(team)
 
 
-def user_row(user: User) -> dict[str, Any]:
-    """A user."""
+def user_row(user: User) -> UserRow:
+    """A user as it is shown."""
+    return UserRow(**user_fields(user))
+
+
+def user_fields(user: User) -> dict[str, Any]:
+    """The fields of a `UserRow`."""
     return {
         "user_id": user.id,
         "user_alias": user.alias,
         "user_email": user.email,
         "user_role": user.role,
-    } | _account(user)
+    } | _account_fields(user)
 
 
-def _account(account: Account) -> dict[str, Any]:
+def warned(warnings: Sequence[str]) -> Warnings:
+    """The warnings of an answer."""
+    return warnings or UNSET
+
+
+def _account_fields(account: Account) -> dict[str, Any]:
     return {
         "models": account.models,
         **{name: getattr(account, name) for name in LIMITS},

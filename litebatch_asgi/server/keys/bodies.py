@@ -1,35 +1,57 @@
 """What requests about keys, users and teams say.
 
-Fields that are left out stay as they are when something is changed; null takes a value away. Whatever is
-wrong raises `InvalidRequest` with the parameter. Fields that mean nothing here, of which LiteLLM has many,
-are told back as warnings: a limit that is not kept must not go unnoticed.
+Fields that are left out stay as they are when something is changed; null takes a value away. Their JSON
+schemas, which the API's description shows, allow exactly what is taken.
 """
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, cast
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models.keys import LIMITS
+from litebatch_asgi.models.texts import PLAIN_PATTERN
+from litebatch_asgi.server.keys.amounts import DOLLARS, MOST_DOLLARS, amount_of
+from litebatch_asgi.server.keys.durations import DURATION, check_duration
+from litebatch_asgi.server.secret import SECRET, SHORTEST_KEY, is_secret
 from litebatch_asgi.wire import checks
 
-Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Text: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=256, extra_json_schema={"pattern": PLAIN_PATTERN})
+]
 Texts: TypeAlias = Annotated[list[Text], Meta(max_length=1000)]
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=1 << 53)]
+Dollars: TypeAlias = (
+    Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": MOST_DOLLARS})]
+    | Annotated[str, Meta(extra_json_schema={"pattern": f"^(?:{DOLLARS.pattern})$"})]
+)
+Duration: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": f"^(?:{DURATION.pattern})$"})]
+Secret: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": f"^{SECRET.pattern}$"})]
 
-MOST_DOLLARS = 1_000_000_000
-MOST_DECIMALS = 30
-"""of a number of dollars; PostgreSQL has no room for as many as JSON"""
-_PLACE = re.compile(r"^(?P<what>.*?) - at `\$\.?(?P<path>[^`]*)`$")
 _NO_BUDGET = "max_budget is kept and shown, but nothing is refused because of it"
 
 
-class AccountFields(msgspec.Struct, frozen=True, kw_only=True):
+class Fields(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of all bodies, whose texts have no control characters."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value: object = getattr(self, name)
+            texts = cast("list[object]", value) if isinstance(value, list) else [value]
+            for text in texts:
+                if isinstance(text, str):
+                    checks.plain(text, name)
+
+    def warnings(self) -> list[str]:
+        """What of it has no effect."""
+        return []
+
+
+class AccountFields(Fields, frozen=True, kw_only=True):
     """What can be said of a key, a user and a team alike."""
 
     models: Texts | UnsetType | None = UNSET
@@ -39,24 +61,13 @@ class AccountFields(msgspec.Struct, frozen=True, kw_only=True):
     max_enqueued_tokens: Number | UnsetType | None = UNSET
     max_file_bytes: Number | UnsetType | None = UNSET
     max_files: Number | UnsetType | None = UNSET
-    max_budget: Decimal | UnsetType | None = UNSET
+    max_budget: Dollars | UnsetType | None = UNSET
     blocked: bool | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
-        budget = self.max_budget
-        if isinstance(budget, Decimal) and not _is_amount(budget):
-            raise InvalidRequest(
-                f"Invalid 'max_budget': a number of dollars from 0 to {MOST_DOLLARS}, "
-                f"with at most {MOST_DECIMALS} decimals.",
-                param="max_budget",
-                code="invalid_value",
-            )
-        for name in self.__struct_fields__:
-            if isinstance(value := getattr(self, name), str):
-                checks.plain(value, name)
-        for model in self.models or ():
-            checks.plain(model, "models")
+        super().__post_init__()
+        self._budget()
 
     def account_changes(self) -> dict[str, Any]:
         """The fields of an `Account` that are given, with their values."""
@@ -64,6 +75,8 @@ class AccountFields(msgspec.Struct, frozen=True, kw_only=True):
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not UNSET}
         if "models" in given:
             given["models"] = tuple(given["models"] or ())
+        if "max_budget" in given:
+            given["max_budget"] = self._budget()
         if "metadata" in given:
             given["metadata"] = given["metadata"] or {}
         if "blocked" in given:
@@ -72,21 +85,28 @@ class AccountFields(msgspec.Struct, frozen=True, kw_only=True):
 
     def warnings(self) -> list[str]:
         """What of it has no effect."""
-        return [_NO_BUDGET] if isinstance(self.max_budget, Decimal) else []
+        return [_NO_BUDGET] if isinstance(self.max_budget, (float, str)) else []
+
+    def _budget(self) -> Decimal | None:
+        return amount_of(self.max_budget) if isinstance(self.max_budget, (float, str)) else None
 
 
 class KeyFields(AccountFields, frozen=True, kw_only=True):
-    """What can be said of a key. `key` is its secret or, of one that is there, also its token.
+    """What can be said of a key.
 
     A user that it names is made if need be; `inherit` is whether a new one may own what is there already.
     """
 
-    key: Text | None = None
     inherit: bool = False
     key_alias: Text | UnsetType | None = UNSET
     user_id: Text | UnsetType | None = UNSET
     team_id: Text | UnsetType | None = UNSET
-    duration: Text | UnsetType | None = UNSET
+    duration: Duration | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.duration, str):
+            check_duration(self.duration)
 
     def key_changes(self) -> dict[str, Any]:
         """The fields of a `VirtualKey` that are given, except for when it expires."""
@@ -94,10 +114,37 @@ class KeyFields(AccountFields, frozen=True, kw_only=True):
         return self.account_changes() | {name: value for name, value in renamed.items() if value is not UNSET}
 
 
+class NewKeyFields(KeyFields, frozen=True, kw_only=True):
+    """What can be said of a new key, whose secret may be chosen."""
+
+    key: Secret | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.key is not None and not is_secret(self.key):
+            raise InvalidRequest(
+                f"Invalid 'key': a key of your own begins with sk- and has at least {SHORTEST_KEY} "
+                "letters, digits, - or _.",
+                param="key",
+                code="invalid_value",
+            )
+
+
+class ChangedKeyFields(KeyFields, frozen=True, kw_only=True):
+    """What can be said of a key that is there, which is named by its secret or its token."""
+
+    key: Text
+
+
+class NamedKey(Fields, frozen=True, kw_only=True):
+    """Which key, by its secret or its token."""
+
+    key: Text
+
+
 class TeamFields(AccountFields, frozen=True, kw_only=True):
     """What can be said of a team."""
 
-    team_id: Text | None = None
     team_alias: Text | UnsetType | None = UNSET
 
     def team_changes(self) -> dict[str, Any]:
@@ -110,12 +157,24 @@ class NewTeamFields(TeamFields, frozen=True, kw_only=True):
     """What can be said of a new team; `inherit` is whether it may own what is there already of its id."""
 
     inherit: bool = False
+    team_id: Text | None = None
+
+
+class ChangedTeamFields(TeamFields, frozen=True, kw_only=True):
+    """What can be said of a team that is there."""
+
+    team_id: Text
+
+
+class NamedTeam(Fields, frozen=True, kw_only=True):
+    """Which team."""
+
+    team_id: Text
 
 
 class UserFields(AccountFields, frozen=True, kw_only=True):
     """What can be said of a user."""
 
-    user_id: Text | None = None
     user_alias: Text | UnsetType | None = UNSET
     user_email: Text | UnsetType | None = UNSET
     user_role: Text | UnsetType | None = UNSET
@@ -133,60 +192,49 @@ class NewUserFields(UserFields, frozen=True, kw_only=True):
     """
 
     inherit: bool = False
+    user_id: Text | None = None
     auto_create_key: bool = True
     key_alias: Text | None = None
     team_id: Text | None = None
-    duration: Text | None = None
+    duration: Duration | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.duration is not None:
+            check_duration(self.duration)
 
 
-class DeletedKeys(msgspec.Struct, frozen=True, kw_only=True):
+class ChangedUserFields(UserFields, frozen=True, kw_only=True):
+    """What can be said of a user that is there."""
+
+    user_id: Text
+
+
+class NamedUser(Fields, frozen=True, kw_only=True):
+    """Which user."""
+
+    user_id: Text
+
+
+class DeletedKeys(Fields, frozen=True, kw_only=True):
     """Which keys are to go: by secret or token, or by alias."""
 
     keys: Texts = []
     key_aliases: Texts = []
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.keys and not self.key_aliases:
+            raise checks.missing("keys")
 
-class DeletedTeams(msgspec.Struct, frozen=True, kw_only=True):
+
+class DeletedTeams(Fields, frozen=True, kw_only=True):
     """Which teams are to go."""
 
     team_ids: Texts
 
 
-class DeletedUsers(msgspec.Struct, frozen=True, kw_only=True):
+class DeletedUsers(Fields, frozen=True, kw_only=True):
     """Which users are to go."""
 
     user_ids: Texts
-
-
-F = TypeVar("F", bound=msgspec.Struct)
-
-
-def parse(body: bytes, wanted: type[F]) -> tuple[F, list[str]]:
-    """The body of a request, and what of it has no effect here. An empty body says nothing."""
-    body = body.strip() or b"{}"
-    try:
-        parsed = msgspec.json.decode(body, type=wanted)
-        names = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except msgspec.ValidationError as error:
-        raise _wrong(str(error)) from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The body of the request is not valid JSON.") from error
-    unknown = sorted(set(names) - set(wanted.__struct_fields__))
-    warnings = [f"{name[:100]} has no effect here" for name in unknown[:100]]
-    return parsed, warnings + (parsed.warnings() if isinstance(parsed, AccountFields) else [])
-
-
-def _is_amount(budget: Decimal) -> bool:
-    exponent = budget.as_tuple().exponent  # no number of what is not finite
-    return isinstance(exponent, int) and exponent >= -MOST_DECIMALS and 0 <= budget <= MOST_DOLLARS
-
-
-def _wrong(told: str) -> InvalidRequest:
-    """What msgspec found, in our words."""
-    found = _PLACE.match(told)
-    what = (found["what"] if found else told).replace("`", "'")
-    param = found["path"].partition("[")[0] if found else None
-    if missing := re.fullmatch(r"Object missing required field '(\w+)'", what):
-        return checks.missing(missing[1])
-    name = f"'{param}'" if param else "the body of the request"
-    return InvalidRequest(f"Invalid {name}: {what}.", param=param or None, code="invalid_value")

@@ -8,11 +8,29 @@ from starlette.types import ASGIApp
 from litebatch_asgi.errors import NotFound, PermissionDenied
 from litebatch_asgi.models import Principal, VirtualKey
 from litebatch_asgi.routes.respond import JSONAnswer
-from litebatch_asgi.server.keys.answers import key_row, new_key
-from litebatch_asgi.server.keys.bodies import DeletedKeys, KeyFields
-from litebatch_asgi.server.keys.calls import answered, asked, named, page_asked, required
+from litebatch_asgi.server.keys.answers import (
+    ChangedKey,
+    DeletedKeysAnswer,
+    KeyInfo,
+    KeyPage,
+    NewKey,
+    key_fields,
+    key_row,
+    warned,
+)
+from litebatch_asgi.server.keys.bodies import (
+    ChangedKeyFields,
+    DeletedKeys,
+    KeyFields,
+    NamedKey,
+    NewKeyFields,
+)
+from litebatch_asgi.server.keys.calls import asked
+from litebatch_asgi.server.keys.parsing import parse_query
+from litebatch_asgi.server.keys.queries import KeyListQuery, KeyQuery
 from litebatch_asgi.server.keys.service import KeyService
 from litebatch_asgi.server.secret import token_in
+from litebatch_asgi.wire import checks
 
 
 class KeyCalls:
@@ -23,22 +41,31 @@ class KeyCalls:
 
     async def generate(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /key/generate`."""
-        fields, warnings = await asked(request, KeyFields)
+        fields, warnings = await asked(request, NewKeyFields)
         key, secret = await self._keys.generate(fields, by=principal.owner)
-        return answered(new_key(key, secret), warnings)
+        return _new_key(key, secret, warnings)
 
     async def update(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /key/update`."""
-        fields, warnings = await asked(request, KeyFields)
-        key = await self._keys.update_key(required(fields.key, "key"), fields, by=principal.owner)
-        return answered({"key": key.token} | key_row(key), warnings)
+        fields, warnings = await asked(request, ChangedKeyFields)
+        key = await self._keys.update_key(fields.key, fields, by=principal.owner)
+        return JSONAnswer(ChangedKey(key=key.token, warnings=warned(warnings), **key_fields(key)))
 
     async def regenerate(self, request: Request, principal: Principal) -> ASGIApp:
-        """`POST /key/regenerate` and `POST /key/{key}/regenerate`."""
+        """`POST /key/regenerate`."""
+        fields, warnings = await asked(request, ChangedKeyFields)
+        return await self._regenerate(fields.key, fields, warnings, principal)
+
+    async def regenerate_named(self, request: Request, principal: Principal) -> ASGIApp:
+        """`POST /key/{key}/regenerate`."""
         fields, warnings = await asked(request, KeyFields)
-        given = required(request.path_params.get("key", fields.key), "key")
+        return await self._regenerate(request.path_params["key"], fields, warnings, principal)
+
+    async def _regenerate(
+        self, given: str, fields: KeyFields, warnings: list[str], principal: Principal
+    ) -> ASGIApp:
         key, secret = await self._keys.regenerate(given, fields, by=principal.owner)
-        return answered(new_key(key, secret), warnings)
+        return _new_key(key, secret, warnings)
 
     async def block(self, request: Request, _: Principal) -> ASGIApp:
         """`POST /key/block`."""
@@ -49,19 +76,18 @@ class KeyCalls:
         return await self._set_blocked(request, blocked=False)
 
     async def _set_blocked(self, request: Request, *, blocked: bool) -> ASGIApp:
-        fields, _ = await asked(request, KeyFields)
-        key = await self._keys.key(required(fields.key, "key"))
-        return answered(key_row(await self._keys.block(VirtualKey, key.id, blocked=blocked)))
+        named, _ = await asked(request, NamedKey)
+        key = await self._keys.key(named.key)
+        return JSONAnswer(key_row(await self._keys.block(VirtualKey, key.id, blocked=blocked)))
 
     async def delete(self, request: Request, _: Principal) -> ASGIApp:
         """`POST /key/delete`."""
         going, warnings = await asked(request, DeletedKeys)
-        if not going.keys and not going.key_aliases:
-            required(None, "keys")
         keys = [await self._keys.key(given) for given in going.keys]
         keys += [await self._by_alias(alias) for alias in going.key_aliases]
         await self._keys.delete(VirtualKey, [key.id for key in keys])
-        return answered({"deleted_keys": [*going.keys, *going.key_aliases]}, warnings)
+        names = [*going.keys, *going.key_aliases]
+        return JSONAnswer(DeletedKeysAnswer(deleted_keys=names, warnings=warned(warnings)))
 
     async def _by_alias(self, alias: str) -> VirtualKey:
         found, _ = await self._keys.page(VirtualKey, alias=alias, limit=1)
@@ -71,18 +97,19 @@ class KeyCalls:
 
     async def info(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /key/info`: of any key for admins, of the caller's own for everybody."""
-        given = named(request, "key")
+        given = parse_query(request.query_params, KeyQuery).key
         if given is None or not principal.is_admin:
             key = await self._own(principal, given)
         else:
             key = await self._keys.key(given)
-        return answered({"key": key.token, "info": key_row(key)})
+        return JSONAnswer(KeyInfo(key=key.token, info=key_row(key)))
 
     async def _own(self, principal: Principal, given: str | None) -> VirtualKey:
         try:
             key = await self._keys.get(VirtualKey, principal.key_id or "")
         except NotFound:
-            required(given, "key")  # the master key is none of these
+            if given is None:  # the master key is none of these
+                raise checks.missing("key") from None
             raise
         if given is not None and token_in(given) != key.token:
             raise PermissionDenied("Only the master key, or the key of an admin, may look at other keys.")
@@ -90,23 +117,19 @@ class KeyCalls:
 
     async def list(self, request: Request, _: Principal) -> ASGIApp:
         """`GET /key/list`: tokens, or all about the keys if `return_full_object` is true."""
-        page, size = page_asked(request, "size", 10)
-        wanted = {
-            "alias": named(request, "key_alias"),
-            "user_id": named(request, "user_id"),
-            "team_id": named(request, "team_id"),
-            "id": await self._id_of(named(request, "key_hash")),
-        }
-        keys, total = await self._keys.page(VirtualKey, **wanted, limit=size, offset=size * (page - 1))
-        is_full = request.query_params.get("return_full_object", "").lower() in ("true", "1")
-        return JSONAnswer(
-            {
-                "keys": [key_row(key) if is_full else key.token for key in keys],
-                "total_count": total,
-                "current_page": page,
-                "total_pages": -(-total // size),
-            }
+        asked = parse_query(request.query_params, KeyListQuery)
+        keys, total = await self._keys.page(
+            VirtualKey,
+            alias=asked.key_alias,
+            user_id=asked.user_id,
+            team_id=asked.team_id,
+            id=await self._id_of(asked.key_hash),
+            limit=asked.size,
+            offset=asked.size * (asked.page - 1),
         )
+        shown = [key_row(key) if asked.return_full_object else key.token for key in keys]
+        pages = -(-total // asked.size)
+        return JSONAnswer(KeyPage(keys=shown, total_count=total, current_page=asked.page, total_pages=pages))
 
     async def _id_of(self, token: str | None) -> str | None:
         if token is None:
@@ -115,3 +138,7 @@ class KeyCalls:
             return (await self._keys.key(token)).id
         except NotFound:
             return ""  # no key has this id
+
+
+def _new_key(key: VirtualKey, secret: str, warnings: list[str]) -> ASGIApp:
+    return JSONAnswer(NewKey(key=secret, warnings=warned(warnings), **key_fields(key)))

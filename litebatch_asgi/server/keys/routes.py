@@ -11,6 +11,7 @@ from litebatch_asgi.routes.endpoint import Endpoint, Handler
 from litebatch_asgi.routes.services import Services
 from litebatch_asgi.server.keys.calls import for_admins
 from litebatch_asgi.server.keys.key_calls import KeyCalls
+from litebatch_asgi.server.keys.operations import KEY_OPERATIONS
 from litebatch_asgi.server.keys.service import KeyService
 from litebatch_asgi.server.keys.team_calls import TeamCalls
 from litebatch_asgi.server.keys.user_calls import UserCalls
@@ -27,14 +28,14 @@ def key_routes(services: Services, authenticator: Authenticator, service: KeySer
     keys, teams, users = KeyCalls(service), TeamCalls(service), UserCalls(service)
 
     def route(path: str, handler: Handler) -> Route:
-        method = "GET" if path.endswith(("/info", "/list")) else "POST"
-        return Route(path, Endpoint(services, authenticator, **{method: handler}))
+        (method,) = KEY_OPERATIONS[path]
+        return Route(path, Endpoint(services, authenticator, **{method.upper(): handler}))
 
     for_admins_only: dict[str, Handler] = {
         "/key/generate": keys.generate,
         "/key/update": keys.update,
         "/key/regenerate": keys.regenerate,
-        "/key/{key}/regenerate": keys.regenerate,
+        "/key/{key}/regenerate": keys.regenerate_named,
         "/key/block": keys.block,
         "/key/unblock": keys.unblock,
         "/key/delete": keys.delete,

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from litebatch_asgi.models import Principal, Team, VirtualKey
 from litebatch_asgi.routes.respond import JSONAnswer
-from litebatch_asgi.server.keys.answers import key_row, team_row
-from litebatch_asgi.server.keys.bodies import DeletedTeams, NewTeamFields, TeamFields
-from litebatch_asgi.server.keys.calls import answered, asked, named, required
+from litebatch_asgi.server.keys.answers import (
+    ChangedTeam,
+    DeletedTeamsAnswer,
+    NewTeam,
+    TeamInfo,
+    TeamRow,
+    key_row,
+    team_fields,
+    team_row,
+    warned,
+)
+from litebatch_asgi.server.keys.bodies import ChangedTeamFields, DeletedTeams, NamedTeam, NewTeamFields
+from litebatch_asgi.server.keys.calls import asked
+from litebatch_asgi.server.keys.parsing import parse_query
+from litebatch_asgi.server.keys.queries import TeamQuery
 from litebatch_asgi.server.keys.service import KeyService
 
 AT_ONCE = 500
@@ -29,14 +39,15 @@ class TeamCalls:
     async def new(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /team/new`."""
         fields, warnings = await asked(request, NewTeamFields)
-        return answered(team_row(await self._keys.create_team(fields, by=principal.owner)), warnings)
+        team = await self._keys.create_team(fields, by=principal.owner)
+        return JSONAnswer(NewTeam(warnings=warned(warnings), **team_fields(team)))
 
     async def update(self, request: Request, _: Principal) -> ASGIApp:
         """`POST /team/update`."""
-        fields, warnings = await asked(request, TeamFields)
-        team_id = required(fields.team_id, "team_id")
-        team = await self._keys.change(Team, team_id, fields.team_changes())
-        return answered({"team_id": team.id, "data": team_row(team)}, warnings)
+        fields, warnings = await asked(request, ChangedTeamFields)
+        team = await self._keys.change(Team, fields.team_id, fields.team_changes())
+        answer = ChangedTeam(team_id=team.id, data=team_row(team), warnings=warned(warnings))
+        return JSONAnswer(answer)
 
     async def block(self, request: Request, _: Principal) -> ASGIApp:
         """`POST /team/block`: its keys count no more."""
@@ -47,32 +58,26 @@ class TeamCalls:
         return await self._set_blocked(request, blocked=False)
 
     async def _set_blocked(self, request: Request, *, blocked: bool) -> ASGIApp:
-        fields, _ = await asked(request, TeamFields)
-        team_id = required(fields.team_id, "team_id")
-        return answered(team_row(await self._keys.block(Team, team_id, blocked=blocked)))
+        named, _ = await asked(request, NamedTeam)
+        return JSONAnswer(team_row(await self._keys.block(Team, named.team_id, blocked=blocked)))
 
     async def delete(self, request: Request, _: Principal) -> ASGIApp:
         """`POST /team/delete`: with their keys."""
         going, warnings = await asked(request, DeletedTeams)
         await self._keys.delete(Team, going.team_ids)
-        return answered({"deleted_teams": going.team_ids}, warnings)
+        return JSONAnswer(DeletedTeamsAnswer(deleted_teams=going.team_ids, warnings=warned(warnings)))
 
     async def info(self, request: Request, _: Principal) -> ASGIApp:
         """`GET /team/info`."""
-        team = await self._keys.get(Team, required(named(request, "team_id"), "team_id"))
+        asked = parse_query(request.query_params, TeamQuery)
+        team = await self._keys.get(Team, asked.team_id)
         keys, _total = await self._keys.page(VirtualKey, team_id=team.id, limit=MOST_KEYS)
-        return answered(
-            {
-                "team_id": team.id,
-                "team_info": team_row(team),
-                "keys": [key_row(key) for key in keys],
-                "team_memberships": [],
-            }
-        )
+        rows = [key_row(key) for key in keys]
+        return JSONAnswer(TeamInfo(team_id=team.id, team_info=team_row(team), keys=rows))
 
     async def list(self, _: Request, principal: Principal) -> ASGIApp:
         """`GET /team/list`: all of them, for LiteLLM does not page them."""
-        rows: list[dict[str, Any]] = []
+        rows: list[TeamRow] = []
         offset, total = 0, 1
         while offset < total:
             teams, total = await self._keys.page(Team, limit=AT_ONCE, offset=offset)

@@ -11,9 +11,28 @@ from starlette.types import ASGIApp
 from litebatch_asgi.errors import NotFound, RequestError
 from litebatch_asgi.models import Principal, Team, User, VirtualKey
 from litebatch_asgi.routes.respond import JSONAnswer
-from litebatch_asgi.server.keys.answers import key_row, new_key, team_row, user_row
-from litebatch_asgi.server.keys.bodies import DeletedUsers, KeyFields, NewUserFields, UserFields
-from litebatch_asgi.server.keys.calls import answered, asked, named, page_asked, required
+from litebatch_asgi.server.keys.answers import (
+    ChangedUser,
+    NewUser,
+    UserInfo,
+    UserPage,
+    key_fields,
+    key_row,
+    team_row,
+    user_fields,
+    user_row,
+    warned,
+)
+from litebatch_asgi.server.keys.bodies import (
+    ChangedUserFields,
+    DeletedUsers,
+    NamedUser,
+    NewKeyFields,
+    NewUserFields,
+)
+from litebatch_asgi.server.keys.calls import asked
+from litebatch_asgi.server.keys.parsing import parse_query
+from litebatch_asgi.server.keys.queries import UserListQuery, UserQuery
 from litebatch_asgi.server.keys.service import KeyService
 
 MOST_KEYS = 500
@@ -31,8 +50,8 @@ class UserCalls:
         fields, warnings = await asked(request, NewUserFields)
         user = await self._keys.create_user(fields, by=principal.owner)
         if not fields.auto_create_key:
-            return answered(user_row(user), warnings)
-        wanted = KeyFields(
+            return JSONAnswer(NewUser(warnings=warned(warnings), **user_fields(user)))
+        wanted = NewKeyFields(
             user_id=user.id,
             team_id=fields.team_id or UNSET,
             key_alias=fields.key_alias or UNSET,
@@ -43,14 +62,15 @@ class UserCalls:
         except RequestError:
             await self._keys.delete(User, [user.id])
             raise
-        return answered(new_key(key, secret) | user_row(user), warnings)
+        shown = key_fields(key) | user_fields(user)
+        return JSONAnswer(NewUser(key=secret, warnings=warned(warnings), **shown))
 
     async def update(self, request: Request, _: Principal) -> ASGIApp:
         """`POST /user/update`."""
-        fields, warnings = await asked(request, UserFields)
-        user_id = required(fields.user_id, "user_id")
-        user = await self._keys.change(User, user_id, fields.user_changes())
-        return answered({"user_id": user.id, "data": user_row(user)}, warnings)
+        fields, warnings = await asked(request, ChangedUserFields)
+        user = await self._keys.change(User, fields.user_id, fields.user_changes())
+        answer = ChangedUser(user_id=user.id, data=user_row(user), warnings=warned(warnings))
+        return JSONAnswer(answer)
 
     async def block(self, request: Request, _: Principal) -> ASGIApp:
         """`POST /user/block`: its keys count no more."""
@@ -61,9 +81,8 @@ class UserCalls:
         return await self._set_blocked(request, blocked=False)
 
     async def _set_blocked(self, request: Request, *, blocked: bool) -> ASGIApp:
-        fields, _ = await asked(request, UserFields)
-        user_id = required(fields.user_id, "user_id")
-        return answered(user_row(await self._keys.block(User, user_id, blocked=blocked)))
+        named, _ = await asked(request, NamedUser)
+        return JSONAnswer(user_row(await self._keys.block(User, named.user_id, blocked=blocked)))
 
     async def delete(self, request: Request, _: Principal) -> ASGIApp:
         """`POST /user/delete`: with their keys. The answer is how many they were."""
@@ -73,15 +92,16 @@ class UserCalls:
 
     async def info(self, request: Request, _: Principal) -> ASGIApp:
         """`GET /user/info`."""
-        user = await self._keys.get(User, required(named(request, "user_id"), "user_id"))
+        asked = parse_query(request.query_params, UserQuery)
+        user = await self._keys.get(User, asked.user_id)
         keys, _total = await self._keys.page(VirtualKey, user_id=user.id, limit=MOST_KEYS)
-        return answered(
-            {
-                "user_id": user.id,
-                "user_info": user_row(user),
-                "keys": [key_row(key) for key in keys],
-                "teams": [team_row(team) for team in await self._teams(keys)],
-            }
+        return JSONAnswer(
+            UserInfo(
+                user_id=user.id,
+                user_info=user_row(user),
+                keys=[key_row(key) for key in keys],
+                teams=[team_row(team) for team in await self._teams(keys)],
+            )
         )
 
     async def _teams(self, keys: Iterable[VirtualKey]) -> list[Team]:
@@ -96,15 +116,15 @@ class UserCalls:
 
     async def list(self, request: Request, _: Principal) -> ASGIApp:
         """`GET /user/list`."""
-        page, size = page_asked(request, "page_size", 25)
-        offset = size * (page - 1)
-        users, total = await self._keys.page(User, id=named(request, "user_ids"), limit=size, offset=offset)
+        asked = parse_query(request.query_params, UserListQuery)
+        offset = asked.page_size * (asked.page - 1)
+        users, total = await self._keys.page(User, id=asked.user_ids, limit=asked.page_size, offset=offset)
         return JSONAnswer(
-            {
-                "users": [user_row(user) for user in users],
-                "total": total,
-                "page": page,
-                "page_size": size,
-                "total_pages": -(-total // size),
-            }
+            UserPage(
+                users=[user_row(user) for user in users],
+                total=total,
+                page=asked.page,
+                page_size=asked.page_size,
+                total_pages=-(-total // asked.page_size),
+            )
         )
