@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 
 from litebatch_asgi.errors import PermissionDenied, RateLimited, RequestError, Unauthenticated, Unavailable
 from litebatch_asgi.models import Principal
+from litebatch_asgi.models.texts import is_plain
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -71,9 +72,9 @@ def _is_answer(answer: object) -> TypeGuard[Principal | None]:
     )
     return (
         isinstance(owner, str)
-        and owner.isprintable()
+        and is_plain(owner)
         and bool(owner)
-        and (key_id is None or (isinstance(key_id, str) and key_id.isprintable()))
+        and (key_id is None or (isinstance(key_id, str) and is_plain(key_id)))
         and (models is None or isinstance(models, frozenset))
     )
 
@@ -81,7 +82,7 @@ def _is_answer(answer: object) -> TypeGuard[Principal | None]:
 def _described(answer: object) -> str:
     """What it was, without what it holds: that may be a credential."""
     if isinstance(answer, Principal):
-        return "a Principal whose owner or key_id is no printable text, or whose models are no frozenset"
+        return "a Principal whose owner or key_id has control characters, or whose models are no frozenset"
     return f"an instance of {type(answer).__qualname__}"
 
 

@@ -21,8 +21,9 @@ from litebatch_asgi.wire.requests import (
 )
 
 _Endpoint = Annotated[str, Meta(extra_json_schema={"enum": list(BATCH_ENDPOINTS)})]
-_MetadataKey = Annotated[str, Meta(max_length=MAX_METADATA_KEY)]
-_MetadataValue = Annotated[str, Meta(max_length=MAX_METADATA_VALUE)]
+_STORABLE = {"pattern": r"^[^\x00]*$"}
+_MetadataKey = Annotated[str, Meta(max_length=MAX_METADATA_KEY, extra_json_schema=_STORABLE)]
+_MetadataValue = Annotated[str, Meta(max_length=MAX_METADATA_VALUE, extra_json_schema=_STORABLE)]
 _Metadata = Annotated[dict[_MetadataKey, _MetadataValue], Meta(max_length=MAX_METADATA_PAIRS)]
 _Seconds = Annotated[int, Meta(ge=MIN_EXPIRY_SECONDS, le=MAX_EXPIRY_SECONDS)]
 

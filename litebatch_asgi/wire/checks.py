@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import cast
 
 from litebatch_asgi.errors import InvalidRequest
+from litebatch_asgi.models.texts import is_plain
 
 _JSON_TYPES: dict[type, str] = {
     str: "a string",
@@ -20,7 +21,7 @@ _JSON_TYPES: dict[type, str] = {
 _ECHOED = 200
 """characters of a wrong value that its error repeats"""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_INTEGER = re.compile(r"-?[0-9]{1,15}")
+_INTEGER = re.compile(r"(-?[0-9]{1,15})(?:\.0{1,15})?")
 
 
 def missing(param: str) -> InvalidRequest:
@@ -72,7 +73,7 @@ def text(value: object, param: str) -> str:
 
 def plain(value: str, param: str) -> str:
     """A string without control characters: databases refuse some of them."""
-    if not value.isprintable():
+    if not is_plain(value):
         raise InvalidRequest(
             f"Invalid '{param}': control characters are not allowed.", param=param, code="invalid_value"
         )
@@ -110,14 +111,22 @@ def one_of(allowed: Collection[str], value: str, param: str) -> str:
 
 
 def integer(value: str, param: str) -> int:
-    """The integer that a form field or a query parameter spells."""
-    if not _INTEGER.fullmatch(value):
+    """The integer that a form field or a query parameter spells; 5.0 is one too, as in JSON Schema."""
+    found = _INTEGER.fullmatch(value)
+    if found is None:
         raise wrong_type(param, "an integer", value)
-    return int(value)
+    return int(found[1])
 
 
 def whole_number(value: object, param: str) -> int:
-    """An integer."""
+    """The integer that is meant by a JSON value; by 5.0 too, as in JSON Schema."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return exact_integer(value, param)
+
+
+def exact_integer(value: object, param: str) -> int:
+    """An integer of Python."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise wrong_type(param, "an integer", value)
     return value
@@ -125,7 +134,7 @@ def whole_number(value: object, param: str) -> int:
 
 def in_range(given: object, param: str, low: int, high: int) -> int:
     """An integer from `low` to `high`."""
-    value = whole_number(given, param)
+    value = exact_integer(given, param)
     if value < low:
         raise InvalidRequest(
             f"Invalid '{param}': integer below minimum value. Expected a value >= {low}, "

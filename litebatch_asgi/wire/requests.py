@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from litebatch_asgi.errors import InvalidRequest
+from litebatch_asgi.models.texts import PLAIN_PATTERN
 from litebatch_asgi.wire import checks
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
@@ -83,10 +84,24 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
             _check_expiry(self.output_expires_after, "output_expires_after")
 
 
-_Cursor = Annotated[str, Meta(max_length=MAX_ID, description="The id of the last one of the page before.")]
+_PLAIN = {"pattern": PLAIN_PATTERN}
+_Cursor = Annotated[
+    str,
+    Meta(
+        max_length=MAX_ID,
+        description="The id of the last one of the page before.",
+        extra_json_schema=_PLAIN,
+    ),
+]
 _ModelNames = Annotated[
-    tuple[Annotated[str, Meta(max_length=MAX_NAME)], ...],
-    Meta(max_length=MAX_NAMES, description="Virtual models; what has any of them is listed."),
+    tuple[Annotated[str, Meta(max_length=MAX_NAME, extra_json_schema=_PLAIN)], ...],
+    Meta(
+        max_length=MAX_NAMES,
+        description=(
+            f"Virtual models, several times or separated by commas, at most {MAX_NAMES} in all; what has any "
+            "of them is listed."
+        ),
+    ),
 ]
 
 
@@ -95,6 +110,7 @@ _Owner = Annotated[
     Meta(
         max_length=MAX_OWNER,
         description="Whose; for admins, who otherwise see everybody's. Others may name themselves alone.",
+        extra_json_schema=_PLAIN,
     ),
 ]
 
@@ -162,20 +178,20 @@ def parse_create_batch(body: bytes) -> CreateBatch:
 
 
 def parse_file_list_query(query: Pairs) -> FileListQuery:
-    """The query of `GET /files`."""
+    """The query of `GET /files`. A parameter without a value, as openai-node sends null, is not given."""
     last = dict(query)
     return FileListQuery(
         limit=_limit(last, MAX_FILES_PAGE),
         after=last.get("after") or None,
-        order=cast("Literal['asc', 'desc']", last.get("order", "desc")),
-        purpose=last.get("purpose"),
+        order=cast("Literal['asc', 'desc']", last.get("order") or "desc"),
+        purpose=last.get("purpose") or None,
         target_model_names=_model_names(query),
         owner=last.get("owner") or None,
     )
 
 
 def parse_batch_list_query(query: Pairs) -> BatchListQuery:
-    """The query of `GET /batches`."""
+    """The query of `GET /batches`; see `parse_file_list_query`."""
     last = dict(query)
     return BatchListQuery(
         limit=_limit(last, 20),
@@ -278,7 +294,9 @@ def _check_expiry(seconds: object, param: str) -> None:
 
 def _model_names(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     lists = (value.split(",") for name, value in pairs if name in NAMES_FIELDS)
-    names = dict.fromkeys(name.strip() for listed in lists for name in listed)
+    given = [name for listed in lists for name in listed]
+    _check_model_names(given)  # as they came: so it can be told by a schema
+    names = dict.fromkeys(name.strip(" ") for name in given)
     names.pop("", None)
     return tuple(names)
 
@@ -296,7 +314,7 @@ def _check_model_names(names: Sequence[object]) -> None:
 
 
 def _limit(query: Mapping[str, str], default: int) -> int:
-    return checks.integer(query["limit"], "limit") if "limit" in query else default
+    return checks.integer(query["limit"], "limit") if query.get("limit") else default
 
 
 def _check_after(given: object) -> None:

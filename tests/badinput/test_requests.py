@@ -134,7 +134,7 @@ async def test_methods_that_are_not_allowed(probe: Probe, path: str) -> None:
 QUERIES: list[tuple[str, str, str | None]] = [
     *(
         ("limit", wrong, "invalid_type")
-        for wrong in ("", "x", "1.5", "1e1", "+1", "%201", "0x1", "%D9%A3", "9" * 20, "1,2")
+        for wrong in ("x", "1.5", "1e1", "+1", "%201", "0x1", "%D9%A3", "9" * 20, "1,2")
     ),
     *(("limit", wrong, "integer_below_min_value") for wrong in ("0", "-1")),
     *(("limit", wrong, "integer_above_max_value") for wrong in ("10001", "999999999999999")),
@@ -152,8 +152,8 @@ QUERIES: list[tuple[str, str, str | None]] = [
     ("target_model_names", ",".join(map(str, range(101))), "array_above_max_length"),
 ]
 OF_FILES = [
-    *(("order", wrong, "invalid_value") for wrong in ("", "up", "ASC", "x" * 5000, "%00")),
-    *(("purpose", wrong, "invalid_value") for wrong in ("", "fun", "batch,vision", "%ff", "x" * 5000)),
+    *(("order", wrong, "invalid_value") for wrong in ("up", "ASC", "x" * 5000, "%00")),
+    *(("purpose", wrong, "invalid_value") for wrong in ("fun", "batch,vision", "%ff", "x" * 5000)),
 ]
 
 
