@@ -96,7 +96,7 @@ SPOILED = (
         phase=Phase.UPLOAD,
         faults=(
             Fault(call="upload_file", file_status="pending"),
-            Fault(call="retrieve_file", skip=2, file_status="error"),
+            Fault(call="retrieve_file", match="file-lb", skip=2, file_status="error"),
         ),
     ),
     Trouble(name="copy is lost", phase=Phase.UPLOAD, uploaded=lose_copy),
