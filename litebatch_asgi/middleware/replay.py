@@ -104,7 +104,7 @@ class SpooledBody:
             block = await self._next_block()
             self._left -= len(block)
             return body_message(block, more=self._left > 0 or not self.has_ended)
-        await self._release()
+        self._begin_release()  # not awaited: who only asks whether the client has left does not wait for it
         end, self._end = self._end, None
         return end if end is not None else await self._receive()
 
@@ -116,10 +116,10 @@ class SpooledBody:
         self._coming = None
         return block
 
-    async def _release(self) -> None:
+    def _begin_release(self) -> asyncio.Task[None]:
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)
+        return self._closing
 
     async def _close(self) -> None:
         await self._blocks.aclose()
@@ -133,7 +133,7 @@ class SpooledBody:
     ) -> None:
         if self._coming is not None:
             await asyncio.gather(self._coming, return_exceptions=True)
-        await self._release()
+        await asyncio.shield(self._begin_release())
 
 
 def body_message(body: bytes, *, more: bool) -> Message:
