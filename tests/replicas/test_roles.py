@@ -12,8 +12,8 @@ from tests.forks import run
 from tests.harness import lines
 from tests.replicas.running import SERVE, WORK, Site
 
-RARE = {"min_poll_seconds": 300, "max_poll_seconds": 300}
-"""a second after it was placed nobody looks at a batch unless it is asked for"""
+RARE = {"min_poll_seconds": 2, "max_poll_seconds": 300}
+"""long enough for a look to be one that the worker has made"""
 
 
 @pytest.fixture(params=BACKENDS)
@@ -22,7 +22,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 async def test_one_serves_and_another_works(here: Site) -> None:
-    """The one places what it is asked for; whoever looks at a batch there has the other look at once."""
+    """The one places what it is asked for, the other looks after it."""
     api = await here.replica(*SERVE, "--no-reconciler", **RARE)
     batch = await api.create((await api.upload(lines(5))).id)
     assert batch.status in ("validating", "in_progress")
