@@ -197,19 +197,21 @@ class SpoolFull(RateLimited):
 class LimitExceeded(RateLimited):
     """429: a limit of the caller's key, user or team. `param` names it.
 
-    Only where the same request fits once other batches have ended are clients told to try again.
+    Only where the same request fits once other batches have ended are clients told to try again; not where
+    they have to do something for it, which `advice` says.
     """
 
     code: str | None = "limit_exceeded"
     retry_after: float | None = 30.0
 
-    def __init__(self, name: str, scope: str, *, limit: int, used: int, asked: int) -> None:
+    def __init__(
+        self, name: str, scope: str, *, limit: int, used: int, asked: int, advice: str | None = None
+    ) -> None:
         room = max(0, limit - used)
         then = f"{room} would fit now" if asked <= limit else "which can never pass"
-        super().__init__(
-            f"{name} of {scope} is {limit}: {used} in use, {asked} asked for, {then}.", param=name
-        )
-        if asked > limit:
+        told = f"{name} of {scope} is {limit}: {used} in use, {asked} asked for, {then}."
+        super().__init__(told if advice is None else f"{told} {advice}", param=name)
+        if asked > limit or advice is not None:
             self.retry: bool | None = False
             self.retry_after: float | None = None
 

@@ -36,7 +36,7 @@ from litebatch_asgi.models import (
     Principal,
 )
 from litebatch_asgi.models.ids import FILE_PREFIX, file_id_in, new_id
-from litebatch_asgi.models.limits import check_requests, smallest_file_bytes
+from litebatch_asgi.models.limits import check_requests, file_holds, smallest_file_bytes
 from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spool
@@ -109,7 +109,8 @@ class FileService:
             request = self._request(principal, file, form, repeat)
             if repeat.may_miss_answer:
                 file = replace(file, request_fingerprint=request.fingerprint)
-            earlier = await self._uploader.upload(file, intents, spool, admitted.lines, request)
+            holds = file_holds(principal.limits)
+            earlier = await self._uploader.upload(file, intents, spool, admitted.lines, request, holds)
             if earlier is not None:
                 return Made(earlier, is_repeated=True)
             return Made(await self.retrieve(principal, file.id), is_repeated=False)

@@ -25,7 +25,7 @@ from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.copies import CopyWork
 from litebatch_asgi.files.origin import Content, Origin
 from litebatch_asgi.jsonl import CheckedFile
-from litebatch_asgi.models import CreateRequest, File, FileCopy
+from litebatch_asgi.models import CreateRequest, File, FileCopy, FileHold
 from litebatch_asgi.repeats import once
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
@@ -49,6 +49,7 @@ class Uploader:
         spool: Spool,
         lines: CheckedFile | None,
         request: CreateRequest,
+        holds: Sequence[FileHold],
     ) -> File | None:
         """Write the rows, then send to all deployments at once; or the file that this request made before.
 
@@ -57,7 +58,7 @@ class Uploader:
         disk space. Raises what the caller is to be told when no
         deployment has taken it; nothing of it stays behind then.
         """
-        written, since = await self._insert(file, copies, request)
+        written, since = await self._insert(file, copies, request, holds)
         if written.id != file.id:
             return written
         hit("upload.created")
@@ -76,7 +77,7 @@ class Uploader:
         return None
 
     async def _insert(
-        self, file: File, copies: Sequence[FileCopy], request: CreateRequest
+        self, file: File, copies: Sequence[FileCopy], request: CreateRequest, holds: Sequence[FileHold]
     ) -> tuple[File, float]:
         """The file as it was written or found, and when that was begun, by the event loop's clock.
 
@@ -91,6 +92,7 @@ class Uploader:
                 copies,
                 request=request,
                 lease_seconds=settings.lease_seconds,
+                holds=holds,
             )
             return state.file, since
 

@@ -69,6 +69,9 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
         yield "max_enqueued_tokens", limits.max_enqueued_tokens, held.tokens, self.tokens
 
 
+_MAKE_ROOM = "Delete files that are not needed any more."
+
+
 class FileHold(msgspec.Struct, frozen=True, kw_only=True):
     """A place that a new file is to take among one scope's files."""
 
@@ -85,7 +88,9 @@ class FileHold(msgspec.Struct, frozen=True, kw_only=True):
         """Raises `LimitExceeded` if there is no place beside the `held` files of the scope."""
         for limits in self.limits:
             if limits.max_files is not None and held >= limits.max_files:
-                raise LimitExceeded("max_files", self.scope, limit=limits.max_files, used=held, asked=1)
+                raise LimitExceeded(
+                    "max_files", self.scope, limit=limits.max_files, used=held, asked=1, advice=_MAKE_ROOM
+                )
 
 
 def file_holds(every: Iterable[Limits]) -> tuple[FileHold, ...]:

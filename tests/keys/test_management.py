@@ -17,6 +17,7 @@ LIMITS: dict[str, Any] = {
     "max_enqueued_requests": 0,
     "max_enqueued_tokens": 1 << 40,
     "max_file_bytes": 7,
+    "max_files": 8,
 }
 
 

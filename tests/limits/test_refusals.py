@@ -6,7 +6,8 @@ import anyio
 import pytest
 
 from litebatch_asgi import Limits
-from litebatch_asgi.errors import FileTooLarge, LimitExceeded
+from litebatch_asgi.errors import FileTooLarge, LimitExceeded, RequestError
+from litebatch_asgi.simulator.faults import Fault
 from tests.harness import InProcess, lines
 from tests.http.forms import CONTENT_TYPE, field, file, form
 from tests.http.sockets import head, raw_client
@@ -88,6 +89,53 @@ async def test_a_file_that_is_too_large_is_refused_while_it_arrives(held_gateway
     assert "5000" in answer.json()["error"]["message"]
     with pytest.raises(FileTooLarge, match="5000"):
         await upload(held_gateway, small, b" " * 5001)
+
+
+async def test_files_that_are_not_deleted_count(held_gateway: InProcess) -> None:
+    """The refusal says whose limit it is, and that waiting does not help; no deployment sees the file."""
+    two = caller(Limits(scope="key:1", max_files=9), Limits(scope="team:search", max_files=2))
+    first, _ = [await upload(held_gateway, two) for _ in range(2)]
+    before = len(held_gateway.provider_files("east"))
+    async with http_for(held_gateway, two) as http:
+        parts = {"file": ("in.jsonl", lines())}
+        refused = await http.post("/files", files=parts, data={"purpose": "batch"})
+        assert refused.status_code == 429
+        assert refused.headers["x-should-retry"] == "false"
+        assert refused.json()["error"] == {
+            "message": (
+                "max_files of team:search is 2: 2 in use, 1 asked for, 0 would fit now."
+                " Delete files that are not needed any more."
+            ),
+            "type": "rate_limit_error",
+            "param": "max_files",
+            "code": "limit_exceeded",
+        }
+        assert len(held_gateway.provider_files("east")) == before
+        assert (await http.delete(f"/files/{first.id}")).status_code == 200
+        taken = await http.post("/files", files=parts, data={"purpose": "batch"})
+        assert taken.status_code == 200
+    await upload(held_gateway, caller(Limits(scope="team:b", max_files=1)))
+
+
+async def test_an_upload_that_comes_again_takes_one_place(held_gateway: InProcess) -> None:
+    one = caller(max_files=1)
+    async with http_for(held_gateway, one) as http:
+        parts = {"file": ("in.jsonl", lines())}
+        key = {"idempotency-key": "k"}
+        first, again = [
+            await http.post("/files", files=parts, data={"purpose": "batch"}, headers=key) for _ in range(2)
+        ]
+    assert first.json()["id"] == again.json()["id"]
+
+
+async def test_an_upload_that_no_deployment_takes_holds_no_place(held_gateway: InProcess) -> None:
+    one = caller(max_files=1)
+    fault = Fault(call="upload_file", status=400, times=2)
+    held_gateway.simulator.add_fault(fault)
+    with pytest.raises(RequestError) as refusal:
+        await upload(held_gateway, one)
+    assert not isinstance(refusal.value, LimitExceeded)
+    await upload(held_gateway, one)
 
 
 async def test_the_limits_of_every_scope_hold(held_gateway: InProcess) -> None:
