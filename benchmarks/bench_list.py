@@ -1,22 +1,24 @@
-"""A page of batches from 1,000,000, beside the same from 1,000."""
+"""Pages of batches and of files from 1,000,000, with and without filters, beside the same from 1,000."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from benchmarks import _report
+from benchmarks import _report, _seed_files
 from benchmarks._content import VIRTUAL_MODEL
 from benchmarks._processes import scratch
 from benchmarks._seed import OWNER, batch_id, seed
+from benchmarks._seed_files import OTHER_MODEL, OTHER_PURPOSE
 from litebatch_asgi import Deployment, LiteBatch, Page, Principal
-from litebatch_asgi.models import Batch
+from tests.postgres import Server, own_server
 
 FEW, MANY = 1000, 1_000_000
 PAGE = 100
@@ -24,10 +26,10 @@ BAR = 2.0
 CALLER = Principal(owner=OWNER)
 ADMIN = Principal(owner="admin", is_admin=True)
 
-Ask = Callable[[LiteBatch, str], Awaitable[Page[Batch]]]
+Ask = Callable[[LiteBatch, str], Awaitable[Page[Any]]]
 """Asks for a page; the id is that of the batch in the middle."""
 
-PAGES: dict[str, Ask] = {
+BATCHES: dict[str, Ask] = {
     "newest of an owner": lambda lb, _: lb.batches.list(CALLER, limit=PAGE),
     "from the middle": lambda lb, middle: lb.batches.list(CALLER, limit=PAGE, after=middle),
     "newest of a model": lambda lb, _: lb.batches.list(
@@ -37,15 +39,37 @@ PAGES: dict[str, Ask] = {
 }
 
 
+def files(principal: Principal, **filters: Any) -> Ask:
+    """Asks for a page of files."""
+    return lambda lb, _: lb.files.list(principal, limit=PAGE, **filters)
+
+
+FILES: dict[str, Ask] = {
+    "of an owner": files(CALLER),
+    "of an owner, oldest first": files(CALLER, order="asc"),
+    "of a purpose": files(CALLER, purpose=OTHER_PURPOSE),
+    "of a model": files(CALLER, target_model_names=[OTHER_MODEL]),
+    "of two models": files(CALLER, target_model_names=[OTHER_MODEL, VIRTUAL_MODEL]),
+    "of a model and purpose": files(CALLER, target_model_names=[OTHER_MODEL], purpose=OTHER_PURPOSE),
+    "of everybody": files(ADMIN),
+    "of everybody's, a purpose": files(ADMIN, purpose=OTHER_PURPOSE),
+    "of everybody's, a model": files(ADMIN, target_model_names=[OTHER_MODEL]),
+    "of everybody's, two models": files(ADMIN, target_model_names=[OTHER_MODEL, VIRTUAL_MODEL]),
+    "of everybody's, a model and purpose": files(
+        ADMIN, target_model_names=[OTHER_MODEL], purpose=OTHER_PURPOSE
+    ),
+}
+
+
 async def nobody(_: HTTPConnection, /) -> Principal | None:
     """Nothing is asked for over HTTP here."""
     return None
 
 
-def litebatch_on(database: Path) -> LiteBatch:
+def litebatch_on(database: str) -> LiteBatch:
     """A LiteBatch with one deployment that is never called."""
     deployment = Deployment(model_name=VIRTUAL_MODEL, model="openai/gpt-4o-mini", api_key="none")
-    return LiteBatch(deployments=[deployment], storage=f"sqlite:///{database}", authenticator=nobody)
+    return LiteBatch(deployments=[deployment], storage=database, authenticator=nobody, reconciler=False)
 
 
 async def milliseconds(ask: Ask, litebatch: LiteBatch, middle: str) -> float:
@@ -54,15 +78,15 @@ async def milliseconds(ask: Ask, litebatch: LiteBatch, middle: str) -> float:
     page = await ask(litebatch, middle)
     took = 1000 * (time.perf_counter() - began)
     if len(page.items) != PAGE or not page.has_more:
-        raise RuntimeError(f"{len(page.items)} batches came")
+        raise RuntimeError(f"{len(page.items)} came")
     return took
 
 
-async def compare(few: LiteBatch, many: LiteBatch, rounds: int) -> None:
-    """Show each kind of page, asked for in turn."""
+async def compare(what: str, pages: Mapping[str, Ask], few: LiteBatch, many: LiteBatch, rounds: int) -> float:
+    """Show each kind of page, asked for in turn; the worst ratio."""
     worst = 0.0
     async with few.lifespan(), many.lifespan():
-        for name, ask in PAGES.items():
+        for name, ask in pages.items():
             from_few: list[float] = []
             from_many: list[float] = []
             for _ in range(rounds):
@@ -71,21 +95,37 @@ async def compare(few: LiteBatch, many: LiteBatch, rounds: int) -> None:
             ratio = median(from_many) / median(from_few)
             worst = max(worst, ratio)
             told = f"{median(from_few):.2f} and {median(from_many):.2f} ms, {ratio:.2f} times"
-            _report.show(f"{name}: {FEW:,} and {MANY:,}", told)
-    _report.at_most(f"page of {PAGE} from {MANY:,}, the slowest", worst, BAR, "times")
+            _report.show(f"{what} {name}: {FEW:,} and {MANY:,}", told)
+    return worst
+
+
+async def run(folder: Path, server: Server, rounds: int) -> None:
+    urls: dict[int, dict[str, str]] = {}
+    for count in (FEW, MANY):
+        began = time.perf_counter()
+        batches = folder / f"batches_{count}.db"
+        await seed(batches, count)
+        urls[count] = {
+            "batches": f"sqlite:///{batches}",
+            "files, SQLite,": await _seed_files.seed_sqlite(folder / f"files_{count}.db", count),
+            "files, PostgreSQL,": await _seed_files.seed_postgres(server, count),
+        }
+        _report.show(f"{count:,} batches, and files twice, written", f"{time.perf_counter() - began:.1f} s")
+    for what in urls[FEW]:
+        pages = BATCHES if what == "batches" else FILES
+        few, many = (litebatch_on(urls[count][what]) for count in (FEW, MANY))
+        worst = await compare(what, pages, few, many, rounds)
+        _report.at_most(f"{what} page of {PAGE} from {MANY:,}, the slowest", worst, BAR, "times")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=100)
     options = parser.parse_args()
     with scratch() as folder:
-        few, many = folder / "few.db", folder / "many.db"
-        for database, count in ((few, FEW), (many, MANY)):
-            began = time.perf_counter()
-            asyncio.run(seed(database, count))
-            _report.show(f"{count:,} batches written", f"{time.perf_counter() - began:.1f} s")
-        asyncio.run(compare(litebatch_on(few), litebatch_on(many), options.rounds))
+        folder.chmod(0o755)
+        with own_server(folder) as server:
+            asyncio.run(run(folder, server, options.rounds))
 
 
 if __name__ == "__main__":
