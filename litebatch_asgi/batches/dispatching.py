@@ -78,6 +78,9 @@ class JobDispatcher:
             case JobState.WAITING:
                 if not await self._unsent.is_due(job):
                     return await self._placer.place(job, lease)
+                earlier = await self._placer.unless_sent(job)
+                if earlier is not job:
+                    return earlier
                 await self._unsent.withdraw(job)
             case JobState.SUBMITTING:
                 return await self._unclear.mark_unclear(job)

@@ -57,12 +57,7 @@ class Placer(JobWork):
 
         Nothing is sent once the batch is cancelled or its time is over: that is for `UnsentJobs`.
         """
-        state = await self.runtime.storage.get_batch_state(job.batch_id)
-        if state is None:
-            raise StateConflict(f"{job.batch_id} is gone")
-        file = await self.runtime.storage.get_file(state.batch.input_file_id)
-        if file is None:
-            raise StateConflict(f"{state.batch.input_file_id} is gone")
+        state, file = await self._read(job)
         until = state.batch.expires_at
         tries = self._tries(state, job)
         target = await choose(self.runtime, file, state.batch.model, until=until, seed=job.id, tries=tries)
@@ -75,13 +70,31 @@ class Placer(JobWork):
         with self.runtime.fleet.placing(target.deployment_id):
             return await self._send(job, state, file, target, lease)
 
+    async def unless_sent(self, job: Job) -> Job | None:
+        """A waiting job that is to end unsent: itself, or what to go on with where it was sent after all."""
+        state, file = await self._read(job)
+        return await self._unless_sent(job, state, file)
+
+    async def _read(self, job: Job) -> tuple[BatchState, FileState]:
+        state = await self.runtime.storage.get_batch_state(job.batch_id)
+        if state is None:
+            raise StateConflict(f"{job.batch_id} is gone")
+        file = await self.runtime.storage.get_file(state.batch.input_file_id)
+        if file is None:
+            raise StateConflict(f"{state.batch.input_file_id} is gone")
+        return state, file
+
+    async def _unless_sent(self, job: Job, state: BatchState, file: FileState) -> Job | None:
+        if self._may_be_of_yesterday(job, state.batch):
+            return await self._sent_before(job, state, file)
+        return job
+
     async def _send(
         self, job: Job, state: BatchState, file: FileState, target: Target, lease: Lease
     ) -> Job | None:
-        if self._may_be_of_yesterday(job, state.batch):
-            earlier = await self._sent_before(job, state, file)
-            if earlier is not job:
-                return earlier
+        earlier = await self._unless_sent(job, state, file)
+        if earlier is not job:
+            return earlier
         intended = await self._intend(job, target)
         if intended.state is not JobState.SUBMITTING:
             return intended  # cancelled in the meantime

@@ -40,6 +40,7 @@ async def gateway_on(
     database: Database | None = None,
     storage: Storage | None = None,
     served: Sequence[Deployment] = (),
+    reconciler: bool = True,
 ) -> AsyncGenerator[InProcess]:
     """A gateway in front of a simulator that runs at the address `provider`.
 
@@ -54,6 +55,7 @@ async def gateway_on(
         storage=storage,
         authenticator=by_key,
         settings=replace(settings, spool_dir=str(spool)),
+        reconciler=reconciler,
     )
     app = Starlette(routes=[Mount("/v1", litebatch.app)])
     listener = listen("127.0.0.1", 0)

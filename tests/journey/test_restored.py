@@ -44,3 +44,25 @@ async def test_a_job_that_waits_in_a_restored_database_is_looked_for_before_it_i
     tmp_path: Path,
 ) -> None:
     assert await restored_while_waiting(tmp_path) == []
+
+
+async def test_a_job_that_was_sent_in_a_lost_history_is_cancelled_where_it_runs(tmp_path: Path) -> None:
+    """The database that was restored has it wait, and a client cancels it before anybody looks for it."""
+    simulator = Simulator(settings=SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"})))
+    async with simulator.running() as provider:
+        settings = replace(QUICK, adopt_grace_seconds=0.02)
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=settings)
+        refused = simulator.add_fault(Fault(call="create_batch", status=429, times=None))
+        async with start() as gateway:
+            batch = await gateway.create((await gateway.upload()).id)
+        database, backup = tmp_path / "litebatch.db", tmp_path / "backup.db"
+        shutil.copyfile(database, backup)
+        simulator.remove_fault(refused)
+        async with start() as gateway:
+            await gateway.reached(batch.id, "in_progress")
+        shutil.copyfile(backup, database)
+        async with start(reconciler=False) as gateway:
+            assert (await gateway.client().batches.cancel(batch.id)).status == "cancelling"
+        async with start() as gateway:
+            assert (await gateway.ended(batch.id)).status == "cancelled"
+            assert [job.status for job in gateway.provider_jobs()] == ["cancelled"]
