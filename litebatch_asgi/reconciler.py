@@ -48,7 +48,7 @@ class Reconciler:
     def __init__(self, runtime: Runtime, dispatcher: JobDispatcher) -> None:
         self._runtime = runtime
         self._dispatcher = dispatcher
-        self._rounds = LookRounds(runtime, dispatcher.look)
+        self._rounds = LookRounds(runtime, dispatcher)
         self._copy_reconciler = CopyReconciler(runtime)
         self._sweeper = Sweeper(runtime)
         self._busy: Counter[Place] = Counter()
@@ -121,7 +121,7 @@ class Reconciler:
         While a round goes on, a few more are looked at beside it, one by one.
         """
         since = anyio.current_time()
-        room = {id_: self._looks_free(id_) for id_ in ids}
+        room: dict[str | None, int] = {id_: self._looks_free(id_) for id_ in ids}
         claimed: dict[str, list[Job]] = defaultdict(list)
         while room:
             jobs = await self._runtime.storage.claim_jobs(
@@ -145,7 +145,7 @@ class Reconciler:
                 self._start(start, (None, None), partial(self._round, deployment_id, jobs, since))
                 continue
             for job in jobs:
-                look = partial(self._dispatcher.look, job, None, since=since)
+                look = partial(self._dispatcher.dispatch, job, since=since)
                 self._start(start, (Work.LOOK, deployment_id), look)
         return sum(map(len, claimed.values()))
 

@@ -49,6 +49,13 @@ SELECT 1 FROM {prefix}batches AS batches WHERE id = :id FOR UPDATE;
 -- Of a locked batch: until the transaction ends nobody claims one.
 SELECT 1 FROM {prefix}jobs AS jobs WHERE batch_id = :id ORDER BY shard, attempt FOR UPDATE;
 
+-- name: lock_batches
+SELECT 1 FROM {prefix}batches AS batches WHERE id {among_keys} ORDER BY id FOR UPDATE;
+
+-- name: lock_jobs_of_batches
+-- As lock_jobs.
+SELECT 1 FROM {prefix}jobs AS jobs WHERE batch_id {among_keys} ORDER BY batch_id, shard, attempt FOR UPDATE;
+
 -- name: has_installation
 -- A row if migrations have run before. Reading a table is what makes a session look at what others have
 -- created while it waited for its turn: `to_regclass` alone may answer from memory.

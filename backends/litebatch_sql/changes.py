@@ -138,6 +138,27 @@ class Changes:
         await self._reservations.release(change.batch)
         return await self._insert_around(state.jobs, change)
 
+    async def write_batches(self, changes: Sequence[tuple[BatchState, BatchChange]]) -> None:
+        """Write changes of locked batches: what only moves, all together."""
+        moves = [(state, change) for state, change in changes if _only_moves(change)]
+        for state, change in moves:
+            epochs = {job.id: job.epoch for job in state.jobs}
+            for job in change.jobs:
+                if epochs.get(job.id) != job.epoch:
+                    raise _lost(job.id, job.epoch)
+        await self._write_many("update_batches", [BATCHES.encode(change.batch) for _, change in moves])
+        jobs = [JOBS.encode(job) for _, change in moves for job in change.jobs]
+        await self._write_many("update_jobs", [{**row, "held_epoch": row["epoch"]} for row in jobs])
+        events = [EVENTS.encode(event) for _, change in moves for event in change.events]
+        await self._write_many("insert_events", events)
+        for state, change in changes:
+            if not _only_moves(change):
+                await self.write_batch(state, change)
+
+    async def _write_many(self, name: str, rows: Sequence[Parameters]) -> None:
+        if rows:
+            await self._transaction.execute_many(self._sql(name), rows)
+
     async def create_batch(self, change: BatchChange) -> BatchState:
         """Insert a batch with all that the change holds; returns the state as written."""
         change = await self._with_leases(change)
@@ -170,7 +191,7 @@ class Changes:
 
     async def _update_fenced(self, name: str, parameters: Parameters, key: object) -> None:
         if await self._transaction.execute(self._sql(name), parameters) == 0:
-            raise StateConflict(f"{key} is not there, or has another epoch than {parameters['held_epoch']}")
+            raise _lost(key, parameters["held_epoch"])
 
 
 class _PartRows:
@@ -192,6 +213,21 @@ class _PartRows:
                 return
             size += len(part.rows or b"") + 1000  # a row costs something without content as well
             yield PARTS.encode(part)
+
+
+def _lost(key: object, epoch: int) -> StateConflict:
+    return StateConflict(f"{key} is not there, or has another epoch than {epoch}")
+
+
+def _only_moves(change: BatchChange) -> bool:
+    """Whether a running batch, its jobs and events are all that is written, and no claim is kept."""
+    more = (change.new_jobs, change.removed_jobs, change.files, change.copies, change.charges)
+    return (
+        not any(more)
+        and change.parts == ()
+        and not change.batch.status.is_final
+        and all(job.claimed_by is None for job in change.jobs)
+    )
 
 
 def _is_listed(file: File) -> bool:

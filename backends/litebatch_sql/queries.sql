@@ -151,6 +151,13 @@ FROM {prefix}batches AS batches LEFT JOIN {prefix}jobs AS jobs ON jobs.batch_id 
 WHERE batches.id = :id
 ORDER BY jobs.shard, jobs.attempt;
 
+-- name: get_batch_states
+-- As get_batch_state, of many.
+SELECT {batches}, {jobs}
+FROM {prefix}batches AS batches LEFT JOIN {prefix}jobs AS jobs ON jobs.batch_id = batches.id
+WHERE batches.id {among_keys}
+ORDER BY batches.id, jobs.shard, jobs.attempt;
+
 -- name: list_batches
 -- Walks one of batches_by_owner, _by_owner_model and _by_model.
 SELECT {batches} FROM {prefix}batches AS batches

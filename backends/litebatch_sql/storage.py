@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from litebatch_asgi.errors import RequestUnderWay, StateConflict, StorageUnavailable
@@ -34,7 +36,7 @@ from litebatch_asgi.storage import (
     Installation,
 )
 from litebatch_sql.changes import Changes
-from litebatch_sql.executor import Executor, Reader, Transaction, in_transaction
+from litebatch_sql.executor import Executor, Parameters, Reader, Transaction, in_transaction
 from litebatch_sql.heartbeats import SQLHeartbeatStore
 from litebatch_sql.installations import SQLInstallationStore
 from litebatch_sql.keys import SQLKeyStore
@@ -55,7 +57,7 @@ from litebatch_sql.migrations import Migration, load_migrations, migrate
 from litebatch_sql.pruning import SQLPruningStore
 from litebatch_sql.queries import Queries, check_prefix
 from litebatch_sql.repeats import Repeats
-from litebatch_sql.rows import Table, encode_json, from_microseconds
+from litebatch_sql.rows import Row, Table, encode_json, from_microseconds
 from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, TABLES
 from litebatch_sql.threads import in_own_thread
 
@@ -221,6 +223,21 @@ class SQLStorage:
 
         return await self._write(write)
 
+    async def change_batches(self, batch_ids: Collection[str], decide: BatchDecision) -> None:
+        """See `Storage.change_batches`."""
+        keys = {"keys": encode_json([(id_,) for id_ in sorted(set(batch_ids))])}
+
+        async def write(transaction: Transaction) -> None:
+            for name in ("lock_batches", "lock_jobs_of_batches"):
+                await self._lock(transaction, name, keys)
+            rows = await transaction.fetch_all(self._queries.sql("get_batch_states"), keys)
+            states = [_batch_state(list(each)) for _, each in groupby(rows, key=itemgetter(0))]
+            decided = [(state, decide(state)) for state in states]
+            changes = [(state, change) for state, change in decided if change is not None]
+            await Changes(transaction, self._queries).write_batches(changes)
+
+        await self._write(write)
+
     async def refresh_batches(self, batch_ids: Collection[str]) -> None:
         """See `Storage.refresh_batches`."""
         parameters = {"keys": encode_json([(id_,) for id_ in sorted(batch_ids)]), "now": clock()}
@@ -300,25 +317,25 @@ class SQLStorage:
         return await Repeats(transaction, self._queries, request).earlier(table)
 
     async def _lock_file(self, transaction: Transaction, file_id: str) -> FileState:
-        await self._lock(transaction, "lock_file", file_id)
-        await self._lock(transaction, "lock_copies", file_id)
+        for name in ("lock_file", "lock_copies"):
+            await self._lock(transaction, name, {"id": file_id})
         state = await self._file_state(transaction, file_id)
         if state is None:
             raise StateConflict(f"file {file_id} is not there")
         return state
 
     async def _lock_batch(self, transaction: Transaction, batch_id: str) -> BatchState:
-        await self._lock(transaction, "lock_batch", batch_id)
-        await self._lock(transaction, "lock_jobs", batch_id)
+        for name in ("lock_batch", "lock_jobs"):
+            await self._lock(transaction, name, {"id": batch_id})
         state = await self._batch_state(transaction, batch_id)
         if state is None:
             raise StateConflict(f"batch {batch_id} is not there")
         return state
 
-    async def _lock(self, transaction: Transaction, name: str, row_id: str) -> None:
+    async def _lock(self, transaction: Transaction, name: str, parameters: Parameters) -> None:
         if name in self._queries:
             # all of them: a row that is not fetched is not locked
-            await transaction.fetch_all(self._queries.sql(name), {"id": row_id})
+            await transaction.fetch_all(self._queries.sql(name), parameters)
 
     async def _file_state(self, reader: Reader, file_id: str) -> FileState | None:
         rows = await reader.fetch_all(self._queries.sql("get_file_state"), {"id": file_id})
@@ -333,10 +350,12 @@ class SQLStorage:
 
     async def _batch_state(self, reader: Reader, batch_id: str) -> BatchState | None:
         rows = await reader.fetch_all(self._queries.sql("get_batch_state"), {"id": batch_id})
-        if not rows:
-            return None
-        jobs = BATCHES.width
-        return BatchState(
-            batch=BATCHES.decode(rows[0]),
-            jobs=tuple(JOBS.decode(row, jobs) for row in rows if row[jobs] is not None),
-        )
+        return _batch_state(rows) if rows else None
+
+
+def _batch_state(rows: Sequence[Row]) -> BatchState:
+    jobs = BATCHES.width
+    return BatchState(
+        batch=BATCHES.decode(rows[0]),
+        jobs=tuple(JOBS.decode(row, jobs) for row in rows if row[jobs] is not None),
+    )

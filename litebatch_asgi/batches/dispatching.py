@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import anyio
@@ -41,13 +41,12 @@ class JobDispatcher:
         else:
             await self.dispatch(job, since=since)
 
-    async def look(self, job: Job, seen: ProviderBatch | None, *, since: float) -> None:
-        """Look at a claimed job that runs; `seen` is what a list has just shown of it."""
-
-        async def look(lease: Lease) -> Job | None:
-            return await (self._step(job, lease) if seen is None else self._poller.look(job, seen))
-
-        await self._run_steps(job, look, since)
+    async def note(self, seen: Sequence[tuple[Job, ProviderBatch]]) -> None:
+        """Write what a list has shown of claimed jobs that go on, and give them back."""
+        try:
+            await self._poller.note(seen)
+        except StorageUnavailable as error:
+            logger.warning("jobs rest: no database", extra={"jobs": len(seen), "error": str(error)})
 
     async def dispatch(self, job: Job, *, since: float | None = None) -> None:
         """Take a claimed job through its steps; `since` as for `LeaseKeeper.run`."""

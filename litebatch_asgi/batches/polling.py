@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from litebatch_asgi.batches.endings import JobEndings, fit_for_owner
 from litebatch_asgi.batches.unclear import UnclearJobs
@@ -13,7 +16,17 @@ from litebatch_asgi.batches.work import JobWork, looked_at
 from litebatch_asgi.causes import Cause, cause_of
 from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.models import Batch, BatchError, BatchState, BatchStatus, Job, JobState, ProviderBatch
+from litebatch_asgi.lifecycle import batch_change, hurried, move
+from litebatch_asgi.models import (
+    Batch,
+    BatchChange,
+    BatchError,
+    BatchState,
+    BatchStatus,
+    Job,
+    JobState,
+    ProviderBatch,
+)
 from litebatch_asgi.models.provider import MOST_ERRORS
 from litebatch_asgi.runtime import Runtime
 
@@ -37,16 +50,13 @@ class Poller(JobWork):
         self._unclear = unclear
         self._unsent = unsent
 
-    async def look(self, job: Job, seen: ProviderBatch | None = None) -> Job | None:
-        """Ask the provider about a submitted job; the job to go on with, or None.
-
-        `seen` is what a list has just shown of it.
-        """
+    async def look(self, job: Job) -> Job | None:
+        """Ask the provider about a submitted job; the job to go on with, or None."""
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         assert state is not None
         beside = job.search_until is not None and await self._unclear.look_beside(job)
         try:
-            snapshot, cancel_sent = await self._ask(job, state.batch, seen)
+            snapshot, cancel_sent = await self._ask(job, state.batch)
         except ProviderNotFound as error:
             await self._vanished(job, error)
             return None
@@ -65,34 +75,64 @@ class Poller(JobWork):
         await self._goes_on(job, snapshot, cancel_sent=cancel_sent, look_beside=beside)
         return None
 
-    async def _ask(self, job: Job, batch: Batch, seen: ProviderBatch | None) -> tuple[ProviderBatch, bool]:
+    async def _ask(self, job: Job, batch: Batch) -> tuple[ProviderBatch, bool]:
         assert job.provider_batch_id is not None
         adapter = self.runtime.fleet.adapter(job.deployment_id)
         if batch.cancel_requested_at is not None and job.cancel_sent_at is None:
             hit("cancel.before")
             return await adapter.cancel_batch(job.provider_batch_id), True
-        if seen is not None:
-            return seen, False
         return await adapter.retrieve_batch(job.provider_batch_id), False
 
     async def _goes_on(
         self, job: Job, snapshot: ProviderBatch, *, cancel_sent: bool, look_beside: bool
     ) -> None:
         now = self.runtime.now()
-        news = snapshot.after(job.snapshot) != job.snapshot
-        checks = 0 if news else job.checks + 1
         await self.write(
             job,
             JobState.SUBMITTED,
-            snapshot=snapshot,
-            checks=checks,
             search_until=job.search_until if look_beside else None,
             cancel_sent_at=now if cancel_sent else job.cancel_sent_at,
             to_cancel=job.to_cancel and not cancel_sent,
-            refresh_from=self.runtime.refresh_from(now, job.deployment_id),
-            due=self.runtime.next_look(now, job.deployment_id, checks),
             batch=partial(looked_at, now=now),
+            **self._seen(job, snapshot, now),
         )
+
+    async def note(self, seen: Sequence[tuple[Job, ProviderBatch]]) -> None:
+        """Write what a list has shown of submitted jobs that go on, and give them back, in one transaction.
+
+        Jobs that somebody else has claimed since are left alone.
+        """
+        now = self.runtime.now()
+        of_batch: dict[str, list[tuple[Job, ProviderBatch]]] = defaultdict(list)
+        for job, snapshot in seen:
+            of_batch[job.batch_id].append((job, snapshot))
+
+        def decide(current: BatchState) -> BatchChange | None:
+            held = {(job.id, job.epoch): job for job in current.jobs}
+            going = [
+                (held[job.id, job.epoch], snapshot)
+                for job, snapshot in of_batch[current.batch.id]
+                if (job.id, job.epoch) in held
+            ]
+            moved = [
+                hurried(move(job, JobState.SUBMITTED, **self._seen(job, snapshot, now)), current.batch, now)
+                for job, snapshot in going
+            ]
+            batch = looked_at(current.batch, now=now)
+            return batch_change(current, now, jobs=moved, batch=batch) if moved else None
+
+        await self.batches.write_many(of_batch, decide)
+
+    def _seen(self, job: Job, snapshot: ProviderBatch, now: datetime) -> dict[str, Any]:
+        """What changes of a job that goes on."""
+        checks = 0 if snapshot.after(job.snapshot) != job.snapshot else job.checks + 1
+        assert job.deployment_id is not None
+        return {
+            "snapshot": snapshot,
+            "checks": checks,
+            "refresh_from": self.runtime.refresh_from(now, job.deployment_id),
+            "due": self.runtime.next_round(now, job.deployment_id, checks),
+        }
 
     async def _ended(self, job: Job, snapshot: ProviderBatch) -> None:
         """Its results are read in a place of its own for that: looks at others do not wait for them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -29,14 +29,19 @@ PAGE = 100
 """batches on a page of OpenAI's and Azure's lists"""
 
 
-class Look(Protocol):
-    """Looks at one claimed job and gives it back."""
+NEWS_AT_ONCE = 100
+"""batches that are written in one transaction"""
 
-    def __call__(self, job: Job, seen: ProviderBatch | None, *, since: float) -> Awaitable[None]:
-        """`seen` is what a list has shown of it; None: its provider is to be asked.
 
-        It was claimed at `since`, by `anyio.current_time()`, or later.
-        """
+class Looks(Protocol):
+    """What becomes of claimed jobs."""
+
+    async def dispatch(self, job: Job, *, since: float) -> None:
+        """Ask the provider about one, and give it back; claimed at `since` on the loop's clock, or later."""
+        ...
+
+    async def note(self, seen: Sequence[tuple[Job, ProviderBatch]]) -> None:
+        """Write what a list has shown of jobs that go on, and give them back."""
         ...
 
 
@@ -48,13 +53,23 @@ class Listed(msgspec.Struct, kw_only=True):
     news: list[tuple[Job, ProviderBatch]] = []
     """those that go on, and how"""
 
+    def add(self, job: Job, seen: ProviderBatch) -> None:
+        """Sort a job by what the list shows of it."""
+        match sight_of(job, seen):
+            case Sight.QUIET:
+                self.quiet.append(job)
+            case Sight.NEWS:
+                self.news.append((job, seen))
+            case Sight.END:
+                pass  # the batch itself tells more than the list, such as the ids of its files
+
 
 class LookRounds:
     """Looks at many claimed jobs of one deployment at a time."""
 
-    def __init__(self, runtime: Runtime, look: Look) -> None:
+    def __init__(self, runtime: Runtime, looks: Looks) -> None:
         self._runtime = runtime
-        self._look = look
+        self._looks = looks
 
     async def run(self, deployment_id: str, jobs: Sequence[Job], *, since: float) -> None:
         """Look at all of them: by the list if they are many, and one by one at what it leaves open.
@@ -62,14 +77,18 @@ class LookRounds:
         What is as it was is given back with many rows a statement, and nothing else is written of it.
         """
         listed = Listed()
-        plain = [job for job in jobs if not job.to_cancel and job.search_until is None]
+        plain = [job for job in jobs if _is_plain(job)]
         if len(plain) >= LIST_FROM and self._runtime.fleet.has(deployment_id):
             listed = await self._list(deployment_id, plain)
         now = self._runtime.now()
         await self._give_back(deployment_id, listed.quiet, now)
         done = {job.id for job in listed.quiet} | {job.id for job, _ in listed.news}
-        left = [(job, None) for job in jobs if job.id not in done]
-        await self._one_by_one([*listed.news, *left], since)
+        await self._note(listed.news)
+        await self._one_by_one([job for job in jobs if job.id not in done], since)
+
+    async def _note(self, news: Sequence[tuple[Job, ProviderBatch]]) -> None:
+        for start in range(0, len(news), NEWS_AT_ONCE):
+            await self._looks.note(news[start : start + NEWS_AT_ONCE])
 
     async def _give_back(self, deployment_id: str, jobs: Sequence[Job], now: datetime) -> None:
         for start in range(0, len(jobs), ROWS_AT_ONCE):
@@ -95,7 +114,7 @@ class LookRounds:
                 read += 1
                 job = wanted.pop(batch.id, None)
                 if job is not None:
-                    self._note(job, batch, listed)
+                    listed.add(job, batch)
                 if not wanted or read >= PAGE * len(jobs):
                     break
         except ProviderError as error:
@@ -103,22 +122,18 @@ class LookRounds:
             logger.warning("a list is not complete", extra=told)
         return listed
 
-    def _note(self, job: Job, batch: ProviderBatch, listed: Listed) -> None:
-        match sight_of(job, batch):
-            case Sight.QUIET:
-                listed.quiet.append(job)
-            case Sight.NEWS:
-                listed.news.append((job, batch))
-            case Sight.END:
-                pass  # the batch itself tells more than the list, such as the ids of its files
-
-    async def _one_by_one(self, jobs: Sequence[tuple[Job, ProviderBatch | None]], since: float) -> None:
+    async def _one_by_one(self, jobs: Sequence[Job], since: float) -> None:
         places = anyio.Semaphore(SINGLY)
 
-        async def look(job: Job, seen: ProviderBatch | None) -> None:
+        async def look(job: Job) -> None:
             async with places:
-                await self._look(job, seen, since=since)
+                await self._looks.dispatch(job, since=since)
 
         async with anyio.create_task_group() as group:
-            for job, seen in jobs:
-                group.start_soon(look, job, seen)
+            for job in jobs:
+                group.start_soon(look, job)
+
+
+def _is_plain(job: Job) -> bool:
+    """Whether what a list shows is all that there is to learn: no cancellation, no twin to look for."""
+    return not job.to_cancel and job.cancel_sent_at is None and job.search_until is None

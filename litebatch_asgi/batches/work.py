@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Any, TypeAlias
 
 import msgspec
@@ -52,6 +53,19 @@ class BatchWriter:
         for event in events:
             log_event(event)
         return state
+
+    async def write_many(self, batch_ids: Collection[str], decide: BatchDecision) -> None:
+        """`Storage.change_batches`, logged as by `write`."""
+        events: dict[str, tuple[Event, ...]] = {}
+
+        def noting(current: BatchState) -> BatchChange | None:
+            decided = decide(current)
+            events[current.batch.id] = decided.events if decided is not None else ()
+            return decided
+
+        await self._runtime.storage.change_batches(batch_ids, noting)
+        for event in chain.from_iterable(events.values()):
+            log_event(event)
 
 
 def log_event(event: Event) -> None:

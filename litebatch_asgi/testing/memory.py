@@ -206,22 +206,30 @@ class MemoryStorage:
     async def change_batch(self, batch_id: str, decide: BatchDecision) -> BatchState:
         """See `Storage.change_batch`."""
         async with self._tables.write() as draft:
-            state = self._tables.batch_state(batch_id)
-            change = decide(state)
-            if change is None:
-                return state
-            draft.put(self._tables.batches, change.batch.id, change.batch)
-            self._reservations.release(draft, change.batch)
-            for job in leased(change.jobs, change.lease_seconds):
-                draft.put_fenced(self._tables.jobs, job.id, job, held_epoch=job.epoch)
-            for job in change.removed_jobs:
-                place = (batch_id, job.shard, job.attempt)
-                if self._tables.places.get(place, job).id != job.id or job.batch_id != batch_id:
-                    raise StateConflict(f"{job.id} is not there")
-                draft.remove_fenced(self._tables.jobs, job.id, held_epoch=job.epoch)
-                draft.remove_key(self._tables.places, place)
-            await self._insert_around(draft, change)
+            await self._change_batch(draft, self._tables.batch_state(batch_id), decide)
         return self._tables.batch_state(batch_id)
+
+    async def change_batches(self, batch_ids: Collection[str], decide: BatchDecision) -> None:
+        """See `Storage.change_batches`."""
+        async with self._tables.write() as draft:
+            for batch_id in set(batch_ids) & self._tables.batches.keys():
+                await self._change_batch(draft, self._tables.batch_state(batch_id), decide)
+
+    async def _change_batch(self, draft: Draft, state: BatchState, decide: BatchDecision) -> None:
+        change = decide(state)
+        if change is None:
+            return
+        draft.put(self._tables.batches, change.batch.id, change.batch)
+        self._reservations.release(draft, change.batch)
+        for job in leased(change.jobs, change.lease_seconds):
+            draft.put_fenced(self._tables.jobs, job.id, job, held_epoch=job.epoch)
+        for job in change.removed_jobs:
+            place = (state.batch.id, job.shard, job.attempt)
+            if self._tables.places.get(place, job).id != job.id or job.batch_id != state.batch.id:
+                raise StateConflict(f"{job.id} is not there")
+            draft.remove_fenced(self._tables.jobs, job.id, held_epoch=job.epoch)
+            draft.remove_key(self._tables.places, place)
+        await self._insert_around(draft, change)
 
     async def _insert_around(self, draft: Draft, change: BatchChange) -> None:
         for job in leased(change.new_jobs, change.lease_seconds):

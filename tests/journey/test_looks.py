@@ -6,14 +6,20 @@ from pathlib import Path
 
 import anyio
 from msgspec.structs import replace
+from openai.types import Batch
 
 from litebatch_asgi.reconciler import SETTLED_PER_OWNER
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
 from tests.database import Database
-from tests.harness import QUICK, running_gateway
+from tests.harness import QUICK, SWIFT, lines, running_gateway
 
 HELD = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
 EAGER = replace(QUICK, refresh_after_seconds=0.001, max_poll_seconds=60)
+
+
+def done_of(batch: Batch) -> int:
+    assert batch.request_counts is not None
+    return batch.request_counts.completed
 
 
 async def test_a_client_that_polls_does_not_hurry_what_has_failed(tmp_path: Path, database: Database) -> None:
@@ -53,6 +59,21 @@ async def test_many_running_batches_are_looked_at_by_the_list(tmp_path: Path, da
         simulator.account("east").release()
         for batch in batches:
             assert (await gateway.ended(batch.id)).status == "completed"
+
+
+async def test_counts_of_many_batches_are_written_together(tmp_path: Path, database: Database) -> None:
+    simulator = Simulator(settings=replace(SWIFT, running_seconds=60))
+    async with running_gateway(tmp_path, database=database, simulator=simulator, names=["east"]) as gateway:
+        file = await gateway.upload(lines(600))
+        batches = [await gateway.create(file.id) for _ in range(20)]
+
+        async def all_go_on() -> bool:
+            found = [await gateway.client().batches.retrieve(batch.id) for batch in batches]
+            return all(done_of(each) > 20 for each in found)
+
+        await gateway.eventually(all_go_on)
+        page = await gateway.client().batches.list(limit=20)
+        assert {each.status for each in page.data} == {"in_progress"}
 
 
 async def test_downloads_that_hang_keep_no_other_owner_waiting(tmp_path: Path, database: Database) -> None:

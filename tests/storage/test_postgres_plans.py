@@ -166,6 +166,10 @@ async def test_pages_of_batches(
     [
         ("lock_file", "files_pkey"),
         ("lock_batch", "batches_pkey"),
+        ("lock_batches", "batches_pkey"),
+        ("lock_jobs_of_batches", "jobs_batch_id_shard_attempt_key"),
+        ("get_batch_states", "batches_pkey"),
+        ("get_batch_states", "jobs_batch_id_shard_attempt_key"),
         ("get_file_state", "file_copies_pkey"),
         ("get_batch", "batches_pkey"),
         ("get_batch_state", "jobs_batch_id_shard_attempt_key"),

@@ -120,6 +120,8 @@ def test_pages_of_batches(
         ("next_part", "file_parts", "sqlite_autoindex_file_parts_1 (file_id=? AND seq>?)"),
         ("get_batch", "batches", "sqlite_autoindex_batches_1 (id=?)"),
         ("get_batch_state", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
+        ("get_batch_states", "batches", "sqlite_autoindex_batches_1 (id=?)"),
+        ("get_batch_states", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
         ("remove_job", "jobs", "sqlite_autoindex_jobs_1 (id=?)"),
         ("has_refreshable_jobs", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
         ("refresh_jobs", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),

@@ -90,8 +90,53 @@ def _settlement(state: BatchState) -> BatchChange:
     )
 
 
+def _going(state: BatchState) -> BatchChange:
+    """A running batch goes on: its row, its job and an event."""
+    batch = replace(state.batch, status=BatchStatus.IN_PROGRESS, in_progress_at=state.batch.created_at)
+    jobs = tuple(replace(job, state=JobState.SUBMITTED, checks=job.checks + 1) for job in state.jobs)
+    return BatchChange(batch=batch, jobs=jobs, events=(an_event(batch, id=f"event-{batch.id}"),))
+
+
 class BatchChangeTests(StorageTests):
     """Changing a batch."""
+
+    async def test_many_are_changed_together(self, storage: Storage) -> None:
+        """Each by what is decided for it; what is not there is passed over."""
+        going = [await stored_batch(storage) for _ in range(3)]
+        ending = await stored_batch(storage)
+        quiet = await stored_batch(storage)
+        states = {batch.id: await state_of(storage, batch) for batch in (*going, ending, quiet)}
+        seen: dict[str, BatchState] = {}
+
+        def decide(state: BatchState) -> BatchChange | None:
+            seen[state.batch.id] = state
+            if state.batch.id == quiet.id:
+                return None
+            return _settlement(state) if state.batch.id == ending.id else _going(state)
+
+        await storage.change_batches([*states, "batch_lb-unknown"], decide)
+        assert seen == states
+        for batch in going:
+            change, after = _going(states[batch.id]), await state_of(storage, batch)
+            assert after == BatchState(batch=change.batch, jobs=change.jobs)
+        assert (await state_of(storage, ending)).batch == _settlement(states[ending.id]).batch
+        assert await state_of(storage, quiet) == states[quiet.id]
+        assert {event.batch_id for event in await storage.list_events()} >= {batch.id for batch in going}
+
+    async def test_one_of_many_that_is_not_held_changes_none(self, storage: Storage) -> None:
+        """As the change of one would."""
+        batches = [await stored_batch(storage) for _ in range(3)]
+        before = [await state_of(storage, batch) for batch in batches]
+
+        def decide(state: BatchState) -> BatchChange:
+            change = _going(state)
+            if state.batch.id != batches[1].id:
+                return change
+            return replace(change, jobs=tuple(replace(job, epoch=job.epoch + 1) for job in change.jobs))
+
+        with pytest.raises(StateConflict):
+            await storage.change_batches([batch.id for batch in batches], decide)
+        assert [await state_of(storage, batch) for batch in batches] == before
 
     async def test_a_change_sees_the_batch_and_returns_what_it_wrote(self, storage: Storage) -> None:
         """Everything that a change can hold is there afterwards."""

@@ -39,6 +39,7 @@ CALLS: dict[str, Call] = {
     "get_batch_state": lambda storage: storage.get_batch_state("batch"),
     "list_batches": lambda storage: storage.list_batches(BatchQuery(owner=None, limit=1)),
     "change_batch": lambda storage: storage.change_batch("batch", writing()),
+    "change_batches": lambda storage: storage.change_batches(["batch"], writing()),
     "refresh_batches": lambda storage: storage.refresh_batches(["batch"]),
     "due_work": lambda storage: storage.due_work(["east"]),
     "claim_jobs": lambda storage: storage.claim_jobs(
