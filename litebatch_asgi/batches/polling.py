@@ -124,8 +124,9 @@ class Poller(JobWork):
         await self.batches.write_many(of_batch, decide)
 
     def _seen(self, job: Job, snapshot: ProviderBatch, now: datetime) -> dict[str, Any]:
-        """What changes of a job that goes on."""
-        checks = 0 if snapshot.after(job.snapshot) != job.snapshot else job.checks + 1
+        """What changes of a job that goes on. Counts alone do not hurry its next look: they always grow."""
+        is_news = job.snapshot is None or snapshot.status is not job.snapshot.status
+        checks = 0 if is_news else job.checks + 1
         assert job.deployment_id is not None
         return {
             "snapshot": snapshot,

@@ -147,7 +147,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     refresh_from: datetime | None = None
     """from when on a client's wish may bring the next look forward; None: never"""
     checks: int = 0
-    """looks without news, in a row: what the time until the next one grows with"""
+    """looks at one status, in a row: what the time until the next one grows with"""
     copy_refusals: int = 0
     """how often deployments could not use their copy, this attempt and those before together"""
     claimed_by: str | None = None

@@ -61,6 +61,24 @@ async def test_many_running_batches_are_looked_at_by_the_list(tmp_path: Path, da
             assert (await gateway.ended(batch.id)).status == "completed"
 
 
+async def test_counts_that_grow_do_not_hurry_looks(tmp_path: Path, database: Database) -> None:
+    """They grow at every look while a batch runs: looks at it come later each time all the same."""
+    simulator = Simulator(settings=replace(SWIFT, running_seconds=3))
+    settings = replace(QUICK, max_poll_seconds=60)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=settings
+    ) as gateway:
+        batch = await gateway.create((await gateway.upload(lines(2000))).id)
+
+        async def is_half_done() -> bool:
+            running = [each for name in ("east", "west") for each in simulator.account(name).batches.values()]
+            return sum(each.request_counts.completed for each in running) > 1000
+
+        await gateway.eventually(is_half_done)
+        assert len(simulator.journal.select("retrieve_batch")) < 25
+        assert 0 < done_of(await gateway.client().batches.retrieve(batch.id)) < 2000
+
+
 async def test_counts_of_many_batches_are_written_together(tmp_path: Path, database: Database) -> None:
     simulator = Simulator(settings=replace(SWIFT, running_seconds=60))
     async with running_gateway(tmp_path, database=database, simulator=simulator, names=["east"]) as gateway:
