@@ -1,9 +1,9 @@
 """What may happen to a copy, and what a file is, seen from its copies. Pure: `now` is passed.
 
-intent ──> pending ──> ready
-  │ ^         │ │        │         a doubted copy is pending again, a lost one an intent again
-  │ └─────────┘ │        │
-  └──> failed <─┘        │
+intent ──> pending ──> ready       a doubted copy is pending again, a lost one an intent again
+  │ ^         │ │        │
+  │ └─────────┘ │        │         one that is made anew is an intent as well: it keeps the provider's file
+  └──> failed <─┘        │         that it had, to be read and used, until it has the next one
          │               │
          └──> deleting <─┘         every state leads here while the provider may have something
                  └──> deleted
@@ -18,6 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.lifetimes import lasts_until, renew_at, would_last
 from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileState, FileStatus
 
 TRANSITIONS: Mapping[CopyState, frozenset[CopyState]] = {
@@ -25,14 +26,15 @@ TRANSITIONS: Mapping[CopyState, frozenset[CopyState]] = {
         {CopyState.PENDING, CopyState.READY, CopyState.FAILED, CopyState.DELETING, CopyState.DELETED}
     ),
     CopyState.PENDING: frozenset({CopyState.READY, CopyState.FAILED, CopyState.INTENT, CopyState.DELETING}),
-    CopyState.READY: frozenset({CopyState.PENDING, CopyState.DELETING}),
+    CopyState.READY: frozenset({CopyState.PENDING, CopyState.INTENT, CopyState.DELETING}),
     CopyState.FAILED: frozenset({CopyState.DELETING, CopyState.DELETED}),
-    CopyState.DELETING: frozenset({CopyState.DELETED}),
+    CopyState.DELETING: frozenset({CopyState.FAILED, CopyState.DELETED}),
     CopyState.DELETED: frozenset(),
 }
 """Which state may follow which; what is not here cannot happen."""
 
 _GONE = frozenset({CopyState.DELETING, CopyState.DELETED})
+_USABLE = frozenset({CopyState.READY, CopyState.INTENT, CopyState.DELETING})
 
 
 def move_copy(copy: FileCopy, state: CopyState, *, due: datetime | None, **changes: Any) -> FileCopy:
@@ -70,9 +72,55 @@ def fold_file(copies: Iterable[FileCopy], file: File, now: datetime) -> File:
     return replace(file, status=FileStatus.ERROR) if states == {CopyState.FAILED} else file
 
 
+def due_when_ready(copy: FileCopy, file: File, *, look: datetime) -> datetime | None:
+    """When a ready copy is looked at again: to be made anew, or to go with its file; None: never.
+
+    With `look` already while others with its tag may be there.
+    """
+    moments = (renew_at(copy, file), file.expires_at, look if copy.watch_until is not None else None)
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
 def doubted(copy: FileCopy, *, until: datetime, watch_until: datetime) -> dict[str, datetime]:
     """What an upload without a clear answer changes: until when it is searched for, and then watched for."""
     return {"search_until": until, "watch_until": max(watch_until, copy.watch_until or watch_until)}
+
+
+def is_usable(copy: FileCopy, *, model: str | None, until: datetime) -> bool:
+    """Whether a batch can be created on the copy that runs `model` until then.
+
+    Its provider must have said that it can use the copy, which stays usable while it is made anew and while
+    its file is deleted. The copy must name the model.
+    """
+    if copy.state not in _USABLE or copy.provider_file_id is None or copy.ready_at is None:
+        return False
+    return copy.model in (None, model) and lasts_until(copy, until)
+
+
+def is_to_be_renewed(copy: FileCopy, *, model: str | None, until: datetime, now: datetime) -> bool:
+    """Whether a batch that runs `model` until then needs the copy to be made anew, and can use it then."""
+    if copy.state is not CopyState.READY or copy.ready_at is None:
+        return False
+    return not is_usable(copy, model=model, until=until) and would_last(copy, until, now)
+
+
+def renewal(copy: FileCopy, now: datetime) -> FileCopy:
+    """A ready copy that is to be sent anew."""
+    return move_copy(copy, CopyState.INTENT, due=now, attempts=0)
+
+
+def doubt(copy: FileCopy, now: datetime) -> FileChange:
+    """A create has found that the provider cannot use the copy: it is asked about before it is used again."""
+    if copy.ready_at is None:
+        return FileChange()
+    if copy.state is CopyState.READY:
+        # who watches the copy at this moment would put it to rest otherwise
+        pending = move_copy(copy, CopyState.PENDING, due=now, ready_at=None)
+        return FileChange(copies=(pending,), fence_out=True)
+    if copy.state is CopyState.DELETING:
+        asked = move_copy(copy, CopyState.DELETING, due=now, ready_at=None)
+        return FileChange(copies=(asked,), fence_out=True)
+    return FileChange(copies=(replace(copy, ready_at=None),))
 
 
 def is_forgotten(copy: FileCopy) -> bool:

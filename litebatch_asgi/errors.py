@@ -28,7 +28,8 @@
     ├── RequestUnderWay                     an equal request is being worked on: wait for its outcome
     └── ProviderError                       what a deployment answered, by what the answer means
         ├── DeploymentRefused               it did nothing and will not: another one may be tried
-        │   └── CopyRefused                 for it cannot use its copy of the input file: gone, not ready
+        │   ├── CopyRefused                 for it cannot use its copy of the input file: gone, not ready
+        │   └── CopyDiffers                 for what it has of a file is not what was uploaded
         ├── ContentRefused                  it did nothing: the content is wrong and would be anywhere
         ├── ProviderNotFound                the object is not there
         ├── ProviderBusy                    500, 503: most likely it did nothing, a listing tells
@@ -304,6 +305,10 @@ class DeploymentRefused(ProviderError):
 
 class CopyRefused(DeploymentRefused):
     """The deployment cannot use its copy of the input file: it is gone, or not ready yet."""
+
+
+class CopyDiffers(DeploymentRefused):
+    """What a deployment has of a file is not what was uploaded. The message is ours and fit for clients."""
 
 
 class ContentRefused(ProviderError):

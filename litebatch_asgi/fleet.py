@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Setti
 from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import AdapterFactory, ProviderAdapter
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 VANISHED_TOGETHER = 3
 """batches of one deployment that its provider does not know any more: no accident"""
@@ -59,6 +62,7 @@ class Fleet:
         }
         self._batches: dict[str, SharedListing[ProviderBatch]] = {}
         self._files: dict[str, SharedListing[ProviderFile]] = {}
+        self._wrong_bytes: set[str] = set()
         self._cooldowns: dict[str, tuple[float, float]] = {}
         self._probed: set[str] = set()
         self._vanished: dict[str, deque[float]] = {}
@@ -107,6 +111,17 @@ class Fleet:
         """What the deployment calls the virtual model. Raises `DeploymentGone`."""
         self.adapter(deployment_id)
         return self.catalog.deployments[deployment_id].upstream_model_for(model)
+
+    def ignores_bytes(self, deployment_id: str) -> bool:
+        """Whether what this deployment says of the size of its files counts for nothing."""
+        return deployment_id in self._wrong_bytes
+
+    def ignore_bytes(self, deployment_id: str) -> None:
+        """Note that a deployment told a wrong size of a file that was right."""
+        if deployment_id not in self._wrong_bytes:
+            self._wrong_bytes.add(deployment_id)
+            told = {"deployment": deployment_id}
+            logger.warning("a deployment tells wrong sizes of its files, which count for nothing", extra=told)
 
     def min_poll_seconds(self, deployment_id: str | None) -> float:
         """The shortest time between two looks at a job of this deployment."""

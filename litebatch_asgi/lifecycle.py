@@ -315,10 +315,10 @@ def grid_point(now: datetime, *, floor: float, interval: float, phase: float) ->
     return now + timedelta(seconds=steps * interval - since)
 
 
-def poll_delay(checks: int, *, floor: float, ceiling: float, chance: float) -> float:
+def poll_delay(checks: int, *, floor: float, ceiling: float, chance: float, growth: float = 1.5) -> float:
     """Seconds until the next look: longer after each look without news, never below `floor`.
 
     `chance`, from 0 to 1, adds up to a tenth, so that batches made together are not looked at together.
     """
-    delay = min(floor * 1.5 ** min(checks, 40), max(ceiling, floor))
+    delay = min(floor * growth ** min(checks, 40), max(ceiling, floor))
     return delay * (1 + chance / 10)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from litebatch_asgi.models import File, FileCopy
+from litebatch_asgi.wire.requests import COMPLETION_WINDOWS
 
 OUTLIVE = timedelta(hours=48)
 """How much longer than the file its copies live at the provider: a batch may still be reading them."""
@@ -14,6 +15,9 @@ WATCH_FOR = timedelta(hours=24)
 """How long something that was given up as unclear may still show up at its provider."""
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far a provider's clock may be from ours."""
+LONGEST_WINDOW = max(COMPLETION_WINDOWS.values())
+RENEWED_EARLY = timedelta(hours=24)
+"""How long a copy that its provider drops before its file may take to be made anew."""
 
 
 class FileLife(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +45,35 @@ def life_to_ask_for(file: File, now: datetime) -> int | None:
 def lasts_until(copy: FileCopy, time: datetime) -> bool:
     """Whether the provider keeps the copy until then, as far as it said."""
     return copy.expires_at is None or copy.expires_at >= time
+
+
+def life_of(copy: FileCopy) -> timedelta | None:
+    """The life that the provider gave a copy; None: for ever, or nobody knows."""
+    if copy.expires_at is None or copy.ready_at is None:
+        return None
+    return copy.expires_at - copy.ready_at
+
+
+def renew_at(copy: FileCopy, file: File) -> datetime | None:
+    """When a copy is made anew, be it needed or not; None: never, for it outlives its file.
+
+    Early enough for batches that begin at any time until the file expires. A copy that lives for less than a
+    window is of no use to any batch and is not made again and again.
+    """
+    life = life_of(copy)
+    if life is None or copy.expires_at is None or copy.ready_at is None:
+        return None
+    if file.expires_at is not None and lasts_until(copy, file.expires_at - CLOCKS_DIFFER):
+        return None
+    if life < LONGEST_WINDOW + CLOCKS_DIFFER:
+        return None
+    return max(copy.expires_at - LONGEST_WINDOW - RENEWED_EARLY, copy.ready_at + life / 2)
+
+
+def would_last(copy: FileCopy, until: datetime, now: datetime) -> bool:
+    """Whether the copy lasts until then, or would if it were made anew now, as far as the provider said."""
+    life = life_of(copy)
+    return lasts_until(copy, until) or (life is not None and now + life >= until + CLOCKS_DIFFER)
 
 
 def made_since(first_try: datetime) -> datetime:

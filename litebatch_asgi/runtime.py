@@ -129,13 +129,25 @@ class Runtime:
         """Call `work` in our own threads, for what would hold the event loop."""
         return await asyncio.wrap_future(self._executor.submit(partial(work, *args)))
 
-    def next_look(self, now: datetime, deployment_id: str | None, checks: int) -> datetime:
-        """When to look at something again that was looked at `checks` times without news."""
+    def next_look(
+        self,
+        now: datetime,
+        deployment_id: str | None,
+        checks: int,
+        *,
+        ceiling: float | None = None,
+        growth: float = 1.5,
+    ) -> datetime:
+        """When to look at something again that was looked at `checks` times without news.
+
+        After at most `ceiling` seconds, `max_poll_seconds` unless it is given.
+        """
         delay = poll_delay(
             checks,
             floor=self.fleet.min_poll_seconds(deployment_id),
-            ceiling=self.settings.max_poll_seconds,
+            ceiling=self.settings.max_poll_seconds if ceiling is None else ceiling,
             chance=random.random(),  # noqa: S311 - jitter, not secrecy
+            growth=growth,
         )
         return now + timedelta(seconds=delay)
 

@@ -18,7 +18,7 @@ from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.admission import model_error
 from litebatch_asgi.files.service import unknown_file
 from litebatch_asgi.lifecycle import status_event
-from litebatch_asgi.lifetimes import lasts_until
+from litebatch_asgi.lifetimes import would_last
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -172,7 +172,7 @@ class Creator:
     ) -> Batch:
         now = self._runtime.now()
         ends = now + COMPLETION_WINDOWS[asked.completion_window]
-        if file.copies and not any(lasts_until(copy, ends) for copy in file.copies):
+        if file.copies and not any(would_last(copy, ends, now) for copy in file.copies):
             raise InvalidRequest(
                 f"The file {asked.input_file_id} expires before the batch could end. Upload it again.",
                 param="input_file_id",

@@ -9,8 +9,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.work import JobWork
+from litebatch_asgi.copy_lifecycle import doubt
 from litebatch_asgi.errors import CopyRefused, NoClearAnswer, ProviderBusy, ProviderError
-from litebatch_asgi.models import Batch, BatchError, CopyState, FileChange, FileState, Job, JobState
+from litebatch_asgi.models import Batch, BatchError, FileChange, FileState, Job, JobState
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 
@@ -69,14 +70,12 @@ class JobEndings(JobWork):
     async def _doubt_copy(self, job: Job, batch: Batch) -> None:
         now = self.runtime.now()
 
-        def decide(current: FileState) -> FileChange:
-            doubted = tuple(
-                replace(copy, state=CopyState.PENDING, next_check_at=now, claimed_by=None, claimed_until=None)
-                for copy in current.copies
-                if copy.deployment_id == job.deployment_id and copy.state is CopyState.READY
-            )
-            # who watches the copy at this moment would put it to rest otherwise
-            return FileChange(copies=doubted, fence_out=True)
+        def decide(current: FileState) -> FileChange | None:
+            where = (job.deployment_id, job.provider_file_id)
+            refused = [
+                copy for copy in current.copies if (copy.deployment_id, copy.provider_file_id) == where
+            ]
+            return doubt(refused[0], now) if refused else None
 
         await self.runtime.storage.change_file(batch.input_file_id, decide)
         self.runtime.wake()

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from litebatch_asgi.copy_lifecycle import is_usable
+from litebatch_asgi.files.renewing import renew_copies
+from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.lifecycle import poll_delay
-from litebatch_asgi.lifetimes import lasts_until
-from litebatch_asgi.models import CopyState, FileState, Job, JobState
+from litebatch_asgi.models import FileState, Job, JobState
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.strategies import Candidate
 
-_USABLE = frozenset({CopyState.READY, CopyState.DELETING})
 _WITHOUT_RESULT = frozenset({JobState.REFUSED, JobState.WATCHED, JobState.CLOSED})
 
 
@@ -57,9 +58,11 @@ async def choose(
 ) -> Target | None:
     """The best deployment that has a usable copy and is not cooling down; None: none has.
 
-    One that the shard has not tried yet comes before all others; the others after a pause.
+    One that the shard has not tried yet comes before all others; the others after a pause. Copies that would
+    serve if they were sent anew are sent anew.
     """
-    copies = usable_copies(file, until)
+    await renew_copies(runtime, file, model, until)
+    copies = usable_copies(runtime.fleet, file, model, until)
     deployments = runtime.fleet.deployments_for(model)
     ids = [id_ for id_ in deployments if id_ in copies and not runtime.fleet.cooldown_left(id_)]
     ids = (tries or Tries()).first(ids, runtime.now())
@@ -79,7 +82,7 @@ def next_chance(
 ) -> datetime | None:
     """When the first of the deployments with a usable copy may be asked; None: there is none."""
     now = runtime.now()
-    copies = usable_copies(file, until)
+    copies = usable_copies(runtime.fleet, file, model, until)
     chances = [
         max(now + timedelta(seconds=runtime.fleet.cooldown_left(id_)), tries.again_at.get(id_, now))
         for id_ in runtime.fleet.deployments_for(model)
@@ -88,14 +91,12 @@ def next_chance(
     return min(chances, default=None)
 
 
-def usable_copies(file: FileState, until: datetime) -> Mapping[str, str]:
-    """Provider file ids by deployment, of copies that their providers keep until then.
-
-    Those of a deleted file stay usable while a batch needs them.
-    """
+def usable_copies(fleet: Fleet, file: FileState, model: str, until: datetime) -> Mapping[str, str]:
+    """Provider file ids by deployment, of the copies on which a batch of the virtual model can be created."""
+    served = fleet.deployments_for(model)
     return {
         copy.deployment_id: copy.provider_file_id
         for copy in file.copies
-        if copy.state in _USABLE and copy.provider_file_id is not None
-        if lasts_until(copy, until)
+        if copy.deployment_id in served and copy.provider_file_id is not None
+        if is_usable(copy, model=fleet.upstream_model(copy.deployment_id, model), until=until)
     }

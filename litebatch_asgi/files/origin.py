@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import TypeAlias
 
-from litebatch_asgi.errors import NoClearAnswer, ProviderError, ProviderNotFound
+from litebatch_asgi.errors import CopyDiffers, NoClearAnswer, ProviderError, ProviderNotFound
 from litebatch_asgi.files.rewriting import Rewriting
 from litebatch_asgi.jsonl import CheckedFile, Splicer, json_string
 from litebatch_asgi.models import CopyState, File, FileCopy, FileState
@@ -17,8 +17,17 @@ from litebatch_asgi.spool import Spool
 Content: TypeAlias = Callable[[], AsyncIterator[bytes]]
 """begins the content from its start"""
 
-_PREFERENCE: Mapping[CopyState, int] = {CopyState.READY: 0, CopyState.DELETING: 1}
-"""the states in which a copy may be read, those that are read first with the lowest number"""
+_PREFERENCE: Mapping[CopyState, int] = {
+    CopyState.READY: 0,
+    CopyState.INTENT: 1,
+    CopyState.DELETING: 1,
+    CopyState.PENDING: 2,
+    CopyState.FAILED: 3,
+}
+"""the states in which a copy may be read, those that are read first with the lowest number
+
+What a batch cannot use may still have every byte.
+"""
 
 
 class Origin:
@@ -66,7 +75,9 @@ class Origin:
             for copy in state.copies
             if copy.state in _PREFERENCE and copy.provider_file_id and fleet.has(copy.deployment_id)
         ]
-        return sorted(copies, key=lambda copy: _PREFERENCE[copy.state])
+        return sorted(
+            copies, key=lambda copy: (fleet.cooldown_left(copy.deployment_id) > 0, _PREFERENCE[copy.state])
+        )
 
     def _sources_or_gone(self, state: FileState) -> list[FileCopy]:
         found = self.sources(state)
@@ -87,7 +98,9 @@ class Origin:
         whole, held, has_given = _Whole(state.file), b"", False
         for copy in self._sources_or_gone(state):
             try:
-                async with aclosing(self._rest(copy, state.file, whole.count)) as rest:
+                assert copy.provider_file_id is not None
+                where = copy.deployment_id, copy.provider_file_id, copy.model
+                async with aclosing(self._rest(state.file, *where, whole.count)) as rest:
                     async for block in rest:
                         whole.check(block)  # at once: a thread would take longer to begin
                         if held:
@@ -106,15 +119,28 @@ class Origin:
                 whole, held = _Whole(state.file), b""
         raise _failure(failures)
 
-    async def _rest(self, copy: FileCopy, file: File, start: int) -> AsyncGenerator[bytes]:
-        """What a copy holds from this byte on, as it was uploaded."""
-        assert copy.provider_file_id is not None
-        fleet = self._runtime.fleet
-        async with fleet.adapter(copy.deployment_id).stream_file(copy.provider_file_id) as stream:
+    async def is_copy(self, file: File, deployment_id: str, provider_file_id: str, model: str | None) -> bool:
+        """Whether a provider's file holds what was uploaded, with `model` in its lines.
+
+        Raises `ProviderError` if it cannot be read to its end.
+        """
+        whole = _Whole(file)
+        try:
+            async with aclosing(self._rest(file, deployment_id, provider_file_id, model, 0)) as blocks:
+                async for block in blocks:
+                    whole.check(block)
+        except CopyDiffers:
+            return False
+        return whole.is_complete
+
+    async def _rest(
+        self, file: File, deployment_id: str, provider_file_id: str, model: str | None, start: int
+    ) -> AsyncGenerator[bytes]:
+        """What a provider's file holds from this byte on, as it was uploaded."""
+        async with self._runtime.fleet.adapter(deployment_id).stream_file(provider_file_id) as stream:
             blocks = _each(stream.blocks)
-            if file.endpoint is not None:
-                upstream = fleet.upstream_model(copy.deployment_id, file.models[0])
-                blocks = Rewriting(self._runtime, upstream, file.models[0]).over(stream.blocks)
+            if model is not None:
+                blocks = Rewriting(self._runtime, model, file.models[0]).over(stream.blocks)
             async with aclosing(blocks):
                 async for block in blocks:
                     if start < len(block):
@@ -144,7 +170,7 @@ class _Whole:
         self.is_complete = self.is_complete or is_right  # more of it does no harm
         self.is_wrong = not is_right
         if self.is_wrong:
-            raise ProviderError("a copy is not what was uploaded")
+            raise CopyDiffers("a copy is not what was uploaded")
 
 
 async def _each(blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

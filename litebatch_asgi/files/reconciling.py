@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from msgspec.structs import replace
 
 from litebatch_asgi.copy_lifecycle import deletion, held_copy, move_copy
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, StateConflict
-from litebatch_asgi.files.copies import CopyWork
-from litebatch_asgi.files.origin import Origin
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.files.adopting import Adopter
+from litebatch_asgi.files.copies import SentAs
 from litebatch_asgi.files.removal import Remover
+from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.leases import Lease
-from litebatch_asgi.models import (
-    CopyState,
-    File,
-    FileChange,
-    FileCopy,
-    FileState,
-    ProviderFile,
-    ProviderFileStatus,
-)
+from litebatch_asgi.lifetimes import renew_at
+from litebatch_asgi.models import CopyState, FileChange, FileCopy, FileState
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 
-class CopyReconciler(CopyWork):
+class CopyReconciler(Sender):
     """Looks after due copies."""
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self._remover = Remover(runtime)
-        self._origin = Origin(runtime)
+        self._adopter = Adopter(runtime)
 
     async def look(self, copy: FileCopy, lease: Lease) -> None:
         """Do what a due copy needs; a provider that is in the way is tried again later."""
@@ -55,13 +50,15 @@ class CopyReconciler(CopyWork):
             elif copy.state is CopyState.PENDING:
                 await self._ask(copy, now)
             else:
-                await self._watch(copy, state.file, now)
+                await self._keep(copy, state, now)
         except ProviderError as error:
             logger.warning(
                 "a copy could not be looked after",
                 extra={"file_id": copy.file_id, "deployment": copy.deployment_id, "error": error.message},
             )
-            await self.look_again(copy, now)
+            is_awaited = copy.state is CopyState.PENDING
+            due = self.next_look(copy, now) if is_awaited else self.next_try(copy, now)
+            await self.look_again(copy, due)
 
     async def _abandoned(self, copy: FileCopy, now: datetime) -> None:
         """Its uploader died before the file was acknowledged: refused, unless another copy is on its way."""
@@ -77,63 +74,65 @@ class CopyReconciler(CopyWork):
         self.runtime.wake()
 
     async def _ask(self, copy: FileCopy, now: datetime) -> None:
-        """Record whether the provider can use the copy; if it was lost, schedule a new upload."""
+        """Record whether the provider can use the copy; if it was lost, schedule a new upload.
+
+        What a provider does not find it may still have: there may be twins then.
+        """
         assert copy.provider_file_id is not None
         adapter = self.runtime.fleet.adapter(copy.deployment_id)
         try:
             found = await adapter.retrieve_file(copy.provider_file_id)
         except ProviderNotFound:
-            await self.write(copy, CopyState.INTENT, due=now, provider_file_id=None)
+            watch_until = max(now, copy.watch_until or now)
+            await self.write(copy, CopyState.INTENT, due=now, provider_file_id=None, watch_until=watch_until)
             return
-        await self.record_upload(replace(copy, attempts=copy.attempts + 1), found)
+        looked = replace(copy, attempts=copy.attempts + 1)
+        await self.record_upload(looked, found, None, watch_until=copy.watch_until)
 
     async def _repair(self, copy: FileCopy, state: FileState, lease: Lease) -> None:
         """Bring a missing copy to its deployment: the one that may be there already, else a new one."""
         now = self.runtime.now()
         if copy.started_at is not None:
-            if await self._adopt(copy, state.file):
+            if await self._adopter.adopt(copy, state):
                 return
             if not await self.is_surely_absent(copy, now):
                 return
-        if not self._origin.sources(state):
-            await self.look_again(copy, now)
+        rest = self.runtime.fleet.cooldown_left(copy.deployment_id)
+        if rest:
+            await self.write(copy, copy.state, due=now + timedelta(seconds=rest))
             return
-        started = await self._start(copy, now)
-        content = self._origin.copied(state, self.model_at(copy.deployment_id, state.file))
-        await self.send(started, state.file, content, lease)
+        if not self.origin.sources(state):
+            await self.look_again(copy, self.next_look(copy, now))
+            return
+        sent = self.sent_as(copy.deployment_id, state.file)
+        started = await self._start(copy, sent, now)
+        content = self.origin.copied(state, sent.model)
+        await self.send(started, state.file, sent, content, lease)
 
-    async def _watch(self, copy: FileCopy, file: File, now: datetime) -> None:
-        """Look whether a twin of an upload in doubt has shown up beside the copy, and delete it."""
-        twins: list[ProviderFile] = []
-        if copy.watch_until is not None:
-            twins = [each for each in await self.tagged(copy, file) if each.id != copy.provider_file_id]
+    async def _start(self, copy: FileCopy, sent: SentAs, now: datetime) -> FileCopy:
+        """Write that an upload begins; of one that is made anew the row still says what it was sent as."""
+        what = {} if copy.provider_file_id is not None else sent._asdict()
+        return await self.write_and_keep_claim(copy, started_at=now, search_until=None, now=now, **what)
+
+    async def _keep(self, copy: FileCopy, state: FileState, now: datetime) -> None:
+        """Make a ready copy anew in time; look whether there are others with its tag, and delete them."""
+        due = renew_at(copy, state.file)
+        if due is not None and now >= due:
+            await self.write(copy, CopyState.INTENT, due=now, attempts=0)
+            hit("renewal.begun")
+            self.runtime.wake()
+        elif copy.watch_until is None or state.open_batches:  # a batch may be reading one of them
+            await self.write(copy, copy.state, due=None, attempts=copy.attempts + 1)
+        else:
+            await self._remove_twins(copy, state, now)
+
+    async def _remove_twins(self, copy: FileCopy, state: FileState, now: datetime) -> None:
+        twins = [each for each in await self.tagged(copy, state.file) if each.id != copy.provider_file_id]
         for twin in twins:
             await self.delete_there(copy, twin.id)
-        goes_on = not twins and copy.watch_until is not None and now < copy.watch_until
+        goes_on = copy.watch_until is not None and now < copy.watch_until
         until = copy.watch_until if goes_on else None
         await self.write(copy, copy.state, due=None, watch_until=until, attempts=copy.attempts + 1)
-
-    async def _start(self, copy: FileCopy, now: datetime) -> FileCopy:
-        return await self.write_and_keep_claim(copy, started_at=now, search_until=None, now=now)
-
-    async def _adopt(self, copy: FileCopy, file: File) -> bool:
-        """Take over an upload whose answer was lost: the oldest of the right size; others are deleted."""
-        size = self.copy_size(file, copy.deployment_id)
-        found = [await self._sized(copy, each) for each in await self.tagged(copy, file)]
-        usable = [each for each in found if each.status is not ProviderFileStatus.FAILED]
-        right = [each for each in usable if each.bytes == size]
-        for each in found:
-            if not right or each is not right[0]:
-                await self.delete_there(copy, each.id)
-        if right:
-            await self.record_upload(copy, right[0], watch_until=None)
-        return bool(right)
-
-    async def _sized(self, copy: FileCopy, file: ProviderFile) -> ProviderFile:
-        """Lists may leave the size out, which a look at the file itself tells."""
-        if file.bytes is not None:
-            return file
-        return await self.runtime.fleet.adapter(copy.deployment_id).retrieve_file(file.id)
 
 
 def _is_held(copy: FileCopy, now: datetime) -> bool:

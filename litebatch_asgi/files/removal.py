@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from litebatch_asgi.copy_lifecycle import held_copy, move_copy, removal
-from litebatch_asgi.errors import ProviderError
+from litebatch_asgi.errors import ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.copies import CopyWork
 from litebatch_asgi.lifetimes import WATCH_FOR
-from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileState
+from litebatch_asgi.models import (
+    CopyState,
+    File,
+    FileChange,
+    FileCopy,
+    FileState,
+    ProviderFile,
+    ProviderFileStatus,
+)
 
 
 class Remover(CopyWork):
@@ -26,7 +35,7 @@ class Remover(CopyWork):
             await self._watch(copy, state.file, now)
             return
         if state.open_batches:
-            await self.write(copy, CopyState.DELETING, due=self.next_look(copy, now))
+            await self._wait(copy, now)
             return
         if copy.provider_file_id is not None:
             await self.delete_there(copy, copy.provider_file_id)
@@ -38,6 +47,26 @@ class Remover(CopyWork):
             watch = not found and self._goes_on(copy, now)
         hit("remove.done")
         await self._forget(copy, now, watch=watch)
+
+    async def _wait(self, copy: FileCopy, now: datetime) -> None:
+        """A batch needs the file: ask on about a copy that was not ready when the file was deleted."""
+        state, changes = copy.state, dict[str, Any]()
+        waits = copy.ready_at is None and copy.provider_file_id is not None and state is CopyState.DELETING
+        if waits:
+            found = await self._look_at(copy)
+            if found is None or found.status is ProviderFileStatus.FAILED:
+                state = CopyState.FAILED
+            elif found.status is ProviderFileStatus.READY:
+                changes["ready_at"] = now
+        due = self.next_look(copy, now) if waits else self.next_patient_look(copy, now)
+        await self.write(copy, state, due=due, attempts=copy.attempts + 1, **changes)
+
+    async def _look_at(self, copy: FileCopy) -> ProviderFile | None:
+        assert copy.provider_file_id is not None
+        try:
+            return await self.runtime.fleet.adapter(copy.deployment_id).retrieve_file(copy.provider_file_id)
+        except ProviderNotFound:
+            return None
 
     async def _watch(self, copy: FileCopy, file: File, now: datetime) -> None:
         """Delete what shows up of a copy that was given up; a provider that fails is asked a day longer."""

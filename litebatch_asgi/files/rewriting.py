@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from litebatch_asgi.errors import ProviderError
+from litebatch_asgi.errors import CopyDiffers
 from litebatch_asgi.jsonl import ModelRewriter
 from litebatch_asgi.runtime import Runtime
 
@@ -17,7 +17,7 @@ class Rewriting:
         self._rewriter = ModelRewriter(old, new)
 
     async def over(self, blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-        """The blocks, rewritten. Raises `ProviderError` when a line does not name `old`."""
+        """The blocks, rewritten. Raises `CopyDiffers` when a line does not name `old`."""
         try:
             async for block in blocks:
                 rewritten = await self._runtime.in_executor(self._rewriter.feed, block)
@@ -25,6 +25,6 @@ class Rewriting:
                     yield rewritten
             rest = self._rewriter.finish()
         except ValueError as error:
-            raise ProviderError(f"a copy is not what was uploaded: {error}") from error
+            raise CopyDiffers(f"a copy is not what was uploaded: {error}") from error
         if rest:
             yield rest

@@ -29,7 +29,6 @@ from litebatch_asgi.models import (
     CreateRequest,
     File,
     FileChange,
-    FileCopy,
     FileKind,
     FileState,
     Page,
@@ -105,7 +104,7 @@ class FileService:
             admitted = await check.run(spool, has_lines=form.purpose == "batch")
             file = self._file(principal, spool.size, filename, form, admitted)
             check_requests(principal.limits, file.lines)
-            intents = self._intents(admitted, file, file.created_at)
+            intents = [self._uploader.intent(file, where) for where in admitted.deployment_ids]
             request = self._request(principal, file, form, repeat)
             if repeat.may_miss_answer:
                 file = replace(file, request_fingerprint=request.fingerprint)
@@ -247,19 +246,6 @@ class FileService:
             return await self.retrieve(principal, file_id)
         except NotFound as error:
             raise InvalidRequest(f"No file with id '{file_id}' to go on after.", param="after") from error
-
-    def _intents(self, admitted: Admitted, file: File, now: datetime) -> Sequence[FileCopy]:
-        return [
-            FileCopy(
-                file_id=file.id,
-                deployment_id=deployment_id,
-                owner=file.owner,
-                started_at=now,
-                next_check_at=now,
-                claimed_by=self._runtime.worker,
-            )
-            for deployment_id in admitted.deployment_ids
-        ]
 
     async def _spooled(self, content: UploadContent, most: int) -> Spool:
         spool = self._runtime.spooler.new()

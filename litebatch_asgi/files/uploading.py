@@ -22,8 +22,10 @@ from litebatch_asgi.errors import (
     Unavailable,
 )
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.files.copies import CopyWork
+from litebatch_asgi.files.copies import SentAs
 from litebatch_asgi.files.origin import Content, Origin
+from litebatch_asgi.files.reasons import not_taken
+from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.jsonl import CheckedFile
 from litebatch_asgi.models import CreateRequest, File, FileCopy, FileHold
 from litebatch_asgi.repeats import once
@@ -39,8 +41,20 @@ class Uploader:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._copies = CopyWork(runtime)
+        self._sender = Sender(runtime)
         self._origin = Origin(runtime)
+
+    def intent(self, file: File, deployment_id: str) -> FileCopy:
+        """The row that says that a new file is about to be sent to a deployment, and is ours."""
+        return FileCopy(
+            file_id=file.id,
+            deployment_id=deployment_id,
+            owner=file.owner,
+            started_at=file.created_at,
+            next_check_at=file.created_at,
+            claimed_by=self._runtime.worker,
+            **self._sender.sent_as(deployment_id, file)._asdict(),
+        )
 
     async def upload(
         self,
@@ -64,7 +78,7 @@ class Uploader:
         hit("upload.created")
         progress = _Progress(len(copies))
         for copy in copies:
-            content = self._origin.spooled(spool, lines, self._copies.model_at(copy.deployment_id, file))
+            content = self._origin.spooled(spool, lines, copy.model)
             self._runtime.start(partial(self._one, progress, file, copy, content, spool.share(), since))
         await progress.settled.wait()
         if not progress.taken:
@@ -104,7 +118,9 @@ class Uploader:
     ) -> None:
         error: LiteBatchError | None = Unavailable("The gateway is shutting down. Try the upload again.")
         try:
-            sending = partial(self._copies.send, copy, file, content)
+            assert copy.bytes is not None
+            sent = SentAs(copy.model, copy.bytes)
+            sending = partial(self._sender.send, copy, file, sent, content)
             with progress.sending() as scope:
                 error = await self._runtime.leases.run(copy, sending, since=since)
             if scope.cancelled_caught:
@@ -136,10 +152,10 @@ class Uploader:
             isinstance(error, DeploymentRefused) and error.status == 429 for error in errors.values()
         ):
             return RateLimited("Every deployment of this model asks to wait. Try the upload again later.")
-        return Unavailable("No deployment of this model took the file. Try the upload again later.")
+        return not_taken(errors.values())
 
     def _scrubbed(self, file: File, copies: Sequence[FileCopy], error: ProviderError) -> str:
-        names = {self._copies.tag(file.id): file.filename}
+        names = {self._sender.tag(file.id): file.filename}
         for copy in copies:
             names[copy.deployment_id] = "the deployment"
             if file.endpoint is not None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,16 @@ from msgspec.structs import replace
 from litebatch_asgi.copy_lifecycle import (
     TRANSITIONS,
     deletion,
+    doubt,
+    due_when_ready,
     fold_file,
     held_copy,
     is_forgotten,
+    is_to_be_renewed,
+    is_usable,
     move_copy,
     removal,
+    renewal,
     retraction,
 )
 from litebatch_asgi.errors import StateConflict
@@ -145,3 +151,79 @@ def test_the_rows_go_with_the_last_copy_that_is_looked_at(state: FileState, is_w
     if not change.remove:
         assert change.file is not None
         assert change.file.deleted_at == LATER
+
+
+READY = a_copy(
+    CopyState.READY,
+    provider_file_id="file-p",
+    model="gpt-today",
+    ready_at=NOW,
+    expires_at=NOW + timedelta(days=14),
+)
+TOMORROW = NOW + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "usable"),
+    [
+        ({}, True),
+        ({"state": CopyState.DELETING}, True),
+        ({"state": CopyState.INTENT}, True),
+        ({"state": CopyState.PENDING}, False),
+        ({"state": CopyState.FAILED}, False),
+        ({"state": CopyState.DELETED}, False),
+        ({"state": CopyState.DELETING, "ready_at": None}, False),
+        ({"state": CopyState.INTENT, "provider_file_id": None}, False),
+        ({"model": "gpt-yesterday"}, False),
+        ({"model": None}, True),
+        ({"expires_at": TOMORROW}, True),
+        ({"expires_at": TOMORROW - timedelta(seconds=1)}, False),
+    ],
+)
+def test_a_batch_can_use_what_was_ready_names_its_model_and_lasts(
+    changes: dict[str, Any], usable: bool
+) -> None:
+    assert is_usable(replace(READY, **changes), model="gpt-today", until=TOMORROW) == usable
+
+
+@pytest.mark.parametrize(
+    ("changes", "renewed"),
+    [
+        ({}, False),
+        ({"model": "gpt-yesterday"}, True),
+        ({"model": "gpt-yesterday", "state": CopyState.INTENT}, False),
+        ({"model": "gpt-yesterday", "state": CopyState.DELETING}, False),
+        ({"ready_at": NOW - timedelta(days=14), "expires_at": NOW + timedelta(hours=1)}, True),
+        ({"ready_at": NOW - timedelta(hours=1), "expires_at": NOW + timedelta(hours=1)}, False),
+    ],
+)
+def test_what_a_batch_could_use_if_it_were_sent_anew_is_sent_anew(
+    changes: dict[str, Any], renewed: bool
+) -> None:
+    copy = replace(READY, **changes)
+    assert is_to_be_renewed(copy, model="gpt-today", until=TOMORROW, now=NOW) == renewed
+    if renewed:
+        anew = renewal(copy, NOW)
+        assert (anew.state, anew.next_check_at) == (CopyState.INTENT, NOW)
+        assert anew.provider_file_id == "file-p", "it can still be read"
+
+
+@pytest.mark.parametrize("state", CopyState)
+def test_a_copy_that_a_create_could_not_use_is_not_used_before_it_is_ready_again(state: CopyState) -> None:
+    copy = replace(READY, state=state)
+    change = doubt(copy, LATER)
+    doubted = change.copies[0] if change.copies else copy
+    assert not is_usable(doubted, model="gpt-today", until=TOMORROW)
+    if state in (CopyState.READY, CopyState.DELETING):
+        assert doubted.next_check_at == LATER
+        assert change.fence_out, "who holds it knows nothing of the doubt"
+    assert doubt(replace(copy, ready_at=None), LATER).copies == ()
+
+
+def test_a_ready_copy_is_due_when_the_first_thing_is() -> None:
+    look = NOW + timedelta(minutes=1)
+    file = replace(FILE, expires_at=NOW + timedelta(days=30))
+    assert due_when_ready(READY, file, look=look) == NOW + timedelta(days=12), "made anew"
+    assert due_when_ready(replace(READY, expires_at=None), file, look=look) == file.expires_at
+    assert due_when_ready(replace(READY, expires_at=None), FILE, look=look) is None
+    assert due_when_ready(replace(READY, watch_until=LATER), file, look=look) == look

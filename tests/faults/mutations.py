@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi import copy_lifecycle
-from litebatch_asgi.batches import creating, settling, work
+from litebatch_asgi.batches import creating, settling, targets, work
 from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.placing import Placer
 from litebatch_asgi.batches.reading import Reading, ResultReader
@@ -23,7 +23,10 @@ from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.work import JobWork, Written
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.files import content, copies, reconciling, removal
-from litebatch_asgi.files.copies import CopyWork
+from litebatch_asgi.files.adopting import Adopter
+from litebatch_asgi.files.origin import Origin
+from litebatch_asgi.files.reconciling import CopyReconciler
+from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.jsonl import Tally
 from litebatch_asgi.leases import Lease
 from litebatch_asgi.lifecycle import move
@@ -31,16 +34,15 @@ from litebatch_asgi.models import (
     Batch,
     BatchState,
     CopyState,
-    File,
     FileCopy,
     FilePart,
     FileState,
     Job,
     JobState,
     ProviderBatch,
-    ProviderFile,
 )
 from tests.faults.journey import outcome
+from tests.faults.renewals import LOST_UPLOADS, models_change
 from tests.faults.settled import counts_that_begin_anew, gap_in_results, results_that_changed
 from tests.faults.troubles import ALL
 from tests.faults.zombies import upload_of_a_zombie
@@ -222,18 +224,58 @@ def digest_is_not_checked(patch: Patch) -> None:
 
 
 def size_is_not_checked(patch: Patch) -> None:
-    """A copy that is adopted may have any size."""
-    tagged = CopyWork.tagged
+    """A copy that is adopted may have any size, and any content."""
 
-    async def sized(self: CopyWork, copy: FileCopy, file: File) -> list[ProviderFile]:
-        size = self.copy_size(file, copy.deployment_id)
-        return [replace(each, bytes=size) for each in await tagged(self, copy, file)]
+    async def is_right(*_: object, **__: object) -> bool:
+        return True
 
-    patch.setattr(CopyWork, "tagged", sized)
+    patch.setattr(Sender, "is_right", is_right)
+
+
+def nothing_is_read_back(patch: Patch) -> None:
+    """A copy of another size is taken unread."""
+
+    async def is_copy(*_: object) -> bool:
+        return True
+
+    patch.setattr(Origin, "is_copy", is_copy)
+
+
+def old_copies_are_adopted(patch: Patch) -> None:
+    """What a deployment had before may be taken for an upload in doubt."""
+
+    async def adopt_any(self: Adopter, copy: FileCopy, state: FileState) -> bool:
+        found = await self.tagged(copy, state.file)
+        if found:
+            sent = self.sent_as(copy.deployment_id, state.file)
+            await self.record_upload(copy, found[0], sent, watch_until=None)
+        return bool(found)
+
+    patch.setattr(Adopter, "adopt", adopt_any)
+
+
+def twins_go_at_once(patch: Patch) -> None:
+    """What is beside a copy is deleted, whoever reads it."""
+    keep = CopyReconciler._keep
+
+    async def keep_alone(self: CopyReconciler, copy: FileCopy, state: FileState, now: datetime) -> None:
+        await keep(self, copy, replace(state, open_batches=0), now)
+
+    patch.setattr(CopyReconciler, "_keep", keep_alone)
+
+
+def any_model_will_do(patch: Patch) -> None:
+    """A copy is used by the name that it was sent with, whatever the deployment's model is."""
+
+    def is_usable(copy: FileCopy, *, model: str | None, until: datetime) -> bool:
+        return copy_lifecycle.is_usable(copy, model=copy.model, until=until)
+
+    patch.setattr(targets, "is_usable", is_usable)
 
 
 def nothing_is_fenced(patch: Patch) -> None:
     """Whoever once had a claim may write, whatever has become of the row."""
+    """Whoever once had a claim may write, whatever it is."""
 
     def held(state: BatchState, claimed: Job) -> Job:
         return next(job for job in state.jobs if job.id == claimed.id)
@@ -241,6 +283,8 @@ def nothing_is_fenced(patch: Patch) -> None:
     def held_copy(state: FileState, claimed: FileCopy) -> FileCopy:
         return next(copy for copy in state.copies if copy.key == claimed.key)
 
+    anything = dict.fromkeys(CopyState, frozenset(CopyState))
+    patch.setattr(copy_lifecycle, "TRANSITIONS", anything)
     patch.setattr(work, "held", held)
     modules: tuple[Any, ...] = (copies, reconciling, removal)
     for module in modules:
@@ -269,5 +313,9 @@ MUTATIONS = (
     Mutation(switch_off=gaps_are_forgotten, journey=gap_in_results),
     Mutation(switch_off=digest_is_not_checked, journey=results_that_changed),
     Mutation(switch_off=size_is_not_checked, journey=_under("copy is cut off")),
+    Mutation(switch_off=nothing_is_read_back, journey=_under("sizes told wrong, copy cut off")),
+    Mutation(switch_off=old_copies_are_adopted, journey=partial(models_change, faults=[LOST_UPLOADS])),
+    Mutation(switch_off=twins_go_at_once, journey=models_change),
+    Mutation(switch_off=any_model_will_do, journey=models_change),
     Mutation(switch_off=nothing_is_fenced, journey=upload_of_a_zombie),
 )

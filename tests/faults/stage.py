@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 from starlette.applications import Starlette
@@ -41,6 +42,7 @@ async def gateway_on(
     storage: Storage | None = None,
     served: Sequence[Deployment] = (),
     reconciler: bool = True,
+    **options: Any,
 ) -> AsyncGenerator[InProcess]:
     """A gateway in front of a simulator that runs at the address `provider`.
 
@@ -56,6 +58,7 @@ async def gateway_on(
         authenticator=by_key,
         settings=replace(settings, spool_dir=str(spool)),
         reconciler=reconciler,
+        **options,
     )
     app = Starlette(routes=[Mount("/v1", litebatch.app)])
     listener = listen("127.0.0.1", 0)

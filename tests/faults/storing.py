@@ -62,6 +62,35 @@ async def delete_in_doubt(world: World) -> None:
     del world.files[file_id]
 
 
+WRONG_SIZES = {name: {"bytes_surplus": 50} for name in ("east", "west")}
+
+SIZES = (
+    Trouble(name="sizes told wrong", phase=Phase.UPLOAD, accounts=WRONG_SIZES),
+    Trouble(
+        name="sizes told wrong, upload lost", phase=Phase.UPLOAD, accounts=WRONG_SIZES, faults=(LOST_UPLOAD,)
+    ),
+    Trouble(
+        name="sizes told wrong, copy cut off",
+        phase=Phase.UPLOAD,
+        accounts=WRONG_SIZES,
+        meanwhile=cut_copy_off,
+    ),
+    Trouble(
+        name="sizes told wrong, not read for a while",
+        phase=Phase.UPLOAD,
+        accounts=WRONG_SIZES,
+        faults=(Fault(call="stream_file", match="file-lb", status=503, times=2 * TRIES),),
+    ),
+    Trouble(
+        name="death at upload.read_back",
+        phase=Phase.UPLOAD,
+        accounts=WRONG_SIZES,
+        dies_at="upload.read_back=raise",
+        settings={"lease_seconds": 1.0},
+    ),
+)
+"""Servers that say that a file has other bytes than it has."""
+
 COPIES = (
     Trouble(
         name="upload refused by all",

@@ -15,7 +15,7 @@ from tests.faults.calls import (
 )
 from tests.faults.placing import CLOCKS, CROWDS, ROOM, TWINS, VALIDATION, lists_of_batches
 from tests.faults.running import CANCELS, ENDINGS, LOSSES, RETRIEVAL, VANISHING, rows
-from tests.faults.storing import COPIES, SPOILED, lists_of_files
+from tests.faults.storing import COPIES, SIZES, SPOILED, lists_of_files
 
 ALL = {
     trouble.name: trouble
@@ -28,6 +28,7 @@ ALL = {
         *lists_of_files(),
         *COPIES,
         *SPOILED,
+        *SIZES,
         *lists_of_batches(),
         *CROWDS,
         *CLOCKS,
@@ -56,6 +57,9 @@ CORE = (
     "copy is cut off",
     "copy is lost",
     "copy turns bad",
+    "sizes told wrong, upload lost",
+    "sizes told wrong, copy cut off",
+    "death at upload.read_back",
     "create_batch 404",
     "create_batch 500",
     "create_batch done, 429",
@@ -110,6 +114,7 @@ _MET_IN_PAIRS = (
     "copy is cut off",
     "copy is lost",
     "copy turns bad",
+    "sizes told wrong",
     "create_batch 429",
     "create_batch 500",
     "create_batch done, 502",

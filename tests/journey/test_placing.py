@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ import pytest
 from msgspec.structs import replace
 from openai import APIStatusError, BadRequestError, InternalServerError
 
+from litebatch_asgi.lifetimes import FileLife
+from litebatch_asgi.providers.openai import OpenAIAdapter
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
 from tests.database import Database
 from tests.harness import QUICK, UPSTREAM, Gateway, InProcess, ids_of, lines, running_gateway
@@ -208,17 +209,14 @@ async def test_a_copy_whose_answer_was_lost_is_adopted(gateway: InProcess, fault
 
 
 async def test_a_batch_never_starts_on_a_copy_that_ends_within_its_window(
-    tmp_path: Path, database: Database
+    gateway: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ahead = timedelta()
-    async with running_gateway(
-        tmp_path, database=database, clock=lambda: datetime.now(UTC) + ahead
-    ) as gateway:
-        file = await gateway.upload()
-        ahead = timedelta(days=29, hours=1)
-        with pytest.raises(BadRequestError, match="expires before the batch could end"):
-            await gateway.create(file.id)
-        assert gateway.provider_jobs() == []
+    """Where the provider keeps files for too short, a new copy would be of no more use."""
+    monkeypatch.setattr(OpenAIAdapter, "file_life", FileLife(shortest=3600, longest=20 * 3600))
+    file = await gateway.upload()
+    with pytest.raises(BadRequestError, match="expires before the batch could end"):
+        await gateway.create(file.id)
+    assert gateway.provider_jobs() == []
 
 
 async def test_the_copies_outlive_the_file(gateway: InProcess) -> None:
