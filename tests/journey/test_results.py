@@ -347,7 +347,7 @@ def a_row(number: int, **rest: Any) -> str:
 async def test_of_doubled_rows_the_one_that_was_executed_is_kept(gateway: Gateway) -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
     done = {"response": {"status_code": 200, "body": {"usage": usage}}, "error": None}
-    failed = {"response": {"status_code": 500, "body": {}}, "error": None}
+    failed: dict[str, Any] = {"response": {"status_code": 500, "body": {}}, "error": None}
     undone = {"response": None, "error": {"code": "batch_expired", "message": "not executed"}}
     output = [a_row(0, **undone), a_row(0, **done), a_row(1, **undone), a_row(1, **undone)]
     errors = [a_row(2, **undone), a_row(1, **failed), a_row(2, **failed), a_row(0, **undone)]

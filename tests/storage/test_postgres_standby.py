@@ -9,12 +9,14 @@ import pytest
 
 from litebatch_asgi import Deployment, LiteBatch, Principal
 from litebatch_asgi.errors import StorageUnavailable
+from litebatch_asgi.models import FileCopy
 from litebatch_asgi.testing import a_file
 from litebatch_asgi.testing.conformance.base import stored_file
 from litebatch_postgres import PostgresStorage
 from tests.postgres import database_url, needs_socket, own_server, run_on
 from tests.storage.proxies import Proxy, in_front, socket_of
 
+NO_COPIES: tuple[FileCopy, ...] = ()
 pytestmark = [needs_socket, pytest.mark.timeout(120)]
 
 
@@ -77,7 +79,7 @@ async def test_stale_connections_are_given_up(primary: str, standby: str) -> Non
         files = [a_file() for _ in range(4)]
         async with anyio.create_task_group() as tasks:
             for file in files:
-                tasks.start_soon(storage.create_file, file, [])
+                tasks.start_soon(storage.create_file, file, NO_COPIES)
         for file in files:
             assert await storage.get_file(file.id) is not None
         await storage.close()
