@@ -41,6 +41,47 @@ async def cloned(database: Database, folder: Path) -> AsyncGenerator[Database]:
         await run_on(_beside(database.url), f"DROP DATABASE {name} WITH (FORCE)")
 
 
+class Backup:
+    """A copy of a database that can take its place again."""
+
+    def __init__(self, database: Database, copy: Database) -> None:
+        self._database = database
+        self._copy = copy
+
+    async def restore(self, *, in_place: bool) -> bool:
+        """Put the copy where the database is, which nobody uses; whether it is another place then.
+
+        `in_place`: into the file that is there, if it is one; otherwise the copy is put in its stead.
+        """
+        url = self._database.url
+        if url.startswith("sqlite"):
+            work = copy_file if in_place else put_file
+            await anyio.to_thread.run_sync(work, self._copy.url, url)
+            return not in_place
+        if isinstance(self._database, RestartedDatabase):
+            await self._database.aclose()
+        await run_on(_beside(url), f"DROP DATABASE {_name(url)} WITH (FORCE)", "SELECT 1")
+        await clone_on_server(self._copy.url, _name(url))
+        return True
+
+
+@asynccontextmanager
+async def backed_up(database: Database, folder: Path) -> AsyncGenerator[Backup]:
+    """A backup of a database that may be in use."""
+    async with cloned(database, folder) as copy:
+        yield Backup(database, copy)
+
+
+def put_file(url: str, to: str) -> None:
+    """Put a copy of a file in the place of one that nobody has open, as `mv` does."""
+    path = Path(to.removeprefix("sqlite:///"))
+    new = path.with_suffix(".restored")
+    copy_file(url, f"sqlite:///{new}")
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+    new.replace(path)
+
+
 def copy_file(url: str, to: str) -> None:
     """Copy an SQLite database, also into one that is there, whose file stays the same."""
     source, target = (sqlite3.connect(each.removeprefix("sqlite:///")) for each in (url, to))

@@ -9,6 +9,7 @@ import anyio
 from openai import NotFoundError
 from openai.types import Batch
 
+from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.models.provider import TAG_JOB
 from litebatch_asgi.simulator.objects import BatchObject
 from tests.faults.world import IDS, THEIRS, World, at, possessions
@@ -37,19 +38,22 @@ async def _unfinished(world: World) -> list[str]:
         " WHERE state IN ('intent', 'pending', 'deleting')"
     )
     found = [f"still to be done: {row}" for row in open_rows]
-    return [*found, *await _twins(world), *_orphans(world), *_leftovers(world)]
+    return [*found, *await _twins(world), *await _orphans(world), *_leftovers(world)]
 
 
 async def _twins(world: World) -> list[str]:
     """Shards that keep two provider jobs, and provider jobs that no job of ours speaks of."""
     known = await world.rows("SELECT id, batch_id, shard, provider_batch_id FROM jobs")
     jobs = {job_id: rest for job_id, *rest in known}
+    families = {family_of(job_id) for job_id in jobs}
     kept: Counter[tuple[str, int]] = Counter()
     found: list[str] = []
     for account, batch in world.jobs():
         if not is_kept(batch):
             continue
         job_id = (batch.metadata or {})[TAG_JOB]
+        if f"{account.name}/{batch.id}" in world.unrecorded and family_of(job_id) not in families:
+            continue  # of a batch that is not known any more
         batch_id, shard, provider_batch_id = jobs.get(job_id, ("no batch", 0, None))
         kept[batch_id, shard] += 1
         if provider_batch_id != batch.id:
@@ -57,12 +61,39 @@ async def _twins(world: World) -> list[str]:
     return found + [f"{shard} keeps {count} provider jobs" for shard, count in kept.items() if count > 1]
 
 
-def _orphans(world: World) -> list[str]:
+async def lost_orphans(world: World) -> set[str]:
+    """By account and id: inputs and jobs that only a part of history knew which was lost with a restore."""
+    jobs = await world.rows("SELECT id FROM jobs")
+    families = {family_of(job_id) for (job_id,) in jobs}
+    unknown = {
+        f"{account.name}/{batch.id}"
+        for account, batch in world.jobs()
+        if is_kept(batch) and family_of((batch.metadata or {})[TAG_JOB]) not in families
+    }
+    copies = await world.rows(
+        "SELECT deployment_id, provider_file_id FROM file_copies WHERE provider_file_id IS NOT NULL"
+    )
+    known = {"/".join(row) for row in copies}
+    unknown |= {
+        f"{account.name}/{file.id}"
+        for account in world.accounts
+        for file in account.files.values()
+        if file.purpose == "batch" and world.installation in file.filename
+    } - known
+    return unknown & world.unrecorded
+
+
+async def _orphans(world: World) -> list[str]:
     """Copies of ours that belong to no file, or more of them than one at a deployment."""
     wanted = {f"{file_id}-{world.installation}.jsonl" for file_id in world.files}
     found: list[str] = []
+    lost = await lost_orphans(world)
     for account in world.accounts:
-        names = Counter(file.filename for file in account.files.values() if file.purpose == "batch")
+        names = Counter(
+            file.filename
+            for file in account.files.values()
+            if file.purpose == "batch" and f"{account.name}/{file.id}" not in lost
+        )
         ours = {name: count for name, count in names.items() if world.installation in name}
         found += [f"{account.name} has an orphan: {name}" for name in ours.keys() - wanted]
         found += [f"{account.name} has {count} of {name}" for name, count in ours.items() if count > 1]

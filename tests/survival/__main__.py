@@ -16,10 +16,13 @@ from tests.postgres import Server, own_server
 from tests.survival.databases import new_database
 from tests.survival.report import line_of, table
 from tests.survival.rounds import Plan, Result, played
+from tests.survival.turns import Turn
 
 SECONDS = 45.0
 """of load in a round"""
 REPLICAS = 3
+TURNS = (Turn.NONE, Turn.CLONE, Turn.RESTORE)
+"""by the number of the round"""
 
 
 def main() -> None:
@@ -40,6 +43,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--round", type=int, default=1, help="number of the first round")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of load in each round")
     parser.add_argument("--stop-share", type=float, default=0.25, help="of those at a failpoint: stopped")
+    parser.add_argument("--turn", choices=list(Turn), help="for each round; without: in turns")
     parser.add_argument("--without", help="a protection to go without: then violations are expected")
     return parser.parse_args()
 
@@ -55,6 +59,7 @@ async def _run(options: argparse.Namespace, server: Server | None) -> list[Resul
             replicas=REPLICAS,
             stop_share=options.stop_share,
             without=options.without,
+            turn=Turn(options.turn) if options.turn else TURNS[number % len(TURNS)],
         )
         results.append(await _one(plan, number, server))
     return results

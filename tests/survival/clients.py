@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import httpx2
 from openai import APIConnectionError, APIStatusError, NotFoundError
 from openai.types import Batch
 
-from tests.faults.world import CONTENT, JOURNEY, World
+from tests.faults.world import CONTENT, JOURNEY, World, possessions
 from tests.harness import Gateway
 from tests.survival.server import Deployed
 
@@ -53,6 +53,35 @@ class Memory:
         """last status by journey"""
         self.answers: Counter[str] = Counter()
         """how calls came out"""
+        self.theirs: dict[str, str] = {}
+        """in a clone: the statuses that batches of its original have to have, by id"""
+        self.had = frozenset[str]()
+        """what providers had at the time that `recall` leads back to"""
+        self._then: dict[str, Any] = {}
+
+    def remember(self) -> None:
+        """A backup is about to be taken: all that was acknowledged so far is in it."""
+        world = self.world
+        self.had = frozenset(possessions(world.simulator))
+        self._then = {
+            "files": dict(world.files),
+            "batches": dict(world.batches),
+            "results": dict(world.results),
+            "deleted": set(world.deleted),
+            "cancelled": set(self.cancelled),
+            "ended": dict(self.ended),
+        }
+
+    def recall(self) -> None:
+        """The backup has taken the place of the database: what was acknowledged since is not known to it.
+
+        Files must not have been deleted meanwhile: what providers no longer have no backup brings back.
+        """
+        then = self._then
+        world = self.world
+        world.files, world.batches, world.results = then["files"], then["batches"], then["results"]
+        world.deleted = then["deleted"]
+        self.cancelled, self.ended = then["cancelled"], then["ended"]
 
 
 class Client:
@@ -68,7 +97,7 @@ class Client:
         self._chance = chance
         self._made = 0
 
-    async def run(self, pause_seconds: float) -> None:
+    async def run(self, pause_seconds: float, *, deletes: bool = True) -> None:
         """Go on until cancelled, resting for about `pause_seconds` between two calls."""
         acts: dict[Callable[[], Awaitable[None]], float] = {
             self.upload: 4,
@@ -76,9 +105,9 @@ class Client:
             self.cancel: 2,
             self.look: 4,
             self.read: 2,
-            self.delete_file: 2,
-            self.delete_results: 0.7,
         }
+        if deletes:
+            acts |= {self.delete_file: 2, self.delete_results: 0.7}
         while True:
             (act,) = self._chance.choices(list(acts), list(acts.values()))
             await act()

@@ -50,6 +50,10 @@ class Toll:
         """last words of those that served and ended by themselves"""
         self.restarts: Counter[str] = Counter()
         """of the database, by mode"""
+        self.clones = 0
+        """of the database, beside which the original went on"""
+        self.restores = 0
+        """of the database, from a backup"""
 
     @property
     def kills(self) -> int:
@@ -70,6 +74,8 @@ class Toll:
         self.terminations += other.terminations
         self.failed_starts += other.failed_starts
         self.crashes += other.crashes
+        self.clones += other.clones
+        self.restores += other.restores
 
 
 class Fate:

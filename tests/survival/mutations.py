@@ -10,6 +10,8 @@ from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.errors import NoClearAnswer
 from litebatch_asgi.models import Job
+from litebatch_asgi.storage import Installation
+from litebatch_sql import Place, migrations
 from tests.faults import mutations as faults
 
 Patch = pytest.MonkeyPatch
@@ -25,10 +27,21 @@ def nothing_is_adopted(patch: Patch) -> None:
     faults.no_answer_is_a_refusal(patch)
 
 
+def where_a_database_lives_does_not_matter(patch: Patch) -> None:
+    """A database is opened wherever it is."""
+
+    def anywhere(installation: Installation, place: Place) -> bool:
+        return True
+
+    patch.setattr(migrations, "is_at_home", anywhere)
+
+
 MUTATIONS: Mapping[str, Callable[[Patch], None]] = {
     "adoption": nothing_is_adopted,
     "fencing": faults.nothing_is_fenced,
+    "fingerprint": where_a_database_lives_does_not_matter,
     "grace": faults.no_grace_for_jobs,
+    "search-first": faults.old_jobs_are_sent_unseen,
     "target-first": faults.target_is_written_last,
     "watch": faults.no_watch_for_twins,
 }

@@ -39,6 +39,9 @@ def _rows(results: Sequence[Result]) -> Iterator[tuple[str, int]]:
     yield "processes asked to end, which did", toll.terminations
     yield "starts without a database", toll.failed_starts
     yield from ((f"restarts of the database, {mode}", count) for mode, count in sorted(toll.restarts.items()))
+    yield "clones of the database", toll.clones
+    yield "restores of the database", toll.restores
+    yield "orphans of a history that was lost", sum(result.orphans for result in results)
     yield "provider calls failed or cut", sum(result.struck for result in results)
     yield "batches", sum(len(result.memory.world.batches) for result in results)
     yield "calls of clients answered", sum(n for name, n in answers.items() if name.endswith(" done"))

@@ -7,16 +7,20 @@ import random
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import msgspec
+from anyio.abc import TaskGroup
 
-from litebatch_asgi.simulator import Account, Simulator
+from litebatch_asgi.simulator import Account, Fault, Simulator
 from litebatch_asgi.simulator.journal import JournalEntry
 from litebatch_asgi.simulator.objects import BatchObject
+from tests.clones import backed_up
 from tests.database import Database
+from tests.faults.promises import lost_orphans
 from tests.faults.stage import HELD, settle_strangers
 from tests.faults.world import JOURNEY, OPEN, World, world_on
 from tests.harness import UPSTREAM
@@ -25,11 +29,14 @@ from tests.survival import settings
 from tests.survival.clients import Client, Memory
 from tests.survival.fates import Fate, Toll, revive
 from tests.survival.server import Deployed, Server, configure
+from tests.survival.turns import Turn, clone_beside, restored
 from tests.survival.verdict import violations
 from tests.survival.weather import outages, storm
 
 RELEASE_SECONDS = 0.15
 WRONG_CLOCK_SECONDS = 120.0
+ALL_REFUSED = Fault(call="create_batch", status=429, times=None)
+"""so that batches wait"""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +57,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """of the replicas that are to come to a failpoint, how many are stopped there rather than killed"""
     without: str | None = None
     """a protection to go without"""
+    turn: Turn = Turn.NONE
+    """what happens to the database"""
+
+
+class Party(msgspec.Struct, frozen=True, kw_only=True):
+    """The processes of an installation, and what its clients know."""
+
+    name: str
+    memory: Memory
+    replicas: Sequence[Deployed]
+    clients: int
+    deletes: bool = True
+    """whether clients delete"""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +80,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     struck: int
     """provider calls that something happened to"""
     seconds: float
+    orphans: int
+    """what providers have that only a lost part of history knew"""
     violations: list[str]
 
 
@@ -67,85 +89,146 @@ class Round:
     """The stage of one round."""
 
     def __init__(
-        self, plan: Plan, replicas: Sequence[Deployed], world: World, server: DatabaseServer | None
+        self,
+        plan: Plan,
+        replicas: Sequence[Deployed],
+        world: World,
+        server: DatabaseServer | None,
+        folder: Path,
     ) -> None:
         self._plan = plan
-        self._replicas = replicas
         self._world = world
         self._server = server
+        self._folder = folder
         self._memory = Memory(world)
         self._chance = random.Random(plan.seed)
+        self._toll = Toll()
+        own = Party(name="", memory=self._memory, replicas=replicas, clients=plan.clients)
+        self._parties = [own]
+        self._phase = 0
 
     async def run(self) -> Result:
         """Keep it busy, then judge."""
         began = time.monotonic()
-        toll = Toll()
-        found: list[str] = []
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._release)
-            await self._trouble(toll)
-            self._world.wrong += await revive([replica.server for replica in self._replicas])
-            found += await violations(self._memory)
-            group.cancel_scope.cancel()
+        async with AsyncExitStack() as stack:
+            match self._plan.turn:
+                case Turn.NONE:
+                    await self._trouble(1.0)
+                case Turn.CLONE:
+                    await self._trouble(0.4)
+                    await self._clone(stack)
+                    await self._trouble(0.6)
+                case Turn.RESTORE:
+                    await self._trouble(0.4)
+                    await self._restore()
+                    await self._trouble(0.3)
+            found = await self._judged()
+            orphans = len(await lost_orphans(self._world))
+            if found:
+                for party in self._parties:
+                    await leave_evidence(self._folder, found, party)
         return Result(
-            toll=toll,
+            toll=self._toll,
             memory=self._memory,
             struck=sum(_is_trouble(entry) for entry in self._world.simulator.journal),
             seconds=time.monotonic() - began,
-            violations=[*found, *toll.crashes],
+            orphans=orphans,
+            violations=found,
         )
 
-    async def _trouble(self, toll: Toll) -> None:
+    async def _judged(self) -> list[str]:
+        found: list[str] = []
+        async with anyio.create_task_group() as group:
+            for party in self._parties:
+                group.start_soon(self._release, party.memory)
+            for party in self._parties:
+                party.memory.world.wrong += await revive([each.server for each in party.replicas])
+            for party in self._parties:
+                found += [f"{party.name}{text}" for text in await violations(party.memory)]
+            group.cancel_scope.cancel()
+        return [*found, *self._toll.crashes]
+
+    async def _clone(self, stack: AsyncExitStack) -> None:
+        """Make a clone, which goes on beside the original."""
+        self._toll.clones += 1
+        clone = clone_beside(self._world, self._folder / "clone", self._plan.without)
+        memory, deployed = await stack.enter_async_context(clone)
+        self._parties.append(Party(name="clone: ", memory=memory, replicas=[deployed], clients=2))
+
+    async def _restore(self) -> None:
+        """Go on for a while after a backup was taken, which waiting batches are in, and restore it."""
+        self._toll.restores += 1
+        (own,) = self._parties
+        self._parties = [msgspec.structs.replace(own, deletes=False)]
+        await self._trouble(0.1, ALL_REFUSED)
+        refused = self._world.simulator.add_fault(ALL_REFUSED)
+        self._memory.remember()
+        async with backed_up(self._world.database, self._folder / "backup") as backup:
+            self._world.simulator.remove_fault(refused)
+            await self._trouble(0.2)
+            servers = [replica.server for replica in own.replicas]
+            await restored(self._memory, backup, servers, self._folder, self._another_chance())
+        self._parties = [own]
+
+    async def _trouble(self, share: float, *faults: Fault) -> None:
         """Let replicas live and die under load, while providers and database have troubles of their own."""
         plan = self._plan
-        with anyio.move_on_after(plan.seconds):
+        for fault in faults:
+            self._world.simulator.add_fault(fault)
+        with anyio.move_on_after(share * plan.seconds):
             async with anyio.create_task_group() as group:
-                for replica in self._replicas:
-                    fate = Fate(
-                        replica.server,
-                        toll,
-                        self._another_chance(),
-                        lease_seconds=settings.LEASE_SECONDS,
-                        stop_share=plan.stop_share,
-                    )
-                    group.start_soon(fate.run)
-                for number in range(plan.clients):
-                    client = Client(f"c{number}", self._memory, self._replicas, self._another_chance())
-                    group.start_soon(client.run, plan.pause_seconds)
+                for party in self._parties:
+                    self._keep_busy(group, party)
                 chance = self._another_chance()
                 group.start_soon(storm, self._world.simulator, chance, plan.storm_seconds)
                 if self._server is not None:
-                    group.start_soon(outages, self._server, toll, chance, plan.outage_seconds)
+                    group.start_soon(outages, self._server, self._toll, chance, plan.outage_seconds)
+        self._phase += 1
+
+    def _keep_busy(self, group: TaskGroup, party: Party) -> None:
+        group.start_soon(self._release, party.memory)
+        for replica in party.replicas:
+            fate = Fate(
+                replica.server,
+                self._toll,
+                self._another_chance(),
+                lease_seconds=settings.LEASE_SECONDS,
+                stop_share=self._plan.stop_share,
+            )
+            group.start_soon(fate.run)
+        for number in range(party.clients):
+            name = f"c{self._phase}-{number}"
+            client = Client(name, party.memory, party.replicas, self._another_chance())
+            group.start_soon(partial(client.run, self._plan.pause_seconds, deletes=party.deletes))
 
     def _another_chance(self) -> random.Random:
         return random.Random(self._chance.random())
 
-    async def _release(self) -> None:
+    async def _release(self, memory: Memory) -> None:
         """Let jobs end that are alone and that the gateway follows: a provider takes longer than a repair.
 
         Jobs whose cancellation was acknowledged stay: they can end by being cancelled only.
         """
         statement = "SELECT provider_batch_id FROM jobs WHERE state = 'submitted'"
         while True:
-            followed = {row[0] for row in await self._world.rows(statement)}
-            for account, batch in self._lonely():
+            followed = {row[0] for row in await memory.world.rows(statement)}
+            for account, batch in _lonely(memory):
                 journey = (batch.metadata or {})[JOURNEY]
                 if batch.id in followed and self._chance.random() < 0.4:
-                    self._memory.released.add(journey)
+                    memory.released.add(journey)
                     account.release(batch.id)
             await anyio.sleep(RELEASE_SECONDS)
 
-    def _lonely(self) -> list[tuple[Account, BatchObject]]:
-        """Open jobs that are the only ones of their batch, and that nobody has cancelled."""
-        by_journey: dict[str, list[tuple[Account, BatchObject]]] = {}
-        for account, batch in self._world.jobs():
-            if batch.status in OPEN:
-                by_journey.setdefault((batch.metadata or {})[JOURNEY], []).append((account, batch))
-        return [
-            jobs[0]
-            for journey, jobs in by_journey.items()
-            if len(jobs) == 1 and journey not in self._memory.cancelled
-        ]
+
+def _lonely(memory: Memory) -> list[tuple[Account, BatchObject]]:
+    """Open jobs that are the only ones of their batch, and that nobody has cancelled."""
+    by_journey: dict[str, list[tuple[Account, BatchObject]]] = {}
+    for account, batch in memory.world.jobs():
+        if batch.status in OPEN:
+            by_journey.setdefault((batch.metadata or {})[JOURNEY], []).append((account, batch))
+    return [
+        jobs[0] for journey, jobs in by_journey.items() if len(jobs) == 1 and journey not in memory.cancelled
+    ]
 
 
 def _is_trouble(entry: JournalEntry) -> bool:
@@ -173,7 +256,7 @@ async def staged(
         wrong = await revive(servers)
         world = await world_on(replicas[0], database, provider)
         world.wrong += wrong
-        yield Round(plan, replicas, world, server)
+        yield Round(plan, replicas, world, server, folder)
 
 
 def _server(plan: Plan, number: int, config: Path) -> Server:
@@ -187,18 +270,18 @@ async def played(
 ) -> Result:
     """Stage a round and run it; what explains violations is left in `folder`."""
     async with staged(plan, folder, database, server) as staged_round:
-        result = await staged_round.run()
-        if result.violations:
-            await leave_evidence(folder, result.violations, result.memory.world)
-    return result
+        return await staged_round.run()
 
 
-async def leave_evidence(folder: Path, found: Sequence[str], world: World) -> None:
+async def leave_evidence(folder: Path, found: Sequence[str], party: Party) -> None:
     """Write down what is needed to understand a violation."""
+    world = party.memory.world
     evidence: dict[str, Any] = {"violations": list(found)}
     for table in ("files", "file_copies", "batches", "jobs", "charges"):
         evidence[table] = [list(map(str, row)) for row in await world.rows(f"SELECT * FROM {table}")]
     evidence["journal"] = [msgspec.to_builtins(entry) for entry in world.simulator.journal]
     evidence["jobs at providers"] = [msgspec.to_builtins(batch) for _, batch in world.jobs()]
+    evidence["made in a lost part of history"] = sorted(world.unrecorded)
     text = json.dumps(evidence, indent=1, default=str)
-    await anyio.Path(folder / "evidence.json").write_text(text)
+    name = "evidence of the clone.json" if party.name else "evidence.json"
+    await anyio.Path(folder / name).write_text(text)

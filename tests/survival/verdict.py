@@ -38,7 +38,7 @@ async def violations(memory: Memory) -> list[str]:
     found += await _unended(memory)
     found += await broken(world, repair_seconds=REPAIR_SECONDS)
     found += [text async for text in _endings(memory)]
-    return found + [text async for text in _made_in_vain(world)]
+    return found + [text async for text in _made_in_vain(memory)]
 
 
 async def _insist(call: Callable[[], Awaitable[T]]) -> T:
@@ -76,11 +76,17 @@ async def _batches(memory: Memory) -> list[str]:
     world = memory.world
     client = world.gateway.client()
     listed: defaultdict[str, list[str]] = defaultdict(list)
+    theirs: dict[str, str] = {}
     async for batch in client.batches.list(limit=100):
+        if batch.id in memory.theirs:
+            theirs[batch.id] = batch.status
+            continue
         listed[(batch.metadata or {})[JOURNEY]].append(batch.id)
     found = [f"{name} was made {len(ids)} times" for name, ids in listed.items() if len(ids) > 1]
     lost = [name for name, batch_id in world.batches.items() if batch_id not in listed.get(name, ())]
     world.batches = {name: ids[0] for name, ids in listed.items()}
+    if theirs != memory.theirs:
+        found.append(f"batches of the original should be {memory.theirs} and are {theirs}")
     return [*found, *(f"{name} was acknowledged and is lost" for name in lost)]
 
 
@@ -121,18 +127,22 @@ def _may_end(memory: Memory, journey: str, batch: Batch) -> bool:
     return batch.status == "cancelled" and journey in memory.maybe_cancelled
 
 
-async def _made_in_vain(world: World) -> AsyncIterator[str]:
+async def _made_in_vain(memory: Memory) -> AsyncIterator[str]:
     """Jobs that were made although the one before was there to be found.
 
     That one was done promptly, nobody had refused it, and it was done before it was given up: who gives up
-    has searched for it, and has waited for as long as lists may lag.
+    has searched for it, and has waited for as long as lists may lag. What a database that was restored knows
+    nothing of was not there to be found in it.
     """
+    world = memory.world
     rows = await world.rows(
         "SELECT batch_id, shard, attempt, id, submit_started_at, created_at FROM jobs ORDER BY 1, 2, 3"
     )
     made = _made(world)
     for (*shard, attempt, job_id, started_at, _), (*next_shard, _, _, _, given_up_at) in pairwise(rows):
-        for entry in made.get(job_id, ()) if shard == next_shard else ():
+        if shard != next_shard or shard[0] in memory.theirs or started_at is None:
+            continue
+        for entry in made.get(job_id, ()):
             done_at = entry.time * 1_000_000
             if done_at < min(given_up_at, started_at + PROMPT_SECONDS * 1_000_000):
                 yield f"{shard}: attempt {attempt} was made at {entry.account}, and was given up"
@@ -149,5 +159,7 @@ def _made(world: World) -> dict[str, list[JournalEntry]]:
 def _creates(world: World) -> Iterator[JournalEntry]:
     failed = {batch.id for _, batch in world.jobs() if batch.status == "failed"}
     for entry in world.simulator.journal.select("create_batch"):
+        if f"{entry.account}/{entry.object_id}" in world.unrecorded:
+            continue
         if entry.done and entry.status not in REFUSED and entry.object_id not in failed:
             yield entry
