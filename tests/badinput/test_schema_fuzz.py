@@ -48,6 +48,7 @@ async def fuzz(folder: Path, address: str, **options: str) -> None:
         assert f"✅ {phase}\n" in told
 
 
+@pytest.mark.timeout(300)
 async def test_every_answer_is_one_of_those_described(tmp_path: Path) -> None:
     async with standalone(tmp_path, SQLiteDatabase(tmp_path)) as gateway:
         await fuzz(tmp_path, gateway.address, max_examples="5")

@@ -18,7 +18,7 @@ from litebatch_asgi.lifetimes import FileLife
 from litebatch_asgi.providers.openai import OpenAIAdapter
 from litebatch_asgi.simulator import Fault, JournalEntry, Simulator, SimulatorSettings
 from tests.database import Database
-from tests.faults.stage import HELD, gateway_on
+from tests.faults.stage import gateway_on
 from tests.harness import QUICK, SWIFT, Gateway, InProcess, lines, running_gateway
 
 FILES = 6
@@ -267,27 +267,3 @@ async def test_the_kinds_of_reasons_are_told_why_no_deployment_took_a_file(gatew
     assert "does not accept the gateway's key (401)" in told
     assert "answered 503" in told
     assert not re.search("east|west", told)
-
-
-async def test_copies_of_an_expired_file_stay_until_the_last_batch_on_it_has_ended(
-    tmp_path: Path, database: Database
-) -> None:
-    simulator = Simulator(settings=HELD)
-    async with simulator.running() as provider:
-        start = partial(gateway_on, simulator, provider, tmp_path, database=database)
-        async with start() as gateway:
-            file = await gateway.client().files.create(
-                file=("in.jsonl", lines()),
-                purpose="batch",
-                expires_after={"anchor": "created_at", "seconds": HOUR},
-            )
-            batch = await gateway.reached((await gateway.create(file.id)).id, "in_progress")
-        async with start(clock=lambda: datetime.now(UTC) + timedelta(hours=3)) as gateway:
-            await until_rows(gateway, 2, "state = 'deleting' AND attempts > 3")
-            (job,) = gateway.provider_jobs()
-            names = ("east", "west")
-            assert job.input_file_id in {file.id for name in names for file in gateway.provider_files(name)}
-            for name in names:
-                simulator.account(name).release()
-            assert (await gateway.ended(batch.id)).status == "completed"
-            await simulator.until(lambda: not gateway.provider_files("east") + gateway.provider_files("west"))
