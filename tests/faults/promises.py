@@ -9,13 +9,15 @@ import anyio
 from openai import NotFoundError
 from openai.types import Batch
 
-from litebatch_asgi.models.ids import family_of
+from litebatch_asgi.models.ids import JOB_PREFIX, family_of
 from litebatch_asgi.models.provider import TAG_JOB
 from litebatch_asgi.simulator.objects import BatchObject
 from tests.faults.world import IDS, THEIRS, World, at, possessions
 from tests.harness import ids_of, rows_of
 
 REPAIR_SECONDS = 12.0
+SENT_SECONDS = 6.0
+"""how long a provider may take for a call that was sent"""
 
 
 async def broken(world: World, *, repair_seconds: float = REPAIR_SECONDS) -> list[str]:
@@ -51,9 +53,9 @@ async def _twins(world: World) -> list[str]:
     for account, batch in world.jobs():
         if not is_kept(batch):
             continue
-        job_id = (batch.metadata or {})[TAG_JOB]
-        if f"{account.name}/{batch.id}" in world.unrecorded and family_of(job_id) not in families:
-            continue  # of a batch that is not known any more
+        job_id = _tag(batch)
+        if family_of(job_id) not in families and _is_lost(world, job_id):
+            continue
         batch_id, shard, provider_batch_id = jobs.get(job_id, ("no batch", 0, None))
         kept[batch_id, shard] += 1
         if provider_batch_id != batch.id:
@@ -62,25 +64,55 @@ async def _twins(world: World) -> list[str]:
 
 
 async def lost_orphans(world: World) -> set[str]:
-    """By account and id: inputs and jobs that only a part of history knew which was lost with a restore."""
-    jobs = await world.rows("SELECT id FROM jobs")
-    families = {family_of(job_id) for (job_id,) in jobs}
-    unknown = {
-        f"{account.name}/{batch.id}"
-        for account, batch in world.jobs()
-        if is_kept(batch) and family_of((batch.metadata or {})[TAG_JOB]) not in families
-    }
+    """By account and id: inputs and jobs that only a part of history knew which was lost with a restore.
+
+    A batch is of it if its id was made then, and a copy if the provider made it then, or a little later for
+    somebody who had asked for it then.
+    """
+    if world.lost_times is None:
+        return set()
+    began, ended = world.lost_times
+    known = {row[0] for row in await world.rows("SELECT DISTINCT id FROM jobs")}
+    families = {family_of(job_id) for job_id in known}
     copies = await world.rows(
         "SELECT deployment_id, provider_file_id FROM file_copies WHERE provider_file_id IS NOT NULL"
     )
-    known = {"/".join(row) for row in copies}
-    unknown |= {
+    in_use = {f"{deployment_id}/{file_id}" for deployment_id, file_id in copies}
+    jobs = {
+        f"{account.name}/{batch.id}"
+        for account, batch in world.jobs()
+        if is_kept(batch) and family_of(_tag(batch)) not in families and _is_lost(world, _tag(batch))
+    }
+    files = {
         f"{account.name}/{file.id}"
         for account in world.accounts
         for file in account.files.values()
-        if file.purpose == "batch" and world.installation in file.filename
-    } - known
-    return unknown & world.unrecorded
+        if file.purpose == "batch"
+        and world.installation in file.filename
+        and began - SENT_SECONDS <= file.created_at <= ended + SENT_SECONDS
+    }
+    return jobs | (files - in_use)
+
+
+def _is_lost(world: World, job_id: str) -> bool:
+    """Whether a job is of a batch that was made in a part of history that is lost."""
+    if world.lost_times is None:
+        return False
+    began, ended = world.lost_times
+    return began - SENT_SECONDS <= _time_in(family_of(job_id)) <= ended
+
+
+def _time_in(family: str) -> float:
+    """When an id was made, in seconds since 1970: the first 48 bits of a UUIDv7 (RFC 9562)."""
+    body = family.removeprefix(JOB_PREFIX)[:26]
+    value = 0
+    for letter in body:
+        value = value << 5 | "0123456789abcdefghjkmnpqrstvwxyz".index(letter)
+    return (value >> 80) / 1000
+
+
+def _tag(batch: BatchObject) -> str:
+    return (batch.metadata or {})[TAG_JOB]
 
 
 async def _orphans(world: World) -> list[str]:

@@ -54,8 +54,8 @@ class World:
         """journeys whose results were deleted"""
         self.holds_runs = False
         """whether no batch may end for now"""
-        self.unrecorded: set[str] = set()
-        """by account and id: what providers were given that the database, which was restored, may not know"""
+        self.lost_times: tuple[float, float] | None = None
+        """of a history that was lost with a restore: its beginning and end, in seconds since 1970"""
         self.wrong: list[str] = []
         """what was seen on the way that may never be"""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ import httpx2
 from openai import APIConnectionError, APIStatusError, NotFoundError
 from openai.types import Batch
 
-from tests.faults.world import CONTENT, JOURNEY, World, possessions
+from tests.faults.world import CONTENT, JOURNEY, World
 from tests.harness import Gateway
 from tests.survival.server import Deployed
 
@@ -55,14 +56,14 @@ class Memory:
         """how calls came out"""
         self.theirs: dict[str, str] = {}
         """in a clone: the statuses that batches of its original have to have, by id"""
-        self.had = frozenset[str]()
-        """what providers had at the time that `recall` leads back to"""
+        self.remembered_at = 0.0
+        """the time that `recall` leads back to, in seconds since 1970"""
         self._then: dict[str, Any] = {}
 
     def remember(self) -> None:
         """A backup is about to be taken: all that was acknowledged so far is in it."""
         world = self.world
-        self.had = frozenset(possessions(world.simulator))
+        self.remembered_at = time.time()
         self._then = {
             "files": dict(world.files),
             "batches": dict(world.batches),

@@ -281,7 +281,7 @@ async def leave_evidence(folder: Path, found: Sequence[str], party: Party) -> No
         evidence[table] = [list(map(str, row)) for row in await world.rows(f"SELECT * FROM {table}")]
     evidence["journal"] = [msgspec.to_builtins(entry) for entry in world.simulator.journal]
     evidence["jobs at providers"] = [msgspec.to_builtins(batch) for _, batch in world.jobs()]
-    evidence["made in a lost part of history"] = sorted(world.unrecorded)
+    evidence["orphans of a lost history"] = sorted(await lost_orphans(world))
     text = json.dumps(evidence, indent=1, default=str)
     name = "evidence of the clone.json" if party.name else "evidence.json"
     await anyio.Path(folder / name).write_text(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from enum import StrEnum
@@ -15,7 +16,7 @@ import anyio.to_thread
 from tests import forks
 from tests.clones import Backup, cloned
 from tests.database import Database
-from tests.faults.world import World, possessions, world_on
+from tests.faults.world import World, world_on
 from tests.survival import settings
 from tests.survival.clients import ENDED, Memory
 from tests.survival.server import Deployed, Server, configure
@@ -92,4 +93,4 @@ async def restored(
         world.wrong += await refused(servers[0])
         world.wrong += await told_to_be("moved", world.database, folder)
     memory.recall()
-    world.unrecorded |= possessions(world.simulator).keys() - memory.had
+    world.lost_times = (memory.remembered_at, time.time())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -15,7 +16,7 @@ from openai.types import Batch
 
 from litebatch_asgi.models.provider import TAG_JOB
 from litebatch_asgi.simulator.journal import JournalEntry
-from tests.faults.promises import broken
+from tests.faults.promises import SENT_SECONDS, broken
 from tests.faults.world import CONTENT, JOURNEY, World
 from tests.harness import rows_of
 from tests.survival.clients import ENDED, Memory
@@ -158,8 +159,9 @@ def _made(world: World) -> dict[str, list[JournalEntry]]:
 
 def _creates(world: World) -> Iterator[JournalEntry]:
     failed = {batch.id for _, batch in world.jobs() if batch.status == "failed"}
+    began, ended = world.lost_times or (math.inf, -math.inf)
     for entry in world.simulator.journal.select("create_batch"):
-        if f"{entry.account}/{entry.object_id}" in world.unrecorded:
-            continue
+        if began - SENT_SECONDS <= entry.time <= ended + SENT_SECONDS:
+            continue  # there to be found for a history that is lost
         if entry.done and entry.status not in REFUSED and entry.object_id not in failed:
             yield entry
