@@ -59,10 +59,15 @@ async def _run(options: argparse.Namespace, server: Server | None) -> list[Resul
             replicas=REPLICAS,
             stop_share=options.stop_share,
             without=options.without,
-            turn=Turn(options.turn) if options.turn else TURNS[number % len(TURNS)],
+            turn=_turn(options, number),
         )
         results.append(await _one(plan, number, server))
     return results
+
+
+def _turn(options: argparse.Namespace, number: int) -> Turn:
+    wanted: str | None = options.turn
+    return TURNS[number % len(TURNS)] if wanted is None else Turn(wanted)
 
 
 def _is_missed(results: list[Result]) -> bool:

@@ -11,6 +11,7 @@ from tests.postgres import Server, own_server
 from tests.survival.databases import new_database
 from tests.survival.fates import failpoints
 from tests.survival.rounds import Plan, played
+from tests.survival.turns import Turn
 
 
 @pytest.fixture
@@ -30,6 +31,16 @@ async def test_nothing_is_lost_and_nothing_done_twice(tmp_path: Path, server: Se
     assert result.violations == []
     assert result.toll.kills > 0
     assert result.memory.world.files
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("turn", [Turn.CLONE, Turn.RESTORE])
+async def test_a_clone_and_a_restore_do_no_harm(tmp_path: Path, server: Server | None, turn: Turn) -> None:
+    plan = Plan(seed="short", seconds=15, replicas=2, clients=4, outage_seconds=5, turn=turn)
+    async with new_database(tmp_path, server) as database:
+        result = await played(plan, tmp_path, database, server)
+    assert result.violations == []
+    assert result.toll.clones + result.toll.restores == 1
 
 
 def test_every_place_is_known() -> None:
