@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -118,6 +119,19 @@ def test_what_is_wrong_is_told(tmp_path: Path, copy: Path, arguments: list[str],
         assert told in ended.stderr
         assert "Traceback" not in ended.stderr
     assert not (tmp_path / "typo.db").exists()
+
+
+def test_the_commands_of_the_readme(tmp_path: Path, copy: Path) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    commands = re.findall(r"^litebatch (database .*?) *#", text, re.MULTILINE)
+    assert [command.split()[1] for command in commands] == ["moved", "copied"]
+    for command in commands:
+        copy.with_name("new.db").write_bytes(copy.read_bytes())
+        copy.with_name("new.db").replace(tmp_path / "litebatch.db")
+        assert run("keys", "list", cwd=tmp_path).returncode == 2
+        ended = run(*command.split(), "--yes", cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        assert run("keys", "list", cwd=tmp_path).returncode == 0
 
 
 async def test_on_postgresql_it_is_the_same(tmp_path: Path) -> None:
