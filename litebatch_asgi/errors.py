@@ -289,7 +289,7 @@ class ProviderError(LiteBatchError):
         self.status = status
         self.code = code
         self.param = param
-        self.retry_after = _bounded(retry_after)
+        self.retry_after: float | None = _bounded(retry_after)
 
 
 def _bounded(seconds: float | None) -> float | None:

@@ -79,7 +79,7 @@ class JobWork:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.batches = BatchWriter(runtime)
+        self.batches: BatchWriter = BatchWriter(runtime)
 
     async def write(
         self,

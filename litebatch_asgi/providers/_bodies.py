@@ -23,7 +23,7 @@ class Body(httpx2.AsyncByteStream):
     def __init__(self, *, content_type: str, length: int) -> None:
         self.content_type = content_type
         self.length = length
-        self.handed_over = False
+        self.handed_over: bool = False
         self.on_end: Callable[[], None] | None = None
 
     def _end(self) -> None:

@@ -91,6 +91,7 @@ def test_a_copy_that_ends_before_its_file_is_made_anew_in_time_for_the_last_batc
     """Azure copies that live 14 days: from day 13 on no batch could begin."""
     copy = made_at(NOW, lives=timedelta(days=14))
     due = renew_at(copy, MONTH)
+    assert due is not None
     assert due == NOW + timedelta(days=12)
     assert lasts_until(copy, due + LONGEST_WINDOW)
     assert not lasts_until(copy, NOW + timedelta(days=13, seconds=1) + LONGEST_WINDOW)

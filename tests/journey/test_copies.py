@@ -238,7 +238,8 @@ async def test_a_copy_of_another_size_that_does_not_read_right_is_refused(
 ) -> None:
     simulator = Simulator(settings=SWIFT)
     tell_wrong_sizes(simulator)
-    simulator.add_fault(Fault(call="stream_file", **({"times": 2} | spoiled)))
+    how: dict[str, Any] = {"times": 2} | spoiled
+    simulator.add_fault(Fault(call="stream_file", **how))
     async with running_gateway(tmp_path, simulator=simulator) as gateway:
         with pytest.raises(InternalServerError) as refused:
             await gateway.upload()
