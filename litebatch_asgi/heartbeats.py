@@ -13,7 +13,9 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-KEPT = timedelta(days=1)
+from litebatch_asgi.models.deployment import HEARTBEATS_KEPT_SECONDS
+
+KEPT = timedelta(seconds=HEARTBEATS_KEPT_SECONDS)
 """How long the heartbeat of a process that beats no more is remembered."""
 
 Served: TypeAlias = Mapping[str, Sequence[str]]

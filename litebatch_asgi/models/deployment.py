@@ -105,6 +105,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
 LONGEST_LINE = 60 << 20
 """bytes; one line is held in memory at a time"""
+HEARTBEATS_KEPT_SECONDS = 86_400
+"""how long the heartbeat of a process that has stopped is remembered"""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,6 +168,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ConfigError(f"{name} must be above 0, not {value}")
         if self.max_line_bytes > LONGEST_LINE:
             raise ConfigError(f"max_line_bytes must be at most {LONGEST_LINE}, not {self.max_line_bytes}")
+        if self.gone_grace_seconds > HEARTBEATS_KEPT_SECONDS:
+            raise ConfigError(
+                f"gone_grace_seconds must be at most {HEARTBEATS_KEPT_SECONDS}, a day, for as long as "
+                f"heartbeats are remembered; not {self.gone_grace_seconds}"
+            )
 
     @property
     def call_timeout_seconds(self) -> float:

@@ -234,6 +234,10 @@ def test_an_unknown_key_is_named_with_its_path(text: str, message: str) -> None:
         (entry("weight: 0"), "model_list[0]: the weight of a deployment of 'm' must be above 0"),
         (entry(rest="litebatch_settings: {max_file_lines: 1.5}"), "max_file_lines: Expected int, got float"),
         (entry(rest="litebatch_settings: {lease_seconds: 0}"), "lease_seconds must be above 0"),
+        (
+            entry(rest="litebatch_settings: {gone_grace_seconds: 86401}"),
+            "gone_grace_seconds must be at most 86400, a day",
+        ),
         (entry(rest="litebatch_settings: [a]"), "litebatch_settings: is to be a mapping"),
         (entry("api_base: example.com"), "model_list[0].litellm_params.api_base: is no URL"),
         (entry(rest="general_settings: {master_key: 1234}"), "master_key: Expected str, got int"),
