@@ -43,7 +43,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.SUBMITTING: frozenset(
         {JobState.SUBMITTED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR, JobState.WATCHED}
     ),
-    JobState.UNCLEAR: frozenset({JobState.SUBMITTED, JobState.WATCHED}),
+    JobState.UNCLEAR: frozenset({JobState.SUBMITTED, JobState.ENDED, JobState.WATCHED}),
     JobState.SUBMITTED: frozenset(
         {JobState.ENDED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR, JobState.WATCHED}
     ),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from litebatch_asgi.batches.unsent import UnsentJobs
-from litebatch_asgi.batches.work import JobWork
+from litebatch_asgi.batches.work import JobWork, looked_at
 from litebatch_asgi.errors import ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.fleet import batch_family
 from litebatch_asgi.lifetimes import WATCH_FOR, made_since
-from litebatch_asgi.models import BatchState, Job, JobState, ProviderBatch
+from litebatch_asgi.models import BatchState, BatchStatus, Job, JobState, ProviderBatch
 from litebatch_asgi.models.ids import attempt_of, job_family
 from litebatch_asgi.models.provider import TAG_JOB, oldest_first
 from litebatch_asgi.runtime import Runtime
@@ -36,14 +37,19 @@ class UnclearJobs(JobWork):
         return written.job
 
     async def search(self, job: Job) -> Job | None:
-        """Look for an unclear job; the next attempt, which we hold, if it was never made."""
+        """Look for an unclear job; the next attempt, already claimed, if it was never made."""
         now = self.runtime.now()
         assert job.search_until is not None
         try:
-            found = await self._seen_again(job) or await self._tagged(job)
+            given = await self._seen_again(job)
+            found = [given] if given else await self._tagged(job)
         except ProviderError as error:
             logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
+            return None
+        listed = next((batch for batch in found if batch.id == job.provider_batch_id), None)
+        if listed is not None and given is None:
+            await self._only_listed(job, listed)
             return None
         if found:
             await self._adopt(job, found)
@@ -61,14 +67,26 @@ class UnclearJobs(JobWork):
         )
         return written.following
 
-    async def _seen_again(self, job: Job) -> list[ProviderBatch]:
+    async def _seen_again(self, job: Job) -> ProviderBatch | None:
         """A job that had vanished, if its provider knows it again."""
         if job.provider_batch_id is None:
-            return []
+            return None
         try:
-            return [await self.runtime.fleet.adapter(job.deployment_id).retrieve_batch(job.provider_batch_id)]
+            return await self.runtime.fleet.adapter(job.deployment_id).retrieve_batch(job.provider_batch_id)
         except ProviderNotFound:
-            return []
+            return None
+
+    async def _only_listed(self, job: Job, listed: ProviderBatch) -> None:
+        """A job that its provider lists and does not find: it is there, so that it is not begun anew.
+
+        The list's word counts once it names results. Until then the job waits, for the end grace at most.
+        """
+        if listed.status is BatchStatus.FAILED or not listed.names_results:
+            await self._unsent.postpone(job)
+            return
+        now = self.runtime.now()
+        looked = partial(looked_at, now=now)
+        await self.write(job, JobState.ENDED, snapshot=listed, checks=0, due=now, batch=looked)
 
     async def _tagged(self, job: Job) -> list[ProviderBatch]:
         assert job.submit_started_at is not None
@@ -76,7 +94,10 @@ class UnclearJobs(JobWork):
         return await self.tagged(job, job.deployment_id, since=job.submit_started_at)
 
     async def tagged(self, job: Job, deployment_id: str, *, since: datetime) -> list[ProviderBatch]:
-        """A deployment's batches that carry the job's tag and ours, oldest first; the whole list was read."""
+        """A deployment's batches that carry the job's tag and this installation's, oldest first.
+
+        The whole list was read.
+        """
         listed = await self._family(job, deployment_id, since=since)
         return oldest_first([batch for batch in listed if batch.metadata[TAG_JOB] == job.id])
 

@@ -53,7 +53,7 @@ class SentAs(NamedTuple):
 
 
 class CopyWork:
-    """What is done to a copy that we hold; each method writes what became of it."""
+    """What is done to a claimed copy; each method writes what became of it."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -150,7 +150,7 @@ class CopyWork:
     async def write(
         self, claimed: FileCopy, state: CopyState, *, due: datetime | None, **changes: Any
     ) -> FileState:
-        """Move a copy that we hold, and fold its file; the claim is given back unless `changes` keep it.
+        """Move a claimed copy, and fold its file; the claim is given back unless `changes` keep it.
 
         It is looked at again when it is `due`; what is ready tells that by itself. Raises `StateConflict` if
         the claim is no longer ours.

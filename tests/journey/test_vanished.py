@@ -60,3 +60,22 @@ async def test_several_that_vanish_together_keep_new_ones_away_and_are_told(
         await gateway.eventually(is_told)
         await gateway.create(file.id)
         assert len(simulator.account("west").batches) == 1
+
+
+async def test_a_batch_that_is_listed_and_never_found_ends_by_what_the_list_says(
+    tmp_path: Path, database: Database
+) -> None:
+    """It is there, so that it is not begun anew, however long nobody finds it."""
+    simulator = Simulator(settings=HELD)
+    settings = replace(PATIENT, vanished_grace_seconds=0.2)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=settings
+    ) as gateway:
+        batch = await gateway.create((await gateway.upload()).id)
+        simulator.add_fault(Fault(call="retrieve_batch", status=404, times=None))
+        lists = simulator.journal.select
+        await simulator.until(lambda: len(lists("list_batches")) > 12)
+        for account in simulator.accounts.values():
+            account.configure(hold=frozenset())
+        assert (await gateway.ended(batch.id)).status == "completed"
+        assert len(gateway.provider_jobs()) == 1
