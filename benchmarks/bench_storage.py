@@ -142,7 +142,7 @@ async def measured(storage: Storage, count: int, rounds: int) -> dict[str, float
             raise RuntimeError(f"{len(found)} batches came")
 
     async def claim() -> None:
-        claimed = await storage.claim_jobs("worker", lease_seconds=0, room=ROOM, work=Work.PLACE)
+        claimed = await storage.claims.claim_jobs("worker", lease_seconds=0, room=ROOM, work=Work.PLACE)
         if len(claimed) != DUE:
             raise RuntimeError(f"{len(claimed)} jobs came")
 

@@ -52,7 +52,7 @@ class Lease:
 
     async def _renewed(self) -> bool:
         asked = anyio.current_time()
-        is_held = bool(await self._storage.renew([self._claim], lease_seconds=self._seconds))
+        is_held = bool(await self._storage.claims.renew([self._claim], lease_seconds=self._seconds))
         if is_held:
             self._runs_until = asked + self._seconds
         return is_held
@@ -85,7 +85,7 @@ class LeaseKeeper:
             raise
         except anyio.get_cancelled_exc_class():
             with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True), suppress(StorageUnavailable):
-                await self._storage.renew([claim], lease_seconds=0)
+                await self._storage.claims.renew([claim], lease_seconds=0)
             raise
 
     async def _run(self, lease: Lease, work: Callable[[Lease], Awaitable[T]]) -> T:
@@ -113,5 +113,5 @@ class LeaseKeeper:
         """Give back the claims that could not be given back before. Raises `StorageUnavailable`."""
         claims = tuple(self._to_give_back)
         if claims:
-            await self._storage.renew(claims, lease_seconds=0)
+            await self._storage.claims.renew(claims, lease_seconds=0)
             del self._to_give_back[: len(claims)]

@@ -67,7 +67,7 @@ class Reconciler:
         await self._runtime.hand_over()
         ids = [*self._runtime.fleet.ids, *self._runtime.presence.gone]
         due: dict[Work | None, list[str | None]] = defaultdict(list)
-        for work, deployment_id in await self._runtime.storage.due_work([None, *ids]):
+        for work, deployment_id in await self._runtime.storage.claims.due([None, *ids]):
             due[work].append(deployment_id)
         claimed = 0
         for work, most in ROOM.items():
@@ -81,7 +81,7 @@ class Reconciler:
         self, start: Callable[..., object], work: Work, room: Mapping[str | None, int]
     ) -> int:
         since = anyio.current_time()
-        jobs = await self._runtime.storage.claim_jobs(
+        jobs = await self._runtime.storage.claims.claim_jobs(
             self._runtime.worker,
             lease_seconds=self._runtime.settings.lease_seconds,
             room={id_: self._free(work, id_, places) for id_, places in room.items()},
@@ -124,7 +124,7 @@ class Reconciler:
         room: dict[str | None, int] = {id_: self._looks_free(id_) for id_ in ids}
         claimed: dict[str, list[Job]] = defaultdict(list)
         while room:
-            jobs = await self._runtime.storage.claim_jobs(
+            jobs = await self._runtime.storage.claims.claim_jobs(
                 self._runtime.worker,
                 lease_seconds=self._runtime.settings.lease_seconds,
                 room=room,
@@ -161,7 +161,7 @@ class Reconciler:
 
     async def _claim_copies(self, start: Callable[..., object], due: Sequence[str | None]) -> int:
         fleet, since = self._runtime.fleet, anyio.current_time()
-        copies = await self._runtime.storage.claim_copies(
+        copies = await self._runtime.storage.claims.claim_copies(
             self._runtime.worker,
             lease_seconds=self._runtime.settings.lease_seconds,
             room={id_: COPIES_AT_ONCE - self._busy[None, id_] for id_ in fleet.ids if id_ in due},

@@ -192,7 +192,7 @@ class Runtime:
         await self.leases.give_back()
         batch_ids = list(islice(self._to_refresh, _REFRESHED_AT_ONCE))
         if batch_ids:
-            await self.storage.refresh_batches(batch_ids)
+            await self.storage.claims.refresh(batch_ids)
             for batch_id in batch_ids:
                 del self._to_refresh[batch_id]
         if self._to_refresh:

@@ -88,7 +88,7 @@ class Leases(Generic[L]):
         lease_seconds: float,
         wanted: Wanted,
     ) -> list[L]:
-        """Claim due rows as `Storage.claim_jobs` says."""
+        """Claim due rows as `ClaimStore.claim_jobs` says."""
         name = self._table.name
         look = queries.sql(f"lock_due_{name}" if f"lock_due_{name}" in queries else f"due_{name}")
         keys: list[Row] = []
@@ -139,14 +139,14 @@ COPY_LEASES = Leases(COPIES, ("file_id", "shard", "deployment_id"))
 async def due_work(
     reader: Reader, queries: Queries, deployments: Collection[str | None]
 ) -> set[tuple[Work | None, str | None]]:
-    """What is due, as `Storage.due_work` says."""
+    """What is due, as `ClaimStore.due` says."""
     look = {"deployments": encode_json(list(deployments)), "now": clock()}
     rows = await reader.fetch_all(queries.sql("due_work"), look)
     return {(None if work is None else Work(work), deployment) for work, deployment in rows}
 
 
 async def postpone(transaction: Transaction, queries: Queries, jobs: Sequence[Job]) -> None:
-    """Write when jobs are due again and give the claims back, as `Storage.postpone_jobs` says."""
+    """Write when jobs are due again and give the claims back, as `ClaimStore.postpone` says."""
     keys = [
         (job.id, job.epoch, job.claimed_by, _moment(job.next_check_at), _moment(job.refresh_from), job.checks)
         for job in jobs
@@ -161,7 +161,7 @@ def _moment(moment: datetime | None) -> int | None:
 async def renew(
     transaction: Transaction, queries: Queries, claims: Sequence[Claim], *, lease_seconds: float
 ) -> list[Claim]:
-    """Renew claims as `Storage.renew` says."""
+    """Renew claims as `ClaimStore.renew` says."""
     jobs = [claim for claim in claims if isinstance(claim, Job)]
     copies = [claim for claim in claims if isinstance(claim, FileCopy)]
     held_jobs = await JOB_LEASES.renew(transaction, queries, jobs, lease_seconds=lease_seconds)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeVar
 
+from litebatch_asgi.claims import ClaimStore
 from litebatch_asgi.errors import RequestUnderWay, StateConflict, StorageUnavailable
 from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.installations import InstallationStore
 from litebatch_asgi.models import (
     Batch,
     BatchState,
-    Claim,
     CreateRequest,
     Event,
     File,
@@ -23,8 +23,6 @@ from litebatch_asgi.models import (
     FileHold,
     FilePart,
     FileState,
-    Job,
-    Work,
 )
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.storage import (
@@ -36,21 +34,13 @@ from litebatch_asgi.storage import (
     Installation,
 )
 from litebatch_sql.changes import Changes
+from litebatch_sql.claims import SQLClaimStore
 from litebatch_sql.executor import Executor, Parameters, Reader, Transaction, in_transaction
 from litebatch_sql.heartbeats import SQLHeartbeatStore
 from litebatch_sql.installations import SQLInstallationStore
 from litebatch_sql.keys import SQLKeyStore
 from litebatch_sql.leases import (
-    COPY_LEASES,
-    JOB_LEASES,
-    L,
-    Leases,
-    Wanted,
-    clock,
     database_clock,
-    due_work,
-    postpone,
-    renew,
 )
 from litebatch_sql.lists import Lists
 from litebatch_sql.migrations import Migration, load_migrations, migrate
@@ -80,6 +70,7 @@ class SQLStorage:
         self._prefix = check_prefix(table_prefix)
         self._loaded: Queries | None = None
         self.keys = SQLKeyStore(executor, lambda: self._queries)
+        self.claims: ClaimStore = SQLClaimStore(executor, lambda: self._queries)
         self.heartbeats: HeartbeatStore = SQLHeartbeatStore(executor, lambda: self._queries)
         self.installations: InstallationStore = SQLInstallationStore(executor, self._visited)
         self.pruning: PruningStore = SQLPruningStore(executor, lambda: self._queries)
@@ -237,63 +228,6 @@ class SQLStorage:
             await Changes(transaction, self._queries).write_batches(changes)
 
         await self._write(write)
-
-    async def refresh_batches(self, batch_ids: Collection[str]) -> None:
-        """See `Storage.refresh_batches`."""
-        parameters = {"keys": encode_json([(id_,) for id_ in sorted(batch_ids)]), "now": clock()}
-        refresh = self._queries.sql("refresh_jobs")
-        if await self._executor.fetch_one(self._queries.sql("has_refreshable_jobs"), parameters):
-            await self._write(lambda transaction: transaction.execute(refresh, parameters))
-
-    async def due_work(self, deployments: Collection[str | None]) -> set[tuple[Work | None, str | None]]:
-        """See `Storage.due_work`."""
-        return await due_work(self._executor, self._queries, deployments)
-
-    async def claim_jobs(
-        self,
-        worker: str,
-        *,
-        lease_seconds: float,
-        room: Mapping[str | None, int],
-        work: Work,
-        avoid: Mapping[str | None, Collection[str]] = {},
-    ) -> list[Job]:
-        """See `Storage.claim_jobs`."""
-        wanted = Wanted(room=room, avoid=avoid, work=work)
-        return await self._claim(JOB_LEASES, worker, lease_seconds, wanted)
-
-    async def claim_copies(
-        self,
-        worker: str,
-        *,
-        lease_seconds: float,
-        room: Mapping[str, int],
-        avoid: Mapping[str, Collection[str]] = {},
-    ) -> list[FileCopy]:
-        """See `Storage.claim_copies`."""
-        return await self._claim(COPY_LEASES, worker, lease_seconds, Wanted(room=room, avoid=avoid))
-
-    async def _claim(self, leases: Leases[L], worker: str, lease_seconds: float, wanted: Wanted) -> list[L]:
-        if not any(places > 0 for places in wanted.room.values()):
-            return []
-        return await self._write(
-            lambda transaction: leases.claim(
-                transaction, self._queries, worker=worker, lease_seconds=lease_seconds, wanted=wanted
-            )
-        )
-
-    async def renew(self, claims: Sequence[Claim], *, lease_seconds: float) -> list[Claim]:
-        """See `Storage.renew`."""
-        if not claims:
-            return []
-        return await self._write(
-            lambda transaction: renew(transaction, self._queries, claims, lease_seconds=lease_seconds)
-        )
-
-    async def postpone_jobs(self, jobs: Sequence[Job]) -> None:
-        """See `Storage.postpone_jobs`."""
-        if jobs:
-            await self._write(lambda transaction: postpone(transaction, self._queries, jobs))
 
     async def open_requests(self) -> dict[str, int]:
         """See `Storage.open_requests`."""

@@ -101,7 +101,7 @@ class LookRounds:
                 )
                 for job in jobs[start : start + ROWS_AT_ONCE]
             ]
-            await self._runtime.storage.postpone_jobs(later)
+            await self._runtime.storage.claims.postpone(later)
 
     async def _list(self, deployment_id: str, jobs: Sequence[Job]) -> Listed:
         """What the list shows; it is read until it has shown all, or until single looks would cost less."""

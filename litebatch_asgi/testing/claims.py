@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from litebatch_asgi.models import FileCopy, Job
+from litebatch_asgi.models import Claim, FileCopy, Job, Work
 from litebatch_asgi.testing.drafts import Draft
+from litebatch_asgi.testing.tables import Tables
 
 K = TypeVar("K", bound=Hashable)
 Claimed = TypeVar("Claimed", Job, FileCopy)
@@ -24,7 +25,7 @@ def claim(
     room: Mapping[Any, int],
     avoid: Mapping[Any, Collection[str]],
 ) -> list[Claimed]:
-    """The rows that are due and get claimed, as `Storage.claim_jobs` says, with their claims."""
+    """The rows that are due and get claimed, as `ClaimStore.claim_jobs` says, with their claims."""
     now = datetime.now(UTC)
     until = now + timedelta(seconds=lease_seconds)
     left = dict(room)
@@ -81,3 +82,81 @@ def extend(
     extended = replace(current, claimed_until=until)
     draft.put(rows, key, extended)
     return [extended]
+
+
+class MemoryClaimStore:
+    """A `ClaimStore` that lives as long as its tables do."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def due(self, deployments: Collection[str | None]) -> set[tuple[Work | None, str | None]]:
+        """See `ClaimStore.due`."""
+        self._tables.check_open()
+        now, due = datetime.now(UTC), set[tuple[Work | None, str | None]]()
+        due |= {(job.work, job.deployment_id) for job in self._tables.jobs.values() if is_due(job, now)}
+        due |= {(None, copy.deployment_id) for copy in self._tables.copies.values() if is_due(copy, now)}
+        return {(work, deployment) for work, deployment in due if deployment in deployments}
+
+    async def claim_jobs(
+        self,
+        worker: str,
+        *,
+        lease_seconds: float,
+        room: Mapping[str | None, int],
+        work: Work,
+        avoid: Mapping[str | None, Collection[str]] = {},
+    ) -> list[Job]:
+        """See `ClaimStore.claim_jobs`."""
+        jobs = (job for job in self._tables.jobs.values() if job.work is work)
+        async with self._tables.write() as draft:
+            claimed = claim(jobs, worker, lease_seconds=lease_seconds, room=room, avoid=avoid)
+            for job in claimed:
+                draft.put(self._tables.jobs, job.id, job)
+        return claimed
+
+    async def claim_copies(
+        self,
+        worker: str,
+        *,
+        lease_seconds: float,
+        room: Mapping[str, int],
+        avoid: Mapping[str, Collection[str]] = {},
+    ) -> list[FileCopy]:
+        """See `ClaimStore.claim_copies`."""
+        copies = self._tables.copies.values()
+        async with self._tables.write() as draft:
+            claimed = claim(copies, worker, lease_seconds=lease_seconds, room=room, avoid=avoid)
+            for copy in claimed:
+                draft.put(self._tables.copies, copy.key, copy)
+        return claimed
+
+    async def renew(self, claims: Sequence[Claim], *, lease_seconds: float) -> list[Claim]:
+        """See `ClaimStore.renew`."""
+        renewed: list[Claim] = []
+        async with self._tables.write() as draft:
+            until = datetime.now(UTC) + timedelta(seconds=lease_seconds) if lease_seconds else None
+            for held in claims:
+                if isinstance(held, Job):
+                    renewed += extend(draft, self._tables.jobs, held.id, held, until)
+                elif isinstance(held, FileCopy):
+                    renewed += extend(draft, self._tables.copies, held.key, held, until)
+        return renewed
+
+    async def postpone(self, jobs: Sequence[Job]) -> None:
+        """See `ClaimStore.postpone`."""
+        async with self._tables.write() as draft:
+            for job in jobs:
+                held = extend(draft, self._tables.jobs, job.id, job, None)
+                for current in held:
+                    later = {name: getattr(job, name) for name in ("next_check_at", "refresh_from", "checks")}
+                    draft.put(self._tables.jobs, job.id, replace(current, claimed_by=None, **later))
+
+    async def refresh(self, batch_ids: Collection[str]) -> None:
+        """See `ClaimStore.refresh`."""
+        async with self._tables.write() as draft:
+            now = datetime.now(UTC)
+            for job in [job for batch_id in batch_ids for job in self._tables.jobs_of(batch_id)]:
+                may_come = job.refresh_from is not None and job.refresh_from <= now
+                if may_come and job.next_check_at is not None and job.next_check_at > now:
+                    draft.put(self._tables.jobs, job.id, replace(job, next_check_at=now))

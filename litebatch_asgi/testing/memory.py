@@ -9,23 +9,22 @@ from collections.abc import (
     Collection,
     Hashable,
     Iterable,
-    Mapping,
     Sequence,
 )
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeVar, cast
 
 import anyio
 import anyio.to_thread
 from msgspec.structs import replace
 
+from litebatch_asgi.claims import ClaimStore
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
     BatchState,
-    Claim,
     CreateRequest,
     Event,
     File,
@@ -34,9 +33,7 @@ from litebatch_asgi.models import (
     FileHold,
     FilePart,
     FileState,
-    Job,
     JobState,
-    Work,
 )
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.storage import (
@@ -47,7 +44,7 @@ from litebatch_asgi.storage import (
     FileQuery,
     Installation,
 )
-from litebatch_asgi.testing.claims import claim, extend, is_due, leased
+from litebatch_asgi.testing.claims import MemoryClaimStore, leased
 from litebatch_asgi.testing.drafts import Draft
 from litebatch_asgi.testing.heartbeats import MemoryHeartbeatStore
 from litebatch_asgi.testing.keys import MemoryKeyStore
@@ -76,6 +73,7 @@ class MemoryStorage:
         self._reservations = Reservations()
         self._file_holds = FileHolds()
         self.keys: MemoryKeyStore = MemoryKeyStore(self._tables.check_open)
+        self.claims: ClaimStore = MemoryClaimStore(self._tables)
         self.heartbeats: HeartbeatStore = MemoryHeartbeatStore(
             lambda: self._opened(self._tables.jobs), lambda: self._opened(self._tables.copies)
         )
@@ -246,77 +244,6 @@ class MemoryStorage:
             draft.insert(self._tables.charged, charge.corrects or (charge.job_id, charge.model), charge)
         for event in change.events:
             draft.insert(self._tables.events, event.id, event)
-
-    async def refresh_batches(self, batch_ids: Collection[str]) -> None:
-        """See `Storage.refresh_batches`."""
-        async with self._tables.write() as draft:
-            now = datetime.now(UTC)
-            for job in [job for batch_id in batch_ids for job in self._tables.jobs_of(batch_id)]:
-                may_come = job.refresh_from is not None and job.refresh_from <= now
-                if may_come and job.next_check_at is not None and job.next_check_at > now:
-                    draft.put(self._tables.jobs, job.id, replace(job, next_check_at=now))
-
-    async def due_work(self, deployments: Collection[str | None]) -> set[tuple[Work | None, str | None]]:
-        """See `Storage.due_work`."""
-        self._tables.check_open()
-        now, due = datetime.now(UTC), set[tuple[Work | None, str | None]]()
-        due |= {(job.work, job.deployment_id) for job in self._tables.jobs.values() if is_due(job, now)}
-        due |= {(None, copy.deployment_id) for copy in self._tables.copies.values() if is_due(copy, now)}
-        return {(work, deployment) for work, deployment in due if deployment in deployments}
-
-    async def claim_jobs(
-        self,
-        worker: str,
-        *,
-        lease_seconds: float,
-        room: Mapping[str | None, int],
-        work: Work,
-        avoid: Mapping[str | None, Collection[str]] = {},
-    ) -> list[Job]:
-        """See `Storage.claim_jobs`."""
-        jobs = (job for job in self._tables.jobs.values() if job.work is work)
-        async with self._tables.write() as draft:
-            claimed = claim(jobs, worker, lease_seconds=lease_seconds, room=room, avoid=avoid)
-            for job in claimed:
-                draft.put(self._tables.jobs, job.id, job)
-        return claimed
-
-    async def claim_copies(
-        self,
-        worker: str,
-        *,
-        lease_seconds: float,
-        room: Mapping[str, int],
-        avoid: Mapping[str, Collection[str]] = {},
-    ) -> list[FileCopy]:
-        """See `Storage.claim_copies`."""
-        copies = self._tables.copies.values()
-        async with self._tables.write() as draft:
-            claimed = claim(copies, worker, lease_seconds=lease_seconds, room=room, avoid=avoid)
-            for copy in claimed:
-                draft.put(self._tables.copies, copy.key, copy)
-        return claimed
-
-    async def renew(self, claims: Sequence[Claim], *, lease_seconds: float) -> list[Claim]:
-        """See `Storage.renew`."""
-        renewed: list[Claim] = []
-        async with self._tables.write() as draft:
-            until = datetime.now(UTC) + timedelta(seconds=lease_seconds) if lease_seconds else None
-            for held in claims:
-                if isinstance(held, Job):
-                    renewed += extend(draft, self._tables.jobs, held.id, held, until)
-                elif isinstance(held, FileCopy):
-                    renewed += extend(draft, self._tables.copies, held.key, held, until)
-        return renewed
-
-    async def postpone_jobs(self, jobs: Sequence[Job]) -> None:
-        """See `Storage.postpone_jobs`."""
-        async with self._tables.write() as draft:
-            for job in jobs:
-                held = extend(draft, self._tables.jobs, job.id, job, None)
-                for current in held:
-                    later = {name: getattr(job, name) for name in ("next_check_at", "refresh_from", "checks")}
-                    draft.put(self._tables.jobs, job.id, replace(current, claimed_by=None, **later))
 
     async def open_requests(self) -> dict[str, int]:
         """See `Storage.open_requests`."""

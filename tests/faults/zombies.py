@@ -34,7 +34,7 @@ def asleep(database: Database) -> Storage:
         return list(claims)
 
     storage = open_storage(database.url)
-    storage.renew = renew  # type: ignore[method-assign]
+    storage.claims.renew = renew  # type: ignore[method-assign]
     return storage
 
 

@@ -36,13 +36,15 @@ class Slow(MemoryStorage):
         super().__init__()
         self.moment = moment
         self.renewals = 0
+        self._renew = self.claims.renew
+        self.claims.renew = self.renew  # type: ignore[method-assign]
 
     async def now(self) -> datetime:
         return self.moment
 
     async def renew(self, claims: Sequence[Claim], *, lease_seconds: float) -> list[Claim]:
         self.renewals += 1
-        return await super().renew(claims, lease_seconds=lease_seconds)
+        return await self._renew(claims, lease_seconds=lease_seconds)
 
 
 def shifted(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
@@ -165,7 +167,9 @@ async def test_a_call_begins_under_a_lease_that_outlasts_it(
     storage = Slow(datetime.now(UTC))
     async with runtime_on(storage, tmp_path) as runtime:
         await stored_job(storage)
-        [claim] = await storage.claim_jobs("worker", lease_seconds=LEASE_SECONDS, room=ROOM, work=Work.PLACE)
+        [claim] = await storage.claims.claim_jobs(
+            "worker", lease_seconds=LEASE_SECONDS, room=ROOM, work=Work.PLACE
+        )
 
         async def work(lease: Lease) -> None:
             await lease.ensure(30)
@@ -179,8 +183,8 @@ async def test_no_call_begins_under_a_lease_that_somebody_else_has(tmp_path: Pat
     storage = Slow(datetime.now(UTC))
     async with runtime_on(storage, tmp_path) as runtime:
         job = await stored_job(storage)
-        [claim] = await storage.claim_jobs("worker", lease_seconds=0, room=ROOM, work=Work.PLACE)
-        [theirs] = await storage.claim_jobs("other", lease_seconds=60, room=ROOM, work=Work.PLACE)
+        [claim] = await storage.claims.claim_jobs("worker", lease_seconds=0, room=ROOM, work=Work.PLACE)
+        [theirs] = await storage.claims.claim_jobs("other", lease_seconds=60, room=ROOM, work=Work.PLACE)
         with pytest.raises(StateConflict):
             await Lease(runtime.storage, claim, seconds=LEASE_SECONDS, since=None).ensure(30)
     assert (await state_of(storage, job)).jobs == (theirs,)

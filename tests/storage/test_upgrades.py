@@ -108,7 +108,7 @@ async def test_every_row_reads_back(kept: Kept) -> None:
 async def test_work_goes_on_where_it_was(kept: Kept) -> None:
     storage = kept.storage()
     await storage.open()
-    [job] = await storage.claim_jobs("worker", lease_seconds=60, room={"east": 9}, work=Work.LOOK)
+    [job] = await storage.claims.claim_jobs("worker", lease_seconds=60, room={"east": 9}, work=Work.LOOK)
     assert job.batch_id == OPEN
     ended = await storage.change_batch(
         OPEN, lambda state: BatchChange(batch=msgspec.structs.replace(state.batch, status=BatchStatus.FAILED))

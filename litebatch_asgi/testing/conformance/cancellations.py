@@ -91,7 +91,7 @@ class CancellationTests(StorageTests):
             await storage.change_batch(batch.id, decide)
         is_written = (await state_of(storage, batch)).batch.status is BatchStatus.COMPLETED
         assert (await storage.list_events() == [event]) is is_written
-        assert len(await storage.claim_copies("worker", lease_seconds=60, room={"east": 1})) == 1
+        assert len(await storage.claims.claim_copies("worker", lease_seconds=60, room={"east": 1})) == 1
         assert (await file_state_of(storage, file)).copies[0].epoch == 1
 
     async def test_a_change_that_is_cancelled_while_parts_are_taken(self, storage: Storage) -> None:
@@ -129,7 +129,7 @@ class CancellationTests(StorageTests):
         for _ in range(3):
             await stored_job(storage)
         await _cancelled_after(
-            steps, lambda: storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
+            steps, lambda: storage.claims.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
         )
-        left = await storage.claim_jobs("another", lease_seconds=60, room=ROOM, work=Work.PLACE)
+        left = await storage.claims.claim_jobs("another", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert len(left) in (0, 3)

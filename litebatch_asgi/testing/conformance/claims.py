@@ -33,7 +33,7 @@ async def claimed_later(storage: Storage, worker: str) -> Job:
     """The one job that comes free while we look."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while True:
-            claimed = await storage.claim_jobs(worker, lease_seconds=60, room=ROOM, work=Work.PLACE)
+            claimed = await storage.claims.claim_jobs(worker, lease_seconds=60, room=ROOM, work=Work.PLACE)
             if claimed:
                 [job] = claimed
                 return job
@@ -47,7 +47,7 @@ class ClaimTests(StorageTests):
         """`claimed_by`, `claimed_until` and the next epoch; the rest stays."""
         job = await stored_job(storage, epoch=4, state=JobState.SUBMITTED, next_check_at=ago(5))
         before = datetime.now(UTC)
-        [claimed] = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.LOOK)
+        [claimed] = await storage.claims.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.LOOK)
         after = datetime.now(UTC)
         assert claimed.claimed_until is not None
         lease, clocks = timedelta(seconds=60), timedelta(seconds=5)  # a database may have its own clock
@@ -64,13 +64,13 @@ class ClaimTests(StorageTests):
             file = await stored_file(storage, copy)
             copies.append(replace(copy, file_id=file.id))
         room = {"east": 2, "west": 5, "south": 5}
-        claimed = await storage.claim_copies("worker", lease_seconds=60, room=room)
+        claimed = await storage.claims.claim_copies("worker", lease_seconds=60, room=room)
         assert [copy.file_id for copy in claimed] == [copies[index].file_id for index in (1, 2, 3)]
         assert {(copy.claimed_by, copy.epoch) for copy in claimed} == {("worker", 1)}
         state = await storage.get_file(claimed[0].file_id)
         assert state is not None
         assert state.copies == (claimed[0],)
-        [last] = await storage.claim_copies("another", lease_seconds=60, room=room)
+        [last] = await storage.claims.claim_copies("another", lease_seconds=60, room=room)
         assert last.file_id == copies[0].file_id
 
     async def test_copies_of_one_file_are_claimed_apart(self, storage: Storage) -> None:
@@ -82,7 +82,7 @@ class ClaimTests(StorageTests):
             for shard in (0, 1)
         ]
         file = await stored_file(storage, *copies)
-        claimed = await storage.claim_copies("worker", lease_seconds=60, room={"west": 1})
+        claimed = await storage.claims.claim_copies("worker", lease_seconds=60, room={"west": 1})
         assert [(copy.deployment_id, copy.shard) for copy in claimed] == [("west", 0)]
         epochs = {copy.key[1:]: copy.epoch for copy in (await file_state_of(storage, file)).copies}
         assert epochs == {(0, "east"): 0, (0, "west"): 1, (1, "east"): 0, (1, "west"): 0}
@@ -92,7 +92,7 @@ class ClaimTests(StorageTests):
         due = await stored_job(storage, next_check_at=ago(0.001))
         await stored_job(storage, next_check_at=ago(-60))
         await stored_job(storage, next_check_at=None)
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
+        claimed = await storage.claims.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert [job.id for job in claimed] == [due.id]
 
     async def test_what_there_is_to_claim_is_told(self, storage: Storage) -> None:
@@ -110,19 +110,19 @@ class ClaimTests(StorageTests):
         copies = [a_copy(file, deployment_id=name, next_check_at=ago(1)) for name in ("west", "north")]
         await stored_file(storage, *copies, file=file)
         east = {(Work.PLACE, None), (Work.PLACE, "east")}
-        assert await storage.due_work([None, "east"]) == east
+        assert await storage.claims.due([None, "east"]) == east
         west = {(Work.SEARCH, "west"), (None, "west")}
-        assert await storage.due_work(["west", None, "east"]) == east | west
-        await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
-        assert await storage.due_work(["west", None, "east"]) == west
-        assert await storage.due_work([]) == set()
+        assert await storage.claims.due(["west", None, "east"]) == east | west
+        await storage.claims.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
+        assert await storage.claims.due(["west", None, "east"]) == west
+        assert await storage.claims.due([]) == set()
 
     async def test_those_longest_due_come_first(self, storage: Storage) -> None:
         """Over all deployments, and when there is no room for all."""
         for seconds in (3, 5, 1, 4, 2):
             deployment = "east" if seconds % 2 else "west"
             await stored_job(storage, checks=seconds, deployment_id=deployment, next_check_at=ago(seconds))
-        claimed = await storage.claim_jobs(
+        claimed = await storage.claims.claim_jobs(
             "worker", lease_seconds=60, room={"east": 2, "west": 2}, work=Work.PLACE
         )
         assert [job.checks for job in claimed] == [5, 4, 3, 2]
@@ -133,32 +133,34 @@ class ClaimTests(StorageTests):
             for seconds in range(1, 4):
                 await stored_job(storage, deployment_id=deployment, next_check_at=ago(seconds))
         room: dict[str | None, int] = {"east": 1, "west": 0, None: 2, "unknown": 5}
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=room, work=Work.PLACE)
+        claimed = await storage.claims.claim_jobs("worker", lease_seconds=60, room=room, work=Work.PLACE)
         assert sorted(str(job.deployment_id) for job in claimed) == ["None", "None", "east"]
-        claimed = await storage.claim_jobs(
+        claimed = await storage.claims.claim_jobs(
             "worker", lease_seconds=60, room={"north": 9, "west": -1}, work=Work.PLACE
         )
         assert [job.deployment_id for job in claimed] == ["north"] * 3
-        assert await storage.claim_jobs("worker", lease_seconds=60, room={}, work=Work.PLACE) == []
+        assert await storage.claims.claim_jobs("worker", lease_seconds=60, room={}, work=Work.PLACE) == []
 
     async def test_what_is_claimed_is_not_given_out_again(self, storage: Storage) -> None:
         """Neither to another worker nor to the same."""
         await stored_job(storage)
-        assert len(await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)) == 1
-        assert await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE) == []
-        assert await storage.claim_jobs("another", lease_seconds=60, room=ROOM, work=Work.PLACE) == []
+        assert (
+            len(await storage.claims.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)) == 1
+        )
+        assert await storage.claims.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE) == []
+        assert await storage.claims.claim_jobs("another", lease_seconds=60, room=ROOM, work=Work.PLACE) == []
 
     async def test_what_was_created_claimed_is_not_given_out(self, storage: Storage) -> None:
         """Until that lease is over."""
         await stored_job(storage, claimed_by="creator", claimed_until=ago(-60))
         free = await stored_job(storage, claimed_by="creator", claimed_until=ago(1))
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
+        claimed = await storage.claims.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert [job.id for job in claimed] == [free.id]
 
     async def test_a_lease_runs_out(self, storage: Storage) -> None:
         """Then another worker gets the row, with another epoch."""
         await stored_job(storage)
-        [first] = await storage.claim_jobs("first", lease_seconds=0.05, room=ROOM, work=Work.PLACE)
+        [first] = await storage.claims.claim_jobs("first", lease_seconds=0.05, room=ROOM, work=Work.PLACE)
         second = await claimed_later(storage, "second")
         assert (second.id, second.claimed_by, second.epoch) == (first.id, "second", first.epoch + 1)
 
@@ -173,8 +175,8 @@ class ClaimTests(StorageTests):
         await stored_batch(storage, *jobs, batch=batch)
         other = await stored_job(storage, next_check_at=ago(-60), refresh_from=ago(5))
         second = await stored_job(storage, next_check_at=ago(-60), refresh_from=ago(5))
-        await storage.refresh_batches({batch.id, second.batch_id, "batch_lb-unknown"})
-        claimed = await storage.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
+        await storage.claims.refresh({batch.id, second.batch_id, "batch_lb-unknown"})
+        claimed = await storage.claims.claim_jobs("worker", lease_seconds=60, room=ROOM, work=Work.PLACE)
         assert {job.id for job in claimed} == {jobs[0].id, second.id}
         assert (await state_of(storage, batch)).jobs[1:] == tuple(jobs[1:])
         assert (await state_of(storage, other)).jobs == (other,)
@@ -183,7 +185,7 @@ class ClaimTests(StorageTests):
         """A job that is due already does not lose its place, and one without a next check gets none."""
         due = await stored_job(storage, next_check_at=ago(60), refresh_from=ago(60))
         resting = await stored_job(storage, next_check_at=None, refresh_from=ago(60))
-        await storage.refresh_batches([due.batch_id, resting.batch_id])
-        await storage.refresh_batches([])
+        await storage.claims.refresh([due.batch_id, resting.batch_id])
+        await storage.claims.refresh([])
         assert (await state_of(storage, due)).jobs == (due,)
         assert (await state_of(storage, resting)).jobs == (resting,)

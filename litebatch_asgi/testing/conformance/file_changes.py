@@ -93,7 +93,7 @@ class FileChangeTests(StorageTests):
     async def test_fencing_out_leaves_claims_without_effect(self, storage: Storage) -> None:
         """Whoever held the copy can write no more; whoever fenced it out can."""
         file = await stored_file(storage, a_copy(a_file()))
-        [held] = await storage.claim_copies("worker", lease_seconds=60, room={"east": 1})
+        [held] = await storage.claims.claim_copies("worker", lease_seconds=60, room={"east": 1})
         deleting = replace(held, state=CopyState.DELETING)
         after = await storage.change_file(file.id, file_writing(copies=(deleting,), fence_out=True))
         assert after.copies == (replace(deleting, epoch=held.epoch + 1),)
@@ -116,6 +116,6 @@ class FileChangeTests(StorageTests):
         assert [part async for part in storage.file_parts(file.id)] == []
         assert await storage.get_batch(batch.id) == batch
         assert len((await file_state_of(storage, other)).copies) == 1
-        claimed = await storage.claim_copies("worker", lease_seconds=60, room={"east": 9})
+        claimed = await storage.claims.claim_copies("worker", lease_seconds=60, room={"east": 9})
         assert [copy.file_id for copy in claimed] == [other.id]
         await storage.create_file(file, [a_copy(file)])

@@ -65,7 +65,9 @@ class FileTests(StorageTests):
         assert await storage.list_batches(BatchQuery(owner=text, models=(text,), limit=1)) == []
         assert await storage.get_file(text) is None
         assert await storage.get_batch(text) is None
-        assert await storage.claim_jobs("worker", lease_seconds=1, room={text: 1}, work=Work.PLACE) == []
+        assert (
+            await storage.claims.claim_jobs("worker", lease_seconds=1, room={text: 1}, work=Work.PLACE) == []
+        )
 
     async def test_a_file_comes_back_as_it_was_written(self, storage: Storage) -> None:
         """Every field, at the edges of what it may hold."""

@@ -134,16 +134,18 @@ class InstallationConformance(StorageTests):
             assert (written.reason == COPIED.code) == (state in OPEN)
         room = {"east": 100, None: 100}
         for work in Work:
-            assert await storage.claim_jobs("worker", lease_seconds=1, room=room, work=work) == []
+            assert await storage.claims.claim_jobs("worker", lease_seconds=1, room=room, work=work) == []
         assert await storage.open_requests() == {}
 
     async def test_a_claim_on_a_job_of_the_original_is_void(self, storage: Storage) -> None:
         """Whoever holds one can write no more."""
         job = await stored_job(storage)
-        (claimed,) = await storage.claim_jobs("worker", lease_seconds=HOUR, room={"east": 1}, work=Work.PLACE)
+        (claimed,) = await storage.claims.claim_jobs(
+            "worker", lease_seconds=HOUR, room={"east": 1}, work=Work.PLACE
+        )
         await (await closed(storage)).copied(idle_seconds=HOUR)
         await storage.open()
-        assert await storage.renew([claimed], lease_seconds=HOUR) == []
+        assert await storage.claims.renew([claimed], lease_seconds=HOUR) == []
         batch = (await state_of(storage, job)).batch
         with pytest.raises(StateConflict):
             await storage.change_batch(batch.id, writing(jobs=(claimed,)))
@@ -189,16 +191,16 @@ class InstallationConformance(StorageTests):
             assert copy.state is CopyState.DELETED
             assert [copy.provider_file_id, copy.next_check_at, copy.claimed_by] == [None] * 3
             assert [copy.started_at, copy.search_until, copy.watch_until] == [None] * 3
-        assert await storage.claim_copies("worker", lease_seconds=1, room={"east": 100}) == []
+        assert await storage.claims.claim_copies("worker", lease_seconds=1, room={"east": 100}) == []
         assert await storage.heartbeats.in_use() == []
 
     async def test_a_claim_on_a_copy_of_the_original_is_void(self, storage: Storage) -> None:
         """Whoever holds one can write no more."""
         await stored_file(storage, a_copy(a_file()))
-        (claimed,) = await storage.claim_copies("worker", lease_seconds=HOUR, room={"east": 1})
+        (claimed,) = await storage.claims.claim_copies("worker", lease_seconds=HOUR, room={"east": 1})
         await (await closed(storage)).copied(idle_seconds=HOUR)
         await storage.open()
-        assert await storage.renew([claimed], lease_seconds=HOUR) == []
+        assert await storage.claims.renew([claimed], lease_seconds=HOUR) == []
 
     async def test_input_files_of_the_original_are_hidden(self, storage: Storage) -> None:
         """They are in no list, and their places are free."""

@@ -40,13 +40,16 @@ CALLS: dict[str, Call] = {
     "list_batches": lambda storage: storage.list_batches(BatchQuery(owner=None, limit=1)),
     "change_batch": lambda storage: storage.change_batch("batch", writing()),
     "change_batches": lambda storage: storage.change_batches(["batch"], writing()),
-    "refresh_batches": lambda storage: storage.refresh_batches(["batch"]),
-    "due_work": lambda storage: storage.due_work(["east"]),
-    "claim_jobs": lambda storage: storage.claim_jobs(
+    "claims.refresh": lambda storage: storage.claims.refresh(["batch"]),
+    "claims.due": lambda storage: storage.claims.due(["east"]),
+    "claims.claim_jobs": lambda storage: storage.claims.claim_jobs(
         "worker", lease_seconds=1, room={"east": 1}, work=Work.PLACE
     ),
-    "claim_copies": lambda storage: storage.claim_copies("worker", lease_seconds=1, room={"east": 1}),
-    "renew": lambda storage: storage.renew([a_job(a_batch(FILE))], lease_seconds=1),
+    "claims.claim_copies": lambda storage: storage.claims.claim_copies(
+        "worker", lease_seconds=1, room={"east": 1}
+    ),
+    "claims.renew": lambda storage: storage.claims.renew([a_job(a_batch(FILE))], lease_seconds=1),
+    "claims.postpone": lambda storage: storage.claims.postpone([a_job(a_batch(FILE))]),
     "open_requests": lambda storage: storage.open_requests(),
     "list_events": lambda storage: storage.list_events(),
     "heartbeats.beat": lambda storage: storage.heartbeats.beat("worker", {}, lapse_seconds=1),

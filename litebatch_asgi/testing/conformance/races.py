@@ -91,7 +91,9 @@ class RaceTests(StorageTests):
         async def claim(storage: Storage, worker: str) -> None:
             for _ in range(10):
                 claimed.extend(
-                    await storage.claim_jobs(worker, lease_seconds=60, room={"east": 3}, work=Work.PLACE)
+                    await storage.claims.claim_jobs(
+                        worker, lease_seconds=60, room={"east": 3}, work=Work.PLACE
+                    )
                 )
 
         await _at_once(
@@ -109,7 +111,7 @@ class RaceTests(StorageTests):
 
         async def claim(storage: Storage) -> None:
             for _ in range(8):
-                copies = await storage.claim_copies("worker", lease_seconds=60, room={"east": 3})
+                copies = await storage.claims.claim_copies("worker", lease_seconds=60, room={"east": 3})
                 claimed.extend(copy.file_id for copy in copies)
 
         await _at_once(*(partial(claim, storage) for storage in (*storages, *storages)))

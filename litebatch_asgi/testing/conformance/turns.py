@@ -31,7 +31,7 @@ async def claimed(
     avoid: Collection[str] = (),
 ) -> list[str]:
     """The owners of the jobs that one claim gives, those longest due first."""
-    jobs = await storage.claim_jobs(
+    jobs = await storage.claims.claim_jobs(
         "worker",
         lease_seconds=60,
         room={deployment: room},
@@ -92,7 +92,7 @@ class TurnTests(StorageTests):
             await job_of(storage, owner, next_check_at=ago(seconds), deployment_id="west")
         assert await claimed(storage, 9, avoid=["a", "c'\"", "unknown"]) == ["b"]
         assert await claimed(storage, 9, avoid=["a", "c'\""]) == []
-        jobs = await storage.claim_jobs(
+        jobs = await storage.claims.claim_jobs(
             "worker", lease_seconds=60, room={"west": 9}, work=Work.PLACE, avoid={"east": ["a"], None: ["b"]}
         )
         assert [job.owner for job in jobs] == ["a", "b", "c'\""]
@@ -103,11 +103,11 @@ class TurnTests(StorageTests):
         for owner, seconds in (("a", 9), ("a", 8), ("a", 7), ("b", 2), ("c", 1)):
             file = a_file(owner=owner)
             await stored_file(storage, a_copy(file, next_check_at=ago(seconds)), file=file)
-        copies = await storage.claim_copies(
+        copies = await storage.claims.claim_copies(
             "worker", lease_seconds=60, room={"east": 2}, avoid={"east": {"b"}}
         )
         assert [copy.owner for copy in copies] == ["a", "c"]
-        copies = await storage.claim_copies("worker", lease_seconds=60, room={"east": 2})
+        copies = await storage.claims.claim_copies("worker", lease_seconds=60, room={"east": 2})
         assert [copy.owner for copy in copies] == ["a", "b"]
 
     async def test_claims_at_once_find_what_others_have_left(self, storages: Sequence[Storage]) -> None:
@@ -117,7 +117,7 @@ class TurnTests(StorageTests):
         found: list[Job] = []
 
         async def claim(storage: Storage) -> None:
-            while jobs := await storage.claim_jobs(
+            while jobs := await storage.claims.claim_jobs(
                 "worker", lease_seconds=60, room={"east": 1}, work=Work.PLACE
             ):
                 found.extend(jobs)
@@ -125,5 +125,7 @@ class TurnTests(StorageTests):
         async with anyio.create_task_group() as tasks:
             for storage in storages:
                 tasks.start_soon(claim, storage)
-        found += await storages[0].claim_jobs("last", lease_seconds=60, room={"east": 99}, work=Work.PLACE)
+        found += await storages[0].claims.claim_jobs(
+            "last", lease_seconds=60, room={"east": 99}, work=Work.PLACE
+        )
         assert len({job.id for job in found}) == len(found) == 2 * len(storages)
