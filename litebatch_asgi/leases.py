@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -16,6 +17,8 @@ T = TypeVar("T")
 
 GIVE_BACK_SECONDS = 2.0
 """How long a claim that is being given back at shutdown may take."""
+RENEWED_AT_ONCE = 500
+"""claims that are renewed by one statement"""
 
 
 class Lease:
@@ -77,41 +80,70 @@ class LeaseKeeper:
         the database does not answer, as soon as it does.
         """
         lease = Lease(self._storage, claim, seconds=self._seconds, since=since)
+        async with self._given_back([claim]):
+            outcome = await _until_first(lease.keep, partial(work, lease))
+        if not outcome:
+            raise lease.lost()
+        return outcome[0]
+
+    async def run_many(self, claims: Sequence[Claim], work: Callable[[], Awaitable[None]]) -> None:
+        """Do work on many rows, some of which it gives back, while keeping the claims on the others alive.
+
+        Where the work ends early, those that it still holds are given back as by `run`. A row that somebody
+        else has taken does not end the work: what is written of it is refused.
+        """
+        async with self._given_back(claims):
+            await _until_first(partial(self._keep, claims), work)
+
+    async def _keep(self, claims: Sequence[Claim]) -> None:
+        while True:
+            await anyio.sleep(self._seconds / 3)
+            with suppress(StorageUnavailable):  # the fence decides when something is stored
+                await self._renew(claims, self._seconds)
+
+    @asynccontextmanager
+    async def _given_back(self, claims: Sequence[Claim]) -> AsyncGenerator[None]:
+        """Give back what is still held when the work is cancelled, or the database is away."""
         try:
-            return await self._run(lease, work)
+            yield
         except StorageUnavailable:
-            self._to_give_back.append(claim)
+            self._to_give_back += claims
             self._wake()
             raise
         except anyio.get_cancelled_exc_class():
             with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True), suppress(StorageUnavailable):
-                await self._storage.claims.renew([claim], lease_seconds=0)
+                await self._renew(claims, 0)
             raise
-
-    async def _run(self, lease: Lease, work: Callable[[Lease], Awaitable[T]]) -> T:
-        outcome: list[T] = []
-        errors: list[Exception] = []
-
-        async def keep() -> None:
-            await lease.keep()
-            group.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(keep)
-            try:
-                outcome.append(await work(lease))
-            except Exception as error:
-                errors.append(error)
-            group.cancel_scope.cancel()
-        if errors:
-            raise errors[0]
-        if not outcome:
-            raise lease.lost()
-        return outcome[0]
 
     async def give_back(self) -> None:
         """Give back the claims that could not be given back before. Raises `StorageUnavailable`."""
         claims = tuple(self._to_give_back)
         if claims:
-            await self._storage.claims.renew(claims, lease_seconds=0)
+            await self._renew(claims, 0)
             del self._to_give_back[: len(claims)]
+
+    async def _renew(self, claims: Sequence[Claim], seconds: float) -> None:
+        for start in range(0, len(claims), RENEWED_AT_ONCE):
+            some = claims[start : start + RENEWED_AT_ONCE]
+            await self._storage.claims.renew(some, lease_seconds=seconds)
+
+
+async def _until_first(keep: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[T]]) -> list[T]:
+    """What the work has come to; nothing if `keep` ended before it."""
+    outcome: list[T] = []
+    errors: list[Exception] = []
+
+    async def keep_going() -> None:
+        await keep()
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(keep_going)
+        try:
+            outcome.append(await work())
+        except Exception as error:
+            errors.append(error)
+        group.cancel_scope.cancel()
+    if errors:
+        raise errors[0]
+    return outcome

@@ -155,7 +155,11 @@ class Reconciler:
 
     async def _round(self, deployment_id: str, jobs: Sequence[Job], since: float) -> None:
         try:
-            await self._rounds.run(deployment_id, jobs, since=since)
+            look = partial(self._rounds.run, deployment_id, jobs, since=since)
+            await self._runtime.leases.run_many(jobs, look)
+        except StorageUnavailable as error:
+            told = {"deployment": deployment_id, "jobs": len(jobs), "error": str(error)}
+            logger.warning("a round of looks ends: no database", extra=told)
         finally:
             self._in_round.discard(deployment_id)
 

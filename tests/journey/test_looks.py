@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 from msgspec.structs import replace
 from openai.types import Batch
 
+from litebatch_asgi.batches.rounds import LIST_FROM
 from litebatch_asgi.reconciler import SETTLED_PER_OWNER
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
 from tests.database import Database
-from tests.harness import QUICK, SWIFT, lines, running_gateway
+from tests.harness import QUICK, SWIFT, InProcess, lines, running_gateway
 
 HELD = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
 EAGER = replace(QUICK, refresh_after_seconds=0.001, max_poll_seconds=60)
@@ -59,6 +63,45 @@ async def test_many_running_batches_are_looked_at_by_the_list(tmp_path: Path, da
         simulator.account("east").release()
         for batch in batches:
             assert (await gateway.ended(batch.id)).status == "completed"
+
+
+@asynccontextmanager
+async def stalled_round(
+    folder: Path, database: Database, *, lease_seconds: float
+) -> AsyncGenerator[InProcess]:
+    """A gateway with 30 running batches, in the middle of a round of looks at them."""
+    simulator = Simulator(settings=HELD)
+    settings = replace(QUICK, lease_seconds=lease_seconds, provider_timeout_seconds=60)
+    async with running_gateway(
+        folder, database=database, simulator=simulator, settings=settings, names=["east"]
+    ) as gateway:
+        file = await gateway.upload()
+        for _ in range(30):
+            await gateway.create(file.id)
+        stalled = simulator.add_fault(Fault(call="list_batches", stall=True, times=None))
+        await simulator.until(lambda: stalled.struck > 0)
+        simulator.add_fault(Fault(call="retrieve_batch", stall=True, times=None))
+        yield gateway
+
+
+async def test_a_round_that_outlasts_its_leases_keeps_its_claims(tmp_path: Path, database: Database) -> None:
+    async with stalled_round(tmp_path, database, lease_seconds=1) as gateway:
+        ends: dict[tuple[str, int], set[int]] = defaultdict(set)
+
+        async def are_renewed() -> bool:
+            for job_id, epoch, until in await database.rows("SELECT id, epoch, claimed_until FROM jobs"):
+                ends[job_id, epoch].add(until)
+            return sum(len(each) > 4 for each in ends.values()) >= LIST_FROM
+
+        await gateway.eventually(are_renewed)
+
+
+async def test_a_process_that_stops_in_a_round_gives_its_claims_back(
+    tmp_path: Path, database: Database
+) -> None:
+    async with stalled_round(tmp_path, database, lease_seconds=600):
+        pass
+    assert await database.rows("SELECT id FROM jobs WHERE claimed_until IS NOT NULL") == []
 
 
 async def test_counts_that_grow_do_not_hurry_looks(tmp_path: Path, database: Database) -> None:
