@@ -122,12 +122,11 @@ class Gateway:
             verify=False,
         )
 
-    async def upload(self, content: bytes | None = None, *, key: str = "alice") -> FileObject:
+    async def upload(self, content: bytes | None = None, *, key: str = "alice", **options: Any) -> FileObject:
         """Upload a batch input."""
         client = self.client(key)
-        return await client.files.create(
-            file=("in.jsonl", lines() if content is None else content), purpose="batch"
-        )
+        file = ("in.jsonl", lines() if content is None else content)
+        return await client.files.create(file=file, purpose="batch", **options)
 
     async def create(self, file_id: str, *, key: str = "alice", **options: Any) -> OpenAIBatch:
         """Create a batch of chat completions."""

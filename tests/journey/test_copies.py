@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -50,6 +50,7 @@ async def test_copies_in_doubt_share_the_reads_of_a_list(gateway: InProcess) -> 
 
 
 DAY = timedelta(days=1)
+HOURS = timedelta(hours=1)
 
 
 class Ageing:
@@ -57,7 +58,7 @@ class Ageing:
 
     def __init__(self, provider: str, simulator: Simulator, folder: Path, database: Database) -> None:
         self.simulator = simulator
-        self._gateway = partial(gateway_on, simulator, provider, folder, database=database)
+        self._gateway = partial(gateway_on, simulator, provider, folder, database=database, settings=QUICK)
 
     def gateway(self) -> AbstractAsyncContextManager[InProcess]:
         """The gateway of today."""
@@ -65,11 +66,16 @@ class Ageing:
 
     async def upload(self, content: bytes, *, ago: timedelta) -> str:
         """Upload a file so long ago, by our clock and by the providers'; its id."""
+        async with self.earlier(ago) as gateway:
+            return (await gateway.upload(content)).id
+
+    @asynccontextmanager
+    async def earlier(self, ago: timedelta) -> AsyncGenerator[InProcess]:
+        """The gateway of so long ago, which looks after nothing."""
         self._set_clocks(-ago.total_seconds())
         async with self._gateway(clock=lambda: datetime.now(UTC) - ago, reconciler=False) as gateway:
-            file = await gateway.upload(content)
+            yield gateway
         self._set_clocks(0)
-        return file.id
 
     def _set_clocks(self, offset: float) -> None:
         for name in ("east", "west"):
@@ -112,6 +118,22 @@ async def test_a_batch_on_a_files_last_day_gets_copies_that_last(ageing: Ageing)
         (job,) = gateway.provider_jobs()
         uploads = ageing.simulator.journal.select("upload_file", after=2)
         assert job.input_file_id in [entry.object_id for entry in uploads]
+
+
+async def test_copies_of_an_expired_file_stay_until_its_last_batch_has_ended(ageing: Ageing) -> None:
+    for name in ("east", "west"):
+        ageing.simulator.account(name).configure(hold=frozenset({"in_progress"}))
+    async with ageing.earlier(3 * HOURS) as gateway:
+        life = {"anchor": "created_at", "seconds": HOUR}
+        files = [await gateway.upload(lines(9), expires_after=life) for _ in range(2)]
+        batch = await gateway.create(files[0].id)
+    async with ageing.gateway() as gateway:
+        await until_rows(gateway, 0, f"file_id = '{files[1].id}'")
+        assert len(gateway.provider_files("east")) == len(gateway.provider_files("west")) == 1
+        for name in ("east", "west"):
+            ageing.simulator.account(name).release()
+        assert (await gateway.ended(batch.id)).status == "completed"
+        await until_rows(gateway, 0, f"file_id = '{files[0].id}'")
 
 
 @pytest.mark.parametrize("flavour", ["azure classic", "azure v1"])
