@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
 
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
-from tests.database import Database, database_on
+from tests.database import BACKENDS, Database, database_on
 from tests.harness import InProcess, running_gateway
+
+ON_EITHER = frozenset({"journey", "limits", "faults"})
+"""folders whose tests run on one database, and on the other one in the long run"""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave one of two databases to the long run, not the same one for all, where both would say the same."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if item.path.parent.name not in ON_EITHER or callspec is None or _chooses(item):
+            continue
+        backend = callspec.params.get("backend", BACKENDS[0])
+        same_on_all = item.nodeid.replace(backend, "").encode()
+        if "backend" in callspec.params and BACKENDS[zlib.crc32(same_on_all) % len(BACKENDS)] != backend:
+            item.add_marker(pytest.mark.long)
+
+
+def _chooses(item: pytest.Item) -> bool:
+    """Whether the test itself says on which databases it runs."""
+    return any("backend" in marker.args[0] for marker in item.iter_markers("parametrize"))
 
 
 @pytest.fixture

@@ -247,7 +247,7 @@ async def test_a_deployment_that_hangs_delays_no_other(tmp_path: Path) -> None:
         file = await gateway.upload()
         made = [await gateway.create(file.id) for _ in range(20)]
         hangs = simulator.account("east").add_fault(Fault(stall=True, times=None))
-        await simulator.until(lambda: hangs.struck >= 8)
+        await simulator.until(lambda: hangs.struck > 0)
         east, west = (simulator.account(name).batches for name in ("east", "west"))
         assert len(east) == len(west) == 10
         simulator.account("west").release()
