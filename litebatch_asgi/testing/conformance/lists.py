@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import product
 
 import pytest
 from msgspec.structs import replace
@@ -22,6 +23,8 @@ from litebatch_asgi.testing.samples import a_batch, a_file
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
+LIMITS = (1, 3, 100)
+ASKED_MODELS: tuple[tuple[str, ...], ...] = ((), ("x",), ("x", "z"), ("z", "x", "x", "unknown"))
 
 
 def _admitted(change: BatchChange, state: FileState) -> BatchChange:
@@ -35,36 +38,27 @@ async def _stored_batches(storage: Storage, batches: Sequence[Batch]) -> None:
         await storage.create_batch(file.id, partial(_admitted, change))
 
 
-async def _file_pages(storage: Storage, *, descending: bool, limit: int) -> list[File]:
-    """All files of owner `a`, page by page."""
+async def _file_pages(storage: Storage, query: FileQuery) -> list[File]:
+    """All that the query finds, page by page."""
     found: list[File] = []
-    while True:
-        after = found[-1] if found else None
-        query = FileQuery(owner="a", now=NOW, after=after, descending=descending, limit=limit)
-        page = await storage.list_files(query)
-        assert len(page) <= limit
-        if not page:
-            return found
+    while page := await storage.list_files(replace(query, after=found[-1] if found else None)):
+        assert len(page) <= query.limit
         found += page
+    return found
 
 
-async def _batch_pages(
-    storage: Storage, owner: str | None, models: tuple[str, ...], limit: int
-) -> list[Batch]:
+async def _batch_pages(storage: Storage, query: BatchQuery) -> list[Batch]:
     found: list[Batch] = []
-    while True:
-        after = found[-1] if found else None
-        page = await storage.list_batches(BatchQuery(owner=owner, models=models, after=after, limit=limit))
-        assert len(page) <= limit
-        if not page:
-            return found
+    while page := await storage.list_batches(replace(query, after=found[-1] if found else None)):
+        assert len(page) <= query.limit
         found += page
+    return found
 
 
 class ListTests(StorageTests):
     """Pages of files and batches."""
 
-    @pytest.mark.parametrize("limit", [1, 3, 100])
+    @pytest.mark.parametrize("limit", LIMITS)
     @pytest.mark.parametrize("descending", [True, False])
     async def test_files_are_paged_exactly_once(self, storage: Storage, descending: bool, limit: int) -> None:
         """In order of time and, where that is equal, of id, whatever order they were written in."""
@@ -73,14 +67,10 @@ class ListTests(StorageTests):
         for file in sorted(files, key=lambda file: file.id, reverse=True):
             await stored_file(storage, file=file)
         files.sort(key=lambda file: (file.created_at, file.id), reverse=descending)
-        assert await _file_pages(storage, descending=descending, limit=limit) == files
+        query = FileQuery(owner="a", now=NOW, descending=descending, limit=limit)
+        assert await _file_pages(storage, query) == files
 
-    @pytest.mark.parametrize("limit", [1, 3, 100])
-    @pytest.mark.parametrize("owner", ["a", None])
-    @pytest.mark.parametrize("models", [(), ("x",), ("x", "z"), ("z", "x", "x", "unknown")])
-    async def test_batches_are_paged_exactly_once(
-        self, storage: Storage, owner: str | None, models: tuple[str, ...], limit: int
-    ) -> None:
+    async def test_batches_are_paged_exactly_once(self, storage: Storage) -> None:
         """Newest first; of the owner and of one of the models, where they are named."""
         batches = [
             a_batch(a_file(), owner=owner, model=model, created_at=NOW + time * INSTANT)
@@ -89,12 +79,14 @@ class ListTests(StorageTests):
             for time in (2, 1, 1, 3)
         ]
         await _stored_batches(storage, batches)
-        expected = [
-            batch
-            for batch in sorted(batches, key=lambda batch: (batch.created_at, batch.id), reverse=True)
-            if owner in (None, batch.owner) and (not models or batch.model in models)
-        ]
-        assert await _batch_pages(storage, owner, models, limit) == expected
+        for owner, models, limit in product(("a", None), ASKED_MODELS, LIMITS):
+            expected = [
+                batch
+                for batch in sorted(batches, key=lambda batch: (batch.created_at, batch.id), reverse=True)
+                if owner in (None, batch.owner) and (not models or batch.model in models)
+            ]
+            query = BatchQuery(owner=owner, models=models, limit=limit)
+            assert await _batch_pages(storage, query) == expected, query
 
     async def test_pages_stay_in_step_while_newer_items_arrive(self, storage: Storage) -> None:
         """What comes in between belongs in front of the first page."""
@@ -202,20 +194,7 @@ class ListTests(StorageTests):
         assert await found("unknown") == []
         assert await found() == models
 
-    @pytest.mark.parametrize("limit", [1, 3, 100])
-    @pytest.mark.parametrize("descending", [True, False])
-    @pytest.mark.parametrize("owner", ["a", None])
-    @pytest.mark.parametrize("purpose", ["batch", None])
-    @pytest.mark.parametrize("models", [(), ("x",), ("x", "z"), ("z", "x", "x", "unknown")])
-    async def test_filtered_files_are_paged_exactly_once(
-        self,
-        storage: Storage,
-        owner: str | None,
-        purpose: str | None,
-        models: tuple[str, ...],
-        descending: bool,
-        limit: int,
-    ) -> None:
+    async def test_filtered_files_are_paged_exactly_once(self, storage: Storage) -> None:
         """In their order, each once however many of the models it is for."""
         files = [
             a_file(owner=owner, purpose=purpose, models=names, created_at=NOW + time * INSTANT)
@@ -226,31 +205,19 @@ class ListTests(StorageTests):
         ]
         for file in files:
             await stored_file(storage, file=file)
-        expected = [
-            file
-            for file in sorted(files, key=lambda file: (file.created_at, file.id), reverse=descending)
-            if owner in (None, file.owner) and purpose in (None, file.purpose)
-            if not models or set(models) & set(file.models)
-        ]
-        found: list[File] = []
-        while True:
-            after = found[-1] if found else None
-            page = await storage.list_files(
-                FileQuery(
-                    owner=owner,
-                    now=NOW,
-                    purpose=purpose,
-                    models=models,
-                    after=after,
-                    descending=descending,
-                    limit=limit,
-                )
+        for owner, purpose, models, descending, limit in product(
+            ("a", None), ("batch", None), ASKED_MODELS, (True, False), LIMITS
+        ):
+            expected = [
+                file
+                for file in sorted(files, key=lambda file: (file.created_at, file.id), reverse=descending)
+                if owner in (None, file.owner) and purpose in (None, file.purpose)
+                if not models or set(models) & set(file.models)
+            ]
+            query = FileQuery(
+                owner=owner, now=NOW, purpose=purpose, models=models, descending=descending, limit=limit
             )
-            assert len(page) <= limit
-            found += page
-            if not page:
-                break
-        assert found == expected
+            assert await _file_pages(storage, query) == expected, query
 
     async def test_files_of_a_model_are_those_that_are_visible(self, storage: Storage) -> None:
         """From when one is accepted until it is deleted, expires or is removed; results of batches too."""
