@@ -18,7 +18,7 @@ demo: .venv/.ready
 	@$(BIN)/litebatch demo
 
 test: .venv/.ready
-	@$(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 6 --dist worksteal $(ARGS)
 
 faults: .venv/.ready
 	@$(BIN)/python -m pytest -n 5 --dist worksteal -m long --timeout 900 $(ARGS)

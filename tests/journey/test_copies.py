@@ -46,7 +46,7 @@ async def test_copies_in_doubt_share_the_reads_of_a_list(gateway: InProcess) -> 
     gateway.simulator.remove_fault(stalled)
     await until_rows(gateway, 2 * FILES, "state = 'ready'")
     assert len(gateway.provider_files("east")) == FILES
-    assert len(gateway.simulator.journal.select("list_files", account="east")) == 2
+    assert len(gateway.simulator.journal.select("list_files", account="east")) < FILES
 
 
 DAY = timedelta(days=1)
