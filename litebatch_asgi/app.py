@@ -20,8 +20,8 @@ from litebatch_asgi.config import Config, load_config
 from litebatch_asgi.engine import Engine
 from litebatch_asgi.errors import ConfigError, LifespanNotEntered, StorageUnavailable
 from litebatch_asgi.files import FileService
-from litebatch_asgi.fleet import Fleet, leave_out_unsupported, load_factories
-from litebatch_asgi.models import Deployment, Principal, Settings
+from litebatch_asgi.fleet import Fleet, load_factories
+from litebatch_asgi.models import Deployment, Principal, Settings, UnservedModel
 from litebatch_asgi.routes import build_app
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
@@ -44,6 +44,7 @@ class LiteBatch:
         clock: gives the time, aware and in UTC, for tests; without it the database's clock counts.
         reconciler: whether the background loop runs here. A replica without it places the batches it is
             asked for and leaves all else to the replicas that have one: there must be one on the database.
+        unserved: models that clients are told of when they ask for them, and cannot use.
 
     Raises `ConfigError` for what cannot be used. Nothing is opened before the lifespan is entered.
 
@@ -59,9 +60,10 @@ class LiteBatch:
         strategy: PlacementStrategy | None = None,
         clock: Callable[[], datetime] | None = None,
         reconciler: bool = True,
+        unserved: Sequence[UnservedModel] = (),
     ) -> None:
         self.settings: Settings = settings or Settings()
-        self.catalog: Catalog = Catalog(deployments)
+        self.catalog: Catalog = Catalog(deployments, unserved)
         self.warnings: list[str] = list(self.catalog.warnings)
         self._factories = load_factories(each.provider for each in self.catalog.deployments.values())
         self._storage = open_storage(storage) if isinstance(storage, str) else storage
@@ -87,20 +89,20 @@ class LiteBatch:
         """The same from a configuration file, or from what was read of one. Raises `ConfigError`.
 
         `storage` is used in place of the configuration's database.
-        Deployments of providers that there is no adapter for are left out with a warning: a gateway's
-        configuration names others as well.
+        Models of providers that there is no adapter for are not served: a gateway's configuration names
+        others as well.
         """
         if not isinstance(config, Config):
             config = load_config(config)
-        served, warnings = leave_out_unsupported(config.deployments)
         litebatch = cls(
-            deployments=served,
+            deployments=config.deployments,
             storage=storage or config.database_url,
             authenticator=authenticator,
             settings=config.settings,
             reconciler=reconciler,
+            unserved=config.unserved,
         )
-        litebatch.warnings[:0] = (*config.warnings, *warnings)
+        litebatch.warnings[:0] = config.warnings
         return litebatch
 
     @asynccontextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 import msgspec
 
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.models import Deployment, Principal
+from litebatch_asgi.models import Deployment, Principal, UnservedModel
 
 
 class ModelGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,10 +28,11 @@ class Catalog:
     """All model groups and deployments of a configuration.
 
     `deployments` may lack ids; in the catalog each has one. Raises `ConfigError` when an explicit id is
-    used for two different deployments. `warnings` tells what the operator should know.
+    used for two different deployments. `warnings` tells what the operator should know. `unserved` models
+    are refused by name, also where a wildcard of the others would match.
     """
 
-    def __init__(self, deployments: Iterable[Deployment]) -> None:
+    def __init__(self, deployments: Iterable[Deployment], unserved: Iterable[UnservedModel] = ()) -> None:
         self.groups: dict[str, ModelGroup] = {}
         self.deployments: dict[str, Deployment] = {}
         self.warnings: list[str] = []
@@ -45,6 +46,7 @@ class Catalog:
         if not members:
             raise ConfigError("no deployments: name at least one, with its `model_name` and `model`")
         self.groups = {name: ModelGroup(name=name, deployments=group) for name, group in members.items()}
+        self._unserved = {each.model_name: each for each in unserved if each.model_name not in self.groups}
         self._access_groups = _access_groups(self.groups.values())
 
     def _id_of(self, deployment: Deployment, group: Mapping[str, Deployment]) -> str:
@@ -69,15 +71,24 @@ class Catalog:
 
     def resolve(self, model: str) -> ModelGroup | None:
         """The group that serves `model`: the one of that name, else the wildcard with the longest prefix."""
-        exact = self.groups.get(model)
-        if exact is not None and not model.endswith("*"):
-            return exact
-        wildcards = [
-            group
-            for name, group in self.groups.items()
+        name = self._name_for(model)
+        return None if name is None else self.groups.get(name)
+
+    def unserved(self, model: str) -> UnservedModel | None:
+        """The model of the configuration that `model` names, if it is one that is not served."""
+        name = self._name_for(model)
+        return None if name is None else self._unserved.get(name)
+
+    def _name_for(self, model: str) -> str | None:
+        """The name in the configuration that fits `model` best, served or not."""
+        if model in self._unserved or (model in self.groups and not model.endswith("*")):
+            return model
+        wildcards = (
+            name
+            for name in (*self.groups, *self._unserved)
             if name.endswith("*") and model != name and model.startswith(name[:-1])
-        ]
-        return max(wildcards, key=lambda group: len(group.name), default=None)
+        )
+        return max(wildcards, key=len, default=None)
 
     def deployments_for(self, model: str) -> Mapping[str, Deployment]:
         """The deployments that serve the virtual model (or group of that name), by id; none if unknown."""
@@ -114,7 +125,8 @@ class Catalog:
         found: list[str] = []
         for name in self.groups:
             narrower = _covered(rights, {name}) if name.endswith("*") else ()
-            found += sorted({*narrower, *allowed.intersection({name})})
+            served = (each for each in narrower if self.unserved(each) is None)
+            found += sorted({*served, *allowed.intersection({name})})
         return list(dict.fromkeys(found))
 
 
@@ -150,4 +162,4 @@ def _same(one: Deployment, other: Deployment) -> bool:
 
 
 def _account(deployment: Deployment) -> tuple[object, ...]:
-    return deployment.identity_hash(), deployment.api_key, deployment.extra_headers
+    return deployment.identity_hash(), deployment.credentials

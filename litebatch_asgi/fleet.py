@@ -39,17 +39,6 @@ def load_factories(names: Iterable[str]) -> dict[str, AdapterFactory]:
     return {name: known[name].load() for name in wanted}
 
 
-def leave_out_unsupported(deployments: Iterable[Deployment]) -> tuple[list[Deployment], list[str]]:
-    """Those whose provider has an adapter, and a warning that names the others; all if none would be left."""
-    known = plugins.offered(plugins.PROVIDERS)
-    given = list(deployments)
-    served = [each for each in given if each.provider in known]
-    left_out = sorted({each.model for each in given if each.provider not in known})
-    if not served or not left_out:
-        return given, []
-    return served, [f"not served, for there is no adapter for their providers: {', '.join(left_out)}"]
-
-
 class Fleet:
     """Adapters by deployment id, and which deployments are cooling down."""
 

@@ -6,26 +6,20 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from litebatch_asgi.config.parse import Config, parse_config, with_openai_defaults
+from litebatch_asgi.config.environment import with_defaults
+from litebatch_asgi.config.files import read_files
+from litebatch_asgi.config.parse import Config, parse_document
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Deployment
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
-    """Read the file at `path` with this process's environment.
+    """Read the file at `path`, and what it includes, with this process's environment.
 
     Raises `ConfigError` if it cannot be read or used.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"there is no {file}: name a file that exists, or run without one") from None
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} is not UTF-8 (byte {error.start})") from None
-    return parse_config(text, os.environ, str(file))
+    return parse_document(read_files(file), os.environ, str(file))
 
 
 def config_from_environment(env: Mapping[str, str]) -> Config:
@@ -42,6 +36,6 @@ def config_from_environment(env: Mapping[str, str]) -> Config:
         )
     everything = Deployment(model_name="*", model="openai/*")
     return Config(
-        deployments=(with_openai_defaults(everything, env),),
+        deployments=(with_defaults(everything, env),),
         master_key=env.get("LITEBATCH_MASTER_KEY") or None,
     )

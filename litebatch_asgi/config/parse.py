@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from typing import Any, TypeGuard, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from litebatch_asgi import plugins
 from litebatch_asgi.config import vocabulary
-from litebatch_asgi.config.vocabulary import ModelInfo, Params, Vocabulary
+from litebatch_asgi.config.effects import Unused, summary_of
+from litebatch_asgi.config.entries import EntryReader, SharedCredential, refuse_shared_ids
+from litebatch_asgi.config.environment import with_variables
+from litebatch_asgi.config.files import INCLUDE, Document, read_text
+from litebatch_asgi.config.reading import Reading, Unreadable, is_mapping
+from litebatch_asgi.config.vocabulary import File
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.models import Deployment, Settings
-from litebatch_asgi.models.headers import OF_EACH_MESSAGE
+from litebatch_asgi.models import Deployment, Settings, UnservedModel
 
 DEFAULT_DATABASE_URL = "sqlite:///litebatch.db"
 EXAMPLE = """\
@@ -24,21 +27,19 @@ model_list:
       model: openai/gpt-4o-mini
       api_key: os.environ/OPENAI_API_KEY"""
 
-_VARIABLE = "os.environ/"
-_ENTRY = re.compile(r"^model_list\[\d+\]\.?")
-_PLACE = re.compile(r" - at `(?:key` in `)?\$(?P<path>[^`]*)`$")
-
-StructT = TypeVar("StructT", bound=msgspec.Struct)
-
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What a configuration says."""
 
     deployments: tuple[Deployment, ...]
+    unserved: tuple[UnservedModel, ...] = ()
+    """models of providers that there is no adapter for; others may serve one of that name"""
     settings: Settings = Settings()
     master_key: str | None = None
     """None: no key is asked for"""
     database_url: str = DEFAULT_DATABASE_URL
+    unused: tuple[Unused, ...] = ()
+    """LiteLLM's settings that are not used here"""
     warnings: tuple[str, ...] = ()
     """for the operator to read"""
 
@@ -59,15 +60,26 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 def parse_config(text: str, env: Mapping[str, str], source: str) -> Config:
     """Read `text`, taking the values of `os.environ/NAME` from `env`; messages call the file `source`.
 
-    Raises `ConfigError` for the first thing that is wrong, with the path that leads to it.
+    Raises `ConfigError` for all that is wrong, each with the path that leads to it.
     """
+    content = read_text(text, source)
+    if is_mapping(content) and content.get(INCLUDE) is not None:
+        raise ConfigError(f"{source}: {INCLUDE}: only a file can include others")
+    return parse_document(Document(content=content), env, source)
+
+
+def parse_document(document: Document, env: Mapping[str, str], source: str) -> Config:
+    """The same of what was read from files."""
+    if document.content is None:
+        raise ConfigError(f"{source} is empty; the least it can say is\n{EXAMPLE}")
+    reading = Reading(env)
     try:
-        from litebatch_asgi.config.document import read_document
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"reading {source} needs {error.name}: pip install 'litebatch-asgi[server]'"
-        ) from error
-    return _Reading(env, source).config(read_document(text, source))
+        config = _config(reading, document, source)
+    except Unreadable:
+        config = None
+    if config is None or reading.faults:
+        raise ConfigError(_told(source, reading.faults))
+    return config
 
 
 def password_in(url: str) -> str | None:
@@ -78,175 +90,86 @@ def password_in(url: str) -> str | None:
         return None
 
 
-def with_openai_defaults(deployment: Deployment, env: Mapping[str, str]) -> Deployment:
-    """What OpenAI's own clients take from the environment, for a deployment with neither key nor base."""
-    if deployment.provider != "openai" or deployment.api_key or deployment.api_base:
-        return deployment
-    key, base = env.get("OPENAI_API_KEY"), env.get("OPENAI_BASE_URL")
-    return msgspec.structs.replace(
-        deployment, api_key=key or None, api_key_env="OPENAI_API_KEY" if key else None, api_base=base or None
+def _told(source: str, faults: list[str]) -> str:
+    if len(faults) == 1:
+        return f"{source}: {faults[0]}"
+    return "\n  ".join((f"{source}: {len(faults)} things are wrong:", *faults))
+
+
+def _config(reading: Reading, document: Document, source: str) -> Config:
+    file = reading.section(document.content, "", vocabulary.FILE)
+    if not file.model_list:
+        reading.refuse("model_list", f"names no model; the least is\n{EXAMPLE}")
+    reading.env = with_variables(reading.env, file.environment_variables)
+    general = reading.attempt(file.general_settings, "general_settings", vocabulary.GENERAL_SETTINGS)
+    settings = reading.attempt(file.litebatch_settings, "litebatch_settings", vocabulary.LITEBATCH_SETTINGS)
+    if general is not None and general.master_key == "":
+        reading.fault("general_settings.master_key", "is empty: give a key, or leave the line out")
+    deployments, unserved = _models(reading, file, document)
+    if general is None or settings is None:
+        raise Unreadable
+    return Config(
+        deployments=deployments,
+        unserved=unserved,
+        settings=settings,
+        master_key=general.master_key,
+        database_url=general.database_url or DEFAULT_DATABASE_URL,
+        unused=reading.unused,
+        warnings=tuple(_warnings(source, reading.unused, unserved)),
     )
 
 
-class _Reading:
-    """One pass over a document; collects what the operator should know."""
-
-    def __init__(self, env: Mapping[str, str], source: str) -> None:
-        self.env = env
-        self.source = source
-        self.unused: dict[str, None] = {}
-        self.keyless: list[str] = []
-
-    def config(self, document: Any) -> Config:
-        if document is None:
-            raise ConfigError(f"{self.source} is empty; the least it can say is\n{EXAMPLE}")
-        file = self.section(document, "", vocabulary.FILE)
-        if not file.model_list:
-            raise self.error("model_list", f"names no model; the least is\n{EXAMPLE}")
-        deployments = [self.deployment(entry, f"model_list[{i}]") for i, entry in enumerate(file.model_list)]
-        self.refuse_shared_ids(deployments)
-        general = self.section(file.general_settings, "general_settings", vocabulary.GENERAL_SETTINGS)
-        if general.master_key == "":
-            raise self.error("general_settings.master_key", "is empty: give a key, or leave the line out")
-        return Config(
-            deployments=tuple(deployments),
-            settings=self.section(
-                file.litebatch_settings, "litebatch_settings", vocabulary.LITEBATCH_SETTINGS
-            ),
-            master_key=general.master_key,
-            database_url=general.database_url or DEFAULT_DATABASE_URL,
-            warnings=tuple(self.warnings()),
-        )
-
-    def deployment(self, value: Any, path: str) -> Deployment:
-        entry = self.section(value, path, vocabulary.ENTRY)
-        if (entry.litellm_params is None) == (entry.params is None):
-            raise self.error(path, "needs litellm_params, or params for short, and one of them only")
-        name = "params" if entry.litellm_params is None else "litellm_params"
-        written = entry.params if entry.litellm_params is None else entry.litellm_params
-        if _is_mapping(written) and _is_mapping(written.get("extra_headers")):
-            headers = self.headers(written["extra_headers"], f"{path}.{name}.extra_headers")
-            written = {**written, "extra_headers": headers}
-        params = self.section(written, f"{path}.{name}", vocabulary.PARAMS)
-        if params.api_base is not None and not re.match(r"https?://[^/]", params.api_base):
-            raise self.error(f"{path}.{name}.api_base", "is no URL: it begins with https:// or http://")
-        info = self.section(entry.model_info, f"{path}.model_info", vocabulary.MODEL_INFO)
+def _models(
+    reading: Reading, file: File, document: Document
+) -> tuple[tuple[Deployment, ...], tuple[UnservedModel, ...]]:
+    providers = plugins.offered(plugins.PROVIDERS)
+    reader = EntryReader(reading, providers, _credentials(reading, file, document))
+    deployments: list[tuple[str, Deployment]] = []
+    unserved: list[UnservedModel] = []
+    for index, entry in enumerate(file.model_list):
+        path = _place(document, "model_list", index)
         try:
-            deployment = _deployment(entry.model_name, params, info, _variable(written.get("api_key")))
-        except ConfigError as error:
-            raise self.error(path, str(error)) from None
-        deployment = with_openai_defaults(deployment, self.env)
-        has_key = deployment.api_key or deployment.sends("authorization")
-        if deployment.provider == "openai" and not has_key and not deployment.api_base:
-            self.keyless.append(path)
-        return deployment
-
-    def headers(self, written: dict[Any, Any], path: str) -> dict[Any, Any]:
-        """A deployment's own headers; what LiteBatch sets for each message is left out, with a warning."""
-        kept: dict[Any, Any] = {}
-        for name, value in written.items():
-            if str(name).lower() in OF_EACH_MESSAGE:
-                self.unused[_ENTRY.sub("", f"{path}.{name}")] = None
-            else:
-                kept[name] = self.resolved(value, f"{path}.{name}")
-        return kept
-
-    def section(self, value: Any, path: str, words: Vocabulary[StructT]) -> StructT:
-        """The mapping `value` as the struct of `words`, its variables put in; absent is empty."""
-        mapping: object = {} if value is None else value
-        if not _is_mapping(mapping):
-            raise self.error(path, "is to be a mapping of names to values")
-        chosen: dict[str, Any] = {}
-        for key, item in mapping.items():
-            place = f"{path}.{key}".lstrip(".")
-            if key in words.names:
-                if item is not None:
-                    chosen[key] = self.resolved(item, place)
-            elif words.is_unused(str(key)):
-                self.unused[_ENTRY.sub("", place)] = None
-            else:
-                raise self.error(place, words.advice(str(key)))
-        return self.converted(chosen, path, words.own)
-
-    def resolved(self, value: Any, path: str) -> Any:
-        name = _variable(value)
-        if name is None:
-            return value
-        if not self.env.get(name):
-            state = "empty" if name in self.env else "not set"
-            raise self.error(path, f"the environment variable {name} is {state}")
-        return self.env[name]
-
-    def converted(self, value: dict[str, Any], path: str, wanted: type[StructT]) -> StructT:
-        try:
-            return msgspec.convert(value, wanted, strict=False)
-        except ConfigError as error:
-            raise self.error(path, str(error)) from None
-        except msgspec.ValidationError as error:
-            place = _PLACE.search(str(error))
-            message = _PLACE.sub("", str(error)).replace("`", "").replace(" | null", "")
-            raise self.error(path + (place["path"] if place else ""), message) from None
-
-    def refuse_shared_ids(self, deployments: list[Deployment]) -> None:
-        """One id may stand in several model groups if all else that makes up the deployment is the same."""
-        owners: dict[str, int] = {}
-        for index, deployment in enumerate(deployments):
-            if deployment.id is None:
-                continue
-            first = deployments[owners.setdefault(deployment.id, index)]
-            if first is deployment:
-                continue
-            if first.model_name == deployment.model_name or _origin(first) != _origin(deployment):
-                raise self.error(
-                    f"model_list[{index}].model_info.id",
-                    f"{deployment.id!r} is the id of model_list[{owners[deployment.id]}] already",
-                )
-
-    def warnings(self) -> Iterator[str]:
-        if self.unused:
-            yield f"{self.source}: LiteBatch does not use {', '.join(self.unused)}"
-        for path in self.keyless:
-            yield f"{self.source}: {path}: no api_key, and the environment has no OPENAI_API_KEY"
-
-    def error(self, path: str, message: str) -> ConfigError:
-        return ConfigError(": ".join(filter(None, (self.source, path.lstrip("."), message))))
+            model = reader.read(entry, path)
+        except Unreadable:
+            continue
+        if isinstance(model, Deployment):
+            deployments.append((path, model))
+        else:
+            unserved.append(model)
+    refuse_shared_ids(reading, deployments)
+    if not deployments and not reading.faults:
+        reasons = ", ".join(dict.fromkeys(each.reason for each in unserved))
+        known = ", ".join(sorted(providers))
+        reading.fault("model_list", f"none of its models can be served: {reasons}; it has them for {known}")
+    return tuple(deployment for _, deployment in deployments), tuple(unserved)
 
 
-def _deployment(model_name: str, params: Params, info: ModelInfo, api_key_env: str | None) -> Deployment:
-    return Deployment(
-        model_name=model_name,
-        model=params.model,
-        api_base=params.api_base,
-        api_key=params.api_key,
-        api_key_env=api_key_env,
-        api_version=params.api_version,
-        organization=params.organization,
-        extra_headers=params.extra_headers,
-        weight=params.weight,
-        id=None if info.id is None else str(info.id),
-        mode=info.mode,
-        access_groups=info.access_groups,
-        input_cost_per_token_batches=_first(
-            info.input_cost_per_token_batches, params.input_cost_per_token_batches
-        ),
-        output_cost_per_token_batches=_first(
-            info.output_cost_per_token_batches, params.output_cost_per_token_batches
-        ),
-    )
+def _credentials(reading: Reading, file: File, document: Document) -> dict[str, SharedCredential]:
+    """Those of the list, by name; variables are looked up once a deployment that is served needs them."""
+    found: dict[str, SharedCredential] = {}
+    for index, value in enumerate(file.credential_list):
+        path = _place(document, "credential_list", index)
+        credential = reading.attempt(value, path, vocabulary.CREDENTIAL)
+        if credential is not None:
+            found[credential.credential_name] = SharedCredential(
+                path=f"{path}.credential_values", values=credential.credential_values
+            )
+    return found
 
 
-def _first(*prices: Decimal | None) -> Decimal | None:
-    return next((price for price in prices if price is not None), None)
+def _place(document: Document, name: str, index: int) -> str:
+    places = document.places.get(name)
+    return places[index] if places else f"{name}[{index}]"
 
 
-def _origin(deployment: Deployment) -> tuple[object, ...]:
-    return deployment.identity_hash(), deployment.api_key, deployment.extra_headers
-
-
-def _is_mapping(value: object) -> TypeGuard[dict[Any, Any]]:
-    return isinstance(value, dict)
-
-
-def _variable(value: Any) -> str | None:
-    """The NAME of `os.environ/NAME`."""
-    return value.removeprefix(_VARIABLE) if isinstance(value, str) and value.startswith(_VARIABLE) else None
+def _warnings(source: str, unused: tuple[Unused, ...], unserved: tuple[UnservedModel, ...]) -> Iterator[str]:
+    """One, that says in short what `litebatch check` tells in full."""
+    parts: list[str] = []
+    if unused:
+        settings = "1 setting" if len(unused) == 1 else f"{len(unused)} settings"
+        parts.append(f"LiteBatch does not use {settings}: {', '.join(summary_of(unused))}")
+    if unserved:
+        models = ", ".join(dict.fromkeys(each.model for each in unserved))
+        parts.append(f"not served: {models}")
+    if parts:
+        yield f"{source}: {'; '.join(parts)}; `litebatch check --config {source}` tells more"

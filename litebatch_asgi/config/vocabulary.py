@@ -28,6 +28,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     model_list: list[Any] = []
     general_settings: Any = None
     litebatch_settings: Any = None
+    environment_variables: dict[str, Any] = {}
+    credential_list: list[Any] = []
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,9 +45,16 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     """`litellm_params`, or `params`. Prices may stand here as well as in `model_info`, which goes before."""
 
     model: str
+    custom_llm_provider: str | None = None
+    litellm_credential_name: str | None = None
     api_base: str | None = None
     api_key: str | None = None
     api_version: str | None = None
+    azure_ad_token: str | None = None
+    tenant_id: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    azure_scope: str | None = None
     organization: str | None = None
     extra_headers: dict[str, str] = {}
     weight: float = 1.0
@@ -56,12 +65,20 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """`model_info`. LiteLLM lets users keep keys of their own here."""
 
-    mode: str | None = None
-    id: str | int | None = None
+    mode: Any = None
+    id: str | int | float | None = None
     input_cost_per_token_batches: Decimal | None = None
     output_cost_per_token_batches: Decimal | None = None
     base_model: Any = None
     access_groups: tuple[str, ...] = ()
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """One of `credential_list`: `litellm_params` that several deployments share."""
+
+    credential_name: str
+    credential_values: dict[str, Any] = {}
+    credential_info: Any = None
 
 
 class GeneralSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +93,7 @@ class Vocabulary(msgspec.Struct, Generic[StructT], frozen=True, kw_only=True):
 
     own: type[StructT]
     unused: frozenset[str] = frozenset()
-    """LiteLLM's: legal, and without effect here"""
+    """LiteLLM's: legal, and not used here"""
     unused_pattern: str | None = None
     """families of them, as a regular expression of the whole name"""
     open: bool = False
@@ -88,7 +105,7 @@ class Vocabulary(msgspec.Struct, Generic[StructT], frozen=True, kw_only=True):
         return self.own.__struct_fields__
 
     def is_unused(self, key: str) -> bool:
-        """Whether `key` is legal and without effect."""
+        """Whether `key` is legal and not used."""
         if key in self.unused:
             return True
         if _closest(key, self.names, CLOSE) is not None:
@@ -118,27 +135,27 @@ _HOME: Mapping[str, type[msgspec.Struct]] = {
 }
 
 _SECTIONS = """
-    litellm_settings router_settings environment_variables callback_settings callbacks cache_params guardrails
-    mcp_servers mcp_tools mcp_aliases credential_list vector_store_registry search_tools sandbox_tools
+    litellm_settings router_settings callback_settings callbacks cache_params guardrails
+    mcp_servers mcp_tools mcp_aliases vector_store_registry search_tools sandbox_tools
     assistant_settings files_settings finetune_settings batch_settings prompts policies policy_attachments
     agents agent_list tools skills jwt_settings default_team_settings worker_registry key_management_settings
     health_check_settings
 """
 
 _PARAMS = """
-    custom_llm_provider tpm rpm itpm otpm order tags tag_regex timeout stream_timeout request_timeout
+    tpm rpm itpm otpm order tags tag_regex timeout stream_timeout request_timeout
     force_timeout max_retries num_retries cooldown_time retry_policy retry_strategy fallbacks max_fallbacks
     max_parallel_requests max_budget budget_duration drop_params additional_drop_params modify_params
     allowed_openai_params model_info base_model metadata litellm_metadata guardrails cache caching
     caching_groups ttl cache_control_injection_points enable_prompt_caching prompt_id prompt_variables
-    prompt_version prompt_label prompt_environment litellm_system_prompt litellm_credential_name
+    prompt_version prompt_label prompt_environment litellm_system_prompt
     litellm_trace_id litellm_session_id litellm_call_id no-log headers default_headers
     extra_body extra_query region_name allowed_model_region data_residency ssl_verify keepalive_seconds
     configurable_clientside_auth_params provider_affinity_header provider_specific_header use_in_pass_through
     use_litellm_proxy use_chat_completions_api use_xai_oauth merge_reasoning_content_in_choices mock_response
     mock_timeout supports_system_message ensure_alternating_roles user_continue_message
     assistant_continue_message roles custom_prompt_dict initial_prompt_value final_prompt_value bos_token
-    eos_token hf_model_name max_file_size_mb tenant_id client_id client_secret gcs_bucket_name bucket_name
+    eos_token hf_model_name max_file_size_mb gcs_bucket_name bucket_name
     vector_bucket_name vector_store_id index_name embedding_model search_tool_name enable_tag_filtering
     enable_json_schema_validation disable_add_transform_inline_image_block api_type deployment_id project
     project_id space_id token auth
@@ -156,11 +173,12 @@ _PARAM_FAMILIES = (
     r"|.+_cost(_.+)?|cost_per_.+|tiered_pricing|supports_.+|disable_.+|(mock|use)_.+"
 )
 
-_MODEL_INFO = "input_cost_per_token output_cost_per_token"
+_MODEL_INFO = "input_cost_per_token output_cost_per_token model models modes node code"
 
 FILE = Vocabulary(own=File, unused=frozenset(_SECTIONS.split()), unused_pattern=r"(x-|[._]).*|.+_settings")
 ENTRY = Vocabulary(own=Entry, unused=frozenset(["tpm", "rpm", "blocked", "team_id", "access_groups"]))
 PARAMS = Vocabulary(own=Params, unused=frozenset(_PARAMS.split()), unused_pattern=_PARAM_FAMILIES)
 MODEL_INFO = Vocabulary(own=ModelInfo, unused=frozenset(_MODEL_INFO.split()), open=True)
+CREDENTIAL = Vocabulary(own=Credential, open=True)
 GENERAL_SETTINGS = Vocabulary(own=GeneralSettings, open=True)
 LITEBATCH_SETTINGS = Vocabulary(own=Settings)

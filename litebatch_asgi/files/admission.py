@@ -35,8 +35,12 @@ def model_error(runtime: Runtime, principal: Principal, model: str) -> RequestEr
         return ModelAccessDenied(f"This key may not use the model '{model[:100]}'. Models it may use: {may}.")
     if not runtime.fleet.deployments_for(model):
         known = ", ".join(catalog.models_for(principal)) or "none"
+        unserved = catalog.unserved(model)
+        why = "does not exist here"
+        if unserved is not None:
+            why = f"is in the gateway's configuration, but it is not served: {unserved.reason}"
         return InvalidRequest(
-            f"The model '{model[:100]}' does not exist here. Models: {known}.",
+            f"The model '{model[:100]}' {why}. Models: {known}.",
             param="model",
             code="model_not_found",
         )

@@ -14,7 +14,7 @@ import msgspec
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models.headers import fault_in, secrets_in
 
-_NOT_SHOWN = frozenset({"api_key", "extra_headers"})
+_NOT_SHOWN = frozenset({"api_key", "azure_ad_token", "client_secret", "extra_headers"})
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +30,16 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     api_key_env: str | None = None
     """the environment variable that `api_key` was read from: part of the identity, as the key is not"""
     api_version: str | None = None
+    azure_ad_token: str | None = None
+    """an access token of Entra ID, for Azure; it is not renewed"""
+    tenant_id: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    """of the application in Entra ID that gets access tokens for Azure; used where there is no `api_key`"""
+    azure_scope: str | None = None
+    """what these tokens are for; None: Azure's AI services of the public cloud"""
+    azure_authority: str | None = None
+    """the host that gives them; None: what AZURE_AUTHORITY_HOST names, or that of the public cloud"""
     organization: str | None = None
     extra_headers: Mapping[str, str] = {}
     """sent with every request, in place of ours of the same name; secrets, as `api_key` is"""
@@ -77,10 +87,16 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         return tail if slash else self.model
 
     @property
+    def credentials(self) -> tuple[object, ...]:
+        """What it proves itself with. Two deployments that differ in it alone are not the same."""
+        in_entra = (self.azure_ad_token, self.tenant_id, self.client_id, self.client_secret)
+        return self.api_key, self.extra_headers, *in_entra
+
+    @property
     def secrets(self) -> frozenset[str]:
         """The strings that must never be shown."""
-        in_headers = secrets_in(self.extra_headers.values())
-        return in_headers | {self.api_key} if self.api_key else in_headers
+        own = filter(None, (self.api_key, self.azure_ad_token, self.client_secret))
+        return secrets_in(self.extra_headers.values()).union(own)
 
     def sends(self, header: str) -> bool:
         """Whether a header, named in lower case, is one of the deployment's own."""
@@ -101,6 +117,16 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         """12 hex digits over what identifies the deployment: never over secrets or tuning."""
         identity = (self.provider, self.api_base, self.upstream_model, self.organization, self.api_key_env)
         return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:12]
+
+
+class UnservedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of the configuration that clients cannot use here."""
+
+    model_name: str
+    """the virtual model; may end in `*`"""
+    model: str
+    reason: str
+    """a clause that clients are shown, without a full stop"""
 
 
 LONGEST_LINE = 60 << 20

@@ -14,7 +14,6 @@ from litebatch_asgi.auth import Authenticator
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.config import Config
 from litebatch_asgi.errors import NotFound, StorageUnavailable
-from litebatch_asgi.fleet import leave_out_unsupported
 from litebatch_asgi.keys import keys_of
 from litebatch_asgi.routes import Respond
 from litebatch_asgi.routes.openapi import Description
@@ -40,9 +39,8 @@ def litebatch_for(config: Config, host: str, *, reconciler: bool = True) -> Lite
     authenticator = authenticator_for(host, config.master_key)
     storage = open_storage(config.database_url)
     if config.master_key is not None:
-        served, _ = leave_out_unsupported(config.deployments)
         keys = KeyService(keys_of(storage), storage)
-        authenticator = KeyAuthenticator(authenticator, keys, Catalog(served))
+        authenticator = KeyAuthenticator(authenticator, keys, Catalog(config.deployments))
     return LiteBatch.from_config(
         config, authenticator=OwnerNoting(authenticator), storage=storage, reconciler=reconciler
     )

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.models import Deployment
+from litebatch_asgi.models import Deployment, Principal, UnservedModel
 from litebatch_asgi.strategies import Candidate, least_busy, weighted_random
 
 EAST = Deployment(model_name="gpt-4o-batch", model="openai/gpt-4o", api_base="https://east/v1")
@@ -90,6 +90,36 @@ def test_the_longest_wildcard_wins_and_a_name_beats_it() -> None:
     assert group("openai/gpt-5") == "openai/*"
     assert group("claude") == "*"
     assert group("*") is None
+
+
+def unserved(name: str) -> UnservedModel:
+    return UnservedModel(model_name=name, model="ollama/m", reason="there is no adapter")
+
+
+def test_what_is_not_served_is_not_served_by_a_wildcard_either() -> None:
+    named = ("claude", "bedrock/*", "openai/gpt-4o", "served")
+    served = [replace(EAST, model_name=name) for name in ("*", "openai/*", "bedrock/titan", "served")]
+    catalog = Catalog(served, [unserved(name) for name in named])
+
+    def told(model: str) -> str | None:
+        found = catalog.unserved(model)
+        assert (found is None) == (catalog.resolve(model) is not None)
+        assert (found is None) == bool(catalog.deployments_for(model))
+        return found.model_name if found else None
+
+    assert [told(model) for model in ("claude", "bedrock/*", "bedrock/x")] == [
+        "claude",
+        "bedrock/*",
+        "bedrock/*",
+    ]
+    assert told("openai/gpt-4o") == "openai/gpt-4o"
+    assert [told(model) for model in ("claude-5", "openai/gpt-5", "bedrock/titan", "served")] == [None] * 4
+
+
+def test_a_right_to_what_is_not_served_lists_nothing() -> None:
+    catalog = Catalog([replace(EAST, model_name="*")], [unserved("claude"), unserved("bedrock/*")])
+    models = frozenset({"claude", "bedrock/titan", "bedrock/claude*", "gpt-5"})
+    assert catalog.models_for(Principal(owner="o", key_id="k", models=models)) == ["gpt-5"]
 
 
 def test_a_wildcard_passes_the_name_on_without_the_provider() -> None:

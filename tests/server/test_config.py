@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.config import Config, config_from_environment, load_config, parse_config
+from litebatch_asgi.config.effects import Effect
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Settings
-from litebatch_asgi.server.auth import AnyKey
 
 ENV = {"KEY": "sk-secret", "BASE": "https://eu.example.com", "EMPTY": "", "MASTER": "mk-secret"}
 
@@ -138,10 +137,10 @@ model_list:
 """
     )
     assert [deployment.api_key for deployment in config.deployments] == ["k", "other"]
-    assert config.warnings == ("c.yaml: LiteBatch does not use x-shared",)
+    assert config.warnings == ()
 
 
-def test_a_litellm_config_works_and_one_warning_names_what_has_no_effect() -> None:
+def test_a_litellm_config_works_and_what_is_not_used_is_told_by_what_it_changes() -> None:
     config = parse(
         """
 model_list:
@@ -151,31 +150,52 @@ model_list:
       api_key: k
       rpm: 6
       timeout: 300
-      stream_timeout: 60
-      max_retries: 2
+      max_budget: 10
+      tags: [free, eu]
       custom_llm_provider: openai
       temperature: 0.2
       aws_region_name: eu-west-1
       input_cost_per_token: 0.1
-    model_info: {base_model: azure/gpt-4o, access_groups: [a], max_tokens: 5, supports_vision: true, team: x}
+    model_info: {base_model: gpt-4o, access_groups: [a], max_tokens: 5, supports_vision: true, team_id: x}
   - model_name: other
     litellm_params: {model: openai/gpt-4o, api_key: k, rpm: 7}
-litellm_settings: {num_retries: 3, success_callback: [langfuse]}
+    tpm: 5
+litellm_settings: {num_retries: 3, success_callback: [langfuse], default_team_settings: [], max_budget: 5}
 router_settings: {routing_strategy: simple-shuffle, redis_host: os.environ/NOT_SET}
-general_settings: {alerting: [slack], store_model_in_db: true}
-environment_variables: {A: b}
+general_settings: {alerting: [slack], store_model_in_db: true, custom_auth: a.b, enable_jwt_auth: true}
+callback_settings: {otel: {message_logging: true}}
+guardrails: []
 """
     )
-    (warning,) = config.warnings
-    unused = warning.removeprefix("c.yaml: LiteBatch does not use ").split(", ")
-    assert unused == [
-        *("litellm_settings", "router_settings", "environment_variables"),
-        *("litellm_params.rpm", "litellm_params.timeout", "litellm_params.stream_timeout"),
-        *("litellm_params.max_retries", "litellm_params.custom_llm_provider", "litellm_params.temperature"),
-        *("litellm_params.aws_region_name", "litellm_params.input_cost_per_token"),
-        *("model_info.max_tokens", "model_info.supports_vision", "model_info.team"),
-        *("general_settings.alerting", "general_settings.store_model_in_db"),
-    ]
+    told = {effect: [each.path for each in config.unused if each.effect is effect] for effect in Effect}
+    assert told == {
+        Effect.CALLERS: [
+            *("litellm_settings.default_team_settings", "litellm_settings.max_budget", "guardrails"),
+            *("general_settings.custom_auth", "general_settings.enable_jwt_auth", "model_info.team_id"),
+        ],
+        Effect.ROUTES: [
+            *("litellm_settings.num_retries", "router_settings.routing_strategy"),
+            *("general_settings.store_model_in_db", "litellm_params.rpm", "litellm_params.timeout"),
+            *("litellm_params.max_budget", "litellm_params.tags", "litellm_params.aws_region_name"),
+            "model_list.tpm",
+        ],
+        Effect.NONE: [
+            *("litellm_settings.success_callback", "router_settings.redis_host", "callback_settings.otel"),
+            *(
+                "general_settings.alerting",
+                "litellm_params.temperature",
+                "litellm_params.input_cost_per_token",
+            ),
+            *("model_info.max_tokens", "model_info.supports_vision"),
+        ],
+    }
+    assert config.warnings == (
+        "c.yaml: LiteBatch does not use 23 settings: 6 for who may call "
+        "(litellm_settings.default_team_settings, litellm_settings.max_budget, guardrails and 3 more), "
+        "9 for where calls go (litellm_settings.num_retries, router_settings.routing_strategy, "
+        "general_settings.store_model_in_db and 6 more), 8 without effect on batches; "
+        "`litebatch check --config c.yaml` tells more",
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,9 +206,10 @@ environment_variables: {A: b}
         (entry("tempurature: 1"), "model_list[0].litellm_params.tempurature: did you mean temperature?"),
         (
             entry("colour: red"),
-            "model_list[0].litellm_params.colour: unknown key; known are model, api_base, api_key, "
-            "api_version, organization, extra_headers, weight, input_cost_per_token_batches, "
-            "output_cost_per_token_batches",
+            "model_list[0].litellm_params.colour: unknown key; known are model, custom_llm_provider, "
+            "litellm_credential_name, api_base, api_key, api_version, azure_ad_token, tenant_id, client_id, "
+            "client_secret, azure_scope, organization, extra_headers, weight, "
+            "input_cost_per_token_batches, output_cost_per_token_batches",
         ),
         (entry("mode: batch"), "model_list[0].litellm_params.mode: belongs into model_info"),
         (entry(info="modee: batch"), "model_list[0].model_info.modee: did you mean mode?"),
@@ -207,7 +228,11 @@ environment_variables: {A: b}
         ),
         (entry(rest="litebatch_setings: {}"), "litebatch_setings: did you mean litebatch_settings?"),
         (entry(rest="router_setings: {}"), "router_setings: did you mean router_settings?"),
-        (entry(rest="1: {}"), "1: unknown key; known are model_list, general_settings, litebatch_settings"),
+        (
+            entry(rest="1: {}"),
+            "1: unknown key; known are model_list, general_settings, litebatch_settings, "
+            "environment_variables, credential_list",
+        ),
     ],
 )
 def test_an_unknown_key_is_named_with_its_path(text: str, message: str) -> None:
@@ -294,7 +319,7 @@ def test_headers_that_belong_to_each_message_are_left_out_with_a_warning() -> No
     """They stand in configurations for chat, where they do no harm."""
     config = parse(entry("extra_headers: {Content-Type: application/json, x-a: b}"))
     assert config.deployments[0].extra_headers == {"x-a": "b"}
-    assert config.warnings == ("c.yaml: LiteBatch does not use litellm_params.extra_headers.Content-Type",)
+    assert [each.path for each in config.unused] == ["litellm_params.extra_headers.Content-Type"]
 
 
 def test_a_header_may_stand_for_the_key() -> None:
@@ -360,9 +385,11 @@ def test_an_openai_deployment_without_key_takes_openais_own_variables() -> None:
     (deployment,) = parse_config(text, env, "c.yaml").deployments
     assert (deployment.api_key, deployment.api_key_env) == ("sk-own", "OPENAI_API_KEY")
     assert deployment.api_base == "https://proxy.example.com/v1"
-    assert parse_config(text, {}, "c.yaml").warnings == (
-        "c.yaml: model_list[0]: no api_key, and the environment has no OPENAI_API_KEY",
-    )
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, {}, "c.yaml")
+    assert str(caught.value) == (
+        "c.yaml: model_list[0].litellm_params.api_key: is missing, and the environment has no OPENAI_API_KEY"
+    ).replace("litellm_params", "params")
 
 
 def test_openais_key_is_not_sent_to_somebody_elses_server() -> None:
@@ -407,16 +434,3 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9\n")
     with pytest.raises(ConfigError, match=r"is not UTF-8 \(byte 3\)"):
         load_config(tmp_path / "latin.yaml")
-
-
-def test_deployments_without_an_adapter_are_left_out_with_a_warning() -> None:
-    text = """
-        model_list:
-          - {model_name: claude, litellm_params: {model: anthropic/claude-5, api_key: k}}
-          - {model_name: gpt, litellm_params: {model: openai/gpt-4o, api_key: k}}
-    """
-    litebatch = LiteBatch.from_config(parse_config(text, {}, "c.yaml"), authenticator=AnyKey())
-    assert list(litebatch.catalog.groups) == ["gpt"]
-    assert litebatch.warnings == [
-        "not served, for there is no adapter for their providers: anthropic/claude-5"
-    ]

@@ -1,0 +1,199 @@
+"""From an entry of `model_list` to a deployment, or to a model that is not served. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from litebatch_asgi.config import vocabulary
+from litebatch_asgi.config.environment import lacking, variable, with_defaults
+from litebatch_asgi.config.reading import Reading, Unreadable, is_mapping
+from litebatch_asgi.config.vocabulary import ModelInfo, Params
+from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.models import Deployment, UnservedModel
+from litebatch_asgi.models.headers import OF_EACH_MESSAGE
+
+_OF_OTHERS = {"claude-": "anthropic", "gemini-": "gemini", "command-": "cohere"}
+"""how models are called that LiteLLM knows for another provider's where no prefix says whose they are"""
+
+
+class SharedCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """What `credential_list` keeps under a name."""
+
+    path: str
+    values: dict[str, Any]
+
+
+class EntryReader:
+    """Reads entries; what is wrong with them goes to `reading`.
+
+    `providers`: those that there are adapters for. `credentials`: by name.
+    """
+
+    def __init__(
+        self, reading: Reading, providers: Collection[str], credentials: Mapping[str, SharedCredential]
+    ) -> None:
+        self._reading = reading
+        self._providers = providers
+        self._credentials = credentials
+
+    def read(self, value: Any, path: str) -> Deployment | UnservedModel:
+        """The entry at `path`. Of what is not served only the model counts. Raises `Unreadable`."""
+        reading = self._reading
+        entry = reading.section(value, path, vocabulary.ENTRY)
+        if (entry.litellm_params is None) == (entry.params is None):
+            reading.refuse(path, "needs litellm_params, or params for short, and one of them only")
+        name = "params" if entry.litellm_params is None else "litellm_params"
+        written = entry.params if entry.litellm_params is None else entry.litellm_params
+        place = f"{path}.{name}"
+        if not is_mapping(written):
+            reading.refuse(place, "is to be a mapping of names to values")
+        shared = self._shared(written)
+        written, places = _joined(written, shared)
+        unserved = self._unserved(entry.model_name, written)
+        if unserved is not None:
+            return unserved
+        self._check_credential(written, shared, place)
+        if is_mapping(written.get("extra_headers")):
+            headers = self._headers(written["extra_headers"], f"{place}.extra_headers")
+            written = {**written, "extra_headers": headers}
+        params = reading.attempt(written, place, vocabulary.PARAMS, places)
+        info = reading.attempt(entry.model_info, f"{path}.model_info", vocabulary.MODEL_INFO)
+        if params is None or info is None:
+            raise Unreadable
+        self._check(params, place, places)
+        try:
+            deployment = _deployment(entry.model_name, params, info, variable(written.get("api_key")))
+        except ConfigError as error:
+            reading.refuse(path, str(error))
+        deployment = with_defaults(deployment, reading.env)
+        for setting, message in lacking(deployment):
+            reading.fault(f"{place}.{setting}", message)
+        return deployment
+
+    def _unserved(self, model_name: str, written: Mapping[Any, Any]) -> UnservedModel | None:
+        model, custom, base = (
+            self._reading.peek(written.get(name)) for name in ("model", "custom_llm_provider", "api_base")
+        )
+        if not isinstance(model, str) or not model:
+            return None
+        full = _with_provider(model, custom if isinstance(custom, str) else None, has_base=bool(base))
+        head, slash, _ = full.partition("/")
+        if not slash or head in self._providers:
+            return None
+        reason = f"LiteBatch has no adapter for {head}"
+        return UnservedModel(model_name=model_name, model=full, reason=reason)
+
+    def _shared(self, written: Mapping[Any, Any]) -> SharedCredential | None:
+        return self._credentials.get(str(self._reading.peek(written.get("litellm_credential_name"))))
+
+    def _check_credential(
+        self, written: Mapping[Any, Any], shared: SharedCredential | None, place: str
+    ) -> None:
+        name = self._reading.peek(written.get("litellm_credential_name"))
+        if name is not None and shared is None:
+            known = ", ".join(self._credentials) or "empty"
+            message = f"there is no credential {name!r}; credential_list is {known}"
+            if self._credentials:
+                message = f"there is no credential {name!r}; credential_list has {known}"
+            self._reading.fault(f"{place}.litellm_credential_name", message)
+
+    def _headers(self, written: dict[Any, Any], path: str) -> dict[Any, Any]:
+        """A deployment's own headers; what LiteBatch sets for each message is left out."""
+        kept: dict[Any, Any] = {}
+        for name, value in written.items():
+            if str(name).lower() in OF_EACH_MESSAGE:
+                self._reading.note_unused("litellm_params.extra_headers", str(name))
+            else:
+                kept[name] = self._reading.resolved(value, f"{path}.{name}")
+        return kept
+
+    def _check(self, params: Params, place: str, places: Mapping[str, str]) -> None:
+        if params.api_base is not None and not re.match(r"https?://[^/]", params.api_base):
+            self._reading.refuse(
+                places.get("api_base", f"{place}.api_base"), "is no URL: it begins with https:// or http://"
+            )
+        if params.azure_ad_token is not None and params.azure_ad_token.startswith("oidc/"):
+            self._reading.refuse(
+                places.get("azure_ad_token", f"{place}.azure_ad_token"),
+                "LiteBatch exchanges no OIDC tokens: give tenant_id, client_id and client_secret instead",
+            )
+
+
+def refuse_shared_ids(reading: Reading, deployments: Sequence[tuple[str, Deployment]]) -> None:
+    """One id may stand in several model groups if all else that makes up the deployment is the same."""
+    owners: dict[str, tuple[str, Deployment]] = {}
+    for path, deployment in deployments:
+        if deployment.id is None:
+            continue
+        place, first = owners.setdefault(deployment.id, (path, deployment))
+        if first is deployment:
+            continue
+        if first.model_name == deployment.model_name or _origin(first) != _origin(deployment):
+            reading.fault(f"{path}.model_info.id", f"{deployment.id!r} is the id of {place} already")
+
+
+def _joined(
+    written: dict[Any, Any], shared: SharedCredential | None
+) -> tuple[dict[Any, Any], dict[str, str]]:
+    """A deployment's own settings, those of its credential where it has none, and the latter's paths."""
+    if shared is None:
+        return written, {}
+    added = {name: value for name, value in shared.values.items() if written.get(name) is None}
+    return {**written, **added}, {name: f"{shared.path}.{name}" for name in added}
+
+
+def _with_provider(model: str, custom: str | None, *, has_base: bool) -> str:
+    """`model` with its provider before it.
+
+    As with LiteLLM `custom_llm_provider` goes before what `model` says: it then is that provider's own name
+    for the model, with a `/` in it.
+    """
+    head, slash, _ = model.partition("/")
+    if custom:
+        return model if slash and head == custom else f"{custom}/{model}"
+    if slash or has_base:
+        return model
+    others = (provider for start, provider in _OF_OTHERS.items() if model.startswith(start))
+    other = next(others, None)
+    return f"{other}/{model}" if other else model
+
+
+def _deployment(model_name: str, params: Params, info: ModelInfo, api_key_env: str | None) -> Deployment:
+    return Deployment(
+        model_name=model_name,
+        model=_with_provider(params.model, params.custom_llm_provider, has_base=params.api_base is not None),
+        api_base=params.api_base,
+        api_key=params.api_key,
+        api_key_env=api_key_env,
+        api_version=params.api_version,
+        azure_ad_token=params.azure_ad_token,
+        tenant_id=params.tenant_id,
+        client_id=params.client_id,
+        client_secret=params.client_secret,
+        azure_scope=params.azure_scope,
+        organization=params.organization,
+        extra_headers=params.extra_headers,
+        weight=params.weight,
+        id=None if info.id is None else str(info.id),
+        mode=info.mode if isinstance(info.mode, str) else None,
+        access_groups=info.access_groups,
+        input_cost_per_token_batches=_first(
+            info.input_cost_per_token_batches, params.input_cost_per_token_batches
+        ),
+        output_cost_per_token_batches=_first(
+            info.output_cost_per_token_batches, params.output_cost_per_token_batches
+        ),
+    )
+
+
+def _first(*prices: Decimal | None) -> Decimal | None:
+    return next((price for price in prices if price is not None), None)
+
+
+def _origin(deployment: Deployment) -> tuple[object, ...]:
+    return deployment.identity_hash(), deployment.credentials
