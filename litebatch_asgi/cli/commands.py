@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from litebatch_asgi.cli.check import check
 from litebatch_asgi.cli.database_commands import app as database_commands
 from litebatch_asgi.cli.key_commands import app as key_commands
 
@@ -27,6 +28,7 @@ app: typer.Typer = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(key_commands)
+app.command()(check)
 app.add_typer(database_commands)
 
 

@@ -1,0 +1,139 @@
+"""`litebatch check`: what a configuration means here, told without network or database."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from litebatch_asgi.catalog import Catalog
+    from litebatch_asgi.config import Config
+    from litebatch_asgi.models import Deployment
+
+WIDTH = 80
+
+
+def check(
+    config: Annotated[Path, typer.Option(metavar="FILE", help="YAML; a LiteLLM configuration works.")],
+) -> None:
+    """Tell what a configuration means here.
+
+    The report names the deployments of each model, the models that are not
+    served, and the settings that LiteBatch does not use. The command needs no
+    network and makes no database. It ends with exit code 2, and tells all that
+    is wrong, if the configuration cannot be served.
+
+    Example: litebatch check --config litellm.yaml
+    """
+    from litebatch_asgi.config import load_config
+
+    read = load_config(config)
+    catalog = _startable(read, config)
+    typer.echo("\n".join(report(read, catalog, config)))
+
+
+def _startable(config: Config, path: Path) -> Catalog:
+    """The catalog that a gateway would have. Raises `ConfigError` for all that keeps one from starting."""
+    from litebatch_asgi.catalog import Catalog
+    from litebatch_asgi.errors import ConfigError
+    from litebatch_asgi.fleet import load_factories
+    from litebatch_asgi.server.gateway import litebatch_for
+
+    catalog = Catalog(config.deployments)
+    factories = load_factories(each.provider for each in catalog.deployments.values())
+    tries: list[Callable[[], object]] = [lambda: litebatch_for(config, "localhost")]
+    tries += (
+        partial(factories[each.provider], each, config.settings) for each in catalog.deployments.values()
+    )
+    faults: list[str] = []
+    for attempt in tries:
+        try:
+            attempt()
+        except ConfigError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigError("\n  ".join((f"{path} cannot be served:", *faults)))
+    return catalog
+
+
+def report(config: Config, catalog: Catalog, path: Path) -> Iterator[str]:
+    """The lines of the report, none longer than 80 characters that can be broken."""
+    from litebatch_asgi.cli.serve import without_password
+
+    yield f"{path} can be served"
+    yield from _served(catalog)
+    if config.unserved:
+        yield "\nNot served"
+        for each in config.unserved:
+            also = "; other deployments serve the name" if each.model_name in catalog.groups else ""
+            yield from _wrapped(f"{each.model_name}: {each.model}. {each.reason}{also}.", 2)
+    yield from _unused(config)
+    for warning in catalog.warnings:
+        yield "\nWarning"
+        yield from _wrapped(warning, 2)
+    key = "need the master key, or a key made with it"
+    if config.master_key is None:
+        key = "may use any bearer token, on this machine only: there is no master key"
+    yield "\nCallers"
+    yield from _wrapped(key, 2)
+    yield "\nDatabase"
+    yield from _wrapped(without_password(config.database_url), 2)
+
+
+def _served(catalog: Catalog) -> Iterator[str]:
+    from litebatch_asgi.cli.serve import without_password
+
+    yield "\nServed"
+    for group in catalog.groups.values():
+        yield f"  {group.name}"
+        for deployment_id, deployment in group.deployments.items():
+            base = f" at {without_password(deployment.api_base)}" if deployment.api_base else ""
+            told = f"{deployment_id}: {deployment.model}{base}, {_credentials(deployment)}"
+            yield from _wrapped(told, 4)
+
+
+def _credentials(deployment: Deployment) -> str:
+    """What the deployment proves itself with, without a secret."""
+    if deployment.azure_ad_token:
+        return "with a token of Entra ID"
+    if deployment.api_key:
+        return f"with the key from {deployment.api_key_env or 'the file'}"
+    if deployment.client_id:
+        return f"as the application {deployment.client_id} of Entra ID"
+    if deployment.sends("authorization") or deployment.sends("api-key"):
+        return "with the key in its extra_headers"
+    return "without a key"
+
+
+def _unused(config: Config) -> Iterator[str]:
+    from litebatch_asgi.config.effects import Effect
+
+    for effect in Effect:
+        sections: dict[str, list[str]] = {}
+        for each in config.unused:
+            if each.effect is effect:
+                sections.setdefault(each.section, []).append(each.key)
+        if sections:
+            yield f"\nNot used: {effect}"
+        for section, keys in sections.items():
+            yield from _wrapped(f"{section or 'top of the file'}: {_listed(keys)}", 2)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
