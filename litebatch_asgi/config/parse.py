@@ -151,8 +151,14 @@ def _credentials(reading: Reading, file: File, document: Document) -> dict[str, 
         path = _place(document, "credential_list", index)
         credential = reading.attempt(value, path, vocabulary.CREDENTIAL)
         if credential is not None:
+            words = vocabulary.CREDENTIAL_VALUES
+            values = {
+                key: value
+                for key, value in credential.credential_values.items()
+                if key in words.names or not words.is_unused(key)
+            }
             found[credential.credential_name] = SharedCredential(
-                path=f"{path}.credential_values", values=credential.credential_values
+                path=f"{path}.credential_values", values=values
             )
     return found
 

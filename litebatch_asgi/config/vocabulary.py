@@ -180,5 +180,6 @@ ENTRY = Vocabulary(own=Entry, unused=frozenset(["tpm", "rpm", "blocked", "team_i
 PARAMS = Vocabulary(own=Params, unused=frozenset(_PARAMS.split()), unused_pattern=_PARAM_FAMILIES)
 MODEL_INFO = Vocabulary(own=ModelInfo, unused=frozenset(_MODEL_INFO.split()), open=True)
 CREDENTIAL = Vocabulary(own=Credential, open=True)
+CREDENTIAL_VALUES = Vocabulary(own=Params, unused=PARAMS.unused, open=True)
 GENERAL_SETTINGS = Vocabulary(own=GeneralSettings, open=True)
 LITEBATCH_SETTINGS = Vocabulary(own=Settings)
