@@ -9,7 +9,7 @@ import httpx2
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.models.headers import SHORTEST_SECRET, fits_header
-from litebatch_asgi.providers._http import ProviderHTTP, Query
+from litebatch_asgi.providers._http import ProviderHTTP, Query, TokenSource
 
 
 def connection(
@@ -19,11 +19,13 @@ def connection(
     base: httpx2.URL,
     headers: Mapping[str, str],
     params: Query | None = None,
+    tokens: TokenSource | None = None,
 ) -> ProviderHTTP:
     """HTTP to `base`, opened at first use. Raises `ConfigError` for a header that cannot be sent.
 
-    `headers`, `params`: sent with every request; the deployment's own headers go before `headers`. No message
-    shows the deployment's secrets or host, unless they are short: those are placeholders and local names.
+    `headers`, `params`: sent with every request; the deployment's own headers go before `headers`. `tokens`:
+    asked for each request. No message shows the deployment's secrets or host, unless they are short: those
+    are placeholders and local names.
     """
     for name, value in headers.items():
         if not fits_header(value):
@@ -41,6 +43,7 @@ def connection(
         hidden=sorted(hidden, key=len, reverse=True),
         deployment=deployment.id or deployment.model,
         settings=settings,
+        tokens=tokens,
     )
 
 

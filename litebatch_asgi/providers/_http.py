@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 import httpx2
@@ -63,12 +63,25 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
         return {"Content-Type": self.body.content_type, "Content-Length": str(self.body.length)}
 
 
+class TokenSource(Protocol):
+    """Bearer tokens that are asked for anew for each request."""
+
+    async def value(self) -> str:
+        """A token that is good now. Raises a `ProviderError`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+
 class ProviderHTTP:
     """HTTP to one deployment. Every method raises a `ProviderError` and nothing else of its own.
 
     `base_url`: what paths are appended to. `headers`, `params`: sent with every request. `hidden`: words
-    that no message may show. `deployment`: what logs call it. The connections are opened at first use and
-    closed by `aclose`; redirects are not followed, for they would carry the credentials elsewhere.
+    that no message may show. `deployment`: what logs call it. `tokens`: what each request proves itself with,
+    in place of a key among the headers. The connections are opened at first use and closed by `aclose`;
+    redirects are not followed, for they would carry the credentials elsewhere.
     """
 
     def __init__(
@@ -80,6 +93,7 @@ class ProviderHTTP:
         hidden: Sequence[str],
         deployment: str,
         settings: Settings,
+        tokens: TokenSource | None = None,
     ) -> None:
         self.deployment = deployment
         self._base_url = base_url
@@ -87,6 +101,8 @@ class ProviderHTTP:
         self._headers = httpx2.Headers({"Accept-Encoding": "identity", "User-Agent": "litebatch"})
         self._headers.update(headers)
         self._hidden = hidden
+        self._tokens = tokens
+        self._token = ""
         self._step_seconds = settings.provider_timeout_seconds
         self._call_seconds = settings.call_timeout_seconds
         self._slowest = settings.min_download_bytes_per_second
@@ -105,6 +121,8 @@ class ProviderHTTP:
             self._closed = True
             if self._client is not None:
                 await self._client.aclose()
+            if self._tokens is not None:
+                await self._tokens.aclose()
 
     async def read(
         self, method: str, path: str, *, params: Query | None = None, names_object: bool = True
@@ -182,12 +200,13 @@ class ProviderHTTP:
     @asynccontextmanager
     async def _response(self, call: _Call) -> AsyncGenerator[httpx2.Response]:
         client = await self._connected()
+        headers = {**call.headers, **await self._authorization()}
         request = client.build_request(
             call.method,
             call.path,
             params=call.params,
             content=call.body,
-            headers=call.headers,
+            headers=headers,
             timeout=self._timeout(call.seconds or self._call_seconds),
         )
         with _translated(call.body):
@@ -198,6 +217,15 @@ class ProviderHTTP:
             yield response
         finally:
             await response.aclose()
+
+    async def _authorization(self) -> dict[str, str]:
+        if self._tokens is None:
+            return {}
+        token = await self._tokens.value()
+        if token != self._token:
+            self._hidden = [token, *(word for word in self._hidden if word != self._token)]
+            self._token = token
+        return {"Authorization": f"Bearer {token}"}
 
     def _timeout(self, seconds: float) -> httpx2.Timeout:
         # Connecting, TCP and then TLS, ends well before the call does: that it never got further is a clearer
@@ -227,7 +255,7 @@ class ProviderHTTP:
 
     async def _open(self) -> httpx2.AsyncClient:
         # Certificate authorities, and at first a module, are read from disk.
-        return await _in_thread(self._make_client)
+        return await in_thread(self._make_client)
 
     def _make_client(self) -> httpx2.AsyncClient:
         # No redirect is followed, so that a plain address never needs certificates.
@@ -244,10 +272,10 @@ class ProviderHTTP:
 
 async def work_on(answer: bytes, work: Callable[[bytes], T]) -> T:
     """What `work` makes of an answer; long ones do not hold the event loop."""
-    return work(answer) if len(answer) <= QUICK_BYTES else await _in_thread(partial(work, answer))
+    return work(answer) if len(answer) <= QUICK_BYTES else await in_thread(partial(work, answer))
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T]) -> T:
     """Call `work` in a thread of its own, which ends with it."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="litebatch")
     try:

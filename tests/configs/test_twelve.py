@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent
 FILES = FOLDER / "files"
 MASTER = "sk-master-key-of-the-tests"
 SERVED = {
+    "azure_entra": ["gpt-4o"],
     "wildcard": ["openai/*", "*"],
     "credentials": ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small"],
     "include": ["gpt-4o"],
@@ -56,6 +57,10 @@ ENVIRONMENT = {
     "AZURE_PRODUCTION_KEY": "hidden-azure-production",
     "AZURE_PRODUCTION_BASE": "https://production.openai.azure.com",
     "AZURE_KEY_OF_THE_VAULT": "hidden-azure-vault",
+    "CONTOSO_TENANT_ID": "72f988bf-86f1-41af-91ab-2d7cd011db47",
+    "CONTOSO_CLIENT_ID": "0a1b2c3d-86f1-41af-91ab-000000000000",
+    "CONTOSO_CLIENT_SECRET": "hidden-client-secret",
+    "CONTOSO_US_TOKEN": "hidden-us-token",
     "HOSTED_VLLM_API_BASE": "http://vllm:8000/v1",
 }
 """only what the served deployments need"""

@@ -13,6 +13,7 @@ from litebatch_asgi.lifetimes import FileLife
 from litebatch_asgi.models import Deployment, ProviderBatch, Settings
 from litebatch_asgi.provider import BatchSubmission
 from litebatch_asgi.providers._connection import base_url, connection, named
+from litebatch_asgi.providers.azure.entra import EntraToken
 from litebatch_asgi.providers.openai.api import FilesAndBatches
 from litebatch_asgi.providers.openai.reading import ListPage
 
@@ -33,8 +34,9 @@ class AzureAdapter(FilesAndBatches):
 
     An `api_base` that ends in `/openai/v1`, or an `api_version` of `v1`, `preview` or `latest`, means the v1
     paths, which take no dated `api-version`. Any other is the resource's own address, and the classic paths
-    are used with `api_version`. The `api_key` is the resource's; an Entra ID access token counts as one and
-    goes out as a bearer token. Raises `ConfigError` for what is missing or cannot be used.
+    are used with `api_version`. The `api_key` is the resource's. An access token of Entra ID, as `api_key`
+    or as `azure_ad_token`, goes out as a bearer token; without either, `tenant_id`, `client_id` and
+    `client_secret` get such tokens. Raises `ConfigError` for what is missing or cannot be used.
 
     Sources: Microsoft's article on batch (poll no faster than every 60 s; files that expire after 14 to 30
     days are limited to 10,000 a resource and others to 500; only a `processed` file makes a batch) and the
@@ -50,8 +52,11 @@ class AzureAdapter(FilesAndBatches):
         base = _base_url(deployment)
         self._is_v1 = base.path.endswith("/v1")
         version = {} if self._is_v1 else {"api-version": deployment.api_version or DEFAULT_VERSION}
-        headers = _credentials(deployment)
-        super().__init__(connection(deployment, settings, base=base, headers=headers, params=version))
+        tokens = EntraToken(deployment, settings) if _has_ids_alone(deployment) else None
+        headers = _credentials(deployment) if tokens is None else {}
+        super().__init__(
+            connection(deployment, settings, base=base, headers=headers, params=version, tokens=tokens)
+        )
 
     async def create_batch(self, submission: BatchSubmission) -> ProviderBatch:
         """Make a batch, in one request; a file that is gone or not processed yet gives a `CopyRefused`.
@@ -101,13 +106,25 @@ def _base_url(deployment: Deployment) -> httpx2.URL:
     return url.copy_with(path=path)
 
 
+def _has_ids_alone(deployment: Deployment) -> bool:
+    ids = (deployment.tenant_id, deployment.client_id, deployment.client_secret)
+    return all(ids) and not (deployment.azure_ad_token or deployment.api_key or _has_header(deployment))
+
+
+def _has_header(deployment: Deployment) -> bool:
+    return deployment.sends("api-key") or deployment.sends("authorization")
+
+
 def _credentials(deployment: Deployment) -> dict[str, str]:
+    if deployment.azure_ad_token:
+        return {"Authorization": f"Bearer {deployment.azure_ad_token}"}
     key = deployment.api_key
-    if not key and (deployment.sends("api-key") or deployment.sends("authorization")):
+    if not key and _has_header(deployment):
         return {}
     if not key:
         raise ConfigError(
-            f"{named(deployment)} needs an `api_key`, such as `api_key: os.environ/AZURE_API_KEY`"
+            f"{named(deployment)} needs an `api_key`, such as `api_key: os.environ/AZURE_API_KEY`, or the "
+            "`tenant_id`, `client_id` and `client_secret` of an application in Entra ID"
         )
     return {"Authorization": f"Bearer {key}"} if _is_token(key) else {"api-key": key}
 
