@@ -122,7 +122,7 @@ def test_what_is_wrong_is_told(tmp_path: Path, copy: Path, arguments: list[str],
 
 
 def test_the_commands_of_the_readme(tmp_path: Path, copy: Path) -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+    text = (Path(__file__).parents[2] / "backends/README.md").read_text()
     commands = re.findall(r"^litebatch (database .*?) *#", text, re.MULTILINE)
     assert [command.split()[1] for command in commands] == ["moved", "copied"]
     for command in commands:

@@ -1,0 +1,144 @@
+"""What the READMEs show is what works."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from litebatch_asgi import errors
+from litebatch_asgi.config import parse_config
+from litebatch_asgi.models import Settings
+from tests.cli.processes import environment
+from tests.readme.snippets import README, ROOT, snippets, under
+from tests.survival.server import free_port
+
+PORTS = ("4000", "4001", "9000")
+SECONDS = 50
+LITELLM = """
+model_list:
+  - model_name: gpt-4o-batch
+    litellm_params: {model: openai/gpt-4o-mini, api_key: os.environ/OPENAI_API_KEY}
+router_settings: {num_retries: 2}
+litellm_settings: {success_callback: [langfuse]}
+"""
+
+
+def here(**extra: str) -> dict[str, str]:
+    """The environment of somebody who has LiteBatch installed."""
+    return environment({"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **extra})
+
+
+@contextmanager
+def shell(
+    folder: Path, blocks: Iterable[str], *, environment: Mapping[str, str], seconds: float = SECONDS
+) -> Generator[str]:
+    """Run blocks as one script, with free ports in place of its own; what it prints.
+
+    What the script starts in the background runs on until the end.
+    """
+    script = "\n".join(blocks)
+    for port in PORTS:
+        script = re.sub(rf"\b{port}\b", str(free_port()), script)
+    stdout, stderr = folder / "stdout", folder / "stderr"
+    with stdout.open("w") as out, stderr.open("w") as err:
+        process = subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=folder,
+            env=environment,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+    try:
+        assert process.wait(seconds) == 0, stderr.read_text()
+        yield stdout.read_text()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_the_quick_start_leads_to_results(tmp_path: Path) -> None:
+    install, *rest = under("Quick start", "bash")
+    assert "pip install" in install
+    (python,) = under("Quick start", "python")
+    blocks = [*rest, f"python - <<'END'\n{python}END"]
+    with shell(tmp_path, blocks, environment=here()) as told:
+        assert "completed" in told.split()
+        assert told.count('"custom_id"') == 4, told
+
+
+def test_it_runs_beside_litellm(tmp_path: Path) -> None:
+    (tmp_path / "litellm.yaml").write_text(LITELLM)
+    ready = "curl -s --retry 30 --retry-delay 1 --retry-connrefused http://127.0.0.1:4001/health/readiness"
+    blocks = [*under("Beside LiteLLM on one machine", "bash"), ready]
+    with shell(tmp_path, blocks, environment=here(OPENAI_API_KEY="sk-any")) as told:
+        assert "gpt-4o-batch" in told
+        assert (tmp_path / "litebatch.db").exists()
+
+
+def test_the_configuration_is_one() -> None:
+    (text,) = under("Several deployments", "yaml")
+    names = ("OPENAI_KEY_SEARCH", "AZURE_API_KEY", "LITEBATCH_MASTER_KEY", "TENANT")
+    variables = dict.fromkeys(names, "k") | {"AZURE_API_BASE": "https://eu.example.com"}
+    config = parse_config(text, variables, "README.md")
+    assert [deployment.id for deployment in config.deployments] == ["search-project", "eu-general"]
+    assert config.warnings == ()
+
+
+def test_the_gateways_are_made() -> None:
+    """Each goes on where the one before it ended, as a reader would."""
+    made: dict[str, object] = {}
+    for text in under("In your own gateway", "python"):
+        exec(compile(text, "README.md", "exec"), made)
+        assert type(made["app"]).__name__ == "FastAPI"
+    assert type(made["litebatch"]).__name__ == "LiteBatch"
+
+
+@pytest.mark.parametrize("snippet", [each for each in snippets() if each.language == "python"])
+def test_python_is_python(snippet: tuple[str, str, str]) -> None:
+    ast.parse(snippet[2])
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head."""
+    part = README.read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in part.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_every_setting_is_told_with_its_default() -> None:
+    told = {name.strip("`"): default for name, default, _ in rows("Settings")}
+    settings = Settings()
+    assert list(told) == list(Settings.__struct_fields__)
+    for name, default in told.items():
+        value = getattr(settings, name)
+        if isinstance(value, str):
+            assert default == f"`{value}`"
+        elif value is not None:
+            assert float(default) == value
+
+
+def test_every_code_is_one_of_ours() -> None:
+    codes = {getattr(each, "code", None) for each in vars(errors).values()}
+    told = {code for _, cell, _ in rows("Errors") for code in re.findall(r"`(\w+_\w+)`", cell)}
+    assert told - codes <= {"invalid_value"}
+    assert {"invalid_api_key", "limit_exceeded", "deployment_gone"} <= told
+
+
+def test_links_lead_somewhere() -> None:
+    for file in (README, *ROOT.glob("*/README.md"), *ROOT.glob("litebatch_asgi/*/README.md")):
+        for target in re.findall(r"\]\((?!https?://)([^)#]+)", file.read_text()):
+            assert (file.parent / target).exists(), f"{file.name}: {target}"
+
+
+def test_it_is_short_enough_to_be_read() -> None:
+    assert len(README.read_text().splitlines()) <= 350
