@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from litebatch_asgi.config.reading import is_mapping
+from litebatch_asgi.config.reading import is_list, is_mapping
 from litebatch_asgi.errors import ConfigError
 
 INCLUDE = "include"
@@ -49,9 +49,9 @@ def _read(file: Path, text: str, above: tuple[Path, ...]) -> Document:
         return Document(content=content)
     above = (*above, file)
     written = content[INCLUDE]
-    names: list[Any] = written if isinstance(written, list) else [written]
+    names = written if is_list(written) else [written]
     merged = {key: value for key, value in content.items() if key != INCLUDE}
-    places = {key: _places(key, value) for key, value in merged.items() if isinstance(value, list)}
+    places = {key: _places(key, value) for key, value in merged.items() if is_list(value)}
     for index, name in enumerate(names):
         where = f"{file}: {INCLUDE}[{index}]"
         if not isinstance(name, str):
@@ -74,14 +74,14 @@ def _add(
     if not is_mapping(included.content):
         raise ConfigError(f"{where}: {file} is to be a mapping of names to values")
     for key, value in included.content.items():
-        if isinstance(value, list) and isinstance(merged.get(key, []), list):
+        if is_list(value) and is_list(merged.get(key, [])):
             theirs = included.places.get(key) or [f"{file}: {place}" for place in _places(key, value)]
             places[key] = [*places.get(key, []), *theirs]
         merged[key] = _joined(merged.get(key), value)
 
 
 def _joined(one: Any, other: Any) -> Any:
-    if isinstance(one, list) and isinstance(other, list):
+    if is_list(one) and is_list(other):
         return [*one, *other]
     if is_mapping(one) and is_mapping(other):
         return {**one, **{key: _joined(one.get(key), value) for key, value in other.items()}}

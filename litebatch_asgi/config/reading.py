@@ -134,6 +134,11 @@ class Reading:
             self.refuse(places.get(key, path + inner), message)
 
 
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a value of the document is a list."""
+    return isinstance(value, list)
+
+
 def is_mapping(value: object) -> TypeGuard[dict[Any, Any]]:
     """Whether a value of the document is a mapping."""
     return isinstance(value, dict)
