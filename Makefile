@@ -5,16 +5,26 @@ BIN := .venv/bin
 # The tests start many processes: each would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test faults survival check bench clean
+.PHONY: demo test faults survival check screens bench clean
+
+# The demo needs what users install, everything else what developers do. Either is marked once it is there;
+# the larger one stands for the smaller.
+.venv/.users: pyproject.toml
+	$(call install,server,a third of a minute,--no-compile)
 
 .venv/.ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("litebatch needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
-	@echo "setting up .venv (once, about a minute)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+	$(call install,dev,a minute)
+	@touch .venv/.users
 
-demo: .venv/.ready
+define install
+@$(PYTHON) -c 'import sys; sys.exit("litebatch needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
+@echo "setting up .venv (once, about $(2))"
+@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(3) --editable '.[$(1)]'
+@touch $@
+endef
+
+demo: .venv/.users
 	@$(BIN)/litebatch demo
 
 test: .venv/.ready
@@ -34,6 +44,9 @@ check: .venv/.ready
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -m long tests/host/test_wheel.py
+
+screens: .venv/.ready
+	@LITEBATCH_SCREENS=write $(BIN)/python -m pytest -q tests/cli/test_screens.py
 
 bench: .venv/.ready
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
