@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -16,14 +18,16 @@ from rich.console import Console
 
 from litebatch_asgi.cli.journey import ENDPOINT, MODEL, Journey
 from litebatch_asgi.cli.ports import listen_or_exit
+from litebatch_asgi.cli.stopping import until_stopped
 from litebatch_asgi.cli.story import DemoFailed, Story
 from litebatch_asgi.config import Config
 from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.server import logs
 from litebatch_asgi.server.gateway import build_gateway, litebatch_for
-from litebatch_asgi.server.listen import address_of, listen, serving, until_told_to_stop
+from litebatch_asgi.server.listen import address_of, listen, serving
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 
+NAME = "litebatch"
 HOST = "127.0.0.1"
 PORT = 4000
 TOKEN = "sk-demo"  # noqa: S105 - any token will do
@@ -54,14 +58,18 @@ async def _demo(folder: Path, *, keep: bool, port: int | None) -> None:
     for account in ACCOUNTS:
         simulator.account(account)
     async with simulator.running() as provider, _gateway(folder, provider, port) as gateway:
-        story.say(f"Two simulated deployments at {provider}, the gateway at {gateway}, all in {folder}.")
+        story.say(f"One model, {MODEL}, on two simulated deployments.")
+        story.fact("provider", f"{provider}, with the accounts {' and '.join(ACCOUNTS)}")
+        story.fact("gateway", gateway)
+        story.fact("folder", f"{folder}, removed at the end")
         headers = {"authorization": f"Bearer {TOKEN}"}
         async with httpx2.AsyncClient(base_url=f"{gateway}/v1/", headers=headers, trust_env=False) as client:
             await Journey(client, simulator, story, folder / "requests.jsonl").travel()
-        story.say("\nDone. The same without simulator: litebatch serve --config litebatch.yaml")
+        story.say("\nDone, each step as it must be.")
         if keep:
-            story.say(_curl(gateway, folder / "requests.jsonl"))
-            await until_told_to_stop()
+            await until_stopped(_curl(gateway, folder / "requests.jsonl"), then="The folder is removed.")
+        else:
+            story.say(_next_steps(program()))
 
 
 @asynccontextmanager
@@ -97,14 +105,42 @@ def _listen_anywhere() -> socket.socket:
         return listen(HOST, 0)
 
 
+def _next_steps(litebatch: str) -> str:
+    return f"""
+To go on:
+
+# the same, left running for calls of your own
+{litebatch} demo --keep
+
+# a gateway before an OpenAI account
+OPENAI_API_KEY=sk-... {litebatch} serve
+
+{litebatch} --help"""
+
+
+def program() -> str:
+    """How this command is called from where we are."""
+    called = Path(sys.argv[0])
+    found = shutil.which(called.name)
+    if called.name != NAME or (found is not None and Path(found).samefile(called)):
+        return NAME
+    with suppress(ValueError):
+        return str(called.absolute().relative_to(Path.cwd()))
+    return str(called)
+
+
 def _curl(gateway: str, requests: Path) -> str:
     return f"""
-Still running, until Ctrl-C. To copy and paste:
+Still running, until Ctrl-C. To paste into another terminal:
 
-export KEY={TOKEN} URL={gateway}/v1
-curl -sH "Authorization: Bearer $KEY" $URL/files -F purpose=batch -F file=@{requests}
-curl -sH "Authorization: Bearer $KEY" $URL/files
-curl -sH "Authorization: Bearer $KEY" $URL/batches -H 'Content-Type: application/json' \\
-  -d '{{"input_file_id": "file-...", "endpoint": "{ENDPOINT}", "completion_window": "24h"}}'
-curl -sH "Authorization: Bearer $KEY" $URL/batches
-curl -sH "Authorization: Bearer $KEY" $URL/files/file-.../content"""
+URL={gateway}/v1 KEY="Authorization: Bearer {TOKEN}"
+field() {{ grep -o "\\"$1\\": *\\"[^\\"]*\\"" | head -n 1 | cut -d'"' -f4; }}
+FILE=$(curl -sH "$KEY" $URL/files -F purpose=batch \\
+  -F file=@{requests} | field id)
+BATCH=$(curl -sH "$KEY" $URL/batches -H 'Content-Type: application/json' -d '{{
+  "input_file_id": "'$FILE'", "endpoint": "{ENDPOINT}",
+  "completion_window": "24h"}}' | field id)
+until [ "$(curl -sH "$KEY" $URL/batches/$BATCH | field status)" = completed ]
+do sleep 1; done
+OUTPUT=$(curl -sH "$KEY" $URL/batches/$BATCH | field output_file_id)
+curl -sH "$KEY" $URL/files/$OUTPUT/content"""

@@ -68,11 +68,10 @@ class Journey:
         self._story.step(
             "Write the requests, one a line",
             self._requests.name,
-            'line = {"custom_id": "request-01", "method": "POST", "url": ..., "body": {...}}',
+            '{"custom_id": "request-01", "method": "POST", "url": "/v1/chat/completions",\n'
+            f' "body": {{"model": "{MODEL}", "messages": [...]}}}}',
         )
         custom_ids = await anyio.to_thread.run_sync(write_requests, self._requests)
-        text = await anyio.Path(self._requests).read_text()
-        self._story.fact("first line", text.partition("\n")[0])
         self._story.fact("written", f"{len(custom_ids)} requests; {REFUSED} is made to fail")
         return custom_ids
 
@@ -80,7 +79,7 @@ class Journey:
         self._story.step(
             "Upload the file: it is checked, and copied to every deployment of the model",
             "POST /v1/files",
-            f'file = client.files.create(file=open("{self._requests.name}", "rb"), purpose="batch")',
+            f'file = client.files.create(\n    file=open("{self._requests.name}", "rb"), purpose="batch"\n)',
         )
         content = await anyio.Path(self._requests).read_bytes()
         file = await self._object(
@@ -99,14 +98,16 @@ class Journey:
             "Create a batch: it is placed on one of the deployments",
             "POST /v1/batches",
             "batch = client.batches.create(\n"
-            f'    input_file_id=file.id, endpoint="{ENDPOINT}", completion_window="24h"\n'
+            "    input_file_id=file.id,\n"
+            f'    endpoint="{ENDPOINT}",\n'
+            '    completion_window="24h",\n'
             ")",
         )
         batch = await self._new_batch(file_id)
         (entry,) = await self._deeds("create_batch", 1)
         self._story.fact("batch.id", batch["id"])
         self._story.fact("batch.status", batch["status"])
-        self._story.fact("placed on", f"{entry.account}, where it is {entry.object_id}")
+        self._story.fact("placed on", f"{entry.account}, as {entry.object_id}")
         return str(batch["id"])
 
     async def _follow(self, batch_id: str) -> dict[str, Any]:
@@ -123,7 +124,8 @@ class Journey:
             if news != told:
                 self._story.fact("batch.status", news)
             told = news
-        self._story.fact("counts", batch["request_counts"])
+        counts = batch["request_counts"]
+        self._story.fact("counts", ", ".join(f"{name} {count}" for name, count in counts.items()))
         expect(batch["status"] == "completed", "the batch ends as completed")
         counts = {"total": len(_QUESTIONS), "completed": len(_QUESTIONS) - 1, "failed": 1}
         expect(batch["request_counts"] == counts, f"the counts are {counts}")
@@ -133,7 +135,7 @@ class Journey:
         self._story.step(
             "Read the results",
             f"GET /v1/files/{batch['output_file_id']}/content",
-            "rows = client.files.content(batch.output_file_id).content.splitlines()",
+            "rows = client.files.content(batch.output_file_id).text.splitlines()",
         )
         answered = await self._rows(batch["output_file_id"])
         refused = await self._rows(batch["error_file_id"])
@@ -180,11 +182,11 @@ class Journey:
             "client.files.delete(file.id)",
         )
         deleted = await self._object("DELETE", f"files/{file_id}")
-        self._story.fact("deleted", deleted["deleted"])
+        self._story.fact("deleted", str(deleted["deleted"]).lower())
         for entry in await self._deeds("delete_file", len(self._simulator.accounts)):
             self._story.fact(f"copy at {entry.account}", f"{entry.object_id} deleted")
         gone = await self._client.get(f"files/{file_id}")
-        self._story.fact("looked for", f"{gone.status_code} {gone.json()['error']['message']}")
+        self._story.fact("asked again", f"{gone.status_code} {gone.json()['error']['message']}")
         expect(gone.status_code == 404, "the file is gone")
 
     async def _new_batch(self, file_id: str) -> dict[str, Any]:
@@ -207,7 +209,7 @@ class Journey:
         return [json.loads(line) for line in answer.content.splitlines()]
 
     async def _deeds(self, call: CallName, count: int) -> list[JournalEntry]:
-        """The first `count` calls of a kind that the deployments have carried out, once there are so many."""
+        """The first `count` calls of a kind that the deployments have carried out, by their names."""
 
         def deeds() -> list[JournalEntry]:
             return [entry for entry in self._simulator.journal.select(call) if entry.done]
@@ -215,7 +217,7 @@ class Journey:
         with anyio.move_on_after(STEP_SECONDS):
             await self._simulator.until(lambda: len(deeds()) >= count)
         expect(len(deeds()) >= count, f"{count} times {call} at the deployments")
-        return deeds()[:count]
+        return sorted(deeds()[:count], key=lambda entry: entry.account)
 
     async def _object(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         asked: dict[str, Any] = (await self._call(method, path, **content)).json()

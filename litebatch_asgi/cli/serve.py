@@ -14,6 +14,7 @@ import typer
 from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.cli.ports import listen_or_exit
+from litebatch_asgi.cli.stopping import say_stopping, until_stopped
 from litebatch_asgi.config import Config
 from litebatch_asgi.config.parse import password_in
 from litebatch_asgi.server import logs
@@ -22,7 +23,6 @@ from litebatch_asgi.server.listen import (
     address_of,
     loop_factory,
     serving,
-    until_told_to_stop,
     uvicorn_config,
 )
 from litebatch_asgi.server.startup import FACTORY, Options, build
@@ -54,6 +54,7 @@ def _serve_by_workers(options: Options, port: int) -> None:
                 FACTORY, factory=True, workers=options.workers, drain_seconds=options.drain_seconds
             ),
             listener,
+            stopping=lambda: say_stopping(_stopping(options.drain_seconds)),
         )
         typer.echo(banner(config, address_of(listener)))
         workers.run()
@@ -71,8 +72,11 @@ async def _serve(
     gateway = build_gateway(litebatch, log)
     drain = options.drain_seconds
     async with litebatch.lifespan(gateway), serving(gateway, listener, drain_seconds=drain):
-        typer.echo(banner(config, address_of(listener)))
-        await until_told_to_stop()
+        await until_stopped(banner(config, address_of(listener)), then=_stopping(drain))
+
+
+def _stopping(drain_seconds: int) -> str:
+    return f"Requests in progress have {drain_seconds} seconds."
 
 
 def banner(config: Config, address: str) -> str:
@@ -89,11 +93,13 @@ def title() -> str:
 
 
 def what_is_served(config: Config) -> Iterator[str]:
-    """A line for each deployment of each model, and one for the database."""
+    """A line for each model and each of its deployments, and one for the database."""
     for group in Catalog(config.deployments).groups.values():
+        yield f"  model     {group.name}"
+        width = max(map(len, group.deployments))
         for deployment_id, deployment in group.deployments.items():
             base = f" at {without_password(deployment.api_base)}" if deployment.api_base else ""
-            yield f"  model     {group.name} -> {deployment_id} ({deployment.model}{base})"
+            yield f"            {deployment_id:<{width}}  {deployment.model}{base}"
     yield f"  database  {without_password(config.database_url)}"
 
 

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from litebatch_asgi.cli.ports import exit_for_port
+from litebatch_asgi.cli.stopping import say_stopping
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.simulator import Fault, SimulatorSettings, run
 
@@ -30,6 +31,7 @@ def simulate(
             settings=read,
             faults=ordered,
             started=lambda address: _tell(address, read.flavour),
+            stopping=lambda: say_stopping("Requests in progress have 5 seconds."),
         )
     except OSError as error:
         exit_for_port(host, port, error)

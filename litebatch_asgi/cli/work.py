@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 
-import typer
-
 from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.cli.serve import title, what_is_served
+from litebatch_asgi.cli.stopping import until_stopped
 from litebatch_asgi.config import Config
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.server import logs
-from litebatch_asgi.server.listen import loop_factory, until_told_to_stop
+from litebatch_asgi.server.listen import loop_factory
 from litebatch_asgi.server.startup import Options, build
 
 
@@ -28,5 +27,5 @@ def work(options: Options) -> None:
 
 async def _work(config: Config, litebatch: LiteBatch) -> None:
     async with litebatch.lifespan():
-        typer.echo("\n".join((f"{title()} looks after batches", *what_is_served(config))))
-        await until_told_to_stop()
+        banner = "\n".join((f"{title()} looks after batches", *what_is_served(config)))
+        await until_stopped(banner, then="What is under way goes on later.")

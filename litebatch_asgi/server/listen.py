@@ -91,9 +91,14 @@ async def serving(
         await task
 
 
-async def until_told_to_stop() -> None:
-    """Wait for SIGINT or SIGTERM. Another one during what follows has its usual effect: to end at once."""
+async def until_told_to_stop(waiting: Callable[[], None] | None = None) -> None:
+    """Wait for SIGINT or SIGTERM. Another one during what follows has its usual effect: to end at once.
+
+    `waiting` is called as soon as a signal would be taken.
+    """
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        if waiting is not None:
+            waiting()
         async for _ in signals:
             return
 

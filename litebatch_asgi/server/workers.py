@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 
@@ -27,11 +28,14 @@ class Workers(Multiprocess):
     """uvicorn's supervisor, which tells what becomes of each worker, and gives none up.
 
     Where a worker cannot start again, for the database is away just then, the others go on and it is tried
-    until it can.
+    until it can. `stopping` is called once they are to stop; from then on a signal ends all of them at once.
     """
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+    def __init__(
+        self, config: uvicorn.Config, listener: socket.socket, *, stopping: Callable[[], None]
+    ) -> None:
         super().__init__(config, [listener])
+        self._stopping = stopping
 
     def init_processes(self) -> None:
         """Start all of them."""
@@ -55,6 +59,9 @@ class Workers(Multiprocess):
 
     def terminate_all(self) -> None:
         """Tell all to stop; from here on connections are refused."""
+        self._stopping()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._end_at_once)
         super().terminate_all()
         for listener in self.sockets:
             listener.close()
@@ -70,9 +77,20 @@ class Workers(Multiprocess):
                 process.process.join()
             logger.info("worker ended", extra={"worker": process.pid, "exit_code": process.exitcode})
 
+    def _end_at_once(self, number: int, _: object) -> None:
+        for process in self.processes:
+            process.process.kill()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
     def _started(self) -> Process:
         process = Process(self.config, self.sockets)
-        process.start()
+        # until the worker takes it, Ctrl-C is for this process alone: it would be a traceback there
+        taken = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process.start()
+        finally:
+            signal.signal(signal.SIGINT, taken)
         logger.info("worker started", extra={"worker": process.pid})
         return process
 

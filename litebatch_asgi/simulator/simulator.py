@@ -65,12 +65,16 @@ def run(
     settings: SimulatorSettings | None = None,
     faults: Sequence[Fault] = (),
     started: Callable[[str], None] | None = None,
+    stopping: Callable[[], None] | None = None,
 ) -> None:
-    """Serve a simulator until SIGINT or SIGTERM; `started` is called with its address.
+    """Serve a simulator until SIGINT or SIGTERM; another one of them has its usual effect.
+
+    `started` is called with its address, `stopping` once a signal has come.
 
     Raises OSError if the port is taken.
     """
-    asyncio.run(_run(Simulator(directory, settings), host, port, faults, started or print))
+    simulator = Simulator(directory, settings)
+    asyncio.run(_run(simulator, host, port, faults, started or print, stopping or _nothing))
 
 
 async def _run(
@@ -79,6 +83,7 @@ async def _run(
     port: int,
     faults: Sequence[Fault],
     started: Callable[[str], None],
+    stopping: Callable[[], None],
 ) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -88,3 +93,10 @@ async def _run(
     async with simulator.running(host, port) as address:
         started(address)
         await stop.wait()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        stopping()
+
+
+def _nothing() -> None:
+    """What is done where nobody is to be told."""

@@ -3,11 +3,14 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
-import httpx2
+import pytest
 
+from litebatch_asgi.cli.demo import program
 from tests.cli.processes import run, running
 
 
@@ -27,17 +30,42 @@ def test_the_demo_takes_the_whole_journey_on_a_free_port(tmp_path: Path) -> None
 
 def test_keep_leaves_it_running_until_a_signal(tmp_path: Path) -> None:
     with running("demo", "--keep", "--port", "0", cwd=tmp_path, until="Still running") as demo:
-        demo.read_until("URL=")
-        found = re.search(r"KEY=(\S+) URL=(\S+)", demo.told)
-        folder = re.search(r"all in (\S+)\.\n", demo.told)
-        assert found
+        told = demo.told
+        demo.read_until("$OUTPUT/content")
+        commands = demo.told.removeprefix(told).strip()
+        folder = re.search(r"folder +(\S+), removed", demo.told)
         assert folder
-        answer = httpx2.get(f"{found[2]}/batches", headers={"authorization": f"Bearer {found[1]}"})
-        assert [batch["status"] for batch in answer.json()["data"]] == ["cancelled", "completed"]
+        pasted = subprocess.run(["sh", "-c", commands], capture_output=True, text=True, check=True)
+        assert len(re.findall(r'"custom_id": *"request-\d\d"', pasted.stdout)) == 11
         assert Path(folder[1], "requests.jsonl").exists()
         assert demo.stop(signal.SIGINT) == 0
         assert demo.log.read_text() == ""
         assert not Path(folder[1]).exists()
+
+
+def test_what_it_says_to_go_on_with_works(tmp_path: Path) -> None:
+    told = run("demo", "--port", "0", cwd=tmp_path).stdout.partition("To go on:\n")[2]
+    commands = [line for line in told.splitlines() if line and not line.startswith("#")]
+    assert commands == [
+        "litebatch demo --keep",
+        "OPENAI_API_KEY=sk-... litebatch serve",
+        "litebatch --help",
+    ]
+    with running("serve", "--port", "0", cwd=tmp_path, until="listens", OPENAI_API_KEY="sk-...") as gateway:
+        assert gateway.stop() == 0
+
+
+def test_commands_are_named_as_this_one_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / ".venv" / "bin" / "litebatch"
+    script.parent.mkdir(parents=True)
+    script.touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script), "demo"])
+    assert program() == ".venv/bin/litebatch"
+    monkeypatch.chdir("/")
+    assert program() == str(script).removeprefix("/")
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert program() == "litebatch"
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_exit_code_1(tmp_path: Path) -> None:

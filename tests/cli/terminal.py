@@ -1,0 +1,88 @@
+"""`litebatch` on a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from select import select
+
+from tests.cli.processes import COMMAND, SECONDS, environment
+
+COLUMNS = 80
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+CTRL_C = "\x03"
+
+
+class Terminal:
+    """A process with a terminal, on which stdout and stderr are shown together."""
+
+    def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
+        self.process = process
+        self._screen = screen
+        self._shown = b""
+        self._deadline = time.monotonic() + SECONDS
+
+    @property
+    def shown(self) -> str:
+        """What was shown so far, without colours."""
+        return _ESCAPES.sub("", self._shown.decode(errors="replace"))
+
+    def read_until(self, text: str) -> None:
+        """Wait until `text` is shown."""
+        while text not in self.shown:
+            assert self._read(), f"it ended before {text!r}: {self.shown}"
+
+    def type(self, keys: str) -> None:
+        """Type on the keyboard; Ctrl-C is what it is for every process of the terminal."""
+        os.write(self._screen, keys.encode())
+
+    def end(self) -> int:
+        """Wait for the end; its exit code, or minus the signal that ended it."""
+        while self._read():
+            pass
+        return self.process.wait(SECONDS)
+
+    def _read(self) -> bool:
+        ready, _, _ = select([self._screen], [], [], max(0.0, self._deadline - time.monotonic()))
+        assert ready, f"nothing more within {SECONDS} seconds: {self.shown}"
+        with suppress(OSError):  # EIO: nobody has the terminal any more
+            block = os.read(self._screen, 65536)
+            self._shown += block
+            return bool(block)
+        return False
+
+
+@contextmanager
+def terminal(*arguments: str, cwd: Path, **extra: str) -> Generator[Terminal]:
+    """Run `litebatch` on a terminal of its own; it is killed at the end."""
+    screen, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+    kept = {name: value for name, value in environment(extra).items() if name not in ("COLUMNS", "LINES")}
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        env=kept | {"TERM": "xterm", "TZ": "UTC"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(process, screen)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        os.close(screen)
