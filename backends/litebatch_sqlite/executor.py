@@ -45,7 +45,10 @@ class SQLiteExecutor:
         if self._writer is not None:
             return
         if not create and not await in_own_thread(self._path.is_file):
-            raise ConfigError(f"there is no database file {self._path}")
+            raise ConfigError(
+                f"there is no database file {self._path.name} in {self._path.absolute().parent}: name the"
+                " gateway's (`litebatch serve` makes it when it first starts)"
+            )
         self._turn = asyncio.Lock()  # of the event loop of this time
         self._writer = await self._connect()
         await self._keep_log(self._writer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from litebatch_asgi.errors import LiteBatchError
+from litebatch_asgi.errors import LiteBatchError, StorageUnavailable
 
 _EXTRA = frozenset({"typer", "rich", "uvicorn", "yaml"})
 
@@ -12,7 +12,8 @@ _EXTRA = frozenset({"typer", "rich", "uvicorn", "yaml"})
 def main() -> None:
     """Run the command that the arguments name.
 
-    What is wrong on the caller's side is told on stderr in a sentence, with exit code 2.
+    What stands against it is told on stderr in a sentence. The exit code is 1 where the same command may work
+    another time, 2 where something about it is wrong.
     """
     try:
         from litebatch_asgi.cli.commands import app
@@ -23,10 +24,12 @@ def main() -> None:
         if package not in _EXTRA:
             raise
         _refuse(f"the command line needs {package}: pip install 'litebatch-asgi[server]'")
+    except StorageUnavailable as error:
+        _refuse(str(error), code=1)
     except LiteBatchError as error:
         _refuse(str(error))
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str, *, code: int = 2) -> None:
     print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(2)
+    raise SystemExit(code)

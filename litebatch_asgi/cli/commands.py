@@ -9,8 +9,12 @@ from typing import Annotated
 import typer
 
 from litebatch_asgi.cli.check import check
+from litebatch_asgi.cli.completion import completion
 from litebatch_asgi.cli.database_commands import app as database_commands
 from litebatch_asgi.cli.key_commands import app as key_commands
+from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.team_commands import app as team_commands
+from litebatch_asgi.cli.user_commands import app as user_commands
 
 
 class Flavour(StrEnum):
@@ -23,26 +27,51 @@ class Flavour(StrEnum):
 app: typer.Typer = typer.Typer(
     name="litebatch",
     help="OpenAI's Files and Batches API over many provider deployments.",
+    epilog=example("litebatch demo", "litebatch serve --config litebatch.yaml"),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(key_commands)
-app.command()(check)
-app.add_typer(database_commands)
 
 
-@app.command()
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"litebatch {version('litebatch-asgi')}")
+        raise typer.Exit
+
+
+@app.callback()
+def litebatch(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """OpenAI's Files and Batches API over many provider deployments."""
+
+
+@app.command(
+    epilog=example(
+        "litebatch serve --config litebatch.yaml",
+        "OPENAI_API_KEY=sk-... litebatch serve",
+    )
+)
 def serve(
     config: Annotated[
         Path | None,
-        typer.Option(help="YAML; a LiteLLM configuration works. Without it: OPENAI_API_KEY."),
+        typer.Option(metavar="FILE", help="YAML; a LiteLLM one works. Without it: OPENAI_API_KEY."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Where to listen; beyond loopback a master key is needed.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 4000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one need PostgreSQL.")] = 1,
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="Where to listen; beyond loopback a master key is needed.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="0 takes a free one.")] = 4000,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Processes; more than one need PostgreSQL.")
+    ] = 1,
     database: Annotated[
         str | None, typer.Option(metavar="URL", help="In place of general_settings.database_url.")
     ] = None,
@@ -50,7 +79,7 @@ def serve(
         bool,
         typer.Option(
             "--reconciler/--no-reconciler",
-            help="Without: requests only; `litebatch work` on the same database looks after batches.",
+            help="Look after batches too, or leave that to `litebatch work`.",
         ),
     ] = True,
     drain: Annotated[
@@ -59,7 +88,7 @@ def serve(
             min=1,
             metavar="SECONDS",
             show_default="20",
-            help="How long requests in progress may go on once it is to stop.",
+            help="How long requests in progress may go on at the end.",
         ),
     ] = None,
 ) -> None:
@@ -79,9 +108,9 @@ def serve(
     run(options, port)
 
 
-@app.command()
+@app.command(epilog=example("litebatch work --config litebatch.yaml"))
 def work(
-    config: Annotated[Path | None, typer.Option(help="As for `serve`.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="As for `serve`.")] = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="As for `serve`.")] = None,
 ) -> None:
     """Look after batches, without serving requests."""
@@ -91,35 +120,48 @@ def work(
     run(Options(host="localhost", config=config, database=database))
 
 
-@app.command()
+@app.command(epilog=example("litebatch demo --keep"))
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave gateway and simulator running.")] = False,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, show_default="4000, or a free one")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave gateway and simulator running, with curl lines to paste.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT", min=0, max=65535, help="Of the gateway.", show_default="4000, or a free one"
+        ),
+    ] = None,
 ) -> None:
-    """Run the whole client journey against simulated deployments, step by step."""
+    """Show a client's whole journey, against simulated deployments."""
     from litebatch_asgi.cli.demo import run
 
     run(keep=keep, port=port)
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        "litebatch simulate --flavour azure --set running_seconds=5",
+        """litebatch simulate --fault '{"call": "create_batch", "status": 429}'""",
+    )
+)
 def simulate(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 9000,
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="0 takes a free one.")] = 9000,
+    host: Annotated[str, typer.Option(metavar="HOST", help="Where to listen.")] = "127.0.0.1",
     flavour: Annotated[Flavour, typer.Option(help="Whose API.")] = Flavour.OPENAI,
     directory: Annotated[
-        Path | None, typer.Option(help="Where files are kept.", show_default="a temporary folder")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where files are kept.", show_default="a temporary one"),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Such as running_seconds=5; may be repeated."),
+        typer.Option("--set", metavar="NAME=VALUE", help="How it behaves; may be repeated."),
     ] = None,
     faults: Annotated[
         list[str] | None,
         typer.Option(
             "--fault",
             metavar="JSON",
-            help="""Such as '{"call": "create_batch", "status": 429}'; may be repeated.""",
+            help="What goes wrong; may be repeated.",
         ),
     ] = None,
 ) -> None:
@@ -128,3 +170,17 @@ def simulate(
 
     assignments = [f"flavour={flavour}", *(settings or ())]
     run(host, port, directory=directory, settings=assignments, faults=faults or ())
+
+
+app.command(epilog=example("litebatch check --config litebatch.yaml"))(check)
+app.command(
+    epilog=example(
+        "litebatch completion bash >> ~/.bashrc",
+        "litebatch completion zsh >> ~/.zshrc",
+        "litebatch completion fish > ~/.config/fish/completions/litebatch.fish",
+    )
+)(completion)
+app.add_typer(key_commands)
+app.add_typer(team_commands)
+app.add_typer(user_commands)
+app.add_typer(database_commands)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import typer
 
 from litebatch_asgi.app import open_storage
+from litebatch_asgi.cli.asking import confirm
 from litebatch_asgi.cli.serve import without_password
 from litebatch_asgi.errors import ConfigError, StateConflict
 from litebatch_asgi.installations import InstallationStore, Residence, installations_of
@@ -30,7 +31,7 @@ def moved(url: str, prefix: str, *, yes: bool, force: bool) -> None:
     if seen.is_at_home and seen.installation.fingerprint is not None:
         typer.echo("it is where it was: there is nothing to do")
         return
-    _confirm("Does nothing use the database that it comes from any more?", yes=yes)
+    confirm("Does nothing use the database that it comes from any more?", yes=yes)
     installation = _settle(store.moved(idle_seconds=0 if force else ALIVE_SECONDS))
     typer.echo(f"installation {installation.id} lives here from now on; nothing else was changed")
 
@@ -41,7 +42,7 @@ def copied(url: str, prefix: str, *, yes: bool, force: bool) -> None:
     seen = _look(store, url, force=force)
     if seen.is_at_home:
         typer.echo("it is where it was: if it is the original itself, its open batches are lost", err=True)
-    _confirm("Is this a copy, whose open batches and input files shall go?", yes=yes)
+    confirm("Is this a copy, whose open batches and input files shall go?", yes=yes)
     done = _settle(store.copied(idle_seconds=0 if force else ALIVE_SECONDS))
     typer.echo(
         f"installation {done.installation.id} lives here from now on, in place of {seen.installation.id}"
@@ -63,18 +64,6 @@ def _look(store: InstallationStore, url: str, *, force: bool) -> Residence:
             " in a minute, or use --force; in a copy that was just made they are those of its original"
         )
     return seen
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    try:
-        is_sure = typer.confirm(question, err=True)
-    except typer.Abort:
-        raise ConfigError("nothing was changed: answer the question with y, or use --yes") from None
-    if not is_sure:
-        typer.echo("nothing was changed", err=True)
-        raise typer.Exit(1)
 
 
 def _settle(work: Coroutine[Any, Any, T]) -> T:

@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-Config: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", help="The gateway's: its database is meant.")
-]
-Database: TypeAlias = Annotated[
-    str | None, typer.Option("--database", metavar="URL", help="In place of the configuration's.")
-]
+from litebatch_asgi.cli import options
+from litebatch_asgi.cli.options import example
+
 Key: TypeAlias = Annotated[
     str, typer.Argument(metavar="KEY", help="Its alias, its token, or the key itself.")
 ]
-Limit: TypeAlias = int | None
 
 app: typer.Typer = typer.Typer(
-    name="keys", help="Virtual keys, in a gateway's database.", no_args_is_help=True
+    name="keys",
+    help="Virtual keys, in a gateway's database.",
+    epilog=example("litebatch keys list --config litebatch.yaml"),
+    no_args_is_help=True,
 )
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        "litebatch keys create --alias ci --team search --duration 30d",
+        "KEY=$(litebatch keys create --model gpt-4o-batch)",
+    )
+)
 def create(
-    alias: Annotated[str | None, typer.Option(help="A name for it.")] = None,
-    model: Annotated[
-        list[str] | None, typer.Option(help="A virtual model or access group; may be repeated. None: all.")
+    alias: Annotated[str | None, typer.Option("--alias", metavar="NAME", help="A name for it.")] = None,
+    model: options.Models = None,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="ID", help="Whose key it is; made if need be.")
     ] = None,
-    user: Annotated[str | None, typer.Option(help="Whose key it is; made if need be.")] = None,
-    team: Annotated[str | None, typer.Option(help="The team that shares what is made with it.")] = None,
-    inherit: Annotated[
-        bool, typer.Option("--inherit", help="Let a user that is made own what is there of its id already.")
-    ] = False,
-    duration: Annotated[
-        str | None, typer.Option(help="Such as 30d, 12h, 2mo.", show_default="for ever")
+    team: Annotated[
+        str | None, typer.Option("--team", metavar="ID", help="The team that shares what is made with it.")
     ] = None,
-    max_batch_requests: Annotated[Limit, typer.Option(min=0, help="Requests in one file.")] = None,
-    max_open_batches: Annotated[Limit, typer.Option(min=0, help="Batches that have not ended.")] = None,
-    max_enqueued_requests: Annotated[Limit, typer.Option(min=0, help="Requests of open batches.")] = None,
-    max_enqueued_tokens: Annotated[Limit, typer.Option(min=0, help="Tokens of open batches.")] = None,
-    max_file_bytes: Annotated[Limit, typer.Option(min=0, help="Bytes of one file.")] = None,
-    max_files: Annotated[Limit, typer.Option(min=0, help="Uploaded files that are not deleted.")] = None,
-    config: Config = None,
-    database: Database = None,
+    inherit: options.Inherit = False,
+    duration: options.Duration = None,
+    max_batch_requests: options.MaxBatchRequests = None,
+    max_open_batches: options.MaxOpenBatches = None,
+    max_enqueued_requests: options.MaxEnqueuedRequests = None,
+    max_enqueued_tokens: options.MaxEnqueuedTokens = None,
+    max_file_bytes: options.MaxFileBytes = None,
+    max_files: options.MaxFiles = None,
+    config: options.Config = None,
+    database: options.Database = None,
+    output: options.Output = None,
 ) -> None:
     """Make a key and print it, this once."""
     from litebatch_asgi.cli import keys
+    from litebatch_asgi.cli.accounts import database_of
     from litebatch_asgi.server.keys.bodies import NewKeyFields
 
     fields = NewKeyFields(
@@ -64,36 +67,44 @@ def create(
         max_file_bytes=max_file_bytes,
         max_files=max_files,
     )
-    keys.create(keys.database_of(config, database), fields)
+    keys.create(database_of(config, database), fields, output=output)
 
 
-@app.command("list")
-def show(config: Config = None, database: Database = None) -> None:
-    """List all keys: hint, alias, owner, models, expiry, state, token."""
+@app.command("list", epilog=example("litebatch keys list --output json --database sqlite:///litebatch.db"))
+def show(
+    config: options.Config = None, database: options.Database = None, output: options.Output = None
+) -> None:
+    """List all keys, newest first."""
     from litebatch_asgi.cli import keys
+    from litebatch_asgi.cli.accounts import database_of
 
-    keys.show(keys.database_of(config, database))
+    keys.show(database_of(config, database), output=output)
 
 
-@app.command()
-def block(key: Key, config: Config = None, database: Database = None) -> None:
+@app.command(epilog=example("litebatch keys block ci"))
+def block(key: Key, config: options.Config = None, database: options.Database = None) -> None:
     """Block a key, until it is unblocked."""
     from litebatch_asgi.cli import keys
+    from litebatch_asgi.cli.accounts import database_of
 
-    keys.block(keys.database_of(config, database), key, blocked=True)
+    keys.set_blocked(database_of(config, database), key, blocked=True)
 
 
-@app.command()
-def unblock(key: Key, config: Config = None, database: Database = None) -> None:
+@app.command(epilog=example("litebatch keys unblock ci"))
+def unblock(key: Key, config: options.Config = None, database: options.Database = None) -> None:
     """Let a blocked key go on."""
     from litebatch_asgi.cli import keys
+    from litebatch_asgi.cli.accounts import database_of
 
-    keys.block(keys.database_of(config, database), key, blocked=False)
+    keys.set_blocked(database_of(config, database), key, blocked=False)
 
 
-@app.command()
-def delete(key: Key, config: Config = None, database: Database = None) -> None:
+@app.command(epilog=example("litebatch keys delete ci --yes"))
+def delete(
+    key: Key, config: options.Config = None, database: options.Database = None, yes: options.Yes = False
+) -> None:
     """Delete a key; its files and batches stay its owner's."""
     from litebatch_asgi.cli import keys
+    from litebatch_asgi.cli.accounts import database_of
 
-    keys.delete(keys.database_of(config, database), key)
+    keys.delete(database_of(config, database), key, yes=yes)

@@ -1,128 +1,98 @@
-"""`litebatch keys`: virtual keys for operators, straight in the database of a gateway."""
+"""What `litebatch keys` does."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from datetime import datetime
 
 import typer
 
-from litebatch_asgi.app import open_storage
+from litebatch_asgi.cli import accounts
+from litebatch_asgi.cli.accounts import BY, every, models_of, tell, with_service
+from litebatch_asgi.cli.output import Output, Row, print_object, print_rows
 from litebatch_asgi.cli.serve import without_password
-from litebatch_asgi.config import DEFAULT_DATABASE_URL, load_config
-from litebatch_asgi.errors import ConfigError, NotFound
-from litebatch_asgi.keys import keys_of
+from litebatch_asgi.errors import InvalidRequest, NotFound
 from litebatch_asgi.models import VirtualKey
 from litebatch_asgi.server.keys import KeyService
+from litebatch_asgi.server.keys.answers import NewKey, key_fields, key_row
 from litebatch_asgi.server.keys.bodies import NewKeyFields
 
-PAGE = 1000
-BY = "command line"
-"""who made a key, for the record"""
+COLUMNS = ("KEY", "ALIAS", "OWNER", "MODELS", "EXPIRES", "STATE")
 
 
-def database_of(config: Path | None, database: str | None) -> str:
-    """The database that is meant. Raises `ConfigError`."""
-    url = database
-    if url is None:
-        url = DEFAULT_DATABASE_URL if config is None else load_config(config).database_url
-    if url.startswith("memory:"):
-        raise ConfigError(f"{url} is in the gateway's memory alone: name a database that lasts")
-    return url
-
-
-def create(url: str, fields: NewKeyFields) -> None:
+def create(url: str, fields: NewKeyFields, *, output: Output | None) -> None:
     """Make a key. The secret goes to stdout, this once; what else there is to know to stderr."""
 
-    async def run(keys: KeyService) -> None:
-        key, secret = await keys.generate(fields, by=BY)
+    async def run(service: KeyService) -> None:
+        key, secret = await service.generate(fields, by=BY)
+        print_secret(key, secret, url, output)
+
+    with_service(url, run)
+
+
+def print_secret(key: VirtualKey, secret: str, url: str, output: Output | None) -> None:
+    """Print a new key, this once: alone, for a script to take, or all about it as JSON."""
+    if output is Output.JSON:
+        print_object(NewKey(key=secret, **key_fields(key)))
+    else:
         typer.echo(secret)
-        expires = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M} UTC"
-        typer.echo(f"owner {key.owner}, expires {expires}; the key is not shown again", err=True)
-        typer.echo(f"it counts at gateways whose database is {without_password(url)}", err=True)
-
-    _run(url, run)
+    expires = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M} UTC"
+    tell(f"owner {key.owner}, expires {expires}")
+    tell(f"the key is not shown again; it counts at gateways on {without_password(url)}")
 
 
-def show(url: str) -> None:
-    """Tell of all keys, newest first, a line each."""
+def show(url: str, *, output: Output | None) -> None:
+    """Print all keys, newest first."""
 
-    async def run(keys: KeyService) -> None:
-        offset, total = 0, 1
-        while offset < total:
-            page, total = await keys.page(VirtualKey, limit=PAGE, offset=offset)
-            offset += PAGE
-            for key in page:
-                typer.echo(_line(key))
-        if total == 0:
-            typer.echo(
-                f"there are no keys in {without_password(url)}: `litebatch keys create` makes one", err=True
-            )
+    async def run(service: KeyService) -> None:
+        keys = await every(service, VirtualKey)
+        print_rows(COLUMNS, [_row(key, service.now()) for key in keys], output)
+        if not keys:
+            accounts.tell_none(url, VirtualKey)
 
-    _run(url, run)
+    with_service(url, run)
 
 
-def _line(key: VirtualKey) -> str:
+def _row(key: VirtualKey, now: datetime) -> Row:
+    owns_itself = key.team_id is None and key.user_id is None
     expires = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d}"
-    columns = (
-        key.hint,
-        key.alias or "-",
-        key.owner,
-        ",".join(key.models) or "all models",
-        f"expires {expires}",
-        "blocked" if key.blocked else "active",
-        key.token,
+    has_expired = key.expires_at is not None and key.expires_at <= now
+    state = "blocked" if key.blocked else "expired" if has_expired else "active"
+    alias = key.alias or "-"
+    return Row(
+        cells=(key.hint, alias, "itself" if owns_itself else key.owner, models_of(key), expires, state),
+        plain=(key.hint, alias, key.owner, models_of(key, ","), expires, state, key.token),
+        object=key_row(key),
     )
-    return "  ".join(columns)
 
 
-def block(url: str, name: str, *, blocked: bool) -> None:
-    """Block a key, or let it go on; a running gateway notices within seconds."""
-
-    async def run(keys: KeyService) -> None:
-        await keys.block(VirtualKey, (await _named(keys, name, url)).id, blocked=blocked)
-
-    _run(url, run)
+def set_blocked(url: str, name: str, *, blocked: bool) -> None:
+    """Block a key, or let it go on."""
+    accounts.set_blocked(url, VirtualKey, lambda service: _named(service, name, url), blocked=blocked)
 
 
-def delete(url: str, name: str) -> None:
-    """Delete a key. Its files and batches stay its owner's."""
-
-    async def run(keys: KeyService) -> None:
-        await keys.delete(VirtualKey, [(await _named(keys, name, url)).id])
-
-    _run(url, run)
+def delete(url: str, name: str, *, yes: bool) -> None:
+    """Delete a key, once that is confirmed."""
+    accounts.delete(url, VirtualKey, lambda service: _named(service, name, url), yes=yes)
 
 
-async def _named(keys: KeyService, name: str, url: str) -> VirtualKey:
-    """The key with this alias, token or secret. Raises `NotFound`."""
-    found, _ = await keys.page(VirtualKey, alias=name, limit=1)
+async def _named(service: KeyService, name: str, url: str) -> VirtualKey:
+    """The key with this alias, token, secret or hint. Raises `NotFound`, and `InvalidRequest` for several."""
+    found, _ = await service.page(VirtualKey, alias=name, limit=1)
     if found:
         return found[0]
     try:
-        return await keys.key(name)
+        return await service.key(name)
     except NotFound as error:
+        alike = [key for key in await every(service, VirtualKey) if key.hint == name]
+        if len(alike) > 1:
+            raise InvalidRequest(
+                f"{len(alike)} keys are shown as {name}: name it by its alias, or by its token, which"
+                " `litebatch keys list --output plain` shows",
+                param="key",
+            ) from error
+        if alike:
+            return alike[0]
         raise NotFound(
             "there is no such key: name it by its alias, its token or itself;"
             f" it was looked for in {without_password(url)}"
         ) from error
-
-
-def _run(url: str, work: Callable[[KeyService], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with _opened(url) as keys:
-            await work(keys)
-
-    asyncio.run(run())
-
-
-@asynccontextmanager
-async def _opened(url: str) -> AsyncGenerator[KeyService]:
-    storage = open_storage(url)
-    try:
-        await storage.open()
-        yield KeyService(keys_of(storage), storage)
-    finally:
-        await storage.close()

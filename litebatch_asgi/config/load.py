@@ -8,7 +8,7 @@ from pathlib import Path
 
 from litebatch_asgi.config.environment import with_defaults
 from litebatch_asgi.config.files import read_files
-from litebatch_asgi.config.parse import Config, parse_document
+from litebatch_asgi.config.parse import Config, database_url_of, parse_document
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Deployment
 
@@ -20,6 +20,15 @@ def load_config(path: str | os.PathLike[str]) -> Config:
     """
     file = Path(path)
     return parse_document(read_files(file), os.environ, str(file))
+
+
+def load_database_url(path: str | os.PathLike[str]) -> str:
+    """The database of the file at `path`, for which nothing else that it names has to be set.
+
+    Raises `ConfigError`.
+    """
+    file = Path(path)
+    return database_url_of(read_files(file), os.environ, str(file))
 
 
 def config_from_environment(env: Mapping[str, str]) -> Config:

@@ -82,6 +82,21 @@ def parse_document(document: Document, env: Mapping[str, str], source: str) -> C
     return config
 
 
+def database_url_of(document: Document, env: Mapping[str, str], source: str) -> str:
+    """The database that `parse_document` would tell, without looking at anything else.
+
+    Who works on the database need not have the providers' secrets. Raises `ConfigError`.
+    """
+    content = document.content if is_mapping(document.content) else {}
+    general, variables = content.get("general_settings"), content.get("environment_variables")
+    url = general.get("database_url") if is_mapping(general) else None
+    reading = Reading(with_variables(env, variables if is_mapping(variables) else {}))
+    settings = reading.attempt({"database_url": url}, "general_settings", vocabulary.GENERAL_SETTINGS)
+    if settings is None or reading.faults:
+        raise ConfigError(_told(source, reading.faults))
+    return settings.database_url or DEFAULT_DATABASE_URL
+
+
 def password_in(url: str) -> str | None:
     """The password that a URL carries."""
     try:

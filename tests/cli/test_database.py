@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.cli.databases import make_database
 from tests.forks import run
-from tests.postgres import empty_database_url, run_on
+from tests.postgres import database_url, empty_database_url, run_on
 
 
 def database(folder: Path, *arguments: str) -> CompletedProcess[str]:
@@ -30,8 +31,7 @@ def rows(path: Path, statement: str) -> list[tuple[Any, ...]]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of a database that was used."""
-    original = tmp_path / "litebatch.db"
-    assert run("keys", "list", cwd=tmp_path).returncode == 0
+    original = make_database(tmp_path / "litebatch.db")
     return Path(shutil.copyfile(original, tmp_path / "copy.db"))
 
 
@@ -79,7 +79,10 @@ def test_a_copy_becomes_an_installation_of_its_own(tmp_path: Path, copy: Path) -
     again = database(tmp_path, "copied", "--database", "sqlite:///copy.db")
     assert again.returncode == 2
     assert "if it is the original itself, its open batches are lost" in again.stderr
-    assert "error: nothing was changed: answer the question with y, or use --yes" in again.stderr
+    assert (
+        "error: nothing was changed: this asks first, and here is no terminal; to go on, use --yes"
+        in again.stderr
+    )
     assert rows(copy, "SELECT id FROM installation") == [(own,)]
 
 
@@ -125,6 +128,7 @@ def test_the_commands_of_the_readme(tmp_path: Path, copy: Path) -> None:
     text = (Path(__file__).parents[2] / "backends/README.md").read_text()
     commands = re.findall(r"^litebatch (database .*?) *#", text, re.MULTILINE)
     assert [command.split()[1] for command in commands] == ["moved", "copied"]
+    (tmp_path / "original.db").hardlink_to(tmp_path / "litebatch.db")  # or its inode would be given out again
     for command in commands:
         copy.with_name("new.db").write_bytes(copy.read_bytes())
         copy.with_name("new.db").replace(tmp_path / "litebatch.db")
@@ -135,7 +139,7 @@ def test_the_commands_of_the_readme(tmp_path: Path, copy: Path) -> None:
 
 
 async def test_on_postgresql_it_is_the_same(tmp_path: Path) -> None:
-    async with empty_database_url() as url:
+    async with database_url(fresh=True) as url:
         assert run("keys", "list", "--database", url, cwd=tmp_path).returncode == 0
         async with empty_database_url(template=url.partition("?")[0].rpartition("/")[2]) as clone:
             refused = run("serve", "--port", "0", "--database", clone, cwd=tmp_path, OPENAI_API_KEY="sk-any")

@@ -32,7 +32,7 @@ async def test_a_block_is_effective_everywhere_within_seconds(tmp_path: Path) ->
                 assert await counts(other, key)
             await http.post("/key/block", json={"key": keys[0]})
             deleted = await anyio.to_thread.run_sync(
-                lambda: run("keys", "delete", keys[1], "--database", database.url, cwd=tmp_path)
+                lambda: run("keys", "delete", keys[1], "--yes", "--database", database.url, cwd=tmp_path)
             )
             assert deleted.returncode == 0, deleted.stderr
         assert not await counts(one, keys[0])

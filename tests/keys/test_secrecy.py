@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.databases import make_database
 from tests.database import BACKENDS, Database, database_on
 from tests.forks import run
 from tests.survival.server import KEY, Deployed, deployed
@@ -69,6 +70,7 @@ async def test_neither_database_nor_log_hold_a_key(tmp_path: Path, backend: str)
 
 
 def test_the_command_line_tells_a_key_once(tmp_path: Path) -> None:
+    make_database(tmp_path / "litebatch.db")
     made = run("keys", "create", "--alias", "ci", cwd=tmp_path)
     secret = made.stdout.strip()
     assert secret not in made.stderr

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, StateConflict
+from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, RequestError, StateConflict
 from litebatch_asgi.keys import AccountQuery, KeyStore
 from litebatch_asgi.models import Account, KeyGrant, Team, User, VirtualKey
 from litebatch_asgi.models.ids import KEY_PREFIX, new_id
@@ -128,6 +128,25 @@ class KeyService:
         user = User(id=user_id, **_made(by, self.now()), **fields.user_changes())
         await self._create(user, inherit=fields.inherit)
         return user
+
+    async def create_user_with_key(
+        self, fields: NewUserFields, *, by: str
+    ) -> tuple[User, tuple[VirtualKey, str] | None]:
+        """A new user, and a key for it with its secret, unless `auto_create_key` is false; both or none."""
+        user = await self.create_user(fields, by=by)
+        if not fields.auto_create_key:
+            return user, None
+        wanted = NewKeyFields(
+            user_id=user.id,
+            team_id=fields.team_id or UNSET,
+            key_alias=fields.key_alias or UNSET,
+            duration=fields.duration or UNSET,
+        )
+        try:
+            return user, await self.generate(wanted, by=by)
+        except RequestError:
+            await self.delete(User, [user.id])
+            raise
 
     async def get(self, kind: type[A], account_id: str) -> A:
         """A key, user or team by its id. Raises `NotFound`."""

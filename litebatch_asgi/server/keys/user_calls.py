@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import UNSET
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from litebatch_asgi.errors import NotFound, RequestError
+from litebatch_asgi.errors import NotFound
 from litebatch_asgi.models import Principal, Team, User, VirtualKey
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.server.keys.answers import (
@@ -27,7 +26,6 @@ from litebatch_asgi.server.keys.bodies import (
     ChangedUserFields,
     DeletedUsers,
     NamedUser,
-    NewKeyFields,
     NewUserFields,
 )
 from litebatch_asgi.server.keys.calls import asked
@@ -48,20 +46,10 @@ class UserCalls:
     async def new(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /user/new`: a user, and a key for it unless `auto_create_key` is false."""
         fields, warnings = await asked(request, NewUserFields)
-        user = await self._keys.create_user(fields, by=principal.owner)
-        if not fields.auto_create_key:
+        user, made = await self._keys.create_user_with_key(fields, by=principal.owner)
+        if made is None:
             return JSONAnswer(NewUser(warnings=warned(warnings), **user_fields(user)))
-        wanted = NewKeyFields(
-            user_id=user.id,
-            team_id=fields.team_id or UNSET,
-            key_alias=fields.key_alias or UNSET,
-            duration=fields.duration or UNSET,
-        )
-        try:
-            key, secret = await self._keys.generate(wanted, by=principal.owner)
-        except RequestError:
-            await self._keys.delete(User, [user.id])
-            raise
+        key, secret = made
         shown = key_fields(key) | user_fields(user)
         return JSONAnswer(NewUser(key=secret, warnings=warned(warnings), **shown))
 

@@ -1,0 +1,66 @@
+"""Options and arguments that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from litebatch_asgi.cli.output import Output as _Output
+
+Config: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The gateway's; only its database_url is read."),
+]
+Database: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--database", metavar="URL", help="In place of --config, such as sqlite:///litebatch.db."),
+]
+Output: TypeAlias = Annotated[
+    _Output | None,
+    typer.Option(
+        "--output",
+        metavar="FORM",
+        help="table, json or plain. Unless told: a table on a terminal, JSON lines in a pipe.",
+    ),
+]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Models: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="NAME", help="A model or access group; may be repeated. None: all."),
+]
+Inherit: TypeAlias = Annotated[
+    bool,
+    typer.Option("--inherit", help="Own the files and batches that an earlier one of this id left behind."),
+]
+Duration: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--duration", metavar="TIME", help="30d, 12h, 2mo ...", show_default="for ever"),
+]
+
+
+def example(*lines: str) -> str:
+    """What stands below the help of a command."""
+    return "\n".join(("\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)))
+
+
+MaxBatchRequests: TypeAlias = Annotated[
+    int | None, typer.Option("--max-batch-requests", metavar="N", min=0, help="Requests in one file.")
+]
+MaxOpenBatches: TypeAlias = Annotated[
+    int | None, typer.Option("--max-open-batches", metavar="N", min=0, help="Batches that have not ended.")
+]
+MaxEnqueuedRequests: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--max-enqueued-requests", metavar="N", min=0, help="Requests of open batches."),
+]
+MaxEnqueuedTokens: TypeAlias = Annotated[
+    int | None, typer.Option("--max-enqueued-tokens", metavar="N", min=0, help="Tokens of open batches.")
+]
+MaxFileBytes: TypeAlias = Annotated[
+    int | None, typer.Option("--max-file-bytes", metavar="N", min=0, help="Bytes of one file.")
+]
+MaxFiles: TypeAlias = Annotated[
+    int | None, typer.Option("--max-files", metavar="N", min=0, help="Uploaded files that are not deleted.")
+]

@@ -1,0 +1,66 @@
+"""How results are printed: as a table for people, as JSON lines or plain lines for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_SHORT = ("KEY", "EXPIRES", "CREATED", "STATE")
+"""columns that are never broken"""
+
+
+class Output(StrEnum):
+    """The forms in which results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    PLAIN = "plain"
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One result."""
+
+    cells: Sequence[str]
+    """for the table, short enough for 80 columns"""
+    plain: Sequence[str]
+    """for lines that programs take apart"""
+    object: msgspec.Struct
+    """all about it, as the HTTP route gives it"""
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Row], output: Output | None) -> None:
+    """Print results on stdout; without a choice a table on a terminal, and JSON lines elsewhere.
+
+    Plain lines have no head, and tabs between their parts.
+    """
+    match output or (Output.TABLE if sys.stdout.isatty() else Output.JSON):
+        case Output.TABLE:
+            _print_table(columns, rows)
+        case Output.JSON:
+            for row in rows:
+                print_object(row.object)
+        case Output.PLAIN:
+            for row in rows:
+                typer.echo("\t".join(row.plain))
+
+
+def print_object(shown: msgspec.Struct) -> None:
+    """Print one JSON line on stdout."""
+    typer.echo(msgspec.json.encode(shown))
+
+
+def _print_table(columns: Sequence[str], rows: Iterable[Row]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in _SHORT)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row.cells))
+    if table.row_count:
+        Console().print(table)
