@@ -27,9 +27,9 @@ class HostSQLiteExecutor(SQLiteExecutor):
     and a read costs a tenth.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, table_prefix: str) -> None:
         timeout: float = database.options.get("timeout", _DEFAULT_TIMEOUT_SECONDS)
-        super().__init__(Path(database.url.database), busy_timeout_seconds=timeout)
+        super().__init__(Path(database.url.database), busy_timeout_seconds=timeout, table_prefix=table_prefix)
         self._database = database
 
     async def open(self, *, create: bool = True) -> None:

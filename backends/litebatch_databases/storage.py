@@ -19,7 +19,8 @@ class DatabasesStorage(SQLStorage):
 
     The host connects the database before LiteBatch's lifespan is entered, and disconnects it after that has
     ended; here it is never connected nor disconnected. Names of tables and indexes begin with `table_prefix`,
-    so that they stand beside the host's own.
+    so that they stand beside the host's own. Without one they go into a schema `litebatch` on PostgreSQL, and
+    on SQLite a file with tables of the host is refused.
 
     Connections are lent by `databases`, and the statements of the native storages run on them. A transaction
     that the host has open is not joined, and neither takes the other back.
@@ -43,7 +44,7 @@ class DatabasesStorage(SQLStorage):
         dialect = _dialect(database)
         executor: Executor
         if dialect == "sqlite":
-            executor = HostSQLiteExecutor(database)
+            executor = HostSQLiteExecutor(database, table_prefix=table_prefix)
         else:
             executor = PostgresExecutor(
                 HostPool(database),

@@ -30,12 +30,13 @@ _AT_OPENING = {
     "28P01": "the password of the database's role is wrong: check the user and the password in the URL",
     "28000": "the database does not let this role in: check the user in the URL, its rights and pg_hba.conf",
     "3D000": "there is no database of that name: create it first (CREATE DATABASE), or name another one",
-    "42501": "the role may not set the database up: GRANT CREATE ON SCHEMA public to it, or name its owner",
+    "42501": "the role may not set the database up: GRANT CREATE ON SCHEMA public to it, name its"
+    " owner, or one of its own schemas with ?schema= in the URL",
     "42P07": "the database has tables of these names: name one that is new, or LiteBatch's own",
 }
 _NO_OPTION = (
     "the URL of the database has an option that PostgreSQL does not know: behind the question mark may stand"
-    " pgbouncer, min_pool_size, max_pool_size and what libpq understands"
+    " schema, pgbouncer, min_pool_size, max_pool_size, what libpq and Prisma understand, and its settings"
 )
 _UNREACHABLE = "the database cannot be reached: check host and port in the URL, and whether it is running"
 
@@ -116,6 +117,11 @@ def _of_state(state: str, message: str) -> LiteBatchError | None:
         return StateConflict(message)
     if state in _CONTENTION:
         return Contention("The database gave way to another change.")
+    if state == "42501":
+        return ConfigError(
+            f"the database's role may not do this ({message}): GRANT it what LiteBatch's tables need, or name"
+            " their owner in the URL"
+        )
     if state == "25006":
         return ReadOnly(_READ_ONLY)
     if state in _MESSAGES:

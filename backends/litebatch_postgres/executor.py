@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
@@ -16,14 +17,15 @@ from litebatch_postgres.address import Address
 from litebatch_postgres.driver_errors import ConnectionLost, ReadOnly, TimedOut, opening, translated
 from litebatch_postgres.place import Place
 from litebatch_postgres.receipts import Receipt, Receipts
+from litebatch_postgres.schemas import find_namespace
 from litebatch_postgres.session import Connection, Session
-from litebatch_sql import Contention, Parameters, Row, numbered
+from litebatch_sql import Contention, Namespace, Parameters, Reader, Row, numbered
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
-_CACHED_STATEMENTS = 100
-"""What is kept prepared on each connection: more than there are."""
-_CONNECT_SECONDS = 10.0
+logger: logging.Logger = logging.getLogger("litebatch_asgi.storage")
+
+_IGNORED = "options of the database's URL that have no effect:"
 _CLOSE_SECONDS = 10.0
 """How long closing waits for what is under way."""
 _RELEASE_SECONDS = 10.0
@@ -61,10 +63,12 @@ class PostgresExecutor:
     ) -> None:
         self._source = source
         self._prefix = table_prefix
-        self._acquire_seconds = acquire_seconds
+        told = source.acquire_seconds if isinstance(source, Address) else None
+        self._acquire_seconds = acquire_seconds if told is None else told
         self._command_seconds = command_seconds
         self._pool: Lender | None = None
         self._own: Pool | None = None
+        self._qualifier = ""
         self._receipts = self._new_receipts()
         self._number = lru_cache(maxsize=500)(numbered)
 
@@ -75,6 +79,8 @@ class PostgresExecutor:
         self._receipts = self._new_receipts()
         with opening():
             if isinstance(self._source, Address):
+                if self._source.ignored:
+                    logger.warning("%s %s", _IGNORED, ", ".join(self._source.ignored))
                 with translated():
                     self._pool = self._own = await self._connect(self._source)
             else:
@@ -95,6 +101,15 @@ class PostgresExecutor:
     async def place(self) -> Place:
         """See `Executor.place`."""
         return await Place.of(self)
+
+    async def namespace(self, reader: Reader) -> Namespace:
+        """See `Executor.namespace`."""
+        wanted = self._source.schema if isinstance(self._source, Address) else None
+        found = await find_namespace(reader, wanted=wanted, prefix=self._prefix)
+        if found.qualifier != self._qualifier:
+            self._qualifier = found.qualifier
+            self._receipts = self._new_receipts()
+        return found
 
     async def fetch_all(self, sql: str, parameters: Parameters) -> list[Row]:
         """See `Reader.fetch_all`."""
@@ -203,14 +218,15 @@ class PostgresExecutor:
             address.dsn,
             min_size=address.min_pool_size,
             max_size=address.max_pool_size,
-            timeout=_CONNECT_SECONDS,
-            command_timeout=self._command_seconds,
+            timeout=address.connect_seconds,
+            command_timeout=address.command_seconds or self._command_seconds,
             reset=_leave,
-            statement_cache_size=0 if address.behind_pgbouncer else _CACHED_STATEMENTS,
+            statement_cache_size=address.cached_statements,
         )
 
     def _new_receipts(self) -> Receipts:
-        return Receipts(self._prefix, lock_seconds=_LOCK_SECONDS, idle_seconds=_IDLE_SECONDS)
+        prefix = self._qualifier + self._prefix
+        return Receipts(prefix, lock_seconds=_LOCK_SECONDS, idle_seconds=_IDLE_SECONDS)
 
 
 async def _commit(session: Session) -> StorageUnavailable | None:

@@ -59,7 +59,8 @@ SELECT 1 FROM {prefix}jobs AS jobs WHERE batch_id {among_keys} ORDER BY batch_id
 -- name: has_installation
 -- A row if migrations have run before. Reading a table is what makes a session look at what others have
 -- created while it waited for its turn: `to_regclass` alone may answer from memory.
-SELECT 1 FROM pg_catalog.pg_class WHERE oid = to_regclass('{prefix}installation');
+SELECT 1 FROM pg_catalog.pg_attribute
+WHERE attrelid = to_regclass('{prefix}installation') AND attname = 'schema_version';
 
 -- name: due_jobs
 -- The longest due rows of each owner.

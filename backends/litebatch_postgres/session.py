@@ -60,14 +60,14 @@ class Session:
 
     async def run_script(self, sql: str) -> None:
         """See `Transaction.run_script`."""
-        try:
-            with translated():
+        with translated():
+            try:
                 await self._connection.execute(sql, timeout=None)
-        except asyncpg.PostgresError as error:
-            told = set_up_refused(error)
-            if told is None:
-                raise
-            raise ConfigError(told) from error
+            except asyncpg.PostgresError as error:
+                told = set_up_refused(error)
+                if told is None:
+                    raise
+                raise ConfigError(told) from error
 
     async def begin(self, sql: str) -> None:
         """Run the statements that begin a transaction, in one round trip."""

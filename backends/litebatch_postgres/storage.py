@@ -14,11 +14,13 @@ from litebatch_sql import SQLStorage
 class PostgresStorage(SQLStorage):
     """A `Storage` in a PostgreSQL database, for any number of processes.
 
-    `database` is a URL, `postgresql://user:password@host/database`, with what libpq understands behind the
-    question mark (`sslmode=require`), or an open `asyncpg.Pool` of the host's, which is never closed.
-    `table_prefix` stands before all names of tables and indexes. For a URL, `min_pool_size` and
-    `max_pool_size` are how many connections are kept; both may stand in the URL as well, as may
-    `pgbouncer=true` for `behind_pgbouncer`.
+    `database` is a URL, `postgresql://user:password@host/database`, with what `litebatch_postgres.address`
+    understands behind the question mark (`sslmode=require`, `schema=litebatch`), or an open `asyncpg.Pool` of
+    the host's, which is never closed. `table_prefix` stands before all names of tables and indexes; without
+    one, and where somebody else has tables already, ours go into a schema `litebatch`.
+
+    For a URL, `min_pool_size` and `max_pool_size` are how many connections are kept; both may stand in the
+    URL as well, as may `pgbouncer=true` for `behind_pgbouncer`.
 
     A connection is waited for `acquire_seconds`, the answer to a statement `command_seconds`; then
     `StorageUnavailable` is raised. Raises `ConfigError`, which quotes nothing of the URL.

@@ -2,6 +2,7 @@
 
 from litebatch_sql.executor import Contention as Contention
 from litebatch_sql.executor import Executor as Executor
+from litebatch_sql.executor import Namespace as Namespace
 from litebatch_sql.executor import Parameters as Parameters
 from litebatch_sql.executor import Place as Place
 from litebatch_sql.executor import Reader as Reader

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 from litebatch_asgi.errors import StorageUnavailable
 from litebatch_sql.rows import Row
 
@@ -62,6 +64,17 @@ class Place(Protocol):
         ...
 
 
+class Namespace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in a database the tables are, or go if there are none."""
+
+    qualifier: str = ""
+    """what stands before their names in statements"""
+    set_up: str = ""
+    """statements that begin a migration, in which the names stand alone"""
+    refusal: str | None = None
+    """why none may be created there, if there are none"""
+
+
 class Executor(Reader, Protocol):
     """A database. Its own reads see everything that was committed before they began."""
 
@@ -74,6 +87,10 @@ class Executor(Reader, Protocol):
 
     async def place(self) -> Place:
         """Where the database lives now."""
+        ...
+
+    async def namespace(self, reader: Reader) -> Namespace:
+        """Where the tables are, or go; as `reader` sees it, which may be a transaction."""
         ...
 
     async def close(self) -> None:

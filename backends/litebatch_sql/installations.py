@@ -66,7 +66,8 @@ class SQLInstallationStore:
 
             async def write(transaction: Transaction, queries: Queries, settled: Installation) -> Copied:
                 own = replace(settled, id=secrets.token_hex(8))
-                written = await apply_missing(transaction, queries, migrations, own)
+                namespace = await self._executor.namespace(transaction)
+                written = await apply_missing(transaction, queries, migrations, own, namespace)
                 return await _let_go(transaction, queries, written)
 
             return await self._settle(queries, migrations, idle_seconds, write)

@@ -15,8 +15,12 @@ import msgspec
 
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.storage import Installation
-from litebatch_sql.executor import Executor, Place, Reader, Transaction
+from litebatch_sql.executor import Executor, Namespace, Place, Reader, Transaction
 from litebatch_sql.queries import Queries
+
+
+class NamespaceChanged(Exception):
+    """Others have made tables since it was looked for."""
 
 
 class Migration(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,18 +53,27 @@ def _files(package: str) -> list[Traversable]:
 
 
 async def migrate(
-    executor: Executor, queries: Queries, migrations: Sequence[Migration], *, prefix: str = ""
+    executor: Executor,
+    queries: Queries,
+    migrations: Sequence[Migration],
+    *,
+    namespace: Namespace,
+    prefix: str = "",
 ) -> Installation:
     """Apply what is missing, in one transaction, and return what the database says of itself.
 
     A database that does not know yet where it lives takes the present place. Raises `ConfigError` if it lives
-    elsewhere, or is newer than the migrations; then nothing is written.
+    elsewhere, is newer than the migrations, or may not be written to, and `NamespaceChanged` if `queries` are
+    of another namespace than what is there now; then nothing is written.
     """
     place = await executor.place()
     installation = await read_installation(executor, queries)
     if not _is_up_to_date(installation, migrations):
         async with executor.write() as transaction:
-            installation = await _apply(transaction, queries, migrations, place, prefix)
+            current = await locked_namespace(executor, transaction, queries)
+            if current.qualifier != namespace.qualifier:
+                raise NamespaceChanged
+            installation = await _apply(transaction, queries, migrations, place, current, prefix)
     assert installation is not None
     _check_place(installation, place, prefix)
     return installation
@@ -107,26 +120,40 @@ async def _apply(
     queries: Queries,
     migrations: Sequence[Migration],
     place: Place,
+    namespace: Namespace,
     prefix: str,
 ) -> Installation:
-    if "lock_schema" in queries:
-        await transaction.execute(queries.sql("lock_schema"), {})
     # read again: another process may have been quicker
     installation = await read_installation(transaction, queries)
     if installation is None:
+        if namespace.refusal is not None:
+            raise ConfigError(namespace.refusal)
         installation = Installation(id=secrets.token_hex(8), schema_version=0)
     check_version(installation, migrations)
     _check_place(installation, place, prefix)
     if installation.fingerprint is None:
         installation = msgspec.structs.replace(installation, fingerprint=str(place))
-    return await apply_missing(transaction, queries, migrations, installation)
+    return await apply_missing(transaction, queries, migrations, installation, namespace)
+
+
+async def locked_namespace(executor: Executor, transaction: Transaction, queries: Queries) -> Namespace:
+    """The namespace, which nobody who migrates changes until the transaction ends."""
+    if "lock_schema" in queries:
+        await transaction.execute(queries.sql("lock_schema"), {})
+    return await executor.namespace(transaction)
 
 
 async def apply_missing(
-    transaction: Transaction, queries: Queries, migrations: Sequence[Migration], installation: Installation
+    transaction: Transaction,
+    queries: Queries,
+    migrations: Sequence[Migration],
+    installation: Installation,
+    namespace: Namespace,
 ) -> Installation:
     """Apply the migrations that `installation` does not have yet, and write it."""
     missing = [migration for migration in migrations if migration.number > installation.schema_version]
+    if missing and namespace.set_up:
+        await transaction.run_script(namespace.set_up)
     for migration in missing:
         await transaction.run_script(migration.sql)
     written = msgspec.structs.replace(installation, schema_version=migrations[-1].number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -35,15 +35,13 @@ from litebatch_asgi.storage import (
 )
 from litebatch_sql.changes import Changes
 from litebatch_sql.claims import SQLClaimStore
-from litebatch_sql.executor import Executor, Parameters, Reader, Transaction, in_transaction
+from litebatch_sql.executor import Executor, Namespace, Parameters, Reader, Transaction, in_transaction
 from litebatch_sql.heartbeats import SQLHeartbeatStore
 from litebatch_sql.installations import SQLInstallationStore
 from litebatch_sql.keys import SQLKeyStore
-from litebatch_sql.leases import (
-    database_clock,
-)
+from litebatch_sql.leases import database_clock
 from litebatch_sql.lists import Lists
-from litebatch_sql.migrations import Migration, load_migrations, migrate
+from litebatch_sql.migrations import Migration, NamespaceChanged, load_migrations, migrate
 from litebatch_sql.pruning import SQLPruningStore
 from litebatch_sql.queries import Queries, check_prefix
 from litebatch_sql.repeats import Repeats
@@ -85,20 +83,30 @@ class SQLStorage:
         """See `Storage.open`."""
         try:
             await self._connect()
-            queries, migrations = await in_own_thread(self._load)
-            installation = await migrate(self._executor, queries, migrations, prefix=self._prefix)
+            installation, self._loaded = await self._set_up()
         except BaseException:
             await self.close()
             raise
-        self._loaded = queries
         return installation
+
+    async def _set_up(self) -> tuple[Installation, Queries]:
+        while True:  # once more at most: tables of ours stay where they are
+            namespace = await self._executor.namespace(self._executor)
+            queries, migrations = await in_own_thread(self._load, namespace)
+            with suppress(NamespaceChanged):
+                installation = await migrate(
+                    self._executor, queries, migrations, namespace=namespace, prefix=self._prefix
+                )
+                return installation, queries
 
     async def _connect(self, *, create: bool = True) -> None:
         await self._executor.open(create=create)
 
-    def _load(self) -> tuple[Queries, tuple[Migration, ...]]:
-        queries = Queries.load(self._package, TABLES, prefix=self._prefix)
-        return queries, load_migrations(self._package, queries)
+    def _load(self, namespace: Namespace) -> tuple[Queries, tuple[Migration, ...]]:
+        alone = queries = Queries.load(self._package, TABLES, prefix=self._prefix)
+        if namespace.qualifier:
+            queries = Queries.load(self._package, TABLES, prefix=namespace.qualifier + self._prefix)
+        return queries, load_migrations(self._package, alone)
 
     @asynccontextmanager
     async def _visited(self) -> AsyncGenerator[tuple[Queries, tuple[Migration, ...]]]:
@@ -107,7 +115,7 @@ class SQLStorage:
             raise StateConflict("the storage is open: close it first")
         try:
             await self._connect(create=False)
-            yield await in_own_thread(self._load)
+            yield await in_own_thread(self._load, await self._executor.namespace(self._executor))
         finally:
             await self._executor.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 
 from litebatch_asgi.errors import ConfigError, StorageUnavailable
-from litebatch_sql import Parameters, Row
+from litebatch_sql import Namespace, Parameters, Reader, Row
 from litebatch_sql.threads import in_own_thread
 from litebatch_sqlite.place import Place
 from litebatch_sqlite.session import Session
@@ -21,6 +21,13 @@ _CLOSE_SECONDS = 30.0
 """How long closing waits for the transaction under way."""
 _SWITCH_SECONDS = 0.02
 """How long until another attempt to switch on the write-ahead log."""
+_SOMEBODY_ELSES = """
+SELECT name FROM sqlite_master
+WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*' AND NOT EXISTS (
+    SELECT 1 FROM pragma_table_info('installation') AS columns WHERE columns.name = 'schema_version'
+)
+ORDER BY name LIMIT 1
+"""
 
 
 class SQLiteExecutor:
@@ -32,8 +39,9 @@ class SQLiteExecutor:
     rollback.
     """
 
-    def __init__(self, path: Path, *, busy_timeout_seconds: float) -> None:
+    def __init__(self, path: Path, *, busy_timeout_seconds: float, table_prefix: str = "") -> None:
         self._path = path
+        self._prefix = table_prefix
         self._busy_timeout_seconds = busy_timeout_seconds
         self._writer: Session | None = None
         self._readers: dict[Session, int] = {}
@@ -41,7 +49,10 @@ class SQLiteExecutor:
         self._turn = asyncio.Lock()
 
     async def open(self, *, create: bool = True) -> None:
-        """See `Executor.open`. Raises `ConfigError` if the file cannot be a database."""
+        """See `Executor.open`.
+
+        Raises `ConfigError` if the file cannot be a database, or is somebody else's; it is left as it is.
+        """
         if self._writer is not None:
             return
         if not create and not await in_own_thread(self._path.is_file):
@@ -51,6 +62,8 @@ class SQLiteExecutor:
             )
         self._turn = asyncio.Lock()  # of the event loop of this time
         self._writer = await self._connect()
+        if not self._prefix:
+            await self._check_owner(self._writer)
         await self._keep_log(self._writer)
         await self._writer.configure()
         for _ in range(READERS):
@@ -77,6 +90,19 @@ class SQLiteExecutor:
             return await in_own_thread(Place.of, self._path)
         except OSError as error:
             raise StorageUnavailable(f"The database file {self._path} is gone.") from error
+
+    async def namespace(self, reader: Reader) -> Namespace:
+        """See `Executor.namespace`: a file has one."""
+        return Namespace()
+
+    async def _check_owner(self, session: Session) -> None:
+        """Raises `ConfigError` if there are tables, and none of ours."""
+        other = await session.fetch_one(_SOMEBODY_ELSES, {})
+        if other is not None:
+            raise ConfigError(
+                f"{self._path} holds tables of somebody else, such as {other[0]}, and none of LiteBatch's:"
+                " name another file, such as sqlite:///litebatch.db, or in Python a table_prefix"
+            )
 
     async def fetch_all(self, sql: str, parameters: Parameters) -> list[Row]:
         """See `Reader.fetch_all`."""

@@ -17,14 +17,15 @@ class SQLiteStorage(SQLStorage):
     `database` is a path, or a URL: `sqlite:///relative.db`, `sqlite:////absolute.db`. The file is made when
     it is opened first; its folder must be there. A database that another process has locked is waited for
     `busy_timeout_seconds`, then `StorageUnavailable` is raised. `table_prefix` stands before all names of
-    tables and indexes. Raises `ConfigError` for anything else.
+    tables and indexes; without one a file that holds somebody else's tables is refused. Raises
+    `ConfigError` for anything else.
     """
 
     def __init__(
         self, database: str | Path, *, busy_timeout_seconds: float = 10.0, table_prefix: str = ""
     ) -> None:
         path = database if isinstance(database, Path) else _path(database)
-        executor = SQLiteExecutor(path, busy_timeout_seconds=busy_timeout_seconds)
+        executor = SQLiteExecutor(path, busy_timeout_seconds=busy_timeout_seconds, table_prefix=table_prefix)
         super().__init__(executor, package="litebatch_sqlite", table_prefix=table_prefix)
 
 

@@ -145,10 +145,18 @@ async def test_a_file_that_is_no_database(text_file: Path) -> None:
 async def test_a_database_of_another_application(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("CREATE TABLE files (name TEXT)")
-    await refused(database, "LiteBatch's own")
+    before = await anyio.Path(database).read_bytes()
+    await refused(database, r"tables of somebody else, such as files, .* name another file")
+    assert await anyio.Path(database).read_bytes() == before
+    storage = SQLiteStorage(database, table_prefix="litebatch_")
+    await storage.open()
+    await storage.close()
+
+
+async def test_a_table_of_another_application_may_have_the_name_of_one_of_ours(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
-    assert tables == [("files",)]
+        connection.execute("CREATE TABLE installation (name TEXT)")
+    await refused(database, "such as installation")
 
 
 async def test_a_database_of_a_newer_version(storage: SQLiteStorage, database: Path) -> None:
