@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -27,6 +28,8 @@ from litebatch_asgi.server.listen import (
 )
 from litebatch_asgi.server.startup import FACTORY, Options, build
 from litebatch_asgi.server.workers import Workers
+
+_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
 
 def serve(options: Options, port: int) -> None:
@@ -106,4 +109,5 @@ def what_is_served(config: Config) -> Iterator[str]:
 def without_password(url: str) -> str:
     """A URL that can be shown."""
     password = password_in(url)
-    return url if password is None else url.replace(f":{password}@", ":***@", 1)
+    shown = url if password is None else url.replace(f":{password}@", ":***@", 1)
+    return _PASSWORD_OPTION.sub(r"\1***", shown)

@@ -74,4 +74,7 @@ def test_settings_and_faults_that_are_not_understood_are_named() -> None:
 
 def test_a_database_is_shown_without_its_password() -> None:
     assert without_password("postgresql://me:pw@host/db") == "postgresql://me:***@host/db"
+    assert without_password("postgresql://me@host/db?password=a&b=c") == (
+        "postgresql://me@host/db?password=***&b=c"
+    )
     assert without_password("sqlite:///a.db") == "sqlite:///a.db"
