@@ -226,7 +226,10 @@ class KeyService:
     async def _conflict(self, key: VirtualKey) -> InvalidRequest | NotFound:
         """Why a key cannot be written."""
         if key.team_id is not None and await self._store.get(Team, key.team_id) is None:
-            message = f"There is no team '{key.team_id}': make it first, with POST /team/new."
+            message = (
+                f"There is no team '{key.team_id}': make it first, with POST /team/new"
+                " or `litebatch teams create`."
+            )
             return InvalidRequest(message, param="team_id", code="team_not_found")
         if key.alias is not None:
             same = (await self._store.page(VirtualKey, AccountQuery(alias=key.alias, limit=1))).items
