@@ -73,8 +73,9 @@ def authenticator_for(host: str, master_key: str | None) -> Authenticator:
         return MasterKeyAuthenticator(master_key)
     if not is_loopback(host):
         raise ConfigError(
-            f"without a master key the gateway listens on this machine only, not on {host}: set "
-            "general_settings.master_key in the configuration (or LITEBATCH_MASTER_KEY, if there is none)"
+            f"without a master key the gateway listens on this machine only, not on {host}: use "
+            "--host 127.0.0.1, or set general_settings.master_key in the configuration (or "
+            "LITEBATCH_MASTER_KEY, if there is none)"
         )
     return AnyKey()
 

@@ -48,5 +48,5 @@ def test_loopback(host: str, loopback: bool) -> None:
 def test_without_a_master_key_others_cannot_be_let_in() -> None:
     assert isinstance(authenticator_for("127.0.0.1", None), AnyKey)
     assert isinstance(authenticator_for("0.0.0.0", "mk-1"), MasterKeyAuthenticator)
-    with pytest.raises(ConfigError, match=r"not on 0\.0\.0\.0: set general_settings\.master_key"):
+    with pytest.raises(ConfigError, match=r"not on 0\.0\.0\.0: use --host 127\.0\.0\.1, or set"):
         authenticator_for("0.0.0.0", None)

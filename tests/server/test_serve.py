@@ -208,6 +208,16 @@ def test_a_port_that_is_taken_is_exit_code_1(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.7"])
+def test_a_host_that_is_not_this_machine_is_told(tmp_path: Path, host: str) -> None:
+    """Source of the address: RFC 5737, nobody has it."""
+    environment = {"OPENAI_API_KEY": "sk-own", "LITEBATCH_MASTER_KEY": "sk-master-of-this-test"}
+    ended = run("serve", "--host", host, "--port", "0", cwd=tmp_path, **environment)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"error: this machine has no address '{host}' to listen on (")
+    assert "with --host choose 127.0.0.1" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
