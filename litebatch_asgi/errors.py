@@ -6,7 +6,8 @@
     ├── ConfigError                         -       what the config says cannot be used
     ├── RequestError                        what a caller is told; the HTTP routes translate these alone
     │   ├── InvalidRequest                  400     invalid_value, ...
-    │   │   └── InvalidFile                 400     the first problem's; all of them in `problems`
+    │   │   ├── InvalidFile                 400     the first problem's; all of them in `problems`
+    │   │   └── AboveLimit                  400     limit_exceeded; more than a limit ever allows
     │   ├── Unauthenticated                 401     invalid_api_key
     │   ├── PermissionDenied                403     permission_denied
     │   │   └── ModelAccessDenied           403     model_access_denied
@@ -19,9 +20,12 @@
     │   ├── KeyReused                       422     idempotency_key_in_use
     │   ├── RateLimited                     429     rate_limit_exceeded, with retry-after
     │   │   ├── SpoolFull                   429     spool_full
-    │   │   └── LimitExceeded               429     limit_exceeded; final where waiting is no use
+    │   │   ├── DeploymentsBusy             429     deployments_busy
+    │   │   └── LimitExceeded               429     limit_exceeded; no retry where waiting is no use
     │   ├── InternalError                   500     internal_error
     │   └── Unavailable                     503     with retry-after
+    │       ├── NotTaken                    503     why no deployment took a file, such as
+    │       │                                       provider_key_rejected, deployments_unreachable
     │       ├── StorageUnavailable          503     storage_unavailable
     │       └── LifespanNotEntered          503     lifespan_not_entered
     ├── StateConflict                       a fenced write came too late: somebody else holds the row now
@@ -104,6 +108,20 @@ class InvalidFile(InvalidRequest):
         rest = f" ({len(problems)} problems in all, see `errors`.)" if len(problems) > 1 else ""
         super().__init__(f"{where}{first.message}{rest}", param=first.param, code=first.code)
         self.problems: tuple[Problem, ...] = tuple(problems)
+
+
+class AboveLimit(InvalidRequest):
+    """400: more than a limit of the caller's key, user or team ever allows. `param` names the limit."""
+
+    code: str | None = "limit_exceeded"
+    retry: bool | None = False
+
+    def __init__(self, name: str, scope: str, *, limit: int, asked: int) -> None:
+        super().__init__(
+            f"{name} of {scope} is {limit}: {asked} asked for, which can never pass. Ask for less, or have "
+            "the limit raised.",
+            param=name,
+        )
 
 
 class Unauthenticated(RequestError):
@@ -195,11 +213,21 @@ class SpoolFull(RateLimited):
     retry_after: float | None = 10.0
 
 
-class LimitExceeded(RateLimited):
-    """429: a limit of the caller's key, user or team. `param` names it.
+class DeploymentsBusy(RateLimited):
+    """429: every deployment of the model asks to wait, `retry_after` seconds at least."""
 
-    Only where the same request fits once other batches have ended are clients told to try again; not where
-    they have to do something for it, which `advice` says.
+    code: str | None = "deployments_busy"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after: float | None = retry_after
+
+
+class LimitExceeded(RateLimited):
+    """429: a limit of the caller's key, user or team, which had room for it if less was in use.
+
+    `param` names the limit, `scope` says whose it is. Where the caller has to do something to make room,
+    which `advice` says, clients are told not to try again by themselves.
     """
 
     code: str | None = "limit_exceeded"
@@ -209,10 +237,9 @@ class LimitExceeded(RateLimited):
         self, name: str, scope: str, *, limit: int, used: int, asked: int, advice: str | None = None
     ) -> None:
         room = max(0, limit - used)
-        then = f"{room} would fit now" if asked <= limit else "which can never pass"
-        told = f"{name} of {scope} is {limit}: {used} in use, {asked} asked for, {then}."
+        told = f"{name} of {scope} is {limit}: {used} in use, {asked} asked for, {room} would fit now."
         super().__init__(told if advice is None else f"{told} {advice}", param=name)
-        if asked > limit or advice is not None:
+        if advice is not None:
             self.retry: bool | None = False
             self.retry_after: float | None = None
 
@@ -231,6 +258,22 @@ class Unavailable(RequestError):
     type = "server_error"
     code: str | None = "service_unavailable"
     retry_after: float | None = 5.0
+
+
+class NotTaken(Unavailable):
+    """503: no deployment of the model took a file; `code` says what kind of refusal it was.
+
+    `retry`: False where trying again is of no use before somebody has done something.
+    """
+
+    code: str | None = "no_deployment_took_file"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, retry: bool | None = None, retry_after: float
+    ) -> None:
+        super().__init__(message, code=code)
+        self.retry: bool | None = retry
+        self.retry_after: float | None = retry_after
 
 
 class StorageUnavailable(Unavailable):

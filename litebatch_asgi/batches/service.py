@@ -61,7 +61,8 @@ class BatchService:
         of 64 and 512 characters. `output_expires_after` is in seconds after the creation of each result
         file: an hour to 30 days. The same `idempotency_key` (at most 255 printable characters) with the same
         request gives the same batch for 24 hours. Raises `NotFound` for the file, `InvalidRequest`,
-        `ModelAccessDenied`, `LimitExceeded`, or `KeyReused` for a key that came with another request.
+        `ModelAccessDenied`, `AboveLimit`, `LimitExceeded`, or `KeyReused` for a key that came with another
+        request.
         """
         asked = CreateBatch(
             input_file_id=input_file_id,

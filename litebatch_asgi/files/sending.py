@@ -18,10 +18,9 @@ from litebatch_asgi.leases import Lease
 from litebatch_asgi.lifetimes import life_to_ask_for
 from litebatch_asgi.models import CopyState, File, FileCopy, ProviderFile, ProviderFileStatus
 from litebatch_asgi.provider import FileUpload
+from litebatch_asgi.refusals import has_no_room
 
 logger: logging.Logger = logging.getLogger(__name__)
-
-_NO_ROOM = frozenset({"quotaexceeded", "quota_exceeded"})
 
 
 class Sender(CopyWork):
@@ -112,11 +111,3 @@ class Sender(CopyWork):
             return None
         await self.delete_there(copy, made.id)
         return DeploymentRefused("the upload ended when somebody else had given it up")
-
-
-def has_no_room(error: ProviderError) -> bool:
-    """Whether a deployment refuses a file because it holds as many as it may.
-
-    Source: Azure's `quotaExceeded`, told with status 400.
-    """
-    return error.status != 429 and (error.code or "").lower() in _NO_ROOM

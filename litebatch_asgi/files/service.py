@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from litebatch_asgi.copy_lifecycle import deletion
 from litebatch_asgi.errors import (
-    FileTooLarge,
     InvalidRequest,
     NotFound,
     PermissionDenied,
@@ -35,7 +34,7 @@ from litebatch_asgi.models import (
     Principal,
 )
 from litebatch_asgi.models.ids import FILE_PREFIX, file_id_in, new_id
-from litebatch_asgi.models.limits import check_requests, file_holds, smallest_file_bytes
+from litebatch_asgi.models.limits import FileCap, check_requests, file_cap, file_holds
 from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spool
@@ -78,9 +77,9 @@ class FileService:
         `expires_after_seconds` counts from now: an hour to 30 days. Returns the accepted file: at least one
         deployment has it. The same `idempotency_key` (at most 255 printable characters) with the same content
         and values gives the same file for 24 hours. Raises `InvalidFile` with all problems of its lines,
-        `InvalidRequest`, `ModelAccessDenied`, `FileTooLarge`, `SpoolFull`, `LimitExceeded`, `KeyReused` for a
-        key that came with another file, or `Unavailable` when no deployment took it, and whatever reading the
-        content raises; then nothing stays behind.
+        `InvalidRequest`, `ModelAccessDenied`, `FileTooLarge`, `SpoolFull`, `AboveLimit`, `LimitExceeded`,
+        `KeyReused` for a key that came with another file, `NotTaken` or `DeploymentsBusy` when no deployment
+        took it, and whatever reading the content raises; then nothing stays behind.
         """
         form = UploadForm(
             purpose=purpose,
@@ -88,8 +87,8 @@ class FileService:
             expires_after_seconds=expires_after_seconds,
         )
         repeat = Repeat(key=idempotency_key, in_process=True)
-        most = smallest_file_bytes(principal.limits, self._runtime.settings.largest_file_bytes)
-        async with await self._spooled(content, most) as spool:
+        cap = file_cap(principal.limits, self._runtime.settings.largest_file_bytes)
+        async with await self._spooled(content, cap) as spool:
             return (await self.upload(principal, spool, clean_filename(filename), form, repeat)).object
 
     async def upload(
@@ -247,23 +246,21 @@ class FileService:
         except NotFound as error:
             raise InvalidRequest(f"No file with id '{file_id}' to go on after.", param="after") from error
 
-    async def _spooled(self, content: UploadContent, most: int) -> Spool:
+    async def _spooled(self, content: UploadContent, cap: FileCap) -> Spool:
         spool = self._runtime.spooler.new()
         try:
-            await self._pour(content, spool, most)
+            await self._pour(content, spool, cap)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await spool.aclose()
             raise
         return spool
 
-    async def _pour(self, content: UploadContent, spool: Spool, most: int) -> None:
+    async def _pour(self, content: UploadContent, spool: Spool, cap: FileCap) -> None:
         async with aclosing(blocks_of(content, self._runtime.in_executor)) as blocks:
             async for block in blocks:
-                if spool.size + len(block) > most:
-                    raise FileTooLarge(
-                        f"The file is larger than {most} bytes, the most this gateway takes.", param="file"
-                    )
+                if spool.size + len(block) > cap.bytes:
+                    raise cap.exceeded()
                 await spool.write(block)
         await spool.finish()
 

@@ -13,18 +13,18 @@ from msgspec.structs import replace
 from litebatch_asgi.copy_lifecycle import retraction
 from litebatch_asgi.errors import (
     ContentRefused,
-    DeploymentRefused,
+    FileTooLarge,
     InvalidRequest,
     LiteBatchError,
     ProviderError,
-    RateLimited,
+    RequestError,
     StateConflict,
     Unavailable,
 )
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.copies import SentAs
 from litebatch_asgi.files.origin import Content, Origin
-from litebatch_asgi.files.reasons import not_taken
+from litebatch_asgi.files.reasons import by_deployment, not_taken
 from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.jsonl import CheckedFile
 from litebatch_asgi.models import CreateRequest, File, FileCopy, FileHold
@@ -143,16 +143,22 @@ class Uploader:
         self, file: File, copies: Sequence[FileCopy], errors: dict[str, LiteBatchError]
     ) -> LiteBatchError:
         """The provider's reason, in our words and names."""
+        logger.warning(
+            "no deployment took a file: %s",
+            by_deployment(errors),
+            extra={"file_id": file.id, "owner": file.owner, "deployments": sorted(errors)},
+        )
         refused = [error for error in errors.values() if isinstance(error, ContentRefused)]
         if refused:
-            return InvalidRequest(
-                self._scrubbed(file, copies, refused[0]), code=refused[0].code, param="file"
-            )
-        if errors and all(
-            isinstance(error, DeploymentRefused) and error.status == 429 for error in errors.values()
-        ):
-            return RateLimited("Every deployment of this model asks to wait. Try the upload again later.")
-        return not_taken(errors.values())
+            return self._content_refused(file, copies, refused[0])
+        return not_taken(errors)
+
+    def _content_refused(self, file: File, copies: Sequence[FileCopy], error: ContentRefused) -> RequestError:
+        words = self._scrubbed(file, copies, error).rstrip(". ")
+        told = f"The provider refused the content of the file: {words}. Change the file before another try."
+        if error.status == 413:
+            return FileTooLarge(told, param="file")
+        return InvalidRequest(told, code=error.code, param="file")
 
     def _scrubbed(self, file: File, copies: Sequence[FileCopy], error: ProviderError) -> str:
         names = {self._sender.tag(file.id): file.filename}

@@ -10,6 +10,7 @@ import msgspec
 from litebatch_asgi.errors import RequestError
 from litebatch_asgi.jsonl.frames import LineFramer, Run
 from litebatch_asgi.models.ids import is_file_id
+from litebatch_asgi.models.limits import FileCap
 from litebatch_asgi.routes.multipart import UploadParser
 from litebatch_asgi.wire.requests import NAMES_FIELDS
 
@@ -55,7 +56,7 @@ class UploadMatcher:
 
     def __init__(self, boundary: bytes, *, max_line_bytes: int, is_served: Callable[[str], bool]) -> None:
         # the size of the file is its receiver's concern
-        self._parser = UploadParser(boundary, max_file_bytes=sys.maxsize)
+        self._parser = UploadParser(boundary, cap=FileCap(bytes=sys.maxsize))
         self._first_line: LineFramer | None = LineFramer(max_line_bytes)
         self._is_served = is_served
         self._has_served_model = False

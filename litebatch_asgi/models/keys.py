@@ -36,12 +36,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str | None = None
     """the owner whose key made it"""
 
-    def limits(self, scope: str) -> Limits:
-        """What it may hold at once, shared by all that goes under `scope`.
+    def limits(self, scope: str, *, name: str | None = None) -> Limits:
+        """What it may hold at once, shared by all that goes under `scope`, as messages of `name` tell.
 
         Where there is no limit yet as well: what is open when one is set counts.
         """
-        return Limits(scope=scope, **{name: getattr(self, name) for name in LIMITS})
+        return Limits(scope=scope, name=name, **{each: getattr(self, each) for each in LIMITS})
 
 
 LIMITS = tuple(name for name in Limits.__struct_fields__ if name in Account.__struct_fields__)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from litebatch_asgi.errors import LimitExceeded
+from litebatch_asgi.errors import AboveLimit, FileTooLarge, LimitExceeded, RequestError
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,6 +14,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     scope: str
     """whose limits these are, such as `team:search` or `key:ab12`; equal scopes share one account"""
+    name: str | None = None
+    """what callers are told whose limits these are, such as `the key 'nightly'`; None: the scope"""
     max_batch_requests: int | None = None
     """requests in one file"""
     max_open_batches: int | None = None
@@ -26,6 +28,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """bytes of one uploaded file"""
     max_files: int | None = None
     """uploaded files that are not deleted; an expired one counts until it is swept away"""
+
+    @property
+    def whose(self) -> str:
+        """Whose limits these are, in messages."""
+        return self.name or self.scope
 
     @property
     def is_of_open_batches(self) -> bool:
@@ -57,11 +64,14 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
         return any(limits.is_of_open_batches for limits in self.limits)
 
     def check(self, held: Held) -> None:
-        """Raises `LimitExceeded` if it does not fit beside what others of the scope hold."""
+        """Raises `LimitExceeded` if it does not fit beside what others of the scope hold.
+
+        Raises `AboveLimit` if it would not fit alone either.
+        """
         for limits in self.limits:
             for name, limit, used, asked in self._accounts(limits, held):
                 if limit is not None and used + asked > limit:
-                    raise LimitExceeded(name, self.scope, limit=limit, used=used, asked=asked)
+                    raise _exceeded(name, limits, limit=limit, used=used, asked=asked)
 
     def _accounts(self, limits: Limits, held: Held) -> Iterator[tuple[str, int | None, int, int]]:
         yield "max_open_batches", limits.max_open_batches, held.batches, 1
@@ -85,12 +95,14 @@ class FileHold(msgspec.Struct, frozen=True, kw_only=True):
         return any(limits.max_files is not None for limits in self.limits)
 
     def check(self, held: int) -> None:
-        """Raises `LimitExceeded` if there is no place beside the `held` files of the scope."""
+        """Raises `LimitExceeded` if there is no place beside the `held` files of the scope.
+
+        Raises `AboveLimit` if there would be none without them.
+        """
         for limits in self.limits:
-            if limits.max_files is not None and held >= limits.max_files:
-                raise LimitExceeded(
-                    "max_files", self.scope, limit=limits.max_files, used=held, asked=1, advice=_MAKE_ROOM
-                )
+            most = limits.max_files
+            if most is not None and held >= most:
+                raise _exceeded("max_files", limits, limit=most, used=held, asked=1, advice=_MAKE_ROOM)
 
 
 def file_holds(every: Iterable[Limits]) -> tuple[FileHold, ...]:
@@ -116,13 +128,39 @@ def reservations(every: Iterable[Limits], *, requests: int, tokens: int) -> tupl
 
 
 def check_requests(every: Sequence[Limits], requests: int) -> None:
-    """Raises `LimitExceeded` for more requests than one file may have."""
+    """Raises `AboveLimit` for more requests than one file may have."""
     for limits in every:
         limit = limits.max_batch_requests
         if limit is not None and requests > limit:
-            raise LimitExceeded("max_batch_requests", limits.scope, limit=limit, used=0, asked=requests)
+            raise AboveLimit("max_batch_requests", limits.whose, limit=limit, asked=requests)
 
 
-def smallest_file_bytes(every: Sequence[Limits], most: int) -> int:
+def _exceeded(
+    name: str, limits: Limits, *, limit: int, used: int, asked: int, advice: str | None = None
+) -> RequestError:
+    if asked > limit:
+        return AboveLimit(name, limits.whose, limit=limit, asked=asked)
+    return LimitExceeded(name, limits.whose, limit=limit, used=used, asked=asked, advice=advice)
+
+
+class FileCap(msgspec.Struct, frozen=True, kw_only=True):
+    """How many bytes a file may have, and by whose limit."""
+
+    bytes: int
+    whose: str = "this gateway"
+
+    def exceeded(self) -> FileTooLarge:
+        """What is said of a larger file."""
+        return FileTooLarge(
+            f"The file is too large: max_file_bytes of {self.whose} is {self.bytes}. Send a smaller one.",
+            param="file",
+        )
+
+
+def file_cap(every: Sequence[Limits], most: int) -> FileCap:
     """How many bytes a file may have where nobody's may have more than `most`."""
-    return min([most, *(each.max_file_bytes for each in every if each.max_file_bytes is not None)])
+    smallest = FileCap(bytes=most)
+    for each in every:
+        if each.max_file_bytes is not None and each.max_file_bytes < smallest.bytes:
+            smallest = FileCap(bytes=each.max_file_bytes, whose=each.whose)
+    return smallest

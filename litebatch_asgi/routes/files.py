@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from litebatch_asgi import wire
 from litebatch_asgi.models import Principal
-from litebatch_asgi.models.limits import smallest_file_bytes
+from litebatch_asgi.models.limits import file_cap
 from litebatch_asgi.routes.answering import created
 from litebatch_asgi.routes.content import FileContent, content_headers
 from litebatch_asgi.routes.receive import receive_upload
@@ -32,10 +32,10 @@ class FileRoutes:
         """`POST /files`."""
         repeat = wire.parse_repeat(request.headers)
         files, settings = self._services.files, self._services.settings
-        most = smallest_file_bytes(principal.limits, settings.largest_file_bytes)
+        cap = file_cap(principal.limits, settings.largest_file_bytes)
         with self._slots.taken(principal.owner):
             async with self._services.spooler.new() as spool:
-                received = await receive_upload(request, spool, max_file_bytes=most, settings=settings)
+                received = await receive_upload(request, spool, cap=cap, settings=settings)
                 form = wire.parse_upload_form(
                     received.fields, request.query_params.multi_items(), request.headers.get(NAMES_HEADER)
                 )

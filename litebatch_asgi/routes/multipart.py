@@ -12,7 +12,8 @@ import msgspec
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 
-from litebatch_asgi.errors import FileTooLarge, InvalidRequest
+from litebatch_asgi.errors import InvalidRequest
+from litebatch_asgi.models.limits import FileCap
 from litebatch_asgi.wire import checks
 from litebatch_asgi.wire.filenames import clean_filename
 
@@ -45,16 +46,11 @@ def boundary_of(content_type: str | None) -> bytes:
     return boundary
 
 
-def too_large(max_file_bytes: int) -> FileTooLarge:
-    """What is said of a file with more than `max_file_bytes` bytes."""
-    return FileTooLarge(f"File is too large. At most {max_file_bytes} bytes are allowed.", param="file")
-
-
 class UploadParser:
     """Takes the body of an upload apart, piece by piece as it arrives. Does no I/O."""
 
-    def __init__(self, boundary: bytes, *, max_file_bytes: int) -> None:
-        self._max_file_bytes = max_file_bytes
+    def __init__(self, boundary: bytes, *, cap: FileCap) -> None:
+        self._cap = cap
         self._received_bytes = 0
         self._file_bytes = 0
         self._parts = 0
@@ -174,8 +170,8 @@ class UploadParser:
     def _part_data(self, chunk: bytes, start: int, end: int) -> None:
         if self._field_value is None:
             self._file_bytes += end - start
-            if self._file_bytes > self._max_file_bytes:
-                raise too_large(self._max_file_bytes)
+            if self._file_bytes > self._cap.bytes:
+                raise self._cap.exceeded()
             self._pieces.append(memoryview(chunk)[start:end])
             return
         self._field_value += memoryview(chunk)[start:end]

@@ -7,20 +7,18 @@ import asyncio
 from starlette.requests import Request
 
 from litebatch_asgi.models import Settings
+from litebatch_asgi.models.limits import FileCap
 from litebatch_asgi.routes.multipart import (
     MAX_FORM_BYTES,
     Received,
     UploadParser,
     boundary_of,
-    too_large,
 )
 from litebatch_asgi.routes.pace import UploadPace
 from litebatch_asgi.spool import Spool
 
 
-async def receive_upload(
-    request: Request, spool: Spool, *, max_file_bytes: int, settings: Settings
-) -> Received:
+async def receive_upload(request: Request, spool: Spool, *, cap: FileCap, settings: Settings) -> Received:
     """Read the body of an upload and finish `spool` with the file's bytes.
 
     Fields come in any order (openai-python sends the file last, openai-node first), with or without a
@@ -28,10 +26,10 @@ async def receive_upload(
     not a whole form with exactly one file, `RequestTimeout` for one that comes too slowly for `settings`, and
     Starlette's `ClientDisconnect` when the client leaves.
     """
-    parser = UploadParser(boundary_of(request.headers.get("content-type")), max_file_bytes=max_file_bytes)
+    parser = UploadParser(boundary_of(request.headers.get("content-type")), cap=cap)
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > max_file_bytes + MAX_FORM_BYTES:
-        raise too_large(max_file_bytes)
+    if length.isdecimal() and int(length) > cap.bytes + MAX_FORM_BYTES:
+        raise cap.exceeded()
     clock = asyncio.get_running_loop().time
     pace = UploadPace(settings, clock())
     chunks = request.stream()

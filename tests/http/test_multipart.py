@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from litebatch_asgi.errors import FileTooLarge, InvalidRequest
+from litebatch_asgi.models.limits import FileCap
 from litebatch_asgi.routes.multipart import (
     MAX_FIELD_BYTES,
     MAX_FORM_BYTES,
@@ -26,7 +27,7 @@ PURPOSE = field("purpose", "batch")
 
 def parse(body: bytes, cuts: Sequence[int] = (), *, most: int = 1 << 20) -> tuple[Received, bytes]:
     """The form and the file's bytes, of a body that comes in pieces."""
-    parser = UploadParser(BOUNDARY, max_file_bytes=most)
+    parser = UploadParser(BOUNDARY, cap=FileCap(bytes=most))
     edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
     content = bytearray()
     for start, end in pairwise(edges):
@@ -83,7 +84,7 @@ def test_any_content_in_any_pieces_comes_out(content: bytes, cuts: list[int], fi
 
 
 def test_the_bytes_of_a_file_are_not_copied() -> None:
-    parser = UploadParser(BOUNDARY, max_file_bytes=1 << 20)
+    parser = UploadParser(BOUNDARY, cap=FileCap(bytes=1 << 20))
     parser.feed(form(file(b""))[: -len(BOUNDARY) - 8])
     chunk = b"a line of the file\n" * 1000
     for _ in range(2):
@@ -170,7 +171,7 @@ def test_a_file_is_too_large_at_its_first_byte_too_many(cuts: Sequence[int]) -> 
     with pytest.raises(FileTooLarge) as caught:
         parse(body, cuts, most=99)
     assert caught.value.param == "file"
-    assert "99 bytes" in caught.value.message
+    assert "is 99." in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -240,4 +241,4 @@ def test_other_content_types_are_refused(content_type: str | None) -> None:
 
 def test_an_endless_boundary_is_refused() -> None:
     with pytest.raises(InvalidRequest):
-        UploadParser(b"x" * 300, max_file_bytes=1)
+        UploadParser(b"x" * 300, cap=FileCap(bytes=1))

@@ -16,6 +16,7 @@ from starlette.routing import Route, Router
 
 from litebatch_asgi.errors import RateLimited
 from litebatch_asgi.models import Settings
+from litebatch_asgi.models.limits import FileCap
 from litebatch_asgi.routes.multipart import MAX_FORM_BYTES
 from litebatch_asgi.routes.receive import receive_upload
 from litebatch_asgi.routes.respond import Respond
@@ -49,7 +50,7 @@ class Receiver:
             with self._slots.taken("alice"):
                 async with self._spooler.new() as spool:
                     received = await receive_upload(
-                        request, spool, max_file_bytes=LIMIT, settings=self._settings
+                        request, spool, cap=FileCap(bytes=LIMIT), settings=self._settings
                     )
                     digest = hashlib.sha256()
                     await spool.scan(digest.update)

@@ -40,7 +40,7 @@ def test_limits_are_those_of_key_user_and_team() -> None:
     assert principal.key_id == "k1"
     assert not principal.is_admin
     assert principal.limits == (
-        Limits(scope="key:k1", max_open_batches=1),
+        Limits(scope="key:k1", name="the key h", max_open_batches=1),
         Limits(scope="user:7"),
         Limits(scope="team:search", max_file_bytes=5, max_enqueued_tokens=6),
     )

@@ -17,7 +17,7 @@ from tests.harness import InProcess, lines
 from tests.http.sockets import served
 
 
-def caller(*every: Limits, scope: str = "team:search", **most: int) -> Principal:
+def caller(*every: Limits, scope: str = "team:search", **most: Any) -> Principal:
     """Somebody with these limits, or with those of one scope."""
     limits = every or (Limits(scope=scope, **most),)
     return Principal(owner="alice", key_id="key-alice", limits=limits)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from litebatch_asgi import Limits
-from litebatch_asgi.errors import FileTooLarge, LimitExceeded, RequestError
+from litebatch_asgi.errors import AboveLimit, FileTooLarge, LimitExceeded, RequestError
 from litebatch_asgi.simulator.faults import Fault
 from tests.harness import InProcess, lines
 from tests.http.forms import CONTENT_TYPE, field, file, form
@@ -53,10 +53,11 @@ async def test_what_can_never_pass_is_not_to_be_tried_again(
     uploaded = await held_gateway.upload()
     async with http_for(held_gateway, caller(scope="key:1", **most)) as http:
         refused = await http.post("/batches", json=batch_body(uploaded.id))
-    assert refused.status_code == 429
+    assert refused.status_code == 400
     assert refused.headers["x-should-retry"] == "false"
     assert "retry-after" not in refused.headers
     error = refused.json()["error"]
+    assert (error["type"], error["code"]) == ("invalid_request_error", "limit_exceeded")
     assert error["param"] == next(iter(most))
     assert "which can never pass" in error["message"]
     assert await reserved(held_gateway) == []
@@ -68,16 +69,41 @@ async def test_a_file_with_too_many_requests_is_not_taken(held_gateway: InProces
     async with http_for(held_gateway, few) as http:
         parts = {"file": ("in.jsonl", lines(4))}
         refused = await http.post("/files", files=parts, data={"purpose": "batch"})
-        assert refused.status_code == 429
+        assert refused.status_code == 400
         assert refused.headers["x-should-retry"] == "false"
-        assert refused.json()["error"]["param"] == "max_batch_requests"
+        assert refused.json()["error"] == {
+            "message": (
+                "max_batch_requests of team:search is 3: 4 asked for, which can never pass. Ask for less, or"
+                " have the limit raised."
+            ),
+            "type": "invalid_request_error",
+            "param": "max_batch_requests",
+            "code": "limit_exceeded",
+        }
     assert held_gateway.provider_files("east") == []
     assert (await upload(held_gateway, few)).lines == 3
 
 
+async def test_limits_are_told_by_their_name(held_gateway: InProcess) -> None:
+    """What shares an account is still told apart."""
+    named = Limits(scope="key:1", name="the key 'nightly'", max_open_batches=1, max_files=2)
+    uploaded = await upload(held_gateway, caller(named))
+    await create(held_gateway, caller(named), uploaded)
+    with pytest.raises(LimitExceeded, match="max_open_batches of the key 'nightly' is 1: 1 in use"):
+        await create(held_gateway, caller(named), uploaded)
+    await upload(held_gateway, caller(named))
+    with pytest.raises(LimitExceeded, match="max_files of the key 'nightly' is 2"):
+        await upload(held_gateway, caller(named))
+    with pytest.raises(AboveLimit, match="max_files of key:1 is 0"):
+        await upload(held_gateway, caller(Limits(scope="key:1", max_files=0)))
+
+
 async def test_a_file_that_is_too_large_is_refused_while_it_arrives(held_gateway: InProcess) -> None:
     """By the smallest of all limits."""
-    small = caller(Limits(scope="team:a", max_file_bytes=2**30), Limits(scope="key:1", max_file_bytes=5000))
+    small = caller(
+        Limits(scope="team:a", max_file_bytes=2**30),
+        Limits(scope="key:1", name="the key 'nightly'", max_file_bytes=5000),
+    )
     body = form(field("purpose", "batch"), file(lines() + b"\n" + b" " * 9000))
     async with address_for(held_gateway, small) as address, raw_client(address) as raw:
         await raw.send(
@@ -86,8 +112,8 @@ async def test_a_file_that_is_too_large_is_refused_while_it_arrives(held_gateway
         with anyio.fail_after(5):
             answer = await raw.answer()
     assert answer.status == 413
-    assert "5000" in answer.json()["error"]["message"]
-    with pytest.raises(FileTooLarge, match="5000"):
+    assert "max_file_bytes of the key 'nightly' is 5000" in answer.json()["error"]["message"]
+    with pytest.raises(FileTooLarge, match="max_file_bytes of the key 'nightly' is 5000"):
         await upload(held_gateway, small, b" " * 5001)
 
 

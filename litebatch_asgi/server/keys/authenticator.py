@@ -10,7 +10,7 @@ from litebatch_asgi.auth import Authenticator, identify
 from litebatch_asgi.authenticators import bearer_token
 from litebatch_asgi.catalog import Catalog, shared_rights
 from litebatch_asgi.errors import Unauthenticated
-from litebatch_asgi.models import Account, KeyGrant, Limits, Principal
+from litebatch_asgi.models import Account, KeyGrant, Limits, Principal, VirtualKey
 from litebatch_asgi.models.keys import PROXY_ADMIN
 from litebatch_asgi.server.keys.service import KeyService
 
@@ -54,7 +54,7 @@ def principal_of(grant: KeyGrant, catalog: Catalog) -> Principal:
     limits: list[Limits] = []
     for word, account_id, account in _accounts(grant):
         models = shared_rights(models, _rights(account, catalog))
-        limits.append(account.limits(f"{word}:{account_id}"))
+        limits.append(account.limits(f"{word}:{account_id}", name=_name(account)))
     return Principal(
         owner=grant.key.owner,
         key_id=grant.key.id,
@@ -68,6 +68,13 @@ def _accounts(grant: KeyGrant) -> Iterator[tuple[str, str, Account]]:
     for word, account in (("key", grant.key), ("user", grant.user), ("team", grant.team)):
         if account is not None:
             yield word, account.id, account
+
+
+def _name(account: Account) -> str | None:
+    """What the owner of a key calls it: its id is known to nobody."""
+    if not isinstance(account, VirtualKey):
+        return None
+    return f"the key {account.hint}" if account.alias is None else f"the key '{account.alias}'"
 
 
 def _rights(account: Account, catalog: Catalog) -> frozenset[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import anyio
 import pytest
@@ -17,7 +18,7 @@ from litebatch_asgi.testing.samples import a_batch, a_job, a_request
 ALL = 10**9
 
 
-def limits(scope: str = "team:a", **most: int) -> Limits:
+def limits(scope: str = "team:a", **most: Any) -> Limits:
     """Limits of a scope, two open batches unless told otherwise."""
     return Limits(scope=scope, **(most or {"max_open_batches": 2}))
 

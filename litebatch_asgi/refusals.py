@@ -1,0 +1,73 @@
+"""What kind of refusal a provider's answer is: for clients, for operators and for the log. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from litebatch_asgi.errors import (
+    CopyDiffers,
+    CopyRefused,
+    DeploymentRefused,
+    NoClearAnswer,
+    ProviderBusy,
+    ProviderError,
+)
+
+_OF_THE_ADDRESS = frozenset({301, 307, 308, 402, 404, 405, 407, 410})
+"""What a deployment refuses with for other reasons than its quota."""
+_NO_ROOM_FOR_FILES = frozenset({"quotaexceeded", "quota_exceeded"})
+
+
+class Refusal(StrEnum):
+    """Why a deployment did not take something, by what helps against it."""
+
+    KEY = "key_rejected"
+    """the provider does not accept the key: the operator has to put it right"""
+    BUSY = "busy"
+    """it asks to wait, or has no room now"""
+    UNREACHABLE = "unreachable"
+    """it cannot be reached, does not answer, or answers with an error of its own"""
+    FULL = "full"
+    """its account holds as many files as it may"""
+    COPY = "copy_unusable"
+    """it cannot use the copy that it has of the file"""
+    OTHER = "refused"
+    """it answers something else, such as 404 for an address that is wrong"""
+
+
+def kind_of(error: ProviderError) -> Refusal:
+    """What kind of refusal an error is that is not about the content."""
+    if isinstance(error, CopyDiffers | CopyRefused):
+        return Refusal.COPY
+    if isinstance(error, ProviderBusy | NoClearAnswer) or error.status is None:
+        return Refusal.UNREACHABLE
+    if error.status in (401, 403):
+        return Refusal.KEY
+    is_quota = isinstance(error, DeploymentRefused) and error.status not in _OF_THE_ADDRESS
+    return Refusal.BUSY if is_quota else Refusal.OTHER
+
+
+def words_for(kind: Refusal, status: int | None) -> str:
+    """What a deployment did, to go on after its name."""
+    told = "" if status is None else f" ({status})"
+    match kind:
+        case Refusal.KEY:
+            return f"does not accept the gateway's key{told}"
+        case Refusal.BUSY:
+            return f"asks to wait{told}"
+        case Refusal.FULL:
+            return f"holds as many files as it may, which is no limit of your key{told}"
+        case Refusal.COPY:
+            return "cannot use its copy of the file"
+        case Refusal.UNREACHABLE:
+            return "cannot be reached or does not answer" if status is None else f"answered {status}"
+        case Refusal.OTHER:
+            return f"answered {status}"
+
+
+def has_no_room(error: ProviderError) -> bool:
+    """Whether a deployment refuses a file because it holds as many as it may.
+
+    Source: Azure's `quotaExceeded`, told with status 400.
+    """
+    return error.status != 429 and (error.code or "").lower() in _NO_ROOM_FOR_FILES
