@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Set
 
 import msgspec
@@ -112,6 +113,17 @@ class Catalog:
             if name not in self._access_groups or name in self.groups:
                 rights.add(name)
         return Rights(rights)
+
+    def knows(self, name: str) -> bool:
+        """Whether a name stands for anything here: a model, a prefix of some, or an access group."""
+        if name in self._access_groups or self.deployments_for(name):
+            return True
+        return name.endswith("*") and any(each.startswith(name[:-1]) for each in self.groups)
+
+    def nearest(self, name: str) -> str | None:
+        """The model or access group that was most likely meant by a name that stands for nothing."""
+        known = [*(each for each in self.groups if each != "*"), *self._access_groups]
+        return next(iter(difflib.get_close_matches(name, known, n=1)), None)
 
     def models_for(self, principal: Principal) -> list[str]:
         """The virtual models that a principal may use, in the order of the configuration.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import InvalidFile, InvalidRequest, ModelAccessDenied, Problem, RequestError
 from litebatch_asgi.jsonl import CheckedFile, CheckLimits, LineChecker
 from litebatch_asgi.models import Principal
@@ -34,17 +35,23 @@ def model_error(runtime: Runtime, principal: Principal, model: str) -> RequestEr
         may = ", ".join(catalog.models_for(principal)) or "none"
         return ModelAccessDenied(f"This key may not use the model '{model[:100]}'. Models it may use: {may}.")
     if not runtime.fleet.deployments_for(model):
-        known = ", ".join(catalog.models_for(principal)) or "none"
-        unserved = catalog.unserved(model)
-        why = "does not exist here"
-        if unserved is not None:
-            why = f"is in the gateway's configuration, but it is not served: {unserved.reason}"
+        models = catalog.models_for(principal)
         return InvalidRequest(
-            f"The model '{model[:100]}' {why}. Models: {known}.",
+            f"The model '{model[:100]}' {_why_not(catalog, model, models)} "
+            f"Models: {', '.join(models) or 'none'}.",
             param="model",
             code="model_not_found",
         )
     return None
+
+
+def _why_not(catalog: Catalog, model: str, usable: Sequence[str]) -> str:
+    unserved = catalog.unserved(model)
+    if unserved is not None:
+        return f"is in the gateway's configuration, but it is not served: {unserved.reason}."
+    nearest = catalog.nearest(model[:100])
+    meant = f" Did you mean '{nearest}'?" if nearest in usable else ""
+    return f"does not exist here.{meant}"
 
 
 class FileCheck:

@@ -39,8 +39,9 @@ def litebatch_for(config: Config, host: str, *, reconciler: bool = True) -> Lite
     authenticator = authenticator_for(host, config.master_key)
     storage = open_storage(config.database_url)
     if config.master_key is not None:
-        keys = KeyService(keys_of(storage), storage)
-        authenticator = KeyAuthenticator(authenticator, keys, Catalog(config.deployments))
+        catalog = Catalog(config.deployments, config.unserved)
+        keys = KeyService(keys_of(storage), storage, catalog=catalog)
+        authenticator = KeyAuthenticator(authenticator, keys, catalog)
     return LiteBatch.from_config(
         config, authenticator=OwnerNoting(authenticator), storage=storage, reconciler=reconciler
     )

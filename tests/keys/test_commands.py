@@ -219,7 +219,10 @@ async def test_on_postgresql_nothing_is_made_either(tmp_path: Path) -> None:
             "error: there is no user 'nobody' in sqlite:///litebatch.db",
         ),
         (["keys", "create", "--team", "none"], "error: There is no team 'none': make it first, with POST"),
-        (["keys", "create", "--duration", "soon"], "error: Invalid 'duration': 'soon' is none, such as 30s,"),
+        (
+            ["keys", "create", "--duration", "soon"],
+            "error: Invalid 'duration': 'soon' is none. Write a whole number and its unit: 30s,",
+        ),
         (["keys", "list", "--database", "memory://"], "error: memory:// is in the gateway's memory alone"),
         (["keys", "list", "--config", "none.yaml"], "error: there is no none.yaml"),
     ],

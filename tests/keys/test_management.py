@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from openai import BadRequestError
 
 from tests.access.standalone import MASTER, Standalone
-from tests.harness import MODEL
+from tests.harness import MODEL, lines
 
 LIMITS: dict[str, Any] = {
     "max_batch_requests": 100,
@@ -270,6 +271,61 @@ async def test_what_cannot_be_is_refused(
 ) -> None:
     status, error = await shared.refusal(path, body)
     assert (status, error["param"]) == (400, param), error
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (
+            {"duration": "30 days"},
+            "Invalid 'duration': '30 days' is none. Write a whole number and its unit: 30s, 30m, 12h, 30d, "
+            "2w or 2mo; or -1 for a key that never expires.",
+        ),
+        ({"duration": 30}, "Invalid 'duration': Expected 'str | null', got 'int', not 30."),
+        ({"max_files": "x" * 200}, f"""Expected 'int | null', got 'str', not "{"x" * 99}...."""),
+        ({"models": "gpt"}, """Invalid 'models': Expected 'array | null', got 'str', not "gpt"."""),
+        ({"key": ["sk-secret"]}, "Invalid 'key': Expected 'str | null', got 'array'."),
+    ],
+)
+async def test_a_refusal_names_the_value_and_what_is_right(
+    shared: Standalone, body: dict[str, Any], says: str
+) -> None:
+    _, error = await shared.refusal("/key/generate", body)
+    assert error["message"].endswith(says)
+
+
+@pytest.mark.parametrize("kind", ["key", "team", "user"])
+async def test_a_model_that_is_not_there_is_warned_of(shared: Standalone, kind: str) -> None:
+    """With the name that was most likely meant; access groups, prefixes and LiteLLM's own names are known."""
+    models = ["gpt-4o-bach", "cheap", "gpt-*", "all-team-models", "no-default-models", "zzz", "chepa"]
+    path = {"key": "/key/generate", "team": "/team/new", "user": "/user/new"}[kind]
+    made = await shared.manage(path, models=models)
+    assert made["models"] == models
+    warnings = [
+        f"models: there is no model or access group 'gpt-4o-bach' here: did you mean '{MODEL}'?",
+        "models: there is no model or access group 'zzz' here",
+        "models: there is no model or access group 'chepa' here: did you mean 'cheap'?",
+    ]
+    assert made["warnings"] == warnings
+    named = {"key": made["key"]} if kind == "key" else {f"{kind}_id": made[f"{kind}_id"]}
+    changed = await shared.manage(f"/{kind}/update", models=["zzz"], **named)
+    assert changed["warnings"] == warnings[1:2]
+
+
+async def test_a_limit_is_told_with_the_keys_alias(shared: Standalone) -> None:
+    key = await shared.new_key(key_alias="nightly", max_batch_requests=2)
+    with pytest.raises(BadRequestError, match="max_batch_requests of the key 'nightly' is 2: 3 asked for"):
+        await shared.upload(key=key)
+
+
+async def test_a_misspelt_model_is_told_with_the_nearest_name(shared: Standalone) -> None:
+    """As far as the caller may use it."""
+    with pytest.raises(BadRequestError, match=f"'gpt-4o-bach' does not exist here. Did you mean '{MODEL}'?"):
+        await shared.upload(lines(model="gpt-4o-bach"), key=await shared.new_key())
+    key = await shared.new_key(models=["text-*", "gpt-4o-bach"])
+    with pytest.raises(BadRequestError) as refused:
+        await shared.upload(lines(model="gpt-4o-bach"), key=key)
+    assert MODEL not in refused.value.message
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"null", b"\xff"])

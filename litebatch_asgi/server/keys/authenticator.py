@@ -12,11 +12,8 @@ from litebatch_asgi.catalog import Catalog, shared_rights
 from litebatch_asgi.errors import Unauthenticated
 from litebatch_asgi.models import Account, KeyGrant, Limits, Principal, VirtualKey
 from litebatch_asgi.models.keys import PROXY_ADMIN
+from litebatch_asgi.server.keys.bodies import ALL_MODELS, NO_MODELS
 from litebatch_asgi.server.keys.service import KeyService
-
-ALL_MODELS = frozenset({"all-proxy-models", "all-team-models"})
-NO_MODELS = "no-default-models"
-"""Names with a meaning of their own among a key's models. Source: LiteLLM's `SpecialModelNames`."""
 
 
 class KeyAuthenticator:

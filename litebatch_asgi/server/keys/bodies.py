@@ -32,6 +32,11 @@ Dollars: TypeAlias = (
 Duration: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": f"^(?:{DURATION.pattern})$"})]
 Secret: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": f"^{SECRET.pattern}$"})]
 
+ALL_MODELS = frozenset({"all-proxy-models", "all-team-models"})
+NO_MODELS = "no-default-models"
+SPECIAL_MODELS = ALL_MODELS | {NO_MODELS}
+"""Names with a meaning of their own among a key's models. Source: LiteLLM's `SpecialModelNames`."""
+
 _NO_BUDGET = "max_budget is kept and shown, but nothing is refused because of it"
 
 

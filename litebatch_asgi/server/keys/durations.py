@@ -20,7 +20,8 @@ def check_duration(duration: str) -> None:
     """Raises `InvalidRequest` for what is no duration."""
     if DURATION.fullmatch(duration) is None:
         raise InvalidRequest(
-            f"Invalid 'duration': '{duration[:100]}' is none, such as 30s, 30m, 30h, 30d, 2w or 2mo.",
+            f"Invalid 'duration': '{duration[:100]}' is none. Write a whole number and its unit: 30s, 30m, "
+            f"12h, 30d, 2w or 2mo; or {FOR_EVER} for a key that never expires.",
             param="duration",
             code="invalid_value",
         )

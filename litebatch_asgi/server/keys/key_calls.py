@@ -41,24 +41,24 @@ class KeyCalls:
 
     async def generate(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /key/generate`."""
-        fields, warnings = await asked(request, NewKeyFields)
+        fields, warnings = await asked(request, NewKeyFields, self._keys)
         key, secret = await self._keys.generate(fields, by=principal.owner)
         return _new_key(key, secret, warnings)
 
     async def update(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /key/update`."""
-        fields, warnings = await asked(request, ChangedKeyFields)
+        fields, warnings = await asked(request, ChangedKeyFields, self._keys)
         key = await self._keys.update_key(fields.key, fields, by=principal.owner)
         return JSONAnswer(ChangedKey(key=key.token, warnings=warned(warnings), **key_fields(key)))
 
     async def regenerate(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /key/regenerate`."""
-        fields, warnings = await asked(request, ChangedKeyFields)
+        fields, warnings = await asked(request, ChangedKeyFields, self._keys)
         return await self._regenerate(fields.key, fields, warnings, principal)
 
     async def regenerate_named(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /key/{key}/regenerate`."""
-        fields, warnings = await asked(request, KeyFields)
+        fields, warnings = await asked(request, KeyFields, self._keys)
         return await self._regenerate(request.path_params["key"], fields, warnings, principal)
 
     async def _regenerate(

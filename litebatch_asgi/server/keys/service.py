@@ -11,11 +11,19 @@ from typing import Any, TypeVar
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, RequestError, StateConflict
 from litebatch_asgi.keys import AccountQuery, KeyStore
 from litebatch_asgi.models import Account, KeyGrant, Team, User, VirtualKey
 from litebatch_asgi.models.ids import KEY_PREFIX, new_id
-from litebatch_asgi.server.keys.bodies import KeyFields, NewKeyFields, NewTeamFields, NewUserFields
+from litebatch_asgi.server.keys.bodies import (
+    SPECIAL_MODELS,
+    AccountFields,
+    KeyFields,
+    NewKeyFields,
+    NewTeamFields,
+    NewUserFields,
+)
 from litebatch_asgi.server.keys.cache import GrantCache
 from litebatch_asgi.server.keys.durations import expiry
 from litebatch_asgi.server.secret import hint_of, is_secret, new_secret, token_in, token_of
@@ -39,7 +47,8 @@ class KeyService:
     """What operators do with keys, users and teams. Raises `RequestError`s.
 
     Whatever is changed here holds for the next request to this process, and in others within
-    `cache.CACHED_SECONDS`. `storage` has the files and batches that belong to them. `now` is the time, aware
+    `cache.CACHED_SECONDS`. `storage` has the files and batches that belong to them, `catalog` the
+    models that there are, as far as they are known. `now` is the time, aware
     and in UTC; `clock` counts seconds, for the cache.
     """
 
@@ -48,9 +57,11 @@ class KeyService:
         store: KeyStore,
         storage: Storage,
         *,
+        catalog: Catalog | None = None,
         now: Callable[[], datetime] = _utc_now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._catalog = catalog
         self._store = store
         self._storage = storage
         self._cache = GrantCache(store, clock=clock)
@@ -59,6 +70,14 @@ class KeyService:
     async def grant(self, secret: str) -> KeyGrant | None:
         """The key that has this secret, with its user and team, be they blocked or not."""
         return await self._cache.find(token_of(secret)) if is_secret(secret) else None
+
+    def warnings(self, fields: AccountFields) -> list[str]:
+        """What is said of the models that `fields` name and that stand for nothing here."""
+        catalog = self._catalog
+        if catalog is None or not isinstance(fields.models, list):
+            return []
+        names = [name for name in fields.models if name not in SPECIAL_MODELS and not catalog.knows(name)]
+        return [_unknown_model(name, catalog.nearest(name)) for name in names[:100]]
 
     async def generate(self, fields: NewKeyFields, *, by: str) -> tuple[VirtualKey, str]:
         """A new key, and its secret, which nobody can find out again."""
@@ -239,6 +258,11 @@ class KeyService:
         if await self._store.find_key(key.token) is not None:
             return InvalidRequest("There is such a key already.", param="key", code="key_exists")
         return _unknown(VirtualKey)
+
+
+def _unknown_model(name: str, meant: str | None) -> str:
+    told = f"models: there is no model or access group '{name[:100]}' here"
+    return told if meant is None else f"{told}: did you mean '{meant}'?"
 
 
 def _made(by: str, now: datetime) -> dict[str, Any]:

@@ -38,13 +38,13 @@ class TeamCalls:
 
     async def new(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /team/new`."""
-        fields, warnings = await asked(request, NewTeamFields)
+        fields, warnings = await asked(request, NewTeamFields, self._keys)
         team = await self._keys.create_team(fields, by=principal.owner)
         return JSONAnswer(NewTeam(warnings=warned(warnings), **team_fields(team)))
 
     async def update(self, request: Request, _: Principal) -> ASGIApp:
         """`POST /team/update`."""
-        fields, warnings = await asked(request, ChangedTeamFields)
+        fields, warnings = await asked(request, ChangedTeamFields, self._keys)
         team = await self._keys.change(Team, fields.team_id, fields.team_changes())
         answer = ChangedTeam(team_id=team.id, data=team_row(team), warnings=warned(warnings))
         return JSONAnswer(answer)

@@ -45,7 +45,7 @@ class UserCalls:
 
     async def new(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /user/new`: a user, and a key for it unless `auto_create_key` is false."""
-        fields, warnings = await asked(request, NewUserFields)
+        fields, warnings = await asked(request, NewUserFields, self._keys)
         user, made = await self._keys.create_user_with_key(fields, by=principal.owner)
         if made is None:
             return JSONAnswer(NewUser(warnings=warned(warnings), **user_fields(user)))
@@ -55,7 +55,7 @@ class UserCalls:
 
     async def update(self, request: Request, _: Principal) -> ASGIApp:
         """`POST /user/update`."""
-        fields, warnings = await asked(request, ChangedUserFields)
+        fields, warnings = await asked(request, ChangedUserFields, self._keys)
         user = await self._keys.change(User, fields.user_id, fields.user_changes())
         answer = ChangedUser(user_id=user.id, data=user_row(user), warnings=warned(warnings))
         return JSONAnswer(answer)
