@@ -44,8 +44,6 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cancelled_at: datetime | None = None
     counts: Counts = Counts()
     usage: Usage | None = None
-    cost: Decimal | None = None
-    """in US dollars"""
     errors: tuple[BatchError, ...] = ()
     output_file_id: str | None = None
     error_file_id: str | None = None

@@ -160,7 +160,6 @@ async def _ended_batch(storage: Storage, file: File) -> None:
         expires_at=NOW + timedelta(hours=24),
         counts=Counts(total=2, completed=1, failed=1),
         usage=Usage(input_tokens=5, cached_tokens=1, output_tokens=3, reasoning_tokens=1, total_tokens=8),
-        cost=Decimal("0.000000001"),
         errors=(BatchError(code="code", message=TEXT, param="x", line=3),),
         looked_at=NOW,
         request_fingerprint="fingerprint",
