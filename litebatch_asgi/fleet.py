@@ -8,15 +8,17 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 
 import anyio
+import msgspec
 
 from litebatch_asgi import plugins
 from litebatch_asgi.catalog import Catalog
-from litebatch_asgi.errors import ConfigError, DeploymentGone
+from litebatch_asgi.errors import ConfigError, DeploymentGone, ProviderError
 from litebatch_asgi.listings import SharedListing
 from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings
 from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import AdapterFactory, ProviderAdapter
+from litebatch_asgi.refusals import Refusal, kind_of
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -39,6 +41,14 @@ def load_factories(names: Iterable[str]) -> dict[str, AdapterFactory]:
     return {name: known[name].load() for name in wanted}
 
 
+class LastRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a deployment did not take something."""
+
+    kind: Refusal
+    status: int | None
+    """what it answered"""
+
+
 class Fleet:
     """Adapters by deployment id, and which deployments are cooling down."""
 
@@ -53,6 +63,7 @@ class Fleet:
         self._files: dict[str, SharedListing[ProviderFile]] = {}
         self._wrong_bytes: set[str] = set()
         self._cooldowns: dict[str, tuple[float, float]] = {}
+        self._refusals: dict[str, LastRefusal] = {}
         self._probed: set[str] = set()
         self._vanished: dict[str, deque[float]] = {}
 
@@ -127,6 +138,18 @@ class Fleet:
         seconds = retry_after or min(max(first, 2 * before), max(first, self._settings.max_poll_seconds))
         self._cooldowns[deployment_id] = (anyio.current_time() + seconds, seconds)
 
+    def refused(self, deployment_id: str, error: ProviderError, *, kind: Refusal | None = None) -> None:
+        """Place nothing for a while on a deployment that has just refused, and remember why.
+
+        `kind` is told where it was no answer to a call that refused.
+        """
+        self._refusals[deployment_id] = LastRefusal(kind=kind or kind_of(error), status=error.status)
+        self.cool_down(deployment_id, error.retry_after)
+
+    def last_refusal(self, deployment_id: str) -> LastRefusal | None:
+        """Why the deployment has refused last, if it has taken nothing since."""
+        return self._refusals.get(deployment_id)
+
     def batch_vanished(self, deployment_id: str) -> bool:
         """Note that a provider does not know a batch of ours any more; whether that makes one too many.
 
@@ -144,6 +167,7 @@ class Fleet:
     def clear_cooldown(self, deployment_id: str) -> None:
         """Forget refusals: the deployment has just taken something."""
         self._cooldowns.pop(deployment_id, None)
+        self._refusals.pop(deployment_id, None)
 
     @contextmanager
     def placing(self, deployment_id: str) -> Generator[None]:

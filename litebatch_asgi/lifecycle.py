@@ -29,10 +29,13 @@ from litebatch_asgi.models import (
     BatchState,
     BatchStatus,
     Counts,
+    DeploymentWait,
     Event,
     Job,
     JobState,
     ProviderBatch,
+    WaitingFor,
+    WaitReason,
 )
 from litebatch_asgi.models.ids import EVENT_PREFIX, job_id, new_id
 
@@ -58,6 +61,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
 """Which state may follow which; what is not here cannot happen."""
 
 _ENDED_WITHOUT = (JobState.REFUSED, JobState.CLOSED)
+_NOT_SENT = frozenset({JobState.WAITING, JobState.SUBMITTING})
 _RANK = (BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING)
 _ENTERED_AT = {
     BatchStatus.IN_PROGRESS: "in_progress_at",
@@ -160,12 +164,18 @@ def batch_change(
     jobs: Sequence[Job] = (),
     new_jobs: Sequence[Job] = (),
     batch: Batch | None = None,
+    waiting_for: WaitingFor | None = None,
     **rest: Any,
 ) -> BatchChange:
-    """What to write when `jobs` have moved: they, the batch folded anew, an event if its status changed."""
+    """What to write when `jobs` have moved: they, the batch folded anew, an event if its status changed.
+
+    `waiting_for`: what the batch waits for, where its jobs do not tell.
+    """
     written = {job.id: job for job in jobs}
     after = [written.get(job.id, job) for job in state.jobs] + list(new_jobs)
     folded = fold(batch or state.batch, after, now)
+    if waiting_for is not None and not folded.status.is_final:
+        folded = replace(folded, waiting_for=waiting_for)
     events: tuple[Event, ...] = ()
     if folded.status is not state.batch.status:
         events = (status_event(folded, now),)
@@ -185,7 +195,10 @@ def status_event(batch: Batch, now: datetime) -> Event:
 
 
 def fold(batch: Batch, jobs: Iterable[Job], now: datetime) -> Batch:
-    """The batch as its jobs make it: status, timestamps and, while it runs, counts.
+    """The batch as its jobs make it: status, timestamps, where it is and, while it runs, counts.
+
+    What it waits for is told by a job that is not clear, or that has not left all results. While one waits
+    for a deployment it stays what it was; otherwise the batch waits for nothing.
 
     A status never goes back, and nothing follows a final one.
     """
@@ -193,9 +206,31 @@ def fold(batch: Batch, jobs: Iterable[Job], now: datetime) -> Batch:
         return batch
     current = current_jobs(jobs)
     status = _status(batch, current)
+    changes: dict[str, Any] = {
+        "deployment_id": next((job.deployment_id for job in current if job.deployment_id is not None), None),
+        "waiting_for": None if status.is_final else _waiting_for(batch, current),
+    }
     if not status.is_final:
-        batch = replace(batch, counts=_running_counts(current))
-    return _enter(batch, status, current, now)
+        changes["counts"] = _running_counts(current)
+    return _enter(replace(batch, **changes), status, current, now)
+
+
+def _waiting_for(batch: Batch, current: Sequence[Job]) -> WaitingFor | None:
+    for job in current:
+        reason = _told_by(job)
+        if reason is not None and job.deployment_id is not None:
+            there = DeploymentWait(reason=reason.value, until=job.search_until)
+            return WaitingFor(
+                reason=reason.value, until=job.search_until, deployments={job.deployment_id: there}
+            )
+    return batch.waiting_for if any(job.state in _NOT_SENT for job in current) else None
+
+
+def _told_by(job: Job) -> WaitReason | None:
+    if job.state is JobState.UNCLEAR:
+        return WaitReason.UNCLEAR
+    is_short = job.state is JobState.ENDED and (job.checks > 0 or bool(job.reads))
+    return WaitReason.RESULTS if is_short else None
 
 
 def current_jobs(jobs: Iterable[Job]) -> list[Job]:

@@ -500,7 +500,7 @@ WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted', 'ended', 'watch
 -- name: fail_open_batches
 UPDATE {prefix}batches AS batches
 SET status = 'failed', failed_at = {now}, errors = CAST(CAST(:errors AS text) AS {type.json}),
-    counts = {counts_without_progress}
+    counts = {counts_without_progress}, waiting_for = NULL
 WHERE status IN ('validating', 'in_progress', 'finalizing', 'cancelling');
 
 -- name: forget_all_copies

@@ -12,7 +12,9 @@ import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.dispatching import JobDispatcher
-from litebatch_asgi.batches.targets import Target, choose
+from litebatch_asgi.batches.targets import Target, Tries, choose
+from litebatch_asgi.batches.waiting import waiting_for
+from litebatch_asgi.batches.work import log_wait
 from litebatch_asgi.errors import DeploymentGone, InvalidRequest, NotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.admission import model_error
@@ -64,6 +66,7 @@ class Creator:
         state, since = await self._insert(principal, batch, job, request)
         if state.batch.id != batch.id:
             return Made(_shown(principal, state.batch), is_repeated=True)
+        log_wait(None, state.batch)
         hit("create.stored")
         return Made(await self._placed(state, since), is_repeated=False)
 
@@ -87,7 +90,9 @@ class Creator:
         check_requests(principal.limits, file.file.lines)
         batch = self._batch(principal, asked, file, request)
         target = await choose(self._runtime, file, batch.model, until=batch.expires_at, seed=batch.id)
-        return batch, self._first_job(batch, file.file, target, batch.created_at)
+        job = self._first_job(batch, file.file, target, batch.created_at)
+        waiting = waiting_for(self._runtime, batch, file, Tries()) if target is None else None
+        return replace(batch, deployment_id=job.deployment_id, waiting_for=waiting), job
 
     def _check_copies(self, file: FileState) -> None:
         """Raises `DeploymentGone` if no copy can ever serve, neither where it is nor for another one."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from litebatch_asgi.batches.endings import UNUSABLE, JobEndings, refusal_of
 from litebatch_asgi.batches.targets import Target, Tries, choose, next_chance
 from litebatch_asgi.batches.unclear import UnclearJobs
+from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import (
     ContentRefused,
@@ -178,7 +179,8 @@ class Placer(JobWork):
         if chance is not None:
             due = min(due, chance) if on_its_way else chance
         due = min(due, max(now, batch.expires_at))
-        await self.write(job, job.state, due=due, checks=job.checks + 1)
+        waiting = waiting_for(self.runtime, batch, file, tries)
+        await self.write(job, job.state, due=due, checks=job.checks + 1, waiting_for=waiting)
 
     async def begin(self, job: Job, batch: Batch, lease: Lease) -> Job | None:
         """`submit`, of the first job of a batch that is just being created."""
@@ -207,7 +209,7 @@ class Placer(JobWork):
         except CopyRefused as error:
             return await self._endings.copy_refused(job, batch, error)
         except (DeploymentRefused, ProviderNotFound) as error:
-            fleet.cool_down(job.deployment_id, error.retry_after)
+            fleet.refused(job.deployment_id, error)
             return await self._endings.turned_away(job, error)
         except ContentRefused as error:
             await self._endings.failed(job, (refusal_of(error, job, batch, self.runtime),))

@@ -13,7 +13,7 @@ from litebatch_asgi.batches.endings import JobEndings, fit_for_owner
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import INPUT_UNAVAILABLE, UnsentJobs
 from litebatch_asgi.batches.work import JobWork, looked_at
-from litebatch_asgi.causes import Cause, cause_of
+from litebatch_asgi.causes import Cause, cause_of, is_about_room
 from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.lifecycle import batch_change, hurried, move
@@ -28,6 +28,7 @@ from litebatch_asgi.models import (
     ProviderBatch,
 )
 from litebatch_asgi.models.provider import MOST_ERRORS
+from litebatch_asgi.refusals import Refusal
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -158,8 +159,10 @@ class Poller(JobWork):
             refusal = CopyRefused(first.message or "", code=first.code, param=first.param)
             return await self._endings.copy_refused(job, state.batch, refusal)
         if cause is Cause.DEPLOYMENT:
-            self.runtime.fleet.cool_down(job.deployment_id, None)
-            return await self._endings.refused(job, DeploymentRefused(first.message or "", code=first.code))
+            gave_back = DeploymentRefused(first.message or "", code=first.code)
+            kind = Refusal.BUSY if is_about_room(first) else Refusal.OTHER
+            self.runtime.fleet.refused(job.deployment_id, gave_back, kind=kind)
+            return await self._endings.refused(job, gave_back)
         told = (fit_for_owner(error, job, state.batch, self.runtime) for error in errors)
         await self._endings.failed(job, tuple(told))
         return None

@@ -77,7 +77,8 @@ class BatchService:
     async def begin(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> Made[Batch]:
         """`create`, of what was checked already; one that comes again leads to the batch it led to before."""
         with self._runtime.call():
-            return await self._creator.create(principal, asked, repeat)
+            made = await self._creator.create(principal, asked, repeat)
+        return made._replace(object=_shown(principal, made.object))
 
     def answered(self, batch_id: str, *, was_sent: bool) -> None:
         """Note, in the background, whether the answer to a create was sent: if not, a retry gets it."""
@@ -98,7 +99,7 @@ class BatchService:
             age = self._runtime.now() - seen
             if age.total_seconds() > self._runtime.settings.refresh_after_seconds:
                 self._runtime.refresh(batch_id)
-        return batch
+        return _shown(principal, batch)
 
     async def list(
         self,
@@ -129,7 +130,8 @@ class BatchService:
             limit=asked.limit + 1,
         )
         found = await self._runtime.storage.list_batches(query)
-        return Page(items=found[: asked.limit], has_more=len(found) > asked.limit)
+        items = [_shown(principal, batch) for batch in found[: asked.limit]]
+        return Page(items=items, has_more=len(found) > asked.limit)
 
     async def cancel(self, principal: Principal, batch_id: str) -> Batch:
         """Ask for a batch to be cancelled; what has been done by then is kept.
@@ -154,7 +156,7 @@ class BatchService:
         state = await self._writer.write(batch_id, decide)
         hit("cancel.stored")
         self._runtime.wake()
-        return state.batch
+        return _shown(principal, state.batch)
 
     async def _visible(self, principal: Principal, batch_id: str) -> Batch:
         batch = await self._runtime.storage.get_batch(batch_id_in(batch_id))
@@ -169,6 +171,16 @@ class BatchService:
             return await self._visible(principal, batch_id)
         except NotFound as error:
             raise InvalidRequest(f"No batch with id '{batch_id}' to go on after.", param="after") from error
+
+
+def _shown(principal: Principal, batch: Batch) -> Batch:
+    """The batch as this principal may see it: the names of deployments are for admins alone."""
+    if principal.is_admin:
+        return batch
+    waiting = batch.waiting_for
+    if waiting is not None and waiting.deployments:
+        waiting = replace(waiting, deployments={})
+    return replace(batch, deployment_id=None, waiting_for=waiting)
 
 
 def _unknown_batch(batch_id: str) -> NotFound:

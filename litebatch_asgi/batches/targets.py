@@ -81,14 +81,20 @@ def next_chance(
     runtime: Runtime, file: FileState, model: str, *, until: datetime, tries: Tries
 ) -> datetime | None:
     """When the first of the deployments with a usable copy may be asked; None: there is none."""
+    return min(chances(runtime, file, model, until=until, tries=tries).values(), default=None)
+
+
+def chances(
+    runtime: Runtime, file: FileState, model: str, *, until: datetime, tries: Tries
+) -> Mapping[str, datetime]:
+    """When each of the deployments with a usable copy may be asked."""
     now = runtime.now()
     copies = usable_copies(runtime.fleet, file, model, until)
-    chances = [
-        max(now + timedelta(seconds=runtime.fleet.cooldown_left(id_)), tries.again_at.get(id_, now))
+    return {
+        id_: max(now + timedelta(seconds=runtime.fleet.cooldown_left(id_)), tries.again_at.get(id_, now))
         for id_ in runtime.fleet.deployments_for(model)
         if id_ in copies
-    ]
-    return min(chances, default=None)
+    }
 
 
 def usable_copies(fleet: Fleet, file: FileState, model: str, until: datetime) -> Mapping[str, str]:

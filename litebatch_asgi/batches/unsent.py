@@ -21,7 +21,17 @@ from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.jsonl import MissingRows
 from litebatch_asgi.lifecycle import give_up_at, next_attempt
 from litebatch_asgi.lifetimes import WATCH_FOR
-from litebatch_asgi.models import Batch, BatchError, BatchState, Counts, Job, JobState
+from litebatch_asgi.models import (
+    Batch,
+    BatchError,
+    BatchState,
+    Counts,
+    DeploymentWait,
+    Job,
+    JobState,
+    WaitingFor,
+    WaitReason,
+)
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -87,7 +97,10 @@ class UnsentJobs(JobWork):
         elif batch.cancel_requested_at is not None or self.runtime.now() >= self._give_up_at(batch):
             await self.give_up(job, DEPLOYMENT_GONE)
         else:
-            await self.look_again(job)
+            gone = DeploymentWait(reason=WaitReason.GONE.value)
+            there = {job.deployment_id: gone} if job.deployment_id is not None else {}
+            waiting = WaitingFor(reason=WaitReason.GONE.value, deployments=there)
+            await self.look_again(job, waiting_for=waiting)
 
     async def _end_watch(self, job: Job) -> None:
         assert job.search_until is not None

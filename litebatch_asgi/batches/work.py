@@ -13,9 +13,10 @@ import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.lifecycle import batch_change, held, hurried, move, next_attempt, superseded
-from litebatch_asgi.models import Batch, BatchChange, BatchState, Event, Job, JobState
+from litebatch_asgi.models import Batch, BatchChange, BatchState, Event, Job, JobState, WaitingFor
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.storage import BatchDecision
+from litebatch_asgi.wire.waiting import told_to_admin
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -40,11 +41,13 @@ class BatchWriter:
         self._runtime = runtime
 
     async def write(self, batch_id: str, decide: BatchDecision) -> BatchState:
-        """`Storage.change_batch`, with a line in the log for each event that was written."""
+        """`Storage.change_batch`, with a line in the log for each event, and for another reason to wait."""
         events: tuple[Event, ...] = ()
+        before: Batch | None = None
 
         def noting(current: BatchState) -> BatchChange | None:
-            nonlocal events
+            nonlocal events, before
+            before = current.batch
             decided = decide(current)
             events = decided.events if decided is not None else ()
             return decided
@@ -52,6 +55,7 @@ class BatchWriter:
         state = await self._runtime.storage.change_batch(batch_id, noting)
         for event in events:
             log_event(event)
+        log_wait(before, state.batch)
         return state
 
     async def write_many(self, batch_ids: Collection[str], decide: BatchDecision) -> None:
@@ -74,6 +78,15 @@ def log_event(event: Event) -> None:
     logger.info(event.type.replace(".", " "), extra=told)
 
 
+def log_wait(before: Batch | None, batch: Batch) -> None:
+    """One line in the log where a batch has begun to wait, or to wait for something else."""
+    waiting, was = batch.waiting_for, before.waiting_for if before is not None else None
+    if waiting is None or (was is not None and was.reason == waiting.reason):
+        return
+    told = {"batch_id": batch.id, "owner": batch.owner, "model": batch.model, "reason": waiting.reason}
+    logger.info("batch waits: %s", told_to_admin(waiting), extra=told)
+
+
 class JobWork:
     """Base of the steps: each takes a claimed job and writes what became of it."""
 
@@ -90,14 +103,16 @@ class JobWork:
         follow: Callable[[Job], Job] | None = None,
         batch: Callable[[Batch], Batch] | None = None,
         more: More | None = None,
+        waiting_for: WaitingFor | None = None,
         unless: Callable[[BatchState], bool] | None = None,
         **changes: Any,
     ) -> Written:
         """Move a claimed job and fold its batch, in one transaction.
 
         The claim is given back, and the job is looked at again when it is `due`. `follow` makes the job that
-        comes after it, `batch` changes the batch beforehand, `more` says what else to write. Nothing is
-        written where `unless` says so. Raises `StateConflict` if the claim is no longer ours.
+        comes after it, `batch` changes the batch beforehand, `more` says what else to write, and
+        `waiting_for` what the batch waits for where its jobs do not tell. Nothing is written where `unless`
+        says so. Raises `StateConflict` if the claim is no longer ours.
         """
         now = self.runtime.now()
         following: Job | None = None
@@ -115,7 +130,15 @@ class JobWork:
                 rest["batch"] = batch(current.batch)
             new_jobs = (following,) if following is not None else ()
             lease = self.runtime.settings.lease_seconds
-            return batch_change(current, now, jobs=(job,), new_jobs=new_jobs, lease_seconds=lease, **rest)
+            return batch_change(
+                current,
+                now,
+                jobs=(job,),
+                new_jobs=new_jobs,
+                waiting_for=waiting_for,
+                lease_seconds=lease,
+                **rest,
+            )
 
         after = await self.batches.write(claimed.batch_id, decide)
         return Written(
@@ -124,14 +147,23 @@ class JobWork:
             following=job_in(after, following.id) if following is not None else None,
         )
 
-    async def look_again(self, claimed: Job, *, no_later_than: datetime | None = None) -> None:
+    async def look_again(
+        self, claimed: Job, *, no_later_than: datetime | None = None, waiting_for: WaitingFor | None = None
+    ) -> None:
         """Give the job back, to be looked at after a while; longer each time there is no news."""
         now = self.runtime.now()
         due = self.runtime.next_look(now, claimed.deployment_id, claimed.checks)
         if no_later_than is not None:
             due = max(now, min(due, no_later_than))
         looked = partial(looked_at, now=now)
-        await self.write(claimed, claimed.state, due=due, checks=claimed.checks + 1, batch=looked)
+        await self.write(
+            claimed,
+            claimed.state,
+            due=due,
+            checks=claimed.checks + 1,
+            batch=looked,
+            waiting_for=waiting_for,
+        )
 
     async def write_and_keep_claim(self, claimed: Job, state: JobState, **changes: Any) -> Written:
         """`write`, with the job still ours afterwards."""

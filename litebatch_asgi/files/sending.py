@@ -51,7 +51,7 @@ class Sender(CopyWork):
     def _cool_down_after(self, copy: FileCopy, error: ProviderError) -> None:
         """A deployment that refuses is left alone, by batches as well; not one that has no room for files."""
         if isinstance(error, DeploymentRefused) and error.status is not None and not has_no_room(error):
-            self.runtime.fleet.cool_down(copy.deployment_id, error.retry_after)
+            self.runtime.fleet.refused(copy.deployment_id, error)
 
     async def _took(
         self, copy: FileCopy, file: File, made: ProviderFile, sent: SentAs

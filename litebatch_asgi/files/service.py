@@ -89,11 +89,11 @@ class FileService:
         repeat = Repeat(key=idempotency_key, in_process=True)
         cap = file_cap(principal.limits, self._runtime.settings.largest_file_bytes)
         async with await self._spooled(content, cap) as spool:
-            return (await self.upload(principal, spool, clean_filename(filename), form, repeat)).object
+            return (await self.upload(principal, spool, clean_filename(filename), form, repeat)).object.file
 
     async def upload(
         self, principal: Principal, spool: Spool, filename: str, form: UploadForm, repeat: Repeat
-    ) -> Made[File]:
+    ) -> Made[FileState]:
         """`create`, of what was received and checked already; the spool stays the caller's to close.
 
         One that comes again leads to the file that it led to before.
@@ -111,7 +111,7 @@ class FileService:
             earlier = await self._uploader.upload(file, intents, spool, admitted.lines, request, holds)
             if earlier is not None:
                 return Made(earlier, is_repeated=True)
-            return Made(await self.retrieve(principal, file.id), is_repeated=False)
+            return Made(await self.state(principal, file.id), is_repeated=False)
 
     def answered(self, file_id: str, *, was_sent: bool) -> None:
         """Note, in the background, whether the answer to an upload was sent: if not, a retry gets it."""
@@ -160,7 +160,7 @@ class FileService:
 
     async def retrieve(self, principal: Principal, file_id: str) -> File:
         """A file. Raises `NotFound`."""
-        return (await self._visible(principal, file_id)).file
+        return (await self.state(principal, file_id)).file
 
     async def list(
         self,
@@ -209,14 +209,14 @@ class FileService:
         Raises `NotFound`, `DeploymentGone` or `Unavailable`: at the first block, or in the middle when a
         provider breaks off. It never ends short.
         """
-        state = await self._visible(principal, file_id)
+        state = await self.state(principal, file_id)
         async with aclosing(self._reader.blocks(state)) as blocks:
             async for block in blocks:
                 yield block
 
     async def delete(self, principal: Principal, file_id: str) -> None:
         """Hide a file at once; its copies are removed once no batch needs them. Raises `NotFound`."""
-        await self._visible(principal, file_id)
+        await self.state(principal, file_id)
         now = self._runtime.now()
 
         def decide(current: FileState) -> FileChange:
@@ -230,7 +230,8 @@ class FileService:
             raise unknown_file(file_id) from error
         self._runtime.wake()
 
-    async def _visible(self, principal: Principal, file_id: str) -> FileState:
+    async def state(self, principal: Principal, file_id: str) -> FileState:
+        """A file with its copies, by one read. Raises `NotFound`."""
         state = await self._runtime.storage.get_file(file_id_in(file_id))
         if state is None or not principal.may_see(state.file.owner):
             raise unknown_file(file_id)

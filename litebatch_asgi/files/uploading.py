@@ -27,7 +27,7 @@ from litebatch_asgi.files.origin import Content, Origin
 from litebatch_asgi.files.reasons import by_deployment, not_taken
 from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.jsonl import CheckedFile
-from litebatch_asgi.models import CreateRequest, File, FileCopy, FileHold
+from litebatch_asgi.models import CreateRequest, File, FileCopy, FileHold, FileState
 from litebatch_asgi.repeats import once
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
@@ -64,7 +64,7 @@ class Uploader:
         lines: CheckedFile | None,
         request: CreateRequest,
         holds: Sequence[FileHold],
-    ) -> File | None:
+    ) -> FileState | None:
         """Write the rows, then send to all deployments at once; or the file that this request made before.
 
         Returns when all of them have ended, or when one has taken the file and `place_budget_seconds` are
@@ -73,7 +73,7 @@ class Uploader:
         deployment has taken it; nothing of it stays behind then.
         """
         written, since = await self._insert(file, copies, request, holds)
-        if written.id != file.id:
+        if written.file.id != file.id:
             return written
         hit("upload.created")
         progress = _Progress(len(copies))
@@ -92,14 +92,14 @@ class Uploader:
 
     async def _insert(
         self, file: File, copies: Sequence[FileCopy], request: CreateRequest, holds: Sequence[FileHold]
-    ) -> tuple[File, float]:
+    ) -> tuple[FileState, float]:
         """The file as it was written or found, and when that was begun, by the event loop's clock.
 
         An equal upload that is under way is waited for, and one whose uploader has died until that is known.
         """
         settings = self._runtime.settings
 
-        async def insert(request: CreateRequest) -> tuple[File, float]:
+        async def insert(request: CreateRequest) -> tuple[FileState, float]:
             since = anyio.current_time()
             state = await self._runtime.storage.create_file(
                 replace(file, answering_until=request.answering_until),
@@ -108,7 +108,7 @@ class Uploader:
                 lease_seconds=settings.lease_seconds,
                 holds=holds,
             )
-            return state.file, since
+            return state, since
 
         patience = settings.lease_seconds + settings.provider_timeout_seconds + request.answer_seconds
         return await once(request, insert, now=self._runtime.now, patience_seconds=patience)

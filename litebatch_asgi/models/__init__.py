@@ -41,3 +41,6 @@ from litebatch_asgi.models.provider import ProviderFileStatus as ProviderFileSta
 from litebatch_asgi.models.repeats import CreateRequest as CreateRequest
 from litebatch_asgi.models.usage import Counts as Counts
 from litebatch_asgi.models.usage import Usage as Usage
+from litebatch_asgi.models.waiting import DeploymentWait as DeploymentWait
+from litebatch_asgi.models.waiting import WaitingFor as WaitingFor
+from litebatch_asgi.models.waiting import WaitReason as WaitReason

@@ -15,6 +15,7 @@ from litebatch_asgi.models.files import File, FileCopy, FilePart
 from litebatch_asgi.models.limits import Reservation
 from litebatch_asgi.models.provider import BatchError, BatchStatus, ProviderBatch
 from litebatch_asgi.models.usage import Counts, Usage
+from litebatch_asgi.models.waiting import WaitingFor
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -56,6 +57,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """until when an answer to its create may be under way"""
     answered_at: datetime | None = None
     """when the answer to its create was sent whole"""
+    deployment_id: str | None = None
+    """where it is, as far as it is anywhere; shown to admins alone"""
+    waiting_for: WaitingFor | None = None
+    """what keeps it from going on; None: nothing"""
 
 
 class JobState(StrEnum):

@@ -28,24 +28,25 @@ class BatchRoutes:
         batches = self._services.batches
         made = await batches.begin(principal, asked, repeat)
         note = partial(batches.answered, made.object.id) if repeat.may_miss_answer else None
-        return created(wire.batch_object(made.object), note, is_repeated=made.is_repeated)
+        return created(
+            wire.batch_object(made.object, for_admin=principal.is_admin), note, is_repeated=made.is_repeated
+        )
 
     async def list(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /batches`."""
         query = wire.parse_batch_list_query(request.query_params.multi_items())
-        return JSONAnswer(wire.batch_list(await self._services.batches.page(principal, query)))
+        page = await self._services.batches.page(principal, query)
+        return JSONAnswer(wire.batch_list(page, for_admin=principal.is_admin))
 
     async def retrieve(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /batches/{id}`."""
-        return JSONAnswer(
-            wire.batch_object(await self._services.batches.retrieve(principal, _batch_id(request)))
-        )
+        batch = await self._services.batches.retrieve(principal, _batch_id(request))
+        return JSONAnswer(wire.batch_object(batch, for_admin=principal.is_admin))
 
     async def cancel(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /batches/{id}/cancel`."""
-        return JSONAnswer(
-            wire.batch_object(await self._services.batches.cancel(principal, _batch_id(request)))
-        )
+        batch = await self._services.batches.cancel(principal, _batch_id(request))
+        return JSONAnswer(wire.batch_object(batch, for_admin=principal.is_admin))
 
 
 def _batch_id(request: Request) -> str:

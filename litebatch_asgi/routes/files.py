@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from litebatch_asgi import wire
-from litebatch_asgi.models import Principal
+from litebatch_asgi.models import FileState, Principal
 from litebatch_asgi.models.limits import file_cap
 from litebatch_asgi.routes.answering import created
 from litebatch_asgi.routes.content import FileContent, content_headers
@@ -40,18 +40,20 @@ class FileRoutes:
                     received.fields, request.query_params.multi_items(), request.headers.get(NAMES_HEADER)
                 )
                 made = await files.upload(principal, spool, received.filename, form, repeat)
-        note = partial(files.answered, made.object.id) if repeat.may_miss_answer else None
-        return created(wire.file_object(made.object), note, is_repeated=made.is_repeated)
+        state = made.object
+        note = partial(files.answered, state.file.id) if repeat.may_miss_answer else None
+        return created(_object(state, principal), note, is_repeated=made.is_repeated)
 
     async def list(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /files`."""
         query = wire.parse_file_list_query(request.query_params.multi_items())
-        return JSONAnswer(wire.file_list(await self._services.files.page(principal, query)))
+        page = await self._services.files.page(principal, query)
+        return JSONAnswer(wire.file_list(page, for_admin=principal.is_admin))
 
     async def retrieve(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /files/{id}`."""
-        file = await self._services.files.retrieve(principal, _file_id(request))
-        return JSONAnswer(wire.file_object(file))
+        state = await self._services.files.state(principal, _file_id(request))
+        return JSONAnswer(_object(state, principal))
 
     async def delete(self, request: Request, principal: Principal) -> ASGIApp:
         """`DELETE /files/{id}`."""
@@ -68,6 +70,10 @@ class FileRoutes:
             return answer
         blocks = self._services.files.content(principal, file.id)
         return FileContent(file, await anext(blocks, b""), blocks)
+
+
+def _object(state: FileState, principal: Principal) -> wire.FileObject:
+    return wire.file_object(state.file, for_admin=principal.is_admin, copies=state.copies)
 
 
 def _file_id(request: Request) -> str:

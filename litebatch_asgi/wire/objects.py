@@ -13,7 +13,18 @@ from typing import Literal
 import msgspec
 
 from litebatch_asgi.errors import InvalidFile, Problem, RequestError
-from litebatch_asgi.models import Batch, BatchError, BatchStatus, Counts, File, FileStatus, Page, Usage
+from litebatch_asgi.models import (
+    Batch,
+    BatchError,
+    BatchStatus,
+    Counts,
+    File,
+    FileCopy,
+    FileStatus,
+    Page,
+    Usage,
+)
+from litebatch_asgi.wire.details import BatchDetails, FileDetails, batch_details, file_details
 
 
 class FileObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +39,7 @@ class FileObject(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str
     status: FileStatus
     status_details: str | None = None
+    litebatch: FileDetails
 
 
 class DeletedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +104,7 @@ class BatchObject(msgspec.Struct, frozen=True, kw_only=True):
     request_counts: Counts
     usage: BatchUsage | None
     metadata: dict[str, str] | None
+    litebatch: BatchDetails
 
 
 class FileList(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,8 +177,10 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorDetail
 
 
-def file_object(file: File) -> FileObject:
-    """The file as clients see it."""
+def file_object(
+    file: File, *, for_admin: bool = False, copies: tuple[FileCopy, ...] | None = None
+) -> FileObject:
+    """The file as clients see it; `copies`, where they are at hand, are shown to admins alone."""
     return FileObject(
         id=file.id,
         bytes=file.bytes,
@@ -174,17 +189,18 @@ def file_object(file: File) -> FileObject:
         filename=file.filename,
         purpose=file.purpose,
         status=file.status,
+        litebatch=file_details(file, for_admin=for_admin, copies=copies),
     )
 
 
-def file_list(page: Page[File]) -> FileList:
+def file_list(page: Page[File], *, for_admin: bool = False) -> FileList:
     """A page of files as clients see it."""
-    data = [file_object(file) for file in page.items]
+    data = [file_object(file, for_admin=for_admin) for file in page.items]
     first, last = (data[0].id, data[-1].id) if data else (None, None)
     return FileList(data=data, first_id=first, last_id=last, has_more=page.has_more)
 
 
-def batch_object(batch: Batch) -> BatchObject:
+def batch_object(batch: Batch, *, for_admin: bool = False) -> BatchObject:
     """The batch as clients see it."""
     return BatchObject(
         id=batch.id,
@@ -208,12 +224,13 @@ def batch_object(batch: Batch) -> BatchObject:
         request_counts=batch.counts,
         usage=_usage(batch.usage),
         metadata=batch.metadata,
+        litebatch=batch_details(batch, for_admin=for_admin),
     )
 
 
-def batch_list(page: Page[Batch]) -> BatchList:
+def batch_list(page: Page[Batch], *, for_admin: bool = False) -> BatchList:
     """A page of batches as clients see it."""
-    data = [batch_object(batch) for batch in page.items]
+    data = [batch_object(batch, for_admin=for_admin) for batch in page.items]
     first, last = (data[0].id, data[-1].id) if data else (None, None)
     return BatchList(data=data, first_id=first, last_id=last, has_more=page.has_more)
 

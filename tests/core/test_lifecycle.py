@@ -19,7 +19,16 @@ from litebatch_asgi.lifecycle import (
     next_attempt,
     poll_delay,
 )
-from litebatch_asgi.models import Batch, BatchState, BatchStatus, Counts, Job, JobState, ProviderBatch
+from litebatch_asgi.models import (
+    Batch,
+    BatchState,
+    BatchStatus,
+    Counts,
+    Job,
+    JobState,
+    ProviderBatch,
+    WaitingFor,
+)
 from litebatch_asgi.models.ids import attempt_of, job_family, job_id
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -95,6 +104,32 @@ def test_a_cancelled_batch_is_cancelling_until_its_job_has_ended(
     batch = replace(BATCH, cancel_requested_at=NOW)
     job = a_job(state, BatchStatus(told) if told else None)
     assert fold(batch, [job], LATER).status == status
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "checks", "reason"),
+    [
+        (JobState.WAITING, None, 3, "deployments_busy"),
+        (JobState.SUBMITTING, None, 0, "deployments_busy"),
+        (JobState.UNCLEAR, None, 0, "answer_unclear"),
+        (JobState.SUBMITTED, BatchStatus.IN_PROGRESS, 9, None),
+        (JobState.ENDED, BatchStatus.COMPLETED, 0, None),
+        (JobState.ENDED, BatchStatus.COMPLETED, 1, "results_incomplete"),
+        (JobState.SETTLED, BatchStatus.COMPLETED, 1, None),
+        (JobState.WITHDRAWN, None, 0, None),
+    ],
+)
+def test_a_batch_waits_for_what_its_job_waits_for(
+    state: JobState, told: BatchStatus | None, checks: int, reason: str | None
+) -> None:
+    """A call that is being made is not the end of waiting: it may be refused again."""
+    waiting = replace(BATCH, waiting_for=WaitingFor(reason="deployments_busy"), deployment_id="old")
+    job = replace(a_job(state, told), checks=checks, deployment_id="east", search_until=NOW)
+    folded = fold(waiting, [job], NOW)
+    assert (folded.waiting_for.reason if folded.waiting_for else None) == reason
+    assert folded.deployment_id == "east"
+    change = batch_change(BatchState(batch=waiting, jobs=(job,)), NOW, waiting_for=WaitingFor(reason="moon"))
+    assert (change.batch.waiting_for is None) == change.batch.status.is_final
 
 
 def test_the_batch_follows_its_newest_attempt() -> None:

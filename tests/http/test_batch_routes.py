@@ -28,7 +28,7 @@ async def test_the_stock_client_does_everything(held_gateway: Gateway) -> None:
             metadata={"team": "search"},
             output_expires_after={"anchor": "created_at", "seconds": 3600},
         )
-        assert not made.model_extra
+        assert made.model_extra == {"litebatch": {"waiting_for": None}}
         assert (made.object, made.model, made.input_file_id) == ("batch", MODEL, file.id)
         assert made.metadata == {"team": "search"}
         assert made.request_counts is not None

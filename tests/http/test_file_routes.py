@@ -37,7 +37,7 @@ async def test_the_stock_client_does_everything(gateway: Gateway) -> None:
         )
         assert (made.filename, made.bytes, made.purpose) == ("my requests.jsonl", len(CONTENT), "batch")
         assert made.expires_at == made.created_at + 3600
-        assert not made.model_extra
+        assert made.model_extra == {"litebatch": {"waiting_for": None}}
         assert (await client.files.retrieve(made.id)).id == made.id
         assert [each.id async for each in client.files.list(purpose="batch", order="asc")] == [made.id]
         content = await client.files.content(made.id)

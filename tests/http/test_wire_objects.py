@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,12 +18,16 @@ from litebatch_asgi.models import (
     Batch,
     BatchError,
     BatchStatus,
+    CopyState,
     Counts,
+    DeploymentWait,
     File,
+    FileCopy,
     FileKind,
     FileStatus,
     Page,
     Usage,
+    WaitingFor,
 )
 
 NOW = datetime(2026, 9, 1, 12, 0, 0, 999_999, tzinfo=UTC)
@@ -49,15 +54,20 @@ BATCH = Batch(
     created_at=NOW,
     expires_at=LATER,
 )
+COPIES = (
+    FileCopy(file_id=FILE.id, deployment_id="east", owner=FILE.owner, state=CopyState.READY),
+    FileCopy(file_id=FILE.id, deployment_id="west", owner=FILE.owner, state=CopyState.READY),
+    FileCopy(file_id=FILE.id, deployment_id="west", owner=FILE.owner, state=CopyState.PENDING, shard=1),
+)
 FILE_FIELDS = {
     *("id", "object", "bytes", "created_at", "expires_at", "filename", "purpose", "status"),
-    "status_details",
+    *("status_details", "litebatch"),
 }
 BATCH_FIELDS = {
     *("id", "object", "endpoint", "model", "errors", "input_file_id", "completion_window", "status"),
     *("output_file_id", "error_file_id", "created_at", "in_progress_at", "expires_at", "finalizing_at"),
     *("completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at", "request_counts"),
-    *("usage", "metadata"),
+    *("usage", "metadata", "litebatch"),
 }
 
 
@@ -80,6 +90,13 @@ def test_a_file_has_every_field() -> None:
         "purpose": "batch",
         "status": "uploaded",
         "status_details": None,
+        "litebatch": {
+            "waiting_for": {
+                "reason": "copies_not_ready",
+                "message": "No deployment can use the file yet: its copies are being made or checked.",
+                "until": None,
+            }
+        },
     }
 
 
@@ -87,15 +104,56 @@ def test_a_file_has_every_field() -> None:
 def test_the_stock_client_reads_a_file(status: FileStatus) -> None:
     file = replace(FILE, status=status, expires_at=LATER, purpose="batch_output")
     parsed = FileObject.model_validate(sent(wire.file_object(file)), strict=True)
-    assert not parsed.model_extra
+    assert list(parsed.model_extra or ()) == ["litebatch"]
     assert parsed.status == status.value
     assert parsed.expires_at == 1_790_856_000
 
 
+WAITING = WaitingFor(
+    reason="deployments_busy",
+    until=LATER,
+    deployments={"east": DeploymentWait(reason="busy", status=429, until=LATER)},
+)
+
+
 def test_nothing_of_ours_alone_is_told() -> None:
-    for told in (wire.file_object(FILE), wire.batch_object(BATCH)):
-        assert "team:search" not in str(sent(told))
-        assert "ab12" not in str(sent(told))
+    waiting = replace(BATCH, deployment_id="east", waiting_for=WAITING)
+    for told in (wire.file_object(FILE, copies=COPIES), wire.batch_object(waiting)):
+        assert not re.search("team:search|ab12|east", str(sent(told)))
+
+
+def test_admins_are_told_whose_it_is_and_where() -> None:
+    waiting = replace(BATCH, deployment_id="east", waiting_for=WAITING)
+    assert sent(wire.batch_object(waiting, for_admin=True))["litebatch"] == {
+        "owner": "team:search",
+        "key": "ab12",
+        "deployment": "east",
+        "waiting_for": {
+            "reason": "deployments_busy",
+            "message": (
+                "Every deployment of the model asks to wait or has no room. (east: asks to wait or has no "
+                "room (429), asked again at 12:00:00 UTC)"
+            ),
+            "until": 1_790_856_000,
+            "deployments": {"east": {"reason": "busy", "status": 429, "until": 1_790_856_000}},
+        },
+    }
+    ready = replace(FILE, status=FileStatus.PROCESSED)
+    assert sent(wire.file_object(ready, for_admin=True, copies=COPIES))["litebatch"] == {
+        "owner": "team:search",
+        "key": "ab12",
+        "deployments": {"east": "ready", "west": "pending"},
+        "waiting_for": None,
+    }
+
+
+def test_a_reason_of_a_later_version_is_passed_on() -> None:
+    told = sent(wire.batch_object(replace(BATCH, waiting_for=WaitingFor(reason="moon"))))
+    assert told["litebatch"]["waiting_for"] == {
+        "reason": "moon",
+        "message": "It is looked at again.",
+        "until": None,
+    }
 
 
 def test_a_fresh_batch_has_every_field() -> None:
@@ -125,7 +183,7 @@ def test_the_stock_client_reads_a_batch(status: BatchStatus) -> None:
         completed_at=LATER,
     )
     parsed = OpenAIBatch.model_validate(sent(wire.batch_object(batch)), strict=True)
-    assert not parsed.model_extra
+    assert list(parsed.model_extra or ()) == ["litebatch"]
     assert parsed.status == status.value
     assert parsed.completed_at == 1_790_856_000
     assert parsed.request_counts is not None

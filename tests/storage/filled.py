@@ -28,6 +28,7 @@ from litebatch_asgi.models import (
     BatchStatus,
     CopyState,
     Counts,
+    DeploymentWait,
     File,
     FileHold,
     FileKind,
@@ -43,6 +44,7 @@ from litebatch_asgi.models import (
     Usage,
     User,
     VirtualKey,
+    WaitingFor,
 )
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing import a_batch, a_charge, a_copy, a_file, a_job, a_part, a_request, an_event
@@ -165,6 +167,12 @@ async def _ended_batch(storage: Storage, file: File) -> None:
         request_fingerprint="fingerprint",
         answering_until=NOW,
         answered_at=NOW,
+        deployment_id="east",
+        waiting_for=WaitingFor(
+            reason="deployments_busy",
+            until=NOW,
+            deployments={"east": DeploymentWait(reason="busy", status=429, until=NOW)},
+        ),
     )
     refused = a_job(
         batch,
@@ -250,8 +258,9 @@ INSERT INTO event_deliveries (event_id, sink, state, attempts, epoch)
 VALUES ('evt_lb00000000000000000000000001', 'log', 'pending', 0, 0);
 INSERT INTO heartbeats (worker, deployments, since, seen_at)
 VALUES ('worker', '{{"east": ["gpt-4o-batch", "openai/*"]}}', 1767323045678901, 1767323045678902);
+UPDATE installation SET fingerprint = NULL;
 """
-"""What no method of a storage writes yet, or with the time of its own."""
+"""What no method of a storage writes yet, or with the time of its own; and no place, for it has none."""
 
 
 def schema(backend: str) -> tuple[int, str]:

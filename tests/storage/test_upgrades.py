@@ -130,6 +130,16 @@ async def test_work_goes_on_where_it_was(kept: Kept) -> None:
     await storage.close()
 
 
+async def test_a_batch_knows_where_it_is(kept: Kept) -> None:
+    """Before batches said so, their jobs did."""
+    storage = kept.storage()
+    await storage.open()
+    ended = await storage.get_batch(ENDED)
+    assert ended is not None
+    assert ended.deployment_id == "east"
+    await storage.close()
+
+
 async def test_keys_and_limits_count_as_before(kept: Kept) -> None:
     storage = kept.storage()
     await storage.open()

@@ -13,11 +13,13 @@ from litebatch_asgi.models import (
     BatchState,
     BatchStatus,
     Counts,
+    DeploymentWait,
     FileState,
     JobState,
     ProviderBatch,
     ShortRead,
     Usage,
+    WaitingFor,
 )
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import (
@@ -59,6 +61,12 @@ class BatchTests(StorageTests):
             looked_at=LATER,
             request_fingerprint="ab" * 16,
             answered_at=LATER,
+            deployment_id="east",
+            waiting_for=WaitingFor(
+                reason="deployments_busy",
+                until=LATER,
+                deployments={"naïve": DeploymentWait(reason="busy", status=429, until=LATER)},
+            ),
         )
         await stored_batch(storage, batch=batch)
         assert await storage.get_batch(batch.id) == batch

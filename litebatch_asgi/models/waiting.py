@@ -1,0 +1,55 @@
+"""What a batch waits for, as it is kept with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class WaitReason(StrEnum):
+    """What keeps a batch from going on."""
+
+    COPIES = "copies_not_ready"
+    """no deployment has a copy of the input that can be used"""
+    BUSY = "deployments_busy"
+    """every deployment asks to wait, or has no room"""
+    KEY = "provider_key_rejected"
+    """no provider accepts the gateway's key"""
+    UNREACHABLE = "deployments_unreachable"
+    """no deployment can be reached, or each answers with an error of its own"""
+    COOLDOWN = "deployments_cool_down"
+    """every deployment has refused, for different reasons or for others than these"""
+    UNCLEAR = "answer_unclear"
+    """a deployment may or may not have the batch: it is searched for there"""
+    GONE = "deployment_gone"
+    """the deployment that has it is in no configuration"""
+    RESULTS = "results_incomplete"
+    """it has ended at its provider, which does not give all results"""
+
+
+class DeploymentWait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What stands in the way at one deployment."""
+
+    reason: str
+    """such as `busy`, `key_rejected`, `copy_pending`"""
+    status: int | None = None
+    """what it answered last"""
+    until: datetime | None = None
+    """when it is asked again"""
+
+
+class WaitingFor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a batch waits for.
+
+    Reasons are texts here: a process of an older version reads what a newer one has written.
+    """
+
+    reason: str
+    """a `WaitReason`"""
+    until: datetime | None = None
+    """when it is looked at again, if that is known"""
+    deployments: Mapping[str, DeploymentWait] = {}
+    """what stands in the way where, by deployment id; for operators alone"""

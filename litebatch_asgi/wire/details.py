@@ -1,0 +1,69 @@
+"""What LiteBatch tells of batches and files beside OpenAI's fields: more of it to admins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from litebatch_asgi.models import Batch, CopyState, File, FileCopy, FileStatus, WaitingFor, WaitReason
+from litebatch_asgi.wire.waiting import WaitingForObject, waiting_for_object
+
+
+class BatchDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What OpenAI's batch has no field for. Owner, key and deployment are shown to admins alone."""
+
+    owner: str | UnsetType = UNSET
+    key: str | UnsetType | None = UNSET
+    """the id of the key that created it"""
+    deployment: str | UnsetType | None = UNSET
+    """the id of the deployment that has it"""
+    waiting_for: WaitingForObject | None
+
+
+class FileDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What OpenAI's file has no field for. Owner, key and deployments are shown to admins alone."""
+
+    owner: str | UnsetType = UNSET
+    key: str | UnsetType | None = UNSET
+    """the id of the key that uploaded it"""
+    deployments: dict[str, CopyState] | UnsetType = UNSET
+    """how far its copies are, by deployment id; not in lists"""
+    waiting_for: WaitingForObject | None
+
+
+_FOR_COPIES = waiting_for_object(WaitingFor(reason=WaitReason.COPIES.value), for_admin=False)
+
+
+def batch_details(batch: Batch, *, for_admin: bool) -> BatchDetails:
+    """What a batch's owner, or an admin, is told."""
+    waiting = batch.waiting_for
+    told = waiting_for_object(waiting, for_admin=for_admin) if waiting is not None else None
+    if not for_admin:
+        return BatchDetails(waiting_for=told)
+    return BatchDetails(
+        owner=batch.owner, key=batch.created_by, deployment=batch.deployment_id, waiting_for=told
+    )
+
+
+def file_details(file: File, *, for_admin: bool, copies: Iterable[FileCopy] | None) -> FileDetails:
+    """What a file's owner, or an admin, is told. It waits until one of its copies can be used."""
+    told = _FOR_COPIES if file.status is FileStatus.UPLOADED else None
+    if not for_admin:
+        return FileDetails(waiting_for=told)
+    return FileDetails(
+        owner=file.owner,
+        key=file.created_by,
+        deployments=_states(copies) if copies is not None else UNSET,
+        waiting_for=told,
+    )
+
+
+def _states(copies: Iterable[FileCopy]) -> dict[str, CopyState]:
+    """By deployment; where it has several parts of a file, the first that is not ready counts."""
+    states: dict[str, CopyState] = {}
+    for copy in copies:
+        if states.get(copy.deployment_id, CopyState.READY) is CopyState.READY:
+            states[copy.deployment_id] = copy.state
+    return states
