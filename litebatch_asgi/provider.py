@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -59,6 +59,11 @@ class ProviderAdapter(Protocol):
     """the provider's own floor for looking at a batch again"""
     max_metadata_pairs: int
     """how many pairs a batch's metadata may have, ours included"""
+
+    @property
+    def purposes(self) -> Collection[str]:
+        """OpenAI's `purpose`s of files that the provider can use."""
+        ...
 
     async def aclose(self) -> None:
         """Close the connections."""

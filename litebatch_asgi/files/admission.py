@@ -23,7 +23,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...]
     """virtual models; the first is the one of the lines"""
     deployment_ids: tuple[str, ...]
-    """where it goes"""
+    """where it goes: to all of them, or, without lines, to the first that takes it"""
     lines: CheckedFile | None
     """None for files that are copied as they are"""
 
@@ -63,8 +63,8 @@ class FileCheck:
         self._targets = tuple(dict.fromkeys(targets))
         self._denied: RequestError | None = None
 
-    async def run(self, spool: Spool, *, has_lines: bool) -> Admitted:
-        """Look at the request's models and, if it `has_lines`, at every line.
+    async def run(self, spool: Spool, *, purpose: str) -> Admitted:
+        """Look at the request's models and, if it is for batches, at every line.
 
         Raises `InvalidFile` with all problems of the lines, `ModelAccessDenied`, or `InvalidRequest`.
         """
@@ -75,10 +75,13 @@ class FileCheck:
                     error.param = "target_model_names"
                 raise error
         digest = hashlib.sha256()
-        if not has_lines:
-            await spool.scan(digest.update)
+        if purpose != "batch":
             models = self._targets or self._only_model()
-            return self._admitted(digest.hexdigest(), models, models, None)
+            deployment_ids = self._usable_by(models, purpose)
+            await spool.scan(digest.update)
+            return Admitted(
+                sha256=digest.hexdigest(), models=models, deployment_ids=deployment_ids, lines=None
+            )
         checker = self._checker()
 
         def feed(block: bytes) -> None:
@@ -88,13 +91,28 @@ class FileCheck:
         await spool.scan(feed)
         lines = await self._checked(checker)
         others = tuple(target for target in self._targets if target != lines.model)
-        return self._admitted(digest.hexdigest(), (lines.model, *others), (lines.model,), lines)
+        return Admitted(
+            sha256=digest.hexdigest(),
+            models=(lines.model, *others),
+            deployment_ids=tuple(self._runtime.fleet.deployments_for(lines.model)),
+            lines=lines,
+        )
 
-    def _admitted(
-        self, sha256: str, models: tuple[str, ...], served: tuple[str, ...], lines: CheckedFile | None
-    ) -> Admitted:
-        ids = dict.fromkeys(id_ for model in served for id_ in self._runtime.fleet.deployments_for(model))
-        return Admitted(sha256=sha256, models=models, deployment_ids=tuple(ids), lines=lines)
+    def _usable_by(self, models: tuple[str, ...], purpose: str) -> tuple[str, ...]:
+        """The deployments that can use such a file, those that have just refused something last."""
+        fleet = self._runtime.fleet
+        ids = dict.fromkeys(id_ for model in models for id_ in fleet.deployments_for(model))
+        purposes = {id_: fleet.adapter(id_).purposes for id_ in ids}
+        usable = [id_ for id_ in ids if purpose in purposes[id_]]
+        if usable:
+            return tuple(sorted(usable, key=lambda id_: fleet.cooldown_left(id_) > 0))
+        known = ", ".join(sorted(set[str]().union(*purposes.values())))
+        raise InvalidRequest(
+            f"No deployment of {_listed(models)} can use a file with the purpose '{purpose}'. Purposes that "
+            f"one of them can use: {known}.",
+            param="purpose",
+            code="unsupported_purpose",
+        )
 
     def _checker(self) -> LineChecker:
         settings = self._runtime.settings
@@ -133,6 +151,10 @@ class FileCheck:
                 code="missing_required_parameter",
             )
         return (models[0],)
+
+
+def _listed(models: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in models)
 
 
 def _line_problem(code: str, message: str) -> Problem:

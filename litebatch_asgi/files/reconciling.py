@@ -22,6 +22,9 @@ from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
 
+_HAVING = frozenset({CopyState.INTENT, CopyState.PENDING, CopyState.READY})
+"""with an id of its provider: it has the file, or had it and is looked at"""
+
 
 class CopyReconciler(Sender):
     """Looks after due copies."""
@@ -90,13 +93,19 @@ class CopyReconciler(Sender):
         await self.record_upload(looked, found, None, watch_until=copy.watch_until)
 
     async def _repair(self, copy: FileCopy, state: FileState, lease: Lease) -> None:
-        """Bring a missing copy to its deployment: the one that may be there already, else a new one."""
+        """Bring a missing copy to its deployment: the one that may be there already, else a new one.
+
+        A file without lines is to be at one deployment alone: its other copies are given up.
+        """
         now = self.runtime.now()
         if copy.started_at is not None:
             if await self._adopter.adopt(copy, state):
                 return
             if not await self.is_surely_absent(copy, now):
                 return
+        if state.file.endpoint is None and _others_have(state, copy):
+            await self.write(copy, CopyState.DELETED, due=None)
+            return
         rest = self.runtime.fleet.cooldown_left(copy.deployment_id)
         if rest:
             await self.write(copy, copy.state, due=now + timedelta(seconds=rest))
@@ -133,6 +142,15 @@ class CopyReconciler(Sender):
         goes_on = copy.watch_until is not None and now < copy.watch_until
         until = copy.watch_until if goes_on else None
         await self.write(copy, copy.state, due=None, watch_until=until, attempts=copy.attempts + 1)
+
+
+def _others_have(state: FileState, copy: FileCopy) -> bool:
+    """Whether another deployment has the file."""
+    return copy.provider_file_id is None and any(
+        other.provider_file_id is not None and other.state in _HAVING
+        for other in state.copies
+        if other.key != copy.key
+    )
 
 
 def _is_held(copy: FileCopy, now: datetime) -> bool:

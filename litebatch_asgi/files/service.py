@@ -72,6 +72,9 @@ class FileService:
     ) -> File:
         """Check a file and give it to every deployment of its model.
 
+        One of another purpose than `batch` goes to the first deployment that takes it, of those that can use
+        such files.
+
         `content` is bytes, a path, a binary file object, or an iterable of bytes: see `UploadContent`.
         `target_model_names` are virtual models; without any the model that the lines name decides.
         `expires_after_seconds` counts from now: an hour to 30 days. Returns the accepted file: at least one
@@ -100,7 +103,7 @@ class FileService:
         """
         with self._runtime.call():
             check = FileCheck(self._runtime, principal, form.target_model_names)
-            admitted = await check.run(spool, has_lines=form.purpose == "batch")
+            admitted = await check.run(spool, purpose=form.purpose)
             file = self._file(principal, spool.size, filename, form, admitted)
             check_requests(principal.limits, file.lines)
             intents = [self._uploader.intent(file, where) for where in admitted.deployment_ids]

@@ -1,11 +1,12 @@
-"""Uploading: one received file to all its deployments at once."""
+"""Uploading: one received file to all its deployments at once, or to the first that takes it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import TypeAlias
 
 import anyio
 from msgspec.structs import replace
@@ -23,17 +24,21 @@ from litebatch_asgi.errors import (
 )
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.copies import SentAs
-from litebatch_asgi.files.origin import Content, Origin
+from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.files.reasons import by_deployment, not_taken
 from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.jsonl import CheckedFile
-from litebatch_asgi.models import CreateRequest, File, FileCopy, FileHold, FileState
+from litebatch_asgi.leases import Lease
+from litebatch_asgi.models import CopyState, CreateRequest, File, FileCopy, FileHold, FileState
 from litebatch_asgi.repeats import once
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 from litebatch_asgi.spool import Spool
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+_Send: TypeAlias = Callable[[Lease], Awaitable[ProviderError | None]]
+"""sends a copy under its lease; what stood against it, or None"""
 
 
 class Uploader:
@@ -65,7 +70,10 @@ class Uploader:
         request: CreateRequest,
         holds: Sequence[FileHold],
     ) -> FileState | None:
-        """Write the rows, then send to all deployments at once; or the file that this request made before.
+        """Write the rows, then send to the deployments; or the file that this request made before.
+
+        What has lines goes to all of them at once. Anything else goes to one after the other, until one has
+        taken it.
 
         Returns when all of them have ended, or when one has taken the file and `place_budget_seconds` are
         over: the slow ones go on without the caller, and are left to the reconciler where others need their
@@ -77,9 +85,15 @@ class Uploader:
             return written
         hit("upload.created")
         progress = _Progress(len(copies))
+        turn: anyio.Event | None = None
         for copy in copies:
             content = self._origin.spooled(spool, lines, copy.model)
-            self._runtime.start(partial(self._one, progress, file, copy, content, spool.share(), since))
+            assert copy.bytes is not None
+            sent = SentAs(copy.model, copy.bytes)
+            send: _Send = partial(self._sender.send, copy, file, sent, content)
+            if lines is None:
+                send, turn = self._in_turn(progress, copy, send, turn)
+            self._runtime.start(partial(self._one, progress, file, copy, send, spool.share(), since))
         await progress.settled.wait()
         if not progress.taken:
             await self._refuse(file)
@@ -113,16 +127,37 @@ class Uploader:
         patience = settings.lease_seconds + settings.provider_timeout_seconds + request.answer_seconds
         return await once(request, insert, now=self._runtime.now, patience_seconds=patience)
 
+    def _in_turn(
+        self, progress: _Progress, copy: FileCopy, send: _Send, turn: anyio.Event | None
+    ) -> tuple[_Send, anyio.Event]:
+        """`send`, once the deployment before has not taken the file; and when it is the next one's turn.
+
+        The row is kept ours meanwhile, and given up where an earlier one has taken the file.
+        """
+        following = anyio.Event()
+
+        async def wait_and_send(lease: Lease) -> ProviderError | None:
+            try:
+                if turn is not None:
+                    await turn.wait()
+                if not progress.taken:
+                    error = await send(lease)
+                    progress.taken = error is None
+                    return error
+                await self._sender.write(copy, CopyState.DELETED, due=None)
+                return None
+            finally:
+                following.set()
+
+        return wait_and_send, following
+
     async def _one(
-        self, progress: _Progress, file: File, copy: FileCopy, content: Content, share: Spool, since: float
+        self, progress: _Progress, file: File, copy: FileCopy, send: _Send, share: Spool, since: float
     ) -> None:
         error: LiteBatchError | None = Unavailable("The gateway is shutting down. Try the upload again.")
         try:
-            assert copy.bytes is not None
-            sent = SentAs(copy.model, copy.bytes)
-            sending = partial(self._sender.send, copy, file, sent, content)
             with progress.sending() as scope:
-                error = await self._runtime.leases.run(copy, sending, since=since)
+                error = await self._runtime.leases.run(copy, send, since=since)
             if scope.cancelled_caught:
                 told = {"file_id": file.id, "deployment": copy.deployment_id}
                 logger.info("a slow upload gives up its disk space: it is repaired later", extra=told)

@@ -103,7 +103,7 @@ OPERATIONS: Operations = {
         ),
         "post": Operation(
             id="createFile",
-            summary="Upload a file to all deployments of its virtual model.",
+            summary="Upload a file, for batches to all deployments of its model, else to one of them.",
             answer=wire.FileObject,
             form=wire.upload_schema(),
             errors=(InvalidRequest, RequestTimeout, FileTooLarge, KeyReused),

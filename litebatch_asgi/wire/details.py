@@ -64,6 +64,8 @@ def _states(copies: Iterable[FileCopy]) -> dict[str, CopyState]:
     """By deployment; where it has several parts of a file, the first that is not ready counts."""
     states: dict[str, CopyState] = {}
     for copy in copies:
+        if copy.state is CopyState.DELETED:
+            continue
         if states.get(copy.deployment_id, CopyState.READY) is CopyState.READY:
             states[copy.deployment_id] = copy.state
     return states

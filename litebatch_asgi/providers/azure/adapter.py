@@ -47,6 +47,9 @@ class AzureAdapter(FilesAndBatches):
     file_life: FileLife = FileLife(shortest=1_209_600, longest=2_592_000, is_required=True)
     """a batch's input is always given an end, for the sake of the larger limit"""
     ready: Collection[str] = frozenset({"processed"})
+    purposes: Collection[str] = frozenset({"assistants", "batch", "fine-tune"})
+    """Sources: the authoring specification; Microsoft's article on the Responses API, that `user_data` is not
+    supported and `assistants` is to be used in its place"""
 
     def __init__(self, deployment: Deployment, settings: Settings) -> None:
         base = _base_url(deployment)

@@ -10,6 +10,8 @@ from litebatch_asgi.providers._connection import base_url, connection, named
 from litebatch_asgi.providers.openai.api import FilesAndBatches
 
 OPENAI_BASE = "https://api.openai.com/v1"
+OPENAI_PURPOSES = frozenset({"assistants", "batch", "evals", "fine-tune", "user_data", "vision"})
+"""Source: OpenAI's OpenAPI document, `purpose` of createFile. Other servers are asked for batches alone."""
 
 
 class OpenAIAdapter(FilesAndBatches):
@@ -22,6 +24,8 @@ class OpenAIAdapter(FilesAndBatches):
 
     def __init__(self, deployment: Deployment, settings: Settings) -> None:
         base = _base_url(deployment)
+        if deployment.provider == "openai":
+            self.purposes = OPENAI_PURPOSES
         super().__init__(connection(deployment, settings, base=base, headers=_credentials(deployment)))
 
 

@@ -34,6 +34,7 @@ class FilesAndBatches:
 
     min_poll_seconds: float = 5.0
     max_metadata_pairs: int = 16
+    purposes: Collection[str] = frozenset({"batch"})
     page_size: int = 100
     """how many objects to ask for at once when listing: the most OpenAI allows for batches"""
     file_life: FileLife = FileLife(shortest=3_600, longest=2_592_000)

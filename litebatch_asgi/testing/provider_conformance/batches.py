@@ -27,6 +27,10 @@ from litebatch_asgi.testing.provider_conformance.base import (
 class BatchTests(ProviderTests):
     """What holds for batches."""
 
+    async def test_files_for_batches_can_be_used(self, adapter: ProviderAdapter) -> None:
+        """They are among the purposes that the adapter names."""
+        assert "batch" in adapter.purposes
+
     async def test_an_unknown_batch_is_not_found(self, adapter: ProviderAdapter) -> None:
         """Neither to look at nor to cancel."""
         unknown = f"batch_{uuid.uuid4().hex}"
