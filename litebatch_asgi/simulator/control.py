@@ -33,7 +33,23 @@ class Control:
 
     def routes(self) -> list[Route]:
         """The routes, without their prefix."""
-        handlers = (
+        index = Route("/", _checked(self.index), methods=["GET"])
+        asked = [
+            Route(f"/{name}", _checked(handler), methods=[method])
+            for method, name, handler in self._handlers()
+        ]
+        return [index, *asked]
+
+    async def index(self, _: Request) -> Response:
+        """What can be asked here, and of which accounts."""
+        calls = [
+            {"method": method, "path": f"/_simulator/{name}", "does": _first_line(handler)}
+            for method, name, handler in self._handlers()
+        ]
+        return _json({"calls": calls, "accounts": sorted(self._simulator.accounts)})
+
+    def _handlers(self) -> tuple[tuple[str, str, Handler], ...]:
+        return (
             ("GET", "journal", self.journal),
             ("GET", "counts", self.counts),
             ("GET", "settings", self.settings),
@@ -50,7 +66,6 @@ class Control:
             ("GET", "summary", self.summary),
             ("POST", "reset", self.reset),
         )
-        return [Route(f"/{name}", _checked(handler), methods=[method]) for method, name, handler in handlers]
 
     async def journal(self, request: Request) -> Response:
         """Entries of `?account=`, `?call=`, later than `?after=`."""
@@ -143,6 +158,10 @@ class Control:
 
 def _object_of(request: Request) -> str | None:
     return request.query_params.get("batch_id", request.query_params.get("file_id"))
+
+
+def _first_line(handler: Handler) -> str:
+    return (handler.__doc__ or "").partition("\n")[0]
 
 
 def _shown(armed: ArmedFault) -> dict[str, Any]:

@@ -25,6 +25,18 @@ async def control(address: str) -> AsyncIterator[httpx2.AsyncClient]:
         yield control
 
 
+async def test_the_index_tells_what_can_be_asked(control: httpx2.AsyncClient, client: AsyncOpenAI) -> None:
+    await client.files.list()
+    index = (await control.get("/")).json()
+    assert index["accounts"] == ["east"]
+    assert {"method": "POST", "path": "/_simulator/reset", "does": "Forget everything."} in index["calls"]
+    assert all(each["does"].endswith(".") for each in index["calls"])
+    for each in index["calls"]:
+        if each["method"] == "GET":
+            answer = await control.get(each["path"].removeprefix("/_simulator"))
+            assert answer.status_code == 200
+
+
 async def test_the_journal_is_read_in_parts(control: httpx2.AsyncClient, client: AsyncOpenAI) -> None:
     file = await upload(client, CONTENT)
     await client.files.list()
