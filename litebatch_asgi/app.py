@@ -13,7 +13,7 @@ import anyio
 from starlette.types import ASGIApp
 
 from litebatch_asgi import plugins
-from litebatch_asgi.auth import Authenticator
+from litebatch_asgi.auth import Authenticator, without_authenticator
 from litebatch_asgi.batches import BatchService
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.config import Config, load_config
@@ -38,7 +38,7 @@ class LiteBatch:
     Args:
         deployments: the provider endpoints, under the virtual models' names.
         storage: a URL such as `sqlite:///batches.db`, or any `Storage`.
-        authenticator: says who is calling.
+        authenticator: says who is calling over HTTP; None: nobody may, and all calls are made in process.
         settings: how it behaves; see `Settings`.
         strategy: which deployment is tried first; None: the one that the settings name.
         clock: gives the time, aware and in UTC, for tests; without it the database's clock counts.
@@ -55,7 +55,7 @@ class LiteBatch:
         *,
         deployments: Sequence[Deployment],
         storage: str | Storage,
-        authenticator: Authenticator,
+        authenticator: Authenticator | None = None,
         settings: Settings | None = None,
         strategy: PlacementStrategy | None = None,
         clock: Callable[[], datetime] | None = None,
@@ -74,15 +74,15 @@ class LiteBatch:
         self._leaving: Engine | None = None
         self._entered = 0
         self._turn = anyio.Lock()  # of no event loop: one may follow another
-        self.authenticator = authenticator
-        self.app: ASGIApp = build_app(self, authenticator, lifespan=self.lifespan)
+        self.authenticator: Authenticator = without_authenticator if authenticator is None else authenticator
+        self.app: ASGIApp = build_app(self, self.authenticator, lifespan=self.lifespan)
 
     @classmethod
     def from_config(
         cls,
         config: str | Path | Config,
         *,
-        authenticator: Authenticator,
+        authenticator: Authenticator | None = None,
         storage: Storage | None = None,
         reconciler: bool = True,
     ) -> LiteBatch:

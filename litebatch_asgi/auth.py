@@ -13,7 +13,14 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from litebatch_asgi.errors import PermissionDenied, RateLimited, RequestError, Unauthenticated, Unavailable
+from litebatch_asgi.errors import (
+    NoAuthenticator,
+    PermissionDenied,
+    RateLimited,
+    RequestError,
+    Unauthenticated,
+    Unavailable,
+)
 from litebatch_asgi.models import Principal
 from litebatch_asgi.models.texts import is_plain
 
@@ -38,6 +45,11 @@ class Authenticator(Protocol):
         `AuthenticationError` by 401. Anything else that it raises or returns is logged and answered by 503.
         """
         ...
+
+
+async def without_authenticator(connection: HTTPConnection, /) -> Principal | None:
+    """Lets nobody in: what stands where a host has given no authenticator. Raises `NoAuthenticator`."""
+    raise NoAuthenticator
 
 
 async def identify(authenticator: Authenticator, connection: HTTPConnection) -> Principal | None:

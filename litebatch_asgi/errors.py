@@ -27,6 +27,7 @@
     │       ├── NotTaken                    503     why no deployment took a file, such as
     │       │                                       provider_key_rejected, deployments_unreachable
     │       ├── StorageUnavailable          503     storage_unavailable
+    │       ├── NoAuthenticator             503     no_authenticator
     │       └── LifespanNotEntered          503     lifespan_not_entered
     ├── StateConflict                       a fenced write came too late: somebody else holds the row now
     ├── RequestUnderWay                     an equal request is being worked on: wait for its outcome
@@ -280,6 +281,25 @@ class StorageUnavailable(Unavailable):
     """503: the database does not answer."""
 
     code: str | None = "storage_unavailable"
+
+
+class NoAuthenticator(Unavailable):
+    """503: the host has made LiteBatch for calls in process alone, and a request has come."""
+
+    code: str | None = "no_authenticator"
+    retry: bool | None = False
+
+    def __init__(
+        self,
+        message: str = (
+            "LiteBatch was made without an authenticator, for calls in process alone: give "
+            "LiteBatch(authenticator=...) a function that says who is calling, and it answers over HTTP."
+        ),
+        *,
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, param=param, code=code)
 
 
 class LifespanNotEntered(Unavailable):

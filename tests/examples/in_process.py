@@ -23,7 +23,6 @@ litebatch = LiteBatch(
         )
     ],
     storage=f"sqlite:///{os.environ['DATABASE']}",
-    authenticator=lambda connection: None,  # it is not mounted, so nobody comes in by HTTP
 )
 app = FastAPI(lifespan=litebatch.lifespan)
 

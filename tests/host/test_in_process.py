@@ -13,6 +13,7 @@ from typing import Any, assert_type
 import anyio
 import httpx2
 import pytest
+from msgspec.structs import replace
 from starlette.datastructures import UploadFile
 
 from litebatch_asgi import Batch, File, LiteBatch, Page, Principal, RequestError
@@ -25,8 +26,21 @@ from litebatch_asgi.errors import (
     NotFound,
 )
 from litebatch_asgi.models import Settings
-from tests.harness import ENDPOINT, MODEL, InProcess, by_key, deployments, ids_of, lines, running_gateway
+from litebatch_asgi.simulator import Simulator
+from tests.harness import (
+    ENDPOINT,
+    MODEL,
+    QUICK,
+    SWIFT,
+    InProcess,
+    by_key,
+    deployments,
+    ids_of,
+    lines,
+    running_gateway,
+)
 from tests.http.open_files import open_in
+from tests.http.sockets import served
 
 ALICE = Principal(owner="alice", key_id="key-alice")
 BOB = Principal(owner="bob")
@@ -41,6 +55,33 @@ async def upload(gateway: InProcess, content: Any = None, **options: Any) -> Fil
 
 async def read(gateway: InProcess, file: File) -> bytes:
     return b"".join([block async for block in gateway.litebatch.files.content(ALICE, file.id)])
+
+
+async def test_no_authenticator_is_needed_and_lets_nobody_in(tmp_path: Path) -> None:
+    """Over HTTP every call is answered by the line to add, whoever it comes from."""
+    (tmp_path / "spool").mkdir()
+    async with Simulator(settings=SWIFT).running() as provider:
+        litebatch = LiteBatch(
+            deployments=deployments(provider),
+            storage=f"sqlite:///{tmp_path}/a.db",
+            settings=replace(QUICK, spool_dir=str(tmp_path / "spool")),
+        )
+        async with litebatch.lifespan(), served(litebatch.app) as address:
+            file = await litebatch.files.create(ALICE, lines(), filename="in.jsonl", purpose="batch")
+            batch = await litebatch.batches.create(
+                ALICE, input_file_id=file.id, endpoint=ENDPOINT, completion_window="24h"
+            )
+            assert (await litebatch.batches.retrieve(ALICE, batch.id)).owner == "alice"
+            async with httpx2.AsyncClient(base_url=address, verify=False) as http:
+                for headers in ({}, {"authorization": "Bearer alice"}):
+                    for path in ("/files", f"/files/{file.id}/content", f"/batches/{batch.id}", "/models"):
+                        answer = await http.get(path, headers=headers)
+                        assert answer.status_code == 503
+                        assert answer.headers["x-should-retry"] == "false"
+                        error = answer.json()["error"]
+                        assert error["code"] == "no_authenticator"
+                        assert "LiteBatch(authenticator=...)" in error["message"]
+                assert (await http.get("/openapi.json")).status_code == 200
 
 
 async def typed(litebatch: LiteBatch, path: Path, upload: UploadFile) -> None:
