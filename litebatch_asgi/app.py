@@ -190,6 +190,10 @@ class LiteBatch:
         """The virtual models that a principal may use."""
         return self.catalog.models_for(principal)
 
+    def serves(self, principal: Principal, model: str) -> bool:
+        """Whether a principal may use a virtual model, and a deployment serves it."""
+        return self.catalog.may_use(principal, model) and bool(self.catalog.deployments_for(model))
+
     def model_groups(self, principal: Principal) -> list[dict[str, Any]]:
         """What `/model_group/info` tells a principal of each of these models."""
         return [self._model_group(name) for name in self.models(principal)]

@@ -36,6 +36,7 @@ def build_routes(services: Services, authenticator: Authenticator) -> list[Route
         route("/files/{id}/content", GET=files.content),
         route("/files", GET=files.list, POST=files.create),
         route("/models", GET=models.list),
+        route("/models/{id:path}", GET=models.retrieve),
         route("/model_group/info", GET=models.groups),
     ]
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from litebatch_asgi import wire
+from litebatch_asgi.errors import NotFound
 from litebatch_asgi.models import Principal
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.routes.services import Services
@@ -20,6 +21,17 @@ class ModelRoutes:
     async def list(self, _: Request, principal: Principal) -> ASGIApp:
         """`GET /models`."""
         return JSONAnswer(wire.model_list(self._services.models(principal)))
+
+    async def retrieve(self, request: Request, principal: Principal) -> ASGIApp:
+        """`GET /models/{id}`. One that the caller may not use is as unknown as one that is not there."""
+        name: str = request.path_params["id"]
+        if not self._services.serves(principal, name):
+            raise NotFound(
+                f"The model '{name[:100]}' does not exist or you do not have access to it.",
+                param="model",
+                code="model_not_found",
+            )
+        return JSONAnswer(wire.ModelObject(id=name))
 
     async def groups(self, _: Request, principal: Principal) -> ASGIApp:
         """`GET /model_group/info`."""

@@ -166,6 +166,14 @@ OPERATIONS: Operations = {
             id="listModels", summary="List the virtual models of the caller.", answer=wire.ModelList
         ),
     },
+    "/models/{id}": {
+        "get": Operation(
+            id="retrieveModel",
+            summary="Look at a virtual model of the caller; its name may have slashes.",
+            answer=wire.ModelObject,
+            errors=(NotFound,),
+        ),
+    },
     "/model_group/info": {
         "get": Operation(
             id="listModelGroups",

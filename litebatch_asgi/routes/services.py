@@ -43,6 +43,10 @@ class Services(Protocol):
         """The virtual models this caller may use."""
         ...
 
+    def serves(self, principal: Principal, model: str) -> bool:
+        """Whether this caller may use this virtual model, and a deployment serves it."""
+        ...
+
     def model_groups(self, principal: Principal) -> Sequence[Mapping[str, Any]]:
         """The same, each with its providers, its mode and the like."""
         ...

@@ -10,6 +10,7 @@ from litebatch_asgi.wire.objects import FileList as FileList
 from litebatch_asgi.wire.objects import FileObject as FileObject
 from litebatch_asgi.wire.objects import ModelGroupList as ModelGroupList
 from litebatch_asgi.wire.objects import ModelList as ModelList
+from litebatch_asgi.wire.objects import ModelObject as ModelObject
 from litebatch_asgi.wire.objects import batch_list as batch_list
 from litebatch_asgi.wire.objects import batch_object as batch_object
 from litebatch_asgi.wire.objects import error_body as error_body

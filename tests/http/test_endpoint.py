@@ -11,8 +11,11 @@ import anyio
 import httpx2
 import pytest
 from fastapi import FastAPI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, NotFoundError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 from starlette.types import Message, Scope
 from starlette.websockets import WebSocketDisconnect
@@ -24,7 +27,7 @@ from litebatch_asgi.models import Deployment, Principal
 from litebatch_asgi.routes.endpoint import small_body
 from tests.harness import Gateway, by_key
 from tests.http.forms import CONTENT_TYPE
-from tests.http.sockets import head, raw_client
+from tests.http.sockets import head, raw_client, served
 
 PATHS = {
     "/files": {"GET", "HEAD", "POST"},
@@ -34,6 +37,7 @@ PATHS = {
     "/batches/batch_x": {"GET", "HEAD"},
     "/batches/batch_x/cancel": {"POST"},
     "/models": {"GET", "HEAD"},
+    "/models/model-x": {"GET", "HEAD"},
     "/model_group/info": {"GET", "HEAD"},
 }
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
@@ -243,6 +247,47 @@ def test_websockets_are_turned_away(tmp_path: Path) -> None:
         http.websocket_connect("/files"),
     ):
         pass
+
+
+async def test_a_model_is_looked_at_by_its_name(tmp_path: Path) -> None:
+    """Which may have slashes; of a wildcard all that it stands for is there."""
+    deployment = Deployment(model_name="openai/*", model="openai/*", api_base=NOWHERE)
+    batch = Deployment(model_name="gpt-4o-batch", model="openai/gpt-4o", api_base=NOWHERE)
+    running = LiteBatch(
+        deployments=[deployment, batch],
+        storage=f"sqlite:///{tmp_path}/a.db",
+        authenticator=by_key,
+    )
+    app = Starlette(routes=[Mount("/v1", running.app)])
+    async with running.lifespan(), served(app) as address:
+        for key, name, is_there in (
+            ("alice", "gpt-4o-batch", True),
+            ("alice", "openai/gpt-4o", True),
+            ("alice", "openai/*", True),
+            ("alice:gpt-4o-batch", "gpt-4o-batch", True),
+            ("alice:gpt-4o-batch", "openai/gpt-4o", False),
+            ("alice:openai/gpt-*", "openai/gpt-4o", True),
+            ("alice", "gpt-4o", False),
+            ("alice", "naïve/ ?#", False),
+        ):
+            async with AsyncOpenAI(
+                base_url=f"{address}/v1",
+                api_key=key,
+                max_retries=0,
+                http_client=DefaultAsyncHttpxClient(verify=False),
+            ) as client:
+                if is_there:
+                    model = await client.models.retrieve(name)
+                    assert (model.id, model.object, model.owned_by) == (name, "model", "litebatch")
+                    continue
+                with pytest.raises(NotFoundError) as refused:
+                    await client.models.retrieve(name)
+                assert refused.value.body == {
+                    "message": f"The model '{name}' does not exist or you do not have access to it.",
+                    "type": "invalid_request_error",
+                    "param": "model",
+                    "code": "model_not_found",
+                }
 
 
 async def test_models_are_those_of_the_caller(gateway: Gateway) -> None:

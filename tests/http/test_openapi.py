@@ -43,7 +43,7 @@ def test_it_is_valid() -> None:
 
 def test_it_has_every_path_and_method() -> None:
     described = {(path, method.upper()) for path, method, _ in OPERATIONS}
-    plain = {path.replace("file-x", "{id}").replace("batch_x", "{id}"): path for path in PATHS}
+    plain = {re.sub("file-x|batch_x|model-x", "{id}", path): path for path in PATHS}
     there = {(path, method) for path, sample in plain.items() for method in PATHS[sample] - {"HEAD"}}
     assert described == there
 
@@ -250,6 +250,8 @@ async def test_real_answers_are_as_described(held_gateway: Gateway) -> None:
             await client.ask("post", "/batches/{id}/cancel", batch_id)
         for path in ("/files", "/batches", "/models", "/model_group/info"):
             await client.ask("get", path)
+        for name in ("gpt-4o-batch", "no/such-model"):
+            await client.ask("get", "/models/{id}", name)
         for method in ("get", "delete", "get"):
             await client.ask(method, "/files/{id}", file["id"])
         await client.ask("post", "/files", files={"file": ("in.jsonl", b"no JSON\n{}")}, data=form)

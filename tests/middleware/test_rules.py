@@ -26,6 +26,8 @@ UNTOUCHED = [
     "GET /v1/files/",
     "GET /v1/batches/",
     "GET /v1/models",
+    "GET /v1/models/gpt-4o-batch",
+    "GET /v1/models/openai/gpt-4o-batch",
     "GET /v1/model_group/info",
     "GET /v1/openapi.json",
     "POST /v1/chat/completions",
