@@ -20,6 +20,7 @@ from litebatch_asgi.routes.openapi import Description
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.server.access import AccessLog, OwnerNoting
 from litebatch_asgi.server.auth import AnyKey, LoopbackNames, authenticator_for
+from litebatch_asgi.server.docs import DocsPage
 from litebatch_asgi.server.keys import (
     KEY_OPERATIONS,
     PREFIXES,
@@ -61,11 +62,15 @@ class Gateway:
     def __init__(self, litebatch: LiteBatch) -> None:
         self._api = litebatch.app
         self._health = _answering(_health_routes(litebatch))
-        self._keys, self._description = Respond(no_keys), self._api
+        self._keys = Respond(no_keys)
         keys = _keys_behind(litebatch.authenticator)
         if keys is not None:
             self._keys = _answering(key_routes(litebatch, litebatch.authenticator, keys))
-            self._description = Respond(Description(version("litebatch-asgi"), KEY_OPERATIONS))
+        more = (KEY_OPERATIONS,) if keys is not None else ()
+        self._described = {
+            "/openapi.json": Respond(Description(version("litebatch-asgi"), *more)),
+            "/docs": Respond(DocsPage(version("litebatch-asgi"), *more)),
+        }
         self._lifespan = Router(lifespan=litebatch.lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,8 +87,8 @@ class Gateway:
             app = self._health
         elif path.startswith(PREFIXES):
             app = self._keys
-        elif path == "/openapi.json":
-            app = self._description
+        elif path in self._described:
+            app = self._described[path]
         await app(scope, receive, send)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from litebatch_asgi.models import Batch, CopyState, File, FileCopy, FileStatus, WaitingFor, WaitReason
 from litebatch_asgi.wire.waiting import WaitingForObject, waiting_for_object
@@ -14,23 +15,32 @@ from litebatch_asgi.wire.waiting import WaitingForObject, waiting_for_object
 class BatchDetails(msgspec.Struct, frozen=True, kw_only=True):
     """What OpenAI's batch has no field for. Owner, key and deployment are shown to admins alone."""
 
-    owner: str | UnsetType = UNSET
-    key: str | UnsetType | None = UNSET
-    """the id of the key that created it"""
-    deployment: str | UnsetType | None = UNSET
-    """the id of the deployment that has it"""
-    waiting_for: WaitingForObject | None
+    owner: Annotated[str | UnsetType, Meta(description="Whose it is.")] = UNSET
+    key: Annotated[
+        str | UnsetType | None, Meta(description="The id of the key that created it, if it has one.")
+    ] = UNSET
+    deployment: Annotated[
+        str | UnsetType | None, Meta(description="The id of the deployment that has it; null: none has.")
+    ] = UNSET
+    waiting_for: Annotated[
+        WaitingForObject | None, Meta(description="What keeps it from going on; null: nothing.")
+    ]
 
 
 class FileDetails(msgspec.Struct, frozen=True, kw_only=True):
     """What OpenAI's file has no field for. Owner, key and deployments are shown to admins alone."""
 
-    owner: str | UnsetType = UNSET
-    key: str | UnsetType | None = UNSET
-    """the id of the key that uploaded it"""
-    deployments: dict[str, CopyState] | UnsetType = UNSET
-    """how far its copies are, by deployment id; not in lists"""
-    waiting_for: WaitingForObject | None
+    owner: Annotated[str | UnsetType, Meta(description="Whose it is.")] = UNSET
+    key: Annotated[
+        str | UnsetType | None, Meta(description="The id of the key that uploaded it, if it has one.")
+    ] = UNSET
+    deployments: Annotated[
+        dict[str, CopyState] | UnsetType,
+        Meta(description="How far its copies are, by deployment id. Not in lists."),
+    ] = UNSET
+    waiting_for: Annotated[
+        WaitingForObject | None, Meta(description="What keeps it from being used; null: nothing.")
+    ]
 
 
 _FOR_COPIES = waiting_for_object(WaitingFor(reason=WaitReason.COPIES.value), for_admin=False)

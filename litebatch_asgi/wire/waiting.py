@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from litebatch_asgi.models import DeploymentWait, WaitingFor, WaitReason
 
@@ -38,28 +40,32 @@ _AT_DEPLOYMENT: Mapping[str, str] = MappingProxyType(
 )
 
 
+_REASONS = f"A word for programs: {', '.join(f'`{reason.value}`' for reason in WaitReason)}; more may come."
+
+
 class DeploymentWaitObject(msgspec.Struct, frozen=True, kw_only=True):
     """What stands in the way at one deployment."""
 
-    reason: str
-    """such as `busy`, `key_rejected`, `unreachable`, `copy_pending`, `copy_missing`"""
-    status: int | None
-    """the HTTP status that it answered last"""
-    until: int | None
-    """when it is asked again"""
+    reason: Annotated[
+        str,
+        Meta(description="Such as `busy`, `key_rejected`, `unreachable`, `copy_pending`, `copy_missing`."),
+    ]
+    status: Annotated[int | None, Meta(description="The HTTP status that it answered last.")]
+    until: Annotated[int | None, Meta(description="When it is asked again, in Unix seconds.")]
 
 
 class WaitingForObject(msgspec.Struct, frozen=True, kw_only=True):
     """What a batch or a file waits for."""
 
-    reason: str
-    """a word for programs, such as `copies_not_ready` or `deployments_busy`; there may be more of them"""
-    message: str
-    """a sentence for people"""
-    until: int | None
-    """when it is looked at again, if that is known"""
-    deployments: dict[str, DeploymentWaitObject] | msgspec.UnsetType = msgspec.UNSET
-    """the same for each deployment, by its id; for admins alone"""
+    reason: Annotated[str, Meta(description=_REASONS)]
+    message: Annotated[str, Meta(description="A sentence for people.")]
+    until: Annotated[
+        int | None, Meta(description="When it is looked at again, in Unix seconds, if that is known.")
+    ]
+    deployments: Annotated[
+        dict[str, DeploymentWaitObject] | msgspec.UnsetType,
+        Meta(description="What stands in the way where, by deployment id. For admins alone."),
+    ] = msgspec.UNSET
 
 
 def waiting_for_object(waiting: WaitingFor, *, for_admin: bool) -> WaitingForObject:
