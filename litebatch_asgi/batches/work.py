@@ -122,7 +122,10 @@ class JobWork:
             before = held(current, claimed)
             if unless is not None and unless(current):
                 return None
-            job = hurried(move(before, state, due=due, **changes), current.batch, now)
+            job = move(before, state, due=due, **changes)
+            # whoever claimed it to be cancelled has tried that: not again at once if it was refused
+            is_known = state is claimed.state and before.next_check_at == claimed.next_check_at
+            job = job if is_known else hurried(job, current.batch, now)
             following = follow(job) if follow is not None else None
             rest = more(current, job) if more is not None else {}
             rest["removed_jobs"] = superseded(current.jobs, job)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
+import pytest
 from msgspec.structs import replace
 from openai.types import Batch
 
 from litebatch_asgi.batches.rounds import LIST_FROM
 from litebatch_asgi.reconciler import SETTLED_PER_OWNER
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
+from litebatch_asgi.simulator.faults import CallName
 from tests.database import Database
 from tests.harness import QUICK, SWIFT, InProcess, lines, running_gateway
 
@@ -48,6 +51,28 @@ async def test_a_client_that_polls_does_not_hurry_settling(tmp_path: Path, datab
         for _ in range(200):
             await gateway.client().batches.retrieve(batch.id)
         assert failing.struck < 20
+
+
+@pytest.mark.parametrize("refused", ["cancel_batch", "stream_file"])
+async def test_a_cancellation_that_cannot_be_done_is_tried_later_each_time(
+    tmp_path: Path, database: Database, refused: CallName
+) -> None:
+    """Of a job that runs, and of one that waits and whose input cannot be read."""
+    simulator = Simulator(settings=HELD)
+    settings = replace(QUICK, min_poll_seconds=0.05, max_poll_seconds=60)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=settings, names=["east"]
+    ) as gateway:
+        file = await gateway.upload()
+        if refused == "stream_file":
+            simulator.add_fault(Fault(call="create_batch", status=429, times=None))
+        batch = await gateway.create(file.id)
+        simulator.add_fault(Fault(call=refused, status=403, times=None))
+        await gateway.client().batches.cancel(batch.id)
+        tries = partial(simulator.journal.select, refused)
+        await simulator.until(lambda: len(tries()) > 8)
+        first, *_, last = tries()[:9]
+        assert last.time - first.time > 1
 
 
 async def test_many_running_batches_are_looked_at_by_the_list(tmp_path: Path, database: Database) -> None:
