@@ -69,7 +69,8 @@ class ClaimStore(Protocol):
     async def postpone(self, jobs: Sequence[Job]) -> None:
         """Write `next_check_at`, `refresh_from` and `checks` of claimed jobs and give the claims back.
 
-        Nothing else of them is written. Those that are not held any more, with the same epoch and
+        Nothing else of them is written, and of one that is `to_cancel` not when it is due: a cancellation has
+        said so since it was claimed. Those that are not held any more, with the same epoch and
         `claimed_by`, are left alone.
         """
         ...

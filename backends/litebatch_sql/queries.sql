@@ -275,9 +275,10 @@ SET claimed_until = {now} + nullif(CAST(:lease AS bigint), 0)
 WHERE id {among_keys} AND (id, epoch, claimed_by) IN ({held_job_keys});
 
 -- name: postpone_jobs
--- Gives claims back; fenced, as renew_jobs.
+-- Gives claims back; fenced, as renew_jobs. A job is due when a cancellation has made it so meanwhile.
 UPDATE {prefix}jobs AS jobs
-SET next_check_at = CAST({key_3} AS bigint), refresh_from = CAST({key_4} AS bigint),
+SET next_check_at = CASE jobs.to_cancel WHEN 1 THEN jobs.next_check_at ELSE CAST({key_3} AS bigint) END,
+    refresh_from = CAST({key_4} AS bigint),
     checks = CAST({key_5} AS integer), claimed_by = NULL, claimed_until = NULL
 FROM {keys}
 WHERE jobs.id = {key_0} AND jobs.epoch = CAST({key_1} AS bigint)

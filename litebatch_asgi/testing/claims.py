@@ -149,7 +149,8 @@ class MemoryClaimStore:
             for job in jobs:
                 held = extend(draft, self._tables.jobs, job.id, job, None)
                 for current in held:
-                    later = {name: getattr(job, name) for name in ("next_check_at", "refresh_from", "checks")}
+                    later = {name: getattr(job, name) for name in ("refresh_from", "checks")}
+                    later["next_check_at"] = current.next_check_at if current.to_cancel else job.next_check_at
                     draft.put(self._tables.jobs, job.id, replace(current, claimed_by=None, **later))
 
     async def refresh(self, batch_ids: Collection[str]) -> None:

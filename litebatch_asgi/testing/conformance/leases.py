@@ -19,7 +19,7 @@ from litebatch_asgi.testing.conformance.base import (
     stored_job,
     writing,
 )
-from litebatch_asgi.testing.conformance.claims import ROOM, claimed_later
+from litebatch_asgi.testing.conformance.claims import ROOM, ago, claimed_later
 from litebatch_asgi.testing.samples import a_batch, a_copy, a_file, a_job
 
 LEASE = timedelta(seconds=60)
@@ -189,6 +189,17 @@ class LeaseTests(StorageTests):
             free = replace(job, claimed_by=None, claimed_until=None, reason=None)
             assert states[job.id] == free
         assert states[lost.id] == claims[2]
+
+    async def test_a_job_that_is_to_be_cancelled_is_not_postponed(self, storage: Storage) -> None:
+        """Given back it is, and due when its cancellation has said since it was claimed."""
+        await stored_job(storage)
+        [job] = await storage.claims.claim_jobs("worker", lease_seconds=600, room=ROOM, work=Work.PLACE)
+        cancelled = replace(job, to_cancel=True, next_check_at=ago(1))
+        await storage.change_batch(job.batch_id, writing(jobs=(cancelled,)))
+        when = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+        await storage.claims.postpone([replace(job, next_check_at=when, checks=7)])
+        free = replace(cancelled, checks=7, claimed_by=None, claimed_until=None)
+        assert (await state_of(storage, job)).jobs == (free,)
 
     async def test_what_is_not_held_any_more_is_left_alone(self, storage: Storage) -> None:
         """A late renewal takes nothing from whoever holds the row now."""
