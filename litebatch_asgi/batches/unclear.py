@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 
+from litebatch_asgi.batches.results import named_files
 from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.batches.work import JobWork, looked_at
 from litebatch_asgi.errors import ProviderError, ProviderNotFound
@@ -128,7 +129,7 @@ class UnclearJobs(JobWork):
     async def _adopt(self, job: Job, found: list[ProviderBatch]) -> None:
         first, *others = found
         now = self.runtime.now()
-        await self._cancel(job, others)
+        await self._end_twins(job, others)
         await self.write(
             job,
             JobState.SUBMITTED,
@@ -142,7 +143,7 @@ class UnclearJobs(JobWork):
         hit("adopt.stored")
 
     async def look_beside(self, job: Job) -> bool:
-        """Look whether there are others of an adopted job, and cancel them; whether to look again later.
+        """Look whether there are others of an adopted job, and end them; whether to look again later.
 
         What passed a create on twice may have made two, and a list that lags shows one of them at first.
         """
@@ -150,32 +151,49 @@ class UnclearJobs(JobWork):
         assert job.search_until is not None
         try:
             found = await self._tagged(job)
-            await self._cancel(job, [batch for batch in found if batch.id != job.provider_batch_id])
+            twins = [batch for batch in found if batch.id != job.provider_batch_id]
+            are_through = await self._end_twins(job, twins)
         except ProviderError as error:
             logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
-            return now < job.search_until + WATCH_FOR
-        return now < job.search_until
+            are_through = False
+        return now < (job.search_until if are_through else job.search_until + WATCH_FOR)
 
     async def watch(self, job: Job) -> None:
-        """Look whether a job that was given up has shown up after all, and cancel it there."""
+        """Look whether a job that was given up has shown up after all, and end it there."""
         now = self.runtime.now()
         assert job.search_until is not None
+        twins: list[ProviderBatch] = []
         try:
             twins = await self._tagged(job)
-            await self._cancel(job, twins)
+            are_through = await self._end_twins(job, twins)
         except ProviderError as error:
             logger.warning("a watch goes on", extra=self.log_fields(job, error=error.message))
-            if now < job.search_until + WATCH_FOR:
-                await self.look_again(job)
-                return
-            twins = []
+            are_through = False
+        if not are_through and now < job.search_until + WATCH_FOR:
+            await self.look_again(job)
+            return
         if twins or now >= job.search_until:
             await self.write(job, JobState.CLOSED, due=None, provider_batch_id=twins[0].id if twins else None)
         else:
             await self.look_again(job, no_later_than=job.search_until)
 
-    async def _cancel(self, job: Job, twins: list[ProviderBatch]) -> None:
-        """Raises `ProviderError` for one that cannot be cancelled now, also if it is listed and not found."""
-        for twin in twins:
+    async def _end_twins(self, job: Job, twins: list[ProviderBatch]) -> bool:
+        """Cancel twins, and delete the results that they leave; whether all of them are through.
+
+        Raises `ProviderError` for one that cannot be cancelled now, also if it is listed and not found.
+        """
+        return all([await self._end_twin(job, twin) for twin in twins])
+
+    async def _end_twin(self, job: Job, twin: ProviderBatch) -> bool:
+        """Nobody else has the ids of its result files, which may come later than its end."""
+        adapter = self.runtime.fleet.adapter(job.deployment_id)
+        if twin.status.is_final or twin.status is BatchStatus.CANCELLING:
+            seen = await adapter.retrieve_batch(twin.id)
+        else:
             logger.warning("a twin is cancelled", extra=self.log_fields(job, provider_batch_id=twin.id))
-            await self.runtime.fleet.adapter(job.deployment_id).cancel_batch(twin.id)
+            seen = await adapter.cancel_batch(twin.id)
+        if not seen.status.is_final:
+            return False
+        for named in named_files(job.deployment_id, seen):
+            await adapter.delete_file(named.provider_file_id)
+        return seen.names_results or seen.counts is None or not seen.counts.done

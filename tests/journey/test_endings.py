@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
+from litebatch_asgi.simulator.account import NewBatch
 from tests.database import Database
 from tests.harness import QUICK, Gateway, ids_of, rows_of, running_gateway
 
@@ -63,7 +64,7 @@ async def test_a_cancelled_batch_ends_though_its_provider_is_in_the_way(
         await gateway.eventually(is_cancelled_there)
         if trouble.startswith("results"):
             await gateway.client().files.delete((await gateway.ended(batch.id)).error_file_id or "")
-            await simulator.until(lambda: not gateway.result_files())
+        await simulator.until(lambda: not gateway.result_files())
 
 
 async def test_a_batch_whose_input_cannot_be_read_fails_and_says_why(
@@ -81,3 +82,33 @@ async def test_a_batch_whose_input_cannot_be_read_fails_and_says_why(
         assert ended.errors.data is not None
         assert [error.code for error in ended.errors.data] == ["input_unavailable"]
         assert await database.rows("SELECT 1 FROM reservations") == []
+
+
+async def test_the_results_of_a_twin_are_deleted(tmp_path: Path, database: Database) -> None:
+    """Of one that runs beside the job that is followed, until it is seen and cancelled."""
+    simulator = Simulator(settings=replace(HELD, hold=frozenset({"in_progress"})))
+    settings = replace(QUICK, place_budget_seconds=0.1)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=settings, names=["east"]
+    ) as gateway:
+        east = simulator.account("east")
+        hidden = simulator.add_fault(Fault(call="list_batches", stall=True, times=None))
+        simulator.add_fault(Fault(call="create_batch", when="after", drop=True))
+        batch = await gateway.create((await gateway.upload()).id)
+        await simulator.until(lambda: len(east.batches) == 1)
+        (first,) = east.batches.values()
+        twin = NewBatch(
+            input_file_id=first.input_file_id,
+            endpoint=first.endpoint,
+            completion_window=first.completion_window,
+            metadata=first.metadata,
+        )
+        east.create_batch(twin)
+        simulator.remove_fault(hidden)
+        await simulator.until(lambda: len(simulator.journal.select("delete_file")) == 2)
+        assert gateway.result_files() == []
+        east.release()
+        ended = await gateway.ended(batch.id)
+        assert ended.status == "completed"
+        output, _ = await gateway.results(ended)
+        assert ids_of(output) == ["request-0", "request-1", "request-2"]
