@@ -119,7 +119,7 @@ class Placer(JobWork):
         served = self.runtime.fleet.deployments_for(state.batch.model)
         copies = {copy.deployment_id: copy.provider_file_id for copy in file.copies}
         try:
-            found = await self._unclear.sent_before(state, job, [id_ for id_ in served if copies.get(id_)])
+            found = await self._unclear.sent_before(state, job, [id_ for id_ in served if id_ in copies])
         except ProviderError as error:
             logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
             until = job.search_until or now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)

@@ -66,3 +66,32 @@ async def test_a_job_that_was_sent_in_a_lost_history_is_cancelled_where_it_runs(
         async with start() as gateway:
             assert (await gateway.ended(batch.id)).status == "cancelled"
             assert [job.status for job in gateway.provider_jobs()] == ["cancelled"]
+
+
+async def test_a_job_is_looked_for_also_where_the_restored_database_knows_of_no_copy(tmp_path: Path) -> None:
+    """Its deployment got its copy, and then the job, after the database was copied."""
+    simulator = Simulator(settings=SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"})))
+    async with simulator.running() as provider:
+        settings = replace(QUICK, adopt_grace_seconds=0.02)
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=settings)
+        refused = simulator.add_fault(Fault(call="create_batch", account="east", status=429, times=None))
+        unsent = Fault(call="upload_file", account="west", status=503, times=None)
+        is_down = simulator.add_fault(unsent)
+        async with start() as gateway:
+            batch = await gateway.create((await gateway.upload()).id)
+        database, backup = tmp_path / "litebatch.db", tmp_path / "backup.db"
+        shutil.copyfile(database, backup)
+        simulator.remove_fault(is_down)
+        async with start() as gateway:
+            await gateway.reached(batch.id, "in_progress")
+        assert len(simulator.account("west").batches) == 1
+        shutil.copyfile(backup, database)
+        simulator.remove_fault(refused)
+        simulator.add_fault(unsent)
+        simulator.add_fault(Fault(call="list_files", account="west", status=503, times=None))
+        async with start() as gateway:
+            await gateway.reached(batch.id, "in_progress")
+            for account in simulator.accounts.values():
+                account.configure(hold=frozenset())
+            assert (await gateway.ended(batch.id)).status == "completed"
+            assert len(gateway.provider_jobs()) == 1
