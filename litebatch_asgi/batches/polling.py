@@ -77,11 +77,18 @@ class Poller(JobWork):
         return None
 
     async def _ask(self, job: Job, batch: Batch) -> tuple[ProviderBatch, bool]:
+        """What the provider says, and whether it has taken the cancellation.
+
+        One that cannot be cancelled, be it that a server has no such call, runs on to its end.
+        """
         assert job.provider_batch_id is not None
         adapter = self.runtime.fleet.adapter(job.deployment_id)
         if batch.cancel_requested_at is not None and job.cancel_sent_at is None:
             hit("cancel.before")
-            return await adapter.cancel_batch(job.provider_batch_id), True
+            try:
+                return await adapter.cancel_batch(job.provider_batch_id), True
+            except ProviderError as error:
+                logger.warning("a batch is not cancelled", extra=self.log_fields(job, error=error.message))
         return await adapter.retrieve_batch(job.provider_batch_id), False
 
     async def _goes_on(

@@ -112,3 +112,27 @@ async def test_the_results_of_a_twin_are_deleted(tmp_path: Path, database: Datab
         assert ended.status == "completed"
         output, _ = await gateway.results(ended)
         assert ids_of(output) == ["request-0", "request-1", "request-2"]
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+async def test_a_batch_that_cannot_be_cancelled_is_followed_to_its_end(
+    tmp_path: Path, database: Database, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    """A server may have no such call. What it has executed is published, and others use it meanwhile."""
+    simulator = Simulator(settings=HELD)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=QUICK, names=["east"]
+    ) as gateway:
+        file = await gateway.upload()
+        batch = await gateway.create(file.id)
+        await gateway.reached(batch.id, "in_progress")
+        refusing = simulator.add_fault(Fault(call="cancel_batch", status=status, times=None))
+        assert (await gateway.client().batches.cancel(batch.id)).status == "cancelling"
+        await simulator.until(lambda: refusing.struck > 6)
+        assert "was its key changed" not in caplog.text
+        simulator.account("east").configure(hold=frozenset())
+        ended = await gateway.ended(batch.id)
+        assert ended.status == "completed"
+        output, _ = await gateway.results(ended)
+        assert ids_of(output) == ["request-0", "request-1", "request-2"]
+        assert len(gateway.provider_jobs()) == 1
