@@ -175,9 +175,9 @@ class BatchService:
 
 def _shown(principal: Principal, batch: Batch) -> Batch:
     """The batch as this principal may see it: the names of deployments are for admins alone."""
-    if principal.is_admin:
-        return batch
     waiting = batch.waiting_for
+    if principal.is_admin or (waiting is None and batch.deployment_id is None):
+        return batch
     if waiting is not None and waiting.deployments:
         waiting = replace(waiting, deployments={})
     return replace(batch, deployment_id=None, waiting_for=waiting)

@@ -43,12 +43,15 @@ class FileDetails(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
+_NOTHING = BatchDetails(waiting_for=None)
 _FOR_COPIES = waiting_for_object(WaitingFor(reason=WaitReason.COPIES.value), for_admin=False)
 
 
 def batch_details(batch: Batch, *, for_admin: bool) -> BatchDetails:
     """What a batch's owner, or an admin, is told."""
     waiting = batch.waiting_for
+    if waiting is None and not for_admin:
+        return _NOTHING
     told = waiting_for_object(waiting, for_admin=for_admin) if waiting is not None else None
     if not for_admin:
         return BatchDetails(waiting_for=told)
