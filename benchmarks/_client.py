@@ -72,7 +72,7 @@ def requests_per_second(
     Raises `RuntimeError` for an answer other than 200.
     """
     requests = [
-        f"GET {path} HTTP/1.1\r\nHost: benchmark\r\nAuthorization: {_AUTHORIZATION}\r\n\r\n".encode()
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {_AUTHORIZATION}\r\n\r\n".encode()
         for path in paths
     ]
     with asyncio.Runner(loop_factory=loop_factory()) as runner:

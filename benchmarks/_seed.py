@@ -18,7 +18,8 @@ from litebatch_sqlite import SQLiteStorage
 
 OWNER = "local"
 """whom everything belongs to: the one owner of a gateway without a master key"""
-_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+_BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(days=7)
+"""recent: ended batches are forgotten after a while"""
 _EACH = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count - 1) "
 
 
