@@ -105,9 +105,10 @@ class Sender(CopyWork):
         """Somebody else holds the copy now: leave it what it has adopted or may, delete it otherwise."""
         state = await self.runtime.storage.get_file(copy.file_id)
         row = next((each for each in state.copies if each.key == copy.key), None) if state else None
-        if row is not None and row.provider_file_id == made.id:
+        is_adopted = row is not None and row.provider_file_id == made.id
+        may_be = row is not None and row.state is CopyState.INTENT and row.started_at == copy.started_at
+        if not is_adopted and not may_be:
+            await self.delete_there(copy, made.id)
+        if state is not None and state.file.accepted_at is not None and (is_adopted or may_be):
             return None
-        if row is not None and row.state is CopyState.INTENT and row.started_at == copy.started_at:
-            return None
-        await self.delete_there(copy, made.id)
-        return DeploymentRefused("the upload ended when somebody else had given it up")
+        return DeploymentRefused("the upload ended when somebody else had taken it over")

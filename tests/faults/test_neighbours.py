@@ -12,7 +12,11 @@ from tests.faults.journey import travel
 from tests.faults.promises import broken
 from tests.faults.stage import HELD, gateway_on, settle_strangers
 from tests.faults.world import RUN, world_of
-from tests.faults.zombies import settlement_of_a_zombie, upload_of_a_zombie
+from tests.faults.zombies import (
+    settlement_of_a_zombie,
+    upload_of_a_zombie,
+    upload_of_a_zombie_half_taken_over,
+)
 from tests.harness import UPSTREAM
 
 FAULTS = (
@@ -51,6 +55,13 @@ async def test_an_upload_that_was_taken_over_leaves_nothing_behind(
     tmp_path: Path, database: Database
 ) -> None:
     assert await upload_of_a_zombie(tmp_path, database) == []
+
+
+async def test_an_upload_that_was_half_taken_over_is_to_be_tried_again(
+    tmp_path: Path, database: Database
+) -> None:
+    """It was answered by 404, for there was no file yet that anybody could see."""
+    assert await upload_of_a_zombie_half_taken_over(tmp_path, database) == []
 
 
 async def test_a_job_that_was_taken_over_is_settled_once(tmp_path: Path, database: Database) -> None:

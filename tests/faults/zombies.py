@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from openai import APIStatusError
 
 from litebatch_asgi.app import open_storage
-from litebatch_asgi.models import Claim
+from litebatch_asgi.models import Claim, FileCopy
 from litebatch_asgi.simulator import Fault, Simulator
 from litebatch_asgi.storage import Storage
 from tests.database import Database, SQLiteDatabase
@@ -86,6 +86,42 @@ async def upload_of_a_zombie(folder: Path, database: Database | None = None) -> 
             )
             two.simulator.remove_fault(stalled)
         two.simulator.remove_fault(hidden)
+        wrong = await broken(two.world)
+        return wrong if answers == [503] else [*wrong, f"the client was told {answers}"]
+
+
+async def upload_of_a_zombie_half_taken_over(folder: Path, database: Database) -> list[str]:
+    """An upload is answered when one of its copies is in other hands, and the other one is looked after."""
+    async with AsyncExitStack() as stack:
+        simulator = Simulator(settings=HELD)
+        provider = await stack.enter_async_context(simulator.running())
+        start = partial(gateway_on, simulator, provider, folder, settings=SETTINGS, database=database)
+        zombie = await stack.enter_async_context(start(storage=asleep(database), reconciler=False))
+        two = Pair(zombie, await world_of(zombie, provider))
+        stalled = simulator.add_fault(Fault(call="upload_file", when="after", stall=True, times=2))
+        answers: list[int] = []
+        taken: list[FileCopy] = []
+
+        async def upload() -> None:
+            try:
+                await zombie.upload(CONTENT)
+            except APIStatusError as error:
+                answers.append(error.status_code)
+
+        async def west_is_taken() -> bool:
+            taken.extend(
+                await zombie.storage.claims.claim_copies("other", lease_seconds=600, room={"west": 1})
+            )
+            return bool(taken)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(upload)
+            await simulator.until(lambda: stalled.struck == 2)
+            await zombie.eventually(west_is_taken)
+            two.world.gateway = await stack.enter_async_context(start())
+            await two.until_rows("SELECT 1 FROM file_copies WHERE deployment_id = 'east' AND epoch > 0")
+            simulator.remove_fault(stalled)
+        await zombie.storage.claims.renew(taken, lease_seconds=0)
         wrong = await broken(two.world)
         return wrong if answers == [503] else [*wrong, f"the client was told {answers}"]
 
