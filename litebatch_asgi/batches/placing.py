@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -33,7 +34,6 @@ from litebatch_asgi.models import (
     JobState,
     ProviderBatch,
 )
-from litebatch_asgi.models.ids import attempt_of, job_family
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import BatchSubmission
 from litebatch_asgi.recent import RecentIds
@@ -113,25 +113,33 @@ class Placer(JobWork):
     async def _sent_before(self, job: Job, state: BatchState, file: FileState) -> Job | None:
         """`job` itself if no deployment has it; otherwise the job to go on with, or None.
 
-        A deployment that cannot be asked is waited for no longer than the grace.
+        The newest attempt is the one to go on with; those before it are ended. A deployment that cannot be
+        asked, or does not end one now, is waited for no longer than the grace.
         """
         now = self.runtime.now()
-        served = self.runtime.fleet.deployments_for(state.batch.model)
+        until = job.search_until or now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+        due = self.runtime.next_look(now, None, job.checks)
+        wait = partial(self.write, job, job.state, due=due, checks=job.checks + 1, search_until=until)
         copies = {copy.deployment_id: copy.provider_file_id for copy in file.copies}
+        asked = [id_ for id_ in self.runtime.fleet.deployments_for(state.batch.model) if id_ in copies]
         try:
-            found = await self._unclear.sent_before(state, job, [id_ for id_ in served if id_ in copies])
+            found = await self._unclear.sent_before(state, job, asked)
         except ProviderError as error:
             logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
-            until = job.search_until or now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
             if now >= until:
                 return job
-            due = self.runtime.next_look(now, None, job.checks)
-            await self.write(job, job.state, due=due, checks=job.checks + 1, search_until=until)
+            await wait()
+            return None
+        if not found:
+            self._known.add(state.batch.id)
+            return job
+        newest, *others = found
+        earlier = [each for each in others if each.tag != newest.tag]
+        if not await self._unclear.end_earlier(job, earlier) and now < until:
+            await wait()
             return None
         self._known.add(state.batch.id)
-        if found is None:
-            return job
-        where, tag = found
+        where, tag = newest.deployment_id, newest.tag
         logger.warning("a job was sent already", extra=self.log_fields(job, found_at=where, sent_as=tag))
         sent = {
             "deployment_id": where,
@@ -141,14 +149,13 @@ class Placer(JobWork):
         }
         if tag == job.id:
             return (await self.write_and_keep_claim(job, JobState.UNCLEAR, **sent)).job
-        attempt = attempt_of(tag, job_family(job.batch_id, job.shard))
         written = await self.write(
             job,
             JobState.REFUSED,
             due=None,
             reason=f"{tag} was sent in its place",
             follow=lambda ended: replace(
-                self.next_attempt(ended), id=tag, attempt=attempt, state=JobState.UNCLEAR, **sent
+                self.next_attempt(ended), id=tag, attempt=newest.attempt, state=JobState.UNCLEAR, **sent
             ),
         )
         return written.following

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+
+import msgspec
+from msgspec.structs import replace
 
 from litebatch_asgi.batches.results import named_files
 from litebatch_asgi.batches.unsent import UnsentJobs
@@ -20,6 +23,19 @@ from litebatch_asgi.models.provider import TAG_JOB, oldest_first
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt of a job that a provider has."""
+
+    attempt: int
+    deployment_id: str
+    batch: ProviderBatch
+
+    @property
+    def tag(self) -> str:
+        """The id of the job."""
+        return self.batch.metadata[TAG_JOB]
 
 
 class UnclearJobs(JobWork):
@@ -102,23 +118,35 @@ class UnclearJobs(JobWork):
         listed = await self._family(job, deployment_id, since=since)
         return oldest_first([batch for batch in listed if batch.metadata[TAG_JOB] == job.id])
 
-    async def sent_before(
-        self, state: BatchState, job: Job, deployment_ids: Iterable[str]
-    ) -> tuple[str, str] | None:
-        """Where a waiting job is already, though its row does not know: a deployment, and the id in its tag.
+    async def sent_before(self, state: BatchState, job: Job, deployment_ids: Iterable[str]) -> list[Sent]:
+        """Where a waiting job is already, though its row does not know; the newest attempt first.
 
-        The row may be of yesterday: a database that was restored does not know what was placed since. The
-        newest attempt counts. None: no deployment has any that is newer than the rows. Raises `ProviderError`
-        if one cannot be asked.
+        The row may be of yesterday: a database that was restored does not know what was placed since. Empty:
+        no deployment has any attempt that is newer than the rows. Raises `ProviderError` if one cannot be
+        asked.
         """
-        family, found = job_family(job.batch_id, job.shard), dict[int, tuple[str, str]]()
+        family, found = job_family(job.batch_id, job.shard), list[Sent]()
         for deployment_id in deployment_ids:
             for batch in await self._family(job, deployment_id, since=state.batch.created_at):
-                tag = batch.metadata[TAG_JOB]
-                attempt = attempt_of(tag, family)
+                attempt = attempt_of(batch.metadata[TAG_JOB], family)
                 if attempt is not None and attempt >= job.attempt:
-                    found[attempt] = (deployment_id, tag)
-        return found[max(found)] if found else None
+                    found.append(Sent(attempt=attempt, deployment_id=deployment_id, batch=batch))
+        return sorted(found, key=lambda sent: sent.attempt, reverse=True)
+
+    async def end_earlier(self, job: Job, sent: Sequence[Sent]) -> bool:
+        """End the attempts that a later one has followed; whether all of them are through.
+
+        What cannot be ended now is logged.
+        """
+        return all([await self._ends(job, each) for each in sent])
+
+    async def _ends(self, job: Job, sent: Sent) -> bool:
+        try:
+            return await self._end_twin(replace(job, deployment_id=sent.deployment_id), sent.batch)
+        except ProviderError as error:
+            told = self.log_fields(job, provider_batch_id=sent.batch.id, error=error.message)
+            logger.warning("a twin cannot be cancelled now", extra=told)
+            return False
 
     async def _family(self, job: Job, deployment_id: str, *, since: datetime) -> list[ProviderBatch]:
         """A deployment's attempts at the job's shard; one read serves all who look for theirs."""

@@ -95,3 +95,34 @@ async def test_a_job_is_looked_for_also_where_the_restored_database_knows_of_no_
                 account.configure(hold=frozenset())
             assert (await gateway.ended(batch.id)).status == "completed"
             assert len(gateway.provider_jobs()) == 1
+
+
+async def test_an_attempt_that_a_lost_history_gave_up_is_ended_as_well(tmp_path: Path) -> None:
+    """Its create was refused after the work was done, and another one was sent: both are unknown now."""
+    simulator = Simulator(settings=SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"})))
+    async with simulator.running() as provider:
+        settings = replace(QUICK, adopt_grace_seconds=0.02)
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=settings)
+        refused = simulator.add_fault(Fault(call="create_batch", status=429, times=None))
+        async with start() as gateway:
+            batch = await gateway.create((await gateway.upload()).id)
+        database, backup = tmp_path / "litebatch.db", tmp_path / "backup.db"
+        shutil.copyfile(database, backup)
+        simulator.remove_fault(refused)
+        simulator.add_fault(Fault(call="create_batch", when="after", status=403))
+        hidden = simulator.add_fault(Fault(call="list_batches", hide_newest=1, times=None))
+        async with start() as gateway:
+            await gateway.reached(batch.id, "in_progress")
+            assert len(gateway.provider_jobs()) == 2
+        shutil.copyfile(backup, database)
+        simulator.remove_fault(hidden)
+        async with start() as gateway:
+
+            async def is_one_left() -> bool:
+                return [job.status for job in gateway.provider_jobs()].count("cancelled") == 1
+
+            await gateway.eventually(is_one_left)
+            for account in simulator.accounts.values():
+                account.configure(hold=frozenset())
+            assert (await gateway.ended(batch.id)).status == "completed"
+            assert sorted(job.status for job in gateway.provider_jobs()) == ["cancelled", "completed"]
