@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Protocol
 
 import anyio
@@ -130,8 +132,18 @@ class LookRounds:
                 await self._looks.dispatch(job, since=since)
 
         async with anyio.create_task_group() as group:
-            for job in jobs:
+            for job in _in_turns(jobs):
                 group.start_soon(look, job)
+
+
+def _in_turns(jobs: Sequence[Job]) -> list[Job]:
+    """The first job of each owner, then the second of each, and so on."""
+    turns = Counter[str]()
+    numbered: list[tuple[int, Job]] = []
+    for job in jobs:
+        turns[job.owner] += 1
+        numbered.append((turns[job.owner], job))
+    return [job for _, job in sorted(numbered, key=itemgetter(0))]
 
 
 def _is_plain(job: Job) -> bool:

@@ -13,12 +13,13 @@ import pytest
 from msgspec.structs import replace
 from openai.types import Batch
 
-from litebatch_asgi.batches.rounds import LIST_FROM
+from litebatch_asgi.batches.rounds import LIST_FROM, SINGLY
 from litebatch_asgi.reconciler import SETTLED_PER_OWNER
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
 from litebatch_asgi.simulator.faults import CallName
 from tests.database import Database
-from tests.harness import QUICK, SWIFT, InProcess, lines, running_gateway
+from tests.faults.stage import gateway_on
+from tests.harness import QUICK, SWIFT, InProcess, deployments, lines, running_gateway
 
 HELD = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
 EAGER = replace(QUICK, refresh_after_seconds=0.001, max_poll_seconds=60)
@@ -127,6 +128,33 @@ async def test_a_process_that_stops_in_a_round_gives_its_claims_back(
     async with stalled_round(tmp_path, database, lease_seconds=600):
         pass
     assert await database.rows("SELECT id FROM jobs WHERE claimed_until IS NOT NULL") == []
+
+
+async def test_owners_take_turns_where_a_round_looks_at_one_after_the_other(
+    tmp_path: Path, database: Database
+) -> None:
+    """Cancellations are passed on so: those of one owner do not go first because they came first."""
+    simulator = Simulator(settings=HELD)
+    async with simulator.running() as provider:
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=QUICK, database=database)
+        served = deployments(provider, ["east"])
+        async with start(served=served) as gateway:
+            files = {key: (await gateway.upload(key=key)).id for key in ("alice", "bob")}
+            many = [(await gateway.create(files["alice"])).id for _ in range(40)]
+            one = (await gateway.create(files["bob"], key="bob")).id
+        async with start(served=served, reconciler=False) as gateway:
+            for batch_id in many:
+                await gateway.client().batches.cancel(batch_id)
+            await gateway.client("bob").batches.cancel(one)
+        simulator.add_fault(Fault(call="cancel_batch", delay=0.02, times=None))
+        async with start(served=served) as gateway:
+            assert (await gateway.ended(one, key="bob")).status == "cancelled"
+            for batch_id in many:
+                assert (await gateway.ended(batch_id)).status == "cancelled"
+            statement = f"SELECT provider_batch_id FROM jobs WHERE batch_id = '{one}'"
+            ((theirs,),) = await database.rows(statement)
+        cancelled = [entry.object_id for entry in simulator.journal.select("cancel_batch")]
+        assert cancelled.index(theirs) < 2 * SINGLY
 
 
 async def test_counts_that_grow_do_not_hurry_looks(tmp_path: Path, database: Database) -> None:
