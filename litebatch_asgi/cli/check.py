@@ -27,8 +27,6 @@ def check(
     served, and the settings that LiteBatch does not use. The command needs no
     network and makes no database. It ends with exit code 2, and tells all that
     is wrong, if the configuration cannot be served.
-
-    Example: litebatch check --config litellm.yaml
     """
     from litebatch_asgi.config import load_config
 

@@ -172,7 +172,7 @@ def simulate(
     run(host, port, directory=directory, settings=assignments, faults=faults or ())
 
 
-app.command(epilog=example("litebatch check --config litebatch.yaml"))(check)
+app.command(epilog=example("litebatch check --config litellm.yaml"))(check)
 app.command(
     epilog=example(
         "litebatch completion bash >> ~/.bashrc",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from litebatch_asgi.cli.commands import app
+from tests.cli.examples import assert_parses
 from tests.cli.processes import run
 
 
@@ -38,22 +38,6 @@ def test_help_fits_80_columns_and_ends_with_an_example(path: tuple[str, ...]) ->
     assert examples
     for example in examples:
         assert_parses(example)
-
-
-def assert_parses(example: str) -> None:
-    """An example names a command and options that there are."""
-    words = shlex.split(example.strip().removeprefix("KEY=$(").removesuffix(")"))
-    words = [word for word in words if not word.startswith("OPENAI_API_KEY=")]
-    if set(words) & {">", ">>"}:
-        words = words[:-2]
-    command: Any = get_command(app)
-    assert words.pop(0) == "litebatch"
-    while hasattr(command, "commands"):
-        name = words.pop(0)
-        if name == "--help":
-            return
-        command = command.commands[name]
-    command.make_context("litebatch", words)
 
 
 def test_the_version(tmp_path: Path) -> None:
