@@ -6,6 +6,7 @@ quarter of the input tokens is `cached`, a quarter of the output tokens of a cha
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -57,6 +58,30 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
             pass
         return f"echo: {last}"[: self.answer_characters]
 
+    @property
+    def model(self) -> str:
+        """Who answers."""
+        asked: str = self.directive.model or self.body["model"]
+        return asked
+
+    @property
+    def input_details(self) -> JSON:
+        """The parts of the input that are asked for, beside what is cached."""
+        asked = self.directive
+        told = {
+            "cache_write_tokens": asked.cache_write_tokens,
+            "audio_tokens": asked.audio_input_tokens,
+            "image_tokens": asked.image_input_tokens,
+        }
+        return {name: count for name, count in told.items() if count}
+
+    @property
+    def output_details(self) -> JSON:
+        """The parts of the output that are asked for, beside reasoning."""
+        asked = self.directive
+        told = {"audio_tokens": asked.audio_output_tokens, "image_tokens": asked.image_output_tokens}
+        return {name: count for name, count in told.items() if count}
+
     def usage(self, output: str, *, reasons: bool) -> Usage:
         """Tokens of this request, answered with the text `output`."""
         asked = self.directive
@@ -72,7 +97,10 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 def answer(endpoint: str, ask: Ask) -> tuple[JSON, Usage]:
     """The response body of `ask` at `endpoint`, and what it used. Raises KeyError where nothing answers."""
-    return ANSWERERS[endpoint](ask)
+    body, usage = ANSWERERS[endpoint](ask)
+    if ask.directive.usage is not msgspec.UNSET:
+        body["usage"] = ask.directive.usage
+    return body, usage
 
 
 def failure(directive: Directive) -> JSON:
@@ -122,18 +150,23 @@ def _chat_completion(ask: Ask) -> tuple[JSON, Usage]:
         "id": f"chatcmpl-{ask.key[:29]}",
         "object": "chat.completion",
         "created": ask.created,
-        "model": ask.body["model"],
+        "model": ask.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
         "usage": {
             "prompt_tokens": usage.input_tokens,
             "completion_tokens": usage.output_tokens,
             "total_tokens": usage.input_tokens + usage.output_tokens,
-            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
+            "prompt_tokens_details": {
+                "cached_tokens": usage.cached_tokens,
+                "audio_tokens": 0,
+                **ask.input_details,
+            },
             "completion_tokens_details": {
                 "reasoning_tokens": usage.reasoning_tokens,
                 "audio_tokens": 0,
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
+                **ask.output_details,
             },
         },
         "service_tier": "default",
@@ -160,7 +193,7 @@ def _response(ask: Ask) -> tuple[JSON, Usage]:
         "incomplete_details": None,
         "instructions": ask.body.get("instructions"),
         "metadata": ask.body.get("metadata") or {},
-        "model": ask.body["model"],
+        "model": ask.model,
         "output": [message],
         "parallel_tool_calls": True,
         "temperature": 1.0,
@@ -169,9 +202,13 @@ def _response(ask: Ask) -> tuple[JSON, Usage]:
         "top_p": 1.0,
         "usage": {
             "input_tokens": usage.input_tokens,
-            "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+            "input_tokens_details": {
+                "cached_tokens": usage.cached_tokens,
+                "cache_write_tokens": 0,
+                **ask.input_details,
+            },
             "output_tokens": usage.output_tokens,
-            "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+            "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens, **ask.output_details},
             "total_tokens": usage.input_tokens + usage.output_tokens,
         },
     }, usage
@@ -188,7 +225,7 @@ def _embeddings(ask: Ask) -> tuple[JSON, Usage]:
     return {
         "object": "list",
         "data": rows,
-        "model": ask.body["model"],
+        "model": ask.model,
         "usage": {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens},
     }, usage
 
@@ -205,7 +242,7 @@ def _completion(ask: Ask) -> tuple[JSON, Usage]:
         "id": f"cmpl-{ask.key[:29]}",
         "object": "text_completion",
         "created": ask.created,
-        "model": ask.body["model"],
+        "model": ask.model,
         "choices": [{"text": ask.text, "index": 0, "logprobs": None, "finish_reason": "stop"}],
         "usage": {
             "prompt_tokens": usage.input_tokens,
@@ -223,7 +260,29 @@ def _moderation(ask: Ask) -> tuple[JSON, Usage]:
         "category_scores": dict.fromkeys(_CATEGORIES, 0.0001),
         "category_applied_input_types": {category: ["text"] for category in _CATEGORIES},
     }
-    return {"id": f"modr-{ask.key[:24]}", "model": ask.body["model"], "results": [result]}, Usage()
+    return {"id": f"modr-{ask.key[:24]}", "model": ask.model, "results": [result]}, Usage()
+
+
+def _image(ask: Ask) -> tuple[JSON, Usage]:
+    """As GPT image models answer: without their name."""
+    used = ask.usage(ask.text, reasons=False)
+    usage = Usage(input_tokens=used.input_tokens, output_tokens=used.output_tokens)
+    seen, drawn = ask.directive.image_input_tokens, ask.directive.image_output_tokens
+    return {
+        "created": ask.created,
+        "background": "opaque",
+        "data": [{"b64_json": base64.b64encode(ask.text.encode()).decode()}],
+        "output_format": "png",
+        "quality": "low",
+        "size": "1024x1024",
+        "usage": {
+            "input_tokens": usage.input_tokens,
+            "input_tokens_details": {"image_tokens": seen, "text_tokens": usage.input_tokens - seen},
+            "output_tokens": usage.output_tokens,
+            "output_tokens_details": {"image_tokens": drawn, "text_tokens": usage.output_tokens - drawn},
+            "total_tokens": usage.input_tokens + usage.output_tokens,
+        },
+    }, usage
 
 
 _CATEGORIES = (
@@ -254,4 +313,6 @@ ANSWERERS: dict[str, Callable[[Ask], tuple[JSON, Usage]]] = {
     "/v1/embeddings": _embeddings,
     "/v1/completions": _completion,
     "/v1/moderations": _moderation,
+    "/v1/images/generations": _image,
+    "/v1/images/edits": _image,
 }

@@ -13,7 +13,8 @@ class Directive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How one request goes, in place of the default: a status, an object with these keys, or its JSON text.
 
     `{"metadata": {"simulate": "429"}}` fails with that status; `{"simulate": {"error": "request_timeout"}}`
-    gets no response at all; `answer` and the token counts replace what would be made up.
+    gets no response at all; `answer`, `model` and the token counts replace what would be made up. Cached,
+    written, audio and image tokens are parts of the input; reasoning, audio and image tokens of the output.
     """
 
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] = 200
@@ -22,10 +23,19 @@ class Directive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     error: str | None = None
     """code of a row that has no response, such as `request_timeout`"""
     answer: str | None = None
+    model: str | None = None
+    """the model that says it has answered"""
     input_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int = 0
+    audio_input_tokens: int = 0
+    image_input_tokens: int = 0
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    audio_output_tokens: int = 0
+    image_output_tokens: int = 0
+    usage: Any = msgspec.UNSET
+    """what the answer has in place of its usage, however wrong; the account counts what it would have told"""
 
     @property
     def fails(self) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from openai import AsyncOpenAI
-from openai.types import CreateEmbeddingResponse, ModerationCreateResponse
+from openai.types import CreateEmbeddingResponse, ImagesResponse, ModerationCreateResponse
 from openai.types.chat import ChatCompletion
 from openai.types.completion import Completion
 from openai.types.responses import Response
@@ -49,6 +50,57 @@ async def test_every_answer_is_what_the_client_expects(
     parsed = model.model_validate(answer, strict=True)
     assert parsed.model_extra is None or set(parsed.model_extra) <= {"service_tier"}
     assert answer["model"] == "m-1"
+
+
+async def test_an_image_comes_without_the_name_of_its_model(client: AsyncOpenAI, account: Account) -> None:
+    simulate = {"input_tokens": 9, "image_input_tokens": 4, "output_tokens": 60, "image_output_tokens": 55}
+    body = await answered(
+        client, account, "/v1/images/generations", prompt="A", metadata={"simulate": simulate}
+    )
+    answer = ImagesResponse.model_validate(body, strict=True)
+    assert "model" not in body
+    assert answer.usage is not None
+    assert answer.usage.input_tokens_details.model_dump() == {"image_tokens": 4, "text_tokens": 5}
+    assert answer.usage.output_tokens_details is not None
+    assert answer.usage.output_tokens_details.model_dump() == {"image_tokens": 55, "text_tokens": 5}
+
+
+async def test_the_model_and_the_parts_of_a_usage_come_to_order(
+    client: AsyncOpenAI, account: Account
+) -> None:
+    simulate = {
+        "model": "m-1-2026-01-01",
+        "input_tokens": 300_000,
+        "cached_tokens": 5,
+        "cache_write_tokens": 6,
+        "audio_input_tokens": 7,
+        "image_input_tokens": 8,
+        "output_tokens": 90,
+        "reasoning_tokens": 9,
+        "audio_output_tokens": 10,
+        "image_output_tokens": 11,
+    }
+    metadata = {"simulate": json.dumps(simulate)}
+    chat = await answered(client, account, "/v1/chat/completions", messages=MESSAGES, metadata=metadata)
+    response = await answered(client, account, "/v1/responses", input="How?", metadata=metadata)
+    for answer, sent, made in ((chat, "prompt", "completion"), (response, "input", "output")):
+        usage = answer["usage"]
+        assert answer["model"] == "m-1-2026-01-01"
+        assert (usage[f"{sent}_tokens"], usage[f"{made}_tokens"]) == (300_000, 90)
+        told = usage[f"{sent}_tokens_details"]
+        names = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens")
+        assert [told[name] for name in names] == [5, 6, 7, 8]
+        told = usage[f"{made}_tokens_details"]
+        assert [told[name] for name in ("reasoning_tokens", "audio_tokens", "image_tokens")] == [9, 10, 11]
+
+
+@pytest.mark.parametrize("usage", [None, "lots", {"prompt_tokens": -1}])
+async def test_a_usage_may_be_as_wrong_as_asked_for(
+    client: AsyncOpenAI, account: Account, usage: object
+) -> None:
+    metadata = {"simulate": {"usage": usage}}
+    answer = await answered(client, account, "/v1/embeddings", input="a", metadata=metadata)
+    assert answer["usage"] == usage
 
 
 async def test_chat_echoes_what_was_said_last(client: AsyncOpenAI, account: Account) -> None:
