@@ -29,6 +29,7 @@ ROUNDS = 7
 MODEL = "gpt-4o-batch"
 UPSTREAM = "gpt-4o-mini-general-deployment"
 URL = "/v1/chat/completions"
+THRESHOLDS = (128_000, 200_000, 272_000)
 
 
 class Text:
@@ -162,7 +163,7 @@ def rewrite(pieces: list[bytes]) -> None:
 
 
 def tally_file(path: Path) -> None:
-    tally = RowTally()
+    tally = RowTally(thresholds=THRESHOLDS)
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             tally.feed(block)

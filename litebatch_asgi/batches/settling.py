@@ -7,6 +7,7 @@ from collections.abc import Set
 from datetime import datetime, timedelta
 from typing import Any
 
+from litebatch_asgi.batches.charging import charges_for, usage_by_model
 from litebatch_asgi.batches.missing import (
     are_believed,
     believed_from,
@@ -26,7 +27,6 @@ from litebatch_asgi.models import (
     Batch,
     BatchState,
     BatchStatus,
-    Charge,
     Counts,
     FileState,
     Job,
@@ -34,7 +34,6 @@ from litebatch_asgi.models import (
     ProviderBatch,
     ShortRead,
 )
-from litebatch_asgi.models.ids import CHARGE_PREFIX, new_id
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ class Settler(JobWork):
             reading = await self._reader.read(job, await self._last_word(job))
             hit("settle.read")
             if reading.kept.holds_all(file.file.id_count, file.file.id_sum):
-                await self._publish(job, reading)
+                await self._publish(job, state.batch, reading)
             else:
                 await self._settle_with_gaps(job, state.batch, file, reading)
         except (ProviderError, RequestError) as error:
@@ -102,13 +101,13 @@ class Settler(JobWork):
             told = self.log_fields(job, missing=len(exact.missing), dropped=exact.dropped)
             logger.warning("results are not what was asked for", extra=told)
             if not exact.missing:
-                await self._publish(job, exact.reading)
+                await self._publish(job, batch, exact.reading)
                 return
             reads = await self._remembered(job, exact.reading, exact.rows)
             is_whole = reads[-1].withheld_since is None
             is_all = is_whole and is_all_that_was_done(exact.reading.snapshot, exact.reading.kept)
             if is_all or self._is_sure(batch, exact.reading, reads):
-                await self._publish_with_missing(job, file, exact.reading, exact.missing)
+                await self._publish_with_missing(job, batch, file, exact.reading, exact.missing)
                 return
         await self._read_again_later(job, exact.reading, reads)
 
@@ -138,21 +137,27 @@ class Settler(JobWork):
         )
 
     async def _publish_with_missing(
-        self, job: Job, file: FileState, reading: Reading, missing: Set[bytes]
+        self, job: Job, batch: Batch, file: FileState, reading: Reading, missing: Set[bytes]
     ) -> None:
         code, message = _words_for_missing(reading.snapshot.status)
         rows_for = MissingRows(code=code, message=message, only=missing, seed=job.batch_id)
         async with InlineRows(self.runtime) as rows:
             await self._reader.write_missing(file, rows_for, rows)
-            await self._publish(job, reading, own=rows)
+            await self._publish(job, batch, reading, own=rows)
 
-    async def _publish(self, job: Job, reading: Reading, *, own: InlineRows | None = None) -> None:
+    async def _publish(
+        self, job: Job, batch: Batch, reading: Reading, *, own: InlineRows | None = None
+    ) -> None:
         """The settling transaction."""
         now = self.runtime.now()
+        assert job.deployment_id is not None
+        upstream_model = self.runtime.fleet.upstream_model(job.deployment_id, batch.model)
+        usages = usage_by_model(reading.kept, upstream_model)
         hit("settle.before")
 
         def results(current: BatchState, settled: Job) -> dict[str, Any]:
-            return _settlement(current, settled, reading, own, now)
+            charges = charges_for(usages, current.batch, settled, now)
+            return {"charges": charges, **_settlement(current, settled, reading, own, now)}
 
         written = await self.write(job, JobState.SETTLED, due=None, snapshot=reading.snapshot, more=results)
         hit("settle.stored")
@@ -172,22 +177,8 @@ def _settlement(
     lost = own.count if own is not None else 0
     counts = Counts(total=job.requests, completed=kept.completed, failed=kept.failed + lost)
     files = ResultFiles(current.batch, now, read=reading.files, own=own)
-    assert job.deployment_id is not None
-    charge = Charge(
-        id=new_id(CHARGE_PREFIX),
-        job_id=job.id,
-        batch_id=job.batch_id,
-        deployment_id=job.deployment_id,
-        owner=current.batch.owner,
-        created_by=current.batch.created_by,
-        model=current.batch.model,
-        usage=kept.usage,
-        cost=None,
-        price_source=None,
-        created_at=now,
-    )
     batch = files.name_in(current.batch, counts=counts, usage=kept.usage)
-    return {"batch": batch, "charges": (charge,), **files.rows(reading.named)}
+    return {"batch": batch, **files.rows(reading.named)}
 
 
 def _words_for_missing(status: BatchStatus) -> tuple[str, str]:

@@ -24,3 +24,4 @@ from litebatch_asgi.jsonl.splice import json_string as json_string
 from litebatch_asgi.jsonl.splice import spliced_size as spliced_size
 from litebatch_asgi.jsonl.tally import RowTally as RowTally
 from litebatch_asgi.jsonl.tally import Tally as Tally
+from litebatch_asgi.jsonl.usage import ModelTally as ModelTally

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Set
+from collections.abc import Container, Iterable, Sequence, Set
 from itertools import compress
 
 import msgspec
@@ -46,6 +46,7 @@ class ExactPass:
     Args:
         expected: digests of the input's custom ids, see `IdCollector`.
         executed: digests of custom ids of which a row is known to come that was executed.
+        thresholds: see `count_usage`.
         max_row_bytes: a longer row counts as unparsable and is never held whole.
 
     """
@@ -55,10 +56,12 @@ class ExactPass:
         expected: Iterable[bytes],
         *,
         executed: Container[bytes] = (),
+        thresholds: Sequence[int] = (),
         max_row_bytes: int = MAX_ROW_BYTES,
     ) -> None:
         self._kept_of = dict.fromkeys(expected, _MISSING)
         self._known_executed = executed
+        self._thresholds = thresholds
         self._max_row_bytes = max_row_bytes
         self.superseded: set[bytes] = set()
         """digests of which a row was kept that was not executed, and later one that was"""
@@ -66,7 +69,12 @@ class ExactPass:
 
     def again(self) -> ExactPass:
         """A pass over all that this one has kept, which leaves out what is superseded."""
-        return ExactPass(self._kept_of.keys(), executed=self.superseded, max_row_bytes=self._max_row_bytes)
+        return ExactPass(
+            self._kept_of.keys(),
+            executed=self.superseded,
+            thresholds=self._thresholds,
+            max_row_bytes=self._max_row_bytes,
+        )
 
     @property
     def missing(self) -> Set[bytes]:
@@ -95,11 +103,12 @@ class ExactPass:
         """The lines to keep of a run."""
         found, unparsable = rows_in(run)
         digests = [row.digest for _, row in found]
-        tally = count_rows([row for _, row in found], digests)
+        tally = count_rows([row for _, row in found], digests, self._thresholds)
         keeps = [self._keeps(row, digest) for (_, row), digest in zip(found, digests, strict=True)]
         self._found += tally + Tally(unparsable=unparsable)
         if not all(keeps):
-            tally = count_rows([row for _, row in compress(found, keeps)], compress(digests, keeps))
+            rows = [row for _, row in compress(found, keeps)]
+            tally = count_rows(rows, compress(digests, keeps), self._thresholds)
         self._kept += tally
         return [line if line.endswith(b"\n") else line + b"\n" for line, _ in compress(found, keeps)]
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from litebatch_asgi.jsonl.answers import Body
 from litebatch_asgi.jsonl.frames import LineFramer, Run
 from litebatch_asgi.jsonl.ids import ID_MODULUS
 from litebatch_asgi.jsonl.rows import MAX_ROW_BYTES, Row, read_rows
+from litebatch_asgi.jsonl.usage import ModelTallies, added, count_usage
 from litebatch_asgi.models import Usage
 
 
@@ -23,10 +25,15 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     executed: int = 0
     """those of all that have a response, be it a good or a bad one"""
-    usage: Usage = Usage()
-    """of the completed rows"""
+    models: ModelTallies = {}
+    """of the completed rows, by the model that answered"""
     unparsable: int = 0
     """lines, not blank, that are no JSON object with a custom_id, or too long to be read"""
+
+    @property
+    def usage(self) -> Usage:
+        """Of the completed rows."""
+        return sum((model.usage for model in self.models.values()), Usage())
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -35,7 +42,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
             completed=self.completed + other.completed,
             failed=self.failed + other.failed,
             executed=self.executed + other.executed,
-            usage=self.usage + other.usage,
+            models=added(self.models, other.models),
             unparsable=self.unparsable + other.unparsable,
         )
 
@@ -44,42 +51,28 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
         return not self.unparsable and (self.rows, self.id_sum) == (id_count, id_sum)
 
 
-def count_rows(rows: Sequence[Row], digests: Iterable[bytes]) -> Tally:
-    """The tally of some rows, given with the digests of their custom ids."""
-    executed = completed = consumed = cached = produced = reasoning = total = 0
+_NO_BODY = Body()
+
+
+def count_rows(rows: Sequence[Row], digests: Iterable[bytes], thresholds: Sequence[int]) -> Tally:
+    """The tally of some rows, given with the digests of their custom ids; see `count_usage`."""
+    executed = 0
+    answers: list[Body] = []
     for row in rows:
         response = row.response
         if response is None:
             continue
         executed += 1
-        if row.error or response.status_code is None or response.status_code >= 400:
-            continue
-        completed += 1
-        usage = response.usage
-        if usage is None:
-            continue
-        tokens_in = usage.input_tokens or usage.prompt_tokens or 0
-        tokens_out = usage.output_tokens or usage.completion_tokens or 0
-        consumed += tokens_in
-        produced += tokens_out
-        total += usage.total_tokens or tokens_in + tokens_out
-        if (details := usage.input_tokens_details or usage.prompt_tokens_details) is not None:
-            cached += details.cached_tokens or 0
-        if (details := usage.output_tokens_details or usage.completion_tokens_details) is not None:
-            reasoning += details.reasoning_tokens or 0
+        if not row.error and response.status_code is not None and response.status_code < 400:
+            body = response.body
+            answers.append(body if type(body) is Body else response.answer or _NO_BODY)
     return Tally(
         rows=len(rows),
         id_sum=sum(map(int.from_bytes, digests)) % ID_MODULUS,
-        completed=completed,
-        failed=len(rows) - completed,
+        completed=len(answers),
+        failed=len(rows) - len(answers),
         executed=executed,
-        usage=Usage(
-            input_tokens=consumed,
-            cached_tokens=cached,
-            output_tokens=produced,
-            reasoning_tokens=reasoning,
-            total_tokens=total,
-        ),
+        models=count_usage(answers, thresholds),
     )
 
 
@@ -97,9 +90,16 @@ def rows_in(run: Run) -> tuple[list[tuple[bytes, Row]], int]:
 
 
 class RowTally:
-    """Tallies an output or error file that is fed in consecutive blocks of any size. Never raises."""
+    """Tallies an output or error file that is fed in consecutive blocks of any size. Never raises.
 
-    def __init__(self, *, max_row_bytes: int = MAX_ROW_BYTES) -> None:
+    Args:
+        thresholds: see `count_usage`.
+        max_row_bytes: a longer row counts as unparsable and is never held whole.
+
+    """
+
+    def __init__(self, *, thresholds: Sequence[int] = (), max_row_bytes: int = MAX_ROW_BYTES) -> None:
+        self._thresholds = thresholds
         self._framer = LineFramer(max_row_bytes)
         self._tally = Tally()
 
@@ -117,4 +117,7 @@ class RowTally:
     def _count(self, run: Run) -> None:
         found, unparsable = rows_in(run)
         rows = [row for _, row in found]
-        self._tally += count_rows(rows, [row.digest for row in rows]) + Tally(unparsable=unparsable)
+        tally = count_rows(rows, [row.digest for row in rows], self._thresholds)
+        self._tally += tally
+        if unparsable:
+            self._tally += Tally(unparsable=unparsable)

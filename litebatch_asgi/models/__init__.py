@@ -39,8 +39,10 @@ from litebatch_asgi.models.provider import ProviderBatch as ProviderBatch
 from litebatch_asgi.models.provider import ProviderFile as ProviderFile
 from litebatch_asgi.models.provider import ProviderFileStatus as ProviderFileStatus
 from litebatch_asgi.models.repeats import CreateRequest as CreateRequest
+from litebatch_asgi.models.usage import ChargedUsage as ChargedUsage
 from litebatch_asgi.models.usage import Counts as Counts
 from litebatch_asgi.models.usage import Usage as Usage
+from litebatch_asgi.models.usage import UsageBucket as UsageBucket
 from litebatch_asgi.models.waiting import DeploymentWait as DeploymentWait
 from litebatch_asgi.models.waiting import WaitingFor as WaitingFor
 from litebatch_asgi.models.waiting import WaitReason as WaitReason

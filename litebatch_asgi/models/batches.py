@@ -14,7 +14,7 @@ from litebatch_asgi.models.claims import Work
 from litebatch_asgi.models.files import File, FileCopy, FilePart
 from litebatch_asgi.models.limits import Reservation
 from litebatch_asgi.models.provider import BatchError, BatchStatus, ProviderBatch
-from litebatch_asgi.models.usage import Counts, Usage
+from litebatch_asgi.models.usage import ChargedUsage, Counts, Usage
 from litebatch_asgi.models.waiting import WaitingFor
 
 
@@ -182,7 +182,8 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     created_by: str | None
     model: str
-    usage: Usage
+    """the one that answered, by the provider's name"""
+    usage: ChargedUsage
     cost: Decimal | None
     """in US dollars; None: no price known"""
     price_source: str | None

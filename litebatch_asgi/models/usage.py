@@ -44,3 +44,37 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
             completed=self.completed + other.completed,
             failed=self.failed + other.failed,
         )
+
+
+class UsageBucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tokens of successful requests whose inputs are of a like length, in classes that share no token."""
+
+    above: int = 0
+    """tokens: every input was longer; 0: there is no shorter bucket"""
+    until: int | None = None
+    """tokens: no input was longer; None: there is no longer bucket"""
+    requests: int = 0
+    plain_input_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    audio_input_tokens: int = 0
+    image_input_tokens: int = 0
+    plain_output_tokens: int = 0
+    reasoning_tokens: int = 0
+    """a part of `plain_output_tokens`"""
+    audio_output_tokens: int = 0
+    image_output_tokens: int = 0
+
+
+class ChargedUsage(Usage, frozen=True, kw_only=True):
+    """What one job consumed of one model: all tokens of its successful requests, as far as they are told.
+
+    `buckets` hold those of them whose usage makes sense, and can be priced.
+    """
+
+    requests: int = 0
+    """the successful ones"""
+    unpriced_requests: int = 0
+    """those of them that the cost leaves out"""
+    buckets: tuple[UsageBucket, ...] = ()
+    """the shortest inputs first"""

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from litebatch_asgi.models import (
     Batch,
     Charge,
+    ChargedUsage,
     CreateRequest,
     Event,
     File,
@@ -21,7 +22,6 @@ from litebatch_asgi.models import (
     FilePart,
     Job,
     PartKind,
-    Usage,
 )
 from litebatch_asgi.models.ids import (
     BATCH_PREFIX,
@@ -113,7 +113,7 @@ def a_charge(job: Job, batch: Batch, **fields: Any) -> Charge:
         owner=batch.owner,
         created_by=batch.created_by,
         model=batch.model,
-        usage=Usage(input_tokens=20, output_tokens=10, total_tokens=30),
+        usage=ChargedUsage(input_tokens=20, output_tokens=10, total_tokens=30),
         cost=None,
         price_source=None,
         created_at=datetime.now(UTC),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import NamedTuple, cast
 
@@ -218,10 +219,14 @@ class Reference:
 class RowReference:
     """Counts rows with nothing but the json module."""
 
-    def __init__(self) -> None:
+    def __init__(self, *thresholds: int) -> None:
         self.ids: list[str] = []
         self.completed = self.failed = self.executed = self.unparsable = 0
         self.usage = Usage()
+        self.requests: Counter[str | None] = Counter()
+        self.classes: dict[tuple[str | None, int], Counter[str]] = {}
+        """by model and the highest threshold that the input is longer than"""
+        self._thresholds = thresholds
 
     def count(self, content: bytes) -> None:
         for line in content.split(b"\n"):
@@ -245,8 +250,74 @@ class RowReference:
             self.failed += 1
             return
         self.completed += 1
-        body = answer.get("body")
-        self.usage += usage_of(as_object(as_object(from_text(body)).get("usage")))
+        body = as_object(from_text(answer.get("body")))
+        self.usage += usage_of(as_object(body.get("usage")))
+        model = model_of(body)
+        self.requests[model] += 1
+        classes = classes_of(body)
+        if classes is not None:
+            above = max((each for each in self._thresholds if classes["input"] > each), default=0)
+            self.classes.setdefault((model, above), Counter()).update(classes, requests=1)
+
+
+def model_of(body: dict[str, object]) -> str | None:
+    model = body.get("model")
+    return model if isinstance(model, str) and 0 < len(model) <= 200 and model.isprintable() else None
+
+
+DETAILS = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens", "reasoning_tokens")
+
+
+def classes_of(body: dict[str, object]) -> Counter[str] | None:
+    """The tokens of an answer in classes that have none in common; None if its usage makes no sense."""
+    usage = body.get("usage")
+    if not isinstance(usage, dict):
+        return Counter() if "results" in body else None
+    told = as_object(cast("object", usage))
+    sides = [
+        {name: count_of(told.get(f"{word}_tokens{name}")) for name in ("", "_details")}
+        | {part: count_of(as_object(told.get(f"{word}_tokens_details")).get(part)) for part in DETAILS}
+        for word in ("input", "prompt", "output", "completion")
+    ]
+    for word, side in zip(("input", "prompt", "output", "completion"), sides, strict=True):
+        details = told.get(f"{word}_tokens_details")
+        side["_details"] = None if details is None else 0 if isinstance(details, dict) else -1
+    counts = [count for side in sides for count in side.values()] + [count_of(told.get("total_tokens"))]
+    if -1 in counts:
+        return None
+    of_input, of_output = one_of(*sides[:2]), one_of(*sides[2:])
+    consumed, produced = of_input[""], of_output[""]
+    if consumed is None or (produced is None and (counts[-1] or 0) > consumed):
+        return None
+    parts_in = [of_input[part] or 0 for part in DETAILS[:4]]
+    parts_out = [of_output[part] or 0 for part in ("audio_tokens", "image_tokens")]
+    reasoning = of_output["reasoning_tokens"] or 0
+    plain_in, plain_out = consumed - sum(parts_in), (produced or 0) - sum(parts_out)
+    if plain_in < 0 or plain_out < reasoning:
+        return None
+    names = ("cached", "cache_write", "audio_input", "image_input", "audio_output", "image_output")
+    classes: Counter[str] = Counter(
+        input=consumed, plain_input=plain_in, plain_output=plain_out, reasoning=reasoning
+    )
+    classes.update(dict(zip(names, parts_in + parts_out, strict=True)))
+    return classes
+
+
+def count_of(value: object) -> int | None:
+    """A number of tokens; -1 for what is none."""
+    count = whole(value)
+    if value is None:
+        return None
+    return count if count is not None and 0 <= count < 2**40 else -1
+
+
+def one_of(first: dict[str, int | None], second: dict[str, int | None]) -> dict[str, int | None]:
+    """One side of a usage that may be told in two words: the first that tells it."""
+    details = first if first["_details"] is not None else second
+    told = first[""] or second[""]
+    if told is None and 0 in (first[""], second[""]):
+        told = 0
+    return {**details, "": told}
 
 
 def usage_of(usage: dict[str, object]) -> Usage:

@@ -1,6 +1,7 @@
 """Rows are counted as the plain rules count them, and what cannot be read never raises."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from litebatch_asgi.jsonl import RowTally, Tally, id_digest
 from litebatch_asgi.models import Usage
 
-from .reference import RowReference
+from .reference import DETAILS, RowReference
 from .strategies import Writer, sliced, texts, values
 
 CHAT = {
@@ -27,6 +28,7 @@ RESPONSES = {
     "output_tokens_details": {"reasoning_tokens": 5},
     "total_tokens": 30,
 }
+THRESHOLDS = (6, 12)
 ALL = Usage(input_tokens=10, cached_tokens=4, output_tokens=20, reasoning_tokens=5, total_tokens=30)
 
 
@@ -38,8 +40,8 @@ def row(
     return {"id": "batch_req_1", "custom_id": custom_id, "response": answer, "error": error}
 
 
-def tally(*blocks: bytes, max_row_bytes: int = 1 << 20) -> Tally:
-    counted = RowTally(max_row_bytes=max_row_bytes)
+def tally(*blocks: bytes, max_row_bytes: int = 1 << 20, thresholds: Sequence[int] = ()) -> Tally:
+    counted = RowTally(max_row_bytes=max_row_bytes, thresholds=thresholds)
     for block in blocks:
         counted.feed(block)
     return counted.finish()
@@ -208,20 +210,27 @@ def test_tallies_add_up() -> None:
 
 
 counts = st.one_of(
-    st.integers(-2, 2**41), st.floats(allow_nan=False), st.none(), st.booleans(), st.text(max_size=2)
+    st.integers(0, 20),
+    st.integers(0, 20),
+    st.integers(-2, 2**41),
+    st.floats(allow_nan=False),
+    st.none(),
+    st.booleans(),
+    st.text(max_size=2),
 )
 details = st.one_of(
-    st.none(), st.dictionaries(st.sampled_from(["cached_tokens", "reasoning_tokens"]), counts), counts
+    st.none(), st.dictionaries(st.sampled_from(DETAILS), st.integers(0, 5) | counts, max_size=3), counts
 )
 usages: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
     {}, optional={name: details if name.endswith("details") else counts for name in (*CHAT, *RESPONSES)}
 )
 statuses = st.one_of(st.sampled_from([200, 200, 200, 400, 500]), counts)
-bodies: st.SearchStrategy[object] = st.fixed_dictionaries({"usage": usages})
-bodies |= bodies.map(json.dumps) | texts
-answers: st.SearchStrategy[object] = st.one_of(
-    values, st.fixed_dictionaries({}, optional={"status_code": statuses, "body": bodies})
-)
+models = st.one_of(st.sampled_from(["m", "n", "", "x" * 201, "a\0"]), values)
+told: dict[str, st.SearchStrategy[object]] = {"usage": usages, "model": models, "results": values}
+objects: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries({}, optional=told)
+bodies: st.SearchStrategy[object] = st.one_of(objects, objects.map(json.dumps), texts)
+parts: dict[str, st.SearchStrategy[object]] = {"status_code": statuses, "body": bodies}
+answers: st.SearchStrategy[object] = st.one_of(values, st.fixed_dictionaries({}, optional=parts))
 rows: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
     {"custom_id": texts}, optional={"response": answers, "error": st.one_of(st.none(), values), "id": texts}
 )
@@ -234,9 +243,9 @@ contents = st.one_of(
 @given(found=st.lists(contents, max_size=5), data=st.data())
 def test_a_tally_is_that_of_the_plain_rules(found: list[bytes], data: st.DataObject) -> None:
     content = b"\n".join(found)
-    expected = RowReference()
+    expected = RowReference(*THRESHOLDS)
     expected.count(content)
-    counted = tally(*data.draw(sliced(content)))
+    counted = tally(*data.draw(sliced(content)), thresholds=THRESHOLDS)
     assert (counted.rows, counted.completed, counted.failed, counted.executed, counted.unparsable) == (
         len(expected.ids),
         expected.completed,
@@ -247,3 +256,17 @@ def test_a_tally_is_that_of_the_plain_rules(found: list[bytes], data: st.DataObj
     digests = [id_digest(custom_id.encode("utf-8", "surrogatepass")) for custom_id in expected.ids]
     assert counted.id_sum == sum(map(int.from_bytes, digests)) % 2**128
     assert counted.usage == expected.usage
+    assert {model: found.requests for model, found in counted.models.items()} == expected.requests
+    found_classes = {
+        (model, above): bucket
+        for model, found in counted.models.items()
+        for above, bucket in found.buckets.items()
+    }
+    assert found_classes.keys() == expected.classes.keys()
+    for group, classes in expected.classes.items():
+        bucket = found_classes[group]
+        told = {name.removesuffix("_tokens"): getattr(bucket, name) for name in bucket.__struct_fields__[2:]}
+        assert told == {name: classes[name] for name in told}
+        assert sum(told.values()) - told["reasoning"] - told["requests"] == classes["input"] + sum(
+            classes[f"{kind}_output"] for kind in ("plain", "audio", "image")
+        )

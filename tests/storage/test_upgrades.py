@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import pytest
@@ -95,11 +95,22 @@ async def kept(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> 
 
 
 def as_it_was(rows: Rows, was: Rows) -> Rows:
-    """The rows of the tables, with the columns, that there were then."""
+    """The rows of the tables, with the columns and the members of objects in them, that there were then."""
     return {
-        table: filled.in_order({column: row[column] for column in found[0]} for row in rows[table])
+        table: filled.in_order(
+            {column: _known(row[column], [each[column] for each in found]) for column in found[0]}
+            for row in rows[table]
+        )
         for table, found in was.items()
     }
+
+
+def _known(value: Any, were: Sequence[Any]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    names = {name for each in were if each for name in each}
+    members = cast("dict[str, Any]", value)
+    return {name: member for name, member in members.items() if name in names}
 
 
 async def test_every_row_reads_back(kept: Kept) -> None:
