@@ -50,7 +50,7 @@ def encode_json(value: Any) -> str:
 
 
 MOMENT = Codec(to_microseconds, from_microseconds)
-MONEY = Codec(str, Decimal, "money")
+MONEY = Codec("{:f}".format, Decimal, "money")
 BOOLEAN = Codec(int, bool)
 HEX_128 = Codec("{:032x}".format, partial(int, base=16))
 """An unsigned number of up to 128 bits: more than a database's integers hold."""
@@ -82,9 +82,9 @@ def _codec_for(hint: Any) -> Codec | None:
 class Table(Generic[S]):
     """A table whose columns are the fields of a struct, under their names and in their order.
 
-    Moments are integer microseconds since 1970, money is text, enums are their values, and what is
-    nested (structs, tuples, dicts) is JSON. `codecs` names the columns that are kept in another form,
-    `fixed` those that never change: an update leaves them and their indexes alone.
+    Moments are integer microseconds since 1970, money is text without an exponent, enums are their values,
+    and what is nested (structs, tuples, dicts) is JSON. `codecs` names the columns that are kept in another
+    form, `fixed` those that never change: an update leaves them and their indexes alone.
     """
 
     def __init__(
