@@ -11,8 +11,12 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
+from litebatch_asgi.batches.charging import usage_by_model
+from litebatch_asgi.costs import PriceBook, priced
 from litebatch_asgi.jsonl import (
     CheckedFile,
     CheckLimits,
@@ -22,14 +26,25 @@ from litebatch_asgi.jsonl import (
     Splicer,
     json_string,
 )
+from litebatch_asgi.models import Deployment
 
 MEGABYTES = 24
 BLOCK = 256 << 10
 ROUNDS = 7
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
 MODEL = "gpt-4o-batch"
 UPSTREAM = "gpt-4o-mini-general-deployment"
 URL = "/v1/chat/completions"
-THRESHOLDS = (128_000, 200_000, 272_000)
+PRICED = Deployment(
+    model_name=MODEL,
+    model=f"openai/{UPSTREAM}",
+    prices={
+        "input_cost_per_token": Decimal("0.00000015"),
+        "input_cost_per_token_above_128k_tokens": Decimal("0.0000003"),
+        "output_cost_per_token": Decimal("0.0000006"),
+    },
+)
+PRICES = PriceBook([PRICED])
 
 
 class Text:
@@ -162,12 +177,13 @@ def rewrite(pieces: list[bytes]) -> None:
     rewriter.finish()
 
 
-def tally_file(path: Path) -> None:
-    tally = RowTally(thresholds=THRESHOLDS)
+def settle_file(path: Path) -> None:
+    tally = RowTally(thresholds=PRICES.thresholds)
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             tally.feed(block)
-    tally.finish()
+    for model, usage in usage_by_model(tally.finish(), UPSTREAM).items():
+        priced(usage, PRICES.find(PRICED, model, upstream_model=UPSTREAM, now=NOW))
 
 
 def read_lines(path: Path) -> None:
@@ -194,9 +210,9 @@ def bench_output(folder: Path) -> None:
     content = file_of(answer)
     path.write_bytes(content)
     reading = cost(lambda: read_lines(path), len(content))
-    tallying = cost(lambda: tally_file(path), len(content))
+    tallying = cost(lambda: settle_file(path), len(content))
     print(f"\nresults, {len(answer(0)) / 1000:.1f} KB a row:")
-    print(f"  read line by line {reading:.2f} ms/MB, read and tally {tallying:.2f} ms/MB")
+    print(f"  read line by line {reading:.2f} ms/MB, read, tally and price {tallying:.2f} ms/MB")
     print(f"  tally at {reading / tallying:.2f} x the rate of reading (to hold: 0.5)")
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from litebatch_asgi.costs import PriceBook
 from litebatch_asgi.errors import LiteBatchError, Unavailable
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.leases import LeaseKeeper
@@ -69,6 +70,7 @@ class Runtime:
         *,
         storage: Storage,
         fleet: Fleet,
+        prices: PriceBook,
         settings: Settings,
         spooler: Spooler,
         executor: ThreadPoolExecutor,
@@ -80,6 +82,7 @@ class Runtime:
     ) -> None:
         self.storage = storage
         self.fleet = fleet
+        self.prices = prices
         self.settings = settings
         self.spooler = spooler
         self._executor = executor

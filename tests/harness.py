@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -212,9 +213,12 @@ FLAVOURS: dict[str, dict[str, str]] = {
 
 
 def deployments(
-    address: str, names: Sequence[str] = ("east", "west"), flavour: str = "openai"
+    address: str,
+    names: Sequence[str] = ("east", "west"),
+    flavour: str = "openai",
+    prices: Mapping[str, Decimal] | None = None,
 ) -> list[Deployment]:
-    """One deployment for each simulated account, all behind `MODEL`."""
+    """One deployment for each simulated account, all behind `MODEL` and at the same prices."""
     how = FLAVOURS[flavour]
     return [
         Deployment(
@@ -225,6 +229,7 @@ def deployments(
             api_version=how.get("api_version"),
             id=name,
             mode="batch",
+            prices=prices or {},
         )
         for name in names
     ]
@@ -238,6 +243,7 @@ async def running_gateway(
     settings: Settings = QUICK,
     names: Sequence[str] = ("east", "west"),
     flavour: str = "openai",
+    prices: Mapping[str, Decimal] | None = None,
     database: Database | None = None,
     storage: Storage | None = None,
     **options: Any,
@@ -252,7 +258,7 @@ async def running_gateway(
     (folder / "spool").mkdir(exist_ok=True)
     async with simulator.running() as provider:
         litebatch = LiteBatch(
-            deployments=deployments(provider, names, flavour),
+            deployments=deployments(provider, names, flavour, prices),
             storage=storage,
             authenticator=by_key,
             settings=replace(settings, spool_dir=str(folder / "spool")),

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from litebatch_asgi.costs import UNKNOWN, Rates, priced
 from litebatch_asgi.jsonl import ModelTally, Tally
-from litebatch_asgi.models import Batch, Charge, ChargedUsage, Job
+from litebatch_asgi.models import Batch, Charge, ChargedUsage, Deployment, Job
 from litebatch_asgi.models.ids import CHARGE_PREFIX, new_id
+from litebatch_asgi.runtime import Runtime
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+_MOST_TOLD = 1000
+"""models of which it is remembered that they have no price; what others lack is not told"""
 
 
 def usage_by_model(tally: Tally, upstream_model: str) -> Mapping[str, ChargedUsage]:
@@ -25,9 +35,76 @@ def usage_by_model(tally: Tally, upstream_model: str) -> Mapping[str, ChargedUsa
     return {model: _charged(each) for model, each in (tallies or {upstream_model: ModelTally()}).items()}
 
 
-def charges_for(
-    usages: Mapping[str, ChargedUsage], batch: Batch, job: Job, now: datetime
-) -> tuple[Charge, ...]:
+class Consumed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job consumed of one model, and what that costs."""
+
+    model: str
+    usage: ChargedUsage
+    cost: Decimal | None
+    """in US dollars; None: unknown"""
+    price_source: str | None
+
+
+class Pricing:
+    """Puts prices on what jobs consumed."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._told: set[tuple[str, str]] = set()
+
+    async def price(self, job: Job, batch: Batch, tally: Tally) -> tuple[Consumed, ...]:
+        """What a job consumed of each model. Never raises for a price that is not known, and says so once."""
+        assert job.deployment_id is not None
+        upstream_model = self._runtime.fleet.upstream_model(job.deployment_id, batch.model)
+        served = self._runtime.fleet.deployments_for(batch.model)
+        deployments = self._runtime.fleet.catalog.deployments
+        deployment = served.get(job.deployment_id, deployments[job.deployment_id])
+        return tuple(
+            [
+                await self._priced(model, usage, deployment, upstream_model)
+                for model, usage in usage_by_model(tally, upstream_model).items()
+            ]
+        )
+
+    async def _priced(
+        self, model: str, usage: ChargedUsage, deployment: Deployment, upstream_model: str
+    ) -> Consumed:
+        rates = await self._rates(deployment, model, upstream_model) if usage.requests else None
+        usage, cost = priced(usage, rates)
+        if usage.unpriced_requests:
+            self._tell(deployment, model, usage, has_price=rates is not None)
+        source = rates.source if rates is not None else UNKNOWN if usage.requests else None
+        return Consumed(model=model, usage=usage, cost=cost, price_source=source)
+
+    async def _rates(self, deployment: Deployment, model: str, upstream_model: str) -> Rates | None:
+        find = partial(self._runtime.prices.find, upstream_model=upstream_model, now=self._runtime.now())
+        try:
+            return await self._runtime.in_executor(find, deployment, model)
+        except Exception:  # a table that somebody else has made must not keep results from being published
+            logger.exception("prices cannot be read", extra={"model": model})
+            return None
+
+    def _tell(self, deployment: Deployment, model: str, usage: ChargedUsage, *, has_price: bool) -> None:
+        """Log what has no price; where the model has none, once."""
+        told = {"deployment": deployment.id, "model": model, "unpriced_requests": usage.unpriced_requests}
+        if has_price:
+            logger.warning("requests have no cost: their usage makes no sense or has no price", extra=told)
+        elif (deployment.provider, model) not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add((deployment.provider, model))
+            logger.warning(
+                "no price is known for a model, so its cost is not either: give it one in `model_info` or in "
+                "a file named by `prices`, or pip install 'litebatch-asgi[prices]'",
+                extra=told,
+            )
+
+
+def total_cost(consumed: Collection[Consumed]) -> Decimal | None:
+    """What all of it costs in US dollars; None where a part is unknown."""
+    costs = [each.cost for each in consumed]
+    return sum((cost for cost in costs if cost is not None), Decimal(0)) if None not in costs else None
+
+
+def charges_for(consumed: Collection[Consumed], batch: Batch, job: Job, now: datetime) -> tuple[Charge, ...]:
     """The charges of a job of a batch."""
     assert job.deployment_id is not None
     return tuple(
@@ -38,13 +115,13 @@ def charges_for(
             deployment_id=job.deployment_id,
             owner=batch.owner,
             created_by=batch.created_by,
-            model=model,
-            usage=usage,
-            cost=None,
-            price_source=None,
+            model=each.model,
+            usage=each.usage,
+            cost=each.cost,
+            price_source=each.price_source,
             created_at=now,
         )
-        for model, usage in usages.items()
+        for each in consumed
     )
 
 

@@ -83,7 +83,7 @@ class ResultReader:
         """Read all files once and count their rows."""
         reading = Reading(snapshot=snapshot)
         for named in named_files(job.deployment_id, snapshot):
-            tally = RowTally()
+            tally = RowTally(thresholds=self._runtime.prices.thresholds)
             digest = await self._stream(named, tally.feed)
             found = tally.finish()
             reading = _with(reading, named, digest, found=found, kept=found)
@@ -95,7 +95,8 @@ class ResultReader:
     ) -> AsyncGenerator[ExactReading]:
         """Read the input, then all files, and keep what is right of them, on disk until the block ends."""
         async with AsyncExitStack() as spools:
-            exact = ExactPass(await self._ids(file))
+            ids = await self._ids(file)
+            exact = ExactPass(ids, thresholds=self._runtime.prices.thresholds)
             reading = Reading(snapshot=snapshot)
             for named in named_files(job.deployment_id, snapshot):
                 reading = await self._compare(reading, named, exact, spools)

@@ -7,7 +7,7 @@ from collections.abc import Set
 from datetime import datetime, timedelta
 from typing import Any
 
-from litebatch_asgi.batches.charging import charges_for, usage_by_model
+from litebatch_asgi.batches.charging import Pricing, charges_for, total_cost
 from litebatch_asgi.batches.missing import (
     are_believed,
     believed_from,
@@ -54,6 +54,7 @@ class Settler(JobWork):
         super().__init__(runtime)
         self._unsent = unsent
         self._reader = ResultReader(runtime)
+        self._pricing = Pricing(runtime)
 
     async def settle(self, job: Job) -> None:
         """Settle a job that has ended at its provider; if its results cannot be had now, try later."""
@@ -150,19 +151,17 @@ class Settler(JobWork):
     ) -> None:
         """The settling transaction."""
         now = self.runtime.now()
-        assert job.deployment_id is not None
-        upstream_model = self.runtime.fleet.upstream_model(job.deployment_id, batch.model)
-        usages = usage_by_model(reading.kept, upstream_model)
+        consumed = await self._pricing.price(job, batch, reading.kept)
         hit("settle.before")
 
         def results(current: BatchState, settled: Job) -> dict[str, Any]:
-            charges = charges_for(usages, current.batch, settled, now)
-            return {"charges": charges, **_settlement(current, settled, reading, own, now)}
+            charges = charges_for(consumed, current.batch, settled, now)
+            return {"charges": charges, **_settlement(current.batch, settled, reading, own, now)}
 
         written = await self.write(job, JobState.SETTLED, due=None, snapshot=reading.snapshot, more=results)
         hit("settle.stored")
         status = written.state.batch.status.value
-        logger.info("batch settled", extra=self.log_fields(job, status=status))
+        logger.info("batch settled", extra=self.log_fields(job, status=status, cost=total_cost(consumed)))
 
 
 def _known(job: Job, reading: Reading) -> ShortRead | None:
@@ -171,14 +170,14 @@ def _known(job: Job, reading: Reading) -> ShortRead | None:
 
 
 def _settlement(
-    current: BatchState, job: Job, reading: Reading, own: InlineRows | None, now: datetime
+    batch: Batch, job: Job, reading: Reading, own: InlineRows | None, now: datetime
 ) -> dict[str, Any]:
     kept = reading.kept
     lost = own.count if own is not None else 0
     counts = Counts(total=job.requests, completed=kept.completed, failed=kept.failed + lost)
-    files = ResultFiles(current.batch, now, read=reading.files, own=own)
-    batch = files.name_in(current.batch, counts=counts, usage=kept.usage)
-    return {"batch": batch, **files.rows(reading.named)}
+    files = ResultFiles(batch, now, read=reading.files, own=own)
+    written = files.name_in(batch, counts=counts, usage=kept.usage)
+    return {"batch": written, **files.rows(reading.named)}
 
 
 def _words_for_missing(status: BatchStatus) -> tuple[str, str]:

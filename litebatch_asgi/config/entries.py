@@ -11,6 +11,7 @@ import msgspec
 
 from litebatch_asgi.config import vocabulary
 from litebatch_asgi.config.environment import lacking, variable, with_defaults
+from litebatch_asgi.config.prices import without_prices
 from litebatch_asgi.config.reading import Reading, Unreadable, is_mapping
 from litebatch_asgi.config.vocabulary import ModelInfo, Params
 from litebatch_asgi.errors import ConfigError
@@ -61,13 +62,18 @@ class EntryReader:
         if is_mapping(written.get("extra_headers")):
             headers = self._headers(written["extra_headers"], f"{place}.extra_headers")
             written = {**written, "extra_headers": headers}
+        written, prices = without_prices(reading, written, place)
+        told = entry.model_info
+        if is_mapping(told):
+            told, of_model = without_prices(reading, told, f"{path}.model_info")
+            prices = {**prices, **of_model}
         params = reading.attempt(written, place, vocabulary.PARAMS, places)
-        info = reading.attempt(entry.model_info, f"{path}.model_info", vocabulary.MODEL_INFO)
+        info = reading.attempt(told, f"{path}.model_info", vocabulary.MODEL_INFO)
         if params is None or info is None:
             raise Unreadable
         self._check(params, place, places)
         try:
-            deployment = _deployment(entry.model_name, params, info, variable(written.get("api_key")))
+            deployment = _deployment(entry.model_name, params, info, prices, variable(written.get("api_key")))
         except ConfigError as error:
             reading.refuse(path, str(error))
         deployment = with_defaults(deployment, reading.env)
@@ -163,7 +169,13 @@ def _with_provider(model: str, custom: str | None, *, has_base: bool) -> str:
     return f"{other}/{model}" if other else model
 
 
-def _deployment(model_name: str, params: Params, info: ModelInfo, api_key_env: str | None) -> Deployment:
+def _deployment(
+    model_name: str,
+    params: Params,
+    info: ModelInfo,
+    prices: Mapping[str, Decimal],
+    api_key_env: str | None,
+) -> Deployment:
     return Deployment(
         model_name=model_name,
         model=_with_provider(params.model, params.custom_llm_provider, has_base=params.api_base is not None),
@@ -188,6 +200,7 @@ def _deployment(model_name: str, params: Params, info: ModelInfo, api_key_env: s
         output_cost_per_token_batches=_first(
             info.output_cost_per_token_batches, params.output_cost_per_token_batches
         ),
+        prices=prices,
     )
 
 

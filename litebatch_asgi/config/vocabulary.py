@@ -173,7 +173,7 @@ _PARAM_FAMILIES = (
     r"|.+_cost(_.+)?|cost_per_.+|tiered_pricing|supports_.+|disable_.+|(mock|use)_.+"
 )
 
-_MODEL_INFO = "input_cost_per_token output_cost_per_token model models modes node code"
+_MODEL_INFO = "model models modes node code"
 
 FILE = Vocabulary(own=File, unused=frozenset(_SECTIONS.split()), unused_pattern=r"(x-|[._]).*|.+_settings")
 ENTRY = Vocabulary(own=Entry, unused=frozenset(["tpm", "rpm", "blocked", "team_id", "access_groups"]))

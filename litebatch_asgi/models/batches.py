@@ -185,8 +185,12 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """the one that answered, by the provider's name"""
     usage: ChargedUsage
     cost: Decimal | None
-    """in US dollars; None: no price known"""
+    """in US dollars, with nine decimals; None: no price known"""
     price_source: str | None
+    """who told the price: `config`, `file:NAME`, or such as `genai-prices 0.2.3 batch`; `unknown`: nobody
+
+    None: no request succeeded, which costs nothing.
+    """
     corrects: str | None = None
     """the id of the charge that this one corrects; a charge is corrected once at most"""
     created_at: datetime

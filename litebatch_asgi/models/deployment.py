@@ -55,6 +55,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """in US dollars"""
     output_cost_per_token_batches: Decimal | None = None
     """in US dollars"""
+    prices: Mapping[str, Decimal] = {}
+    """others under LiteLLM's names, in US dollars a token, such as `cache_read_input_token_cost_batches`"""
 
     def __post_init__(self) -> None:
         if not self.model_name or not self.model:
@@ -63,6 +65,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"the weight of a deployment of {self.model_name!r} must be above 0")
         if self.is_wildcard and "*" in self.model_name[:-1]:
             raise ConfigError(f"model_name {self.model_name!r}: only one `*` is understood, at the end")
+        for name, price in self.own_prices.items():
+            if not (price.is_finite() and price >= 0):
+                raise ConfigError(f"the {name} of {self.model_name!r} must be at least 0, not {price}")
         fault = fault_in(self.extra_headers)
         if fault is not None:
             raise ConfigError(f"the extra_headers of {self.model_name!r}: {fault}")
@@ -85,6 +90,13 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         """The provider's own name for the model; `*` where the client's own name goes on."""
         _, slash, tail = self.model.partition("/")
         return tail if slash else self.model
+
+    @property
+    def own_prices(self) -> Mapping[str, Decimal]:
+        """All prices that are given for the deployment, by LiteLLM's names."""
+        names = ("input_cost_per_token_batches", "output_cost_per_token_batches")
+        given = {name: getattr(self, name) for name in names}
+        return {**self.prices, **{name: price for name, price in given.items() if price is not None}}
 
     @property
     def credentials(self) -> tuple[object, ...]:
@@ -184,6 +196,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """of all uploads of a process together, those included that are still being sent to slow deployments"""
     spool_dir: str | None = None
     """where uploads are kept while they are checked and sent on; None: the system's temporary folder"""
+    prices: str | None = None
+    """a file of prices in LiteLLM's format, read at the start; what it lacks, `genai-prices` may know"""
     strategy: str = "least-busy"
     """`least-busy`, `weighted-random`, or the name of an entry point in `litebatch_asgi.strategies`"""
 

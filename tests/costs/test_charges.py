@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from litebatch_asgi.costs.book import USUAL_THRESHOLDS
 from litebatch_asgi.models import ChargedUsage, Usage, UsageBucket
 from tests.database import Database
 from tests.harness import UPSTREAM, running_gateway
@@ -31,7 +32,7 @@ MIXED: list[dict[str, Any] | str] = [
 
 def assert_as_computed(charges: list[Charged], output: bytes, *, upstream: str = EAST) -> None:
     """The usage of the charges is that of the rows of the output."""
-    expected = RowReference()
+    expected = RowReference(*sorted(USUAL_THRESHOLDS))
     expected.count(output)
     assert {charge.model: charge.usage.requests for charge in charges} == {
         model or upstream: count for model, count in expected.requests.items()
@@ -78,6 +79,7 @@ async def test_a_usage_tells_its_classes(tmp_path: Path, database: Database) -> 
         unpriced_requests=1,
         buckets=(
             UsageBucket(
+                until=min(USUAL_THRESHOLDS),
                 requests=1,
                 plain_input_tokens=40,
                 cached_tokens=40,

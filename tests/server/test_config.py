@@ -155,7 +155,7 @@ model_list:
       custom_llm_provider: openai
       temperature: 0.2
       aws_region_name: eu-west-1
-      input_cost_per_token: 0.1
+      input_cost_per_second: 0.1
     model_info: {base_model: gpt-4o, access_groups: [a], max_tokens: 5, supports_vision: true, team_id: x}
   - model_name: other
     litellm_params: {model: openai/gpt-4o, api_key: k, rpm: 7}
@@ -184,7 +184,7 @@ guardrails: []
             *(
                 "general_settings.alerting",
                 "litellm_params.temperature",
-                "litellm_params.input_cost_per_token",
+                "litellm_params.input_cost_per_second",
             ),
             *("model_info.max_tokens", "model_info.supports_vision"),
         ],

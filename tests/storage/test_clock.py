@@ -14,6 +14,7 @@ import pytest
 from litebatch_asgi import clock as clock_module
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.clock import Clock
+from litebatch_asgi.costs import PriceBook
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.fleet import Fleet, load_factories
 from litebatch_asgi.leases import Lease
@@ -144,6 +145,7 @@ async def runtime_on(storage: MemoryStorage, folder: Path) -> AsyncGenerator[Run
             yield Runtime(
                 storage=storage,
                 fleet=fleet,
+                prices=PriceBook([deployment]),
                 settings=settings,
                 spooler=Spooler(folder, executor),
                 executor=executor,

@@ -1,0 +1,13 @@
+"""What tokens cost. Pure: the moment and the content of files are arguments.
+
+`PriceBook` finds the prices of a deployment's model: the deployment's own, those of a file in LiteLLM's
+format, or those of `genai-prices`. `priced` applies them to a usage, exactly, and rounds once.
+"""
+
+from litebatch_asgi.costs.book import PriceBook as PriceBook
+from litebatch_asgi.costs.litellm import PriceFile as PriceFile
+from litebatch_asgi.costs.litellm import is_price_name as is_price_name
+from litebatch_asgi.costs.rates import UNKNOWN as UNKNOWN
+from litebatch_asgi.costs.rates import Rates as Rates
+from litebatch_asgi.costs.rates import TokenKind as TokenKind
+from litebatch_asgi.costs.rates import priced as priced

@@ -1,0 +1,50 @@
+"""Where the price of a model is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from litebatch_asgi.costs.genai import genai_rates
+from litebatch_asgi.costs.litellm import PriceFile, litellm_rates
+from litebatch_asgi.costs.rates import Rates
+from litebatch_asgi.models import Deployment
+
+USUAL_THRESHOLDS = frozenset({32_000, 100_000, 128_000, 199_999, 200_000, 256_000, 272_000, 512_000, 524_288})
+"""lengths of inputs, in tokens, at which providers change their prices"""
+
+
+class PriceBook:
+    """The prices of all deployments.
+
+    Each model has the price of the first that knows it: the deployment itself, the file, `genai-prices`.
+    """
+
+    def __init__(self, deployments: Iterable[Deployment], file: PriceFile | None = None) -> None:
+        self._file = file
+        rates = [_own_rates(deployment) for deployment in deployments]
+        if file is not None:
+            rates += [each for _, each in file.rates.values()]
+        told = frozenset[int]().union(*(each.thresholds for each in rates if each is not None))
+        self.thresholds: tuple[int, ...] = tuple(sorted(USUAL_THRESHOLDS | told))
+        """the lengths of inputs, in tokens, at which a price may change"""
+
+    def find(self, deployment: Deployment, model: str, *, upstream_model: str, now: datetime) -> Rates | None:
+        """What a deployment takes for a batch's tokens of the model that answered; None if that is unknown.
+
+        A file need not know the name under which a model answers: there the upstream model's price counts as
+        well. The first call loads `genai-prices`, which takes a second: call it in a thread.
+        """
+        own = _own_rates(deployment)
+        if own is not None:
+            return own
+        for name in (model, upstream_model) if self._file is not None else ():
+            assert self._file is not None
+            rates = self._file.find(deployment.provider, name)
+            if rates is not None:
+                return rates
+        return genai_rates(deployment.provider, model, now)
+
+
+def _own_rates(deployment: Deployment) -> Rates | None:
+    return litellm_rates(deployment.own_prices, "config")

@@ -1,0 +1,107 @@
+"""Prices under LiteLLM's names: of a deployment, or of a file like `model_prices_and_context_window.json`.
+
+`X_batches` is the price in a batch; where there is none, half of `X` is paid, as LiteLLM does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Self, cast
+
+import msgspec
+
+from litebatch_asgi.costs.rates import Rates, Steps, TokenKind
+from litebatch_asgi.errors import ConfigError
+
+_KINDS = {
+    "input_cost_per_token": TokenKind.INPUT,
+    "cache_read_input_token_cost": TokenKind.CACHED,
+    "cache_creation_input_token_cost": TokenKind.CACHE_WRITE,
+    "input_cost_per_audio_token": TokenKind.AUDIO_INPUT,
+    "input_cost_per_image_token": TokenKind.IMAGE_INPUT,
+    "output_cost_per_token": TokenKind.OUTPUT,
+    "output_cost_per_reasoning_token": TokenKind.REASONING,
+    "output_cost_per_audio_token": TokenKind.AUDIO_OUTPUT,
+    "output_cost_per_image_token": TokenKind.IMAGE_OUTPUT,
+}
+_NAME = re.compile(
+    rf"(?P<base>{'|'.join(_KINDS)})(?:_above_(?P<above>[1-9]\d{{0,5}})k_tokens)?(?P<batches>_batches)?"
+)
+_TIERED = "tiered_pricing"
+"""prices in a form of its own, which are not read"""
+_HALF = Decimal("0.5")
+_PROVIDER = "litellm_provider"
+_SAME_PROVIDER = {"text-completion-openai": "openai", "azure_text": "azure"}
+
+
+def is_price_name(name: str) -> bool:
+    """Whether LiteLLM calls a price so that counts in batches."""
+    return _NAME.fullmatch(name) is not None
+
+
+def litellm_rates(entry: Mapping[str, object], source: str) -> Rates | None:
+    """The prices that an entry gives; None if it has none for tokens."""
+    plain: dict[TokenKind, dict[int, Decimal]] = {}
+    batch: dict[TokenKind, dict[int, Decimal]] = {}
+    for name, value in entry.items():
+        found, price = _NAME.fullmatch(name), _price(value)
+        if found is not None and price is not None:
+            prices = batch if found["batches"] else plain
+            prices.setdefault(_KINDS[found["base"]], {})[1000 * int(found["above"] or 0)] = price
+    steps = {kind: _steps(plain.get(kind, {}), batch.get(kind, {})) for kind in plain.keys() | batch.keys()}
+    known = {kind: each for kind, each in steps.items() if each[0][0] == 0}
+    if _TIERED in entry or not known.keys() & {TokenKind.INPUT, TokenKind.OUTPUT}:
+        return None
+    return Rates(source=source, steps=known)
+
+
+def _steps(plain: Mapping[int, Decimal], batch: Mapping[int, Decimal]) -> Steps:
+    lengths = sorted(plain.keys() | batch.keys())
+    return tuple((above, batch[above] if above in batch else plain[above] * _HALF) for above in lengths)
+
+
+def _price(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    price = Decimal(value)
+    return price if price.is_finite() and price >= 0 else None
+
+
+class PriceFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The prices of a file, by LiteLLM's name for the model, each with the provider that it is of."""
+
+    rates: Mapping[str, tuple[str | None, Rates]]
+
+    @classmethod
+    def parse(cls, content: bytes, name: str) -> Self:
+        """What the file called `name` holds; entries without prices of tokens are left out.
+
+        Raises `ConfigError` if it is no JSON object.
+        """
+        try:
+            read = json.loads(content, parse_float=Decimal)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"prices: {name} is not JSON: {error}") from None
+        if not isinstance(read, dict):
+            raise ConfigError(f"prices: {name} is no JSON object of models by name")
+        rates: dict[str, tuple[str | None, Rates]] = {}
+        for model, entry in cast("dict[str, Any]", read).items():
+            if isinstance(entry, dict):
+                members = cast("dict[str, Any]", entry)
+                found = litellm_rates(members, f"file:{name}")
+                provider = members.get(_PROVIDER)
+                if found is not None:
+                    rates[model] = (provider if isinstance(provider, str) else None, found)
+        return cls(rates=rates)
+
+    def find(self, provider: str, model: str) -> Rates | None:
+        """The prices of a provider's model; None if the file has none."""
+        _, rates = self.rates.get(f"{provider}/{model}", (None, None))
+        if rates is None:
+            of, rates = self.rates.get(model, (None, None))
+            if of is not None and _SAME_PROVIDER.get(of, of) != provider:
+                return None
+        return rates
