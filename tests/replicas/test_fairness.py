@@ -34,9 +34,7 @@ def let_go_on(gateway: Gateway) -> None:
 
 async def completed(database: Database) -> Counter[str]:
     """How many batches have completed, by their deployments."""
-    rows = await database.rows(
-        "SELECT deployment_id FROM batches JOIN jobs ON batch_id = batches.id WHERE status = 'completed'"
-    )
+    rows = await database.rows("SELECT deployment_id FROM batches WHERE status = 'completed'")
     return Counter(row[0] for row in rows)
 
 

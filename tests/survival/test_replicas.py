@@ -41,7 +41,7 @@ async def test_who_waited_while_another_set_the_database_up_sees_that_it_is_done
         await first.execute(queries.sql("lock_schema"))
         async with anyio.create_task_group() as group:
             group.start_soon(second.execute, queries.sql("lock_schema"))
-            await first.execute("CREATE TABLE installation (id text)")
+            await first.execute("CREATE TABLE installation (schema_version int)")
             await first.execute("COMMIT")
         assert await second.fetchrow(asked) is not None
 
