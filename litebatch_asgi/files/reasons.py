@@ -38,7 +38,7 @@ def not_taken(errors: Mapping[str, LiteBatchError]) -> NotTaken | DeploymentsBus
     Where they had different reasons the one counts that goes away by itself.
     """
     kinds = {_kind(error) for error in errors.values()}
-    reasons = "; ".join(dict.fromkeys(map(_reason, errors.values())))
+    reasons = "; ".join(dict.fromkeys(_reason(errors[where]) for where in sorted(errors)))
     told = f"No deployment of this model took the file: {reasons}."
     kind = kinds.pop() if len(kinds) == 1 else None
     if kind in _ADVICE or (kinds and kinds <= _ADVICE.keys()):

@@ -56,7 +56,7 @@ async def fuzz(
 @pytest.mark.timeout(300)
 async def test_every_answer_is_one_of_those_described(tmp_path: Path) -> None:
     async with standalone(tmp_path, SQLiteDatabase(tmp_path)) as gateway:
-        await fuzz(tmp_path, gateway.address, phases="coverage,stateful", max_examples="5")
+        await fuzz(tmp_path, gateway.address, phases="coverage")
 
 
 @pytest.mark.long
