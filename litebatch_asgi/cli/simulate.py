@@ -70,12 +70,14 @@ def _json_or_text(text: str) -> object:
 
 _WAYS_IN = {
     "openai": (
-        "  api_base  {address}/v1, or {address}/NAME/v1 for as many accounts as you like",
+        "  api_base  {address}/v1",
+        "            {address}/NAME/v1 for any number of accounts",
         "  key       any bearer token",
     ),
     "azure": (
-        "  api_base  {address}, or {address}/NAME for as many resources as you like;",
-        "            with the v1 paths {address}/openai/v1 or {address}/NAME/openai/v1",
+        "  api_base  {address}, or {address}/openai/v1",
+        "            {address}/NAME for any number of resources",
+        "            {address}/NAME/openai/v1",
         "  key       any, as api-key or bearer token",
     ),
 }
@@ -85,6 +87,6 @@ def _tell(address: str, flavour: str) -> None:
     lines = (
         "A simulated provider listens on {address}",
         *_WAYS_IN[flavour],
-        "  steering  {address}/_simulator/ (journal, settings, faults, advance, state and more)",
+        "  steering  {address}/_simulator/ lists what can be asked",
     )
     typer.echo("\n".join(lines).format(address=address))

@@ -35,6 +35,7 @@ def test_a_missing_extra_is_told_with_the_line_that_installs_it(missing: str) ->
 def test_the_simulator_runs_alone_with_settings_and_faults(tmp_path: Path) -> None:
     options = ("--set", "running_seconds=5", "--fault", '{"call": "list_files", "status": 503}')
     with running("simulate", "--port", "0", *options, cwd=tmp_path, until="steering") as simulator:
+        assert max(map(len, simulator.told.splitlines())) <= 80
         answer = httpx2.get(f"{simulator.address}/_simulator/settings?account=a")
         assert answer.json()["running_seconds"] == 5
         headers = {"authorization": "Bearer x"}
@@ -48,6 +49,7 @@ def test_the_simulator_speaks_azure_too(tmp_path: Path) -> None:
     with running(
         "simulate", "--port", "0", "--flavour", "azure", cwd=tmp_path, until="steering"
     ) as simulator:
+        assert max(map(len, simulator.told.splitlines())) <= 80
         url = f"{simulator.address}/eu/openai/files?api-version=2024-10-21"
         assert httpx2.get(url, headers={"api-key": "any"}).json()["data"] == []
         assert httpx2.get(f"{simulator.address}/eu/v1/files").status_code == 404
