@@ -135,8 +135,12 @@ class CopyWork:
 
     def next_search(self, copy: FileCopy, now: datetime) -> datetime:
         """When to look for an upload in doubt: the later the longer it is so."""
+        return self.next_look_since(copy.started_at or now, now)
+
+    def next_look_since(self, began: datetime, now: datetime) -> datetime:
+        """When to look again at what has gone on since then: the later the longer it does."""
         floor = self.runtime.fleet.min_poll_seconds(None)
-        age = (now - (copy.started_at or now)).total_seconds()
+        age = (now - began).total_seconds()
         return now + timedelta(seconds=min(max(floor, age / 2), PATIENT_SECONDS))
 
     def next_try(self, copy: FileCopy, now: datetime) -> datetime:

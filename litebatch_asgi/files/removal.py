@@ -35,7 +35,7 @@ class Remover(CopyWork):
             await self._watch(copy, state.file, now)
             return
         if state.open_batches:
-            await self._wait(copy, now)
+            await self._wait(copy, state.file, now)
             return
         if copy.provider_file_id is not None:
             await self.delete_there(copy, copy.provider_file_id)
@@ -48,8 +48,11 @@ class Remover(CopyWork):
         hit("remove.done")
         await self._forget(copy, now, watch=watch)
 
-    async def _wait(self, copy: FileCopy, now: datetime) -> None:
-        """A batch needs the file: ask on about a copy that was not ready when the file was deleted."""
+    async def _wait(self, copy: FileCopy, file: File, now: datetime) -> None:
+        """A batch needs the file: ask on about a copy that was not ready when the file was deleted.
+
+        To wait is no failure: how often does not count for how soon a deletion that fails is tried again.
+        """
         state, changes = copy.state, dict[str, Any]()
         waits = copy.ready_at is None and copy.provider_file_id is not None and state is CopyState.DELETING
         if waits:
@@ -58,8 +61,10 @@ class Remover(CopyWork):
                 state = CopyState.FAILED
             elif found.status is ProviderFileStatus.READY:
                 changes["ready_at"] = now
-        due = self.next_look(copy, now) if waits else self.next_patient_look(copy, now)
-        await self.write(copy, state, due=due, attempts=copy.attempts + 1, **changes)
+        if waits:
+            changes["attempts"] = copy.attempts + 1
+        due = self.next_look(copy, now) if waits else self.next_look_since(file.deleted_at or now, now)
+        await self.write(copy, state, due=due, **changes)
 
     async def _look_at(self, copy: FileCopy) -> ProviderFile | None:
         assert copy.provider_file_id is not None

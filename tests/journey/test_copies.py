@@ -136,6 +136,22 @@ async def test_copies_of_an_expired_file_stay_until_its_last_batch_has_ended(age
         await until_rows(gateway, 0, f"file_id = '{files[0].id}'")
 
 
+async def test_copies_that_wait_for_a_batch_have_not_failed(held_gateway: InProcess) -> None:
+    """Else the first failure after a long wait would put off their deletion for hours."""
+    gateway = held_gateway
+    file = await gateway.upload()
+    batch = await gateway.create(file.id)
+    await gateway.client().files.delete(file.id)
+    await until_rows(gateway, 2, "state = 'deleting' AND epoch > 4 AND attempts = 0")
+    failing = gateway.simulator.add_fault(Fault(call="delete_file", status=503, times=2))
+    for account in gateway.simulator.accounts.values():
+        account.configure(hold=frozenset())
+        account.release()
+    assert (await gateway.ended(batch.id)).status == "completed"
+    await until_rows(gateway, 0, f"file_id = '{file.id}' AND state = 'deleting'")
+    assert failing.struck == 2
+
+
 @pytest.mark.parametrize("flavour", ["azure classic", "azure v1"])
 async def test_a_batch_waits_for_copies_that_are_pending_also_once_its_file_is_deleted(
     tmp_path: Path, database: Database, flavour: str
