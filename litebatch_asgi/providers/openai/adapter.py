@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import httpx2
 
 from litebatch_asgi.errors import ConfigError
@@ -25,7 +27,7 @@ class OpenAIAdapter(FilesAndBatches):
     def __init__(self, deployment: Deployment, settings: Settings) -> None:
         base = _base_url(deployment)
         if deployment.provider == "openai":
-            self.purposes = OPENAI_PURPOSES
+            self.purposes: Collection[str] = OPENAI_PURPOSES
         super().__init__(connection(deployment, settings, base=base, headers=_credentials(deployment)))
 
 
