@@ -13,7 +13,7 @@ from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from tests.database import BACKENDS, Database, database_on
 from tests.harness import InProcess, running_gateway
 
-ON_EITHER = frozenset({"journey", "limits", "faults"})
+ON_EITHER = frozenset({"journey", "limits", "faults", "survival"})
 """folders whose tests run on one database, and on the other one in the long run"""
 
 
