@@ -355,11 +355,15 @@ SET request_fingerprint = :fingerprint, object_id = :object_id, created_at = :at
 WHERE owner = :owner AND "key" = :key;
 
 -- name: sweep_keys
+-- Materialized: a plan may run a subquery once more, which then passes over the rows that it has locked.
 DELETE FROM {prefix}idempotency
 WHERE (owner, "key") IN (
-    SELECT owner, "key" FROM {prefix}idempotency AS idempotency
-    WHERE created_at < :since ORDER BY created_at LIMIT :limit
-    {skip_locked}
+    WITH old AS MATERIALIZED (
+        SELECT owner, "key" FROM {prefix}idempotency AS idempotency
+        WHERE created_at < :since ORDER BY created_at LIMIT :limit
+        {skip_locked}
+    )
+    SELECT owner, "key" FROM old
 );
 
 -- name: made_object
