@@ -138,6 +138,15 @@ def test_every_code_is_one_of_ours() -> None:
     assert ours - told <= NOT_TOLD
 
 
+def test_every_message_is_one_of_ours() -> None:
+    files = [*(ROOT / "litebatch_asgi").rglob("*.py"), *(ROOT / "backends").rglob("*.py")]
+    source = "".join(file.read_text() for file in files)
+    part = README.read_text().partition("### Troubleshooting\n")[2].partition("\n## ")[0]
+    told = re.findall(r"^\| `([^`]+)`", part, re.MULTILINE)
+    assert told
+    assert [message for message in told if message not in source] == []
+
+
 @pytest.mark.parametrize("file", PARTS, ids=lambda file: file.parent.name)
 def test_commands_are_there_with_their_options(file: Path) -> None:
     lines = [line for each in snippets(file) if each.language == "bash" for line in each.text.splitlines()]
