@@ -39,6 +39,10 @@ from litebatch_asgi.models.provider import ProviderBatch as ProviderBatch
 from litebatch_asgi.models.provider import ProviderFile as ProviderFile
 from litebatch_asgi.models.provider import ProviderFileStatus as ProviderFileStatus
 from litebatch_asgi.models.repeats import CreateRequest as CreateRequest
+from litebatch_asgi.models.spend import ChargedModel as ChargedModel
+from litebatch_asgi.models.spend import Spend as Spend
+from litebatch_asgi.models.spend import SpendField as SpendField
+from litebatch_asgi.models.spend import SpendQuery as SpendQuery
 from litebatch_asgi.models.usage import ChargedUsage as ChargedUsage
 from litebatch_asgi.models.usage import Counts as Counts
 from litebatch_asgi.models.usage import Usage as Usage

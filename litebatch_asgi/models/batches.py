@@ -61,6 +61,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """where it is, as far as it is anywhere; shown to admins alone"""
     waiting_for: WaitingFor | None = None
     """what keeps it from going on; None: nothing"""
+    cost: Decimal | None = None
+    """US dollars for what is settled; None: nothing is settled, or a part of it has no price"""
+    scopes: tuple[str, ...] = ()
+    """whose limits it counts in, such as `team:search`; its charges are put on their budgets"""
 
 
 class JobState(StrEnum):
@@ -192,7 +196,12 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     None: no request succeeded, which costs nothing.
     """
     corrects: str | None = None
-    """the id of the charge that this one corrects; a charge is corrected once at most"""
+    """the id of the charge that this one corrects; a charge is corrected once at most
+
+    A correction holds differences: the job costs the sum of its charges.
+    """
+    scopes: tuple[str, ...] = ()
+    """whose budgets it is put on: the batch's `scopes`"""
     created_at: datetime
 
 

@@ -29,6 +29,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     max_files: int | None = None
     max_budget: Decimal | None = None
     """in US dollars"""
+    soft_budget: Decimal | None = None
+    """in US dollars: what is told when it is reached, and not enforced"""
+    budget_duration: str | None = None
+    """such as `30d`: how long the budgets last before they begin anew; None: for ever"""
     blocked: bool = False
     metadata: dict[str, Any] = {}
     created_at: datetime

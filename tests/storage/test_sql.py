@@ -109,10 +109,6 @@ def migrations_of(package: str, *, prefix: str = "") -> tuple[Migration, ...]:
     return load_migrations(package, Queries.load(package, TABLES, prefix=prefix))
 
 
-NOT_READ = {"batches": {"cost"}}
-"""columns of the schema that no code reads or writes"""
-
-
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_the_columns_are_those_of_the_schema(table: Table[msgspec.Struct]) -> None:
     connection = sqlite3.connect(":memory:")
@@ -122,7 +118,7 @@ def test_the_columns_are_those_of_the_schema(table: Table[msgspec.Struct]) -> No
         columns = connection.execute(f"PRAGMA table_info({table.name})").fetchall()
     finally:
         connection.close()
-    assert {column[1] for column in columns} - NOT_READ.get(table.name, set()) == set(table.columns)
+    assert {column[1] for column in columns} == set(table.columns)
 
 
 @pytest.mark.parametrize(
