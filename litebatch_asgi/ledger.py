@@ -30,7 +30,10 @@ class Ledger(Protocol):
         ...
 
     async def spent(self, since: Mapping[str, date | None]) -> dict[str, Decimal]:
-        """The US dollars charged to each of the scopes since a UTC day, which counts; None: ever."""
+        """The US dollars charged to each of the scopes since a UTC day, which counts; None: ever.
+
+        A scope that nothing was charged to has spent 0.
+        """
         ...
 
     async def held(self, scopes: Collection[str]) -> dict[str, Held]:
@@ -50,6 +53,7 @@ class Ledger(Protocol):
         """Write corrections with all sums, in one transaction; how many were written.
 
         One whose charge has been corrected meanwhile is passed over. The `cost` of a batch that is there is
-        the sum of its charges afterwards, and None while a job and model of it has no price.
+        the sum of its charges afterwards, and None while what a job used of a model has no price. Raises
+        `StateConflict` if a charge to correct was not there before, and then none is written.
         """
         ...

@@ -14,6 +14,7 @@ import msgspec
 
 from litebatch_asgi.claims import ClaimStore
 from litebatch_asgi.heartbeats import HeartbeatStore
+from litebatch_asgi.ledger import Ledger
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -95,6 +96,11 @@ class Storage(Protocol):
     @property
     def claims(self) -> ClaimStore:
         """What is due, and who works on it; there while the storage is open."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was charged, summed up; there while the storage is open."""
         ...
 
     @property
@@ -214,7 +220,10 @@ class Storage(Protocol):
         epoch in the database, if a new row is there already (of a job: its id, or its attempt at the shard),
         or if a job has been charged for the model before, or a charge been corrected. Jobs are removed before
         others are inserted. `parts` are iterated off the event loop. `decide` must keep the batch's id,
-        owner, model, input_file_id and created_at.
+        owner, model, input_file_id, created_at and scopes.
+
+        Charges are added to the sums of the `ledger`. The batch's `cost` is what its charges come to,
+        whatever `decide` says: None while there are none, or while what a job used of a model has no price.
         """
         ...
 

@@ -9,6 +9,7 @@ import msgspec
 
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.models import (
+    Batch,
     BatchChange,
     BatchState,
     File,
@@ -19,12 +20,13 @@ from litebatch_asgi.models import (
     FileState,
     Job,
 )
+from litebatch_sql.charges import Charges
 from litebatch_sql.executor import Contention, Parameters, Transaction
 from litebatch_sql.leases import L, leased
 from litebatch_sql.queries import Queries
 from litebatch_sql.reservations import FileHolds, Reservations
 from litebatch_sql.rows import Table
-from litebatch_sql.tables import BATCHES, CHARGES, COPIES, EVENTS, FILES, JOBS, PARTS
+from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS
 
 CHUNK_BYTES = 1 << 20
 """How many bytes of inline rows go to the driver in one call."""
@@ -41,6 +43,7 @@ class Changes:
         self._sql = queries.sql
         self._reservations = Reservations(transaction, queries)
         self._file_holds = FileHolds(transaction, queries)
+        self._charges = Charges(transaction, queries)
 
     async def create_file(
         self,
@@ -72,6 +75,13 @@ class Changes:
             new_jobs=await self._leased(change.new_jobs, seconds),
             copies=await self._leased(change.copies, seconds),
         )
+
+    async def _with_cost(self, before: Batch, change: BatchChange) -> BatchChange:
+        """The cost of a batch is what its charges come to, whatever a decision says."""
+        cost = before.cost
+        if change.charges:
+            cost = await self._charges.cost_with(before.id, change.charges)
+        return msgspec.structs.replace(change, batch=msgspec.structs.replace(change.batch, cost=cost))
 
     async def insert(self, table: Table[S], values: Iterable[S]) -> None:
         """Insert rows. Raises `StateConflict` if one of them is there already."""
@@ -127,7 +137,12 @@ class Changes:
 
     async def write_batch(self, state: BatchState, change: BatchChange) -> BatchState:
         """Write a change of the locked batch `state`; returns the state as written."""
-        change = await self._with_leases(change)
+        written = await self._write_batch(state, change)
+        await self._charges.add_up(change.charges)
+        return written
+
+    async def _write_batch(self, state: BatchState, change: BatchChange) -> BatchState:
+        change = await self._with_cost(state.batch, await self._with_leases(change))
         await self._transaction.execute(self._sql("update_batches"), BATCHES.encode(change.batch))
         for job in change.jobs:
             row = JOBS.encode(job)
@@ -140,7 +155,11 @@ class Changes:
 
     async def write_batches(self, changes: Sequence[tuple[BatchState, BatchChange]]) -> None:
         """Write changes of locked batches: what only moves, all together."""
-        moves = [(state, change) for state, change in changes if _only_moves(change)]
+        moves = [
+            (state, await self._with_cost(state.batch, change))
+            for state, change in changes
+            if _only_moves(change)
+        ]
         for state, change in moves:
             epochs = {job.id: job.epoch for job in state.jobs}
             for job in change.jobs:
@@ -153,7 +172,8 @@ class Changes:
         await self._write_many("insert_events", events)
         for state, change in changes:
             if not _only_moves(change):
-                await self.write_batch(state, change)
+                await self._write_batch(state, change)
+        await self._charges.add_up([charge for _, change in changes for charge in change.charges])
 
     async def _write_many(self, name: str, rows: Sequence[Parameters]) -> None:
         if rows:
@@ -161,18 +181,20 @@ class Changes:
 
     async def create_batch(self, change: BatchChange) -> BatchState:
         """Insert a batch with all that the change holds; returns the state as written."""
-        change = await self._with_leases(change)
+        change = await self._with_cost(change.batch, await self._with_leases(change))
         await self._reservations.check(change.reservations)
         await self.insert(BATCHES, [change.batch])
         await self._reservations.insert(change.batch, change.reservations)
-        return await self._insert_around((), change)
+        written = await self._insert_around((), change)
+        await self._charges.add_up(change.charges)
+        return written
 
     async def _insert_around(self, jobs: tuple[Job, ...], change: BatchChange) -> BatchState:
         await self.insert(JOBS, change.new_jobs)
         await self._insert_files(change.files)
         await self.insert(COPIES, change.copies)
         await self._insert_parts(change.parts)
-        await self.insert(CHARGES, change.charges)
+        await self._charges.insert(change.charges)
         await self.insert(EVENTS, change.events)
         removed = {job.id for job in change.removed_jobs}
         kept = (job for job in (*jobs, *change.jobs) if job.id not in removed)

@@ -9,7 +9,7 @@ from litebatch_asgi.models import Claim, FileCopy, Job, Work
 from litebatch_sql.executor import Executor, in_transaction
 from litebatch_sql.leases import COPY_LEASES, JOB_LEASES, L, Leases, Wanted, clock, due_work, postpone, renew
 from litebatch_sql.queries import Queries
-from litebatch_sql.rows import encode_json
+from litebatch_sql.rows import encode_keys
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class SQLClaimStore:
 
     async def refresh(self, batch_ids: Collection[str]) -> None:
         """See `ClaimStore.refresh`."""
-        parameters = {"keys": encode_json([(id_,) for id_ in sorted(batch_ids)]), "now": clock()}
+        parameters = {"keys": encode_keys(sorted(batch_ids)), "now": clock()}
         refresh = self._queries().sql("refresh_jobs")
         if await self._executor.fetch_one(self._queries().sql("has_refreshable_jobs"), parameters):
             await in_transaction(self._executor, lambda transaction: transaction.execute(refresh, parameters))

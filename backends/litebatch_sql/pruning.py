@@ -9,7 +9,7 @@ from typing import Any
 from litebatch_asgi.pruning import Place, Pruned
 from litebatch_sql.executor import Executor, Transaction, in_transaction
 from litebatch_sql.queries import Queries
-from litebatch_sql.rows import Row, encode_json, from_microseconds, to_microseconds
+from litebatch_sql.rows import Row, encode_keys, from_microseconds, to_microseconds
 
 _OF_BATCHES = ("remove_events_of_batches", "remove_jobs_of_batches", "remove_shards_of_batches")
 
@@ -70,7 +70,7 @@ class SQLPruningStore:
 
 
 def _among(ids: Sequence[str], before: datetime) -> dict[str, Any]:
-    return {"keys": encode_json([(id_,) for id_ in ids]), "before": to_microseconds(before)}
+    return {"keys": encode_keys(ids), "before": to_microseconds(before)}
 
 
 def _pruned(removed: int, rows: Sequence[Row], limit: int) -> Pruned:

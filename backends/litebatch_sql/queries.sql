@@ -332,6 +332,74 @@ WHERE file_id {among_keys} AND (file_id, shard, deployment_id, epoch, claimed_by
 -- One row a job and model, ever, and one correction of each: the second one is a conflict.
 INSERT INTO {prefix}charges ({charges.columns}) VALUES ({charges.parameters});
 
+-- name: insert_correction
+-- Writes nothing if what it corrects has been corrected already.
+INSERT INTO {prefix}charges ({charges.columns}) VALUES ({charges.parameters}) ON CONFLICT DO NOTHING;
+
+-- name: charges_of_batches
+SELECT {charges} FROM {prefix}charges AS charges WHERE batch_id {among_keys} ORDER BY id;
+
+-- name: known_charges
+SELECT id FROM {prefix}charges AS charges WHERE id {among_keys};
+
+-- name: first_charges
+-- With the virtual model and the endpoint of their batches. Walks the primary key.
+SELECT {charges}, batches.model, batches.endpoint
+FROM {prefix}charges AS charges LEFT JOIN {prefix}batches AS batches ON batches.id = charges.batch_id
+WHERE charges.corrects IS NULL AND charges.created_at >= :since
+  AND (charges.model = :model OR batches.model = :model)  -- if model
+  AND charges.id > :after  -- if after
+ORDER BY charges.id
+LIMIT :limit;
+
+-- name: set_cost
+UPDATE {prefix}batches AS batches SET cost = CAST(CAST(:cost AS text) AS {type.money}) WHERE id = :id;
+
+-- name: add_spend
+INSERT INTO {prefix}spend_daily AS spend_daily ({spend_daily.columns}) VALUES ({spend_daily.parameters})
+ON CONFLICT (day, owner, "key", team, model, deployment) DO UPDATE
+SET cost = spend_daily.cost + excluded.cost,
+    input_tokens = spend_daily.input_tokens + excluded.input_tokens,
+    cached_tokens = spend_daily.cached_tokens + excluded.cached_tokens,
+    output_tokens = spend_daily.output_tokens + excluded.output_tokens,
+    requests = spend_daily.requests + excluded.requests,
+    unpriced_requests = spend_daily.unpriced_requests + excluded.unpriced_requests,
+    batches = spend_daily.batches + excluded.batches;
+
+-- name: spend
+-- What groups and orders them, and a limit, is put behind it.
+SELECT
+    day,  -- if by_day
+    owner,  -- if by_owner
+    "key",  -- if by_key
+    team,  -- if by_team
+    model,  -- if by_model
+    deployment,  -- if by_deployment
+    CAST(sum(cost) AS bigint), CAST(sum(input_tokens) AS bigint), CAST(sum(cached_tokens) AS bigint),
+    CAST(sum(output_tokens) AS bigint), CAST(sum(requests) AS bigint),
+    CAST(sum(unpriced_requests) AS bigint), CAST(sum(batches) AS bigint)
+FROM {prefix}spend_daily AS spend_daily
+WHERE TRUE
+  AND day >= :start  -- if start
+  AND day <= :end  -- if end
+  AND owner = :owner  -- if owner
+  AND "key" = :key  -- if key
+  AND team = :team  -- if team
+  AND model = :model  -- if model
+  AND deployment = :deployment  -- if deployment
+;
+
+-- name: add_to_budget
+INSERT INTO {prefix}budgets AS budgets (scope, day, spent) VALUES (:scope, :day, :spent)
+ON CONFLICT (scope, day) DO UPDATE SET spent = budgets.spent + excluded.spent;
+
+-- name: spent
+-- By scope, what was put on it since a day of its own.
+SELECT budgets.scope, CAST(sum(budgets.spent) AS bigint)
+FROM {keys} JOIN {prefix}budgets AS budgets
+    ON budgets.scope = {key_0} AND budgets.day >= CAST({key_1} AS bigint)
+GROUP BY budgets.scope;
+
 -- name: insert_events
 INSERT INTO {prefix}events ({events.columns}) VALUES ({events.parameters});
 
@@ -407,6 +475,12 @@ UPDATE {prefix}batches AS batches SET answering_until = :until WHERE id = :id;
 -- What the open batches of a scope hold: their number, requests and tokens.
 SELECT count(*), CAST(coalesce(sum(requests), 0) AS bigint), CAST(coalesce(sum(tokens), 0) AS bigint)
 FROM {prefix}reservations AS reservations WHERE scope = :scope;
+
+-- name: held
+-- As reserved, of many scopes.
+SELECT scope, count(*), CAST(sum(requests) AS bigint), CAST(sum(tokens) AS bigint)
+FROM {prefix}reservations AS reservations WHERE scope {among_keys}
+GROUP BY scope;
 
 -- name: insert_reservation
 INSERT INTO {prefix}reservations (scope, batch_id, requests, tokens, created_at)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import partial
@@ -13,6 +13,8 @@ from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
+
+from litebatch_asgi.models.money import from_nanodollars, to_nanodollars
 
 Row: TypeAlias = Sequence[Any]
 """A row as the driver gives it, by position."""
@@ -43,14 +45,32 @@ def from_microseconds(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
+def to_days(day: date) -> int:
+    """Days since 1970 began."""
+    return day.toordinal() - _EPOCH.toordinal()
+
+
+def from_days(days: int) -> date:
+    """The day that many days after 1970 began."""
+    return date.fromordinal(days + _EPOCH.toordinal())
+
+
 def encode_json(value: Any) -> str:
     """JSON text; U+FFFD in the place of each U+0000, for which PostgreSQL has no room."""
     text = msgspec.json.encode(value).decode()
     return _NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
 
 
+def encode_keys(keys: Iterable[str]) -> str:
+    """The parameter `:keys` for rows that one text identifies."""
+    return encode_json([(key,) for key in keys])
+
+
 MOMENT = Codec(to_microseconds, from_microseconds)
 MONEY = Codec("{:f}".format, Decimal, "money")
+NANODOLLARS = Codec(to_nanodollars, from_nanodollars)
+"""Money that the database sums up: a whole number of 1e-9 US dollars."""
+DAY = Codec(to_days, from_days)
 BOOLEAN = Codec(int, bool)
 HEX_128 = Codec("{:032x}".format, partial(int, base=16))
 """An unsigned number of up to 128 bits: more than a database's integers hold."""
@@ -72,8 +92,8 @@ def _codec_for(hint: Any) -> Codec | None:
         (hint,) = (part for part in get_args(hint) if part is not types.NoneType)
     if hint in (str, int, bytes):
         return None
-    if hint in (datetime, Decimal, bool):
-        return {datetime: MOMENT, Decimal: MONEY, bool: BOOLEAN}[hint]
+    if hint in (datetime, date, Decimal, bool):
+        return {datetime: MOMENT, date: DAY, Decimal: MONEY, bool: BOOLEAN}[hint]
     if get_origin(hint) is None and issubclass(hint, Enum):
         return _enum_codec(hint)
     return _json_codec(hint)
@@ -82,9 +102,10 @@ def _codec_for(hint: Any) -> Codec | None:
 class Table(Generic[S]):
     """A table whose columns are the fields of a struct, under their names and in their order.
 
-    Moments are integer microseconds since 1970, money is text without an exponent, enums are their values,
-    and what is nested (structs, tuples, dicts) is JSON. `codecs` names the columns that are kept in another
-    form, `fixed` those that never change: an update leaves them and their indexes alone.
+    Moments are integer microseconds since 1970, dates days since then, money is text without an exponent,
+    enums are their values, and what is nested (structs, tuples, dicts) is JSON. `codecs` names the columns
+    that are kept in another form, `fixed` those that never change: an update leaves them and their indexes
+    alone.
     """
 
     def __init__(

@@ -13,6 +13,7 @@ from litebatch_asgi.claims import ClaimStore
 from litebatch_asgi.errors import RequestUnderWay, StateConflict, StorageUnavailable
 from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.installations import InstallationStore
+from litebatch_asgi.ledger import Ledger
 from litebatch_asgi.models import (
     Batch,
     BatchState,
@@ -40,12 +41,13 @@ from litebatch_sql.heartbeats import SQLHeartbeatStore
 from litebatch_sql.installations import SQLInstallationStore
 from litebatch_sql.keys import SQLKeyStore
 from litebatch_sql.leases import database_clock
+from litebatch_sql.ledger import SQLLedger
 from litebatch_sql.lists import Lists
 from litebatch_sql.migrations import Migration, NamespaceChanged, load_migrations, migrate
 from litebatch_sql.pruning import SQLPruningStore
 from litebatch_sql.queries import Queries, check_prefix
 from litebatch_sql.repeats import Repeats
-from litebatch_sql.rows import Row, Table, encode_json, from_microseconds
+from litebatch_sql.rows import Row, Table, encode_keys, from_microseconds
 from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, TABLES
 from litebatch_sql.threads import in_own_thread
 
@@ -69,6 +71,7 @@ class SQLStorage:
         self._loaded: Queries | None = None
         self.keys = SQLKeyStore(executor, lambda: self._queries)
         self.claims: ClaimStore = SQLClaimStore(executor, lambda: self._queries)
+        self.ledger: Ledger = SQLLedger(executor, lambda: self._queries)
         self.heartbeats: HeartbeatStore = SQLHeartbeatStore(executor, lambda: self._queries)
         self.installations: InstallationStore = SQLInstallationStore(executor, self._visited)
         self.pruning: PruningStore = SQLPruningStore(executor, lambda: self._queries)
@@ -224,7 +227,7 @@ class SQLStorage:
 
     async def change_batches(self, batch_ids: Collection[str], decide: BatchDecision) -> None:
         """See `Storage.change_batches`."""
-        keys = {"keys": encode_json([(id_,) for id_ in sorted(set(batch_ids))])}
+        keys = {"keys": encode_keys(sorted(set(batch_ids)))}
 
         async def write(transaction: Transaction) -> None:
             for name in ("lock_batches", "lock_jobs_of_batches"):

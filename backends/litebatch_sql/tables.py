@@ -13,11 +13,12 @@ from litebatch_asgi.models import (
     FileCopy,
     FilePart,
     Job,
+    Spend,
     Team,
     User,
     VirtualKey,
 )
-from litebatch_sql.rows import HEX_128, Table
+from litebatch_sql.rows import HEX_128, NANODOLLARS, Table
 
 FILES = Table(
     "files",
@@ -27,9 +28,10 @@ FILES = Table(
 )
 COPIES = Table("file_copies", FileCopy, fixed=("file_id", "shard", "deployment_id", "owner"))
 PARTS = Table("file_parts", FilePart)
-BATCHES = Table("batches", Batch, fixed=("id", "owner", "model", "input_file_id", "created_at"))
+BATCHES = Table("batches", Batch, fixed=("id", "owner", "model", "input_file_id", "created_at", "scopes"))
 JOBS = Table("jobs", Job, fixed=("id", "batch_id", "owner", "shard", "attempt", "created_at"))
 CHARGES = Table("charges", Charge)
+SPEND = Table("spend_daily", Spend, codecs={"cost": NANODOLLARS})
 EVENTS = Table("events", Event)
 HEARTBEATS = Table("heartbeats", Heartbeat)
 TEAMS = Table("teams", Team, fixed=("id", "created_at"))
@@ -37,6 +39,6 @@ USERS = Table("users", User, fixed=("id", "created_at"))
 KEYS = Table("virtual_keys", VirtualKey, fixed=("id", "created_at"))
 
 TABLES: tuple[Table[Any], ...] = (
-    *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, EVENTS, HEARTBEATS),
+    *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, SPEND, EVENTS, HEARTBEATS),
     *(TEAMS, USERS, KEYS),
 )

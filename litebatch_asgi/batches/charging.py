@@ -119,6 +119,7 @@ def charges_for(consumed: Collection[Consumed], batch: Batch, job: Job, now: dat
             usage=each.usage,
             cost=each.cost,
             price_source=each.price_source,
+            scopes=batch.scopes,
             created_at=now,
         )
         for each in consumed

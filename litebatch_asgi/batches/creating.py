@@ -139,11 +139,13 @@ class Creator:
         if not file.is_visible(batch.created_at):
             raise _no_input(batch.input_file_id)
         created = status_event(batch, batch.created_at)
+        reserved = reservations(principal.limits, requests=file.lines, tokens=file.tokens)
+        scopes = tuple(each.scope for each in reserved)
         return BatchChange(
-            batch=replace(batch, answering_until=request.answering_until),
+            batch=replace(batch, answering_until=request.answering_until, scopes=scopes),
             new_jobs=(job,),
             events=(replace(created, type="batch.created"),),
-            reservations=reservations(principal.limits, requests=file.lines, tokens=file.tokens),
+            reservations=reserved,
             lease_seconds=self._runtime.settings.lease_seconds,
         )
 

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from litebatch_asgi.claims import ClaimStore
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.heartbeats import HeartbeatStore
+from litebatch_asgi.ledger import Ledger
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -35,6 +36,7 @@ from litebatch_asgi.models import (
     FileState,
     JobState,
 )
+from litebatch_asgi.models.sums import cost_of
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.storage import (
     Admission,
@@ -48,6 +50,7 @@ from litebatch_asgi.testing.claims import MemoryClaimStore, leased
 from litebatch_asgi.testing.drafts import Draft
 from litebatch_asgi.testing.heartbeats import MemoryHeartbeatStore
 from litebatch_asgi.testing.keys import MemoryKeyStore
+from litebatch_asgi.testing.ledger import MemoryLedger
 from litebatch_asgi.testing.pruning import MemoryPruningStore
 from litebatch_asgi.testing.repeats import FileHolds, Repeats, Reservations
 from litebatch_asgi.testing.tables import Tables
@@ -74,6 +77,7 @@ class MemoryStorage:
         self._file_holds = FileHolds()
         self.keys: MemoryKeyStore = MemoryKeyStore(self._tables.check_open)
         self.claims: ClaimStore = MemoryClaimStore(self._tables)
+        self.ledger: Ledger = MemoryLedger(self._tables, self._reservations)
         self.heartbeats: HeartbeatStore = MemoryHeartbeatStore(
             lambda: self._opened(self._tables.jobs), lambda: self._opened(self._tables.copies)
         )
@@ -176,7 +180,7 @@ class MemoryStorage:
             if batch_id is None:
                 change = admit(self._tables.file_state(file_id))
                 batch_id = change.batch.id
-                draft.insert(self._tables.batches, batch_id, change.batch)
+                draft.insert(self._tables.batches, batch_id, self._with_cost(change.batch, change))
                 self._reservations.reserve(draft, change.batch, change.reservations)
                 await self._insert_around(draft, change)
         return self._tables.batch_state(batch_id)
@@ -217,7 +221,7 @@ class MemoryStorage:
         change = decide(state)
         if change is None:
             return
-        draft.put(self._tables.batches, change.batch.id, change.batch)
+        draft.put(self._tables.batches, change.batch.id, self._with_cost(state.batch, change))
         self._reservations.release(draft, change.batch)
         for job in leased(change.jobs, change.lease_seconds):
             draft.put_fenced(self._tables.jobs, job.id, job, held_epoch=job.epoch)
@@ -228,6 +232,12 @@ class MemoryStorage:
             draft.remove_fenced(self._tables.jobs, job.id, held_epoch=job.epoch)
             draft.remove_key(self._tables.places, place)
         await self._insert_around(draft, change)
+
+    def _with_cost(self, before: Batch, change: BatchChange) -> Batch:
+        cost = before.cost
+        if change.charges:
+            cost = cost_of([*self._tables.charges_of(before.id), *change.charges])
+        return replace(change.batch, cost=cost)
 
     async def _insert_around(self, draft: Draft, change: BatchChange) -> None:
         for job in leased(change.new_jobs, change.lease_seconds):
@@ -240,8 +250,7 @@ class MemoryStorage:
         for part in await _in_thread(change.parts):
             draft.insert(self._tables.parts, (part.file_id, part.seq), part)
         for charge in change.charges:
-            draft.insert(self._tables.charges, charge.id, charge)
-            draft.insert(self._tables.charged, charge.corrects or (charge.job_id, charge.model), charge)
+            self._tables.insert_charge(draft, charge)
         for event in change.events:
             draft.insert(self._tables.events, event.id, event)
 

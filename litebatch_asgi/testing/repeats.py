@@ -94,16 +94,18 @@ class Reservations:
     def reserve(self, draft: Draft, batch: Batch, reservations: Sequence[Reservation]) -> None:
         """Reserve for a new batch. Raises `LimitExceeded` if something does not fit."""
         for each in reservations:
-            held = [other for (scope, _), other in self._held.items() if scope == each.scope]
-            each.check(
-                Held(
-                    batches=len(held),
-                    requests=sum(other.requests for other in held),
-                    tokens=sum(other.tokens for other in held),
-                )
-            )
+            each.check(self.held(each.scope))
             if not batch.status.is_final:
                 draft.insert(self._held, (each.scope, batch.id), each)
+
+    def held(self, scope: str) -> Held:
+        """What the open batches of a scope hold."""
+        held = [each for (of, _), each in self._held.items() if of == scope]
+        return Held(
+            batches=len(held),
+            requests=sum(each.requests for each in held),
+            tokens=sum(each.tokens for each in held),
+        )
 
     def release(self, draft: Draft, batch: Batch) -> None:
         """Give back what a batch holds if it has ended."""

@@ -66,6 +66,15 @@ class Tables:
         """The jobs of a batch."""
         return [job for job in self.jobs.values() if job.batch_id == batch_id]
 
+    def charges_of(self, batch_id: str) -> list[Charge]:
+        """What a batch was charged."""
+        return [charge for charge in self.charges.values() if charge.batch_id == batch_id]
+
+    def insert_charge(self, draft: Draft, charge: Charge) -> None:
+        """Write a charge. Raises `StateConflict` if it is there, or its job and model, or its correction."""
+        draft.insert(self.charges, charge.id, charge)
+        draft.insert(self.charged, charge.corrects or (charge.job_id, charge.model), charge)
+
     def remove_file(self, draft: Draft, file_id: str) -> None:
         """Drop a file with its copies and parts."""
         draft.remove(self.files, lambda file: file.id == file_id)

@@ -55,7 +55,3 @@ def test_importing_loads_neither_the_server_nor_a_backend() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_a_batch_tells_no_cost_before_there_is_one() -> None:
-    assert "cost" not in Batch.__struct_fields__

@@ -90,6 +90,8 @@ async def _fill_keys(storage: Any) -> None:
         "max_file_bytes": 5,
         "max_files": 6,
         "max_budget": Decimal("12.50"),
+        "soft_budget": Decimal("10"),
+        "budget_duration": "30d",
         "blocked": True,
         "metadata": {"a": [TEXT]},
         "created_at": NOW,
@@ -173,6 +175,7 @@ async def _ended_batch(storage: Storage, file: File) -> None:
             until=NOW,
             deployments={"east": DeploymentWait(reason="busy", status=429, until=NOW)},
         ),
+        scopes=("key:key-1", SCOPE.scope),
     )
     refused = a_job(
         batch,
@@ -221,6 +224,7 @@ async def _ended_batch(storage: Storage, file: File) -> None:
         cost=Decimal("1.5"),
         created_at=NOW,
         price_source="us",
+        scopes=batch.scopes,
     )
     settled = writing(
         batch=replace(batch, status=BatchStatus.COMPLETED, completed_at=NOW, output_file_id=OUTPUT),
@@ -235,7 +239,9 @@ async def _ended_batch(storage: Storage, file: File) -> None:
 
 
 async def _open_batch(storage: Storage, file: File) -> None:
-    batch = a_batch(file, id=OPEN, created_at=NOW, expires_at=LATER, cancel_requested_at=NOW)
+    batch = a_batch(
+        file, id=OPEN, created_at=NOW, expires_at=LATER, cancel_requested_at=NOW, scopes=(SCOPE.scope,)
+    )
     job = a_job(
         batch,
         id="job_lb00000000000000000000000003",

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -15,7 +16,18 @@ import msgspec
 import pytest
 
 from litebatch_asgi.errors import ConfigError, LimitExceeded
-from litebatch_asgi.models import BatchChange, BatchStatus, File, FileHold, Reservation, VirtualKey, Work
+from litebatch_asgi.models import (
+    BatchChange,
+    BatchStatus,
+    File,
+    FileHold,
+    Reservation,
+    Spend,
+    SpendField,
+    SpendQuery,
+    VirtualKey,
+    Work,
+)
 from litebatch_asgi.storage import FileQuery, Storage
 from litebatch_asgi.testing import a_batch, a_file, a_request
 from litebatch_asgi.testing.conformance.base import file_writing, writing
@@ -141,6 +153,44 @@ async def test_a_batch_knows_where_it_is(kept: Kept) -> None:
     ended = await storage.get_batch(ENDED)
     assert ended is not None
     assert ended.deployment_id == "east"
+    await storage.close()
+
+
+async def test_what_was_charged_is_summed_up(kept: Kept) -> None:
+    """For days, budgets and batches, from the charges that are there."""
+    charges = kept.was["charges"]
+    cost = sum((Decimal(charge["cost"]) for charge in charges), Decimal(0))
+    storage = kept.storage()
+    await storage.open()
+    assert await storage.ledger.spend(SpendQuery(group_by=tuple(SpendField), limit=9)) == [
+        Spend(
+            day=NOW.date(),
+            owner="team:search",
+            key="key-1",
+            team="search",
+            model="gpt-4o-batch",
+            deployment="east",
+            cost=cost,
+            input_tokens=sum(charge["usage"]["input_tokens"] for charge in charges),
+            cached_tokens=sum(charge["usage"]["cached_tokens"] for charge in charges),
+            output_tokens=sum(charge["usage"]["output_tokens"] for charge in charges),
+            requests=sum(charge["usage"].get("requests", 0) for charge in charges),
+            unpriced_requests=sum(charge["usage"].get("unpriced_requests", 0) for charge in charges),
+            batches=1,
+        )
+    ]
+    scopes = ("team:search", "key:key-1", "user:7")
+    assert list((await storage.ledger.spent(dict.fromkeys(scopes))).values()) == [cost, cost, Decimal(0)]
+    [ended] = (batch for batch in kept.was["batches"] if batch["id"] == ENDED)
+    batch = await storage.get_batch(ENDED)
+    assert batch is not None
+    assert batch.cost == Decimal(ended.get("cost") or cost)
+    [first] = await storage.ledger.charged(NOW, limit=9)
+    assert set(first.charge.scopes) == {"team:search", "key:key-1"}
+    running = await storage.get_batch(OPEN)
+    assert running is not None
+    assert running.scopes == (SCOPE.scope,)
+    assert running.cost is None
     await storage.close()
 
 

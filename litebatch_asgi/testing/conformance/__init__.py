@@ -24,6 +24,7 @@ _MODULES = (
     "batches",
     "cancellations",
     "claims",
+    "corrections",
     "file_changes",
     "file_holds",
     "files",
@@ -31,6 +32,7 @@ _MODULES = (
     "installations",
     "keys",
     "leases",
+    "ledger",
     "lifetime",
     "lists",
     "pruning",
@@ -48,6 +50,7 @@ from litebatch_asgi.testing.conformance.batch_changes import BatchChangeTests  #
 from litebatch_asgi.testing.conformance.batches import BatchTests  # noqa: E402
 from litebatch_asgi.testing.conformance.cancellations import CancellationTests  # noqa: E402
 from litebatch_asgi.testing.conformance.claims import ClaimTests  # noqa: E402
+from litebatch_asgi.testing.conformance.corrections import CorrectionTests  # noqa: E402
 from litebatch_asgi.testing.conformance.file_changes import FileChangeTests  # noqa: E402
 from litebatch_asgi.testing.conformance.file_holds import FileHoldTests  # noqa: E402
 from litebatch_asgi.testing.conformance.files import FileTests  # noqa: E402
@@ -57,6 +60,7 @@ from litebatch_asgi.testing.conformance.installations import (  # noqa: E402
 )
 from litebatch_asgi.testing.conformance.keys import KeyStoreConformance as KeyStoreConformance  # noqa: E402
 from litebatch_asgi.testing.conformance.leases import LeaseTests  # noqa: E402
+from litebatch_asgi.testing.conformance.ledger import LedgerTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lifetime import LifetimeTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lists import ListTests  # noqa: E402
 from litebatch_asgi.testing.conformance.pruning import PruningTests  # noqa: E402
@@ -80,6 +84,8 @@ class StorageConformance(
     RepeatTests,
     ReservationTests,
     FileHoldTests,
+    LedgerTests,
+    CorrectionTests,
     PruningTests,
     RaceTests,
     CancellationTests,
