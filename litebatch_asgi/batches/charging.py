@@ -6,12 +6,12 @@ import logging
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import msgspec
 
-from litebatch_asgi.costs import UNKNOWN, Rates, priced
+from litebatch_asgi.batches.prices import find_rates
+from litebatch_asgi.costs import UNKNOWN, priced
 from litebatch_asgi.jsonl import ModelTally, Tally
 from litebatch_asgi.models import Batch, Charge, ChargedUsage, Deployment, Job
 from litebatch_asgi.models.ids import CHARGE_PREFIX, new_id
@@ -69,20 +69,14 @@ class Pricing:
     async def _priced(
         self, model: str, usage: ChargedUsage, deployment: Deployment, upstream_model: str
     ) -> Consumed:
-        rates = await self._rates(deployment, model, upstream_model) if usage.requests else None
+        rates = None
+        if usage.requests:
+            rates = await find_rates(self._runtime, deployment, model, upstream_model=upstream_model)
         usage, cost = priced(usage, rates)
         if usage.unpriced_requests:
             self._tell(deployment, model, usage, has_price=rates is not None)
         source = rates.source if rates is not None else UNKNOWN if usage.requests else None
         return Consumed(model=model, usage=usage, cost=cost, price_source=source)
-
-    async def _rates(self, deployment: Deployment, model: str, upstream_model: str) -> Rates | None:
-        find = partial(self._runtime.prices.find, upstream_model=upstream_model, now=self._runtime.now())
-        try:
-            return await self._runtime.in_executor(find, deployment, model)
-        except Exception:  # a table that somebody else has made must not keep results from being published
-            logger.exception("prices cannot be read", extra={"model": model})
-            return None
 
     def _tell(self, deployment: Deployment, model: str, usage: ChargedUsage, *, has_price: bool) -> None:
         """Log what has no price; where the model has none, once."""

@@ -15,8 +15,8 @@ from litebatch_asgi.models import ChargedUsage, UsageBucket
 UNKNOWN = "unknown"
 """the source of no price"""
 
-_NANO_DOLLAR = Decimal("1e-9")
-_EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
+NANO_DOLLAR = Decimal("1e-9")
+EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
 
 class TokenKind(StrEnum):
@@ -87,14 +87,14 @@ def priced(usage: ChargedUsage, rates: Rates | None) -> tuple[ChargedUsage, Deci
     where there was none.
     """
     cost, requests = Decimal(0), 0
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         for bucket in usage.buckets if rates is not None else ():
             assert rates is not None
             of_bucket = rates.cost(bucket)
             if of_bucket is not None:
                 cost += of_bucket
                 requests += bucket.requests
-        rounded = cost.quantize(_NANO_DOLLAR)
+        rounded = cost.quantize(NANO_DOLLAR)
     known = rounded if requests or not usage.requests else None
     return replace(usage, unpriced_requests=usage.requests - requests), known
 

@@ -198,6 +198,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """where uploads are kept while they are checked and sent on; None: the system's temporary folder"""
     prices: str | None = None
     """a file of prices in LiteLLM's format, read at the start; what it lacks, `genai-prices` may know"""
+    estimated_output_tokens: int = 500
+    """of an answer that its request does not limit, where the cost of a batch is estimated"""
     strategy: str = "least-busy"
     """`least-busy`, `weighted-random`, or the name of an entry point in `litebatch_asgi.strategies`"""
 

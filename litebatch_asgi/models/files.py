@@ -57,6 +57,10 @@ class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """the batch that wrote it"""
     tokens: int = 0
     """of a batch input: how many its requests have, estimated"""
+    output_tokens: int | None = None
+    """of a batch input: how many its answers may have together, where requests limit them; None: not known"""
+    unlimited_answers: int | None = None
+    """of a batch input: how many answers no request limits; None: not known"""
     request_fingerprint: str | None = None
     """equal for uploads of one caller with equal content and parameters; None: no retry can ask for it"""
     answering_until: datetime | None = None

@@ -125,6 +125,8 @@ async def _upload(storage: Storage) -> File:
         accepted_at=NOW,
         expires_at=LATER,
         tokens=100,
+        output_tokens=2**40,
+        unlimited_answers=1,
         request_fingerprint="fingerprint",
         answering_until=NOW,
         next_shard=3,
