@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from decimal import ROUND_CEILING, Decimal, localcontext
+from typing import Protocol, Self
 
 import msgspec
 
@@ -19,6 +20,30 @@ ENDPOINTS_WITHOUT_OUTPUT = frozenset({"/v1/embeddings", "/v1/moderations"})
 """Their answers have no tokens that are paid."""
 
 
+class BatchInput(Protocol):
+    """What is known of a batch input, as of a `File` or a `CheckedFile`."""
+
+    @property
+    def lines(self) -> int:
+        """Requests."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """Of the requests."""
+        ...
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Of the answers that are limited, at most; None: not known."""
+        ...
+
+    @property
+    def unlimited_answers(self) -> int | None:
+        """Answers that are not limited; None: not known."""
+        ...
+
+
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a batch is estimated to consume."""
 
@@ -27,6 +52,21 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
     highest_output_tokens: int | None
     """what the answers cannot be longer than; None: a request sets no limit"""
+
+    @classmethod
+    def of(cls, found: BatchInput, endpoint: str | None, settings: Settings) -> Self:
+        """What requests to an endpoint are estimated to consume."""
+        limited, unlimited = found.output_tokens, found.unlimited_answers
+        if endpoint in ENDPOINTS_WITHOUT_OUTPUT:
+            limited = unlimited = 0
+        elif limited is None or unlimited is None:
+            limited, unlimited = 0, found.lines
+        return cls(
+            requests=found.lines,
+            input_tokens=found.tokens,
+            output_tokens=limited + unlimited * settings.estimated_output_tokens,
+            highest_output_tokens=None if unlimited else limited,
+        )
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,17 +83,9 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 def estimate(file: File, settings: Settings) -> Estimate:
     """What a batch on an input file is estimated to consume.
 
-    Of a file that was uploaded before limits were looked at, no line counts as having one.
+    Of a file that was uploaded before limits were looked at, no request counts as setting one.
     """
-    limited, unlimited = file.output_tokens, file.unlimited_answers
-    if limited is None or unlimited is None:
-        limited, unlimited = 0, 0 if file.endpoint in ENDPOINTS_WITHOUT_OUTPUT else file.lines
-    return Estimate(
-        requests=file.lines,
-        input_tokens=file.tokens,
-        output_tokens=limited + unlimited * settings.estimated_output_tokens,
-        highest_output_tokens=None if unlimited else limited,
-    )
+    return Estimate.of(file, file.endpoint, settings)
 
 
 def quote(found: Estimate, every: Collection[Rates | None]) -> Quote:

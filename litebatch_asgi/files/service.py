@@ -42,8 +42,6 @@ from litebatch_asgi.storage import FileQuery
 from litebatch_asgi.wire import FileListQuery, Repeat, UploadForm
 from litebatch_asgi.wire.filenames import clean_filename
 
-BYTES_PER_TOKEN = 4
-"""What tokens are estimated by, for limits: no tokenizer is asked."""
 BATCH_LIVES_SECONDS = 2_592_000
 """30 days, as long as OpenAI keeps files of purpose `batch` and batch results unless told otherwise."""
 
@@ -158,7 +156,9 @@ class FileService:
             id_sum=lines.id_sum if lines else 0,
             created_at=now,
             expires_at=_expiry(now, form.purpose, form.expires_after_seconds),
-            tokens=-(-size // BYTES_PER_TOKEN) if lines else 0,
+            tokens=lines.tokens if lines else 0,
+            output_tokens=lines.output_tokens if lines else None,
+            unlimited_answers=lines.unlimited_answers if lines else None,
         )
 
     async def retrieve(self, principal: Principal, file_id: str) -> File:

@@ -12,8 +12,10 @@ import msgspec
 from litebatch_asgi.errors import InvalidFile, Problem
 from litebatch_asgi.jsonl.frames import LineFramer, Run, is_utf8, line_end
 from litebatch_asgi.jsonl.ids import ID_MODULUS, id_digest
+from litebatch_asgi.jsonl.limits import Allowed
 from litebatch_asgi.jsonl.request import find_bom, make_problem, quote, read_request
 from litebatch_asgi.jsonl.shape import Shape
+from litebatch_asgi.jsonl.size import IMAGE_BYTES, estimated_tokens, spared_bytes
 
 _BLANK_LINES = re.compile(rb"(?:[ \t\r]{0,64}+\n){1,1024}+")
 
@@ -38,6 +40,12 @@ class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
     id_count: int
     id_sum: int
     """sum modulo 2**128 of the blake2b-128 digests of the unescaped custom ids in UTF-8"""
+    tokens: int
+    """of the input, estimated: see `estimated_tokens` and `spared_bytes`"""
+    output_tokens: int
+    """of all answers that their requests limit, at most"""
+    unlimited_answers: int
+    """answers that no request limits"""
     model: str
     url: str
     spans: array[int]
@@ -79,6 +87,9 @@ class LineChecker:
         self._requests = 0
         self._digests: set[bytes] = set()
         self._id_sum = 0
+        self._spared_bytes = 0
+        self._output_tokens = 0
+        self._unlimited_answers = 0
         self._spans = array("Q")
         self._shape: Shape | None = None
         self._model: str | None = None
@@ -108,6 +119,9 @@ class LineChecker:
             bytes=self._framer.offset,
             id_count=len(self._digests),
             id_sum=self._id_sum % ID_MODULUS,
+            tokens=estimated_tokens(self._framer.offset - self._spared_bytes),
+            output_tokens=self._output_tokens,
+            unlimited_answers=self._unlimited_answers,
             model=self._model,
             url=self._url,
             spans=self._spans,
@@ -121,6 +135,8 @@ class LineChecker:
         utf8 = is_utf8(text, start, run.end)
         while start < run.end and not self._stopped:
             end = line_end(text, start)
+            if end - start > IMAGE_BYTES and text.find(b";", start, end) >= 0:
+                self._spared_bytes += spared_bytes(text, start, end)
             if utf8 and self._accept_alike(text, start, end, run.offset):
                 start = end + 1
             elif (blank := _BLANK_LINES.match(text, start, run.end)) is not None:
@@ -139,8 +155,14 @@ class LineChecker:
             return False
         self._line += 1
         self._requests += 1
-        self._spans.append(offset + found[1])
+        _, model, allowed = found
+        self._accept(offset + model, allowed)
         return True
+
+    def _accept(self, model: int, allowed: Allowed) -> None:
+        self._spans.append(model)
+        self._output_tokens += allowed[0]
+        self._unlimited_answers += allowed[1]
 
     def _remember(self, custom_id: bytes) -> bool:
         """Take note of a custom_id; False if it was there before."""
@@ -169,7 +191,7 @@ class LineChecker:
         self._check_url(request.url)
         self._check_model(request.model)
         if len(self._problems) == before:
-            self._spans.append(offset + request.model_offset)
+            self._accept(offset + request.model_offset, request.allowed)
             self._shape = request.shape
 
     def _count_request(self) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
+from litebatch_asgi.jsonl.limits import Allowed, Body, allowed, joined, read_body
 from litebatch_asgi.jsonl.scan import Member, Wanted, unescape
 
 REQUEST_KEYS: Wanted = {"custom_id": {}, "method": {}, "url": {}, "body": {"model": {}, "stream": {}}}
@@ -20,12 +22,8 @@ _BEFORE = b'{"":""'
 _AFTER = b' "":""}'
 
 
-class _Body(msgspec.Struct, gc=False):
-    model: Any = msgspec.UNSET
-    stream: Any = msgspec.UNSET
-
-
-_decode = msgspec.json.Decoder(_Body).decode
+Read: TypeAlias = tuple[bytes, int, Allowed]
+"""Of a line: the custom_id in UTF-8, the offset of the model's value, and how long answers may be."""
 
 
 class Token(NamedTuple):
@@ -70,8 +68,8 @@ class Shape(NamedTuple):
             lead, opening = Token(line[custom_id.end - 1 : first.key_start] + token.text, token.back), _BEFORE
         return cls(line[: custom_id.start + 1], lead, opening, tuple(tokens), line[body.end :])
 
-    def read(self, text: bytes, start: int, end: int) -> tuple[bytes, int] | None:
-        """The custom_id in UTF-8 and the offset of the model's value, for the line `text[start:end]`.
+    def read(self, text: bytes, start: int, end: int) -> Read | None:
+        """What there is to know of the line `text[start:end]`.
 
         `text` must be valid UTF-8. None: the line is not of this shape, or not acceptable.
         """
@@ -83,16 +81,20 @@ class Shape(NamedTuple):
         model = position - back
         if not text.endswith(tail, position, end):
             return None
+        pieces: list[Body] = []
         for token, back in tokens:
             key = text.find(token, position, end)
-            if key < 0 or not _is_neutral(opening + text[position:key] + _AFTER):
+            piece = _neutral(opening + text[position:key] + _AFTER) if key >= 0 else None
+            if piece is None:
                 return None
+            pieces.append(piece)
             opening, position = _BEFORE, key + len(token)
             model = position - back if back else model
-        if not _is_neutral(opening + text[position : end - len(tail)]):
-            return None
+        body = _neutral(opening + text[position : end - len(tail)])
         custom_id = _unescaped(match.group())
-        return (custom_id, model) if custom_id else None
+        if body is None or not custom_id:
+            return None
+        return custom_id, model, allowed(joined([*pieces, body]) if pieces else body)
 
     def find_model(self, text: bytes, start: int) -> int | None:
         """Where the model's value begins in the line at `start`, which need not be acceptable.
@@ -112,13 +114,10 @@ def _token(line: bytes, name: str, member: Member) -> Token:
     return Token(line[member.key_start : member.end], back)
 
 
-def _is_neutral(body: bytes) -> bool:
-    """Whether `body` is a JSON object without `model` and `stream`, however these may be spelled."""
-    try:
-        found = _decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return found.model is msgspec.UNSET and found.stream is msgspec.UNSET
+def _neutral(body: bytes) -> Body | None:
+    """A JSON object without `model` and `stream`, however these may be spelled; None if `body` is not one."""
+    found = read_body(body)
+    return found if found is not None and found.model is UNSET and found.stream is UNSET else None
 
 
 def _unescaped(custom_id: bytes) -> bytes | None:

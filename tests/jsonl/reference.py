@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import NamedTuple, cast
@@ -98,6 +99,7 @@ class Reference:
         self.model: str | None = None
         self.url: str | None = None
         self.spans: list[int] = []
+        self.output_tokens = self.unlimited_answers = 0
 
     @property
     def id_sum(self) -> int:
@@ -151,8 +153,23 @@ class Reference:
             body = self._members(text, top["body"].at, "body.", ("model", "stream"))
             self._stream(body)
             self._model(body)
+            self._count(text, top["body"].at)
             if "model" in body:
                 self.spans.append(offset + len(text[: body["model"].at].encode()))
+
+    def _count(self, text: str, start: int) -> None:
+        limits, answers, is_readable = [-1], 1, True
+        for member in members(text, start):
+            name: str = json.loads(member.key)
+            if name in _LIMITS or name == "n":
+                value: object = json.loads(member.value)
+                is_readable &= not isinstance(value, dict | list) and value not in (math.inf, -math.inf)
+        last = {json.loads(member.key): json.loads(member.value) for member in members(text, start)}
+        if is_readable:
+            limits += [_number(last.get(name), 10_000_000) for name in _LIMITS]
+            answers = max(_number(last.get("n"), 128), 1)
+        self.output_tokens += max(0, *limits) * answers
+        self.unlimited_answers += answers if max(limits) < 0 else 0
 
     def _members(self, text: str, start: int, path: str, names: Collection[str]) -> dict[str, Member]:
         found: dict[str, Member] = {}
@@ -214,6 +231,13 @@ class Reference:
             self._add("mismatched_model", "body.model")
         else:
             self.model = model
+
+
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+
+
+def _number(value: object, most: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most else -1
 
 
 class RowReference:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import cast
 
@@ -86,7 +86,8 @@ class Writer:
         return f"{{{self._brace}{inside}{self._brace}}}"
 
 
-Pairs = list[tuple[str, str]]
+Pair = tuple[str, str]
+Pairs = list[Pair]
 
 
 def escaped(name: str) -> str:
@@ -167,10 +168,15 @@ class LineWriter:
         if self.random.random() < 0.3:
             self._head.append(('"stream"', self.random.choice(("false", "null"))))
 
-    def line(self, custom_id: str, extra: Mapping[str, object], fault: str | None) -> bytes:
+    def line(
+        self, custom_id: str, extra: Mapping[str, object], fault: str | None, spelled: Sequence[Pair] = ()
+    ) -> bytes:
+        """`spelled` are members of the body as they are to be written, put anywhere."""
         writer = self._writer
         rest = [(writer.string(key), writer.value(value)) for key, value in extra.items()]
         body = [*rest, *self._head] if self._model_last else [*self._head, *rest]
+        for member in spelled:
+            body.insert(self.random.randint(0, len(body)), member)
         names = {"custom_id": writer.string(custom_id), "method": '"POST"', "url": f'"{URL}"', "body": ""}
         top = [(f'"{name}"', value) for name, value in names.items()]
         if fault is not None:
@@ -180,6 +186,19 @@ class LineWriter:
         return text if fault is None else spoil_bytes(fault, text, self.random)
 
 
+# Limits of answers, and what is none: all of it is accepted.
+LIMIT_NAMES = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n")
+_LIMIT_VALUES = (
+    *("0", "1", "5", "-0", "128", "129", "10000000", "10000001", "18446744073709551616", "1" * 30),
+    *("-1", "5.0", "1e2", "1e400", "null", "true", "false", '"7"', '""', "[]", "[5]", '{"n": 5}'),
+)
+limits = st.lists(
+    st.tuples(
+        st.sampled_from((*(f'"{name}"' for name in LIMIT_NAMES), *map(escaped, LIMIT_NAMES))),
+        st.sampled_from(_LIMIT_VALUES),
+    ),
+    max_size=3,
+)
 _extras = st.dictionaries(keys.filter(lambda key: key not in ("model", "stream")), values, max_size=3)
 
 
@@ -191,7 +210,7 @@ def files(draw: st.DrawFn, *, faults: bool = True) -> bytes:
     lines: list[bytes] = []
     for index in range(draw(st.integers(0 if faults else 1, 6))):
         custom_id = draw(st.one_of(st.just("id-"), texts)) + str(index)
-        lines.append(writer.line(custom_id, draw(_extras), draw(fault)))
+        lines.append(writer.line(custom_id, draw(_extras), draw(fault), draw(limits)))
         lines += draw(st.sampled_from(([], [], [], [b""], [b" \r", b"\t"])))
     newline = draw(st.sampled_from((b"\n", b"\n", b"\r\n")))
     return newline.join(lines) + draw(st.sampled_from((b"", newline)))

@@ -56,7 +56,12 @@ def test_the_verdict_is_that_of_the_plain_rules(content: bytes, data: st.DataObj
         len(expected.ids),
         expected.id_sum,
     )
+    assert (found.output_tokens, found.unlimited_answers) == (
+        expected.output_tokens,
+        expected.unlimited_answers,
+    )
     assert found.bytes == len(content)
+    assert found.tokens == -(-len(content) // 4)
     assert list(found.spans) == expected.spans
     for span in found.spans:
         assert content.startswith(json_string(found.model), span)

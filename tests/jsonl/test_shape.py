@@ -10,7 +10,7 @@ from litebatch_asgi.jsonl.frames import is_utf8
 from litebatch_asgi.jsonl.request import read_request
 from litebatch_asgi.jsonl.shape import Shape
 
-from .strategies import MODELS, TRAPS, LineWriter
+from .strategies import LIMIT_NAMES, MODELS, TRAPS, LineWriter, Pair, escaped
 
 LINE = b'{"custom_id": "a", "method": "POST", "url": "/v1/x", "body": {"model": "m", "n": 1}}'
 SPLICES = (
@@ -56,6 +56,12 @@ def extra(random: Random) -> dict[str, object]:
     return {name: random.choice(inner) for name in names}
 
 
+def some_limits(random: Random) -> list[Pair]:
+    names = (*(f'"{name}"' for name in LIMIT_NAMES), escaped("n"))
+    values = ("5", "9", "null", "[]", "-1", "1e400", "7.0")
+    return [(random.choice(names), random.choice(values)) for _ in range(random.choice((0, 1, 1, 3)))]
+
+
 def mangle(line: bytes, random: Random) -> bytes:
     start, end = sorted(random.randint(0, len(line)) for _ in range(2))
     at = random.randint(0, len(line))
@@ -72,11 +78,12 @@ def mangle(line: bytes, random: Random) -> bytes:
 @given(seed=st.integers(0, 2**32), model=st.sampled_from(MODELS))
 def test_what_a_shape_accepts_is_acceptable(seed: int, model: str) -> None:
     random, writer = Random(seed), LineWriter(seed, model)
-    known = read_request(writer.line("known", extra(random), None))
+    known = read_request(writer.line("known", extra(random), None, some_limits(random)))
     if known.shape is None:
         return
     for _ in range(30):
-        line = writer.line(random.choice(("a", 'x"y', "\\", "é模")), extra(random), None)
+        custom_id = random.choice(("a", 'x"y', "\\", "é模"))
+        line = writer.line(custom_id, extra(random), None, some_limits(random))
         for _ in range(random.choice((0, 1, 1, 2))):
             line = mangle(line, random)
         before, after = b'"\n', b'\n{"custom_id": "'
@@ -87,7 +94,8 @@ def test_what_a_shape_accepts_is_acceptable(seed: int, model: str) -> None:
             request = read_request(line)
             assert not request.problems
             assert request.custom_id is not None
-            assert found == (request.custom_id.encode(), len(before) + request.model_offset)
+            offset = len(before) + request.model_offset
+            assert found == (request.custom_id.encode(), offset, request.allowed)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +104,7 @@ def test_what_a_shape_accepts_is_acceptable(seed: int, model: str) -> None:
         LINE,
         b'{"method": "POST", "custom_id": "a", "url": "/v1/x", "body": {"model": "m"}}\r',
         b'{"custom_id":"a","method":"POST","url":"\\/v1\\/x","body":{ "stream": false, "model" : "m" } }',
-        b'{"x":{"body":1},"custom_id":"a","method":"POST","url":"u","body":{"n":[],"model":"m","stream":null},"y":2}',
+        b'{"x":{"body":1},"custom_id":"a","method":"POST","url":"u","body":{"t":[],"model":"m","stream":null},"y":2}',
     ],
 )
 def test_a_line_has_its_own_shape(line: bytes) -> None:
@@ -119,6 +127,8 @@ def test_a_line_has_its_own_shape(line: bytes) -> None:
         (b'"m", "n": 1', b'"m", "n": 01'),
         (b'"m", "n": 1', b'"m", "n": "\\ud800"'),
         (b'"m", "n": 1', b'"m", "n": ' + b"[" * 100_000 + b"]" * 100_000),
+        (b'"m", "n": 1', b'"m", "n": [1]'),
+        (b'"m", "n": 1', b'"m", "max_tokens": 1e400'),
         (b'"m", "n": 1', b'"m"'),
         (b'"a"', b'""'),
         (b'"a"', b'"\t"'),
