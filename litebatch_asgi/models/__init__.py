@@ -27,6 +27,7 @@ from litebatch_asgi.models.keys import KeyGrant as KeyGrant
 from litebatch_asgi.models.keys import Team as Team
 from litebatch_asgi.models.keys import User as User
 from litebatch_asgi.models.keys import VirtualKey as VirtualKey
+from litebatch_asgi.models.limits import Exceeded as Exceeded
 from litebatch_asgi.models.limits import FileHold as FileHold
 from litebatch_asgi.models.limits import Held as Held
 from litebatch_asgi.models.limits import Limits as Limits

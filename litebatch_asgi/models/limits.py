@@ -49,6 +49,31 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int = 0
 
 
+class Exceeded(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit that something does not fit into."""
+
+    name: str
+    """such as `max_open_batches`"""
+    whose: str
+    limit: int
+    used: int
+    """what is held already"""
+    asked: int
+
+    @property
+    def can_never_pass(self) -> bool:
+        """Whether it would not fit alone either."""
+        return self.asked > self.limit
+
+    def error(self, advice: str | None = None) -> RequestError:
+        """What is said of it: `AboveLimit` or `LimitExceeded`. `advice` is how to make room."""
+        if self.can_never_pass:
+            return AboveLimit(self.name, self.whose, limit=self.limit, asked=self.asked)
+        return LimitExceeded(
+            self.name, self.whose, limit=self.limit, used=self.used, asked=self.asked, advice=advice
+        )
+
+
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     """What a new batch is to hold of one scope's limits."""
 
@@ -68,10 +93,15 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises `AboveLimit` if it would not fit alone either.
         """
+        for exceeded in self.exceeded(held):
+            raise exceeded.error()
+
+    def exceeded(self, held: Held) -> Iterator[Exceeded]:
+        """The limits that it does not fit into beside what others of the scope hold."""
         for limits in self.limits:
             for name, limit, used, asked in self._accounts(limits, held):
                 if limit is not None and used + asked > limit:
-                    raise _exceeded(name, limits, limit=limit, used=used, asked=asked)
+                    yield Exceeded(name=name, whose=limits.whose, limit=limit, used=used, asked=asked)
 
     def _accounts(self, limits: Limits, held: Held) -> Iterator[tuple[str, int | None, int, int]]:
         yield "max_open_batches", limits.max_open_batches, held.batches, 1
@@ -102,7 +132,8 @@ class FileHold(msgspec.Struct, frozen=True, kw_only=True):
         for limits in self.limits:
             most = limits.max_files
             if most is not None and held >= most:
-                raise _exceeded("max_files", limits, limit=most, used=held, asked=1, advice=_MAKE_ROOM)
+                over = Exceeded(name="max_files", whose=limits.whose, limit=most, used=held, asked=1)
+                raise over.error(_MAKE_ROOM)
 
 
 def file_holds(every: Iterable[Limits]) -> tuple[FileHold, ...]:
@@ -129,18 +160,16 @@ def reservations(every: Iterable[Limits], *, requests: int, tokens: int) -> tupl
 
 def check_requests(every: Sequence[Limits], requests: int) -> None:
     """Raises `AboveLimit` for more requests than one file may have."""
+    for exceeded in requests_exceeded(every, requests):
+        raise exceeded.error()
+
+
+def requests_exceeded(every: Sequence[Limits], requests: int) -> Iterator[Exceeded]:
+    """The limits of one file that so many requests are above."""
     for limits in every:
         limit = limits.max_batch_requests
         if limit is not None and requests > limit:
-            raise AboveLimit("max_batch_requests", limits.whose, limit=limit, asked=requests)
-
-
-def _exceeded(
-    name: str, limits: Limits, *, limit: int, used: int, asked: int, advice: str | None = None
-) -> RequestError:
-    if asked > limit:
-        return AboveLimit(name, limits.whose, limit=limit, asked=asked)
-    return LimitExceeded(name, limits.whose, limit=limit, used=used, asked=asked, advice=advice)
+            yield Exceeded(name="max_batch_requests", whose=limits.whose, limit=limit, used=0, asked=requests)
 
 
 class FileCap(msgspec.Struct, frozen=True, kw_only=True):
