@@ -12,20 +12,17 @@ import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.dispatching import JobDispatcher
+from litebatch_asgi.batches.drafting import Drafts, no_input
 from litebatch_asgi.batches.targets import Target, Tries, choose
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.batches.work import log_wait
-from litebatch_asgi.errors import DeploymentGone, InvalidRequest, NotFound, RequestError, StateConflict
+from litebatch_asgi.errors import RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.files.admission import model_error
-from litebatch_asgi.files.service import unknown_file
 from litebatch_asgi.lifecycle import status_event
-from litebatch_asgi.lifetimes import would_last
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
     BatchState,
-    Counts,
     CreateRequest,
     File,
     FileState,
@@ -38,7 +35,6 @@ from litebatch_asgi.models.limits import check_requests, reservations
 from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint, once
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.wire import CreateBatch, Repeat
-from litebatch_asgi.wire.requests import COMPLETION_WINDOWS
 
 T = TypeVar("T")
 
@@ -46,8 +42,9 @@ T = TypeVar("T")
 class Creator:
     """Creates batches on behalf of principals."""
 
-    def __init__(self, runtime: Runtime, dispatcher: JobDispatcher) -> None:
+    def __init__(self, runtime: Runtime, drafts: Drafts, dispatcher: JobDispatcher) -> None:
         self._runtime = runtime
+        self._drafts = drafts
         self._dispatcher = dispatcher
 
     async def create(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> Made[Batch]:
@@ -85,27 +82,12 @@ class Creator:
         self, principal: Principal, asked: CreateBatch, request: CreateRequest
     ) -> tuple[Batch, Job]:
         """What is to be written. Raises `RequestError` if it cannot be."""
-        file = await self._input(principal, asked.input_file_id, asked.endpoint)
-        self._check_copies(file)
+        batch, file = await self._drafts.draft(principal, asked, request.object_id)
         check_requests(principal.limits, file.file.lines)
-        batch = self._batch(principal, asked, file, request)
         target = await choose(self._runtime, file, batch.model, until=batch.expires_at, seed=batch.id)
         job = self._first_job(batch, file.file, target, batch.created_at)
         waiting = waiting_for(self._runtime, batch, file, Tries()) if target is None else None
         return replace(batch, deployment_id=job.deployment_id, waiting_for=waiting), job
-
-    def _check_copies(self, file: FileState) -> None:
-        """Raises `DeploymentGone` if no copy can ever serve, neither where it is nor for another one."""
-        presence, model = self._runtime.presence, file.file.models[0]
-        can_run = any(presence.serves(copy.deployment_id, model) for copy in file.copies)
-        can_be_read = any(
-            presence.is_served(copy.deployment_id) for copy in file.copies if copy.provider_file_id
-        )
-        if file.copies and not (can_run and can_be_read):
-            raise DeploymentGone(
-                "The deployments that have this file are no longer in the gateway's configuration. Ask its "
-                "operator to put one back, or upload the file again."
-            )
 
     async def _placed(self, state: BatchState, since: float) -> Batch:
         begin = partial(self._dispatcher.begin, state.jobs[0], state.batch, since=since)
@@ -130,14 +112,14 @@ class Creator:
         try:
             return await self._once(request, insert)
         except StateConflict as error:
-            raise _no_input(batch.input_file_id) from error
+            raise no_input(batch.input_file_id) from error
 
     def _admit(
         self, principal: Principal, batch: Batch, job: Job, request: CreateRequest, current: FileState
     ) -> BatchChange:
         file = current.file
         if not file.is_visible(batch.created_at):
-            raise _no_input(batch.input_file_id)
+            raise no_input(batch.input_file_id)
         created = status_event(batch, batch.created_at)
         reserved = reservations(principal.limits, requests=file.lines, tokens=file.tokens)
         scopes = tuple(each.scope for each in reserved)
@@ -174,56 +156,6 @@ class Creator:
         patience = request.answer_seconds + SENDING_SECONDS
         return await once(request, create, now=self._runtime.now, patience_seconds=patience)
 
-    def _batch(
-        self, principal: Principal, asked: CreateBatch, file: FileState, request: CreateRequest
-    ) -> Batch:
-        now = self._runtime.now()
-        ends = now + COMPLETION_WINDOWS[asked.completion_window]
-        if file.copies and not any(would_last(copy, ends, now) for copy in file.copies):
-            raise InvalidRequest(
-                f"The file {asked.input_file_id} expires before the batch could end. Upload it again.",
-                param="input_file_id",
-                code="file_expires",
-            )
-        return Batch(
-            id=request.object_id,
-            owner=file.file.owner,
-            created_by=principal.key_id,
-            input_file_id=asked.input_file_id,
-            endpoint=asked.endpoint,
-            completion_window=asked.completion_window,
-            model=file.file.models[0],
-            metadata=dict(asked.metadata) if asked.metadata is not None else None,
-            output_expires_after=asked.output_expires_after,
-            created_at=now,
-            expires_at=ends,
-            counts=Counts(total=file.file.lines),
-        )
-
-    async def _input(self, principal: Principal, file_id: str, endpoint: str) -> FileState:
-        state = await self._runtime.storage.get_file(file_id_in(file_id))
-        if state is None or not principal.may_see(state.file.owner):
-            raise _no_input(file_id)
-        if not state.file.is_visible(self._runtime.now()):
-            raise _no_input(file_id)
-        file = state.file
-        if file.purpose != "batch" or file.endpoint is None:
-            raise InvalidRequest(
-                f"A batch needs a file with purpose 'batch'; {file_id} has the purpose '{file.purpose}'.",
-                param="input_file_id",
-                code="invalid_purpose",
-            )
-        if file.endpoint != endpoint:
-            raise InvalidRequest(
-                f"The lines of {file_id} are for '{file.endpoint}', not for '{endpoint}'.",
-                param="endpoint",
-                code="invalid_url",
-            )
-        error = model_error(self._runtime, principal, file.models[0])
-        if error is not None:
-            raise error
-        return state
-
     def _first_job(self, batch: Batch, file: File, target: Target | None, now: datetime) -> Job:
         job = Job(
             id=job_id(batch.id, 0, 1),
@@ -246,14 +178,8 @@ class Creator:
         )
 
 
-def _no_input(file_id: str) -> NotFound:
-    error = unknown_file(file_id)
-    error.param = "input_file_id"
-    return error
-
-
 def _shown(principal: Principal, batch: Batch) -> Batch:
     """The batch, if this principal may see it: rights may have changed since it was made."""
     if not principal.may_see(batch.owner):
-        raise _no_input(batch.input_file_id)
+        raise no_input(batch.input_file_id)
     return batch

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.creating import Creator
 from litebatch_asgi.batches.dispatching import JobDispatcher
+from litebatch_asgi.batches.drafting import Drafts
 from litebatch_asgi.batches.work import BatchWriter
 from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from litebatch_asgi.failpoints import hit
@@ -41,7 +42,8 @@ class BatchService:
     def __init__(self, runtime: Runtime, dispatcher: JobDispatcher) -> None:
         self._runtime = runtime
         self._writer = BatchWriter(runtime)
-        self._creator = Creator(runtime, dispatcher)
+        drafts = Drafts(runtime)
+        self._creator = Creator(runtime, drafts, dispatcher)
 
     async def create(
         self,
