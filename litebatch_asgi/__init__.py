@@ -16,6 +16,7 @@ from litebatch_asgi.models import Batch as Batch
 from litebatch_asgi.models import BatchStatus as BatchStatus
 from litebatch_asgi.models import Counts as Counts
 from litebatch_asgi.models import Deployment as Deployment
+from litebatch_asgi.models import DryRun as DryRun
 from litebatch_asgi.models import File as File
 from litebatch_asgi.models import FileStatus as FileStatus
 from litebatch_asgi.models import Limits as Limits
@@ -31,6 +32,7 @@ __all__ = [
     "BatchStatus",
     "Counts",
     "Deployment",
+    "DryRun",
     "File",
     "FileStatus",
     "Limits",

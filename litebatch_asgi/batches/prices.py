@@ -27,11 +27,16 @@ async def find_rates(
         return None
 
 
+async def rates_for(runtime: Runtime, model: str) -> dict[str, Rates | None]:
+    """What each deployment of a virtual model takes, by its id."""
+    found: dict[str, Rates | None] = {}
+    for where, deployment in runtime.fleet.deployments_for(model).items():
+        upstream = deployment.upstream_model_for(model)
+        found[where] = await find_rates(runtime, deployment, upstream, upstream_model=upstream)
+    return found
+
+
 async def quote_for(runtime: Runtime, file: File) -> Quote:
     """What a batch on an input file is estimated to cost, at the dearest deployment of its model."""
-    model = file.models[0]
-    every: list[Rates | None] = []
-    for deployment in runtime.fleet.deployments_for(model).values():
-        upstream = deployment.upstream_model_for(model)
-        every.append(await find_rates(runtime, deployment, upstream, upstream_model=upstream))
-    return quote(estimate(file, runtime.settings), every)
+    rates = await rates_for(runtime, file.models[0])
+    return quote(estimate(file, runtime.settings), list(rates.values()))

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from litebatch_asgi.batches.creating import Creator
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.drafting import Drafts
+from litebatch_asgi.batches.dry_run import DryRuns
 from litebatch_asgi.batches.work import BatchWriter
 from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from litebatch_asgi.failpoints import hit
@@ -21,6 +22,7 @@ from litebatch_asgi.models import (
     BatchChange,
     BatchState,
     BatchStatus,
+    DryRun,
     Page,
     Principal,
 )
@@ -44,6 +46,7 @@ class BatchService:
         self._writer = BatchWriter(runtime)
         drafts = Drafts(runtime)
         self._creator = Creator(runtime, drafts, dispatcher)
+        self._dry_runs = DryRuns(runtime, drafts)
 
     async def create(
         self,
@@ -81,6 +84,35 @@ class BatchService:
         with self._runtime.call():
             made = await self._creator.create(principal, asked, repeat)
         return made._replace(object=_shown(principal, made.object))
+
+    async def dry_run(
+        self,
+        principal: Principal,
+        *,
+        input_file_id: str,
+        endpoint: str,
+        completion_window: str,
+        metadata: Mapping[str, str] | None = None,
+        output_expires_after: int | None = None,
+    ) -> DryRun:
+        """What a batch would consume, cost and wait for, with the values that `create` takes.
+
+        Makes nothing, reserves nothing and calls no provider. The limits that the batch would exceed are
+        told; otherwise it raises what `create` raises.
+        """
+        asked = CreateBatch(
+            input_file_id=input_file_id,
+            endpoint=endpoint,
+            completion_window=completion_window,
+            metadata=metadata,
+            output_expires_after=output_expires_after,
+        )
+        return await self.look_ahead(principal, asked)
+
+    async def look_ahead(self, principal: Principal, asked: CreateBatch) -> DryRun:
+        """`dry_run`, of what was checked already."""
+        with self._runtime.call():
+            return await self._dry_runs.run(principal, asked)
 
     def answered(self, batch_id: str, *, was_sent: bool) -> None:
         """Note, in the background, whether the answer to a create was sent: if not, a retry gets it."""

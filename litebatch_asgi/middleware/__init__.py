@@ -29,6 +29,7 @@ class LiteBatchMiddleware:
     GET HEAD DELETE   /files/{id}             the id begins with `file-lb` and has the form of ours
     GET HEAD          /files/{id}/content     the same
     POST              /batches                `input_file_id` in the JSON body has that form
+    POST              /batches/dry_run        the same
     GET HEAD          /batches                always, but for `?managed=false`
     GET HEAD          /batches/{id}           the id begins with `batch_lb` and has the form of ours
     POST              /batches/{id}/cancel    the same

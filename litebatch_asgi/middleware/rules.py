@@ -45,6 +45,7 @@ RULES = (
     Rule(methods=("GET", "HEAD", "DELETE"), path="/files/{id}", sign=Sign.FILE_ID),
     Rule(methods=("GET", "HEAD"), path="/files/{id}/content", sign=Sign.FILE_ID),
     Rule(methods=("POST",), path="/batches", sign=Sign.INPUT),
+    Rule(methods=("POST",), path="/batches/dry_run", sign=Sign.INPUT),
     Rule(methods=("GET", "HEAD"), path="/batches", sign=Sign.ALWAYS),
     Rule(methods=("GET", "HEAD"), path="/batches/{id}", sign=Sign.BATCH_ID),
     Rule(methods=("POST",), path="/batches/{id}/cancel", sign=Sign.BATCH_ID),
@@ -62,7 +63,7 @@ def sign_for(method: str, path: str) -> Sign | None:
     A path counts as it stands: not with a slash more, and not in another case.
     """
     _, *segments = path.split("/")
-    if len(segments) < 2:
+    if len(segments) < 2 or (method, path) in _BY_PATH:
         return _BY_PATH.get((method, path))
     collection, given_id, *rest = segments
     sign = _BY_PATH.get((method, "/".join(("", collection, "{id}", *rest))))

@@ -29,6 +29,7 @@ def build_routes(services: Services, authenticator: Authenticator) -> list[Route
         return Route(path, Endpoint(services, authenticator, **handlers), name=path)
 
     return [
+        route("/batches/dry_run", POST=batches.dry_run),
         route("/batches/{id}", GET=batches.retrieve),
         route("/batches/{id}/cancel", POST=batches.cancel),
         route("/batches", GET=batches.list, POST=batches.create),

@@ -32,6 +32,12 @@ class BatchRoutes:
             wire.batch_object(made.object, for_admin=principal.is_admin), note, is_repeated=made.is_repeated
         )
 
+    async def dry_run(self, request: Request, principal: Principal) -> ASGIApp:
+        """`POST /batches/dry_run`."""
+        asked = wire.parse_create_batch(await small_body(request))
+        told = await self._services.batches.look_ahead(principal, asked)
+        return JSONAnswer(wire.dry_run_object(told, for_admin=principal.is_admin))
+
     async def list(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /batches`."""
         query = wire.parse_batch_list_query(request.query_params.multi_items())

@@ -148,6 +148,15 @@ OPERATIONS: Operations = {
             links=_OF_BATCH,
         ),
     },
+    "/batches/dry_run": {
+        "post": Operation(
+            id="dryRunBatch",
+            summary="Tell what a batch would consume, cost and wait for, without making it.",
+            answer=wire.DryRunObject,
+            json=wire.CreateBatchBody,
+            errors=(InvalidRequest, NotFound, RequestTimeout, DeploymentGone),
+        ),
+    },
     "/batches/{id}": {
         "get": Operation(
             id="retrieveBatch", summary="Look at a batch.", answer=wire.BatchObject, errors=(NotFound,)

@@ -2,6 +2,8 @@
 
 from litebatch_asgi.wire.bodies import CreateBatchBody as CreateBatchBody
 from litebatch_asgi.wire.bodies import upload_schema as upload_schema
+from litebatch_asgi.wire.dry_run import DryRunObject as DryRunObject
+from litebatch_asgi.wire.dry_run import dry_run_object as dry_run_object
 from litebatch_asgi.wire.objects import BatchList as BatchList
 from litebatch_asgi.wire.objects import BatchObject as BatchObject
 from litebatch_asgi.wire.objects import DeletedFile as DeletedFile

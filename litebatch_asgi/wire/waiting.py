@@ -78,11 +78,13 @@ def waiting_for_object(waiting: WaitingFor, *, for_admin: bool) -> WaitingForObj
         reason=waiting.reason,
         message=told_to_admin(waiting),
         until=_unix(waiting.until),
-        deployments={
-            where: DeploymentWaitObject(reason=each.reason, status=each.status, until=_unix(each.until))
-            for where, each in waiting.deployments.items()
-        },
+        deployments={where: deployment_wait_object(each) for where, each in waiting.deployments.items()},
     )
+
+
+def deployment_wait_object(wait: DeploymentWait) -> DeploymentWaitObject:
+    """What stands in the way at one deployment, as admins see it."""
+    return DeploymentWaitObject(reason=wait.reason, status=wait.status, until=_unix(wait.until))
 
 
 def told_to_owner(reason: str) -> str:

@@ -5,7 +5,7 @@ import sys
 from typing import assert_type
 
 import litebatch_asgi
-from litebatch_asgi import Batch, File, LiteBatch, Page, Principal
+from litebatch_asgi import Batch, DryRun, File, LiteBatch, Page, Principal
 
 
 def test_the_public_names_are_these() -> None:
@@ -15,6 +15,7 @@ def test_the_public_names_are_these() -> None:
         "BatchStatus",
         "Counts",
         "Deployment",
+        "DryRun",
         "File",
         "FileStatus",
         "Limits",
@@ -42,6 +43,10 @@ async def typed(litebatch: LiteBatch, principal: Principal) -> None:
         principal, input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
     )
     assert_type(batch, Batch)
+    told = await litebatch.batches.dry_run(
+        principal, input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    assert_type(told, DryRun)
     assert_type(await litebatch.batches.list(principal), Page[Batch])
     async for block in litebatch.files.content(principal, file.id):
         assert_type(block, bytes)

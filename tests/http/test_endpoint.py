@@ -34,6 +34,7 @@ PATHS = {
     "/files/file-x": {"GET", "HEAD", "DELETE"},
     "/files/file-x/content": {"GET", "HEAD"},
     "/batches": {"GET", "HEAD", "POST"},
+    "/batches/dry_run": {"POST"},
     "/batches/batch_x": {"GET", "HEAD"},
     "/batches/batch_x/cancel": {"POST"},
     "/models": {"GET", "HEAD"},

@@ -237,6 +237,7 @@ async def test_real_answers_are_as_described(held_gateway: Gateway) -> None:
         form = {"purpose": "batch"}
         file = await client.ask("post", "/files", files={"file": ("in.jsonl", lines())}, data=form)
         body = {"input_file_id": file["id"], "endpoint": ENDPOINT, "completion_window": "24h"}
+        assert (await client.ask("post", "/batches/dry_run", json=body))["requests"] == 3
         batch = await client.ask("post", "/batches", json=body | {"metadata": {"a": "b"}})
         await gateway.reached(batch["id"], "in_progress")
         for account in gateway.simulator.accounts.values():

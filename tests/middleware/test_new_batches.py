@@ -48,10 +48,11 @@ UNMANAGED = {
 
 @pytest.mark.parametrize("size", [1000, 1 << 20])
 @pytest.mark.parametrize("kind", UNMANAGED)
+@pytest.mark.parametrize("path", ["/v1/batches", "/v1/batches/dry_run"])
 async def test_what_is_not_managed_reaches_the_app_behind_unchanged(
-    front: Front, kind: str, size: int
+    front: Front, kind: str, size: int, path: str
 ) -> None:
-    scope = http_scope("POST", "/v1/batches?a=b&&c=%20")
+    scope = http_scope("POST", f"{path}?a=b&&c=%20")
     before = dict(scope)
     channel = Channel(*body_messages(UNMANAGED[kind], size))
     send = channel.send
@@ -64,8 +65,9 @@ async def test_what_is_not_managed_reaches_the_app_behind_unchanged(
 
 
 @pytest.mark.parametrize("size", [10, 1 << 20])
-async def test_what_is_managed_is_answered_here(front: Front, size: int) -> None:
-    answer = await front.ask(http_scope("POST", "/v1/batches"), *body_messages(creation(), size))
+@pytest.mark.parametrize("path", ["/v1/batches", "/v1/batches/dry_run"])
+async def test_what_is_managed_is_answered_here(front: Front, size: int, path: str) -> None:
+    answer = await front.ask(http_scope("POST", path), *body_messages(creation(), size))
     assert (answer.status, answer.is_inner) == (404, False)
     assert FILE_ID.encode() in answer.sent[1]["body"]
     assert not front.recorder.seen

@@ -1,0 +1,93 @@
+"""Dry runs: what a batch would cost and wait for. Nothing is written, and no provider is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from litebatch_asgi.batches.drafting import Drafts
+from litebatch_asgi.batches.prices import rates_for
+from litebatch_asgi.batches.targets import Tries, chances
+from litebatch_asgi.batches.waiting import waiting_for
+from litebatch_asgi.costs import UNKNOWN, Estimate, Rates, cost_of, estimate, quote
+from litebatch_asgi.models import Batch, DeploymentOutlook, DryRun, Exceeded, FileState, Principal
+from litebatch_asgi.models.ids import BATCH_PREFIX, new_id
+from litebatch_asgi.models.limits import requests_exceeded, reservations
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.wire import CreateBatch
+
+
+class DryRuns:
+    """Tells principals what would become of a batch."""
+
+    def __init__(self, runtime: Runtime, drafts: Drafts) -> None:
+        self._runtime = runtime
+        self._drafts = drafts
+
+    async def run(self, principal: Principal, asked: CreateBatch) -> DryRun:
+        """What is known of it beforehand. Raises what a create would raise but for limits."""
+        batch, state = await self._drafts.draft(principal, asked, new_id(BATCH_PREFIX))
+        found = estimate(state.file, self._runtime.settings)
+        rates = await rates_for(self._runtime, batch.model)
+        quoted = quote(found, list(rates.values()))
+        deployments, waiting = self._outlook(batch, state, found, rates), None
+        if not any(each.takes_it_now for each in deployments):
+            waiting = waiting_for(self._runtime, batch, state, Tries())
+        told = DryRun(
+            model=batch.model,
+            endpoint=batch.endpoint,
+            requests=found.requests,
+            input_tokens=found.input_tokens,
+            estimated_output_tokens=found.output_tokens,
+            highest_output_tokens=found.highest_output_tokens,
+            estimated_cost=quoted.cost,
+            highest_cost=quoted.highest_cost,
+            price_source=quoted.price_source,
+            waiting_for=waiting,
+            deployments=deployments,
+            would_exceed=await self._would_exceed(principal, state),
+        )
+        return told if principal.is_admin else _without_names(told)
+
+    def _outlook(
+        self, batch: Batch, state: FileState, found: Estimate, every: Mapping[str, Rates | None]
+    ) -> tuple[DeploymentOutlook, ...]:
+        """In the order of the configuration."""
+        fleet = self._runtime.fleet
+        usable = chances(self._runtime, state, batch.model, until=batch.expires_at, tries=Tries())
+        in_the_way = waiting_for(self._runtime, batch, state, Tries()).deployments
+        outlook: list[DeploymentOutlook] = []
+        for where, rates in every.items():
+            is_free = where in usable and not fleet.cooldown_left(where)
+            outlook.append(
+                DeploymentOutlook(
+                    deployment_id=where,
+                    takes_it_now=is_free,
+                    waiting_for=None if is_free else in_the_way[where],
+                    estimated_cost=cost_of(found, rates),
+                    price_source=UNKNOWN if rates is None else rates.source,
+                )
+            )
+        return tuple(outlook)
+
+    async def _would_exceed(self, principal: Principal, state: FileState) -> tuple[Exceeded, ...]:
+        file, limits = state.file, principal.limits
+        wanted = reservations(limits, requests=file.lines, tokens=file.tokens)
+        scopes = [each.scope for each in wanted if each.is_limited]
+        held = await self._runtime.storage.ledger.held(scopes) if scopes else {}
+        return (
+            *requests_exceeded(limits, file.lines),
+            *(over for each in wanted if each.scope in held for over in each.exceeded(held[each.scope])),
+        )
+
+
+def _without_names(told: DryRun) -> DryRun:
+    """For those who may not know which deployments there are."""
+    waiting = told.waiting_for and replace(told.waiting_for, deployments={})
+    return replace(told, waiting_for=waiting, deployments=tuple(map(_nameless, told.deployments)))
+
+
+def _nameless(each: DeploymentOutlook) -> DeploymentOutlook:
+    wait = each.waiting_for and replace(each.waiting_for, status=None)
+    return replace(each, deployment_id=None, waiting_for=wait)
