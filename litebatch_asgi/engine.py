@@ -152,7 +152,7 @@ class Engine:
 
     async def _prices(self, threads: Threads) -> PriceBook:
         name = self._settings.prices
-        file = await asyncio.wrap_future(threads.submit(_read_prices, Path(name))) if name else None
+        file = await asyncio.wrap_future(threads.submit(read_prices, Path(name))) if name else None
         return PriceBook(self._fleet.catalog.deployments.values(), file)
 
     async def _close(self, threads: Threads) -> None:
@@ -167,7 +167,8 @@ class Engine:
             logger.warning("a thread is still busy, most likely with a file object that a caller handed in")
 
 
-def _read_prices(path: Path) -> PriceFile:
+def read_prices(path: Path) -> PriceFile:
+    """The prices of a file in LiteLLM's format. Raises `ConfigError`."""
     try:
         content = path.read_bytes()
     except OSError as error:

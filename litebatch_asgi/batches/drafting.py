@@ -44,7 +44,7 @@ class Drafts:
                 param="endpoint",
                 code="invalid_url",
             )
-        error = model_error(self._runtime, principal, file.models[0])
+        error = model_error(self._runtime.fleet.catalog, principal, file.models[0])
         if error is not None:
             raise error
         return state

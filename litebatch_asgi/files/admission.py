@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import InvalidFile, InvalidRequest, ModelAccessDenied, Problem, RequestError
 from litebatch_asgi.jsonl import CheckedFile, CheckLimits, LineChecker
-from litebatch_asgi.models import Principal
+from litebatch_asgi.models import Principal, Settings
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spool
 from litebatch_asgi.wire import BATCH_ENDPOINTS
@@ -28,13 +28,12 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """None for files that are copied as they are"""
 
 
-def model_error(runtime: Runtime, principal: Principal, model: str) -> RequestError | None:
+def model_error(catalog: Catalog, principal: Principal, model: str) -> RequestError | None:
     """What stands against this principal's use of a virtual model."""
-    catalog = runtime.fleet.catalog
     if not catalog.may_use(principal, model):
         may = ", ".join(catalog.models_for(principal)) or "none"
         return ModelAccessDenied(f"This key may not use the model '{model[:100]}'. Models it may use: {may}.")
-    if not runtime.fleet.deployments_for(model):
+    if not catalog.deployments_for(model):
         models = catalog.models_for(principal)
         return InvalidRequest(
             f"The model '{model[:100]}' {_why_not(catalog, model, models)} "
@@ -54,6 +53,36 @@ def _why_not(catalog: Catalog, model: str, usable: Sequence[str]) -> str:
     return f"does not exist here.{meant}"
 
 
+class ModelCheck:
+    """Which models the lines of a principal's file may name, of those that the request names if it does."""
+
+    def __init__(self, catalog: Catalog, principal: Principal, targets: Sequence[str]) -> None:
+        self._catalog = catalog
+        self._principal = principal
+        self._targets = targets
+        self.denied: RequestError | None = None
+        """that the principal may not use a model that a line names"""
+
+    def problem(self, model: str) -> Problem | None:
+        """What is wrong with a line that names this model."""
+        error = model_error(self._catalog, self._principal, model)
+        if isinstance(error, ModelAccessDenied):
+            self.denied = error
+        if error is not None:
+            return _line_problem(error.code or "invalid_request", error.message)
+        if self._targets and model not in self._targets:
+            wanted = ", ".join(f"'{name}'" for name in self._targets)
+            message = f"The model '{model[:100]}' is not among target_model_names ({wanted})."
+            return _line_problem("mismatched_model", message)
+        return None
+
+
+def line_checker(settings: Settings, model_problem: Callable[[str], Problem | None]) -> LineChecker:
+    """The check that an upload's lines go through; `model_problem` says what is wrong with a model."""
+    limits = CheckLimits(max_lines=settings.max_file_lines, max_line_bytes=settings.max_line_bytes)
+    return LineChecker(endpoints=BATCH_ENDPOINTS, limits=limits, model_problem=model_problem)
+
+
 class FileCheck:
     """The check of one file, for one principal and the models the request names."""
 
@@ -61,7 +90,7 @@ class FileCheck:
         self._runtime = runtime
         self._principal = principal
         self._targets = tuple(dict.fromkeys(targets))
-        self._denied: RequestError | None = None
+        self._models = ModelCheck(runtime.fleet.catalog, principal, self._targets)
 
     async def run(self, spool: Spool, *, purpose: str) -> Admitted:
         """Look at the request's models and, if it is for batches, at every line.
@@ -69,7 +98,7 @@ class FileCheck:
         Raises `InvalidFile` with all problems of the lines, `ModelAccessDenied`, or `InvalidRequest`.
         """
         for target in self._targets:
-            error = model_error(self._runtime, self._principal, target)
+            error = model_error(self._runtime.fleet.catalog, self._principal, target)
             if error is not None:
                 if not isinstance(error, ModelAccessDenied):  # that one is of the model, wherever it is named
                     error.param = "target_model_names"
@@ -82,7 +111,7 @@ class FileCheck:
             return Admitted(
                 sha256=digest.hexdigest(), models=models, deployment_ids=deployment_ids, lines=None
             )
-        checker = self._checker()
+        checker = line_checker(self._runtime.settings, self._models.problem)
 
         def feed(block: bytes) -> None:
             digest.update(block)
@@ -114,30 +143,13 @@ class FileCheck:
             code="unsupported_purpose",
         )
 
-    def _checker(self) -> LineChecker:
-        settings = self._runtime.settings
-        limits = CheckLimits(max_lines=settings.max_file_lines, max_line_bytes=settings.max_line_bytes)
-        return LineChecker(endpoints=BATCH_ENDPOINTS, limits=limits, model_problem=self._model_problem)
-
     async def _checked(self, checker: LineChecker) -> CheckedFile:
         try:
             return await self._runtime.in_executor(checker.finish)
         except InvalidFile:
-            if self._denied is not None:
-                raise self._denied from None
+            if self._models.denied is not None:
+                raise self._models.denied from None
             raise
-
-    def _model_problem(self, model: str) -> Problem | None:
-        error = model_error(self._runtime, self._principal, model)
-        if isinstance(error, ModelAccessDenied):
-            self._denied = error
-        if error is not None:
-            return _line_problem(error.code or "invalid_request", error.message)
-        if self._targets and model not in self._targets:
-            wanted = ", ".join(f"'{name}'" for name in self._targets)
-            message = f"The model '{model[:100]}' is not among target_model_names ({wanted})."
-            return _line_problem("mismatched_model", message)
-        return None
 
     def _only_model(self) -> tuple[str, ...]:
         """Where files go that name no model: to the only one there is."""

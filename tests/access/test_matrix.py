@@ -64,6 +64,13 @@ ROUTES = [
     Route(method="POST", path="/batches/{running}/cancel", changes=True),
     Route(
         method="POST",
+        path="/batches/dry_run",
+        body=new_batch,
+        needs_model=True,
+        foreign=(404, "input_file_id"),
+    ),
+    Route(
+        method="POST",
         path="/batches",
         changes=True,
         body=new_batch,
