@@ -11,6 +11,7 @@ import typer
 from litebatch_asgi.cli.check import check
 from litebatch_asgi.cli.completion import completion
 from litebatch_asgi.cli.database_commands import app as database_commands
+from litebatch_asgi.cli.file_commands import app as file_commands
 from litebatch_asgi.cli.key_commands import app as key_commands
 from litebatch_asgi.cli.options import example
 from litebatch_asgi.cli.team_commands import app as team_commands
@@ -180,6 +181,7 @@ app.command(
         "litebatch completion fish > ~/.config/fish/completions/litebatch.fish",
     )
 )(completion)
+app.add_typer(file_commands)
 app.add_typer(key_commands)
 app.add_typer(team_commands)
 app.add_typer(user_commands)

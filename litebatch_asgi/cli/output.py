@@ -12,8 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_SHORT = ("KEY", "EXPIRES", "CREATED", "STATE")
+_SHORT = frozenset(
+    ("KEY", "EXPIRES", "CREATED", "STATE", "LINE", "TOKENS IN", "TOKENS OUT", "COST", "AT MOST")
+)
 """columns that are never broken"""
+_SHORT_NAME = 24
+"""characters of what stands first in a row and is not broken either"""
 
 
 class Output(StrEnum):
@@ -42,7 +46,7 @@ def print_rows(columns: Sequence[str], rows: Iterable[Row], output: Output | Non
     """
     match output or (Output.TABLE if sys.stdout.isatty() else Output.JSON):
         case Output.TABLE:
-            _print_table(columns, rows)
+            _print_table(columns, list(rows))
         case Output.JSON:
             for row in rows:
                 print_object(row.object)
@@ -56,10 +60,12 @@ def print_object(shown: msgspec.Struct) -> None:
     typer.echo(msgspec.json.encode(shown))
 
 
-def _print_table(columns: Sequence[str], rows: Iterable[Row]) -> None:
+def _print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in _SHORT)
+    are_short = all(len(row.cells[0]) <= _SHORT_NAME for row in rows)
+    for place, column in enumerate(columns):
+        is_whole = column in _SHORT or (place == 0 and are_short)
+        table.add_column(column, overflow="fold", no_wrap=is_whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row.cells))
     if table.row_count:

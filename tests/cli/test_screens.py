@@ -13,6 +13,7 @@ import pytest
 from tests.cli.databases import make_database
 from tests.cli.terminal import COLUMNS, CTRL_C, terminal
 from tests.forks import run
+from tests.harness import lines
 
 SCREENS = Path(__file__).parent / "screens"
 IS_WRITING = os.environ.get("LITEBATCH_SCREENS") == "write"
@@ -91,8 +92,25 @@ def with_accounts(*arguments: str) -> Screen:
     return show
 
 
+def validate(*options: str) -> Screen:
+    def show(folder: Path) -> str:
+        (folder / "litebatch.yaml").write_text(CONFIG)
+        (folder / "fine.jsonl").write_bytes(lines(12, max_tokens=500))
+        (folder / "open.jsonl").write_bytes(lines(1200))
+        (folder / "wrong.jsonl").write_bytes(lines(2, stream=True) + b"\n{oops\n" + lines(1, model="gpt-4o"))
+        with terminal("files", "validate", *options, cwd=folder, SEARCH_KEY="x", MASTER_KEY="y") as shown:
+            shown.end()
+            return shown.shown
+
+    return show
+
+
 SHOWN: dict[str, Screen] = {
     "demo": ended("demo"),
+    "files-validate": validate("fine.jsonl", "--config", "litebatch.yaml"),
+    "files-validate-help": ended("files", "validate", "--help"),
+    "files-validate-no-limit": validate("open.jsonl", "-m", "openai/gpt-4o-mini"),
+    "files-validate-wrong": validate("wrong.jsonl", "--config", "litebatch.yaml"),
     "help": ended("--help"),
     "keys-create": with_accounts("keys", "create", "--alias", "ci", "--duration", "30d"),
     "keys-help": ended("keys", "--help"),
