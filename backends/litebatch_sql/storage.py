@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -106,10 +107,7 @@ class SQLStorage:
         await self._executor.open(create=create)
 
     def _load(self, namespace: Namespace) -> tuple[Queries, tuple[Migration, ...]]:
-        alone = queries = Queries.load(self._package, TABLES, prefix=self._prefix)
-        if namespace.qualifier:
-            queries = Queries.load(self._package, TABLES, prefix=namespace.qualifier + self._prefix)
-        return queries, load_migrations(self._package, alone)
+        return _read(self._package, self._prefix, namespace.qualifier)
 
     @asynccontextmanager
     async def _visited(self) -> AsyncGenerator[tuple[Queries, tuple[Migration, ...]]]:
@@ -304,3 +302,12 @@ def _batch_state(rows: Sequence[Row]) -> BatchState:
         batch=BATCHES.decode(rows[0]),
         jobs=tuple(JOBS.decode(row, jobs) for row in rows if row[jobs] is not None),
     )
+
+
+@lru_cache(maxsize=8)
+def _read(package: str, prefix: str, qualifier: str) -> tuple[Queries, tuple[Migration, ...]]:
+    """The queries and migrations of a package, which stay as they are while a process lives."""
+    alone = queries = Queries.load(package, TABLES, prefix=prefix)
+    if qualifier:
+        queries = Queries.load(package, TABLES, prefix=qualifier + prefix)
+    return queries, load_migrations(package, alone)
