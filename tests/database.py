@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 import sqlite3
+import tempfile
 from collections.abc import AsyncGenerator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +18,7 @@ import anyio.to_thread
 import asyncpg
 import pytest
 
+from litebatch_sqlite import SQLiteStorage
 from tests.postgres import database_url
 
 BACKENDS = ("sqlite", "postgresql")
@@ -41,11 +47,22 @@ class Database(Protocol):
 
 
 class SQLiteDatabase:
-    """A file in a folder."""
+    """A file in a folder, where the first that opens it makes it."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "litebatch.db"
         self.url = f"sqlite:///{self._path}"
+
+    @classmethod
+    def migrated(cls, folder: Path) -> SQLiteDatabase:
+        """The same, with a file in which the migrations have run, and nothing else: it opens sooner."""
+        database = cls(folder)
+        database._path.write_bytes(_template())
+        with closing(sqlite3.connect(database._path)) as connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(_NEW_INSTALLATION, (secrets.token_hex(8),))
+            connection.commit()
+        return database
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What it says now."""
@@ -70,11 +87,30 @@ class PostgresDatabase:
             return [tuple(row) for row in await self._connection.fetch(statement)]
 
 
+_NEW_INSTALLATION = "UPDATE installation SET id = ?, fingerprint = NULL, created_at = unixepoch() * 1000000"
+"""whoever opens the database first lets it live where it is"""
+
+
+@cache
+def _template() -> bytes:
+    """A file in which the migrations have run."""
+
+    async def migrate() -> None:
+        storage = SQLiteStorage(path)
+        await storage.open()
+        await storage.close()
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
+        path = Path(folder, "litebatch.db")
+        thread.submit(asyncio.run, migrate()).result()
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def database_on(backend: str, folder: Path) -> AsyncGenerator[Database]:
     """A database of this kind, which is gone with the folder or the block."""
     if backend == "sqlite":
-        yield SQLiteDatabase(folder)
+        yield SQLiteDatabase.migrated(folder)
         return
     async with database_url() as url:
         connection = await asyncpg.connect(url)

@@ -253,7 +253,7 @@ async def running_gateway(
     The database is a file in `folder` unless another one is given.
     """
     simulator = simulator or Simulator(settings=SWIFT)
-    database = database or SQLiteDatabase(folder)
+    database = database or SQLiteDatabase.migrated(folder)
     storage = storage or open_storage(database.url)
     (folder / "spool").mkdir(exist_ok=True)
     async with simulator.running() as provider:

@@ -42,7 +42,7 @@ async def models_change(
 
     The faults and the death come with the change.
     """
-    database = database or SQLiteDatabase(folder)
+    database = database or SQLiteDatabase.migrated(folder)
     async with AsyncExitStack() as stack:
         simulator = Simulator(settings=HELD)
         provider = await stack.enter_async_context(simulator.running())

@@ -50,7 +50,7 @@ async def gateway_on(
     """
     spool = folder / "spool"
     spool.mkdir(parents=True, exist_ok=True)
-    database = database or SQLiteDatabase(folder)
+    database = database or SQLiteDatabase.migrated(folder)
     storage = storage or open_storage(database.url)
     litebatch = LiteBatch(
         deployments=served or deployments(provider),

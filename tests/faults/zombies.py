@@ -68,7 +68,7 @@ async def pair(folder: Path, database: Database, stack: AsyncExitStack) -> Pair:
 async def upload_of_a_zombie(folder: Path, database: Database | None = None) -> list[str]:
     """An upload is answered when another process has taken its uploader for dead: what is wrong then."""
     async with AsyncExitStack() as stack:
-        two = await pair(folder, database or SQLiteDatabase(folder), stack)
+        two = await pair(folder, database or SQLiteDatabase.migrated(folder), stack)
         stalled = two.simulator.add_fault(Fault(call="upload_file", when="after", stall=True, times=2))
         hidden = two.simulator.add_fault(Fault(call="list_files", hide_newest=1, times=None))
         answers: list[int] = []

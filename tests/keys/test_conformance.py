@@ -13,6 +13,7 @@ from litebatch_asgi.testing.conformance import Capability, KeyStoreConformance, 
 from litebatch_databases import DatabasesStorage
 from litebatch_postgres import PostgresStorage
 from litebatch_sqlite import SQLiteStorage
+from tests.database import SQLiteDatabase
 from tests.postgres import database_url
 
 LASTING = frozenset({Capability.PERSISTENT, Capability.SHARED})
@@ -29,7 +30,8 @@ class TestSQLite(KeyStoreConformance):
 
     @pytest.fixture
     def new_storage(self, tmp_path: Path) -> NewStorage:
-        return lambda: SQLiteStorage(f"sqlite:///{tmp_path}/litebatch.db")
+        database = SQLiteDatabase.migrated(tmp_path)
+        return lambda: SQLiteStorage(database.url)
 
 
 class TestPostgres(KeyStoreConformance):

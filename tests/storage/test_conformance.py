@@ -14,6 +14,7 @@ from litebatch_asgi.testing.conformance.leases import LeaseTests
 from litebatch_asgi.testing.conformance.races import RaceTests
 from litebatch_postgres import PostgresStorage
 from litebatch_sqlite import SQLiteStorage
+from tests.database import SQLiteDatabase
 from tests.postgres import database_url, needs_socket
 from tests.storage.proxies import Pooler, in_front, socket_of
 
@@ -50,4 +51,5 @@ class TestSQLite(StorageConformance):
 
     @pytest.fixture
     def new_storage(self, tmp_path: Path) -> NewStorage:
-        return lambda: SQLiteStorage(f"sqlite:///{tmp_path}/litebatch.db")
+        database = SQLiteDatabase.migrated(tmp_path)
+        return lambda: SQLiteStorage(database.url)
