@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncGenerator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager, closing
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,8 +55,13 @@ class SQLiteDatabase:
 
     @classmethod
     def migrated(cls, folder: Path) -> SQLiteDatabase:
-        """The same, with a file in which the migrations have run, and nothing else: it opens sooner."""
+        """The same, with a file in which the migrations have run, and nothing else: it opens sooner.
+
+        One that is there already stays as it is.
+        """
         database = cls(folder)
+        if database._path.exists():
+            return database
         database._path.write_bytes(_template())
         with closing(sqlite3.connect(database._path)) as connection:
             connection.execute("PRAGMA synchronous = OFF")
@@ -74,17 +79,24 @@ class SQLiteDatabase:
 
 
 class PostgresDatabase:
-    """A database on the server of the tests."""
+    """A database on the server of the tests; a connection is made when it is asked first."""
 
-    def __init__(self, url: str, connection: asyncpg.Connection[Any]) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
-        self._connection = connection
+        self._connection: asyncpg.Connection[Any] | None = None
         self._turn = anyio.Lock()
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What it says now."""
         async with self._turn:
+            if self._connection is None:
+                self._connection = await asyncpg.connect(self.url)
             return [tuple(row) for row in await self._connection.fetch(statement)]
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.close()
 
 
 _NEW_INSTALLATION = "UPDATE installation SET id = ?, fingerprint = NULL, created_at = unixepoch() * 1000000"
@@ -112,9 +124,5 @@ async def database_on(backend: str, folder: Path) -> AsyncGenerator[Database]:
     if backend == "sqlite":
         yield SQLiteDatabase.migrated(folder)
         return
-    async with database_url() as url:
-        connection = await asyncpg.connect(url)
-        try:
-            yield PostgresDatabase(url, connection)
-        finally:
-            await connection.close()
+    async with database_url() as url, aclosing(PostgresDatabase(url)) as database:
+        yield database

@@ -19,13 +19,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import asyncpg
@@ -33,6 +34,7 @@ import pytest
 
 from litebatch_postgres import PostgresStorage
 
+T = TypeVar("T")
 ROOT = Path(__file__).parents[1]
 needs_socket = pytest.mark.skipif(
     "LITEBATCH_TEST_POSTGRES" in os.environ, reason="the server is not reached by a socket of ours"
@@ -128,7 +130,7 @@ async def database_url(*, fresh: bool = False) -> AsyncGenerator[str]:
     try:
         yield with_database(server, name)
     finally:
-        if await _empty(server, name, template):
+        if await _by_emptier(_empty(server, name, template)):
             _EMPTIED.append(name)
         else:
             await run_on(server, f"DROP DATABASE {name} WITH (FORCE)")
@@ -145,18 +147,40 @@ async def _empty(server: str, name: str, template: str) -> bool:
 
     Tables that begin with `litebatch_` may have come beside it: they stay, without their rows.
     """
-    connection = await asyncpg.connect(with_database(server, name))
-    try:
-        await connection.execute(_END_OTHERS)
-        if await _described(connection) != await _of_template(server, template):
-            return False
-        tables = [row[0] for row in await connection.fetch(_TABLES)]
-        deletions = [f"DELETE FROM {table}" for table in tables if not table.endswith("installation")]
-        deletions.append(_LIVES_NOWHERE)
-        await connection.execute(";".join(["SET session_replication_role = replica", *deletions]))
-    finally:
+    kept = _KEPT.pop(name, None)
+    if kept is not None:
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # a test cut it
+            return await _empty_on(kept, server, name, template)
+        kept.terminate()
+    return await _empty_on(await asyncpg.connect(with_database(server, name)), server, name, template)
+
+
+async def _empty_on(connection: asyncpg.Connection[Any], server: str, name: str, template: str) -> bool:
+    await connection.execute(_END_OTHERS)
+    if await _described(connection) != await _of_template(server, template):
         await connection.close()
+        return False
+    tables = [row[0] for row in await connection.fetch(_TABLES)]
+    deletions = [f"DELETE FROM {table}" for table in tables if not table.endswith("installation")]
+    deletions.append(_LIVES_NOWHERE)
+    await connection.execute(";".join(["SET session_replication_role = replica", *deletions]))
+    _KEPT[name] = connection
     return True
+
+
+async def _by_emptier(work: Coroutine[Any, Any, T]) -> T:
+    """Do it in the event loop of a thread that outlives the tests, and with it what it has opened.
+
+    A new connection costs the server six times what emptying a database does.
+    """
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, _emptier()))
+
+
+@cache
+def _emptier() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="emptier", daemon=True).start()
+    return loop
 
 
 async def _described(connection: asyncpg.Connection[Any]) -> list[Any]:
@@ -178,16 +202,21 @@ async def _of_template(server: str, template: str) -> list[Any]:
 def _drop_emptied() -> None:
     async def drop() -> None:
         server = server_url()
+        for connection in _KEPT.values():
+            connection.terminate()
+        _KEPT.clear()
         for name in _EMPTIED:
             await run_on(server, f"DROP DATABASE {name} WITH (FORCE)")
 
     if _EMPTIED:
         with contextlib.suppress(OSError, asyncpg.PostgresError):  # a server of ours may be gone by now
-            asyncio.run(drop())
+            asyncio.run_coroutine_threadsafe(drop(), _emptier()).result()
 
 
 _EMPTIED: list[str] = []
 """databases of this process that the next test may have"""
+_KEPT: dict[str, asyncpg.Connection[Any]] = {}
+"""a connection to each of those that were emptied, also while it is given out"""
 _TEMPLATES: dict[str, list[Any]] = {}
 _INSTALLATION = "SELECT id, schema_version, created_at FROM installation"
 _LIVES_NOWHERE = "UPDATE installation SET fingerprint = NULL"
@@ -205,6 +234,8 @@ async def empty_database_url(*, template: str = "template1") -> AsyncGenerator[s
     """The URL of a database with nothing in it, or with what is in `template`; dropped afterwards."""
     name = f"test_{secrets.token_hex(8)}"
     server = await asyncio.to_thread(server_url)
+    if template in _KEPT:  # nobody may be connected to what is cloned
+        await _by_emptier(_KEPT.pop(template).close())
     await run_on(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     try:
         yield with_database(server, name)
