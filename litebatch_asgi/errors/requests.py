@@ -1,63 +1,12 @@
-"""Every error LiteBatch raises.
-
-::
-
-    LiteBatchError                          status  code
-    ├── ConfigError                         -       what the config says cannot be used
-    ├── RequestError                        what a caller is told; the HTTP routes translate these alone
-    │   ├── InvalidRequest                  400     invalid_value, ...
-    │   │   ├── InvalidFile                 400     the first problem's; all of them in `problems`
-    │   │   └── AboveLimit                  400     limit_exceeded; more than a limit ever allows
-    │   ├── Unauthenticated                 401     invalid_api_key
-    │   ├── PermissionDenied                403     permission_denied
-    │   │   └── ModelAccessDenied           403     model_access_denied
-    │   ├── NotFound                        404
-    │   ├── MethodNotAllowed                405
-    │   ├── RequestTimeout                  408     request_timeout; the clients try again
-    │   ├── Conflict                        409     final: the clients are told not to retry
-    │   │   └── DeploymentGone              409     deployment_gone
-    │   ├── FileTooLarge                    413     file_too_large
-    │   ├── KeyReused                       422     idempotency_key_in_use
-    │   ├── RateLimited                     429     rate_limit_exceeded, with retry-after
-    │   │   ├── SpoolFull                   429     spool_full
-    │   │   ├── DeploymentsBusy             429     deployments_busy
-    │   │   └── LimitExceeded               429     limit_exceeded; no retry where waiting is no use
-    │   ├── InternalError                   500     internal_error
-    │   └── Unavailable                     503     with retry-after
-    │       ├── NotTaken                    503     why no deployment took a file, such as
-    │       │                                       provider_key_rejected, deployments_unreachable
-    │       ├── StorageUnavailable          503     storage_unavailable
-    │       ├── NoAuthenticator             503     no_authenticator
-    │       └── LifespanNotEntered          503     lifespan_not_entered
-    ├── StateConflict                       a fenced write came too late: somebody else holds the row now
-    ├── RequestUnderWay                     an equal request is being worked on: wait for its outcome
-    └── ProviderError                       what a deployment answered, by what the answer means
-        ├── DeploymentRefused               it did nothing and will not: another one may be tried
-        │   ├── CopyRefused                 for it cannot use its copy of the input file: gone, not ready
-        │   └── CopyDiffers                 for what it has of a file is not what was uploaded
-        ├── ContentRefused                  it did nothing: the content is wrong and would be anywhere
-        ├── ProviderNotFound                the object is not there
-        ├── ProviderBusy                    500, 503: most likely it did nothing, a listing tells
-        └── NoClearAnswer                   time-out, cut connection, 408, 502, 504: it may have been done
-"""
+"""What a caller is told; the HTTP routes translate these alone."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import msgspec
 
-SHORTEST_RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 3_600.0
-
-
-class LiteBatchError(Exception):
-    """Base of everything LiteBatch raises on purpose."""
-
-
-class ConfigError(LiteBatchError):
-    """A configuration that cannot be used; the message names the place and what to write there."""
+from litebatch_asgi.errors.base import LiteBatchError
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -320,71 +269,3 @@ class LifespanNotEntered(Unavailable):
         code: str | None = None,
     ) -> None:
         super().__init__(message, param=param, code=code)
-
-
-class StateConflict(LiteBatchError):
-    """A row was not in the state, or the epoch, that its writer took for granted. Nothing was written."""
-
-
-class RequestUnderWay(LiteBatchError):
-    """An equal request came before and its outcome is not known yet. Nothing was written."""
-
-
-class ProviderError(LiteBatchError):
-    """What a deployment's answer means for the call that was made.
-
-    The message may quote the provider: it is for logs, never for clients. `retry_after`: seconds after which
-    the provider asks to be tried again; less than a second counts as one, more than an hour as one, and what
-    is no number as nothing said.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        code: str | None = None,
-        param: str | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.code = code
-        self.param = param
-        self.retry_after: float | None = _bounded(retry_after)
-
-
-def _bounded(seconds: float | None) -> float | None:
-    """A provider must neither have us call it without pause nor keep us away for days."""
-    if seconds is None or math.isnan(seconds):
-        return None
-    return float(min(max(seconds, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS))
-
-
-class DeploymentRefused(ProviderError):
-    """Clear refusal (401, 403, a deployment's own 404, 429, quota): nothing was done there."""
-
-
-class CopyRefused(DeploymentRefused):
-    """The deployment cannot use its copy of the input file: it is gone, or not ready yet."""
-
-
-class CopyDiffers(DeploymentRefused):
-    """What a deployment has of a file is not what was uploaded. The message is ours and fit for clients."""
-
-
-class ContentRefused(ProviderError):
-    """Any other 4xx: nothing was done, and no other deployment would take it."""
-
-
-class ProviderNotFound(ProviderError):
-    """The file or batch that was named is not (or no longer) there."""
-
-
-class ProviderBusy(ProviderError):
-    """500 or 503: refusal only once a complete listing shows that nothing was done."""
-
-
-class NoClearAnswer(ProviderError):
-    """Time-out, cut connection, 408, 502, 504: whether the work was done is open."""

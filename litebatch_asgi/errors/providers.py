@@ -1,0 +1,70 @@
+"""What a deployment answered, by what the answer means."""
+
+from __future__ import annotations
+
+import math
+
+from litebatch_asgi.errors.base import LiteBatchError
+
+SHORTEST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 3_600.0
+
+
+class ProviderError(LiteBatchError):
+    """What a deployment's answer means for the call that was made.
+
+    The message may quote the provider: it is for logs, never for clients. `retry_after`: seconds after which
+    the provider asks to be tried again; less than a second counts as one, more than an hour as one, and what
+    is no number as nothing said.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.param = param
+        self.retry_after: float | None = _bounded(retry_after)
+
+
+def _bounded(seconds: float | None) -> float | None:
+    """A provider must neither have us call it without pause nor keep us away for days."""
+    if seconds is None or math.isnan(seconds):
+        return None
+    return float(min(max(seconds, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS))
+
+
+class DeploymentRefused(ProviderError):
+    """Clear refusal (401, 403, a deployment's own 404, 429, quota): nothing was done there."""
+
+
+class CopyRefused(DeploymentRefused):
+    """The deployment cannot use its copy of the input file: it is gone, or not ready yet."""
+
+
+class CopyDiffers(DeploymentRefused):
+    """What a deployment has of a file is not what was uploaded. The message is ours and fit for clients."""
+
+
+class ContentRefused(ProviderError):
+    """Any other 4xx: nothing was done, and no other deployment would take it."""
+
+
+class ProviderNotFound(ProviderError):
+    """The file or batch that was named is not (or no longer) there."""
+
+
+class ProviderBusy(ProviderError):
+    """500 or 503: refusal only once a complete listing shows that nothing was done."""
+
+
+class NoClearAnswer(ProviderError):
+    """Time-out, cut connection, 408, 502, 504: whether the work was done is open."""
