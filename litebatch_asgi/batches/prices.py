@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from functools import partial
 
 from litebatch_asgi.costs import Quote, Rates, estimate, quote
-from litebatch_asgi.models import Deployment, File
+from litebatch_asgi.models import Deployment, File, FileCopy
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -19,24 +20,38 @@ async def find_rates(
 
     Never raises for a table of prices that cannot be read.
     """
-    find = partial(runtime.prices.find, upstream_model=upstream_model, now=runtime.now())
-    try:
-        return await runtime.in_executor(find, deployment, model)
-    except Exception:  # a table that somebody else has made must not keep results from being published
-        logger.exception("prices cannot be read", extra={"model": model})
-        return None
+    return await runtime.in_executor(
+        partial(_find, runtime, deployment, model, upstream_model=upstream_model)
+    )
 
 
 async def rates_for(runtime: Runtime, model: str) -> dict[str, Rates | None]:
-    """What each deployment of a virtual model takes, by its id."""
-    found: dict[str, Rates | None] = {}
-    for where, deployment in runtime.fleet.deployments_for(model).items():
-        upstream = deployment.upstream_model_for(model)
-        found[where] = await find_rates(runtime, deployment, upstream, upstream_model=upstream)
-    return found
+    """What each deployment of a virtual model takes, by its id, as far as that is known."""
+    served = runtime.fleet.deployments_for(model)
+
+    def find() -> dict[str, Rates | None]:
+        upstreams = {where: each.upstream_model_for(model) for where, each in served.items()}
+        return {
+            where: _find(runtime, each, upstreams[where], upstream_model=upstreams[where])
+            for where, each in served.items()
+        }
+
+    return await runtime.in_executor(find)
 
 
-async def quote_for(runtime: Runtime, file: File) -> Quote:
-    """What a batch on an input file is estimated to cost, at the dearest deployment of its model."""
+async def quote_for(runtime: Runtime, file: File, copies: Collection[FileCopy] = ()) -> Quote:
+    """What a batch on an input file is estimated to cost, at the dearest deployment that may get it.
+
+    Those may that have one of `copies`; all of its model if there are none.
+    """
     rates = await rates_for(runtime, file.models[0])
-    return quote(estimate(file, runtime.settings), list(rates.values()))
+    with_copies = [rates[copy.deployment_id] for copy in copies if copy.deployment_id in rates]
+    return quote(estimate(file, runtime.settings), with_copies or list(rates.values()))
+
+
+def _find(runtime: Runtime, deployment: Deployment, model: str, *, upstream_model: str) -> Rates | None:
+    try:
+        return runtime.prices.find(deployment, model, upstream_model=upstream_model, now=runtime.now())
+    except Exception:  # a table that somebody else has made must not keep results from being published
+        logger.exception("prices cannot be read", extra={"model": model})
+        return None

@@ -13,6 +13,9 @@ from litebatch_asgi.models import Deployment
 USUAL_THRESHOLDS = frozenset({32_000, 100_000, 128_000, 199_999, 200_000, 256_000, 272_000, 512_000, 524_288})
 """lengths of inputs, in tokens, at which providers change their prices"""
 
+_MOST_KEPT = 1000
+"""prices that are remembered"""
+
 
 class PriceBook:
     """The prices of all deployments.
@@ -28,6 +31,7 @@ class PriceBook:
         told = frozenset[int]().union(*(each.thresholds for each in rates if each is not None))
         self.thresholds: tuple[int, ...] = tuple(sorted(USUAL_THRESHOLDS | told))
         """the lengths of inputs, in tokens, at which a price may change"""
+        self._genai: dict[tuple[str, str, datetime], Rates | None] = {}
 
     def find(self, deployment: Deployment, model: str, *, upstream_model: str, now: datetime) -> Rates | None:
         """What a deployment takes for a batch's tokens of the model that answered; None if that is unknown.
@@ -43,7 +47,17 @@ class PriceBook:
             rates = self._file.find(deployment.provider, name)
             if rates is not None:
                 return rates
-        return genai_rates(deployment.provider, model, now)
+        return self._genai_rates(deployment.provider, model, now)
+
+    def _genai_rates(self, provider: str, model: str, now: datetime) -> Rates | None:
+        """As `genai_rates`, which takes some time, once an hour: a price does not begin within one."""
+        asked = (provider, model, now.replace(minute=0, second=0, microsecond=0))
+        if asked in (kept := self._genai):
+            return kept[asked]
+        if len(kept) >= _MOST_KEPT:
+            self._genai = {}  # another thread may be reading the old one
+        found = self._genai[asked] = genai_rates(provider, model, now)
+        return found
 
 
 def _own_rates(deployment: Deployment) -> Rates | None:

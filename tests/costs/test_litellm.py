@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from msgspec.structs import replace
 
 from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.config import parse_config
-from litebatch_asgi.costs import PriceBook, PriceFile, TokenKind, is_price_name
+from litebatch_asgi.costs import PriceBook, PriceFile, Rates, TokenKind, is_price_name
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Deployment
 from litebatch_asgi.testing import MemoryStorage
@@ -201,3 +202,32 @@ def test_without_the_package_its_prices_are_unknown(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "genai_prices", None)
     deployment = Deployment(model_name="m", model="openai/gpt-5")
     assert PriceBook([deployment]).find(deployment, "gpt-5", upstream_model="gpt-5", now=NOW) is None
+
+
+def test_genai_prices_is_asked_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment = Deployment(model_name="m", model="openai/gpt-5")
+    book = PriceBook([deployment])
+    asked = 0
+
+    def counted() -> DataSnapshot:
+        nonlocal asked
+        asked += 1
+        return snapshot
+
+    def find(model: str, now: datetime) -> Rates | None:
+        return book.find(deployment, model, upstream_model=model, now=now)
+
+    snapshot = get_snapshot()
+    monkeypatch.setattr("genai_prices.data_snapshot.get_snapshot", counted)
+    began = NOW.replace(minute=0, second=0, microsecond=0)
+    for minute in (0, 1, 59):
+        known = find("gpt-5", began + timedelta(minutes=minute))
+        assert known is not None
+        assert known == find("gpt-5", began)
+        assert find("of-my-own", began + timedelta(minutes=minute)) is None
+    assert asked == 2
+    find("gpt-5", began + timedelta(minutes=60))
+    assert asked == 3
+    for number in range(1500):
+        find(f"m{number}", began)
+    assert find("gpt-5", began) == known
