@@ -15,8 +15,8 @@ from jsonschema_rs import Draft202012Validator
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.routes.openapi import describe
 from litebatch_asgi.server.keys import KEY_OPERATIONS, bodies
-from litebatch_asgi.server.keys.amounts import amount_of
 from litebatch_asgi.server.keys.parsing import parse_body
+from litebatch_asgi.wire.amounts import amount_of
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(describe("1", KEY_OPERATIONS)))
 BODIES: dict[str, type[bodies.Fields]] = {
@@ -88,7 +88,7 @@ def test_an_empty_body_says_nothing(path: str) -> None:
 
 @given(st.floats(0, 1e9) | st.decimals(0, 999_999_999, places=3).map(lambda amount: f"{amount:f}"))
 def test_an_amount_is_what_was_written(written: float | str) -> None:
-    amount = amount_of(written)
+    amount = amount_of(written, "max_budget")
     if isinstance(written, str):
         assert amount == Decimal(written)
     else:

@@ -15,20 +15,16 @@ from msgspec import UNSET, Meta, UnsetType
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models.keys import LIMITS
 from litebatch_asgi.models.texts import PLAIN_PATTERN
-from litebatch_asgi.server.keys.amounts import DOLLARS, MOST_DOLLARS, amount_of
 from litebatch_asgi.server.keys.durations import DURATION, check_duration
 from litebatch_asgi.server.secret import SECRET, SHORTEST_KEY, is_secret
 from litebatch_asgi.wire import checks
+from litebatch_asgi.wire.amounts import Dollars, amount_of
 
 Text: TypeAlias = Annotated[
     str, Meta(min_length=1, max_length=256, extra_json_schema={"pattern": PLAIN_PATTERN})
 ]
 Texts: TypeAlias = Annotated[list[Text], Meta(max_length=1000)]
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=1 << 53)]
-Dollars: TypeAlias = (
-    Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": MOST_DOLLARS})]
-    | Annotated[str, Meta(extra_json_schema={"pattern": f"^(?:{DOLLARS.pattern})$"})]
-)
 Duration: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": f"^(?:{DURATION.pattern})$"})]
 Secret: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": f"^{SECRET.pattern}$"})]
 
@@ -93,7 +89,8 @@ class AccountFields(Fields, frozen=True, kw_only=True):
         return [_NO_BUDGET] if isinstance(self.max_budget, (float, str)) else []
 
     def _budget(self) -> Decimal | None:
-        return amount_of(self.max_budget) if isinstance(self.max_budget, (float, str)) else None
+        given = self.max_budget
+        return amount_of(given, "max_budget") if isinstance(given, (float, str)) else None
 
 
 class KeyFields(AccountFields, frozen=True, kw_only=True):
