@@ -194,9 +194,10 @@ class Storage(Protocol):
         there already. Before anything else a repetition is recognised by the same rules as of `create_file`;
         a batch is always accepted, and stays.
 
-        Each of the change's `reservations` is checked against what the open batches of its scope hold, while
-        no other batch can reserve there: what that raises passes through. The new batch then holds them,
-        until the change that writes it with a final status.
+        Each of the change's `reservations` is checked, for each of its `periods`, against what the open
+        batches of its scope hold and what was charged to it since, read at one moment, while no other batch
+        can reserve there: what that raises passes through. The new batch then holds them, until the change
+        that writes it with a final status.
         """
         ...
 

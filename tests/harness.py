@@ -20,7 +20,7 @@ from starlette.requests import HTTPConnection
 from starlette.routing import Mount
 
 from litebatch_asgi.app import LiteBatch, open_storage
-from litebatch_asgi.models import Deployment, Principal, Settings
+from litebatch_asgi.models import Deployment, Limits, Principal, Settings
 from litebatch_asgi.server.listen import address_of, listen, serving
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from litebatch_asgi.storage import Storage
@@ -49,7 +49,10 @@ PATIENCE_SECONDS = 20.0
 
 
 async def by_key(connection: HTTPConnection) -> Principal | None:
-    """`Bearer owner` is the owner; `Bearer owner:m1,m2` may use these models only; `admin` is an admin."""
+    """`Bearer owner` is the owner; `Bearer owner:m1,m2` may use these models only; `admin` is an admin.
+
+    What an owner makes counts in a scope of its own, which limits nothing.
+    """
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     owner, _, models = token.partition(":")
     if scheme != "Bearer" or not owner:
@@ -59,6 +62,7 @@ async def by_key(connection: HTTPConnection) -> Principal | None:
         key_id=f"key-{owner}",
         models=frozenset(models.split(",")) if models else None,
         is_admin=owner == "admin",
+        limits=(Limits(scope=f"user:{owner}"),),
     )
 
 

@@ -15,6 +15,7 @@ from litebatch_asgi.models.sums import charged_models
 from litebatch_sql.charges import Charges
 from litebatch_sql.executor import Executor, Transaction, in_transaction
 from litebatch_sql.queries import Queries
+from litebatch_sql.reservations import held_of
 from litebatch_sql.rows import Row, encode_json, encode_keys, to_days, to_microseconds
 from litebatch_sql.tables import CHARGES, SPEND
 
@@ -56,7 +57,7 @@ class SQLLedger:
         rows = await self._executor.fetch_all(
             self._queries().sql("held"), {"keys": encode_keys(sorted(scopes))}
         )
-        held = {row[0]: Held(batches=row[1], requests=row[2], tokens=row[3]) for row in rows}
+        held = {scope: held_of(row) for scope, *row in rows}
         return {scope: held.get(scope, Held()) for scope in scopes}
 
     async def charged(

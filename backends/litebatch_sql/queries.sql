@@ -471,20 +471,28 @@ UPDATE {prefix}files AS files SET answering_until = :until WHERE id = :id;
 UPDATE {prefix}batches AS batches SET answering_until = :until WHERE id = :id;
 
 
+-- fragment: sums_of_held
+-- What open batches hold: their number, requests, tokens and estimated costs, in dollars and the rest of them.
+count(*), CAST(coalesce(sum(requests), 0) AS bigint), CAST(coalesce(sum(tokens), 0) AS bigint),
+CAST(coalesce(sum(cost / 1000000000), 0) AS bigint), CAST(coalesce(sum(cost % 1000000000), 0) AS bigint)
+
 -- name: reserved
--- What the open batches of a scope hold: their number, requests and tokens.
-SELECT count(*), CAST(coalesce(sum(requests), 0) AS bigint), CAST(coalesce(sum(tokens), 0) AS bigint)
+-- What a scope holds, and what was charged to it since a day; of one moment, so that a batch that ends is
+-- either open or charged.
+SELECT
+    {sums_of_held},
+    (
+        SELECT CAST(coalesce(sum(spent), 0) AS bigint) FROM {prefix}budgets AS budgets
+        WHERE scope = :scope AND day >= :since
+    )
 FROM {prefix}reservations AS reservations WHERE scope = :scope;
 
 -- name: held
--- As reserved, of many scopes.
-SELECT scope, count(*), CAST(sum(requests) AS bigint), CAST(sum(tokens) AS bigint)
-FROM {prefix}reservations AS reservations WHERE scope {among_keys}
-GROUP BY scope;
+SELECT scope, {sums_of_held} FROM {prefix}reservations AS reservations WHERE scope {among_keys} GROUP BY scope;
 
 -- name: insert_reservation
-INSERT INTO {prefix}reservations (scope, batch_id, requests, tokens, created_at)
-VALUES (:scope, :batch_id, :requests, :tokens, :created_at);
+INSERT INTO {prefix}reservations (scope, batch_id, requests, tokens, cost, created_at)
+VALUES (:scope, :batch_id, :requests, :tokens, :cost, :created_at);
 
 -- name: release
 DELETE FROM {prefix}reservations WHERE batch_id = :batch_id;

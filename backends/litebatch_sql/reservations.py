@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
 
 from litebatch_asgi.models import Batch, File, FileHold, Held, Reservation
+from litebatch_asgi.models.money import from_nanodollars, to_nanodollars
 from litebatch_sql.executor import Transaction
 from litebatch_sql.queries import Queries
-from litebatch_sql.rows import to_microseconds
+from litebatch_sql.rows import Row, to_days, to_microseconds
+
+_MOST = (1 << 63) - 1
+"""what a column holds, nine thousand million dollars in 1e-9: no budget is as large"""
 
 
 class Reservations:
@@ -18,18 +24,23 @@ class Reservations:
         self._queries = queries
 
     async def check(self, reservations: Sequence[Reservation]) -> None:
-        """Lock the scopes until the end of the transaction. Raises `LimitExceeded` if something does not fit.
+        """Lock the scopes until the end of the transaction. Raises what `Reservation.check` does.
 
         Always in one order, so that two who want the same scopes cannot wait for each other.
         """
         limited = (each for each in reservations if each.is_limited)
         for reservation in sorted(limited, key=lambda each: each.scope):
             await _lock(self._transaction, self._queries, reservation.scope)
-            # a statement of its own: it sees what was committed while the lock was waited for
-            scope = {"scope": reservation.scope}
-            row = await self._transaction.fetch_one(self._queries.sql("reserved"), scope)
-            batches, requests, tokens = row or (0, 0, 0)
-            reservation.check(Held(batches=batches, requests=requests, tokens=tokens))
+            for since in reservation.periods:
+                # a statement of its own: it sees what was committed while the lock was waited for
+                reservation.check(await self._held(reservation.scope, since), since)
+
+    async def _held(self, scope: str, since: date | None) -> Held:
+        parameters = {"scope": scope, "since": to_days(since or date.min)}
+        row = await self._transaction.fetch_one(self._queries.sql("reserved"), parameters)
+        assert row is not None
+        *held, spent = row
+        return held_of(held, spent)
 
     async def insert(self, batch: Batch, reservations: Sequence[Reservation]) -> None:
         """Write what a batch holds, unless it has ended already."""
@@ -41,6 +52,7 @@ class Reservations:
                 "batch_id": batch.id,
                 "requests": each.requests,
                 "tokens": each.tokens,
+                "cost": min(to_nanodollars(each.cost or Decimal(0)), _MOST),
                 "created_at": to_microseconds(batch.created_at),
             }
             await self._transaction.execute(self._queries.sql("insert_reservation"), row)
@@ -49,6 +61,13 @@ class Reservations:
         """Give back what a batch holds if it has ended."""
         if batch.status.is_final:
             await self._transaction.execute(self._queries.sql("release"), {"batch_id": batch.id})
+
+
+def held_of(row: Row, spent: int = 0) -> Held:
+    """What the fragment `sums_of_held` says; `spent` in 1e-9 US dollars."""
+    batches, requests, tokens, dollars, rest = row
+    cost = dollars + from_nanodollars(rest)
+    return Held(batches=batches, requests=requests, tokens=tokens, cost=cost, spent=from_nanodollars(spent))
 
 
 class FileHolds:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 import anyio
-import msgspec
 from msgspec.structs import replace
 
+from litebatch_asgi.batches.budgets import Budgets
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.drafting import Drafts, no_input
 from litebatch_asgi.batches.targets import Target, Tries, choose
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.batches.work import log_wait
-from litebatch_asgi.errors import RequestError, StateConflict
+from litebatch_asgi.errors import RequestError, StateConflict, dollars
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.lifecycle import status_event
 from litebatch_asgi.models import (
@@ -29,14 +29,24 @@ from litebatch_asgi.models import (
     Job,
     JobState,
     Principal,
+    Reservation,
 )
 from litebatch_asgi.models.ids import BATCH_PREFIX, file_id_in, job_id, new_id
-from litebatch_asgi.models.limits import check_requests, reservations
+from litebatch_asgi.models.limits import check_requests
+from litebatch_asgi.models.reservations import SoftBudgetPassed
 from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint, once
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.wire import CreateBatch, Repeat
 
 T = TypeVar("T")
+
+
+class _Draft(NamedTuple):
+    """What is to be written of a new batch."""
+
+    batch: Batch
+    job: Job
+    reservations: tuple[Reservation, ...]
 
 
 class Creator:
@@ -46,6 +56,7 @@ class Creator:
         self._runtime = runtime
         self._drafts = drafts
         self._dispatcher = dispatcher
+        self._budgets = Budgets(runtime)
 
     async def create(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> Made[Batch]:
         """Begin a batch and wait for its placement, or find the one that was begun for this request before.
@@ -54,23 +65,25 @@ class Creator:
         """
         request = self._request(principal, asked, repeat)
         try:
-            batch, job = await self._drafted(principal, asked, request)
+            draft = await self._drafted(principal, asked, request)
         except RequestError as error:
             return Made(await self._earlier(principal, asked, request, error), is_repeated=True)
         if repeat.may_miss_answer:
-            batch = replace(batch, request_fingerprint=request.fingerprint)
+            draft = draft._replace(batch=replace(draft.batch, request_fingerprint=request.fingerprint))
         hit("create.before")
-        state, since = await self._insert(principal, batch, job, request)
-        if state.batch.id != batch.id:
+        passed: list[SoftBudgetPassed] = []
+        state, since = await self._insert(draft, request, passed)
+        if state.batch.id != draft.batch.id:
             return Made(_shown(principal, state.batch), is_repeated=True)
         log_wait(None, state.batch)
+        self._budgets.tell(passed)
         hit("create.stored")
         return Made(await self._placed(state, since), is_repeated=False)
 
     def _request(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> CreateRequest:
         return CreateRequest(
             owner=principal.owner,
-            fingerprint=fingerprint("batch", principal, *msgspec.structs.astuple(asked)),
+            fingerprint=fingerprint("batch", principal, *_parameters(asked)),
             object_id=new_id(BATCH_PREFIX),
             at=self._runtime.now(),
             key=repeat.key,
@@ -78,16 +91,17 @@ class Creator:
             answer_seconds=self._runtime.settings.place_budget_seconds + SENDING_SECONDS,
         )
 
-    async def _drafted(
-        self, principal: Principal, asked: CreateBatch, request: CreateRequest
-    ) -> tuple[Batch, Job]:
+    async def _drafted(self, principal: Principal, asked: CreateBatch, request: CreateRequest) -> _Draft:
         """What is to be written. Raises `RequestError` if it cannot be."""
         batch, file = await self._drafts.draft(principal, asked, request.object_id)
         check_requests(principal.limits, file.file.lines)
+        held = await self._budgets.reservations(principal, file, max_cost=asked.max_cost, at=batch.created_at)
         target = await choose(self._runtime, file, batch.model, until=batch.expires_at, seed=batch.id)
         job = self._first_job(batch, file.file, target, batch.created_at)
         waiting = waiting_for(self._runtime, batch, file, Tries()) if target is None else None
-        return replace(batch, deployment_id=job.deployment_id, waiting_for=waiting), job
+        scopes = tuple(each.scope for each in held)
+        placed = replace(batch, deployment_id=job.deployment_id, waiting_for=waiting, scopes=scopes)
+        return _Draft(placed, job, held)
 
     async def _placed(self, state: BatchState, since: float) -> Batch:
         begin = partial(self._dispatcher.begin, state.jobs[0], state.batch, since=since)
@@ -99,35 +113,40 @@ class Creator:
         return batch
 
     async def _insert(
-        self, principal: Principal, batch: Batch, job: Job, request: CreateRequest
+        self, draft: _Draft, request: CreateRequest, passed: list[SoftBudgetPassed]
     ) -> tuple[BatchState, float]:
         """The state as it was written or found, and when that was begun, by the event loop's clock."""
 
         async def insert(request: CreateRequest) -> tuple[BatchState, float]:
             since = anyio.current_time()
-            admit = partial(self._admit, principal, batch, job, request)
-            state = await self._runtime.storage.create_batch(batch.input_file_id, admit, request=request)
+            passed.clear()
+            admit = partial(self._admit, draft, request, passed)
+            state = await self._runtime.storage.create_batch(
+                draft.batch.input_file_id, admit, request=request
+            )
             return state, since
 
         try:
             return await self._once(request, insert)
         except StateConflict as error:
-            raise no_input(batch.input_file_id) from error
+            raise no_input(draft.batch.input_file_id) from error
 
     def _admit(
-        self, principal: Principal, batch: Batch, job: Job, request: CreateRequest, current: FileState
+        self,
+        draft: _Draft,
+        request: CreateRequest,
+        passed: list[SoftBudgetPassed],
+        current: FileState,
     ) -> BatchChange:
-        file = current.file
-        if not file.is_visible(batch.created_at):
+        batch = draft.batch
+        if not current.file.is_visible(batch.created_at):
             raise no_input(batch.input_file_id)
         created = status_event(batch, batch.created_at)
-        reserved = reservations(principal.limits, requests=file.lines, tokens=file.tokens)
-        scopes = tuple(each.scope for each in reserved)
         return BatchChange(
-            batch=replace(batch, answering_until=request.answering_until, scopes=scopes),
-            new_jobs=(job,),
+            batch=replace(batch, answering_until=request.answering_until),
+            new_jobs=(draft.job,),
             events=(replace(created, type="batch.created"),),
-            reservations=reserved,
+            reservations=tuple(replace(each, on_soft_budget=passed.append) for each in draft.reservations),
             lease_seconds=self._runtime.settings.lease_seconds,
         )
 
@@ -176,6 +195,13 @@ class Creator:
             provider_file_id=target.provider_file_id,
             submit_started_at=now,
         )
+
+
+def _parameters(asked: CreateBatch) -> tuple[object, ...]:
+    """What makes two requests the same. What is not given is left out: a newer version is asked the same."""
+    names = [name for name in asked.__struct_fields__ if name != "max_cost"]
+    given = tuple(getattr(asked, name) for name in names)
+    return given if asked.max_cost is None else (*given, dollars(asked.max_cost))
 
 
 def _shown(principal: Principal, batch: Batch) -> Batch:

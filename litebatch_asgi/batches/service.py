@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from functools import partial
 
 from msgspec.structs import replace
@@ -57,6 +58,7 @@ class BatchService:
         completion_window: str,
         metadata: Mapping[str, str] | None = None,
         output_expires_after: int | None = None,
+        max_cost: Decimal | None = None,
         idempotency_key: str | None = None,
     ) -> Batch:
         """Begin a batch on an uploaded file.
@@ -64,10 +66,11 @@ class BatchService:
         From the moment the rows are written the batch exists. Waits for its placement at most
         `place_budget_seconds`; after that it goes on without the caller. `metadata` has at most 16 pairs,
         of 64 and 512 characters. `output_expires_after` is in seconds after the creation of each result
-        file: an hour to 30 days. The same `idempotency_key` (at most 255 printable characters) with the same
-        request gives the same batch for 24 hours. Raises `NotFound` for the file, `InvalidRequest`,
-        `ModelAccessDenied`, `AboveLimit`, `LimitExceeded`, or `KeyReused` for a key that came with another
-        request.
+        file: an hour to 30 days. `max_cost` is what the batch may be estimated to cost, in US dollars. The
+        same `idempotency_key` (at most 255 printable characters) with the same request gives the same batch
+        for 24 hours. Raises `NotFound` for the file, `InvalidRequest`, `ModelAccessDenied`, `AboveLimit`,
+        `LimitExceeded`, `AboveBudget`, `BudgetExceeded`, `ModelHasNoPrice`, or `KeyReused` for a key that
+        came with another request.
         """
         asked = CreateBatch(
             input_file_id=input_file_id,
@@ -75,6 +78,7 @@ class BatchService:
             completion_window=completion_window,
             metadata=metadata,
             output_expires_after=output_expires_after,
+            max_cost=max_cost,
         )
         made = await self.begin(principal, asked, Repeat(key=idempotency_key, in_process=True))
         return made.object

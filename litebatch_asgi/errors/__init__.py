@@ -7,7 +7,9 @@
     ├── RequestError                        what a caller is told; the HTTP routes translate these alone
     │   ├── InvalidRequest                  400     invalid_value, ...
     │   │   ├── InvalidFile                 400     the first problem's; all of them in `problems`
-    │   │   └── AboveLimit                  400     limit_exceeded; more than a limit ever allows
+    │   │   ├── AboveLimit                  400     limit_exceeded; more than a limit ever allows
+    │   │   ├── AboveBudget                 400     budget_exceeded; dearer than a batch may ever be
+    │   │   └── ModelHasNoPrice             400     model_has_no_price; where money is limited
     │   ├── Unauthenticated                 401     invalid_api_key
     │   ├── PermissionDenied                403     permission_denied
     │   │   └── ModelAccessDenied           403     model_access_denied
@@ -21,7 +23,8 @@
     │   ├── RateLimited                     429     rate_limit_exceeded, with retry-after
     │   │   ├── SpoolFull                   429     spool_full
     │   │   ├── DeploymentsBusy             429     deployments_busy
-    │   │   └── LimitExceeded               429     limit_exceeded; no retry where waiting is no use
+    │   │   ├── LimitExceeded               429     limit_exceeded; no retry where waiting is no use
+    │   │   └── BudgetExceeded              429     budget_exceeded; likewise
     │   ├── InternalError                   500     internal_error
     │   └── Unavailable                     503     with retry-after
     │       ├── NotTaken                    503     why no deployment took a file, such as
@@ -45,6 +48,11 @@ from litebatch_asgi.errors.base import ConfigError as ConfigError
 from litebatch_asgi.errors.base import LiteBatchError as LiteBatchError
 from litebatch_asgi.errors.base import RequestUnderWay as RequestUnderWay
 from litebatch_asgi.errors.base import StateConflict as StateConflict
+from litebatch_asgi.errors.budgets import AboveBudget as AboveBudget
+from litebatch_asgi.errors.budgets import BudgetExceeded as BudgetExceeded
+from litebatch_asgi.errors.budgets import BudgetFigures as BudgetFigures
+from litebatch_asgi.errors.budgets import ModelHasNoPrice as ModelHasNoPrice
+from litebatch_asgi.errors.budgets import dollars as dollars
 from litebatch_asgi.errors.providers import LONGEST_RETRY_SECONDS as LONGEST_RETRY_SECONDS
 from litebatch_asgi.errors.providers import SHORTEST_RETRY_SECONDS as SHORTEST_RETRY_SECONDS
 from litebatch_asgi.errors.providers import ContentRefused as ContentRefused

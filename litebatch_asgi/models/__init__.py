@@ -31,9 +31,7 @@ from litebatch_asgi.models.keys import User as User
 from litebatch_asgi.models.keys import VirtualKey as VirtualKey
 from litebatch_asgi.models.limits import Exceeded as Exceeded
 from litebatch_asgi.models.limits import FileHold as FileHold
-from litebatch_asgi.models.limits import Held as Held
 from litebatch_asgi.models.limits import Limits as Limits
-from litebatch_asgi.models.limits import Reservation as Reservation
 from litebatch_asgi.models.page import Page as Page
 from litebatch_asgi.models.principal import Principal as Principal
 from litebatch_asgi.models.provider import BatchError as BatchError
@@ -42,6 +40,8 @@ from litebatch_asgi.models.provider import ProviderBatch as ProviderBatch
 from litebatch_asgi.models.provider import ProviderFile as ProviderFile
 from litebatch_asgi.models.provider import ProviderFileStatus as ProviderFileStatus
 from litebatch_asgi.models.repeats import CreateRequest as CreateRequest
+from litebatch_asgi.models.reservations import Held as Held
+from litebatch_asgi.models.reservations import Reservation as Reservation
 from litebatch_asgi.models.spend import ChargedModel as ChargedModel
 from litebatch_asgi.models.spend import Spend as Spend
 from litebatch_asgi.models.spend import SpendField as SpendField

@@ -12,8 +12,8 @@ import msgspec
 
 from litebatch_asgi.models.claims import Work
 from litebatch_asgi.models.files import File, FileCopy, FilePart
-from litebatch_asgi.models.limits import Reservation
 from litebatch_asgi.models.provider import BatchError, BatchStatus, ProviderBatch
+from litebatch_asgi.models.reservations import Reservation
 from litebatch_asgi.models.usage import ChargedUsage, Counts, Usage
 from litebatch_asgi.models.waiting import WaitingFor
 

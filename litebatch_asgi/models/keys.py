@@ -45,10 +45,15 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
         Where there is no limit yet as well: what is open when one is set counts.
         """
-        return Limits(scope=scope, name=name, **{each: getattr(self, each) for each in LIMITS})
+        return Limits(scope=scope, name=name, **{each: getattr(self, each) for each in (*LIMITS, *BUDGETS)})
 
 
-LIMITS = tuple(name for name in Limits.__struct_fields__ if name in Account.__struct_fields__)
+BUDGETS = ("max_budget", "soft_budget", "budget_duration")
+"""fields about money"""
+LIMITS = tuple(
+    name for name in Limits.__struct_fields__ if name in Account.__struct_fields__ and name not in BUDGETS
+)
+"""fields that limit a number of something"""
 
 
 class Team(Account, frozen=True, kw_only=True):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import msgspec
 
-from litebatch_asgi.errors import AboveLimit, FileTooLarge, LimitExceeded, RequestError
+from litebatch_asgi.errors import AboveLimit, ConfigError, FileTooLarge, LimitExceeded, RequestError
+from litebatch_asgi.models.periods import BUDGET_DURATIONS, is_budget_duration, period_start, reset_at
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +31,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """bytes of one uploaded file"""
     max_files: int | None = None
     """uploaded files that are not deleted; an expired one counts until it is swept away"""
+    max_budget: Decimal | None = None
+    """US dollars of open batches, as they were estimated, and of what was charged since the period began"""
+    soft_budget: Decimal | None = None
+    """US dollars, likewise, from which on there are warnings"""
+    budget_duration: str | None = None
+    """such as `30d`: how long the budgets last before they begin anew, see `periods`; None: for ever"""
+
+    def __post_init__(self) -> None:
+        for name in ("max_budget", "soft_budget"):
+            _check_dollars(getattr(self, name), f"{name} of {self.scope!r}")
+        duration = self.budget_duration
+        if duration is not None and not is_budget_duration(duration):
+            raise ConfigError(f"budget_duration of {self.scope!r} is {duration!r}: write {BUDGET_DURATIONS}")
 
     @property
     def whose(self) -> str:
@@ -38,15 +54,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     def is_of_open_batches(self) -> bool:
         """Whether anything is limited that batches hold while they are open."""
         held = (self.max_open_batches, self.max_enqueued_requests, self.max_enqueued_tokens)
-        return any(limit is not None for limit in held)
+        return any(limit is not None for limit in (*held, self.max_budget, self.soft_budget))
 
+    def period_start(self, now: datetime) -> date | None:
+        """The first UTC day of the period that the budgets are in; None: they have always lasted."""
+        return period_start(self.budget_duration, now.astimezone(UTC).date())
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """What the open batches of a scope hold."""
-
-    batches: int = 0
-    requests: int = 0
-    tokens: int = 0
+    def reset_at(self, now: datetime) -> datetime | None:
+        """When the budgets begin anew; None: never."""
+        return reset_at(self.budget_duration, now)
 
 
 class Exceeded(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,41 +88,6 @@ class Exceeded(msgspec.Struct, frozen=True, kw_only=True):
         return LimitExceeded(
             self.name, self.whose, limit=self.limit, used=self.used, asked=self.asked, advice=advice
         )
-
-
-class Reservation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a new batch is to hold of one scope's limits."""
-
-    scope: str
-    requests: int
-    tokens: int
-    limits: tuple[Limits, ...]
-    """those of this scope; all of them hold"""
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether it may fail to fit; otherwise it is written down for limits that are set later."""
-        return any(limits.is_of_open_batches for limits in self.limits)
-
-    def check(self, held: Held) -> None:
-        """Raises `LimitExceeded` if it does not fit beside what others of the scope hold.
-
-        Raises `AboveLimit` if it would not fit alone either.
-        """
-        for exceeded in self.exceeded(held):
-            raise exceeded.error()
-
-    def exceeded(self, held: Held) -> Iterator[Exceeded]:
-        """The limits that it does not fit into beside what others of the scope hold."""
-        for limits in self.limits:
-            for name, limit, used, asked in self._accounts(limits, held):
-                if limit is not None and used + asked > limit:
-                    yield Exceeded(name=name, whose=limits.whose, limit=limit, used=used, asked=asked)
-
-    def _accounts(self, limits: Limits, held: Held) -> Iterator[tuple[str, int | None, int, int]]:
-        yield "max_open_batches", limits.max_open_batches, held.batches, 1
-        yield "max_enqueued_requests", limits.max_enqueued_requests, held.requests, self.requests
-        yield "max_enqueued_tokens", limits.max_enqueued_tokens, held.tokens, self.tokens
 
 
 _MAKE_ROOM = "Delete files that are not needed any more."
@@ -138,24 +119,15 @@ class FileHold(msgspec.Struct, frozen=True, kw_only=True):
 
 def file_holds(every: Iterable[Limits]) -> tuple[FileHold, ...]:
     """The places that a new file takes under these limits, in order of the scopes."""
-    by_scope = _by_scope(every)
-    return tuple(FileHold(scope=scope, limits=by_scope[scope]) for scope in sorted(by_scope))
+    return tuple(FileHold(scope=scope, limits=limits) for scope, limits in sorted(by_scope(every).items()))
 
 
-def _by_scope(every: Iterable[Limits]) -> dict[str, tuple[Limits, ...]]:
-    by_scope: dict[str, tuple[Limits, ...]] = {}
+def by_scope(every: Iterable[Limits]) -> dict[str, tuple[Limits, ...]]:
+    """The limits of each scope."""
+    found: dict[str, tuple[Limits, ...]] = {}
     for limits in every:
-        by_scope[limits.scope] = (*by_scope.get(limits.scope, ()), limits)
-    return by_scope
-
-
-def reservations(every: Iterable[Limits], *, requests: int, tokens: int) -> tuple[Reservation, ...]:
-    """What a batch of so many requests and tokens reserves under these limits, in order of the scopes."""
-    by_scope = _by_scope(every)
-    return tuple(
-        Reservation(scope=scope, requests=requests, tokens=tokens, limits=by_scope[scope])
-        for scope in sorted(by_scope)
-    )
+        found[limits.scope] = (*found.get(limits.scope, ()), limits)
+    return found
 
 
 def check_requests(every: Sequence[Limits], requests: int) -> None:
@@ -193,3 +165,9 @@ def file_cap(every: Sequence[Limits], most: int) -> FileCap:
         if each.max_file_bytes is not None and each.max_file_bytes < smallest.bytes:
             smallest = FileCap(bytes=each.max_file_bytes, whose=each.whose)
     return smallest
+
+
+def _check_dollars(given: object, what: str) -> None:
+    if given is None or (isinstance(given, Decimal) and given.is_finite() and given >= 0):
+        return
+    raise ConfigError(f"{what} is {given!r}: write a Decimal of at least 0, such as Decimal('12.50')")

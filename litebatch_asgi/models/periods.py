@@ -8,7 +8,7 @@ of January 1970. Source of the first three: LiteLLM's standardised resets of `bu
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from string import ascii_lowercase, digits
 
 BUDGET_DURATION = re.compile(
@@ -37,6 +37,12 @@ def period_start(duration: str | None, today: date) -> date | None:
 def period_end(duration: str | None, today: date) -> date | None:
     """The first UTC day of the period after the one that `today` is in, see `period_start`; None: never."""
     return None if duration is None else _bounds(duration, today)[1]
+
+
+def reset_at(duration: str | None, now: datetime) -> datetime | None:
+    """When the period that `now` is in ends; None: never. See `period_start`."""
+    end = period_end(duration, now.astimezone(UTC).date())
+    return None if end is None else datetime.combine(end, time(), UTC)
 
 
 def _bounds(duration: str, today: date) -> tuple[date, date]:

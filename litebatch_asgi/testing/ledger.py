@@ -10,8 +10,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.models import Charge, ChargedModel, Held, Spend, SpendField, SpendQuery
-from litebatch_asgi.models.money import total
-from litebatch_asgi.models.sums import charged_models, cost_of, day_of, put_on_budgets, summed
+from litebatch_asgi.models.sums import charged_models, cost_of, day_of, summed
 from litebatch_asgi.testing.repeats import Reservations
 from litebatch_asgi.testing.tables import Tables
 
@@ -29,13 +28,8 @@ class MemoryLedger:
 
     async def spent(self, since: Mapping[str, date | None]) -> dict[str, Decimal]:
         """See `Ledger.spent`."""
-        put = put_on_budgets(self._charges())
-        return {
-            scope: total(
-                cost for (of, day), cost in put.items() if of == scope and day >= (start or date.min)
-            )
-            for scope, start in since.items()
-        }
+        self._tables.check_open()
+        return {scope: self._tables.spent(scope, start) for scope, start in since.items()}
 
     async def held(self, scopes: Collection[str]) -> dict[str, Held]:
         """See `Ledger.held`."""

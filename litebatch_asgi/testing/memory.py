@@ -73,7 +73,7 @@ class MemoryStorage:
         self._installation = Installation(id=secrets.token_hex(8), schema_version=1)
         self._tables = Tables()
         self._repeats = Repeats(self._tables.is_accepted)
-        self._reservations = Reservations()
+        self._reservations = Reservations(self._tables.spent)
         self._file_holds = FileHolds()
         self.keys: MemoryKeyStore = MemoryKeyStore(self._tables.check_open)
         self.claims: ClaimStore = MemoryClaimStore(self._tables)

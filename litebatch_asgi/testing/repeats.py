@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import KeyReused, RequestUnderWay
 from litebatch_asgi.models import Batch, CreateRequest, File, FileHold, Held, Reservation
+from litebatch_asgi.models.money import total
 from litebatch_asgi.testing.drafts import Draft
 
 Created = TypeVar("Created", File, Batch)
@@ -86,15 +88,20 @@ def _is_unanswered(row: File | Batch, request: CreateRequest) -> bool:
 
 
 class Reservations:
-    """What open batches hold, by scope and batch."""
+    """What open batches hold, by scope and batch.
 
-    def __init__(self) -> None:
+    `spent` tells the US dollars charged to a scope since a day.
+    """
+
+    def __init__(self, spent: Callable[[str, date | None], Decimal]) -> None:
         self._held: dict[tuple[str, str], Reservation] = {}
+        self._spent = spent
 
     def reserve(self, draft: Draft, batch: Batch, reservations: Sequence[Reservation]) -> None:
-        """Reserve for a new batch. Raises `LimitExceeded` if something does not fit."""
+        """Reserve for a new batch. Raises what `Reservation.check` does."""
         for each in reservations:
-            each.check(self.held(each.scope))
+            for since in each.periods:
+                each.check(replace(self.held(each.scope), spent=self._spent(each.scope, since)), since)
             if not batch.status.is_final:
                 draft.insert(self._held, (each.scope, batch.id), each)
 
@@ -105,6 +112,7 @@ class Reservations:
             batches=len(held),
             requests=sum(each.requests for each in held),
             tokens=sum(each.tokens for each in held),
+            cost=total(each.cost for each in held),
         )
 
     def release(self, draft: Draft, batch: Batch) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import anyio
 
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.models import Batch, BatchState, Charge, Event, File, FileCopy, FilePart, FileState, Job
+from litebatch_asgi.models.money import total
+from litebatch_asgi.models.sums import put_on_budgets
 from litebatch_asgi.testing.drafts import Draft
 
 
@@ -69,6 +72,11 @@ class Tables:
     def charges_of(self, batch_id: str) -> list[Charge]:
         """What a batch was charged."""
         return [charge for charge in self.charges.values() if charge.batch_id == batch_id]
+
+    def spent(self, scope: str, since: date | None) -> Decimal:
+        """The US dollars charged to a scope since a UTC day; None: ever."""
+        put = put_on_budgets(self.charges.values())
+        return total(cost for (of, day), cost in put.items() if of == scope and day >= (since or date.min))
 
     def insert_charge(self, draft: Draft, charge: Charge) -> None:
         """Write a charge. Raises `StateConflict` if it is there, or its job and model, or its correction."""

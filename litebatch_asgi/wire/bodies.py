@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from litebatch_asgi.wire.amounts import Dollars
 from litebatch_asgi.wire.requests import (
     BATCH_ENDPOINTS,
     MAX_EXPIRY_SECONDS,
@@ -35,6 +36,13 @@ class ExpiresAfter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     seconds: _Seconds
 
 
+class LiteBatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What OpenAI's API does not have."""
+
+    max_cost: Dollars | None = None
+    """US dollars that the batch may be estimated to cost; better a text, which is exact"""
+
+
 class CreateBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a batch is made of."""
 
@@ -43,6 +51,7 @@ class CreateBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     completion_window: Literal["24h"]
     metadata: _Metadata | None = None
     output_expires_after: ExpiresAfter | None = None
+    litebatch: LiteBatchOptions | None = None
 
 
 def upload_schema() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Collection, Mapping
 from typing import cast
@@ -43,11 +44,15 @@ def wrong_type(param: str | None, expected: str, value: object) -> InvalidReques
 
 
 def only_known(given: Mapping[str, object], known: Collection[str], prefix: str = "") -> None:
-    """Refuse the first key that is not known."""
+    """Refuse the first key that is not known, and tell the one that was most likely meant."""
     for key in given:
         if key not in known:
             param = f"{prefix}{key[:_ECHOED]}"
-            raise InvalidRequest(f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+            meant = difflib.get_close_matches(key[:_ECHOED], known, n=1)
+            told = f" Did you mean '{prefix}{meant[0]}'?" if meant else ""
+            raise InvalidRequest(
+                f"Unknown parameter: '{param}'.{told}", param=param, code="unknown_parameter"
+            )
 
 
 def json_object(value: object, param: str | None) -> dict[str, object]:

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
-from litebatch_asgi.errors import InvalidFile, Problem, RequestError
+from litebatch_asgi.errors import (
+    AboveBudget,
+    BudgetExceeded,
+    BudgetFigures,
+    InvalidFile,
+    Problem,
+    RequestError,
+    dollars,
+)
 from litebatch_asgi.models import (
     Batch,
     BatchError,
@@ -160,6 +169,20 @@ class ModelGroupList(msgspec.Struct, frozen=True, kw_only=True):
     data: list[ModelGroup]
 
 
+class BudgetDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """How a batch that is refused stands to the limit that `param` names, in US dollars: texts of digits."""
+
+    limit: str
+    estimate: str
+    """of the batch that was asked for"""
+    spent: str
+    """since the budget last began anew"""
+    reserved: str
+    """the estimates of open batches"""
+    budget_reset_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None
+    """when the budget begins anew; null: never"""
+
+
 class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
     """What went wrong."""
 
@@ -169,6 +192,8 @@ class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None
     errors: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
     """all problems of a refused input file"""
+    budget: BudgetDetail | msgspec.UnsetType = msgspec.UNSET
+    """of a batch that is too expensive"""
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,7 +271,7 @@ def model_group_list(groups: Iterable[Mapping[str, object]]) -> ModelGroupList:
 
 
 def error_body(error: RequestError) -> ErrorBody:
-    """The error as clients see it; of a refused input file with all its problems."""
+    """The error as clients see it, with all problems of a refused file, and with the figures of a budget."""
     return ErrorBody(
         error=ErrorDetail(
             message=error.message,
@@ -254,7 +279,22 @@ def error_body(error: RequestError) -> ErrorBody:
             param=error.param,
             code=error.code,
             errors=error.problems if isinstance(error, InvalidFile) else msgspec.UNSET,
+            budget=(
+                _budget_detail(error.budget)
+                if isinstance(error, (AboveBudget, BudgetExceeded))
+                else msgspec.UNSET
+            ),
         )
+    )
+
+
+def _budget_detail(figures: BudgetFigures) -> BudgetDetail:
+    return BudgetDetail(
+        limit=dollars(figures.limit),
+        estimate=dollars(figures.estimate),
+        spent=dollars(figures.spent),
+        reserved=dollars(figures.reserved),
+        budget_reset_at=None if figures.reset_at is None else figures.reset_at.isoformat(),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias, cast
 
 import msgspec
@@ -18,6 +19,7 @@ from msgspec import Meta
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models.texts import PLAIN_PATTERN
 from litebatch_asgi.wire import checks
+from litebatch_asgi.wire.amounts import amount_of, check_amount
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 """form fields or query parameters, in the order they came"""
@@ -51,13 +53,17 @@ MAX_NAME = 256
 """characters of one of `target_model_names`"""
 MAX_NAMES = 100
 
+MAX_COST = "litebatch.max_cost"
+
 _CREATE_BATCH_KEYS = (
     "input_file_id",
     "endpoint",
     "completion_window",
     "metadata",
     "output_expires_after",
+    "litebatch",
 )
+_LITEBATCH_KEYS = ("max_cost",)
 _EXPIRY_KEYS = ("anchor", "seconds")
 NAMES_FIELDS = ("target_model_names", "target_model_names[]")
 """under which virtual models are named in forms and queries"""
@@ -72,6 +78,8 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] | None = None
     output_expires_after: int | None = None
     """seconds after the creation of an output or error file"""
+    max_cost: Decimal | None = None
+    """US dollars that it may be estimated to cost"""
 
     def __post_init__(self) -> None:
         checks.text(self.input_file_id, "input_file_id")
@@ -82,6 +90,8 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
             _check_metadata(self.metadata)
         if self.output_expires_after is not None:
             _check_expiry(self.output_expires_after, "output_expires_after")
+        if self.max_cost is not None:
+            check_amount(self.max_cost, MAX_COST)
 
 
 _PLAIN = {"pattern": PLAIN_PATTERN}
@@ -174,6 +184,7 @@ def parse_create_batch(body: bytes) -> CreateBatch:
         completion_window=checks.required_text(given, "completion_window"),
         metadata=cast("dict[str, str] | None", given.get("metadata")),
         output_expires_after=_json_expiry(given.get("output_expires_after"), "output_expires_after"),
+        max_cost=_max_cost(given.get("litebatch")),
     )
 
 
@@ -257,6 +268,18 @@ def _check_metadata_value(value: object, param: str) -> None:
         raise InvalidRequest(
             f"Invalid '{param}': a null character is not allowed.", param=param, code="invalid_value"
         )
+
+
+def _max_cost(given: object) -> Decimal | None:
+    """What `litebatch` says; where a client sends null it says nothing."""
+    options = checks.json_object({} if given is None else given, "litebatch")
+    checks.only_known(options, _LITEBATCH_KEYS, "litebatch.")
+    most = options.get("max_cost")
+    if most is None:
+        return None
+    if isinstance(most, bool) or not isinstance(most, int | float | str):
+        raise checks.wrong_type(MAX_COST, "a string of digits, or a number", most)
+    return amount_of(most, MAX_COST)
 
 
 def _json_expiry(given: object, param: str) -> int | None:

@@ -67,7 +67,8 @@ async def test_a_clone_and_its_original_leave_each_other_alone(tmp_path: Path, d
 
 
 async def is_refused(clone: Database) -> None:
-    """Nobody begins on a clone that was not told what it is."""
+    """Nobody begins on a clone that was not told what it is: its open batch is still open."""
+    assert len(await clone.rows("SELECT 1 FROM reservations")) == 1
     storage = open_storage(clone.url)
     try:
         with pytest.raises(ConfigError, match="database copied"):
@@ -97,6 +98,7 @@ async def what_was_there_is_theirs(staging: InProcess, world: World, ended: str,
     assert batch.errors is not None
     assert batch.errors.data is not None
     assert [(error.code, error.message) for error in batch.errors.data] == [(COPIED.code, COPIED.message)]
+    assert await staging.database.rows("SELECT 1 FROM reservations") == []
     with pytest.raises(ConflictError):
         await client.batches.cancel(opened)
     assert [file.id async for file in client.files.list(purpose="batch")] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -130,13 +131,33 @@ def test_what_a_batch_cannot_be_made_of(changes: dict[str, Any], param: str, cod
     assert refused(lambda: create(**changes)) == (param, code)
 
 
+@pytest.mark.parametrize(
+    ("given", "dollars"),
+    [
+        ({"max_cost": "1.50"}, "1.50"),
+        ({"max_cost": 1.5}, "1.5"),
+        ({"max_cost": 2}, "2"),
+        ({"max_cost": 0}, "0"),
+        ({"max_cost": 0.1}, "0.1"),
+        ({"max_cost": "0.000000000000000000000000000001"}, "1e-30"),
+        ({"max_cost": None}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_what_a_batch_may_cost(given: Any, dollars: str | None) -> None:
+    assert create(litebatch=given).max_cost == (None if dollars is None else Decimal(dollars))
+
+
+@pytest.mark.parametrize("most", [1.5, Decimal("NaN"), Decimal(-1), Decimal("1e10"), "1"])
+def test_in_process_it_is_a_decimal(most: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"^Invalid 'litebatch\.max_cost': a number of dollars"):
+        wire.CreateBatch(**BODY, max_cost=most)
+
+
 def test_refusals_are_worded_as_openai_does() -> None:
-    with pytest.raises(
-        InvalidRequest, match=r"^Invalid value: '/v1/x'\. Supported values are: '/v1/re.* and "
-    ):
-        create(endpoint="/v1/x")
-    with pytest.raises(InvalidRequest, match=r"^Unknown parameter: 'x'\.$"):
-        create(x=1)
+    with pytest.raises(InvalidRequest, match=r"'litebatch\.cost'\. Did you mean 'litebatch\.max_cost'\?$"):
+        create(litebatch={"cost": 1})
     with pytest.raises(InvalidRequest, match="expected a string, but got an array instead"):
         create(metadata={"tags": []})
 

@@ -37,6 +37,7 @@ async def test_a_batch_on_a_deployment_that_is_gone_can_be_cancelled(
             _, error = await gateway.results(ended)
             assert ids_of(error) == ["request-0", "request-1", "request-2"]
             assert {row["error"]["code"] for row in rows_of(error)} == {"batch_cancelled"}
+            assert await database.rows("SELECT 1 FROM reservations") == []
         async with start() as gateway:  # put back: what ran on is found and cancelled
             await gateway.eventually(partial(_is_cancelled, simulator))
 
@@ -54,6 +55,7 @@ async def test_a_batch_whose_input_is_gone_too_fails_and_releases_everything(
         async with start(served=deployments(provider, ["east"])) as gateway:
             file = await gateway.upload()
             batch = await gateway.create(file.id)
+            assert len(await database.rows("SELECT 1 FROM reservations")) == 1
         async with start(served=deployments(provider, ["west"])) as gateway:
 
             async def is_the_first_process_dead() -> bool:

@@ -252,7 +252,9 @@ async def _open_batch(storage: Storage, file: File) -> None:
         next_check_at=NOW,
         refresh_from=NOW,
     )
-    reserved = Reservation(scope=SCOPE.scope, requests=2, tokens=100, limits=(SCOPE,))
+    reserved = Reservation(
+        scope=SCOPE.scope, requests=2, tokens=100, cost=Decimal("1.25"), at=NOW, limits=(SCOPE,)
+    )
     change = BatchChange(batch=batch, new_jobs=(job,), reservations=(reserved,))
     request = a_request(batch, key="key of a batch", at=NOW)
     await storage.create_batch(file.id, lambda _: change, request=request)

@@ -198,7 +198,7 @@ async def test_keys_and_limits_count_as_before(kept: Kept) -> None:
     storage = kept.storage()
     await storage.open()
     batch = a_batch(a_file(id=INPUT))
-    reserved = Reservation(scope=SCOPE.scope, requests=1, tokens=1, limits=(SCOPE,))
+    reserved = Reservation(scope=SCOPE.scope, requests=1, tokens=1, at=NOW, limits=(SCOPE,))
     with pytest.raises(LimitExceeded, match="max_open_batches"):
         await storage.create_batch(INPUT, lambda _: BatchChange(batch=batch, reservations=(reserved,)))
     with pytest.raises(LimitExceeded, match="max_files"):

@@ -22,6 +22,7 @@ _MODULES = (
     "base",
     "batch_changes",
     "batches",
+    "budgets",
     "cancellations",
     "claims",
     "corrections",
@@ -48,6 +49,7 @@ from litebatch_asgi.testing.conformance.base import Capability as Capability  # 
 from litebatch_asgi.testing.conformance.base import NewStorage as NewStorage  # noqa: E402
 from litebatch_asgi.testing.conformance.batch_changes import BatchChangeTests  # noqa: E402
 from litebatch_asgi.testing.conformance.batches import BatchTests  # noqa: E402
+from litebatch_asgi.testing.conformance.budgets import BudgetTests  # noqa: E402
 from litebatch_asgi.testing.conformance.cancellations import CancellationTests  # noqa: E402
 from litebatch_asgi.testing.conformance.claims import ClaimTests  # noqa: E402
 from litebatch_asgi.testing.conformance.corrections import CorrectionTests  # noqa: E402
@@ -75,6 +77,7 @@ class StorageConformance(
     FileTests,
     FileChangeTests,
     BatchTests,
+    BudgetTests,
     BatchChangeTests,
     ListTests,
     ClaimTests,

@@ -6,6 +6,7 @@ They come with the fixtures of `StorageConformance`: the store is found on a sto
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -277,4 +278,4 @@ def one_place() -> FileHold:
 def reservation() -> Reservation:
     """All that one key may have."""
     limits = Limits(scope="key:k", max_open_batches=1)
-    return Reservation(scope="key:k", requests=1, tokens=1, limits=(limits,))
+    return Reservation(scope="key:k", requests=1, tokens=1, at=datetime.now(UTC), limits=(limits,))

@@ -277,12 +277,15 @@ class LedgerTests(StorageTests):
         file = await stored_file(storage)
         batches = [a_batch(file) for _ in range(2)]
         for batch, scopes in zip(batches, (("team:a", "key:1"), ("team:a",)), strict=True):
-            reserved = tuple(Reservation(scope=scope, requests=2, tokens=30, limits=()) for scope in scopes)
+            reserved = tuple(
+                Reservation(scope=scope, requests=2, tokens=30, cost=1 + NANO, at=NOON, limits=())
+                for scope in scopes
+            )
             change = BatchChange(batch=batch, reservations=reserved)
             await storage.create_batch(file.id, partial(_as_it_is, change))
         scopes = ("team:a", "key:1", "user:7")
-        one = Held(batches=1, requests=2, tokens=30)
-        both = Held(batches=2, requests=4, tokens=60)
+        one = Held(batches=1, requests=2, tokens=30, cost=1 + NANO)
+        both = Held(batches=2, requests=4, tokens=60, cost=2 + 2 * NANO)
         assert await storage.ledger.held(scopes) == {"team:a": both, "key:1": one, "user:7": Held()}
         ended = replace(batches[0], status=BatchStatus.FAILED)
         await storage.change_batch(ended.id, writing(batch=ended))

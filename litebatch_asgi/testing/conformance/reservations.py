@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -26,7 +27,8 @@ def limits(scope: str = "team:a", **most: Any) -> Limits:
 def reserving(*every: Limits, requests: int = 10, tokens: int = 100) -> tuple[Reservation, ...]:
     """What a batch of ten requests reserves in the scopes of these limits."""
     return tuple(
-        Reservation(scope=each.scope, requests=requests, tokens=tokens, limits=(each,)) for each in every
+        Reservation(scope=each.scope, requests=requests, tokens=tokens, at=datetime.now(UTC), limits=(each,))
+        for each in every
     )
 
 

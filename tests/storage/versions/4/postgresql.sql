@@ -402,15 +402,116 @@ UPDATE batches SET deployment_id = (
     ORDER BY jobs.shard, jobs.attempt DESC LIMIT 1
 );
 
--- The number is taken by another change of the schema.
-SELECT 1;
+-- What was spent, by day, and what budgets have been used up.
+
+-- The scopes whose limits a batch counts in, such as `team:search`. Its charges and their corrections are
+-- put on the budgets of the same ones, though the key may be gone by then.
+ALTER TABLE batches ADD COLUMN scopes jsonb NOT NULL DEFAULT '[]'; -- list
+ALTER TABLE charges ADD COLUMN scopes jsonb NOT NULL DEFAULT '[]'; -- list
+
+-- The estimate of an open batch, in 1e-9 US dollars.
+ALTER TABLE reservations ADD COLUMN cost bigint NOT NULL DEFAULT 0;
+
+ALTER TABLE teams ADD COLUMN soft_budget numeric; -- US dollars
+ALTER TABLE teams ADD COLUMN budget_duration text; -- such as `30d`
+ALTER TABLE users ADD COLUMN soft_budget numeric;
+ALTER TABLE users ADD COLUMN budget_duration text;
+ALTER TABLE virtual_keys ADD COLUMN soft_budget numeric;
+ALTER TABLE virtual_keys ADD COLUMN budget_duration text;
+
+-- The sums of the charges of a UTC day.
+CREATE TABLE spend_daily (
+    day bigint NOT NULL, -- days since 1970
+    owner text COLLATE "C" NOT NULL,
+    "key" text COLLATE "C" NOT NULL, -- '': made without a key
+    team text COLLATE "C" NOT NULL, -- '': of no team
+    model text COLLATE "C" NOT NULL, -- the one that answered
+    deployment text COLLATE "C" NOT NULL,
+    cost bigint NOT NULL, -- 1e-9 US dollars
+    input_tokens bigint NOT NULL,
+    cached_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    requests bigint NOT NULL,
+    unpriced_requests bigint NOT NULL,
+    batches bigint NOT NULL, -- charges that correct no other
+    PRIMARY KEY (day, owner, "key", team, model, deployment)
+);
+
+CREATE INDEX spend_daily_by_owner ON spend_daily (owner, day);
+
+-- What was charged to a scope on a UTC day.
+CREATE TABLE budgets (
+    scope text COLLATE "C" NOT NULL,
+    day bigint NOT NULL, -- days since 1970
+    spent bigint NOT NULL, -- 1e-9 US dollars
+    PRIMARY KEY (scope, day)
+);
+
+-- What follows fills them from what is there.
+
+UPDATE batches SET scopes = (
+    SELECT jsonb_agg(scope) FROM reservations AS reservations
+    WHERE reservations.batch_id = batches.id
+)
+WHERE id IN (SELECT batch_id FROM reservations AS reservations);
+
+UPDATE charges SET scopes = (
+    SELECT jsonb_agg(scope) FROM (
+        SELECT owner AS scope
+        WHERE substr(owner, 1, 5) IN ('team:', 'user:') OR substr(owner, 1, 4) = 'key:'
+        UNION
+        SELECT 'key:' || created_by WHERE created_by IS NOT NULL
+        UNION
+        SELECT 'user:' || user_id FROM virtual_keys AS virtual_keys
+        WHERE virtual_keys.id = created_by AND user_id IS NOT NULL
+        UNION
+        SELECT 'team:' || team_id FROM virtual_keys AS virtual_keys
+        WHERE virtual_keys.id = created_by AND team_id IS NOT NULL
+    ) AS scopes_of_charge
+);
+
+INSERT INTO spend_daily (
+    day, owner, "key", team, model, deployment,
+    cost, input_tokens, cached_tokens, output_tokens, requests, unpriced_requests, batches
+)
+SELECT
+    created_at / 86400000000, owner, coalesce(created_by, ''),
+    CASE substr(owner, 1, 5) WHEN 'team:' THEN substr(owner, 6) ELSE '' END, model, deployment_id,
+    sum(CAST(coalesce(round(CAST(cost AS numeric) * 1000000000), 0) AS bigint)),
+    sum(CAST(coalesce(usage ->> 'input_tokens', '0') AS bigint)),
+    sum(CAST(coalesce(usage ->> 'cached_tokens', '0') AS bigint)),
+    sum(CAST(coalesce(usage ->> 'output_tokens', '0') AS bigint)),
+    sum(CAST(coalesce(usage ->> 'requests', '0') AS bigint)),
+    sum(CAST(coalesce(usage ->> 'unpriced_requests', '0') AS bigint)),
+    count(*) - count(corrects)
+FROM charges AS charges
+GROUP BY 1, 2, 3, 4, 5, 6;
+
+INSERT INTO budgets (scope, day, spent)
+SELECT value, created_at / 86400000000, sum(CAST(round(CAST(cost AS numeric) * 1000000000) AS bigint))
+FROM charges AS charges CROSS JOIN jsonb_array_elements_text(charges.scopes) AS scopes_of_charge (value)
+WHERE cost IS NOT NULL
+GROUP BY 1, 2;
+
+UPDATE batches SET cost = (
+    SELECT CASE WHEN count(*) = count(nanodollars) THEN CAST(
+        CAST(CAST(sum(nanodollars) AS bigint) / 1000000000 AS text) || '.'
+        || substr(CAST(1000000000 + CAST(sum(nanodollars) AS bigint) % 1000000000 AS text), 2)
+        AS numeric
+    ) END
+    FROM (
+        SELECT CAST(round(CAST(charges.cost AS numeric) * 1000000000) AS bigint) AS nanodollars
+        FROM charges AS charges WHERE charges.batch_id = batches.id
+    ) AS of_batch
+)
+WHERE cost IS NULL AND id IN (SELECT batch_id FROM charges AS charges);
 
 -- What the answers to a batch input may be as long as; null: not known, as of files that are no batch inputs.
 
 ALTER TABLE files ADD COLUMN output_tokens bigint; -- sum of the limits that lines set
 ALTER TABLE files ADD COLUMN unlimited_answers bigint; -- answers that no line limits
 
-INSERT INTO installation ("singleton", "id", "schema_version", "fingerprint", "created_at") VALUES ('1', 'e7fc525627228033', '4', NULL, '1795707950482777');
+INSERT INTO installation ("singleton", "id", "schema_version", "fingerprint", "created_at") VALUES ('1', '957894f0bba00f74', '4', NULL, '1795709733554995');
 INSERT INTO heartbeats ("worker", "deployments", "since", "seen_at") VALUES ('worker', '{"east": ["gpt-4o-batch", "openai/*"]}', '1767323045678901', '1767323045678902');
 INSERT INTO files ("id", "owner", "created_by", "kind", "purpose", "filename", "bytes", "sha256", "models", "endpoint", "lines", "id_count", "id_sum", "status", "created_at", "accepted_at", "expires_at", "deleted_at", "batch_id", "tokens", "request_fingerprint", "answering_until", "answered_at", "next_shard", "output_tokens", "unlimited_answers") VALUES ('file-lb00000000000000000000000001', 'team:search', 'key-1', 'input', 'batch', E'naïve "name" ''quoted'' \\   😀', '1099511627776', '0000000000000000000000000000000000000000000000000000000000000000', '["gpt-4o-batch", "gpt-4o"]', '/v1/chat/completions', '2', '2', 'ffffffffffffffffffffffffffffffff', 'processed', '1767323045678901', '1767323045678901', '4922899200000000', NULL, NULL, '100', 'fingerprint', '1767323045678901', NULL, '3', '1099511627776', '1');
 INSERT INTO files ("id", "owner", "created_by", "kind", "purpose", "filename", "bytes", "sha256", "models", "endpoint", "lines", "id_count", "id_sum", "status", "created_at", "accepted_at", "expires_at", "deleted_at", "batch_id", "tokens", "request_fingerprint", "answering_until", "answered_at", "next_shard", "output_tokens", "unlimited_answers") VALUES ('file-lb00000000000000000000000002', 'team:search', 'key-1', 'output', 'batch', 'in.jsonl', '400', '0000000000000000000000000000000000000000000000000000000000000000', '["gpt-4o-batch"]', '/v1/chat/completions', '2', '2', '80000000000000000000000000000001', 'uploaded', '1767323045678901', '1767323045678901', NULL, NULL, 'batch_lb00000000000000000000000001', '0', NULL, NULL, NULL, '1', NULL, NULL);
@@ -427,19 +528,22 @@ INSERT INTO file_copies ("file_id", "shard", "deployment_id", "owner", "provider
 INSERT INTO file_copies ("file_id", "shard", "deployment_id", "owner", "provider_file_id", "model", "bytes", "expires_at", "state", "error", "attempts", "ready_at", "started_at", "search_until", "watch_until", "next_check_at", "claimed_by", "claimed_until", "epoch") VALUES ('file-lb00000000000000000000000009', '0', 'east', 'team:search', NULL, NULL, NULL, NULL, 'deleted', NULL, '0', NULL, NULL, NULL, NULL, '4922899200000000', NULL, NULL, '0');
 INSERT INTO file_parts ("file_id", "seq", "kind", "bytes", "deployment_id", "provider_file_id", "provider_bytes", "end_line", "digest", "rows") VALUES ('file-lb00000000000000000000000002', '0', 'provider', '401', 'east', 'file-out', '400', '1', '00ff', NULL);
 INSERT INTO file_parts ("file_id", "seq", "kind", "bytes", "deployment_id", "provider_file_id", "provider_bytes", "end_line", "digest", "rows") VALUES ('file-lb00000000000000000000000003', '0', 'inline', '256', NULL, NULL, NULL, '0', NULL, E'\\x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff');
-INSERT INTO batches ("id", "owner", "created_by", "input_file_id", "endpoint", "completion_window", "model", "metadata", "output_expires_after", "status", "created_at", "in_progress_at", "expires_at", "finalizing_at", "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at", "counts", "usage", "cost", "errors", "output_file_id", "error_file_id", "cancel_requested_at", "looked_at", "request_fingerprint", "answering_until", "answered_at", "deployment_id", "waiting_for") VALUES ('batch_lb00000000000000000000000001', 'team:search', 'key-1', 'file-lb00000000000000000000000001', '/v1/chat/completions', '24h', 'gpt-4o-batch', E'{"naïve \\"name\\" ''quoted'' \\\\   😀": "naïve \\"name\\" ''quoted'' \\\\   😀"}', '3600', 'completed', '1767323045678901', '1767323045678901', '1767409445678901', NULL, '1767323045678901', NULL, NULL, NULL, NULL, '{"total": 2, "failed": 1, "completed": 1}', '{"input_tokens": 5, "total_tokens": 8, "cached_tokens": 1, "output_tokens": 3, "reasoning_tokens": 1}', NULL, E'[{"code": "code", "line": 3, "param": "x", "message": "naïve \\"name\\" ''quoted'' \\\\   😀"}]', 'file-lb00000000000000000000000002', NULL, NULL, '1767323045678901', 'fingerprint', '1767323045678901', '1767323045678901', 'east', '{"until": "2026-01-02T03:04:05.678901Z", "reason": "deployments_busy", "deployments": {"east": {"until": "2026-01-02T03:04:05.678901Z", "reason": "busy", "status": 429}}}');
-INSERT INTO batches ("id", "owner", "created_by", "input_file_id", "endpoint", "completion_window", "model", "metadata", "output_expires_after", "status", "created_at", "in_progress_at", "expires_at", "finalizing_at", "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at", "counts", "usage", "cost", "errors", "output_file_id", "error_file_id", "cancel_requested_at", "looked_at", "request_fingerprint", "answering_until", "answered_at", "deployment_id", "waiting_for") VALUES ('batch_lb00000000000000000000000002', 'team:search', 'key-1', 'file-lb00000000000000000000000001', '/v1/chat/completions', '24h', 'gpt-4o-batch', NULL, NULL, 'validating', '1767323045678901', NULL, '4922899200000000', NULL, NULL, NULL, NULL, NULL, NULL, '{"total": 0, "failed": 0, "completed": 0}', NULL, NULL, '[]', NULL, NULL, '1767323045678901', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO batches ("id", "owner", "created_by", "input_file_id", "endpoint", "completion_window", "model", "metadata", "output_expires_after", "status", "created_at", "in_progress_at", "expires_at", "finalizing_at", "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at", "counts", "usage", "cost", "errors", "output_file_id", "error_file_id", "cancel_requested_at", "looked_at", "request_fingerprint", "answering_until", "answered_at", "deployment_id", "waiting_for", "scopes") VALUES ('batch_lb00000000000000000000000001', 'team:search', 'key-1', 'file-lb00000000000000000000000001', '/v1/chat/completions', '24h', 'gpt-4o-batch', E'{"naïve \\"name\\" ''quoted'' \\\\   😀": "naïve \\"name\\" ''quoted'' \\\\   😀"}', '3600', 'completed', '1767323045678901', '1767323045678901', '1767409445678901', NULL, '1767323045678901', NULL, NULL, NULL, NULL, '{"total": 2, "failed": 1, "completed": 1}', '{"input_tokens": 5, "total_tokens": 8, "cached_tokens": 1, "output_tokens": 3, "reasoning_tokens": 1}', '3.000000000', E'[{"code": "code", "line": 3, "param": "x", "message": "naïve \\"name\\" ''quoted'' \\\\   😀"}]', 'file-lb00000000000000000000000002', NULL, NULL, '1767323045678901', 'fingerprint', '1767323045678901', '1767323045678901', 'east', '{"until": "2026-01-02T03:04:05.678901Z", "reason": "deployments_busy", "deployments": {"east": {"until": "2026-01-02T03:04:05.678901Z", "reason": "busy", "status": 429}}}', '["key:key-1", "team:search"]');
+INSERT INTO batches ("id", "owner", "created_by", "input_file_id", "endpoint", "completion_window", "model", "metadata", "output_expires_after", "status", "created_at", "in_progress_at", "expires_at", "finalizing_at", "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at", "counts", "usage", "cost", "errors", "output_file_id", "error_file_id", "cancel_requested_at", "looked_at", "request_fingerprint", "answering_until", "answered_at", "deployment_id", "waiting_for", "scopes") VALUES ('batch_lb00000000000000000000000002', 'team:search', 'key-1', 'file-lb00000000000000000000000001', '/v1/chat/completions', '24h', 'gpt-4o-batch', NULL, NULL, 'validating', '1767323045678901', NULL, '4922899200000000', NULL, NULL, NULL, NULL, NULL, NULL, '{"total": 0, "failed": 0, "completed": 0}', NULL, NULL, '[]', NULL, NULL, '1767323045678901', NULL, NULL, NULL, NULL, NULL, NULL, '["team:search"]');
 INSERT INTO jobs ("id", "batch_id", "owner", "shard", "attempt", "requests", "deployment_id", "provider_file_id", "submit_started_at", "state", "provider_batch_id", "snapshot", "reason", "search_until", "to_cancel", "cancel_sent_at", "reads", "created_at", "next_check_at", "refresh_from", "checks", "copy_refusals", "claimed_by", "claimed_until", "epoch") VALUES ('job_lb00000000000000000000000001', 'batch_lb00000000000000000000000001', 'team:search', '0', '1', '2', 'east', NULL, NULL, 'refused', NULL, NULL, E'naïve "name" ''quoted'' \\   😀', NULL, '0', NULL, '[]', '1767323045678901', NULL, NULL, '0', '0', NULL, NULL, '0');
 INSERT INTO jobs ("id", "batch_id", "owner", "shard", "attempt", "requests", "deployment_id", "provider_file_id", "submit_started_at", "state", "provider_batch_id", "snapshot", "reason", "search_until", "to_cancel", "cancel_sent_at", "reads", "created_at", "next_check_at", "refresh_from", "checks", "copy_refusals", "claimed_by", "claimed_until", "epoch") VALUES ('job_lb00000000000000000000000002', 'batch_lb00000000000000000000000001', 'team:search', '0', '2', '2', 'east', 'file-abc', '1767323045678901', 'settled', 'batch_abc', '{"id": "batch_abc", "counts": null, "errors": [], "status": "completed", "metadata": {}, "created_at": null, "error_file_id": null, "finalizing_at": null, "input_file_id": null, "in_progress_at": null, "output_file_id": null}', NULL, '1767323045678901', '1', '1767323045678901', '[{"at": "2026-01-02T03:04:05.678901Z", "rows": 9, "seen": "seen", "withheld_since": "2026-01-02T03:04:05.678901Z"}]', '1767323045678901', NULL, NULL, '4', '1', NULL, NULL, '0');
 INSERT INTO jobs ("id", "batch_id", "owner", "shard", "attempt", "requests", "deployment_id", "provider_file_id", "submit_started_at", "state", "provider_batch_id", "snapshot", "reason", "search_until", "to_cancel", "cancel_sent_at", "reads", "created_at", "next_check_at", "refresh_from", "checks", "copy_refusals", "claimed_by", "claimed_until", "epoch") VALUES ('job_lb00000000000000000000000003', 'batch_lb00000000000000000000000002', 'team:search', '0', '1', '2', 'east', NULL, NULL, 'submitted', NULL, NULL, NULL, NULL, '0', NULL, '[]', '1767323045678901', '1767323045678901', '1767323045678901', '0', '0', NULL, NULL, '0');
-INSERT INTO charges ("id", "job_id", "batch_id", "deployment_id", "owner", "created_by", "model", "usage", "cost", "price_source", "corrects", "created_at") VALUES ('chg_lb00000000000000000000000001', 'job_lb00000000000000000000000002', 'batch_lb00000000000000000000000001', 'east', 'team:search', 'key-1', 'gpt-4o-batch', '{"buckets": [], "requests": 0, "input_tokens": 20, "total_tokens": 30, "cached_tokens": 0, "output_tokens": 10, "reasoning_tokens": 0, "unpriced_requests": 0}', '1.5', 'us', NULL, '1767323045678901');
-INSERT INTO charges ("id", "job_id", "batch_id", "deployment_id", "owner", "created_by", "model", "usage", "cost", "price_source", "corrects", "created_at") VALUES ('chg_lb00000000000000000000000002', 'job_lb00000000000000000000000002', 'batch_lb00000000000000000000000001', 'east', 'team:search', 'key-1', 'gpt-4o-batch', '{"buckets": [], "requests": 0, "input_tokens": 20, "total_tokens": 30, "cached_tokens": 0, "output_tokens": 10, "reasoning_tokens": 0, "unpriced_requests": 0}', '1.5', 'us', 'chg_lb00000000000000000000000001', '1767323045678901');
+INSERT INTO charges ("id", "job_id", "batch_id", "deployment_id", "owner", "created_by", "model", "usage", "cost", "price_source", "corrects", "created_at", "scopes") VALUES ('chg_lb00000000000000000000000001', 'job_lb00000000000000000000000002', 'batch_lb00000000000000000000000001', 'east', 'team:search', 'key-1', 'gpt-4o-batch', '{"buckets": [], "requests": 0, "input_tokens": 20, "total_tokens": 30, "cached_tokens": 0, "output_tokens": 10, "reasoning_tokens": 0, "unpriced_requests": 0}', '1.5', 'us', NULL, '1767323045678901', '["key:key-1", "team:search"]');
+INSERT INTO charges ("id", "job_id", "batch_id", "deployment_id", "owner", "created_by", "model", "usage", "cost", "price_source", "corrects", "created_at", "scopes") VALUES ('chg_lb00000000000000000000000002', 'job_lb00000000000000000000000002', 'batch_lb00000000000000000000000001', 'east', 'team:search', 'key-1', 'gpt-4o-batch', '{"buckets": [], "requests": 0, "input_tokens": 20, "total_tokens": 30, "cached_tokens": 0, "output_tokens": 10, "reasoning_tokens": 0, "unpriced_requests": 0}', '1.5', 'us', 'chg_lb00000000000000000000000001', '1767323045678901', '["key:key-1", "team:search"]');
 INSERT INTO events ("id", "batch_id", "type", "payload", "created_at") VALUES ('evt_lb00000000000000000000000001', 'batch_lb00000000000000000000000001', 'batch.created', '{"status": "validating"}', '1767323045678901');
 INSERT INTO event_deliveries ("event_id", "sink", "state", "error", "attempts", "delivered_at", "next_check_at", "claimed_by", "claimed_until", "epoch") VALUES ('evt_lb00000000000000000000000001', 'log', 'pending', NULL, '0', NULL, NULL, NULL, NULL, '0');
 INSERT INTO idempotency ("owner", "key", "request_fingerprint", "object_id", "created_at") VALUES ('team:search', 'key of a file', 'for file-lb00000000000000000000000001', 'file-lb00000000000000000000000001', '1767323045678901');
 INSERT INTO idempotency ("owner", "key", "request_fingerprint", "object_id", "created_at") VALUES ('team:search', 'key of a batch', 'for batch_lb00000000000000000000000002', 'batch_lb00000000000000000000000002', '1767323045678901');
-INSERT INTO reservations ("scope", "batch_id", "requests", "tokens", "created_at") VALUES ('team:search', 'batch_lb00000000000000000000000002', '2', '100', '1767323045678901');
-INSERT INTO teams ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "created_at", "updated_at", "created_by") VALUES ('search', E'naïve "name" ''quoted'' \\   😀', '["gpt-4o-batch", "openai/*"]', '1', '2', '3', '4', '5', '6', '12.50', '1', E'{"a": ["naïve \\"name\\" ''quoted'' \\\\   😀"]}', '1767323045678901', '1767323045678901', 'admin');
-INSERT INTO users ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "email", "role", "created_at", "updated_at", "created_by") VALUES ('7', E'naïve "name" ''quoted'' \\   😀', '["gpt-4o-batch", "openai/*"]', '1', '2', '3', '4', '5', '6', '12.50', '1', E'{"a": ["naïve \\"name\\" ''quoted'' \\\\   😀"]}', 'a@b.example', 'proxy_admin', '1767323045678901', '1767323045678901', 'admin');
-INSERT INTO virtual_keys ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "token", "hint", "user_id", "team_id", "expires_at", "created_at", "updated_at", "created_by") VALUES ('key_lb0000000000000000000000001', E'naïve "name" ''quoted'' \\   😀', '["gpt-4o-batch", "openai/*"]', '1', '2', '3', '4', '5', '6', '12.50', '1', E'{"a": ["naïve \\"name\\" ''quoted'' \\\\   😀"]}', '0000000000000000000000000000000000000000000000000000000000000000', 'sk-...abcd', '7', 'search', '4922899200000000', '1767323045678901', '1767323045678901', 'admin');
-INSERT INTO receipts ("id", "number", "written_at") VALUES ('8725e632cbd4378e', '10', '1795707950533887');
+INSERT INTO reservations ("scope", "batch_id", "requests", "tokens", "created_at", "cost") VALUES ('team:search', 'batch_lb00000000000000000000000002', '2', '100', '1767323045678901', '1250000000');
+INSERT INTO teams ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "created_at", "updated_at", "created_by", "soft_budget", "budget_duration") VALUES ('search', E'naïve "name" ''quoted'' \\   😀', '["gpt-4o-batch", "openai/*"]', '1', '2', '3', '4', '5', '6', '12.50', '1', E'{"a": ["naïve \\"name\\" ''quoted'' \\\\   😀"]}', '1767323045678901', '1767323045678901', 'admin', '10', '30d');
+INSERT INTO users ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "email", "role", "created_at", "updated_at", "created_by", "soft_budget", "budget_duration") VALUES ('7', E'naïve "name" ''quoted'' \\   😀', '["gpt-4o-batch", "openai/*"]', '1', '2', '3', '4', '5', '6', '12.50', '1', E'{"a": ["naïve \\"name\\" ''quoted'' \\\\   😀"]}', 'a@b.example', 'proxy_admin', '1767323045678901', '1767323045678901', 'admin', '10', '30d');
+INSERT INTO virtual_keys ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "token", "hint", "user_id", "team_id", "expires_at", "created_at", "updated_at", "created_by", "soft_budget", "budget_duration") VALUES ('key_lb0000000000000000000000001', E'naïve "name" ''quoted'' \\   😀', '["gpt-4o-batch", "openai/*"]', '1', '2', '3', '4', '5', '6', '12.50', '1', E'{"a": ["naïve \\"name\\" ''quoted'' \\\\   😀"]}', '0000000000000000000000000000000000000000000000000000000000000000', 'sk-...abcd', '7', 'search', '4922899200000000', '1767323045678901', '1767323045678901', 'admin', '10', '30d');
+INSERT INTO receipts ("id", "number", "written_at") VALUES ('21369210d2ec18c1', '10', '1795709733809144');
+INSERT INTO spend_daily ("day", "owner", "key", "team", "model", "deployment", "cost", "input_tokens", "cached_tokens", "output_tokens", "requests", "unpriced_requests", "batches") VALUES ('20455', 'team:search', 'key-1', 'search', 'gpt-4o-batch', 'east', '3000000000', '40', '0', '20', '0', '0', '1');
+INSERT INTO budgets ("scope", "day", "spent") VALUES ('key:key-1', '20455', '3000000000');
+INSERT INTO budgets ("scope", "day", "spent") VALUES ('team:search', '20455', '3000000000');

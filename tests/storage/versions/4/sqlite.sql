@@ -395,15 +395,116 @@ UPDATE batches SET deployment_id = (
     ORDER BY jobs.shard, jobs.attempt DESC LIMIT 1
 );
 
--- The number is taken by another change of the schema.
-SELECT 1;
+-- What was spent, by day, and what budgets have been used up.
+
+-- The scopes whose limits a batch counts in, such as `team:search`. Its charges and their corrections are
+-- put on the budgets of the same ones, though the key may be gone by then.
+ALTER TABLE batches ADD COLUMN scopes TEXT NOT NULL DEFAULT '[]'; -- list
+ALTER TABLE charges ADD COLUMN scopes TEXT NOT NULL DEFAULT '[]'; -- list
+
+-- The estimate of an open batch, in 1e-9 US dollars.
+ALTER TABLE reservations ADD COLUMN cost bigint NOT NULL DEFAULT 0;
+
+ALTER TABLE teams ADD COLUMN soft_budget TEXT; -- US dollars
+ALTER TABLE teams ADD COLUMN budget_duration text; -- such as `30d`
+ALTER TABLE users ADD COLUMN soft_budget TEXT;
+ALTER TABLE users ADD COLUMN budget_duration text;
+ALTER TABLE virtual_keys ADD COLUMN soft_budget TEXT;
+ALTER TABLE virtual_keys ADD COLUMN budget_duration text;
+
+-- The sums of the charges of a UTC day.
+CREATE TABLE spend_daily (
+    day bigint NOT NULL, -- days since 1970
+    owner TEXT NOT NULL,
+    "key" TEXT NOT NULL, -- '': made without a key
+    team TEXT NOT NULL, -- '': of no team
+    model TEXT NOT NULL, -- the one that answered
+    deployment TEXT NOT NULL,
+    cost bigint NOT NULL, -- 1e-9 US dollars
+    input_tokens bigint NOT NULL,
+    cached_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    requests bigint NOT NULL,
+    unpriced_requests bigint NOT NULL,
+    batches bigint NOT NULL, -- charges that correct no other
+    PRIMARY KEY (day, owner, "key", team, model, deployment)
+);
+
+CREATE INDEX spend_daily_by_owner ON spend_daily (owner, day);
+
+-- What was charged to a scope on a UTC day.
+CREATE TABLE budgets (
+    scope TEXT NOT NULL,
+    day bigint NOT NULL, -- days since 1970
+    spent bigint NOT NULL, -- 1e-9 US dollars
+    PRIMARY KEY (scope, day)
+);
+
+-- What follows fills them from what is there.
+
+UPDATE batches SET scopes = (
+    SELECT json_group_array(scope) FROM reservations AS reservations
+    WHERE reservations.batch_id = batches.id
+)
+WHERE id IN (SELECT batch_id FROM reservations AS reservations);
+
+UPDATE charges SET scopes = (
+    SELECT json_group_array(scope) FROM (
+        SELECT owner AS scope
+        WHERE substr(owner, 1, 5) IN ('team:', 'user:') OR substr(owner, 1, 4) = 'key:'
+        UNION
+        SELECT 'key:' || created_by WHERE created_by IS NOT NULL
+        UNION
+        SELECT 'user:' || user_id FROM virtual_keys AS virtual_keys
+        WHERE virtual_keys.id = created_by AND user_id IS NOT NULL
+        UNION
+        SELECT 'team:' || team_id FROM virtual_keys AS virtual_keys
+        WHERE virtual_keys.id = created_by AND team_id IS NOT NULL
+    ) AS scopes_of_charge
+);
+
+INSERT INTO spend_daily (
+    day, owner, "key", team, model, deployment,
+    cost, input_tokens, cached_tokens, output_tokens, requests, unpriced_requests, batches
+)
+SELECT
+    created_at / 86400000000, owner, coalesce(created_by, ''),
+    CASE substr(owner, 1, 5) WHEN 'team:' THEN substr(owner, 6) ELSE '' END, model, deployment_id,
+    sum(CAST(coalesce(round(CAST(cost AS numeric) * 1000000000), 0) AS bigint)),
+    sum(CAST(coalesce(usage ->> 'input_tokens', '0') AS bigint)),
+    sum(CAST(coalesce(usage ->> 'cached_tokens', '0') AS bigint)),
+    sum(CAST(coalesce(usage ->> 'output_tokens', '0') AS bigint)),
+    sum(CAST(coalesce(usage ->> 'requests', '0') AS bigint)),
+    sum(CAST(coalesce(usage ->> 'unpriced_requests', '0') AS bigint)),
+    count(*) - count(corrects)
+FROM charges AS charges
+GROUP BY 1, 2, 3, 4, 5, 6;
+
+INSERT INTO budgets (scope, day, spent)
+SELECT value, created_at / 86400000000, sum(CAST(round(CAST(cost AS numeric) * 1000000000) AS bigint))
+FROM charges AS charges CROSS JOIN json_each(charges.scopes) AS scopes_of_charge
+WHERE cost IS NOT NULL
+GROUP BY 1, 2;
+
+UPDATE batches SET cost = (
+    SELECT CASE WHEN count(*) = count(nanodollars) THEN CAST(
+        CAST(CAST(sum(nanodollars) AS bigint) / 1000000000 AS text) || '.'
+        || substr(CAST(1000000000 + CAST(sum(nanodollars) AS bigint) % 1000000000 AS text), 2)
+        AS TEXT
+    ) END
+    FROM (
+        SELECT CAST(round(CAST(charges.cost AS numeric) * 1000000000) AS bigint) AS nanodollars
+        FROM charges AS charges WHERE charges.batch_id = batches.id
+    ) AS of_batch
+)
+WHERE cost IS NULL AND id IN (SELECT batch_id FROM charges AS charges);
 
 -- What the answers to a batch input may be as long as; null: not known, as of files that are no batch inputs.
 
 ALTER TABLE files ADD COLUMN output_tokens bigint; -- sum of the limits that lines set
 ALTER TABLE files ADD COLUMN unlimited_answers bigint; -- answers that no line limits
 
-INSERT INTO installation ("singleton", "id", "schema_version", "fingerprint", "created_at") VALUES (1, 'a6de782781c65ca0', 4, NULL, 1795707948390459);
+INSERT INTO installation ("singleton", "id", "schema_version", "fingerprint", "created_at") VALUES (1, 'bfd730924c3fba64', 4, NULL, 1795709724958845);
 INSERT INTO heartbeats ("worker", "deployments", "since", "seen_at") VALUES ('worker', '{"east": ["gpt-4o-batch", "openai/*"]}', 1767323045678901, 1767323045678902);
 INSERT INTO files ("id", "owner", "created_by", "kind", "purpose", "filename", "bytes", "sha256", "models", "endpoint", "lines", "id_count", "id_sum", "status", "created_at", "accepted_at", "expires_at", "deleted_at", "batch_id", "tokens", "request_fingerprint", "answering_until", "answered_at", "next_shard", "output_tokens", "unlimited_answers") VALUES ('file-lb00000000000000000000000001', 'team:search', 'key-1', 'input', 'batch', 'naïve "name" ''quoted'' \   😀', 1099511627776, '0000000000000000000000000000000000000000000000000000000000000000', '["gpt-4o-batch","gpt-4o"]', '/v1/chat/completions', 2, 2, 'ffffffffffffffffffffffffffffffff', 'processed', 1767323045678901, 1767323045678901, 4922899200000000, NULL, NULL, 100, 'fingerprint', 1767323045678901, NULL, 3, 1099511627776, 1);
 INSERT INTO files ("id", "owner", "created_by", "kind", "purpose", "filename", "bytes", "sha256", "models", "endpoint", "lines", "id_count", "id_sum", "status", "created_at", "accepted_at", "expires_at", "deleted_at", "batch_id", "tokens", "request_fingerprint", "answering_until", "answered_at", "next_shard", "output_tokens", "unlimited_answers") VALUES ('file-lb00000000000000000000000002', 'team:search', 'key-1', 'output', 'batch', 'in.jsonl', 400, '0000000000000000000000000000000000000000000000000000000000000000', '["gpt-4o-batch"]', '/v1/chat/completions', 2, 2, '80000000000000000000000000000001', 'uploaded', 1767323045678901, 1767323045678901, NULL, NULL, 'batch_lb00000000000000000000000001', 0, NULL, NULL, NULL, 1, NULL, NULL);
@@ -420,18 +521,21 @@ INSERT INTO file_copies ("file_id", "shard", "deployment_id", "owner", "provider
 INSERT INTO file_copies ("file_id", "shard", "deployment_id", "owner", "provider_file_id", "model", "bytes", "expires_at", "state", "error", "attempts", "ready_at", "started_at", "search_until", "watch_until", "next_check_at", "claimed_by", "claimed_until", "epoch") VALUES ('file-lb00000000000000000000000009', 0, 'east', 'team:search', NULL, NULL, NULL, NULL, 'deleted', NULL, 0, NULL, NULL, NULL, NULL, 4922899200000000, NULL, NULL, 0);
 INSERT INTO file_parts ("file_id", "seq", "kind", "bytes", "deployment_id", "provider_file_id", "provider_bytes", "end_line", "digest", "rows") VALUES ('file-lb00000000000000000000000002', 0, 'provider', 401, 'east', 'file-out', 400, 1, '00ff', NULL);
 INSERT INTO file_parts ("file_id", "seq", "kind", "bytes", "deployment_id", "provider_file_id", "provider_bytes", "end_line", "digest", "rows") VALUES ('file-lb00000000000000000000000003', 0, 'inline', 256, NULL, NULL, NULL, 0, NULL, X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F202122232425262728292A2B2C2D2E2F303132333435363738393A3B3C3D3E3F404142434445464748494A4B4C4D4E4F505152535455565758595A5B5C5D5E5F606162636465666768696A6B6C6D6E6F707172737475767778797A7B7C7D7E7F808182838485868788898A8B8C8D8E8F909192939495969798999A9B9C9D9E9FA0A1A2A3A4A5A6A7A8A9AAABACADAEAFB0B1B2B3B4B5B6B7B8B9BABBBCBDBEBFC0C1C2C3C4C5C6C7C8C9CACBCCCDCECFD0D1D2D3D4D5D6D7D8D9DADBDCDDDEDFE0E1E2E3E4E5E6E7E8E9EAEBECEDEEEFF0F1F2F3F4F5F6F7F8F9FAFBFCFDFEFF');
-INSERT INTO batches ("id", "owner", "created_by", "input_file_id", "endpoint", "completion_window", "model", "metadata", "output_expires_after", "status", "created_at", "in_progress_at", "expires_at", "finalizing_at", "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at", "counts", "usage", "cost", "errors", "output_file_id", "error_file_id", "cancel_requested_at", "looked_at", "request_fingerprint", "answering_until", "answered_at", "deployment_id", "waiting_for") VALUES ('batch_lb00000000000000000000000001', 'team:search', 'key-1', 'file-lb00000000000000000000000001', '/v1/chat/completions', '24h', 'gpt-4o-batch', '{"naïve \"name\" ''quoted'' \\   😀":"naïve \"name\" ''quoted'' \\   😀"}', 3600, 'completed', 1767323045678901, 1767323045678901, 1767409445678901, NULL, 1767323045678901, NULL, NULL, NULL, NULL, '{"total":2,"completed":1,"failed":1}', '{"input_tokens":5,"cached_tokens":1,"output_tokens":3,"reasoning_tokens":1,"total_tokens":8}', NULL, '[{"code":"code","line":3,"message":"naïve \"name\" ''quoted'' \\   😀","param":"x"}]', 'file-lb00000000000000000000000002', NULL, NULL, 1767323045678901, 'fingerprint', 1767323045678901, 1767323045678901, 'east', '{"reason":"deployments_busy","until":"2026-01-02T03:04:05.678901Z","deployments":{"east":{"reason":"busy","status":429,"until":"2026-01-02T03:04:05.678901Z"}}}');
-INSERT INTO batches ("id", "owner", "created_by", "input_file_id", "endpoint", "completion_window", "model", "metadata", "output_expires_after", "status", "created_at", "in_progress_at", "expires_at", "finalizing_at", "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at", "counts", "usage", "cost", "errors", "output_file_id", "error_file_id", "cancel_requested_at", "looked_at", "request_fingerprint", "answering_until", "answered_at", "deployment_id", "waiting_for") VALUES ('batch_lb00000000000000000000000002', 'team:search', 'key-1', 'file-lb00000000000000000000000001', '/v1/chat/completions', '24h', 'gpt-4o-batch', NULL, NULL, 'validating', 1767323045678901, NULL, 4922899200000000, NULL, NULL, NULL, NULL, NULL, NULL, '{"total":0,"completed":0,"failed":0}', NULL, NULL, '[]', NULL, NULL, 1767323045678901, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO batches ("id", "owner", "created_by", "input_file_id", "endpoint", "completion_window", "model", "metadata", "output_expires_after", "status", "created_at", "in_progress_at", "expires_at", "finalizing_at", "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at", "counts", "usage", "cost", "errors", "output_file_id", "error_file_id", "cancel_requested_at", "looked_at", "request_fingerprint", "answering_until", "answered_at", "deployment_id", "waiting_for", "scopes") VALUES ('batch_lb00000000000000000000000001', 'team:search', 'key-1', 'file-lb00000000000000000000000001', '/v1/chat/completions', '24h', 'gpt-4o-batch', '{"naïve \"name\" ''quoted'' \\   😀":"naïve \"name\" ''quoted'' \\   😀"}', 3600, 'completed', 1767323045678901, 1767323045678901, 1767409445678901, NULL, 1767323045678901, NULL, NULL, NULL, NULL, '{"total":2,"completed":1,"failed":1}', '{"input_tokens":5,"cached_tokens":1,"output_tokens":3,"reasoning_tokens":1,"total_tokens":8}', '3.000000000', '[{"code":"code","line":3,"message":"naïve \"name\" ''quoted'' \\   😀","param":"x"}]', 'file-lb00000000000000000000000002', NULL, NULL, 1767323045678901, 'fingerprint', 1767323045678901, 1767323045678901, 'east', '{"reason":"deployments_busy","until":"2026-01-02T03:04:05.678901Z","deployments":{"east":{"reason":"busy","status":429,"until":"2026-01-02T03:04:05.678901Z"}}}', '["key:key-1","team:search"]');
+INSERT INTO batches ("id", "owner", "created_by", "input_file_id", "endpoint", "completion_window", "model", "metadata", "output_expires_after", "status", "created_at", "in_progress_at", "expires_at", "finalizing_at", "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at", "counts", "usage", "cost", "errors", "output_file_id", "error_file_id", "cancel_requested_at", "looked_at", "request_fingerprint", "answering_until", "answered_at", "deployment_id", "waiting_for", "scopes") VALUES ('batch_lb00000000000000000000000002', 'team:search', 'key-1', 'file-lb00000000000000000000000001', '/v1/chat/completions', '24h', 'gpt-4o-batch', NULL, NULL, 'validating', 1767323045678901, NULL, 4922899200000000, NULL, NULL, NULL, NULL, NULL, NULL, '{"total":0,"completed":0,"failed":0}', NULL, NULL, '[]', NULL, NULL, 1767323045678901, NULL, NULL, NULL, NULL, NULL, NULL, '["team:search"]');
 INSERT INTO jobs ("id", "batch_id", "owner", "shard", "attempt", "requests", "deployment_id", "provider_file_id", "submit_started_at", "state", "provider_batch_id", "snapshot", "reason", "search_until", "to_cancel", "cancel_sent_at", "reads", "created_at", "next_check_at", "refresh_from", "checks", "copy_refusals", "claimed_by", "claimed_until", "epoch") VALUES ('job_lb00000000000000000000000001', 'batch_lb00000000000000000000000001', 'team:search', 0, 1, 2, 'east', NULL, NULL, 'refused', NULL, NULL, 'naïve "name" ''quoted'' \   😀', NULL, 0, NULL, '[]', 1767323045678901, NULL, NULL, 0, 0, NULL, NULL, 0);
 INSERT INTO jobs ("id", "batch_id", "owner", "shard", "attempt", "requests", "deployment_id", "provider_file_id", "submit_started_at", "state", "provider_batch_id", "snapshot", "reason", "search_until", "to_cancel", "cancel_sent_at", "reads", "created_at", "next_check_at", "refresh_from", "checks", "copy_refusals", "claimed_by", "claimed_until", "epoch") VALUES ('job_lb00000000000000000000000002', 'batch_lb00000000000000000000000001', 'team:search', 0, 2, 2, 'east', 'file-abc', 1767323045678901, 'settled', 'batch_abc', '{"id":"batch_abc","status":"completed","created_at":null,"in_progress_at":null,"finalizing_at":null,"input_file_id":null,"output_file_id":null,"error_file_id":null,"counts":null,"errors":[],"metadata":{}}', NULL, 1767323045678901, 1, 1767323045678901, '[{"at":"2026-01-02T03:04:05.678901Z","seen":"seen","rows":9,"withheld_since":"2026-01-02T03:04:05.678901Z"}]', 1767323045678901, NULL, NULL, 4, 1, NULL, NULL, 0);
 INSERT INTO jobs ("id", "batch_id", "owner", "shard", "attempt", "requests", "deployment_id", "provider_file_id", "submit_started_at", "state", "provider_batch_id", "snapshot", "reason", "search_until", "to_cancel", "cancel_sent_at", "reads", "created_at", "next_check_at", "refresh_from", "checks", "copy_refusals", "claimed_by", "claimed_until", "epoch") VALUES ('job_lb00000000000000000000000003', 'batch_lb00000000000000000000000002', 'team:search', 0, 1, 2, 'east', NULL, NULL, 'submitted', NULL, NULL, NULL, NULL, 0, NULL, '[]', 1767323045678901, 1767323045678901, 1767323045678901, 0, 0, NULL, NULL, 0);
-INSERT INTO charges ("id", "job_id", "batch_id", "deployment_id", "owner", "created_by", "model", "usage", "cost", "price_source", "corrects", "created_at") VALUES ('chg_lb00000000000000000000000001', 'job_lb00000000000000000000000002', 'batch_lb00000000000000000000000001', 'east', 'team:search', 'key-1', 'gpt-4o-batch', '{"input_tokens":20,"cached_tokens":0,"output_tokens":10,"reasoning_tokens":0,"total_tokens":30,"requests":0,"unpriced_requests":0,"buckets":[]}', '1.5', 'us', NULL, 1767323045678901);
-INSERT INTO charges ("id", "job_id", "batch_id", "deployment_id", "owner", "created_by", "model", "usage", "cost", "price_source", "corrects", "created_at") VALUES ('chg_lb00000000000000000000000002', 'job_lb00000000000000000000000002', 'batch_lb00000000000000000000000001', 'east', 'team:search', 'key-1', 'gpt-4o-batch', '{"input_tokens":20,"cached_tokens":0,"output_tokens":10,"reasoning_tokens":0,"total_tokens":30,"requests":0,"unpriced_requests":0,"buckets":[]}', '1.5', 'us', 'chg_lb00000000000000000000000001', 1767323045678901);
+INSERT INTO charges ("id", "job_id", "batch_id", "deployment_id", "owner", "created_by", "model", "usage", "cost", "price_source", "corrects", "created_at", "scopes") VALUES ('chg_lb00000000000000000000000001', 'job_lb00000000000000000000000002', 'batch_lb00000000000000000000000001', 'east', 'team:search', 'key-1', 'gpt-4o-batch', '{"input_tokens":20,"cached_tokens":0,"output_tokens":10,"reasoning_tokens":0,"total_tokens":30,"requests":0,"unpriced_requests":0,"buckets":[]}', '1.5', 'us', NULL, 1767323045678901, '["key:key-1","team:search"]');
+INSERT INTO charges ("id", "job_id", "batch_id", "deployment_id", "owner", "created_by", "model", "usage", "cost", "price_source", "corrects", "created_at", "scopes") VALUES ('chg_lb00000000000000000000000002', 'job_lb00000000000000000000000002', 'batch_lb00000000000000000000000001', 'east', 'team:search', 'key-1', 'gpt-4o-batch', '{"input_tokens":20,"cached_tokens":0,"output_tokens":10,"reasoning_tokens":0,"total_tokens":30,"requests":0,"unpriced_requests":0,"buckets":[]}', '1.5', 'us', 'chg_lb00000000000000000000000001', 1767323045678901, '["key:key-1","team:search"]');
 INSERT INTO events ("id", "batch_id", "type", "payload", "created_at") VALUES ('evt_lb00000000000000000000000001', 'batch_lb00000000000000000000000001', 'batch.created', '{"status":"validating"}', 1767323045678901);
 INSERT INTO event_deliveries ("event_id", "sink", "state", "error", "attempts", "delivered_at", "next_check_at", "claimed_by", "claimed_until", "epoch") VALUES ('evt_lb00000000000000000000000001', 'log', 'pending', NULL, 0, NULL, NULL, NULL, NULL, 0);
 INSERT INTO idempotency ("owner", "key", "request_fingerprint", "object_id", "created_at") VALUES ('team:search', 'key of a file', 'for file-lb00000000000000000000000001', 'file-lb00000000000000000000000001', 1767323045678901);
 INSERT INTO idempotency ("owner", "key", "request_fingerprint", "object_id", "created_at") VALUES ('team:search', 'key of a batch', 'for batch_lb00000000000000000000000002', 'batch_lb00000000000000000000000002', 1767323045678901);
-INSERT INTO reservations ("scope", "batch_id", "requests", "tokens", "created_at") VALUES ('team:search', 'batch_lb00000000000000000000000002', 2, 100, 1767323045678901);
-INSERT INTO teams ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "created_at", "updated_at", "created_by") VALUES ('search', 'naïve "name" ''quoted'' \   😀', '["gpt-4o-batch","openai/*"]', 1, 2, 3, 4, 5, 6, '12.50', 1, '{"a":["naïve \"name\" ''quoted'' \\   😀"]}', 1767323045678901, 1767323045678901, 'admin');
-INSERT INTO users ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "email", "role", "created_at", "updated_at", "created_by") VALUES ('7', 'naïve "name" ''quoted'' \   😀', '["gpt-4o-batch","openai/*"]', 1, 2, 3, 4, 5, 6, '12.50', 1, '{"a":["naïve \"name\" ''quoted'' \\   😀"]}', 'a@b.example', 'proxy_admin', 1767323045678901, 1767323045678901, 'admin');
-INSERT INTO virtual_keys ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "token", "hint", "user_id", "team_id", "expires_at", "created_at", "updated_at", "created_by") VALUES ('key_lb0000000000000000000000001', 'naïve "name" ''quoted'' \   😀', '["gpt-4o-batch","openai/*"]', 1, 2, 3, 4, 5, 6, '12.50', 1, '{"a":["naïve \"name\" ''quoted'' \\   😀"]}', '0000000000000000000000000000000000000000000000000000000000000000', 'sk-...abcd', '7', 'search', 4922899200000000, 1767323045678901, 1767323045678901, 'admin');
+INSERT INTO reservations ("scope", "batch_id", "requests", "tokens", "created_at", "cost") VALUES ('team:search', 'batch_lb00000000000000000000000002', 2, 100, 1767323045678901, 1250000000);
+INSERT INTO teams ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "created_at", "updated_at", "created_by", "soft_budget", "budget_duration") VALUES ('search', 'naïve "name" ''quoted'' \   😀', '["gpt-4o-batch","openai/*"]', 1, 2, 3, 4, 5, 6, '12.50', 1, '{"a":["naïve \"name\" ''quoted'' \\   😀"]}', 1767323045678901, 1767323045678901, 'admin', '10', '30d');
+INSERT INTO users ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "email", "role", "created_at", "updated_at", "created_by", "soft_budget", "budget_duration") VALUES ('7', 'naïve "name" ''quoted'' \   😀', '["gpt-4o-batch","openai/*"]', 1, 2, 3, 4, 5, 6, '12.50', 1, '{"a":["naïve \"name\" ''quoted'' \\   😀"]}', 'a@b.example', 'proxy_admin', 1767323045678901, 1767323045678901, 'admin', '10', '30d');
+INSERT INTO virtual_keys ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "token", "hint", "user_id", "team_id", "expires_at", "created_at", "updated_at", "created_by", "soft_budget", "budget_duration") VALUES ('key_lb0000000000000000000000001', 'naïve "name" ''quoted'' \   😀', '["gpt-4o-batch","openai/*"]', 1, 2, 3, 4, 5, 6, '12.50', 1, '{"a":["naïve \"name\" ''quoted'' \\   😀"]}', '0000000000000000000000000000000000000000000000000000000000000000', 'sk-...abcd', '7', 'search', 4922899200000000, 1767323045678901, 1767323045678901, 'admin', '10', '30d');
+INSERT INTO spend_daily ("day", "owner", "key", "team", "model", "deployment", "cost", "input_tokens", "cached_tokens", "output_tokens", "requests", "unpriced_requests", "batches") VALUES (20455, 'team:search', 'key-1', 'search', 'gpt-4o-batch', 'east', 3000000000, 40, 0, 20, 0, 0, 1);
+INSERT INTO budgets ("scope", "day", "spent") VALUES ('key:key-1', 20455, 3000000000);
+INSERT INTO budgets ("scope", "day", "spent") VALUES ('team:search', 20455, 3000000000);

@@ -1,0 +1,75 @@
+"""Budgets: what a batch is estimated to cost, looked at before it is made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from litebatch_asgi.batches.prices import quote_for
+from litebatch_asgi.errors import AboveBudget, BudgetFigures, ModelHasNoPrice, dollars
+from litebatch_asgi.models import FileState, Principal, Reservation
+from litebatch_asgi.models.reservations import SoftBudgetPassed, reservations
+from litebatch_asgi.recent import RecentIds
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.wire.requests import MAX_COST
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+
+class Budgets:
+    """What money has to say of new batches. The budgets themselves are kept by `Reservation.check`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._told = RecentIds()
+
+    async def reservations(
+        self, principal: Principal, file: FileState, *, max_cost: Decimal | None, at: datetime
+    ) -> tuple[Reservation, ...]:
+        """What a batch on a file is to hold of the limits of whoever makes it now.
+
+        Raises `ModelHasNoPrice` where its cost is unknown and may not be, `AboveBudget` above `max_cost`.
+        """
+        cost = await self._estimated(principal, file, max_cost)
+        lines, tokens = file.file.lines, file.file.tokens
+        return reservations(principal.limits, requests=lines, tokens=tokens, cost=cost, at=at)
+
+    async def _estimated(
+        self, principal: Principal, file: FileState, max_cost: Decimal | None
+    ) -> Decimal | None:
+        """US dollars; None: unknown, or nobody counts them."""
+        if max_cost is None and not principal.limits:
+            return None
+        cost = (await quote_for(self._runtime, file.file, file.copies)).cost
+        if cost is None:
+            _check_unpriced(principal, file.file.models[0], max_cost)
+        elif max_cost is not None and cost > max_cost:
+            raise AboveBudget(MAX_COST, BudgetFigures(limit=max_cost, estimate=cost))
+        return cost
+
+    def tell(self, passed: Iterable[SoftBudgetPassed]) -> None:
+        """Log soft budgets that are passed, once a scope and period."""
+        for each in passed:
+            limits, figures = each.limits, each.figures
+            name = f"{limits.scope} {limits.soft_budget} {each.since}"
+            if name in self._told:
+                continue
+            self._told.add(name)
+            told = {
+                "scope": limits.scope,
+                "soft_budget": dollars(figures.limit),
+                "spent": dollars(figures.spent),
+                "reserved": dollars(figures.reserved),
+                "estimate": dollars(figures.estimate),
+            }
+            logger.warning("a soft budget is passed", extra=told)
+
+
+def _check_unpriced(principal: Principal, model: str, max_cost: Decimal | None) -> None:
+    if max_cost is not None:
+        raise ModelHasNoPrice(model, MAX_COST, param=MAX_COST)
+    for limits in principal.limits:
+        if limits.max_budget is not None:
+            raise ModelHasNoPrice(model, f"max_budget of {limits.whose}", param="max_budget")

@@ -1,0 +1,97 @@
+"""What a caller is told whose money is not enough, or who cannot be told what a batch costs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from litebatch_asgi.errors.requests import InvalidRequest, RateLimited
+
+_SOON_SECONDS = 60.0
+"""as long as all stock clients wait at most"""
+_LONGEST_SECONDS = 3_600.0
+_WAIT_FOR_OTHERS_SECONDS = 30.0
+
+
+class BudgetFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How an estimate stands to a limit, in US dollars."""
+
+    limit: Decimal
+    estimate: Decimal
+    """of the batch that was asked for"""
+    spent: Decimal = Decimal(0)
+    """since the budget last began anew"""
+    reserved: Decimal = Decimal(0)
+    """the estimates of open batches"""
+    reset_at: datetime | None = None
+    """when the budget begins anew; None: never"""
+
+
+class BudgetExceeded(RateLimited):
+    """429: a budget of the caller's key, user or team, which had room for the batch if less was used of it.
+
+    `whose` it is. The stock clients try again by themselves where that may help soon: if open batches turn
+    out to cost less, or if the budget begins anew within a minute.
+    """
+
+    code: str | None = "budget_exceeded"
+
+    def __init__(self, whose: str, figures: BudgetFigures, *, now: datetime) -> None:
+        room = max(Decimal(0), figures.limit - figures.spent - figures.reserved)
+        told = (
+            f"max_budget of {whose} is {dollars(figures.limit)}: {dollars(figures.spent)} spent, "
+            f"{dollars(figures.reserved)} reserved by open batches, {dollars(figures.estimate)} estimated "
+            f"for this one, {dollars(room)} would fit now, all in US dollars."
+        )
+        anew = figures.reset_at
+        told += " It never begins anew." if anew is None else f" It begins anew at {anew:%Y-%m-%dT%H:%M:%SZ}."
+        super().__init__(told, param="max_budget")
+        self.budget = figures
+        seconds = None if anew is None else (anew - now).total_seconds()
+        if figures.spent + figures.estimate <= figures.limit:
+            seconds = _WAIT_FOR_OTHERS_SECONDS
+        self.retry_after: float | None = None if seconds is None else min(seconds, _LONGEST_SECONDS)
+        self.retry: bool | None = None if seconds is not None and seconds <= _SOON_SECONDS else False
+
+
+class AboveBudget(InvalidRequest):
+    """400: a batch is estimated to cost more than one ever may. `param` names the limit."""
+
+    code: str | None = "budget_exceeded"
+    retry: bool | None = False
+
+    def __init__(self, name: str, figures: BudgetFigures, *, whose: str | None = None) -> None:
+        limit = name if whose is None else f"{name} of {whose}"
+        super().__init__(
+            f"{limit} is {dollars(figures.limit)} US dollars: {dollars(figures.estimate)} estimated for this "
+            "batch, which can never pass. Send fewer requests, have them limit their answers, or have the "
+            "limit raised.",
+            param=name,
+        )
+        self.budget = figures
+
+
+class ModelHasNoPrice(InvalidRequest):
+    """400: nobody knows what a batch would cost, and a limit of money counts for it.
+
+    `limit` says which one, `model` is the virtual model.
+    """
+
+    code: str | None = "model_has_no_price"
+    retry: bool | None = False
+
+    def __init__(self, model: str, limit: str, *, param: str | None = None) -> None:
+        super().__init__(
+            f"No price is known for the model '{model[:100]}' at a deployment that may get the batch, so "
+            f"{limit} cannot be kept. Have the gateway's operator give it one, in the deployment's "
+            "`model_info` or in the file that `prices` names, or use another model.",
+            param=param,
+        )
+
+
+def dollars(amount: Decimal) -> str:
+    """All digits of an amount, without an exponent and without zeros at the end."""
+    digits = f"{amount:f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
