@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Standalone(InProcess):
         return answer.status_code, error
 
 
-def served(provider: str) -> tuple[Deployment, ...]:
+def served(provider: str, prices: Mapping[str, Decimal] | None = None) -> tuple[Deployment, ...]:
     """Two deployments of one model and one of another, which access groups name."""
     other = Deployment(
         model_name=OTHER,
@@ -68,13 +69,18 @@ def served(provider: str) -> tuple[Deployment, ...]:
         id="north",
         access_groups=("cheap", "all-of-them"),
     )
-    others = [replace(each, access_groups=("all-of-them",)) for each in deployments(provider)]
+    others = [replace(each, access_groups=("all-of-them",)) for each in deployments(provider, prices=prices)]
     return (*others, other)
 
 
 @asynccontextmanager
 async def standalone(
-    folder: Path, database: Database, *, simulator: Simulator | None = None, master_key: str | None = MASTER
+    folder: Path,
+    database: Database,
+    *,
+    simulator: Simulator | None = None,
+    master_key: str | None = MASTER,
+    prices: Mapping[str, Decimal] | None = None,
 ) -> AsyncGenerator[Standalone]:
     """A gateway that stops with the block."""
     simulator = simulator or Simulator(settings=SWIFT)
@@ -82,7 +88,7 @@ async def standalone(
     spool.mkdir(exist_ok=True)
     async with simulator.running() as provider:
         config = Config(
-            deployments=served(provider),
+            deployments=served(provider, prices),
             settings=replace(QUICK, spool_dir=str(spool)),
             master_key=master_key,
             database_url=database.url,

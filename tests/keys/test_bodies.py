@@ -30,8 +30,9 @@ BODIES: dict[str, type[bodies.Fields]] = {
     "/user/block": bodies.NamedUser,
 }
 
+durations = ["30d", "30d\n", "30h", "24h", "7d", "1mo", "-1", "99999w", "100000w"]
 texts = st.text("a\0é\x9f \n", max_size=3) | st.sampled_from(
-    ["", "x" * 256, "x" * 257, "sk-" + "x" * 17, "sk-" + "x" * 16, "30d", "30d\n", "-1", "99999w", "100000w"]
+    ["", "x" * 256, "x" * 257, "sk-" + "x" * 17, "sk-" + "x" * 16, *durations]
 )
 numbers = (
     st.integers(-2, 3)

@@ -48,6 +48,8 @@ async def test_a_new_key_tells_everything_about_itself(shared: Standalone) -> No
         "user_id": "u-all",
         "team_id": "t-all",
         "max_budget": 12.5,
+        "soft_budget": 10.25,
+        "budget_duration": "30d",
         "metadata": {"user": "a@b.c", "nested": [1, None]},
     } | LIMITS
     made = await shared.manage("/key/generate", duration="30d", **fields)
@@ -235,7 +237,6 @@ async def test_what_has_no_effect_here_is_told(shared: Standalone) -> None:
     assert made["warnings"] == [
         "max_open_batchs has no effect here",
         "tpm_limit has no effect here",
-        "max_budget is kept and shown, but nothing is refused because of it",
     ]
 
 
@@ -249,6 +250,10 @@ async def test_what_has_no_effect_here_is_told(shared: Standalone) -> None:
         ("/key/generate", {"max_open_batches": -1}, "max_open_batches"),
         ("/key/generate", {"max_budget": -1}, "max_budget"),
         ("/key/generate", {"max_budget": "NaN"}, "max_budget"),
+        ("/key/generate", {"soft_budget": -0.5}, "soft_budget"),
+        ("/key/generate", {"budget_duration": "12h"}, "budget_duration"),
+        ("/team/new", {"budget_duration": "1y"}, "budget_duration"),
+        ("/user/new", {"budget_duration": 30}, "budget_duration"),
         ("/key/generate", {"key_alias": ""}, "key_alias"),
         ("/key/generate", {"key_alias": "a\u0000b"}, "key_alias"),
         ("/key/generate", {"user_id": "x" * 300}, "user_id"),

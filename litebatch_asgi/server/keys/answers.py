@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -11,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from litebatch_asgi.models import Account, Team, User, VirtualKey
 from litebatch_asgi.models.keys import LIMITS
+from litebatch_asgi.models.periods import reset_at
 
 Time: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Warnings: TypeAlias = Sequence[str] | UnsetType
@@ -28,6 +30,10 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     max_file_bytes: int | None
     max_files: int | None
     max_budget: float | None
+    soft_budget: float | None
+    budget_duration: str | None
+    budget_reset_at: Time | None
+    """when the budgets begin anew; null: never"""
     blocked: bool
     metadata: Mapping[str, Any]
     created_at: Time
@@ -227,13 +233,20 @@ def _account_fields(account: Account) -> dict[str, Any]:
     return {
         "models": account.models,
         **{name: getattr(account, name) for name in LIMITS},
-        "max_budget": None if account.max_budget is None else float(account.max_budget),
+        "max_budget": _dollars(account.max_budget),
+        "soft_budget": _dollars(account.soft_budget),
+        "budget_duration": account.budget_duration,
+        "budget_reset_at": _time(reset_at(account.budget_duration, datetime.now(UTC))),
         "blocked": account.blocked,
         "metadata": account.metadata,
         "created_at": _time(account.created_at),
         "updated_at": _time(account.updated_at),
         "created_by": account.created_by,
     }
+
+
+def _dollars(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
 
 
 def _time(moment: datetime | None) -> str | None:

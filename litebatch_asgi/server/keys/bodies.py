@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models.keys import LIMITS
+from litebatch_asgi.models.periods import BUDGET_DURATION, BUDGET_DURATIONS, is_budget_duration
 from litebatch_asgi.models.texts import PLAIN_PATTERN
 from litebatch_asgi.server.keys.durations import DURATION, check_duration
 from litebatch_asgi.server.secret import SECRET, SHORTEST_KEY, is_secret
@@ -26,14 +27,15 @@ Text: TypeAlias = Annotated[
 Texts: TypeAlias = Annotated[list[Text], Meta(max_length=1000)]
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=1 << 53)]
 Duration: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": f"^(?:{DURATION.pattern})$"})]
+BudgetDuration: TypeAlias = Annotated[
+    str, Meta(extra_json_schema={"pattern": f"^(?:{BUDGET_DURATION.pattern})$"})
+]
 Secret: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": f"^{SECRET.pattern}$"})]
 
 ALL_MODELS = frozenset({"all-proxy-models", "all-team-models"})
 NO_MODELS = "no-default-models"
 SPECIAL_MODELS = ALL_MODELS | {NO_MODELS}
 """Names with a meaning of their own among a key's models. Source: LiteLLM's `SpecialModelNames`."""
-
-_NO_BUDGET = "max_budget is kept and shown, but nothing is refused because of it"
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,10 +49,6 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
                 if isinstance(text, str):
                     checks.plain(text, name)
 
-    def warnings(self) -> list[str]:
-        """What of it has no effect."""
-        return []
-
 
 class AccountFields(Fields, frozen=True, kw_only=True):
     """What can be said of a key, a user and a team alike."""
@@ -63,34 +61,41 @@ class AccountFields(Fields, frozen=True, kw_only=True):
     max_file_bytes: Number | UnsetType | None = UNSET
     max_files: Number | UnsetType | None = UNSET
     max_budget: Dollars | UnsetType | None = UNSET
+    soft_budget: Dollars | UnsetType | None = UNSET
+    budget_duration: BudgetDuration | UnsetType | None = UNSET
     blocked: bool | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._budget()
+        self._budgets()
+        if isinstance(self.budget_duration, str) and not is_budget_duration(self.budget_duration):
+            raise InvalidRequest(
+                f"Invalid 'budget_duration': '{self.budget_duration[:100]}' is none. Write "
+                f"{BUDGET_DURATIONS}; null for a budget that never begins anew.",
+                param="budget_duration",
+                code="invalid_value",
+            )
 
     def account_changes(self) -> dict[str, Any]:
         """The fields of an `Account` that are given, with their values."""
-        names = ("models", *LIMITS, "max_budget", "blocked", "metadata")
+        names = ("models", *LIMITS, "budget_duration", "blocked", "metadata")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not UNSET}
         if "models" in given:
             given["models"] = tuple(given["models"] or ())
-        if "max_budget" in given:
-            given["max_budget"] = self._budget()
         if "metadata" in given:
             given["metadata"] = given["metadata"] or {}
         if "blocked" in given:
             given["blocked"] = bool(given["blocked"])
-        return given
+        return given | self._budgets()
 
-    def warnings(self) -> list[str]:
-        """What of it has no effect."""
-        return [_NO_BUDGET] if isinstance(self.max_budget, (float, str)) else []
-
-    def _budget(self) -> Decimal | None:
-        given = self.max_budget
-        return amount_of(given, "max_budget") if isinstance(given, (float, str)) else None
+    def _budgets(self) -> dict[str, Decimal | None]:
+        budgets = {"max_budget": self.max_budget, "soft_budget": self.soft_budget}
+        return {
+            name: None if given is None else amount_of(given, name)
+            for name, given in budgets.items()
+            if not isinstance(given, UnsetType)
+        }
 
 
 class KeyFields(AccountFields, frozen=True, kw_only=True):

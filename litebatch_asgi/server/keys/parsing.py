@@ -40,7 +40,7 @@ def parse_body(body: bytes, wanted: type[F]) -> tuple[F, list[str]]:
         raise InvalidRequest("The body of the request is not valid JSON.") from error
     unknown = sorted(set(given) - set(wanted.__struct_fields__))
     warnings = [f"{name[:100]} has no effect here" for name in unknown[:100]]
-    return parsed, warnings + parsed.warnings()
+    return parsed, warnings
 
 
 def parse_query(query: Mapping[str, str], wanted: type[Q]) -> Q:
