@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 
 from litebatch_asgi.batches.prices import quote_for
 from litebatch_asgi.errors import AboveBudget, BudgetFigures, ModelHasNoPrice, dollars
-from litebatch_asgi.models import FileState, Principal, Reservation
+from litebatch_asgi.models import File, FileState, Principal, Reservation
 from litebatch_asgi.models.reservations import SoftBudgetPassed, reservations
 from litebatch_asgi.recent import RecentIds
 from litebatch_asgi.runtime import Runtime
@@ -32,22 +32,12 @@ class Budgets:
 
         Raises `ModelHasNoPrice` where its cost is unknown and may not be, `AboveBudget` above `max_cost`.
         """
-        cost = await self._estimated(principal, file, max_cost)
-        lines, tokens = file.file.lines, file.file.tokens
-        return reservations(principal.limits, requests=lines, tokens=tokens, cost=cost, at=at)
-
-    async def _estimated(
-        self, principal: Principal, file: FileState, max_cost: Decimal | None
-    ) -> Decimal | None:
-        """US dollars; None: unknown, or nobody counts them."""
-        if max_cost is None and not principal.limits:
-            return None
-        cost = (await quote_for(self._runtime, file.file, file.copies)).cost
-        if cost is None:
-            _check_unpriced(principal, file.file.models[0], max_cost)
-        elif max_cost is not None and cost > max_cost:
-            raise AboveBudget(MAX_COST, BudgetFigures(limit=max_cost, estimate=cost))
-        return cost
+        cost: Decimal | None = None
+        if max_cost is not None or principal.limits:
+            cost = (await quote_for(self._runtime, file)).cost
+            for error in refusals(principal, file.file.models[0], cost, max_cost):
+                raise error
+        return reserved(principal, file.file, cost, at)
 
     def tell(self, passed: Iterable[SoftBudgetPassed]) -> None:
         """Log soft budgets that are passed, once a scope and period."""
@@ -67,9 +57,21 @@ class Budgets:
             logger.warning("a soft budget is passed", extra=told)
 
 
-def _check_unpriced(principal: Principal, model: str, max_cost: Decimal | None) -> None:
+def reserved(principal: Principal, file: File, cost: Decimal | None, at: datetime) -> tuple[Reservation, ...]:
+    """What a batch on a file holds of a caller's limits if it is estimated to cost so many US dollars."""
+    return reservations(principal.limits, requests=file.lines, tokens=file.tokens, cost=cost, at=at)
+
+
+def refusals(
+    principal: Principal, model: str, cost: Decimal | None, max_cost: Decimal | None
+) -> Iterator[AboveBudget | ModelHasNoPrice]:
+    """Why a batch may not be, whatever else is open: for what it is estimated to cost in US dollars."""
+    if cost is not None:
+        if max_cost is not None and cost > max_cost:
+            yield AboveBudget(MAX_COST, BudgetFigures(limit=max_cost, estimate=cost))
+        return
     if max_cost is not None:
-        raise ModelHasNoPrice(model, MAX_COST, param=MAX_COST)
+        yield ModelHasNoPrice(model, MAX_COST, param=MAX_COST)
     for limits in principal.limits:
         if limits.max_budget is not None:
-            raise ModelHasNoPrice(model, f"max_budget of {limits.whose}", param="max_budget")
+            yield ModelHasNoPrice(model, f"max_budget of {limits.whose}", param="max_budget")

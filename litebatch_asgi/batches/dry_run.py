@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from decimal import Decimal
 
 from msgspec.structs import replace
 
+from litebatch_asgi.batches.budgets import refusals, reserved
 from litebatch_asgi.batches.drafting import Drafts
-from litebatch_asgi.batches.prices import rates_for
+from litebatch_asgi.batches.prices import dearest, rates_for
 from litebatch_asgi.batches.targets import Tries, chances
 from litebatch_asgi.batches.waiting import waiting_for
-from litebatch_asgi.costs import UNKNOWN, Estimate, Rates, cost_of, estimate, quote
-from litebatch_asgi.models import Batch, DeploymentOutlook, DryRun, Exceeded, FileState, Principal
+from litebatch_asgi.costs import UNKNOWN, Estimate, Rates, cost_of, estimate
+from litebatch_asgi.errors import AboveBudget, ModelHasNoPrice
+from litebatch_asgi.models import Batch, DeploymentOutlook, DryRun, Exceeded, FileState, Obstacle, Principal
 from litebatch_asgi.models.ids import BATCH_PREFIX, new_id
-from litebatch_asgi.models.limits import requests_exceeded, reservations
+from litebatch_asgi.models.limits import requests_exceeded
+from litebatch_asgi.models.reservations import OverBudget
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.wire import CreateBatch
 
@@ -30,7 +34,7 @@ class DryRuns:
         batch, state = await self._drafts.draft(principal, asked, new_id(BATCH_PREFIX))
         found = estimate(state.file, self._runtime.settings)
         rates = await rates_for(self._runtime, batch.model)
-        quoted = quote(found, list(rates.values()))
+        quoted = dearest(found, rates, state.copies)
         deployments, waiting = self._outlook(batch, state, found, rates), None
         if not any(each.takes_it_now for each in deployments):
             waiting = waiting_for(self._runtime, batch, state, Tries())
@@ -46,7 +50,9 @@ class DryRuns:
             price_source=quoted.price_source,
             waiting_for=waiting,
             deployments=deployments,
-            would_exceed=await self._would_exceed(principal, state),
+            would_exceed=tuple(
+                [each async for each in self._obstacles(principal, asked, state, quoted.cost)]
+            ),
         )
         return told if principal.is_admin else _without_names(told)
 
@@ -71,15 +77,57 @@ class DryRuns:
             )
         return tuple(outlook)
 
-    async def _would_exceed(self, principal: Principal, state: FileState) -> tuple[Exceeded, ...]:
+    async def _obstacles(
+        self, principal: Principal, asked: CreateBatch, state: FileState, cost: Decimal | None
+    ) -> AsyncIterator[Obstacle]:
         file, limits = state.file, principal.limits
-        wanted = reservations(limits, requests=file.lines, tokens=file.tokens)
-        scopes = [each.scope for each in wanted if each.is_limited]
-        held = await self._runtime.storage.ledger.held(scopes) if scopes else {}
-        return (
-            *requests_exceeded(limits, file.lines),
-            *(over for each in wanted if each.scope in held for over in each.exceeded(held[each.scope])),
+        for above in requests_exceeded(limits, file.lines):
+            yield _obstacle(above)
+        for refusal in refusals(principal, file.models[0], cost, asked.max_cost):
+            yield _of_money(refusal)
+        wanted = [each for each in reserved(principal, file, cost, self._runtime.now()) if each.is_limited]
+        ledger = self._runtime.storage.ledger
+        held = await ledger.held([each.scope for each in wanted]) if wanted else {}
+        for each in wanted:
+            for since in each.periods:
+                spent = await ledger.spent({each.scope: since})
+                seen = replace(held[each.scope], spent=spent[each.scope])
+                for over in each.exceeded(seen, since):
+                    yield _obstacle(over)
+
+
+def _obstacle(over: Exceeded | OverBudget) -> Obstacle:
+    message = over.error().message
+    if isinstance(over, Exceeded):
+        return Obstacle(
+            limit=over.name,
+            whose=over.whose,
+            most=over.limit,
+            used=over.used,
+            asked=over.asked,
+            message=message,
         )
+    figures = over.figures
+    return Obstacle(
+        limit="max_budget",
+        whose=over.whose,
+        most=figures.limit,
+        used=figures.spent + figures.reserved,
+        asked=figures.estimate,
+        message=message,
+    )
+
+
+def _of_money(refusal: AboveBudget | ModelHasNoPrice) -> Obstacle:
+    assert refusal.param is not None
+    figures = refusal.budget if isinstance(refusal, AboveBudget) else None
+    return Obstacle(
+        limit=refusal.param,
+        most=figures.limit if figures is not None else None,
+        used=Decimal(0) if figures is not None else None,
+        asked=figures.estimate if figures is not None else None,
+        message=refusal.message,
+    )
 
 
 def _without_names(told: DryRun) -> DryRun:

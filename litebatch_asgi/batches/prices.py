@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 
-from litebatch_asgi.costs import Quote, Rates, estimate, quote
-from litebatch_asgi.models import Deployment, File, FileCopy
+from litebatch_asgi.costs import Estimate, Quote, Rates, estimate, quote
+from litebatch_asgi.models import Deployment, FileCopy, FileState
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -39,14 +39,16 @@ async def rates_for(runtime: Runtime, model: str) -> dict[str, Rates | None]:
     return await runtime.in_executor(find)
 
 
-async def quote_for(runtime: Runtime, file: File, copies: Collection[FileCopy] = ()) -> Quote:
-    """What a batch on an input file is estimated to cost, at the dearest deployment that may get it.
+async def quote_for(runtime: Runtime, state: FileState) -> Quote:
+    """What a batch on an input file is estimated to cost, at the dearest deployment that may get it."""
+    rates = await rates_for(runtime, state.file.models[0])
+    return dearest(estimate(state.file, runtime.settings), rates, state.copies)
 
-    Those may that have one of `copies`; all of its model if there are none.
-    """
-    rates = await rates_for(runtime, file.models[0])
+
+def dearest(found: Estimate, rates: Mapping[str, Rates | None], copies: Collection[FileCopy]) -> Quote:
+    """The quote of the dearest deployment with one of `copies`; of the dearest of all if there is none."""
     with_copies = [rates[copy.deployment_id] for copy in copies if copy.deployment_id in rates]
-    return quote(estimate(file, runtime.settings), with_copies or list(rates.values()))
+    return quote(found, with_copies or list(rates.values()))
 
 
 def _find(runtime: Runtime, deployment: Deployment, model: str, *, upstream_model: str) -> Rates | None:

@@ -21,7 +21,7 @@ from litebatch_asgi.files.admission import ModelCheck, line_checker, model_error
 from litebatch_asgi.jsonl import CheckedFile
 from litebatch_asgi.models import Deployment, Principal, Settings
 from litebatch_asgi.models.limits import file_cap
-from litebatch_asgi.wire import dollars
+from litebatch_asgi.wire import cost_text
 
 COLUMNS = ("PRICED AS", "TOKENS IN", "TOKENS OUT", "COST", "AT MOST", "PRICE FROM")
 PROBLEM_COLUMNS = ("LINE", "PROBLEM")
@@ -141,8 +141,8 @@ def _priced(
             highest_output_tokens=estimated.highest_output_tokens,
             deployment=None if gateway.catalog is None else deployment.id,
             priced_as=f"{deployment.provider}/{upstream}",
-            estimated_cost=dollars(cost_of(estimated, rates)),
-            highest_cost=dollars(highest_cost_of(estimated, rates)),
+            estimated_cost=cost_text(cost_of(estimated, rates)),
+            highest_cost=cost_text(highest_cost_of(estimated, rates)),
             price_source=UNKNOWN if rates is None else rates.source,
         )
 

@@ -15,6 +15,7 @@ from litebatch_asgi.models.deployment import Settings as Settings
 from litebatch_asgi.models.deployment import UnservedModel as UnservedModel
 from litebatch_asgi.models.dry_run import DeploymentOutlook as DeploymentOutlook
 from litebatch_asgi.models.dry_run import DryRun as DryRun
+from litebatch_asgi.models.dry_run import Obstacle as Obstacle
 from litebatch_asgi.models.files import CopyState as CopyState
 from litebatch_asgi.models.files import File as File
 from litebatch_asgi.models.files import FileChange as FileChange

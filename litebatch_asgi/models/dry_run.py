@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import msgspec
 
-from litebatch_asgi.models.limits import Exceeded
 from litebatch_asgi.models.waiting import DeploymentWait, WaitingFor
 
 
@@ -23,6 +22,22 @@ class DeploymentOutlook(msgspec.Struct, frozen=True, kw_only=True):
     """in US dollars, at its own prices; None: unknown"""
     price_source: str
     """who says so"""
+
+
+class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit that a create would be refused for now. Numbers, or US dollars where it is one of money."""
+
+    limit: str
+    """such as `max_open_batches` or `max_budget`"""
+    whose: str | None = None
+    """None: the request's own"""
+    most: int | Decimal | None
+    used: int | Decimal | None
+    """what is held, and of a budget what is spent as well"""
+    asked: int | Decimal | None
+    """None, as the two above: nobody knows, for the model has no price"""
+    message: str
+    """what the create would be told"""
 
 
 class DryRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,5 +60,5 @@ class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     """what it would wait for; None: a deployment takes it now"""
     deployments: tuple[DeploymentOutlook, ...]
     """all that serve the model"""
-    would_exceed: tuple[Exceeded, ...]
+    would_exceed: tuple[Obstacle, ...]
     """limits of the caller's that it does not fit into now"""

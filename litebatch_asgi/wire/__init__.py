@@ -3,7 +3,7 @@
 from litebatch_asgi.wire.bodies import CreateBatchBody as CreateBatchBody
 from litebatch_asgi.wire.bodies import upload_schema as upload_schema
 from litebatch_asgi.wire.dry_run import DryRunObject as DryRunObject
-from litebatch_asgi.wire.dry_run import dollars as dollars
+from litebatch_asgi.wire.dry_run import cost_text as cost_text
 from litebatch_asgi.wire.dry_run import dry_run_object as dry_run_object
 from litebatch_asgi.wire.objects import BatchList as BatchList
 from litebatch_asgi.wire.objects import BatchObject as BatchObject

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from litebatch_asgi.models import DeploymentOutlook, DryRun, Exceeded
+from litebatch_asgi.errors import dollars
+from litebatch_asgi.models import DeploymentOutlook, DryRun, Obstacle
 from litebatch_asgi.wire.waiting import (
     DeploymentWaitObject,
     WaitingForObject,
@@ -17,6 +18,7 @@ from litebatch_asgi.wire.waiting import (
 )
 
 _DOLLARS = "In US dollars, a decimal number as a string; null: unknown"
+_MONEY = "US dollars as a string for `max_budget` and `litebatch.max_cost`; null: the model has no price."
 _Source = Annotated[
     str, Meta(description="Who says so, such as `config` or `genai-prices 0.2.3 batch`; `unknown`: nobody.")
 ]
@@ -40,10 +42,14 @@ class ExceededObject(msgspec.Struct, frozen=True, kw_only=True):
     """A limit that the batch does not fit into now."""
 
     limit: Annotated[str, Meta(description="Its name, such as `max_open_batches`.")]
-    whose: Annotated[str, Meta(description="Whose it is, such as the key's or the team's.")]
-    most: Annotated[int, Meta(description="What it is set to.")]
-    used: Annotated[int, Meta(description="What open batches hold of it.")]
-    asked: Annotated[int, Meta(description="What the batch would hold.")]
+    whose: Annotated[
+        str | None, Meta(description="Such as the key's or the team's; null: the request's own.")
+    ]
+    most: Annotated[int | str | None, Meta(description=f"What it is set to. {_MONEY}")]
+    used: Annotated[
+        int | str | None, Meta(description=f"What open batches hold, and what is spent. {_MONEY}")
+    ]
+    asked: Annotated[int | str | None, Meta(description=f"What the batch would hold. {_MONEY}")]
     message: Annotated[str, Meta(description="What a create would be told.")]
 
 
@@ -94,8 +100,8 @@ def dry_run_object(told: DryRun, *, for_admin: bool) -> DryRunObject:
         input_tokens=told.input_tokens,
         estimated_output_tokens=told.estimated_output_tokens,
         highest_output_tokens=told.highest_output_tokens,
-        estimated_cost=dollars(told.estimated_cost),
-        highest_cost=dollars(told.highest_cost),
+        estimated_cost=cost_text(told.estimated_cost),
+        highest_cost=cost_text(told.highest_cost),
         price_source=told.price_source,
         waiting_for=waiting_for_object(waiting, for_admin=for_admin) if waiting is not None else None,
         deployments=[_deployment(each) for each in told.deployments],
@@ -103,30 +109,31 @@ def dry_run_object(told: DryRun, *, for_admin: bool) -> DryRunObject:
     )
 
 
-def dollars(amount: Decimal | None) -> str | None:
-    """An amount of US dollars in plain decimals, without zeros at its end."""
-    if amount is None:
-        return None
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def _deployment(each: DeploymentOutlook) -> DeploymentOutlookObject:
     return DeploymentOutlookObject(
         id=UNSET if each.deployment_id is None else each.deployment_id,
         takes_it_now=each.takes_it_now,
         waiting_for=deployment_wait_object(each.waiting_for) if each.waiting_for is not None else None,
-        estimated_cost=dollars(each.estimated_cost),
+        estimated_cost=cost_text(each.estimated_cost),
         price_source=each.price_source,
     )
 
 
-def _exceeded(each: Exceeded) -> ExceededObject:
+def _exceeded(each: Obstacle) -> ExceededObject:
     return ExceededObject(
-        limit=each.name,
+        limit=each.limit,
         whose=each.whose,
-        most=each.limit,
-        used=each.used,
-        asked=each.asked,
-        message=each.error().message,
+        most=_amount(each.most),
+        used=_amount(each.used),
+        asked=_amount(each.asked),
+        message=each.message,
     )
+
+
+def _amount(amount: int | Decimal | None) -> int | str | None:
+    return dollars(amount) if isinstance(amount, Decimal) else amount
+
+
+def cost_text(amount: Decimal | None) -> str | None:
+    """An amount of US dollars in plain decimals; None: unknown."""
+    return None if amount is None else dollars(amount)

@@ -178,7 +178,7 @@ async def test_limits_that_a_create_would_be_refused_for_are_told(priced: InProc
     told = await priced.litebatch.batches.dry_run(
         caller(key, team), input_file_id=file.id, endpoint=ENDPOINT, completion_window="24h"
     )
-    assert [(over.name, over.whose, over.limit, over.used, over.asked) for over in told.would_exceed] == [
+    assert [(over.limit, over.whose, over.most, over.used, over.asked) for over in told.would_exceed] == [
         ("max_batch_requests", "the key 'k'", 2, 0, 3),
         ("max_open_batches", "the key 'k'", 1, 1, 1),
         ("max_enqueued_requests", "team:search", 4, 3, 3),
@@ -195,6 +195,38 @@ async def test_limits_that_a_create_would_be_refused_for_are_told(priced: InProc
         "message": refused["message"],
     }
     assert refused["param"] == "max_enqueued_requests"
+
+
+async def test_budgets_that_a_create_would_be_refused_for_are_told(priced: InProcess) -> None:
+    file = await priced.upload(LIMITED)
+    cost = Decimal((await dry_run(priced, file.id))["estimated_cost"])
+    team = Limits(scope="team:search", max_budget=cost * 3 / 2, budget_duration="30d")
+    async with http_for(priced, caller(team)) as http:
+        asked = batch_body(file.id)
+        assert (await http.post("/batches/dry_run", json=asked)).json()["would_exceed"] == []
+        assert (await http.post("/batches", json=asked)).status_code == 200
+        (over,) = (await http.post("/batches/dry_run", json=asked)).json()["would_exceed"]
+        refused = (await http.post("/batches", json=asked)).json()["error"]
+        asked["litebatch"] = {"max_cost": "0.0001"}
+        above = (await http.post("/batches/dry_run", json=asked)).json()["would_exceed"][0]
+    assert (over["limit"], over["whose"], over["message"]) == (
+        "max_budget",
+        "team:search",
+        refused["message"],
+    )
+    assert [Decimal(over[each]) for each in ("most", "used", "asked")] == [cost * 3 / 2, cost, cost]
+    assert (above["limit"], above["most"], above["used"]) == ("litebatch.max_cost", "0.0001", "0")
+
+
+async def test_a_budget_without_a_price_is_told(tmp_path: Path, database: Database) -> None:
+    async with running_gateway(tmp_path, database=database) as gateway:
+        file = await gateway.upload(LIMITED)
+        limited = caller(Limits(scope="team:search", max_budget=Decimal(1)))
+        async with http_for(gateway, limited) as http:
+            (over,) = (await http.post("/batches/dry_run", json=batch_body(file.id))).json()["would_exceed"]
+            refused = (await http.post("/batches", json=batch_body(file.id))).json()["error"]
+    assert (over["limit"], over["most"], over["asked"]) == ("max_budget", None, None)
+    assert over["message"] == refused["message"]
 
 
 @pytest.mark.parametrize(
