@@ -52,8 +52,9 @@ class Ledger(Protocol):
     async def correct(self, corrections: Sequence[Charge]) -> int:
         """Write corrections with all sums, in one transaction; how many were written.
 
-        One whose charge has been corrected meanwhile is passed over. The `cost` of a batch that is there is
-        the sum of its charges afterwards, and None while what a job used of a model has no price. Raises
-        `StateConflict` if a charge to correct was not there before, and then none is written.
+        One whose charge has been corrected meanwhile is passed over. The `cost` and
+        `unpriced_requests` of a batch that is there are the sums of its charges afterwards; the cost is None
+        while what a job used of a model has no price. Raises `StateConflict` if a charge to correct was not
+        there before, and then none is written.
         """
         ...

@@ -223,8 +223,9 @@ class Storage(Protocol):
         others are inserted. `parts` are iterated off the event loop. `decide` must keep the batch's id,
         owner, model, input_file_id, created_at and scopes.
 
-        Charges are added to the sums of the `ledger`. The batch's `cost` is what its charges come to,
-        whatever `decide` says: None while there are none, or while what a job used of a model has no price.
+        Charges are added to the sums of the `ledger`. The batch's `cost` and `unpriced_requests` are what its
+        charges come to, whatever `decide` says; the cost is None while there are no charges, or while what a
+        job used of a model has no price.
         """
         ...
 

@@ -20,6 +20,7 @@ from litebatch_asgi.models import (
     FileState,
     Job,
 )
+from litebatch_asgi.models.sums import with_charges
 from litebatch_sql.charges import Charges
 from litebatch_sql.executor import Contention, Parameters, Transaction
 from litebatch_sql.leases import L, leased
@@ -78,10 +79,13 @@ class Changes:
 
     async def _with_cost(self, before: Batch, change: BatchChange) -> BatchChange:
         """The cost of a batch is what its charges come to, whatever a decision says."""
-        cost = before.cost
         if change.charges:
-            cost = await self._charges.cost_with(before.id, change.charges)
-        return msgspec.structs.replace(change, batch=msgspec.structs.replace(change.batch, cost=cost))
+            batch = with_charges(change.batch, [*await self._charges.of([before.id]), *change.charges])
+        else:
+            batch = msgspec.structs.replace(
+                change.batch, cost=before.cost, unpriced_requests=before.unpriced_requests
+            )
+        return msgspec.structs.replace(change, batch=batch)
 
     async def insert(self, table: Table[S], values: Iterable[S]) -> None:
         """Insert rows. Raises `StateConflict` if one of them is there already."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from decimal import Decimal
 
 from litebatch_asgi.models import Charge, SpendField
 from litebatch_asgi.models.money import to_nanodollars
-from litebatch_asgi.models.sums import cost_of, put_on_budgets, summed
+from litebatch_asgi.models.sums import cost_of, put_on_budgets, summed, unpriced_of
 from litebatch_sql.executor import Transaction
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import MONEY, encode_keys, to_days
@@ -30,9 +29,10 @@ class Charges:
         if "lock_batches" in self._queries:
             await self._transaction.fetch_all(self._queries.sql("lock_batches"), _keys(batch_ids))
 
-    async def cost_with(self, batch_id: str, charges: Sequence[Charge]) -> Decimal | None:
-        """What the charges of a batch come to, with these that are still to be written."""
-        return cost_of([*await self._of([batch_id]), *charges])
+    async def of(self, batch_ids: Collection[str]) -> list[Charge]:
+        """What batches were charged."""
+        rows = await self._transaction.fetch_all(self._queries.sql("charges_of_batches"), _keys(batch_ids))
+        return [CHARGES.decode(row) for row in rows]
 
     async def unknown(self, charge_ids: Collection[str]) -> set[str]:
         """Those that are not there."""
@@ -56,11 +56,15 @@ class Charges:
     async def set_costs(self, batch_ids: Collection[str]) -> None:
         """Write what the charges of locked batches come to."""
         by_batch: dict[str, list[Charge]] = {batch_id: [] for batch_id in sorted(batch_ids)}
-        for charge in await self._of(batch_ids):
+        for charge in await self.of(batch_ids):
             by_batch[charge.batch_id].append(charge)
         for batch_id, charges in by_batch.items():
             cost = cost_of(charges)
-            row = {"id": batch_id, "cost": None if cost is None else MONEY.to_database(cost)}
+            row = {
+                "id": batch_id,
+                "cost": None if cost is None else MONEY.to_database(cost),
+                "unpriced_requests": unpriced_of(charges),
+            }
             await self._transaction.execute(self._queries.sql("set_cost"), row)
 
     async def add_up(self, charges: Sequence[Charge]) -> None:
@@ -75,10 +79,6 @@ class Charges:
         sums = [SPEND.encode(each) for each in summed(charges, tuple(SpendField))]
         if sums:
             await self._transaction.execute_many(self._queries.sql("add_spend"), sums)
-
-    async def _of(self, batch_ids: Collection[str]) -> list[Charge]:
-        rows = await self._transaction.fetch_all(self._queries.sql("charges_of_batches"), _keys(batch_ids))
-        return [CHARGES.decode(row) for row in rows]
 
 
 def _keys(ids: Collection[str]) -> dict[str, str]:

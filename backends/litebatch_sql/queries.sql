@@ -353,7 +353,9 @@ ORDER BY charges.id
 LIMIT :limit;
 
 -- name: set_cost
-UPDATE {prefix}batches AS batches SET cost = CAST(CAST(:cost AS text) AS {type.money}) WHERE id = :id;
+UPDATE {prefix}batches AS batches
+SET cost = CAST(CAST(:cost AS text) AS {type.money}), unpriced_requests = :unpriced_requests
+WHERE id = :id;
 
 -- name: add_spend
 INSERT INTO {prefix}spend_daily AS spend_daily ({spend_daily.columns}) VALUES ({spend_daily.parameters})

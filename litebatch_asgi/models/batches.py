@@ -63,6 +63,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """what keeps it from going on; None: nothing"""
     cost: Decimal | None = None
     """US dollars for what is settled; None: nothing is settled, or a part of it has no price"""
+    unpriced_requests: int = 0
+    """successful ones that `cost` leaves out, for their usage makes no sense or has no price"""
     scopes: tuple[str, ...] = ()
     """whose limits it counts in, such as `team:search`; its charges are put on their budgets"""
 

@@ -7,7 +7,9 @@ from datetime import UTC, date
 from decimal import Decimal
 from typing import Any
 
-from litebatch_asgi.models.batches import Charge
+from msgspec.structs import replace
+
+from litebatch_asgi.models.batches import Batch, Charge
 from litebatch_asgi.models.money import total
 from litebatch_asgi.models.spend import ChargedModel, Spend, SpendField
 
@@ -69,6 +71,16 @@ def cost_of(charges: Iterable[Charge]) -> Decimal | None:
     return total(costs) if costs and None not in costs else None
 
 
+def with_charges(batch: Batch, charges: Collection[Charge]) -> Batch:
+    """The batch with what all its charges come to."""
+    return replace(batch, cost=cost_of(charges), unpriced_requests=unpriced_of(charges))
+
+
+def unpriced_of(charges: Iterable[Charge]) -> int:
+    """The requests that charges leave out."""
+    return sum(charge.usage.unpriced_requests for charge in charges)
+
+
 def charged_models(
     firsts: Iterable[tuple[Charge, str | None, str | None]], charges: Iterable[Charge]
 ) -> list[ChargedModel]:
@@ -91,7 +103,7 @@ def _charged(
         charge=first,
         last=next(charge for charge in chain if charge.id not in corrected),
         cost=_chain_cost(chain),
-        unpriced_requests=sum(charge.usage.unpriced_requests for charge in chain),
+        unpriced_requests=unpriced_of(chain),
         virtual_model=virtual_model,
         endpoint=endpoint,
     )

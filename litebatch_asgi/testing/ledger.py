@@ -6,11 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
-from msgspec.structs import replace
-
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.models import Charge, ChargedModel, Held, Spend, SpendField, SpendQuery
-from litebatch_asgi.models.sums import charged_models, cost_of, day_of, summed
+from litebatch_asgi.models.sums import charged_models, day_of, summed, with_charges
 from litebatch_asgi.testing.repeats import Reservations
 from litebatch_asgi.testing.tables import Tables
 
@@ -66,8 +64,10 @@ class MemoryLedger:
                     written[each.corrects] = each
             for batch_id in {each.batch_id for each in written.values()} & self._tables.batches.keys():
                 new = (each for each in written.values() if each.batch_id == batch_id)
-                cost = cost_of([*self._tables.charges_of(batch_id), *new])
-                draft.put(self._tables.batches, batch_id, replace(self._tables.batches[batch_id], cost=cost))
+                batch = with_charges(
+                    self._tables.batches[batch_id], [*self._tables.charges_of(batch_id), *new]
+                )
+                draft.put(self._tables.batches, batch_id, batch)
             return len(written)
 
     def _charges(self) -> Iterable[Charge]:

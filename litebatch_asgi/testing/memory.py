@@ -36,7 +36,7 @@ from litebatch_asgi.models import (
     FileState,
     JobState,
 )
-from litebatch_asgi.models.sums import cost_of
+from litebatch_asgi.models.sums import with_charges
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.storage import (
     Admission,
@@ -234,10 +234,9 @@ class MemoryStorage:
         await self._insert_around(draft, change)
 
     def _with_cost(self, before: Batch, change: BatchChange) -> Batch:
-        cost = before.cost
         if change.charges:
-            cost = cost_of([*self._tables.charges_of(before.id), *change.charges])
-        return replace(change.batch, cost=cost)
+            return with_charges(change.batch, [*self._tables.charges_of(before.id), *change.charges])
+        return replace(change.batch, cost=before.cost, unpriced_requests=before.unpriced_requests)
 
     async def _insert_around(self, draft: Draft, change: BatchChange) -> None:
         for job in leased(change.new_jobs, change.lease_seconds):

@@ -1,5 +1,8 @@
 -- What was spent, by day, and what budgets have been used up.
 
+-- Successful ones that the cost of a batch leaves out.
+ALTER TABLE {prefix}batches ADD COLUMN unpriced_requests bigint NOT NULL DEFAULT 0;
+
 -- The scopes whose limits a batch counts in, such as `team:search`. Its charges and their corrections are
 -- put on the budgets of the same ones, though the key may be gone by then.
 ALTER TABLE {prefix}batches ADD COLUMN scopes {type.json} NOT NULL DEFAULT '[]'; -- list
@@ -101,3 +104,9 @@ UPDATE {prefix}batches SET cost = (
     ) AS of_batch
 )
 WHERE cost IS NULL AND id IN (SELECT batch_id FROM {prefix}charges AS charges);
+
+UPDATE {prefix}batches SET unpriced_requests = (
+    SELECT CAST(coalesce(sum(CAST(coalesce(charges.usage ->> 'unpriced_requests', '0') AS bigint)), 0) AS bigint)
+    FROM {prefix}charges AS charges WHERE charges.batch_id = {prefix}batches.id
+)
+WHERE id IN (SELECT batch_id FROM {prefix}charges AS charges);

@@ -202,7 +202,7 @@ class LedgerTests(StorageTests):
         assert only.cost == 2
         assert (only.requests, only.unpriced_requests, only.batches) == (2, 1, 2)
         assert await storage.ledger.spent({"team:a": None}) == {"team:a": Decimal(2)}
-        assert batch.cost is None
+        assert (batch.cost, batch.unpriced_requests) == (None, 1)
 
     async def test_sums_are_those_of_the_charges_to_the_nanodollar(self, storage: Storage) -> None:
         """From 0.000000001 to 9,000,000 dollars, however they are grouped."""
