@@ -47,7 +47,9 @@ class BatchRoutes:
     async def retrieve(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /batches/{id}`."""
         batch = await self._services.batches.retrieve(principal, _batch_id(request))
-        return JSONAnswer(wire.batch_object(batch, for_admin=principal.is_admin))
+        cost = wire.batch_cost(batch)
+        headers = {"x-litebatch-cost": cost} if cost is not None else None
+        return JSONAnswer(wire.batch_object(batch, for_admin=principal.is_admin), headers=headers)
 
     async def cancel(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /batches/{id}/cancel`."""

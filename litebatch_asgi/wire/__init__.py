@@ -2,6 +2,7 @@
 
 from litebatch_asgi.wire.bodies import CreateBatchBody as CreateBatchBody
 from litebatch_asgi.wire.bodies import upload_schema as upload_schema
+from litebatch_asgi.wire.details import batch_cost as batch_cost
 from litebatch_asgi.wire.dry_run import DryRunObject as DryRunObject
 from litebatch_asgi.wire.dry_run import cost_text as cost_text
 from litebatch_asgi.wire.dry_run import dry_run_object as dry_run_object

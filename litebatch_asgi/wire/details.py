@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
 
 from litebatch_asgi.models import Batch, CopyState, File, FileCopy, FileStatus, WaitingFor, WaitReason
+from litebatch_asgi.wire.money import Money, money
 from litebatch_asgi.wire.waiting import WaitingForObject, waiting_for_object
 
 
@@ -24,6 +27,14 @@ class BatchDetails(msgspec.Struct, frozen=True, kw_only=True):
     ] = UNSET
     waiting_for: Annotated[
         WaitingForObject | None, Meta(description="What keeps it from going on; null: nothing.")
+    ]
+    cost: Annotated[
+        Money | None,
+        Meta(description="What it has cost so far; null: nothing is settled yet, or a part has no price."),
+    ]
+    cost_is_final: Annotated[bool, Meta(description="Whether it has ended, and everything has a price.")]
+    unpriced_requests: Annotated[
+        int, Meta(description="Successful ones that the cost leaves out, for no price of theirs is known.")
     ]
 
 
@@ -43,21 +54,30 @@ class FileDetails(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
-_NOTHING = BatchDetails(waiting_for=None)
 _FOR_COPIES = waiting_for_object(WaitingFor(reason=WaitReason.COPIES.value), for_admin=False)
 
 
 def batch_details(batch: Batch, *, for_admin: bool) -> BatchDetails:
     """What a batch's owner, or an admin, is told."""
     waiting = batch.waiting_for
-    if waiting is None and not for_admin:
-        return _NOTHING
     told = waiting_for_object(waiting, for_admin=for_admin) if waiting is not None else None
-    if not for_admin:
-        return BatchDetails(waiting_for=told)
-    return BatchDetails(
-        owner=batch.owner, key=batch.created_by, deployment=batch.deployment_id, waiting_for=told
+    cost = batch_cost(batch)
+    details = BatchDetails(
+        waiting_for=told,
+        cost=cost,
+        cost_is_final=cost is not None and batch.status.is_final and not batch.unpriced_requests,
+        unpriced_requests=batch.unpriced_requests,
     )
+    if not for_admin:
+        return details
+    return replace(details, owner=batch.owner, key=batch.created_by, deployment=batch.deployment_id)
+
+
+def batch_cost(batch: Batch) -> str | None:
+    """What a batch has cost so far; one that has ended with nothing settled has cost nothing."""
+    if batch.cost is None and batch.status.is_final and batch.usage is None:
+        return money(Decimal(0))
+    return None if batch.cost is None else money(batch.cost)
 
 
 def file_details(file: File, *, for_admin: bool, copies: Iterable[FileCopy] | None) -> FileDetails:

@@ -28,7 +28,9 @@ async def test_the_stock_client_does_everything(held_gateway: Gateway) -> None:
             metadata={"team": "search"},
             output_expires_after={"anchor": "created_at", "seconds": 3600},
         )
-        assert made.model_extra == {"litebatch": {"waiting_for": None}}
+        assert made.model_extra == {
+            "litebatch": {"waiting_for": None, "cost": None, "cost_is_final": False, "unpriced_requests": 0}
+        }
         assert (made.object, made.model, made.input_file_id) == ("batch", MODEL, file.id)
         assert made.metadata == {"team": "search"}
         assert made.request_counts is not None

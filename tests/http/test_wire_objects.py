@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -137,6 +138,9 @@ def test_admins_are_told_whose_it_is_and_where() -> None:
             "until": 1_790_856_000,
             "deployments": {"east": {"reason": "busy", "status": 429, "until": 1_790_856_000}},
         },
+        "cost": None,
+        "cost_is_final": False,
+        "unpriced_requests": 0,
     }
     ready = replace(FILE, status=FileStatus.PROCESSED)
     assert sent(wire.file_object(ready, for_admin=True, copies=COPIES))["litebatch"] == {
@@ -145,6 +149,32 @@ def test_admins_are_told_whose_it_is_and_where() -> None:
         "deployments": {"east": "ready", "west": "pending"},
         "waiting_for": None,
     }
+
+
+def test_a_cost_is_told_to_the_nanodollar() -> None:
+    """It is final once the batch has ended and all requests have a price."""
+    used = Usage(input_tokens=1, total_tokens=1)
+    running = replace(BATCH, status=BatchStatus.FINALIZING, usage=used, cost=Decimal("1E-9"))
+    ended = replace(running, status=BatchStatus.EXPIRED, cost=Decimal(9_000_000))
+    told = [
+        sent(wire.batch_object(batch))["litebatch"]
+        for batch in (
+            running,
+            ended,
+            replace(ended, unpriced_requests=1),
+            replace(ended, cost=None),
+            replace(ended, usage=None, cost=None),
+            replace(running, usage=None, cost=None),
+        )
+    ]
+    assert [(each["cost"], each["cost_is_final"]) for each in told] == [
+        ("0.000000001", False),
+        ("9000000.000000000", True),
+        ("9000000.000000000", False),
+        (None, False),
+        ("0.000000000", True),
+        (None, False),
+    ]
 
 
 def test_a_reason_of_a_later_version_is_passed_on() -> None:
