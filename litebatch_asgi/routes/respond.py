@@ -20,7 +20,7 @@ logger: logging.Logger = logging.getLogger("litebatch_asgi.routes")
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _ANSWERED_FOR = "litebatch_asgi.routes.respond"
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class JSONAnswer(Response):

@@ -13,10 +13,20 @@ from msgspec import UNSET, Meta, UnsetType
 from litebatch_asgi.models import Account, Team, User, VirtualKey
 from litebatch_asgi.models.keys import LIMITS
 from litebatch_asgi.models.periods import reset_at
+from litebatch_asgi.server.keys.spending import Spent, scope_of
 
 Time: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Warnings: TypeAlias = Sequence[str] | UnsetType
 """what of the request has no effect here; left out where there is nothing to warn of"""
+
+
+Spend: TypeAlias = Annotated[
+    Any,  # a Decimal, of which a schema would make a text
+    Meta(
+        description="US dollars charged in the present budget period. Told where one looks or lists.",
+        extra_json_schema={"type": "number"},
+    ),
+]
 
 
 class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +44,7 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     budget_duration: str | None
     budget_reset_at: Time | None
     """when the budgets begin anew; null: never"""
+    spend: Spend = UNSET
     blocked: bool
     metadata: Mapping[str, Any]
     created_at: Time
@@ -180,9 +191,9 @@ class UserPage(msgspec.Struct, frozen=True, kw_only=True):
     total_pages: int
 
 
-def key_row(key: VirtualKey) -> KeyRow:
+def key_row(key: VirtualKey, spent: Spent | None = None) -> KeyRow:
     """A key as it is shown."""
-    return KeyRow(**key_fields(key))
+    return KeyRow(**key_fields(key), spend=_spend(key, spent))
 
 
 def key_fields(key: VirtualKey) -> dict[str, Any]:
@@ -199,9 +210,9 @@ def key_fields(key: VirtualKey) -> dict[str, Any]:
     } | _account_fields(key)
 
 
-def team_row(team: Team) -> TeamRow:
+def team_row(team: Team, spent: Spent | None = None) -> TeamRow:
     """A team as it is shown."""
-    return TeamRow(**team_fields(team))
+    return TeamRow(**team_fields(team), spend=_spend(team, spent))
 
 
 def team_fields(team: Team) -> dict[str, Any]:
@@ -209,9 +220,9 @@ def team_fields(team: Team) -> dict[str, Any]:
     return {"team_id": team.id, "team_alias": team.alias} | _account_fields(team)
 
 
-def user_row(user: User) -> UserRow:
+def user_row(user: User, spent: Spent | None = None) -> UserRow:
     """A user as it is shown."""
-    return UserRow(**user_fields(user))
+    return UserRow(**user_fields(user), spend=_spend(user, spent))
 
 
 def user_fields(user: User) -> dict[str, Any]:
@@ -227,6 +238,10 @@ def user_fields(user: User) -> dict[str, Any]:
 def warned(warnings: Sequence[str]) -> Warnings:
     """The warnings of an answer."""
     return warnings or UNSET
+
+
+def _spend(account: Account, spent: Spent | None) -> Decimal | UnsetType:
+    return UNSET if spent is None else spent[scope_of(account)] or Decimal(0)
 
 
 def _account_fields(account: Account) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from litebatch_asgi.server.keys.answers import (
     DeletedKeysAnswer,
     KeyInfo,
     KeyPage,
+    KeyRow,
     NewKey,
     key_fields,
     key_row,
@@ -102,7 +103,7 @@ class KeyCalls:
             key = await self._own(principal, given)
         else:
             key = await self._keys.key(given)
-        return JSONAnswer(KeyInfo(key=key.token, info=key_row(key)))
+        return JSONAnswer(KeyInfo(key=key.token, info=key_row(key, await self._keys.spent([key]))))
 
     async def _own(self, principal: Principal, given: str | None) -> VirtualKey:
         try:
@@ -127,7 +128,10 @@ class KeyCalls:
             limit=asked.size,
             offset=asked.size * (asked.page - 1),
         )
-        shown = [key_row(key) if asked.return_full_object else key.token for key in keys]
+        shown: list[str | KeyRow] = [key.token for key in keys]
+        if asked.return_full_object:
+            spent = await self._keys.spent(keys)
+            shown = [key_row(key, spent) for key in keys]
         pages = -(-total // asked.size)
         return JSONAnswer(KeyPage(keys=shown, total_count=total, current_page=asked.page, total_pages=pages))
 

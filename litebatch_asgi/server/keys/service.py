@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from litebatch_asgi.server.keys.bodies import (
 )
 from litebatch_asgi.server.keys.cache import GrantCache
 from litebatch_asgi.server.keys.durations import expiry
+from litebatch_asgi.server.keys.spending import Spent, spent_by
 from litebatch_asgi.server.secret import hint_of, is_secret, new_secret, token_in, token_of
 from litebatch_asgi.storage import BatchQuery, FileQuery, Storage
 
@@ -178,6 +179,10 @@ class KeyService:
         """Those that match, newest first, and how many there are; `query` is an `AccountQuery`'s."""
         found = await self._store.page(kind, AccountQuery(**query))
         return found.items, found.total
+
+    async def spent(self, accounts: Iterable[Account]) -> Spent:
+        """What was charged to each of them in its present budget period."""
+        return await spent_by(self._storage.ledger, accounts, self.now().date())
 
     async def change(self, kind: type[A], account_id: str, changes: dict[str, Any]) -> A:
         """Change fields of a key, user or team. Raises `NotFound`."""

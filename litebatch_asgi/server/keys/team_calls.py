@@ -72,8 +72,9 @@ class TeamCalls:
         asked = parse_query(request.query_params, TeamQuery)
         team = await self._keys.get(Team, asked.team_id)
         keys, _total = await self._keys.page(VirtualKey, team_id=team.id, limit=MOST_KEYS)
-        rows = [key_row(key) for key in keys]
-        return JSONAnswer(TeamInfo(team_id=team.id, team_info=team_row(team), keys=rows))
+        spent = await self._keys.spent([team, *keys])
+        rows = [key_row(key, spent) for key in keys]
+        return JSONAnswer(TeamInfo(team_id=team.id, team_info=team_row(team, spent), keys=rows))
 
     async def list(self, _: Request, principal: Principal) -> ASGIApp:
         """`GET /team/list`: all of them, for LiteLLM does not page them."""
@@ -81,6 +82,7 @@ class TeamCalls:
         offset, total = 0, 1
         while offset < total:
             teams, total = await self._keys.page(Team, limit=AT_ONCE, offset=offset)
-            rows += map(team_row, teams)
+            spent = await self._keys.spent(teams)
+            rows += [team_row(team, spent) for team in teams]
             offset += AT_ONCE
         return JSONAnswer(rows)

@@ -83,12 +83,14 @@ class UserCalls:
         asked = parse_query(request.query_params, UserQuery)
         user = await self._keys.get(User, asked.user_id)
         keys, _total = await self._keys.page(VirtualKey, user_id=user.id, limit=MOST_KEYS)
+        teams = await self._teams(keys)
+        spent = await self._keys.spent([user, *keys, *teams])
         return JSONAnswer(
             UserInfo(
                 user_id=user.id,
-                user_info=user_row(user),
-                keys=[key_row(key) for key in keys],
-                teams=[team_row(team) for team in await self._teams(keys)],
+                user_info=user_row(user, spent),
+                keys=[key_row(key, spent) for key in keys],
+                teams=[team_row(team, spent) for team in teams],
             )
         )
 
@@ -107,9 +109,10 @@ class UserCalls:
         asked = parse_query(request.query_params, UserListQuery)
         offset = asked.page_size * (asked.page - 1)
         users, total = await self._keys.page(User, id=asked.user_ids, limit=asked.page_size, offset=offset)
+        spent = await self._keys.spent(users)
         return JSONAnswer(
             UserPage(
-                users=[user_row(user) for user in users],
+                users=[user_row(user, spent) for user in users],
                 total=total,
                 page=asked.page,
                 page_size=asked.page_size,
