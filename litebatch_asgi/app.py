@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,20 @@ from starlette.types import ASGIApp
 
 from litebatch_asgi import plugins
 from litebatch_asgi.auth import Authenticator, without_authenticator
-from litebatch_asgi.batches import BatchService
+from litebatch_asgi.batches import BatchService, SpendService
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.config import Config, load_config
 from litebatch_asgi.engine import Engine
 from litebatch_asgi.errors import ConfigError, LifespanNotEntered, StorageUnavailable
 from litebatch_asgi.files import FileService
 from litebatch_asgi.fleet import Fleet, load_factories
-from litebatch_asgi.models import Deployment, Principal, Settings, UnservedModel
+from litebatch_asgi.models import Deployment, Principal, Settings, SpendPage, UnservedModel
 from litebatch_asgi.routes import build_app
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.strategies import STRATEGIES, PlacementStrategy
+from litebatch_asgi.wire import SpendAsked
+from litebatch_asgi.wire.spend import MAX_ROWS
 
 logger: logging.Logger = logging.getLogger("litebatch_asgi")
 
@@ -159,6 +161,45 @@ class LiteBatch:
     def batches(self) -> BatchService:
         """Batches, for calls in process. Raises `LifespanNotEntered`."""
         return self._services.batches
+
+    @property
+    def spending(self) -> SpendService:
+        """What was spent, of queries that are checked already. Raises `LifespanNotEntered`."""
+        return self._services.spending
+
+    async def spend(
+        self,
+        principal: Principal,
+        *,
+        group_by: Sequence[str] = ("day",),
+        start_date: date | None = None,
+        end_date: date | None = None,
+        owner: str | None = None,
+        key: str | None = None,
+        team: str | None = None,
+        model: str | None = None,
+        deployment: str | None = None,
+        limit: int = MAX_ROWS,
+    ) -> SpendPage:
+        """What batches of the principal's owner have cost, one row for each combination of `group_by`.
+
+        That are `day`, `owner`, `key`, `team`, `model`, `deployment`; the rows are in that order. Days are of
+        UTC and both count; by default they are the last 30. An admin sees everybody's, or those of `owner`,
+        which is `PermissionDenied` to anybody else, as is whatever names deployments. At most `limit` rows,
+        1 to 10,000. Raises `InvalidRequest` for values that cannot be.
+        """
+        asked = SpendAsked(
+            group_by=group_by,
+            start_date=start_date.isoformat() if start_date is not None else None,
+            end_date=end_date.isoformat() if end_date is not None else None,
+            owner=owner,
+            key=key,
+            team=team,
+            model=model,
+            deployment=deployment,
+            limit=limit,
+        )
+        return await self.spending.page(principal, asked)
 
     @property
     def spooler(self) -> Spooler:

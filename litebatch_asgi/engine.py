@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 
-from litebatch_asgi.batches import BatchService
+from litebatch_asgi.batches import BatchService, SpendService
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.clock import Clock
 from litebatch_asgi.costs import PriceBook, PriceFile
@@ -44,6 +44,7 @@ class Engine:
 
     files: FileService
     batches: BatchService
+    spending: SpendService
     spooler: Spooler
     presence: Presence
 
@@ -123,6 +124,7 @@ class Engine:
                 dispatcher = JobDispatcher(runtime)
                 self.files = FileService(runtime)
                 self.batches = BatchService(runtime, dispatcher)
+                self.spending = SpendService(runtime)
                 loop = Reconciler(runtime, dispatcher) if self._reconciler else Handover(runtime)
                 tasks.start_soon(loop.run)
                 self.presence = runtime.presence

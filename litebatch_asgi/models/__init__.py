@@ -46,6 +46,7 @@ from litebatch_asgi.models.reservations import Reservation as Reservation
 from litebatch_asgi.models.spend import ChargedModel as ChargedModel
 from litebatch_asgi.models.spend import Spend as Spend
 from litebatch_asgi.models.spend import SpendField as SpendField
+from litebatch_asgi.models.spend import SpendPage as SpendPage
 from litebatch_asgi.models.spend import SpendQuery as SpendQuery
 from litebatch_asgi.models.usage import ChargedUsage as ChargedUsage
 from litebatch_asgi.models.usage import Counts as Counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -65,6 +66,22 @@ class Spend(msgspec.Struct, frozen=True, kw_only=True):
     """those of them that `cost` leaves out"""
     batches: int = 0
     """jobs that were settled; of one with several answering models, one for each that is counted apart"""
+
+
+class SpendPage(msgspec.Struct, frozen=True, kw_only=True):
+    """What was spent on some days."""
+
+    group_by: tuple[SpendField, ...]
+    items: Sequence[Spend]
+    """one for each combination of what was grouped by, in that order"""
+    total: Spend
+    """of everything, also of what the limit left out of `items`"""
+    start: date
+    """the first UTC day"""
+    end: date
+    """the last UTC day, which counts"""
+    has_more: bool
+    """whether the limit left anything out of `items`"""
 
 
 class ChargedModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,11 +19,13 @@ from litebatch_asgi.routes.openapi import Description
 from litebatch_asgi.routes.respond import Respond as Respond
 from litebatch_asgi.routes.respond import error_answer as error_answer
 from litebatch_asgi.routes.services import Services as Services
+from litebatch_asgi.routes.spend import SpendRoutes
 
 
 def build_routes(services: Services, authenticator: Authenticator) -> list[Route]:
     """The routes of the API, without `/v1`. They raise what `Respond` makes answers of."""
     files, batches, models = FileRoutes(services), BatchRoutes(services), ModelRoutes(services)
+    spend = SpendRoutes(services)
 
     def route(path: str, **handlers: Handler) -> Route:
         return Route(path, Endpoint(services, authenticator, **handlers), name=path)
@@ -39,6 +41,7 @@ def build_routes(services: Services, authenticator: Authenticator) -> list[Route
         route("/models", GET=models.list),
         route("/models/{id:path}", GET=models.retrieve),
         route("/model_group/info", GET=models.groups),
+        route("/spend/batches", GET=spend.batches),
     ]
 
 

@@ -124,10 +124,11 @@ def _answer(operation: Operation) -> dict[str, Any]:
     is_json = operation.answer is not None
     media_type = "application/json" if is_json else "application/octet-stream"
     schema = _schema(operation.answer) if is_json else dict(_BINARY)
+    text = {operation.text: {"schema": {"type": "string"}}} if operation.text is not None else {}
     described = {
         "description": schema.pop("description", None) or _told_by(operation.answer),
         "headers": _REQUEST_ID,
-        "content": {media_type: {"schema": schema}},
+        "content": {media_type: {"schema": schema}} | text,
     }
     return described | ({"links": _links(operation.links)} if operation.links else {})
 
@@ -163,7 +164,9 @@ def _parameters(query: type[msgspec.Struct]) -> list[dict[str, Any]]:
 def _parameter(name: str, field: dict[str, Any], *, is_required: bool) -> dict[str, Any]:
     schema = _without_null(field)
     described = {"name": name, "in": "query", "required": is_required, "schema": schema}
-    must_be_said = not is_required and ("enum" in schema or schema["type"] not in _MAY_BE_EMPTY)
+    items: dict[str, Any] = schema.get("items", {})
+    is_limited = any(name in part for name in ("enum", "format") for part in (schema, items))
+    must_be_said = not is_required and (is_limited or schema["type"] not in _MAY_BE_EMPTY)
     return described | ({"allowEmptyValue": True} if must_be_said else {})
 
 

@@ -54,6 +54,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     answer: Any
     """a type that msgspec knows; None: the bytes of a file"""
+    text: str | None = None
+    """the media type of the same as text, for whoever asks for it"""
     errors: tuple[type[RequestError], ...] = ()
     """beside those that any request may be told"""
     query: type[msgspec.Struct] | None = None
@@ -188,6 +190,16 @@ OPERATIONS: Operations = {
             id="listModelGroups",
             summary="The same with their providers and prices.",
             answer=wire.ModelGroupList,
+        ),
+    },
+    "/spend/batches": {
+        "get": Operation(
+            id="listSpend",
+            summary="Sum up what the caller's batches have cost, as JSON or CSV; to an admin everybody's.",
+            answer=wire.SpendList,
+            text=wire.CSV,
+            query=wire.SpendAsked,
+            errors=(InvalidRequest,),
         ),
     },
 }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from litebatch_asgi.batches import BatchService
+from litebatch_asgi.batches import BatchService, SpendService
 from litebatch_asgi.files import FileService
 from litebatch_asgi.models import Principal, Settings
 from litebatch_asgi.spool import Spooler
 
 
 class Services(Protocol):
-    """A LiteBatch as the routes see it. Files, batches and spooler are there while its lifespan is."""
+    """A LiteBatch as the routes see it. What has to do with its database is there while its lifespan is."""
 
     @property
     def settings(self) -> Settings:
@@ -32,6 +32,11 @@ class Services(Protocol):
     @property
     def batches(self) -> BatchService:
         """Everything about batches."""
+        ...
+
+    @property
+    def spending(self) -> SpendService:
+        """What was spent."""
         ...
 
     @property

@@ -34,3 +34,10 @@ from litebatch_asgi.wire.requests import parse_batch_list_query as parse_batch_l
 from litebatch_asgi.wire.requests import parse_create_batch as parse_create_batch
 from litebatch_asgi.wire.requests import parse_file_list_query as parse_file_list_query
 from litebatch_asgi.wire.requests import parse_upload_form as parse_upload_form
+from litebatch_asgi.wire.spend import CSV as CSV
+from litebatch_asgi.wire.spend import SpendAsked as SpendAsked
+from litebatch_asgi.wire.spend import SpendList as SpendList
+from litebatch_asgi.wire.spend import parse_spend_query as parse_spend_query
+from litebatch_asgi.wire.spend import prefers_csv as prefers_csv
+from litebatch_asgi.wire.spend import spend_csv as spend_csv
+from litebatch_asgi.wire.spend import spend_list as spend_list

@@ -40,6 +40,7 @@ PATHS = {
     "/models": {"GET", "HEAD"},
     "/models/model-x": {"GET", "HEAD"},
     "/model_group/info": {"GET", "HEAD"},
+    "/spend/batches": {"GET", "HEAD"},
 }
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
 NOWHERE = "http://127.0.0.1:9/v1"

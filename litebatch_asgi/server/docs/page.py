@@ -13,6 +13,7 @@ _GROUPS = {
     "batches": "Batches",
     "models": "Models",
     "model_group": "Models",
+    "spend": "Spend",
     "key": "Virtual keys",
     "team": "Teams",
     "user": "Users",

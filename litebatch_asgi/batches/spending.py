@@ -1,0 +1,64 @@
+"""What was spent on batches, as callers may see it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import PermissionDenied
+from litebatch_asgi.files.service import owner_to_list
+from litebatch_asgi.models import Principal, Spend, SpendField, SpendPage, SpendQuery
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.wire import SpendAsked
+
+DAYS = 30
+"""up to the last one, where no first one is asked for"""
+
+
+class SpendService:
+    """Tells a principal what was spent. Raises `RequestError`s."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def page(self, principal: Principal, asked: SpendAsked) -> SpendPage:
+        """What a principal's owner has spent, or what everybody has to an admin.
+
+        Raises `PermissionDenied` to others for another owner, and for what names deployments.
+        """
+        if not principal.is_admin and (asked.deployment is not None or SpendField.DEPLOYMENT in asked.fields):
+            raise PermissionDenied(
+                "Only an admin may see deployments.",
+                param="deployment" if asked.deployment is not None else "group_by",
+            )
+        start, end = _days(asked, self._runtime.now().date())
+        query = SpendQuery(
+            group_by=asked.fields,
+            start=start,
+            end=end,
+            owner=owner_to_list(principal, asked.owner),
+            key=asked.key,
+            team=asked.team,
+            model=asked.model,
+            deployment=asked.deployment,
+            limit=asked.limit + 1,
+        )
+        ledger = self._runtime.storage.ledger
+        found = await ledger.spend(query)
+        total = await ledger.spend(replace(query, group_by=()))
+        return SpendPage(
+            group_by=asked.fields,
+            items=found[: asked.limit],
+            total=total[0] if total else Spend(),
+            start=start,
+            end=end,
+            has_more=len(found) > asked.limit,
+        )
+
+
+def _days(asked: SpendAsked, today: date) -> tuple[date, date]:
+    """The first and the last day. One that is still to come may be the first: nothing was spent since."""
+    end = asked.end or max(today, asked.start or today)
+    earliest = timedelta(days=min(DAYS - 1, end.toordinal() - date.min.toordinal()))
+    return asked.start or end - earliest, end
