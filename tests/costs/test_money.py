@@ -12,14 +12,23 @@ from typing import Any, NamedTuple
 
 import genai_prices
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from litebatch_asgi.batches.charging import usage_by_model
+from litebatch_asgi.costs import PriceBook, priced
+from litebatch_asgi.jsonl import RowTally
+from litebatch_asgi.models import Deployment
 from litebatch_asgi.simulator import Fault, RowFaults, Simulator
 from tests.database import Database
 from tests.harness import ENDPOINT, QUICK, SWIFT, rows_of, running_gateway
 from tests.jsonl.reference import as_object, classes_of
+from tests.jsonl.test_tally import usages
+from tests.jsonl.test_usage import SENSELESS
 
 from .settled import ENDPOINTS, Charged, charges_of, requests, settled
+from .test_examples import NOW
 
 WEST, LONG, OLD = "gpt-4o-mini", "gpt-5.4-2026-03-05", "gpt-3.5-turbo-1106"
 MIXED: list[dict[str, Any] | str] = [
@@ -159,6 +168,45 @@ async def test_mixed_rows_cost_what_they_cost_one_by_one(tmp_path: Path, case: C
     }
     unpriced = sum(charge.usage.unpriced_requests for charge in charges)
     assert unpriced == (2 if endpoint == "/v1/moderations" else 3)
+
+
+async def test_a_malformed_usage_leaves_its_row_without_a_price_and_no_other(
+    tmp_path: Path, database: Database
+) -> None:
+    sound = {"input_tokens": 1000, "cached_tokens": 0, "output_tokens": 100}
+    async with running_gateway(tmp_path, names=("west",), database=database) as gateway:
+        (charge,), output = await settled(gateway, *({"usage": usage} for usage in SENSELESS), sound)
+    assert len(rows_of(output)) == charge.usage.requests == len(SENSELESS) + 1
+    assert charge.usage.unpriced_requests == len(SENSELESS)
+    assert charge.cost == "0.000105000"  # 0.075 and 0.3 a million
+
+
+@given(
+    answers=st.lists(st.tuples(st.sampled_from([WEST, LONG, OLD]), usages), max_size=6),
+    prices=st.sampled_from([("openai", OPENAI), ("azure", AZURE)]),
+)
+def test_any_usages_cost_what_they_cost_one_by_one(
+    answers: list[tuple[str, dict[str, object]]], prices: tuple[str, Prices]
+) -> None:
+    """Those that make no sense included: they are counted as unpriced."""
+    rows = [
+        {"custom_id": "a", "response": {"status_code": 200, "body": {"model": model, "usage": usage}}}
+        for model, usage in answers
+    ]
+    output = b"\n".join(json.dumps(row).encode() for row in rows)
+    provider, published = prices
+    deployment = Deployment(model_name="m", model=f"{provider}/{WEST}")
+    book = PriceBook([deployment])
+    tally = RowTally(thresholds=book.thresholds)
+    tally.feed(output)
+    found = {
+        model: priced(usage, book.find(deployment, model, upstream_model=WEST, now=NOW))
+        for model, usage in usage_by_model(tally.finish(), WEST).items()
+    }
+    costs = {model: int(cost.scaleb(9)) for model, (_, cost) in found.items() if cost}
+    assert costs == {model: cost for model, cost in nano_dollars(output, published).items() if cost}
+    unpriced = sum(usage.unpriced_requests for usage, _ in found.values())
+    assert unpriced == sum(classes_of(as_object(row["response"]["body"])) is None for row in rows_of(output))
 
 
 @pytest.mark.parametrize("ending", ["expired", "cancelled"])

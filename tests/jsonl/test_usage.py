@@ -11,6 +11,35 @@ from litebatch_asgi.jsonl import ModelTally, RowTally
 from litebatch_asgi.models import Usage, UsageBucket
 
 THRESHOLDS = (128_000, 200_000, 272_000)
+SENSELESS: list[object] = [
+    None,
+    "lots",
+    [1],
+    {},
+    {"total_tokens": 5},
+    {"prompt_tokens": 5, "total_tokens": 9},
+    {"prompt_tokens": -5, "completion_tokens": 1},
+    {"prompt_tokens": "5", "completion_tokens": 1},
+    {"prompt_tokens": 2**40, "completion_tokens": 1},
+    {"prompt_tokens": 5, "completion_tokens": True},
+    {"prompt_tokens": 5.5, "completion_tokens": 1},
+    {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 6}},
+    {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": -1}},
+    {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": "1"}},
+    {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": 3},
+    {
+        "prompt_tokens": 5,
+        "completion_tokens": 1,
+        "prompt_tokens_details": {"cached_tokens": 3, "audio_tokens": 3},
+    },
+    {"prompt_tokens": 5, "completion_tokens": 1, "completion_tokens_details": {"reasoning_tokens": 2}},
+    {
+        "prompt_tokens": 5,
+        "completion_tokens": 3,
+        "completion_tokens_details": {"reasoning_tokens": 2, "audio_tokens": 2},
+    },
+]
+"""usages that nobody can be charged for"""
 
 
 def answered(**body: Any) -> dict[str, Any]:
@@ -99,37 +128,7 @@ def test_a_moderation_uses_nothing() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "usage",
-    [
-        None,
-        "lots",
-        [1],
-        {},
-        {"total_tokens": 5},
-        {"prompt_tokens": 5, "total_tokens": 9},
-        {"prompt_tokens": -5, "completion_tokens": 1},
-        {"prompt_tokens": "5", "completion_tokens": 1},
-        {"prompt_tokens": 2**40, "completion_tokens": 1},
-        {"prompt_tokens": 5, "completion_tokens": True},
-        {"prompt_tokens": 5.5, "completion_tokens": 1},
-        {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 6}},
-        {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": -1}},
-        {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": "1"}},
-        {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": 3},
-        {
-            "prompt_tokens": 5,
-            "completion_tokens": 1,
-            "prompt_tokens_details": {"cached_tokens": 3, "audio_tokens": 3},
-        },
-        {"prompt_tokens": 5, "completion_tokens": 1, "completion_tokens_details": {"reasoning_tokens": 2}},
-        {
-            "prompt_tokens": 5,
-            "completion_tokens": 3,
-            "completion_tokens_details": {"reasoning_tokens": 2, "audio_tokens": 2},
-        },
-    ],
-)
+@pytest.mark.parametrize("usage", SENSELESS)
 def test_a_usage_that_makes_no_sense_is_in_no_bucket(usage: object) -> None:
     """It is counted, and so are the others."""
     sound = {"prompt_tokens": 10, "completion_tokens": 20}
