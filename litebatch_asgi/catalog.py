@@ -96,6 +96,11 @@ class Catalog:
         group = self.groups.get(model) or self.resolve(model)
         return group.deployments if group is not None else {}
 
+    def deployment(self, deployment_id: str, model: str | None) -> Deployment | None:
+        """The deployment of an id as it serves a virtual model; as it serves another one, if not that one."""
+        served = None if model is None else self.deployments_for(model).get(deployment_id)
+        return served or self.deployments.get(deployment_id)
+
     def may_use(self, principal: Principal, model: str) -> bool:
         """Whether a principal may use the virtual model `model`; nothing else decides it."""
         return _covers(self.rights_to(principal.models), model)

@@ -8,19 +8,18 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
-from pathlib import Path
 
 import anyio
 
 from litebatch_asgi.batches import BatchService, SpendService
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.clock import Clock
-from litebatch_asgi.costs import PriceBook, PriceFile
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.files import FileService
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.models import Settings
 from litebatch_asgi.presence import Presence
+from litebatch_asgi.prices import load_prices
 from litebatch_asgi.reconciler import Handover, Reconciler
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spooler
@@ -100,7 +99,9 @@ class Engine:
         threads = Threads()
         try:
             await self._check_spool(threads)
-            prices = await self._prices(threads)
+            prices = await asyncio.wrap_future(
+                threads.submit(load_prices, self._fleet.catalog, self._settings)
+            )
             installation = await self._storage.open()
             clock = Clock(self._storage)
             await clock.synchronise()
@@ -152,11 +153,6 @@ class Engine:
         if not await asyncio.wrap_future(threads.submit(folder.is_dir)):
             raise ConfigError(f"spool_dir: there is no folder {folder}; make it first")
 
-    async def _prices(self, threads: Threads) -> PriceBook:
-        name = self._settings.prices
-        file = await asyncio.wrap_future(threads.submit(read_prices, Path(name))) if name else None
-        return PriceBook(self._fleet.catalog.deployments.values(), file)
-
     async def _close(self, threads: Threads) -> None:
         """Close all, each of them even if another fails, hangs or is cancelled."""
         async with AsyncExitStack() as stack:
@@ -167,15 +163,6 @@ class Engine:
     async def _end(self, threads: Threads) -> None:
         if not await threads.aclose(CLOSE_SECONDS):
             logger.warning("a thread is still busy, most likely with a file object that a caller handed in")
-
-
-def read_prices(path: Path) -> PriceFile:
-    """The prices of a file in LiteLLM's format. Raises `ConfigError`."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"prices: {path} cannot be read: {error.strerror}") from None
-    return PriceFile.parse(content, path.name)
 
 
 async def _limited(what: str, close: Callable[[], Awaitable[None]]) -> None:

@@ -56,9 +56,8 @@ class Pricing:
         """What a job consumed of each model. Never raises for a price that is not known, and says so once."""
         assert job.deployment_id is not None
         upstream_model = self._runtime.fleet.upstream_model(job.deployment_id, batch.model)
-        served = self._runtime.fleet.deployments_for(batch.model)
-        deployments = self._runtime.fleet.catalog.deployments
-        deployment = served.get(job.deployment_id, deployments[job.deployment_id])
+        deployment = self._runtime.fleet.catalog.deployment(job.deployment_id, batch.model)
+        assert deployment is not None
         return tuple(
             [
                 await self._priced(model, usage, deployment, upstream_model)

@@ -15,12 +15,12 @@ from litebatch_asgi.cli.accounts import tell
 from litebatch_asgi.cli.output import Output, Row, print_rows
 from litebatch_asgi.config import load_config
 from litebatch_asgi.costs import UNKNOWN, Estimate, PriceBook, Rates, cost_of, highest_cost_of
-from litebatch_asgi.engine import read_prices
 from litebatch_asgi.errors import ConfigError, InvalidFile, Problem
 from litebatch_asgi.files.admission import ModelCheck, line_checker, model_error
 from litebatch_asgi.jsonl import CheckedFile
 from litebatch_asgi.models import Deployment, Principal, Settings
 from litebatch_asgi.models.limits import file_cap
+from litebatch_asgi.prices import read_prices
 from litebatch_asgi.wire import cost_text
 
 COLUMNS = ("PRICED AS", "TOKENS IN", "TOKENS OUT", "COST", "AT MOST", "PRICE FROM")

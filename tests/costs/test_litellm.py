@@ -12,10 +12,12 @@ from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from msgspec.structs import replace
 
 from litebatch_asgi.app import LiteBatch
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.config import parse_config
 from litebatch_asgi.costs import PriceBook, PriceFile, Rates, TokenKind, is_price_name
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Deployment
+from litebatch_asgi.prices import load_prices
 from litebatch_asgi.testing import MemoryStorage
 from tests.harness import QUICK, by_key
 
@@ -180,6 +182,25 @@ def test_a_wrong_price_is_refused(line: str, message: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_config(text, {}, "c.yaml")
     assert message in str(refused.value)
+
+
+def test_a_deployment_may_have_other_prices_under_another_name() -> None:
+    """Inputs are counted apart at the thresholds of all of them."""
+    key = "input_cost_per_token_above_{}k_tokens"
+    catalog = Catalog(
+        Deployment(
+            model_name=name,
+            model="openai/own",
+            id="one",
+            prices={"input_cost_per_token": Decimal(1), key.format(above): Decimal(2)},
+        )
+        for name, above in (("short", 64), ("long", 640))
+    )
+    assert {64_000, 640_000} <= set(load_prices(catalog, QUICK).thresholds)
+    for name, above in (("long", 640), ("short", 64), ("another", 64)):
+        deployment = catalog.deployment("one", name)
+        assert deployment is not None
+        assert key.format(above) in deployment.own_prices
 
 
 def test_the_first_that_knows_a_price_gives_it(prices: PriceFile) -> None:
