@@ -2,10 +2,13 @@
 
 `PriceBook` finds the prices of a deployment's model: the deployment's own, those of a file in LiteLLM's
 format, or those of `genai-prices`. `priced` applies them to a usage, exactly, and rounds once. `estimate` and
-`quote` say beforehand what a batch will use and cost.
+`quote` say beforehand what a batch will use and cost. `correction` says what has to be added to a charge, for
+it to be what other prices make it.
 """
 
 from litebatch_asgi.costs.book import PriceBook as PriceBook
+from litebatch_asgi.costs.corrections import CannotReprice as CannotReprice
+from litebatch_asgi.costs.corrections import correction as correction
 from litebatch_asgi.costs.estimate import ENDPOINTS_WITHOUT_OUTPUT as ENDPOINTS_WITHOUT_OUTPUT
 from litebatch_asgi.costs.estimate import Estimate as Estimate
 from litebatch_asgi.costs.estimate import Quote as Quote

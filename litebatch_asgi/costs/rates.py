@@ -63,11 +63,17 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
     def price(self, kind: TokenKind, bucket: UsageBucket) -> Decimal | None:
         """The price of one token in a bucket; None if there is none, or not one for the whole bucket."""
-        steps = self.steps.get(kind) or self.steps.get(kind.fallback)
-        until = bucket.until
-        if not steps or any(above > bucket.above and (until is None or above < until) for above, _ in steps):
+        steps = self._steps(kind)
+        if not steps or _cuts(steps, bucket):
             return None
         return next(price for above, price in reversed(steps) if above <= bucket.above)
+
+    def cuts(self, bucket: UsageBucket) -> bool:
+        """Whether a price changes within the bucket: it was counted for prices with other thresholds."""
+        return any(tokens and _cuts(self._steps(kind), bucket) for kind, tokens in _tokens(bucket))
+
+    def _steps(self, kind: TokenKind) -> Steps:
+        return self.steps.get(kind) or self.steps.get(kind.fallback) or ()
 
     def cost(self, bucket: UsageBucket) -> Decimal | None:
         """What the tokens of a bucket cost, not rounded; None if some of them have no price."""
@@ -97,6 +103,11 @@ def priced(usage: ChargedUsage, rates: Rates | None) -> tuple[ChargedUsage, Deci
         rounded = cost.quantize(NANO_DOLLAR)
     known = rounded if requests or not usage.requests else None
     return replace(usage, unpriced_requests=usage.requests - requests), known
+
+
+def _cuts(steps: Steps, bucket: UsageBucket) -> bool:
+    until = bucket.until
+    return any(above > bucket.above and (until is None or above < until) for above, _ in steps)
 
 
 def _tokens(bucket: UsageBucket) -> Iterator[tuple[TokenKind, int]]:

@@ -1,0 +1,69 @@
+"""What has to be added to a charge, for it to be what other prices make it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec.structs import replace
+
+from litebatch_asgi.costs.rates import Rates, priced
+from litebatch_asgi.models import Charge, ChargedModel, ChargedUsage
+from litebatch_asgi.models.money import from_nanodollars, to_nanodollars
+
+
+class CannotReprice(StrEnum):
+    """Why a charge stays as it is, although it may be wrong; and what to do about it."""
+
+    NOT_COUNTED = "it was made by a version that did not keep what a price needs: it stays as it is"
+    NO_DEPLOYMENT = "the configuration lacks the deployment, and so its prices: put it back for this command"
+    NO_PRICE = (
+        "no price is known: give it one in `model_info` or in a file named by `prices`, "
+        "or pip install 'litebatch-asgi[prices]'"
+    )
+    LESS_PRICED = "the price lacks a kind of token that is charged for: give it one for each kind"
+    OTHER_THRESHOLDS = (
+        "the price changes at lengths of inputs at which tokens were not counted apart: "
+        "give it the thresholds that it had"
+    )
+
+
+def correction(
+    charged: ChargedModel, rates: Rates | None, *, id: str, now: datetime
+) -> Charge | CannotReprice | None:
+    """What makes of a charge what `rates` make of its usage; None: it is that already.
+
+    The correction is called `id`. `rates` are None where nobody knows a price.
+    """
+    usage = charged.charge.usage
+    if not usage.requests:
+        return None if _is_free(charged) else CannotReprice.NOT_COUNTED
+    if not usage.buckets:  # no usage made sense: no price can be put on it
+        return None
+    if rates is None:
+        return CannotReprice.NO_PRICE
+    if any(map(rates.cuts, usage.buckets)):
+        return CannotReprice.OTHER_THRESHOLDS
+    counted, cost = priced(usage, rates)
+    unpriced = counted.unpriced_requests - charged.unpriced_requests
+    if unpriced > 0:
+        return CannotReprice.LESS_PRICED
+    if cost is None:
+        return CannotReprice.NO_PRICE
+    if cost == charged.cost and not unpriced:
+        return None
+    return replace(
+        charged.charge,
+        id=id,
+        usage=ChargedUsage(unpriced_requests=unpriced),
+        cost=from_nanodollars(to_nanodollars(cost) - to_nanodollars(charged.cost or Decimal(0))),
+        price_source=rates.source,
+        corrects=charged.last.id,
+        created_at=now,
+    )
+
+
+def _is_free(charged: ChargedModel) -> bool:
+    """Whether no request succeeded; before there were prices, nothing was said of that."""
+    return charged.cost is not None and not charged.charge.usage.total_tokens
