@@ -20,6 +20,7 @@ from litebatch_asgi.keys import keys_of
 from litebatch_asgi.models import Account, Team, User, VirtualKey
 from litebatch_asgi.server.keys import KeyService
 from litebatch_asgi.server.keys.cache import CACHED_SECONDS
+from litebatch_asgi.storage import Storage
 
 PAGE = 1000
 BY = "command line"
@@ -43,8 +44,8 @@ def with_service(url: str, work: Callable[[KeyService], Awaitable[None]]) -> Non
     """Do work on the database of a gateway, which is never made. Raises `ConfigError`."""
 
     async def run() -> None:
-        async with _opened(url) as service:
-            await work(service)
+        async with opened(url) as storage:
+            await work(KeyService(keys_of(storage), storage))
 
     asyncio.run(run())
 
@@ -131,12 +132,13 @@ async def _keys_of(service: KeyService, account: Account) -> str:
 
 
 @asynccontextmanager
-async def _opened(url: str) -> AsyncGenerator[KeyService]:
+async def opened(url: str) -> AsyncGenerator[Storage]:
+    """The database of a gateway, which is never made. Raises `ConfigError`."""
     storage = open_storage(url)
     if isinstance(storage, KeepsInstallation):
         await storage.installations.look(alive_seconds=0)  # opening would make what is not there
     try:
         await storage.open()
-        yield KeyService(keys_of(storage), storage)
+        yield storage
     finally:
         await storage.close()

@@ -14,6 +14,7 @@ from litebatch_asgi.cli.database_commands import app as database_commands
 from litebatch_asgi.cli.file_commands import app as file_commands
 from litebatch_asgi.cli.key_commands import app as key_commands
 from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.reprice import reprice
 from litebatch_asgi.cli.team_commands import app as team_commands
 from litebatch_asgi.cli.user_commands import app as user_commands
 
@@ -181,6 +182,12 @@ app.command(
         "litebatch completion fish > ~/.config/fish/completions/litebatch.fish",
     )
 )(completion)
+app.command(
+    epilog=example(
+        "litebatch reprice --since 2026-11-01 --dry-run --config litebatch.yaml",
+        "litebatch reprice --since 2026-11-01 --model gpt-4o --config litebatch.yaml",
+    )
+)(reprice)
 app.add_typer(file_commands)
 app.add_typer(key_commands)
 app.add_typer(team_commands)

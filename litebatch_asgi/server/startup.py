@@ -72,11 +72,16 @@ def build(options: Options, env: Mapping[str, str]) -> tuple[Config, LiteBatch]:
     """The configuration and a LiteBatch for it, with failpoints armed. Raises `ConfigError`."""
     config = options.configuration(env)
     litebatch = litebatch_for(config, options.host, reconciler=options.reconciler)
+    arm_failpoints(env)
+    return config, litebatch
+
+
+def arm_failpoints(env: Mapping[str, str]) -> None:
+    """Arm what the environment says. Raises `ConfigError`."""
     try:
         failpoints.arm(env.get(FAILPOINTS, ""))
     except ValueError as error:
         raise ConfigError(f"{FAILPOINTS}: {error}") from None
-    return config, litebatch
 
 
 def gateway_of_worker() -> ASGIApp:

@@ -1,0 +1,127 @@
+"""`litebatch reprice`: what was charged becomes what today's prices make it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from litebatch_asgi.cli import options
+from litebatch_asgi.cli.output import Row, print_rows
+
+if TYPE_CHECKING:
+    from litebatch_asgi.config import Config
+    from litebatch_asgi.repricing import Change, Place, Repriced
+
+COLUMNS = ("MODEL", "DEPLOYMENT", "BATCHES", "BEFORE", "AFTER", "DIFFERENCE")
+
+
+def reprice(
+    since: Annotated[
+        datetime,
+        typer.Option(
+            metavar="DATE",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="Charges made since then, in UTC, such as 2026-11-01.",
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="That answered, or that the batch names.", show_default="all"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would change, and write nothing.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The gateway's, with the prices that count now.")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="In place of general_settings.database_url.")
+    ] = None,
+    output: options.Output = None,
+) -> None:
+    """Correct what batches were charged, by today's prices.
+
+    The prices are those that the configuration gives for the time of each
+    charge. A correction is added where the sum differs; it counts on the day
+    on which it is written. The command may be run beside a gateway, and again.
+    It ends with exit code 1 if a charge could not be repriced.
+    """
+    from litebatch_asgi.cli.accounts import database_of
+    from litebatch_asgi.server.startup import Options, arm_failpoints
+
+    read = Options(host="localhost", config=config, database=database).configuration(os.environ)
+    arm_failpoints(os.environ)
+    url = database_of(None, read.database_url)
+    repriced = asyncio.run(_repriced(read, url, since.replace(tzinfo=UTC), model, dry_run=dry_run))
+    rows = [_row(place, change) for place, change in sorted(repriced.changes.items())]
+    print_rows(COLUMNS, rows, output)
+    _tell(repriced, dry_run=dry_run)
+    if repriced.refused:
+        raise typer.Exit(1)
+
+
+async def _repriced(
+    config: Config, url: str, since: datetime, model: str | None, *, dry_run: bool
+) -> Repriced:
+    from litebatch_asgi.catalog import Catalog
+    from litebatch_asgi.cli.accounts import opened
+    from litebatch_asgi.prices import load_prices
+    from litebatch_asgi.repricing import Repricer
+
+    catalog = Catalog(config.deployments, config.unserved)
+    prices = load_prices(catalog, config.settings)
+    async with opened(url) as storage:
+        return await Repricer(storage, catalog, prices).reprice(since, model=model, dry_run=dry_run)
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What the charges of a model at a deployment become."""
+
+    model: str
+    deployment: str
+    batches: int
+    before: Decimal | None
+    after: Decimal
+    difference: Decimal
+
+
+def _row(place: Place, change: Change) -> Row:
+    costs = (_dollars(change.before), _dollars(change.after), _dollars(change.difference))
+    cells = (place.model, place.deployment_id, str(change.batches), *costs)
+    line = _Line(
+        model=place.model,
+        deployment=place.deployment_id,
+        batches=change.batches,
+        before=change.before,
+        after=change.after,
+        difference=change.difference,
+    )
+    return Row(cells=cells, plain=cells, object=line)
+
+
+def _dollars(cost: Decimal | None) -> str:
+    return "unknown" if cost is None else f"{cost:f}"
+
+
+def _tell(repriced: Repriced, *, dry_run: bool) -> None:
+    """Totals, and what could not be done, for whoever looks on."""
+    total = repriced.total
+    if total.batches:
+        done = "would be corrected" if dry_run else "were corrected"
+        typer.echo(
+            f"{total.batches} of {repriced.looked_at} charges {done}: {_dollars(total.before)} US dollars "
+            f"become {_dollars(total.after)}, a difference of {_dollars(total.difference)}",
+            err=True,
+        )
+    else:
+        typer.echo(f"none of {repriced.looked_at} charges has to be corrected", err=True)
+    for (reason, place), count in sorted(repriced.refused.items()):
+        what = f"{count} charges" if count > 1 else "1 charge"
+        typer.echo(f"{what} of {place.model} at {place.deployment_id} cannot be repriced: {reason}", err=True)
