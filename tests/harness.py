@@ -95,15 +95,18 @@ def ids_of(content: bytes) -> list[str]:
 
 
 class Gateway:
-    """A running gateway with its simulator."""
+    """A running gateway with its simulator. Whoever names no key comes as its `caller`."""
+
+    caller = "alice"
 
     def __init__(self, simulator: Simulator, address: str) -> None:
         self.simulator = simulator
         self.address = address
         self._clients: dict[str, AsyncOpenAI] = {}
 
-    def client(self, key: str = "alice") -> AsyncOpenAI:
+    def client(self, key: str | None = None) -> AsyncOpenAI:
         """The stock client, which tries nothing twice unless told to; one for each key."""
+        key = key or self.caller
         if key not in self._clients:
             self._clients[key] = AsyncOpenAI(
                 base_url=f"{self.address}/v1",
@@ -118,22 +121,24 @@ class Gateway:
         for client in self._clients.values():
             await client.close()
 
-    def http(self, key: str = "alice") -> httpx2.AsyncClient:
+    def http(self, key: str | None = None) -> httpx2.AsyncClient:
         """A plain HTTP client."""
         return httpx2.AsyncClient(
             base_url=f"{self.address}/v1",
-            headers={"authorization": f"Bearer {key}"},
+            headers={"authorization": f"Bearer {key or self.caller}"},
             timeout=30,
             verify=False,
         )
 
-    async def upload(self, content: bytes | None = None, *, key: str = "alice", **options: Any) -> FileObject:
+    async def upload(
+        self, content: bytes | None = None, *, key: str | None = None, **options: Any
+    ) -> FileObject:
         """Upload a batch input."""
         client = self.client(key)
         file = ("in.jsonl", lines() if content is None else content)
         return await client.files.create(file=file, purpose="batch", **options)
 
-    async def create(self, file_id: str, *, key: str = "alice", **options: Any) -> OpenAIBatch:
+    async def create(self, file_id: str, *, key: str | None = None, **options: Any) -> OpenAIBatch:
         """Create a batch of chat completions."""
         client = self.client(key)
         values: dict[str, Any] = {
@@ -143,7 +148,7 @@ class Gateway:
         }
         return await client.batches.create(**(values | options))
 
-    async def reached(self, batch_id: str, *statuses: str, key: str = "alice") -> OpenAIBatch:
+    async def reached(self, batch_id: str, *statuses: str, key: str | None = None) -> OpenAIBatch:
         """Poll a batch, as clients do, until it has one of `statuses`."""
         client = self.client(key)
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -153,18 +158,18 @@ class Gateway:
                     return batch
                 await anyio.sleep(0.05)
 
-    async def ended(self, batch_id: str, *, key: str = "alice") -> OpenAIBatch:
+    async def ended(self, batch_id: str, *, key: str | None = None) -> OpenAIBatch:
         """Poll a batch until it has ended, in whatever way."""
         return await self.reached(batch_id, "completed", "failed", "expired", "cancelled", key=key)
 
-    async def content(self, file_id: str | None, *, key: str = "alice") -> bytes:
+    async def content(self, file_id: str | None, *, key: str | None = None) -> bytes:
         """The content of a file; nothing for None."""
         if file_id is None:
             return b""
         client = self.client(key)
         return (await client.files.content(file_id)).content
 
-    async def results(self, batch: OpenAIBatch, *, key: str = "alice") -> tuple[bytes, bytes]:
+    async def results(self, batch: OpenAIBatch, *, key: str | None = None) -> tuple[bytes, bytes]:
         """Output and error file of a batch that has ended."""
         return (
             await self.content(batch.output_file_id, key=key),

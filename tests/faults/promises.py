@@ -154,7 +154,8 @@ async def _settled_once(world: World) -> AsyncIterator[str]:
     charges = await world.rows("SELECT batch_id, job_id FROM charges ORDER BY 1, 2")
     settled = await world.rows("SELECT batch_id, id FROM jobs WHERE state = 'settled' ORDER BY 1, 2")
     if charges != settled or len({batch_id for batch_id, _ in charges}) != len(charges):
-        yield f"charged: {charges}, settled: {settled}"
+        more, fewer = Counter(charges) - Counter(settled), Counter(settled) - Counter(charges)
+        yield f"charged and not settled: {more}, settled and not charged: {fewer}, of {len(settled)}"
 
 
 async def _copies_are_exact(world: World) -> AsyncIterator[str]:

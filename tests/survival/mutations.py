@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
+from litebatch_asgi.batches import settling
+from litebatch_asgi.batches.charging import charges_for
 from litebatch_asgi.batches.endings import JobEndings
+from litebatch_asgi.batches.settling import Settler
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.errors import NoClearAnswer
-from litebatch_asgi.models import Job
+from litebatch_asgi.models import BatchChange, BatchState, Charge, Job
 from litebatch_asgi.storage import Installation
 from litebatch_sql import Place, migrations
 from tests.faults import mutations as faults
@@ -36,8 +41,31 @@ def where_a_database_lives_does_not_matter(patch: Patch) -> None:
     patch.setattr(migrations, "is_at_home", anywhere)
 
 
+def charges_come_later(patch: Patch) -> None:
+    """A job is charged in a transaction of its own, after the one that settles it."""
+    publish = Settler._publish
+    held_back: ContextVar[list[Charge]] = ContextVar("held_back")
+
+    def none_yet(*arguments: Any) -> tuple[Charge, ...]:
+        held_back.get()[:] = charges_for(*arguments)
+        return ()
+
+    async def published(self: Settler, job: Job, *arguments: Any, **options: Any) -> None:
+        held_back.set([])
+        await publish(self, job, *arguments, **options)
+
+        def charged(state: BatchState) -> BatchChange:
+            return BatchChange(batch=state.batch, charges=tuple(held_back.get()))
+
+        await self.runtime.storage.change_batch(job.batch_id, charged)
+
+    patch.setattr(settling, "charges_for", none_yet)
+    patch.setattr(Settler, "_publish", published)
+
+
 MUTATIONS: Mapping[str, Callable[[Patch], None]] = {
     "adoption": nothing_is_adopted,
+    "charging": charges_come_later,
     "fencing": faults.nothing_is_fenced,
     "fingerprint": where_a_database_lives_does_not_matter,
     "grace": faults.no_grace_for_jobs,

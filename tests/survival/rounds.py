@@ -28,6 +28,7 @@ from tests.postgres import Server as DatabaseServer
 from tests.survival import settings
 from tests.survival.clients import Client, Memory
 from tests.survival.fates import Fate, Toll, revive
+from tests.survival.money import CALLER, make_caller
 from tests.survival.server import Deployed, Server, configure
 from tests.survival.turns import Turn, clone_beside, restored
 from tests.survival.verdict import violations
@@ -254,6 +255,9 @@ async def staged(
             for server in servers
         ]
         wrong = await revive(servers)
+        for replica in replicas:
+            replica.caller = CALLER
+        await make_caller(replicas[0])
         world = await world_on(replicas[0], database, provider)
         world.wrong += wrong
         yield Round(plan, replicas, world, server, folder)

@@ -6,7 +6,7 @@ import json
 import random
 import signal
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,19 @@ from tests.forks import Forked, Order
 from tests.harness import MODEL, SWIFT, UPSTREAM, Gateway
 
 KEY = "sk-master"
+PRICES: Mapping[str, Mapping[str, str]] = {
+    "east": {
+        "input_cost_per_token_batches": "0.00000015000303",
+        "cache_read_input_token_cost_batches": "0.0000000375",
+        "output_cost_per_token_batches": "0.00000060010007",
+    },
+    "west": {
+        "input_cost_per_token_batches": "0.00000027",
+        "cache_read_input_token_cost_batches": "0.00000009000109",
+        "output_cost_per_token_batches": "0.0000011",
+    },
+}
+"""by deployment: US dollars, some of them finer than charges are"""
 START_SECONDS = 20.0
 PORTS = (10_000, 32_000)
 """below those that systems take for outgoing connections"""
@@ -48,13 +61,8 @@ def free_port() -> int:
             return port
 
 
-def configure(
-    folder: Path, provider: str, database_url: str, *, master_key: str | None = KEY, **settings: Any
-) -> Path:
-    """Write the configuration of a gateway over both deployments, and return its path.
-
-    Without a master key any bearer token is an owner.
-    """
+def configure(folder: Path, provider: str, database_url: str, **settings: Any) -> Path:
+    """Write the configuration of a gateway over both deployments, and return its path."""
     config = {
         "model_list": [
             {
@@ -64,11 +72,11 @@ def configure(
                     "api_base": f"{provider}/{name}/v1",
                     "api_key": f"sk-{name}",
                 },
-                "model_info": {"id": name, "mode": "batch"},
+                "model_info": {"id": name, "mode": "batch", **PRICES[name]},
             }
             for name, upstream in UPSTREAM.items()
         ],
-        "general_settings": {"master_key": master_key, "database_url": database_url},
+        "general_settings": {"master_key": KEY, "database_url": database_url},
         "litebatch_settings": QUICK | {"spool_dir": str(folder)} | settings,
     }
     path = folder / "litebatch.yaml"
@@ -185,6 +193,8 @@ class Server:
 
 class Deployed(Gateway):
     """A gateway process with its simulator, to be used as any other gateway."""
+
+    caller = KEY
 
     def __init__(self, server: Server, simulator: Simulator, database: Database) -> None:
         super().__init__(simulator, server.address)

@@ -23,6 +23,5 @@ GATEWAY: dict[str, Any] = {
     "lost_grace_seconds": 0.5,
     "lease_seconds": LEASE_SECONDS,
     "provider_timeout_seconds": TIMEOUT_SECONDS,
-    "master_key": None,
 }
 """of `tests.survival.server.configure`"""

@@ -19,6 +19,7 @@ from tests.database import Database
 from tests.faults.world import World, world_on
 from tests.survival import settings
 from tests.survival.clients import ENDED, Memory
+from tests.survival.money import CALLER
 from tests.survival.server import Deployed, Server, configure
 
 
@@ -65,6 +66,7 @@ async def clone_beside(
         await anyio.Path(folder).mkdir(exist_ok=True)
         server = Server(configure(folder, original.provider, clone.url, **settings.GATEWAY), without=without)
         deployed = await stack.enter_async_context(aclosing(Deployed(server, original.simulator, clone)))
+        deployed.caller = CALLER
         wrong = await refused(server)
         before = await clone.rows("SELECT id, status FROM batches")
         wrong += await told_to_be("copied", clone, folder)

@@ -20,6 +20,7 @@ from tests.faults.promises import SENT_SECONDS, broken
 from tests.faults.world import CONTENT, JOURNEY, World
 from tests.harness import rows_of
 from tests.survival.clients import ENDED, Memory
+from tests.survival.money import wrong_charges
 from tests.survival.settings import PROMPT_SECONDS
 
 REPAIR_SECONDS = 40.0
@@ -39,6 +40,7 @@ async def violations(memory: Memory) -> list[str]:
     found += await _unended(memory)
     found += await broken(world, repair_seconds=REPAIR_SECONDS)
     found += [text async for text in _endings(memory)]
+    found += [text async for text in wrong_charges(world)]
     return found + [text async for text in _made_in_vain(memory)]
 
 
