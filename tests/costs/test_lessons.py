@@ -7,13 +7,16 @@ from pathlib import Path
 
 import anyio
 
+from litebatch_asgi.models import SpendQuery
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
+from tests.access.standalone import standalone
 from tests.database import Database
 from tests.faults.stage import gateway_on
 from tests.harness import QUICK, InProcess, deployments, running_gateway
 from tests.survival.server import KEY, deployed
 
-from .settled import charges_of
+from .settled import charges_of, settled
+from .sums import unbalanced
 
 HELD = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
 CHARGED_JOBS = "SELECT job_id, count(*) FROM charges GROUP BY job_id"
@@ -108,3 +111,39 @@ async def test_a_batch_is_charged_though_nobody_asks_for_it_and_its_gateway_died
         gateway.simulator.account("west").release()
         await gateway.restart()
         await gateway.eventually(partial(are_charged, database, 1))
+
+
+async def test_a_cost_that_nobody_knows_is_null_and_its_requests_are_counted(
+    tmp_path: Path, database: Database
+) -> None:
+    """Source: BerriAI/litellm#27891 and #19925, the cost is 0 at a provider without a price."""
+    async with running_gateway(tmp_path, names=("east",), database=database) as gateway:
+        (charge,), _ = await settled(gateway, {}, {})
+        assert (charge.cost, charge.price_source) == (None, "unknown")
+        assert await database.rows("SELECT cost FROM batches") == [(None,)]
+        (spend,) = await gateway.storage.ledger.spend(SpendQuery(group_by=(), limit=1))
+        assert (spend.requests, spend.unpriced_requests) == (2, 2)
+    assert await unbalanced(database) == []
+
+
+async def test_spend_has_its_key_and_its_team_when_the_key_is_gone_too(
+    tmp_path: Path, database: Database
+) -> None:
+    """Source: BerriAI/litellm#33316, a spend row dropped, or without key and team."""
+    simulator = Simulator(settings=HELD)
+    simulator.add_fault(Fault(account="east", call="create_batch", status=403, times=None))  # without a price
+    async with standalone(tmp_path, database, simulator=simulator) as gateway:
+        await gateway.manage("/team/new", team_id="search")
+        made = await gateway.manage("/key/generate", team_id="search", user_id="ann")
+        file = await gateway.upload(key=made["key"])
+        batch = await gateway.create(file.id, key=made["key"])
+        await gateway.reached(batch.id, "in_progress", key=made["key"])
+        await gateway.manage("/key/delete", keys=[made["key"]])
+        simulator.account("west").release()
+        await gateway.eventually(partial(are_charged, database, 1))
+    rows = await database.rows('SELECT owner, "key", team, batches FROM spend_daily')
+    ((owner, key, team, batches),) = rows
+    assert (owner, team, batches) == ("team:search", "search", 1)
+    scopes = {scope for (scope,) in await database.rows("SELECT scope FROM budgets")}
+    assert scopes == {f"key:{key}", "team:search", "user:ann"}
+    assert await unbalanced(database) == []
