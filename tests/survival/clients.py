@@ -15,11 +15,18 @@ import httpx2
 from openai import APIConnectionError, APIStatusError, NotFoundError
 from openai.types import Batch
 
-from tests.faults.world import CONTENT, JOURNEY, World
-from tests.harness import Gateway
+from tests.faults.world import JOURNEY, World
+from tests.harness import Gateway, lines
 from tests.survival.server import Deployed
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+_USING = {"simulate": {"input_tokens": 60, "cached_tokens": 7}}
+CONTENT = b"\n".join([lines(9, metadata=_USING), *lines(12, metadata={"simulate": "429"}).splitlines()[9:]])
+"""Twelve requests, three of which fail; the others use about as many tokens as is estimated."""
+CALLER = "sk-a-key-of-the-team-of-all-clients"
+POOR_CALLER = "sk-another-key-of-the-team-with-a-small-budget"
+POOR_SHARE = 0.4
+"""of the creates, how many are made with that"""
 FEW_FILES, MANY_FILES = 4, 12
 """below: files are uploaded rather than used; up to: none is deleted"""
 MAY_BE_TOLD = {
@@ -128,7 +135,8 @@ class Client:
         file_id = self._chance.choice(list(self._world.files))
         self._made += 1
         journey = f"{self._name}-{self._made}"
-        create = partial(_create, file_id, journey)
+        key = POOR_CALLER if self._chance.random() < POOR_SHARE else CALLER
+        create = partial(_create, file_id, journey, key)
         batch = await self._try("create", create)
         if batch is not None:
             self._world.batches[journey] = batch.id
@@ -216,8 +224,8 @@ class Client:
         return None
 
 
-async def _create(file_id: str, journey: str, gateway: Gateway) -> Batch:
-    return await gateway.create(file_id, metadata={JOURNEY: journey})
+async def _create(file_id: str, journey: str, key: str, gateway: Gateway) -> Batch:
+    return await gateway.create(file_id, key=key, metadata={JOURNEY: journey})
 
 
 async def _cancel(batch_id: str, gateway: Gateway) -> Batch:

@@ -11,18 +11,21 @@ from tests.costs.sums import nanodollars
 from tests.faults.world import World
 from tests.harness import rows_of
 from tests.jsonl.reference import as_object, classes_of
+from tests.survival.clients import CALLER, POOR_CALLER
 from tests.survival.server import KEY, PRICES, Deployed
 
-CALLER = "sk-a-key-of-the-team-of-all-clients"
+BUDGETS = {CALLER: 1000.0, POOR_CALLER: 0.001}
+"""of the keys that clients come with, in US dollars"""
 TEAM = "search"
 
 
-async def make_caller(gateway: Deployed) -> None:
-    """Make the key that all clients come with, and its team: what is charged is put on both."""
+async def make_callers(gateway: Deployed) -> None:
+    """Make the keys that clients come with, and their team: what is charged is put on key and team."""
     async with gateway.http(KEY) as http:
-        team = {"team_id": TEAM, "max_budget": 1000.0}
-        key = {"key": CALLER, "team_id": TEAM, "max_budget": 1000.0}
-        for path, body in (("/team/new", team), ("/key/generate", key)):
+        bodies = [("/team/new", {"team_id": TEAM, "max_budget": 1000.0})]
+        for key, budget in BUDGETS.items():
+            bodies.append(("/key/generate", {"key": key, "team_id": TEAM, "max_budget": budget}))
+        for path, body in bodies:
             (await http.post(path, json=body)).raise_for_status()
 
 
@@ -44,6 +47,12 @@ async def wrong_charges(world: World) -> AsyncIterator[str]:
         yield text
     for row in await world.rows("SELECT scope, batch_id FROM reservations"):
         yield f"still reserved: {row}"
+    spent = dict(await world.rows("SELECT scope, sum(spent) FROM budgets GROUP BY scope"))
+    for key_id, budget in await world.rows("SELECT id, CAST(max_budget AS text) FROM virtual_keys"):
+        limit = nanodollars(budget)
+        assert limit is not None
+        if spent.get(f"key:{key_id}", 0) > limit:  # no answer is longer than estimated
+            yield f"key {key_id} has spent {spent[f'key:{key_id}']} of {limit}"
 
 
 async def cost_of(account: Account, provider_batch_id: str) -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from litebatch_asgi.batches import settling
 from litebatch_asgi.batches.charging import charges_for
@@ -14,7 +17,7 @@ from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.settling import Settler
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.errors import NoClearAnswer
-from litebatch_asgi.models import BatchChange, BatchState, Charge, Job
+from litebatch_asgi.models import BatchChange, BatchState, Charge, Held, Job, Reservation
 from litebatch_asgi.storage import Installation
 from litebatch_sql import Place, migrations
 from tests.faults import mutations as faults
@@ -63,8 +66,19 @@ def charges_come_later(patch: Patch) -> None:
     patch.setattr(Settler, "_publish", published)
 
 
+def what_others_hold_does_not_matter(patch: Patch) -> None:
+    """A batch fits into a budget if it does beside what was spent: open batches are not looked at."""
+    check = Reservation.check
+
+    def alone(self: Reservation, held: Held, since: date | None = None) -> None:
+        check(self, replace(held, cost=Decimal(0)), since)
+
+    patch.setattr(Reservation, "check", alone)
+
+
 MUTATIONS: Mapping[str, Callable[[Patch], None]] = {
     "adoption": nothing_is_adopted,
+    "budget": what_others_hold_does_not_matter,
     "charging": charges_come_later,
     "fencing": faults.nothing_is_fenced,
     "fingerprint": where_a_database_lives_does_not_matter,

@@ -26,9 +26,9 @@ from tests.faults.world import JOURNEY, OPEN, World, world_on
 from tests.harness import UPSTREAM
 from tests.postgres import Server as DatabaseServer
 from tests.survival import settings
-from tests.survival.clients import Client, Memory
+from tests.survival.clients import CALLER, Client, Memory
 from tests.survival.fates import Fate, Toll, revive
-from tests.survival.money import CALLER, make_caller
+from tests.survival.money import make_callers
 from tests.survival.server import Deployed, Server, configure
 from tests.survival.turns import Turn, clone_beside, restored
 from tests.survival.verdict import violations
@@ -257,7 +257,7 @@ async def staged(
         wrong = await revive(servers)
         for replica in replicas:
             replica.caller = CALLER
-        await make_caller(replicas[0])
+        await make_callers(replicas[0])
         world = await world_on(replicas[0], database, provider)
         world.wrong += wrong
         yield Round(plan, replicas, world, server, folder)

@@ -26,9 +26,9 @@ from tests.harness import MODEL, SWIFT, UPSTREAM, Gateway
 KEY = "sk-master"
 PRICES: Mapping[str, Mapping[str, str]] = {
     "east": {
-        "input_cost_per_token_batches": "0.00000015000303",
-        "cache_read_input_token_cost_batches": "0.0000000375",
-        "output_cost_per_token_batches": "0.00000060010007",
+        "input_cost_per_token_batches": "0.00000025000303",
+        "cache_read_input_token_cost_batches": "0.0000000625",
+        "output_cost_per_token_batches": "0.00000100010007",
     },
     "west": {
         "input_cost_per_token_batches": "0.00000027",

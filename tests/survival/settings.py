@@ -23,5 +23,6 @@ GATEWAY: dict[str, Any] = {
     "lost_grace_seconds": 0.5,
     "lease_seconds": LEASE_SECONDS,
     "provider_timeout_seconds": TIMEOUT_SECONDS,
+    "estimated_output_tokens": 4,  # those of an answer
 }
 """of `tests.survival.server.configure`"""

@@ -18,8 +18,7 @@ from tests.clones import Backup, cloned
 from tests.database import Database
 from tests.faults.world import World, world_on
 from tests.survival import settings
-from tests.survival.clients import ENDED, Memory
-from tests.survival.money import CALLER
+from tests.survival.clients import CALLER, ENDED, Memory
 from tests.survival.server import Deployed, Server, configure
 
 

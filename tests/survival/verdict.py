@@ -17,9 +17,9 @@ from openai.types import Batch
 from litebatch_asgi.models.provider import TAG_JOB
 from litebatch_asgi.simulator.journal import JournalEntry
 from tests.faults.promises import SENT_SECONDS, broken
-from tests.faults.world import CONTENT, JOURNEY, World
+from tests.faults.world import JOURNEY, World
 from tests.harness import rows_of
-from tests.survival.clients import ENDED, Memory
+from tests.survival.clients import CONTENT, ENDED, Memory
 from tests.survival.money import wrong_charges
 from tests.survival.settings import PROMPT_SECONDS
 
