@@ -14,9 +14,12 @@ from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from tests.database import BACKENDS, Database, database_on
 from tests.harness import InProcess, running_gateway
 
-ON_EITHER = frozenset({"journey", "limits", "faults", "survival"})
+ON_EITHER = frozenset({"access", "costs", "faults", "journey", "keys", "limits", "survival"})
 """folders whose tests run on one database, and on the other one in the long run"""
-
+_DATABASES = ("backend", "shared")
+"""fixtures whose parameter is the kind of database"""
+FIRST = frozenset({"badinput", "replicas", "survival"})
+"""folders with tests so long that nothing shall be left to wait for at the end but short ones"""
 
 HALVED = "TestDatabasesOnSQLite"
 """a conformance run of which the quick run takes every other test: all but its driver is shared"""
@@ -50,10 +53,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         if item.path.parent.name not in ON_EITHER or callspec is None or _chooses(item):
             continue
-        backend = callspec.params.get("backend", BACKENDS[0])
-        same_on_all = item.nodeid.replace(backend, "").encode()
-        if "backend" in callspec.params and BACKENDS[zlib.crc32(same_on_all) % len(BACKENDS)] != backend:
-            item.add_marker(pytest.mark.long)
+        for backend in (callspec.params[name] for name in _DATABASES if name in callspec.params):
+            same_on_all = item.nodeid.replace(backend, "").encode()
+            if BACKENDS[zlib.crc32(same_on_all) % len(BACKENDS)] != backend:
+                item.add_marker(pytest.mark.long)
+    items.sort(key=lambda item: item.path.parent.name not in FIRST)
 
 
 def _chooses(item: pytest.Item) -> bool:
