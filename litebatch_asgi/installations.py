@@ -88,7 +88,7 @@ class InstallationStore(Protocol):
           not answered counts as answered.
         - Heartbeats go: they are those of the original's processes.
 
-        Charges, virtual keys, users and teams stay.
+        Charges, their sums and what is used up of budgets stay, as do virtual keys, users and teams.
         """
         ...
 

@@ -38,7 +38,7 @@ class PruningStore(Protocol):
     """
 
     async def ended_batches(self, before: datetime, *, after: Place | None, limit: int) -> Pruned:
-        """Remove batches that have ended before that, with their jobs and events; their charges stay.
+        """Remove batches that have ended before that, with their jobs and events; charges and sums stay.
 
         Looks at the next `limit` batches that were created before, in order of (created_at, id). One stays
         that has not ended, of which somebody has to look at a job again, or of which a result file is there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
 
 import anyio
 import anyio.from_thread
@@ -30,7 +31,8 @@ from litebatch_asgi.testing.conformance.base import (
     writing,
 )
 from litebatch_asgi.testing.conformance.claims import ROOM
-from litebatch_asgi.testing.samples import a_copy, a_file, a_part, an_event
+from litebatch_asgi.testing.conformance.ledger import all_sums
+from litebatch_asgi.testing.samples import a_charge, a_copy, a_file, a_part, an_event
 
 
 async def _awaited(call: Callable[[], Awaitable[object]]) -> None:
@@ -57,12 +59,14 @@ class CancellationTests(StorageTests):
         batch = await stored_batch(storage)
         before = await state_of(storage, batch)
         event = an_event(batch)
+        charge = a_charge(before.jobs[0], batch, cost=Decimal(3), scopes=("team:a",))
 
         def decide(state: BatchState) -> BatchChange:
             return BatchChange(
                 batch=replace(state.batch, status=BatchStatus.COMPLETED),
                 jobs=(replace(state.jobs[0], state=JobState.SETTLED),),
                 events=(event,),
+                charges=(charge,),
             )
 
         await _cancelled_after(steps, lambda: storage.change_batch(batch.id, decide))
@@ -73,8 +77,10 @@ class CancellationTests(StorageTests):
         else:
             assert after == before
             assert await storage.list_events() == []
+            assert await all_sums(storage, "team:a") == ([], {"team:a": Decimal(0)})
             await storage.change_batch(batch.id, decide)
             assert await storage.list_events() == [event]
+        assert (await all_sums(storage, "team:a"))[1] == {"team:a": Decimal(3)}
 
     async def test_a_change_that_is_cancelled_while_it_decides(self, storage: Storage) -> None:
         """The cancellation comes between the reading and the writing."""

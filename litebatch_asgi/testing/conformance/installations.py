@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from litebatch_asgi.testing.conformance.base import (
     stored_job,
     writing,
 )
+from litebatch_asgi.testing.conformance.ledger import all_sums
 from litebatch_asgi.testing.conformance.repeats import again, both, made, repeated
 from litebatch_asgi.testing.samples import a_batch, a_charge, a_copy, a_file, a_part, an_event
 
@@ -253,13 +255,16 @@ class InstallationConformance(StorageTests):
         """The end of its open batches is no event either: it is not true of the original."""
         job = await stored_job(storage)
         batch = (await state_of(storage, job)).batch
-        charge = a_charge(job, batch)
+        charge = a_charge(job, batch, cost=Decimal(3), scopes=("team:a",))
         await storage.change_batch(batch.id, writing(events=(an_event(batch),), charges=(charge,)))
+        sums = await all_sums(storage, "team:a")
+        assert sums[1] == {"team:a": 3}
         await storage.heartbeats.beat("worker", {"east": ["m"]}, lapse_seconds=HOUR)
         await (await closed(storage)).copied(idle_seconds=0)
         await storage.open()
         assert await storage.list_events() == []
         assert await storage.heartbeats.served(HOUR) == {}
+        assert await all_sums(storage, "team:a") == sums
         with pytest.raises(StateConflict):  # it was charged for this model before
             await storage.change_batch(batch.id, writing(charges=(replace(charge, id="again"),)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import anyio
@@ -32,6 +33,7 @@ from litebatch_asgi.testing.conformance.base import (
     stored_file,
     writing,
 )
+from litebatch_asgi.testing.conformance.ledger import all_sums
 from litebatch_asgi.testing.conformance.lists import NOW
 from litebatch_asgi.testing.samples import (
     a_batch,
@@ -66,7 +68,8 @@ async def ended_batch(
     snapshot = ProviderBatch(id="batch_abc", status=BatchStatus.COMPLETED)
     settled = a_job(batch, **({"state": JobState.SETTLED, "snapshot": snapshot, "next_check_at": None} | job))
     await stored_batch(storage, settled, batch=batch)
-    written = writing(charges=(a_charge(settled, batch),), events=(an_event(batch),))
+    charge = a_charge(settled, batch, cost=Decimal(3), scopes=("team:a",))
+    written = writing(charges=(charge,), events=(an_event(batch),))
     await storage.change_batch(batch.id, written)
     return batch
 
@@ -93,10 +96,13 @@ class PruningTests(StorageTests):
         )
 
     async def test_charges_stay(self, storage: Storage) -> None:
-        """So that nothing is charged twice, whatever comes back."""
+        """So that nothing is charged twice, whatever comes back; and so do the sums."""
         batch = await ended_batch(storage)
         [job] = (await state_of(storage, batch)).jobs
+        before = await all_sums(storage, "team:a")
+        assert before[1] == {"team:a": 3}
         assert await prune(storage) == 1
+        assert await all_sums(storage, "team:a") == before
         other = await stored_batch(storage)
         with pytest.raises(StateConflict):
             await storage.change_batch(other.id, writing(charges=(a_charge(job, batch),)))
