@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -72,10 +74,25 @@ def shell(
 
 def test_the_quick_start_leads_to_results(tmp_path: Path) -> None:
     (python,) = under("Quick start", "python")
-    blocks = [*under("Quick start", "bash"), f"python - <<'END'\n{python}END"]
+    (config,), (answer,) = under("Money", "yaml"), under("Money", "json")
+    blocks = [
+        *under("Quick start", "bash"),
+        f"python - <<'END'\n{python}END",
+        f"cat > money.yaml <<'END'\n{config}END",
+        *under("Money", "bash"),
+    ]
     with shell(tmp_path, blocks, environment=here()) as told:
         assert "completed" in told.split()
         assert told.count('"custom_id"') == 4, told
+        refused, shown = json.loads(told[told.rindex('{"error"') :]), json.loads(answer)
+        shown["error"]["budget"]["budget_reset_at"] = next_month()
+        assert refused == shown
+
+
+def next_month() -> str:
+    """When a budget of `30d` begins anew."""
+    later = datetime.now(UTC).date().replace(day=28) + timedelta(days=4)
+    return f"{later.replace(day=1)}T00:00:00+00:00"
 
 
 def test_it_runs_beside_litellm(tmp_path: Path) -> None:
