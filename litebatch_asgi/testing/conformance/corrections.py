@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import anyio
+import anyio.lowlevel
 import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.models import BatchStatus, JobState, SpendField
-from litebatch_asgi.storage import Storage
+from litebatch_asgi.storage import BatchQuery, Storage
 from litebatch_asgi.testing.conformance.base import StorageTests, state_of, stored_batch, writing
 from litebatch_asgi.testing.conformance.ledger import (
     NANO,
@@ -25,6 +26,7 @@ from litebatch_asgi.testing.conformance.ledger import (
     charged,
     spend,
 )
+from litebatch_asgi.testing.samples import a_job
 
 
 class CorrectionTests(StorageTests):
@@ -48,6 +50,26 @@ class CorrectionTests(StorageTests):
         assert await storage.ledger.spent({"team:a": day}) == {"team:a": Decimal("-0.75")}
         corrected = replace(batch, cost=Decimal("1.25"), unpriced_requests=0)
         assert (await state_of(storage, batch)).batch == corrected
+
+    async def test_sums_are_seen_no_later_than_the_cost_of_a_batch(self, storages: Sequence[Storage]) -> None:
+        """At every moment, by whoever looks."""
+        writer, reader = storages[0], storages[-1]
+        batches = [await stored_batch(writer, scopes=("team:a",)) for _ in range(20)]
+        query = BatchQuery(owner=batches[0].owner, limit=100)
+        is_over = False
+
+        async def settle() -> None:
+            nonlocal is_over
+            for batch in batches:
+                await charge(writer, a_cost(a_job(batch), batch, 1))
+            is_over = True
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(settle)
+            while not is_over:
+                told = sum(batch.cost or 0 for batch in await reader.list_batches(query))
+                assert (await reader.ledger.spent({"team:a": None}))["team:a"] >= told
+                await anyio.lowlevel.checkpoint()
 
     async def test_a_batch_has_no_cost_until_all_of_it_has_been_priced(self, storage: Storage) -> None:
         """By corrections, one after the other."""
