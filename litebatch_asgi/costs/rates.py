@@ -16,6 +16,8 @@ UNKNOWN = "unknown"
 """the source of no price"""
 
 NANO_DOLLAR = Decimal("1e-9")
+MOST_DOLLARS = 1_000_000
+"""more than a job can cost at any provider: a mistyped price, whose sums a database might have no room for"""
 EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
 
@@ -90,14 +92,14 @@ def priced(usage: ChargedUsage, rates: Rates | None) -> tuple[ChargedUsage, Deci
     """The usage, with what is unpriced of it, and its cost in US dollars.
 
     The cost is rounded once, half to even, to 1e-9 dollars. It is None if no request could be priced, and 0
-    where there was none.
+    where there was none. A bucket that costs more than `MOST_DOLLARS` counts as one without a price.
     """
     cost, requests = Decimal(0), 0
     with localcontext(EXACT):
         for bucket in usage.buckets if rates is not None else ():
             assert rates is not None
             of_bucket = rates.cost(bucket)
-            if of_bucket is not None:
+            if of_bucket is not None and of_bucket <= MOST_DOLLARS:
                 cost += of_bucket
                 requests += bucket.requests
         rounded = cost.quantize(NANO_DOLLAR)
