@@ -45,6 +45,7 @@ async def shared(
         await charge(gateway, "9000000", owner="user:b", created_by=None, model="=small", day=DAY)
         await charge(gateway, None, owner="user:b", created_by=None, model="small", day=DAY)
         yield gateway
+        await gateway.storage.close()
 
 
 async def charge(

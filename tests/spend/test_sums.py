@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from litebatch_asgi.app import open_storage
@@ -89,25 +89,17 @@ def test_sums_add_up_however_they_are_grouped(drawn: list[dict[str, Any]], field
     assert sum(map(Fraction, put.values())) == expected
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module", params=BACKENDS)
-async def storage(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncGenerator[Storage]:
+@pytest.fixture(params=BACKENDS)
+async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Storage]:
     """One for all examples; each has an owner of its own."""
-    folder: Path = tmp_path_factory.mktemp("sums")
-    async with database_on(request.param, folder) as database:
+    async with database_on(request.param, tmp_path) as database:
         storage = open_storage(database.url)
         await storage.open()
         yield storage
         await storage.close()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=changes)
 async def test_stores_sum_up_to_the_nanodollar(
     storage: Storage, drawn: list[tuple[dict[str, Any], int | None]]
