@@ -28,6 +28,7 @@ jsonb_array_elements(CAST(CAST(:keys AS text) AS jsonb)) AS keys (value)
 -- fragment: for_update FOR UPDATE
 -- fragment: for_update_of_files FOR UPDATE OF files
 -- fragment: skip_locked FOR UPDATE SKIP LOCKED
+-- fragment: clustered
 -- fragment: json_list jsonb_agg
 -- fragment: scopes_of_charge jsonb_array_elements_text(charges.scopes) AS scopes_of_charge (value)
 -- fragment: counts_without_progress counts || '{"completed": 0, "failed": 0}'

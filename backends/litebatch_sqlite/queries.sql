@@ -25,6 +25,7 @@ json_each(:keys) AS keys
 -- fragment: for_update
 -- fragment: for_update_of_files
 -- fragment: skip_locked
+-- fragment: clustered WITHOUT ROWID
 -- fragment: json_list json_group_array
 -- fragment: scopes_of_charge json_each(charges.scopes) AS scopes_of_charge
 -- fragment: counts_without_progress json_set(counts, '$.completed', 0, '$.failed', 0)

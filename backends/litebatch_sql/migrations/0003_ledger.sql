@@ -34,7 +34,7 @@ CREATE TABLE {prefix}spend_daily (
     unpriced_requests bigint NOT NULL,
     batches bigint NOT NULL, -- charges that correct no other
     PRIMARY KEY (day, owner, "key", team, model, deployment)
-);
+) {clustered};
 
 CREATE INDEX {prefix}spend_daily_by_owner ON {prefix}spend_daily (owner, day);
 
@@ -44,7 +44,7 @@ CREATE TABLE {prefix}budgets (
     day bigint NOT NULL, -- days since 1970
     spent bigint NOT NULL, -- 1e-9 US dollars
     PRIMARY KEY (scope, day)
-);
+) {clustered};
 
 -- What follows fills them from what is there.
 

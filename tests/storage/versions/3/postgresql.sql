@@ -438,7 +438,7 @@ CREATE TABLE spend_daily (
     unpriced_requests bigint NOT NULL,
     batches bigint NOT NULL, -- charges that correct no other
     PRIMARY KEY (day, owner, "key", team, model, deployment)
-);
+) ;
 
 CREATE INDEX spend_daily_by_owner ON spend_daily (owner, day);
 
@@ -448,7 +448,7 @@ CREATE TABLE budgets (
     day bigint NOT NULL, -- days since 1970
     spent bigint NOT NULL, -- 1e-9 US dollars
     PRIMARY KEY (scope, day)
-);
+) ;
 
 -- What follows fills them from what is there.
 
@@ -515,7 +515,7 @@ UPDATE batches SET unpriced_requests = (
 )
 WHERE id IN (SELECT batch_id FROM charges AS charges);
 
-INSERT INTO installation ("singleton", "id", "schema_version", "fingerprint", "created_at") VALUES ('1', 'fe1e7d87c6d8ff40', '3', NULL, '1795710146328539');
+INSERT INTO installation ("singleton", "id", "schema_version", "fingerprint", "created_at") VALUES ('1', '544973cf964c435c', '3', NULL, '1795713277498948');
 INSERT INTO heartbeats ("worker", "deployments", "since", "seen_at") VALUES ('worker', '{"east": ["gpt-4o-batch", "openai/*"]}', '1767323045678901', '1767323045678902');
 INSERT INTO files ("id", "owner", "created_by", "kind", "purpose", "filename", "bytes", "sha256", "models", "endpoint", "lines", "id_count", "id_sum", "status", "created_at", "accepted_at", "expires_at", "deleted_at", "batch_id", "tokens", "request_fingerprint", "answering_until", "answered_at", "next_shard") VALUES ('file-lb00000000000000000000000001', 'team:search', 'key-1', 'input', 'batch', E'naïve "name" ''quoted'' \\   😀', '1099511627776', '0000000000000000000000000000000000000000000000000000000000000000', '["gpt-4o-batch", "gpt-4o"]', '/v1/chat/completions', '2', '2', 'ffffffffffffffffffffffffffffffff', 'processed', '1767323045678901', '1767323045678901', '4922899200000000', NULL, NULL, '100', 'fingerprint', '1767323045678901', NULL, '3');
 INSERT INTO files ("id", "owner", "created_by", "kind", "purpose", "filename", "bytes", "sha256", "models", "endpoint", "lines", "id_count", "id_sum", "status", "created_at", "accepted_at", "expires_at", "deleted_at", "batch_id", "tokens", "request_fingerprint", "answering_until", "answered_at", "next_shard") VALUES ('file-lb00000000000000000000000002', 'team:search', 'key-1', 'output', 'batch', 'in.jsonl', '400', '0000000000000000000000000000000000000000000000000000000000000000', '["gpt-4o-batch"]', '/v1/chat/completions', '2', '2', '80000000000000000000000000000001', 'uploaded', '1767323045678901', '1767323045678901', NULL, NULL, 'batch_lb00000000000000000000000001', '0', NULL, NULL, NULL, '1');
@@ -547,7 +547,7 @@ INSERT INTO reservations ("scope", "batch_id", "requests", "tokens", "created_at
 INSERT INTO teams ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "created_at", "updated_at", "created_by", "soft_budget", "budget_duration") VALUES ('search', E'naïve "name" ''quoted'' \\   😀', '["gpt-4o-batch", "openai/*"]', '1', '2', '3', '4', '5', '6', '12.50', '1', E'{"a": ["naïve \\"name\\" ''quoted'' \\\\   😀"]}', '1767323045678901', '1767323045678901', 'admin', '10', '30d');
 INSERT INTO users ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "email", "role", "created_at", "updated_at", "created_by", "soft_budget", "budget_duration") VALUES ('7', E'naïve "name" ''quoted'' \\   😀', '["gpt-4o-batch", "openai/*"]', '1', '2', '3', '4', '5', '6', '12.50', '1', E'{"a": ["naïve \\"name\\" ''quoted'' \\\\   😀"]}', 'a@b.example', 'proxy_admin', '1767323045678901', '1767323045678901', 'admin', '10', '30d');
 INSERT INTO virtual_keys ("id", "alias", "models", "max_batch_requests", "max_open_batches", "max_enqueued_requests", "max_enqueued_tokens", "max_file_bytes", "max_files", "max_budget", "blocked", "metadata", "token", "hint", "user_id", "team_id", "expires_at", "created_at", "updated_at", "created_by", "soft_budget", "budget_duration") VALUES ('key_lb0000000000000000000000001', E'naïve "name" ''quoted'' \\   😀', '["gpt-4o-batch", "openai/*"]', '1', '2', '3', '4', '5', '6', '12.50', '1', E'{"a": ["naïve \\"name\\" ''quoted'' \\\\   😀"]}', '0000000000000000000000000000000000000000000000000000000000000000', 'sk-...abcd', '7', 'search', '4922899200000000', '1767323045678901', '1767323045678901', 'admin', '10', '30d');
-INSERT INTO receipts ("id", "number", "written_at") VALUES ('0a7f22c5a7faf82f', '10', '1795710146581999');
+INSERT INTO receipts ("id", "number", "written_at") VALUES ('4ef18a650803acd4', '10', '1795713277545305');
 INSERT INTO spend_daily ("day", "owner", "key", "team", "model", "deployment", "cost", "input_tokens", "cached_tokens", "output_tokens", "requests", "unpriced_requests", "batches") VALUES ('20455', 'team:search', 'key-1', 'search', 'gpt-4o-batch', 'east', '3000000000', '40', '0', '20', '0', '0', '1');
 INSERT INTO budgets ("scope", "day", "spent") VALUES ('key:key-1', '20455', '3000000000');
 INSERT INTO budgets ("scope", "day", "spent") VALUES ('team:search', '20455', '3000000000');

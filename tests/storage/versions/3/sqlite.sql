@@ -431,7 +431,7 @@ CREATE TABLE spend_daily (
     unpriced_requests bigint NOT NULL,
     batches bigint NOT NULL, -- charges that correct no other
     PRIMARY KEY (day, owner, "key", team, model, deployment)
-);
+) WITHOUT ROWID;
 
 CREATE INDEX spend_daily_by_owner ON spend_daily (owner, day);
 
@@ -441,7 +441,7 @@ CREATE TABLE budgets (
     day bigint NOT NULL, -- days since 1970
     spent bigint NOT NULL, -- 1e-9 US dollars
     PRIMARY KEY (scope, day)
-);
+) WITHOUT ROWID;
 
 -- What follows fills them from what is there.
 
@@ -508,7 +508,7 @@ UPDATE batches SET unpriced_requests = (
 )
 WHERE id IN (SELECT batch_id FROM charges AS charges);
 
-INSERT INTO installation ("singleton", "id", "schema_version", "fingerprint", "created_at") VALUES (1, '05cd2318b53b2391', 3, NULL, 1795710139433640);
+INSERT INTO installation ("singleton", "id", "schema_version", "fingerprint", "created_at") VALUES (1, 'ef8e99ae13e272bd', 3, NULL, 1795713273671209);
 INSERT INTO heartbeats ("worker", "deployments", "since", "seen_at") VALUES ('worker', '{"east": ["gpt-4o-batch", "openai/*"]}', 1767323045678901, 1767323045678902);
 INSERT INTO files ("id", "owner", "created_by", "kind", "purpose", "filename", "bytes", "sha256", "models", "endpoint", "lines", "id_count", "id_sum", "status", "created_at", "accepted_at", "expires_at", "deleted_at", "batch_id", "tokens", "request_fingerprint", "answering_until", "answered_at", "next_shard") VALUES ('file-lb00000000000000000000000001', 'team:search', 'key-1', 'input', 'batch', 'naïve "name" ''quoted'' \   😀', 1099511627776, '0000000000000000000000000000000000000000000000000000000000000000', '["gpt-4o-batch","gpt-4o"]', '/v1/chat/completions', 2, 2, 'ffffffffffffffffffffffffffffffff', 'processed', 1767323045678901, 1767323045678901, 4922899200000000, NULL, NULL, 100, 'fingerprint', 1767323045678901, NULL, 3);
 INSERT INTO files ("id", "owner", "created_by", "kind", "purpose", "filename", "bytes", "sha256", "models", "endpoint", "lines", "id_count", "id_sum", "status", "created_at", "accepted_at", "expires_at", "deleted_at", "batch_id", "tokens", "request_fingerprint", "answering_until", "answered_at", "next_shard") VALUES ('file-lb00000000000000000000000002', 'team:search', 'key-1', 'output', 'batch', 'in.jsonl', 400, '0000000000000000000000000000000000000000000000000000000000000000', '["gpt-4o-batch"]', '/v1/chat/completions', 2, 2, '80000000000000000000000000000001', 'uploaded', 1767323045678901, 1767323045678901, NULL, NULL, 'batch_lb00000000000000000000000001', 0, NULL, NULL, NULL, 1);
