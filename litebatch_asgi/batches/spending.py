@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from litebatch_asgi.errors import PermissionDenied
 from litebatch_asgi.files.service import owner_to_list
-from litebatch_asgi.models import Principal, Spend, SpendField, SpendPage, SpendQuery
+from litebatch_asgi.models import Principal, SpendField, SpendPage, SpendQuery
+from litebatch_asgi.models.sums import total_of
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.wire import SpendAsked
 
@@ -46,14 +47,15 @@ class SpendService:
         )
         ledger = self._runtime.storage.ledger
         found = await ledger.spend(query)
-        total = await ledger.spend(replace(query, group_by=()))
+        has_more = len(found) > asked.limit
+        rows = await ledger.spend(replace(query, group_by=())) if has_more else found
         return SpendPage(
             group_by=asked.fields,
             items=found[: asked.limit],
-            total=total[0] if total else Spend(),
+            total=total_of(rows),
             start=start,
             end=end,
-            has_more=len(found) > asked.limit,
+            has_more=has_more,
         )
 
 

@@ -14,6 +14,7 @@ from litebatch_asgi.models.money import total
 from litebatch_asgi.models.spend import ChargedModel, Spend, SpendField
 
 _TEAM = "team:"
+_COUNTS = ("input_tokens", "cached_tokens", "output_tokens", "requests", "unpriced_requests", "batches")
 
 
 def day_of(charge: Charge) -> date:
@@ -53,6 +54,13 @@ def _sum(values: dict[SpendField, Any], charges: Sequence[Charge]) -> Spend:
         unpriced_requests=sum(usage.unpriced_requests for usage in usages),
         batches=sum(charge.corrects is None for charge in charges),
     )
+
+
+def total_of(rows: Iterable[Spend]) -> Spend:
+    """What sums come to all together."""
+    rows = list(rows)
+    counts: dict[str, Any] = {name: sum(getattr(row, name) for row in rows) for name in _COUNTS}
+    return Spend(cost=total(row.cost for row in rows), **counts)
 
 
 def put_on_budgets(charges: Iterable[Charge]) -> dict[tuple[str, date], Decimal]:
