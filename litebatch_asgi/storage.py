@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from litebatch_asgi.claims import ClaimStore
+from litebatch_asgi.figures import FigureStore
 from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.ledger import Ledger
 from litebatch_asgi.models import (
@@ -106,6 +107,11 @@ class Storage(Protocol):
     @property
     def heartbeats(self) -> HeartbeatStore:
         """What the processes on this database are configured with; there while the storage is open."""
+        ...
+
+    @property
+    def figures(self) -> FigureStore:
+        """What is open and how late what is due is, over all processes; there while the storage is open."""
         ...
 
     @property

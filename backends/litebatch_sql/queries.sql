@@ -212,12 +212,13 @@ GROUP BY deployment_id;
         WHEN 'ended' THEN 'settle' ELSE 'place' END
 )
 
+-- fragment: kinds_of_work
+(SELECT 'place' AS work UNION ALL SELECT 'look' UNION ALL SELECT 'search' UNION ALL SELECT 'settle')
+
 -- name: due_work
 -- The kinds of work, null for copies, of which something is due, with its deployment: one look each.
 SELECT kinds.work, asked.value
-FROM {deployments} CROSS JOIN (
-    SELECT 'place' AS work UNION ALL SELECT 'look' UNION ALL SELECT 'search' UNION ALL SELECT 'settle'
-) AS kinds
+FROM {deployments} CROSS JOIN {kinds_of_work} AS kinds
 WHERE 1 = (
     SELECT 1 FROM {prefix}jobs AS jobs
     WHERE coalesce(deployment_id, '') = coalesce(asked.value, '') AND {work} = kinds.work
@@ -533,9 +534,9 @@ SELECT deployment_id, count(*) FROM {prefix}file_copies AS file_copies
 WHERE state <> 'deleted' OR next_check_at >= 0
 GROUP BY deployment_id;
 
--- name: deployments_in_use
--- The same deployments, from one to the next, past however many rows of the one.
-WITH RECURSIVE of_jobs (id) AS (
+-- fragment: deployments_of_jobs
+-- Those at which jobs are to be looked at again, '' for those of none, and null in the end.
+of_jobs (id) AS (
     SELECT (
         SELECT coalesce(deployment_id, '') FROM {prefix}jobs AS jobs WHERE next_check_at >= 0
         ORDER BY coalesce(deployment_id, '') LIMIT 1
@@ -547,7 +548,11 @@ WITH RECURSIVE of_jobs (id) AS (
         ORDER BY coalesce(deployment_id, '') LIMIT 1
     )
     FROM of_jobs WHERE of_jobs.id IS NOT NULL
-), of_copies (id) AS (
+)
+
+-- name: deployments_in_use
+-- The same deployments, from one to the next, past however many rows of the one.
+WITH RECURSIVE {deployments_of_jobs}, of_copies (id) AS (
     SELECT (
         SELECT deployment_id FROM {prefix}file_copies AS file_copies
         WHERE state <> 'deleted' OR next_check_at >= 0
@@ -562,6 +567,50 @@ WITH RECURSIVE of_jobs (id) AS (
     FROM of_copies WHERE of_copies.id IS NOT NULL
 )
 SELECT id FROM of_jobs WHERE id <> '' UNION SELECT id FROM of_copies WHERE id IS NOT NULL;
+
+-- name: open_batches
+-- By status. Walks batches_open_by_input_file alone.
+SELECT status, count(*) FROM {prefix}batches AS batches
+WHERE status IN ('validating', 'in_progress', 'finalizing', 'cancelling')
+GROUP BY status;
+
+-- name: longest_due
+-- By kind of work, null for copies, for how many microseconds the longest due row has been due: one look for
+-- each kind and deployment that there is.
+WITH RECURSIVE {deployments_of_jobs}, of_copies (id) AS (
+    SELECT (
+        SELECT deployment_id FROM {prefix}file_copies AS file_copies WHERE next_check_at >= 0
+        ORDER BY deployment_id LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT deployment_id FROM {prefix}file_copies AS file_copies
+        WHERE next_check_at >= 0 AND deployment_id > of_copies.id
+        ORDER BY deployment_id LIMIT 1
+    )
+    FROM of_copies WHERE of_copies.id IS NOT NULL
+), longest (work, due_at) AS (
+    SELECT kinds.work, (
+        SELECT next_check_at FROM {prefix}jobs AS jobs
+        WHERE coalesce(deployment_id, '') = of_jobs.id AND {work} = kinds.work
+          AND next_check_at >= 0 AND next_check_at <= {now}
+          AND (claimed_until IS NULL OR claimed_until <= {now})
+        ORDER BY next_check_at
+        LIMIT 1
+    )
+    FROM of_jobs CROSS JOIN {kinds_of_work} AS kinds
+    UNION ALL
+    SELECT NULL, (
+        SELECT next_check_at FROM {prefix}file_copies AS file_copies
+        WHERE deployment_id = of_copies.id
+          AND next_check_at >= 0 AND next_check_at <= {now}
+          AND (claimed_until IS NULL OR claimed_until <= {now})
+        ORDER BY next_check_at
+        LIMIT 1
+    )
+    FROM of_copies
+)
+SELECT work, {now} - min(due_at) FROM longest WHERE due_at IS NOT NULL GROUP BY work;
 
 -- name: put_fingerprint
 UPDATE {prefix}installation SET fingerprint = :fingerprint WHERE id = :id;

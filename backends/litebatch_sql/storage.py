@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from litebatch_asgi.claims import ClaimStore
 from litebatch_asgi.errors import RequestUnderWay, StateConflict, StorageUnavailable
+from litebatch_asgi.figures import FigureStore
 from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.installations import InstallationStore
 from litebatch_asgi.ledger import Ledger
@@ -38,6 +39,7 @@ from litebatch_asgi.storage import (
 from litebatch_sql.changes import Changes
 from litebatch_sql.claims import SQLClaimStore
 from litebatch_sql.executor import Executor, Namespace, Parameters, Reader, Transaction, in_transaction
+from litebatch_sql.figures import SQLFigureStore
 from litebatch_sql.heartbeats import SQLHeartbeatStore
 from litebatch_sql.installations import SQLInstallationStore
 from litebatch_sql.keys import SQLKeyStore
@@ -75,6 +77,7 @@ class SQLStorage:
         self.ledger: Ledger = SQLLedger(executor, lambda: self._queries)
         self.heartbeats: HeartbeatStore = SQLHeartbeatStore(executor, lambda: self._queries)
         self.installations: InstallationStore = SQLInstallationStore(executor, self._visited)
+        self.figures: FigureStore = SQLFigureStore(executor, lambda: self._queries)
         self.pruning: PruningStore = SQLPruningStore(executor, lambda: self._queries)
 
     @property

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.claims import ClaimStore
 from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.figures import FigureStore
 from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.ledger import Ledger
 from litebatch_asgi.models import (
@@ -48,6 +49,7 @@ from litebatch_asgi.storage import (
 )
 from litebatch_asgi.testing.claims import MemoryClaimStore, leased
 from litebatch_asgi.testing.drafts import Draft
+from litebatch_asgi.testing.figures import MemoryFigureStore
 from litebatch_asgi.testing.heartbeats import MemoryHeartbeatStore
 from litebatch_asgi.testing.keys import MemoryKeyStore
 from litebatch_asgi.testing.ledger import MemoryLedger
@@ -81,6 +83,7 @@ class MemoryStorage:
         self.heartbeats: HeartbeatStore = MemoryHeartbeatStore(
             lambda: self._opened(self._tables.jobs), lambda: self._opened(self._tables.copies)
         )
+        self.figures: FigureStore = MemoryFigureStore(self._tables)
         self.pruning: PruningStore = MemoryPruningStore(self._tables, self._repeats)
 
     async def open(self) -> Installation:

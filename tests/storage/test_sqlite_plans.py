@@ -115,7 +115,7 @@ def test_pages_of_batches(
 @pytest.mark.parametrize(
     ("name", "table", "index"),
     [
-        ("get_file_state", "batches", "batches_open_by_input_file (input_file_id=?)"),
+        ("get_file_state", "batches", "batches_open_by_input_file (input_file_id=? AND status=?)"),
         ("get_file_state", "file_copies", "sqlite_autoindex_file_copies_1 (file_id=?)"),
         ("next_part", "file_parts", "sqlite_autoindex_file_parts_1 (file_id=? AND seq>?)"),
         ("get_batch", "batches", "sqlite_autoindex_batches_1 (id=?)"),
@@ -126,6 +126,9 @@ def test_pages_of_batches(
         ("has_refreshable_jobs", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
         ("refresh_jobs", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
         ("open_requests", "jobs", "jobs_open"),
+        ("open_batches", "batches", "batches_open_by_input_file"),
+        ("longest_due", "jobs", "jobs_due"),
+        ("longest_due", "file_copies", "file_copies_due"),
         ("due_work", "jobs", JOBS_DUE),
         ("due_jobs", "jobs", "jobs_due_by_owner (<expr>=? AND <expr>=?"),
         ("claim_jobs", "jobs", "sqlite_autoindex_jobs_1 (id=?)"),
@@ -153,7 +156,7 @@ def test_pages_of_batches(
         ("remove_jobs_of_batches", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
         ("remove_events_of_batches", "events", "events_by_batch (batch_id=?)"),
         ("remove_shards_of_batches", "file_shards", "file_shards_by_batch (batch_id=?)"),
-        ("lock_deleted_files", "batches", "batches_open_by_input_file (input_file_id=?)"),
+        ("lock_deleted_files", "batches", "batches_open_by_input_file (input_file_id=? AND status=?)"),
     ],
 )
 def test_other_queries(connection: sqlite3.Connection, name: str, table: str, index: str) -> None:

@@ -26,6 +26,7 @@ _MODULES = (
     "cancellations",
     "claims",
     "corrections",
+    "figures",
     "file_changes",
     "file_holds",
     "files",
@@ -53,6 +54,7 @@ from litebatch_asgi.testing.conformance.budgets import BudgetTests  # noqa: E402
 from litebatch_asgi.testing.conformance.cancellations import CancellationTests  # noqa: E402
 from litebatch_asgi.testing.conformance.claims import ClaimTests  # noqa: E402
 from litebatch_asgi.testing.conformance.corrections import CorrectionTests  # noqa: E402
+from litebatch_asgi.testing.conformance.figures import FigureTests  # noqa: E402
 from litebatch_asgi.testing.conformance.file_changes import FileChangeTests  # noqa: E402
 from litebatch_asgi.testing.conformance.file_holds import FileHoldTests  # noqa: E402
 from litebatch_asgi.testing.conformance.files import FileTests  # noqa: E402
@@ -84,6 +86,7 @@ class StorageConformance(
     TurnTests,
     LeaseTests,
     HeartbeatTests,
+    FigureTests,
     RepeatTests,
     ReservationTests,
     FileHoldTests,
