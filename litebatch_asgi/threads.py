@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,3 +43,12 @@ class Threads(ThreadPoolExecutor):
             while closer.is_alive():  # noqa: ASYNC110 - a thread's end cannot be awaited
                 await anyio.sleep(_LOOK_SECONDS)
         return not closer.is_alive()
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Call `work` in a thread of its own, which ends with it."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="litebatch")
+    try:
+        return await asyncio.wrap_future(thread.submit(work))
+    finally:
+        thread.shutdown(wait=False)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Protocol, TypeVar
@@ -20,6 +18,7 @@ from litebatch_asgi.provider import ProviderStream
 from litebatch_asgi.providers._answers import answered_with, hide
 from litebatch_asgi.providers._bodies import Body
 from litebatch_asgi.providers._rate import at_least
+from litebatch_asgi.threads import in_thread
 
 MAX_ANSWER_BYTES = 33_554_432
 """room for a batch with an error for each of 50,000 lines"""
@@ -273,15 +272,6 @@ class ProviderHTTP:
 async def work_on(answer: bytes, work: Callable[[bytes], T]) -> T:
     """What `work` makes of an answer; long ones do not hold the event loop."""
     return work(answer) if len(answer) <= QUICK_BYTES else await in_thread(partial(work, answer))
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Call `work` in a thread of its own, which ends with it."""
-    thread = ThreadPoolExecutor(1, thread_name_prefix="litebatch")
-    try:
-        return await asyncio.wrap_future(thread.submit(work))
-    finally:
-        thread.shutdown(wait=False)
 
 
 async def _content(response: httpx2.Response, limit: int) -> bytes:

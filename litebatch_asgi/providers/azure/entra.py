@@ -12,7 +12,7 @@ import anyio
 from litebatch_asgi.errors import ConfigError, DeploymentRefused
 from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.providers._connection import named
-from litebatch_asgi.providers._http import in_thread
+from litebatch_asgi.threads import in_thread
 
 if TYPE_CHECKING:
     from azure.identity import ClientSecretCredential
