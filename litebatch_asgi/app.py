@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from starlette.types import ASGIApp
@@ -21,6 +21,8 @@ from litebatch_asgi.engine import Engine
 from litebatch_asgi.errors import ConfigError, LifespanNotEntered, StorageUnavailable
 from litebatch_asgi.files import FileService
 from litebatch_asgi.fleet import Fleet, load_factories
+from litebatch_asgi.metrics import NO_METRICS, Kept, Metrics
+from litebatch_asgi.metrics import load as load_metrics
 from litebatch_asgi.models import Deployment, Principal, Settings, SpendPage, UnservedModel
 from litebatch_asgi.routes import build_app
 from litebatch_asgi.spool import Spooler
@@ -28,6 +30,9 @@ from litebatch_asgi.storage import Storage
 from litebatch_asgi.strategies import STRATEGIES, PlacementStrategy
 from litebatch_asgi.wire import SpendAsked
 from litebatch_asgi.wire.spend import MAX_ROWS
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 logger: logging.Logger = logging.getLogger("litebatch_asgi")
 
@@ -47,6 +52,8 @@ class LiteBatch:
         reconciler: whether the background loop runs here. A replica without it places the batches it is
             asked for and leaves all else to the replicas that have one: there must be one on the database.
         unserved: models that clients are told of when they ask for them, and cannot use.
+        metrics_registry: where prometheus-client is to keep the metrics; None: they are kept where
+            `metrics_app` is asked for, in a registry of their own.
 
     Raises `ConfigError` for what cannot be used. Nothing is opened before the lifespan is entered.
 
@@ -63,6 +70,7 @@ class LiteBatch:
         clock: Callable[[], datetime] | None = None,
         reconciler: bool = True,
         unserved: Sequence[UnservedModel] = (),
+        metrics_registry: CollectorRegistry | None = None,
     ) -> None:
         self.settings: Settings = settings or Settings()
         self.catalog: Catalog = Catalog(deployments, unserved)
@@ -76,6 +84,9 @@ class LiteBatch:
         self._leaving: Engine | None = None
         self._entered = 0
         self._turn = anyio.Lock()  # of no event loop: one may follow another
+        self._kept: Kept | None = None
+        if metrics_registry is not None:
+            self._kept = load_metrics(self._storage, self.catalog, metrics_registry)
         self.authenticator: Authenticator = without_authenticator if authenticator is None else authenticator
         self.app: ASGIApp = build_app(self, self.authenticator, lifespan=self.lifespan)
 
@@ -138,14 +149,33 @@ class LiteBatch:
             logger.warning(warning)
         engine = Engine(
             storage=self._storage,
-            fleet=Fleet(self.catalog, self.settings, self._factories),
+            fleet=Fleet(self.catalog, self.settings, self._factories, self.metrics),
             settings=self.settings,
             strategy=self._strategy,
             clock=self._clock,
             reconciler=self._reconciler,
+            metrics=self.metrics,
         )
         await engine.start()
         return engine
+
+    @property
+    def metrics(self) -> Metrics:
+        """Is told what happens."""
+        return NO_METRICS if self._kept is None else self._kept.metrics
+
+    @property
+    def metrics_app(self) -> ASGIApp:
+        """Answers `GET` with the metrics, for Prometheus and to anyone: mount it where only that comes.
+
+        They are kept from when it is asked for, which is to be before the lifespan is entered. Raises
+        `ConfigError` otherwise, or if prometheus-client (extra `metrics`) is not installed.
+        """
+        if self._kept is None:
+            if self._entered:
+                raise ConfigError("`metrics_app` is to be asked for before the lifespan is entered")
+            self._kept = load_metrics(self._storage, self.catalog)
+        return self._kept.app
 
     @property
     def is_entered(self) -> bool:

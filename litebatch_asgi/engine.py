@@ -17,6 +17,7 @@ from litebatch_asgi.clock import Clock
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.files import FileService
 from litebatch_asgi.fleet import Fleet
+from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Settings
 from litebatch_asgi.presence import Presence
 from litebatch_asgi.prices import load_prices
@@ -56,6 +57,7 @@ class Engine:
         strategy: PlacementStrategy,
         clock: Callable[[], datetime] | None,
         reconciler: bool,
+        metrics: Metrics,
     ) -> None:
         self._storage = storage
         self._fleet = fleet
@@ -63,6 +65,7 @@ class Engine:
         self._strategy = strategy
         self._clock = clock
         self._reconciler = reconciler
+        self._metrics = metrics
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -121,6 +124,7 @@ class Engine:
                     worker=f"w-{uuid.uuid4().hex[:12]}",
                     installation_id=installation.id,
                     tasks=tasks,
+                    metrics=self._metrics,
                 )
                 dispatcher = JobDispatcher(runtime)
                 self.files = FileService(runtime)
@@ -132,6 +136,7 @@ class Engine:
                 await self.presence.beat()
                 await self._tell_missing()
                 tasks.start_soon(self.presence.run)
+                tasks.start_soon(self._metrics.run)
                 self._started.set_result(None)
                 await self._stop.wait()
                 await runtime.stop(DRAIN_SECONDS)

@@ -14,6 +14,7 @@ from litebatch_asgi import plugins
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import ConfigError, DeploymentGone, ProviderError
 from litebatch_asgi.listings import SharedListing
+from litebatch_asgi.metrics import NO_METRICS, Metrics
 from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings
 from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
@@ -52,11 +53,18 @@ class LastRefusal(msgspec.Struct, frozen=True, kw_only=True):
 class Fleet:
     """Adapters by deployment id, and which deployments are cooling down."""
 
-    def __init__(self, catalog: Catalog, settings: Settings, factories: Mapping[str, AdapterFactory]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        settings: Settings,
+        factories: Mapping[str, AdapterFactory],
+        metrics: Metrics = NO_METRICS,
+    ) -> None:
         self.catalog = catalog
         self._settings = settings
+        self._metrics = metrics
         self._adapters = {
-            deployment_id: factories[deployment.provider](deployment, settings)
+            deployment_id: metrics.around(factories[deployment.provider](deployment, settings), deployment_id)
             for deployment_id, deployment in catalog.deployments.items()
         }
         self._batches: dict[str, SharedListing[ProviderBatch]] = {}
@@ -131,20 +139,24 @@ class Fleet:
             return 5.0
         return self._adapters[deployment_id].min_poll_seconds
 
-    def cool_down(self, deployment_id: str, retry_after: float | None) -> None:
+    def cool_down(
+        self, deployment_id: str, retry_after: float | None, *, reason: str = Refusal.OTHER
+    ) -> None:
         """Place nothing on a deployment that has just refused: as long as it asked, else longer each time."""
         _, before = self._cooldowns.get(deployment_id, (0.0, 0.0))
         first = self.min_poll_seconds(None)
         seconds = retry_after or min(max(first, 2 * before), max(first, self._settings.max_poll_seconds))
         self._cooldowns[deployment_id] = (anyio.current_time() + seconds, seconds)
+        self._metrics.cooling_down(deployment_id, reason, seconds)
 
     def refused(self, deployment_id: str, error: ProviderError, *, kind: Refusal | None = None) -> None:
         """Place nothing for a while on a deployment that has just refused, and remember why.
 
         `kind` is told where it was no answer to a call that refused.
         """
-        self._refusals[deployment_id] = LastRefusal(kind=kind or kind_of(error), status=error.status)
-        self.cool_down(deployment_id, error.retry_after)
+        kind = kind or kind_of(error)
+        self._refusals[deployment_id] = LastRefusal(kind=kind, status=error.status)
+        self.cool_down(deployment_id, error.retry_after, reason=kind)
 
     def last_refusal(self, deployment_id: str) -> LastRefusal | None:
         """Why the deployment has refused last, if it has taken nothing since."""
@@ -161,12 +173,13 @@ class Fleet:
         if len(lately) < VANISHED_TOGETHER or now - lately[0] > VANISHED_WITHIN_SECONDS:
             return False
         lately.clear()
-        self.cool_down(deployment_id, VANISHED_WITHIN_SECONDS)
+        self.cool_down(deployment_id, VANISHED_WITHIN_SECONDS, reason="batches_vanished")
         return True
 
     def clear_cooldown(self, deployment_id: str) -> None:
         """Forget refusals: the deployment has just taken something."""
-        self._cooldowns.pop(deployment_id, None)
+        if self._cooldowns.pop(deployment_id, None) is not None:
+            self._metrics.cooled_down(deployment_id)
         self._refusals.pop(deployment_id, None)
 
     @contextmanager

@@ -10,6 +10,7 @@ from typing import TypeVar
 import anyio
 
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
+from litebatch_asgi.metrics import NO_METRICS, Metrics
 from litebatch_asgi.models import Claim
 from litebatch_asgi.storage import Storage
 
@@ -64,10 +65,18 @@ class Lease:
 class LeaseKeeper:
     """Runs work under leases, and gives back what a database that was away did not take."""
 
-    def __init__(self, storage: Storage, *, seconds: float, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        seconds: float,
+        wake: Callable[[], None],
+        metrics: Metrics = NO_METRICS,
+    ) -> None:
         self._storage = storage
         self._seconds = seconds
         self._wake = wake
+        self._metrics = metrics
         self._to_give_back: list[Claim] = []
 
     async def run(
@@ -80,10 +89,14 @@ class LeaseKeeper:
         the database does not answer, as soon as it does.
         """
         lease = Lease(self._storage, claim, seconds=self._seconds, since=since)
-        async with self._given_back([claim]):
-            outcome = await _until_first(lease.keep, partial(work, lease))
-        if not outcome:
-            raise lease.lost()
+        try:
+            async with self._given_back([claim]):
+                outcome = await _until_first(lease.keep, partial(work, lease))
+            if not outcome:
+                raise lease.lost()
+        except StateConflict:
+            self._metrics.lease_lost(claim)
+            raise
         return outcome[0]
 
     async def run_many(self, claims: Sequence[Claim], work: Callable[[], Awaitable[None]]) -> None:

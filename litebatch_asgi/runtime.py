@@ -22,6 +22,7 @@ from litebatch_asgi.errors import LiteBatchError, Unavailable
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.leases import LeaseKeeper
 from litebatch_asgi.lifecycle import grid_point, poll_delay
+from litebatch_asgi.metrics import NO_METRICS, Metrics
 from litebatch_asgi.models import Settings
 from litebatch_asgi.presence import Presence
 from litebatch_asgi.spool import Spooler
@@ -79,6 +80,7 @@ class Runtime:
         worker: str,
         installation_id: str,
         tasks: TaskGroup,
+        metrics: Metrics = NO_METRICS,
     ) -> None:
         self.storage = storage
         self.fleet = fleet
@@ -91,6 +93,7 @@ class Runtime:
         self.worker = worker
         self.installation_id = installation_id
         self._tasks = tasks
+        self.metrics = metrics
         self._calls = 0
         self._is_stopping = False
         self._idle = anyio.Event()
@@ -98,7 +101,9 @@ class Runtime:
         self._to_refresh: dict[str, None] = {}
         self._asked_at: dict[str, float] = {}
         self.presence: Presence = Presence(storage.heartbeats, fleet.catalog, settings, worker)
-        self.leases: LeaseKeeper = LeaseKeeper(storage, seconds=settings.lease_seconds, wake=self.wake)
+        self.leases: LeaseKeeper = LeaseKeeper(
+            storage, seconds=settings.lease_seconds, wake=self.wake, metrics=metrics
+        )
 
     @contextmanager
     def call(self) -> Generator[None]:

@@ -77,6 +77,7 @@ class Creator:
             return Made(_shown(principal, state.batch), is_repeated=True)
         log_wait(None, state.batch)
         self._budgets.tell(passed)
+        self._runtime.metrics.batch_created(state.batch.model)
         hit("create.stored")
         return Made(await self._placed(state, since), is_repeated=False)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Set
+from collections.abc import Collection, Set
 from datetime import datetime, timedelta
 from typing import Any
 
-from litebatch_asgi.batches.charging import Pricing, charges_for, total_cost
+import anyio
+
+from litebatch_asgi.batches.charging import Consumed, Pricing, charges_for, total_cost
 from litebatch_asgi.batches.missing import (
     are_believed,
     believed_from,
@@ -58,6 +60,13 @@ class Settler(JobWork):
 
     async def settle(self, job: Job) -> None:
         """Settle a job that has ended at its provider; if its results cannot be had now, try later."""
+        began = anyio.current_time()
+        try:
+            await self._settle(job)
+        finally:
+            self.runtime.metrics.settled(anyio.current_time() - began)
+
+    async def _settle(self, job: Job) -> None:
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         file = await self.runtime.storage.get_file(state.batch.input_file_id) if state else None
         if state is None or file is None:
@@ -160,8 +169,14 @@ class Settler(JobWork):
 
         written = await self.write(job, JobState.SETTLED, due=None, snapshot=reading.snapshot, more=results)
         hit("settle.stored")
+        self._count(job, batch, consumed)
         status = written.state.batch.status.value
         logger.info("batch settled", extra=self.log_fields(job, status=status, cost=total_cost(consumed)))
+
+    def _count(self, job: Job, batch: Batch, consumed: Collection[Consumed]) -> None:
+        assert job.deployment_id is not None
+        for each in consumed:
+            self.runtime.metrics.charged(batch.model, job.deployment_id, each.usage, each.cost)
 
 
 def _known(job: Job, reading: Reading) -> ShortRead | None:

@@ -56,6 +56,9 @@ class BatchWriter:
         for event in events:
             log_event(event)
         log_wait(before, state.batch)
+        if before is not None and not before.status.is_final and state.batch.status.is_final:
+            lasted = self._runtime.now() - state.batch.created_at
+            self._runtime.metrics.batch_ended(state.batch.model, state.batch.status, lasted.total_seconds())
         return state
 
     async def write_many(self, batch_ids: Collection[str], decide: BatchDecision) -> None:

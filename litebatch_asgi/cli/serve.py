@@ -26,6 +26,7 @@ from litebatch_asgi.server.listen import (
     serving,
     uvicorn_config,
 )
+from litebatch_asgi.server.metrics import shared_by_workers
 from litebatch_asgi.server.startup import FACTORY, Options, build
 from litebatch_asgi.server.workers import Workers
 
@@ -49,7 +50,7 @@ def serve(options: Options, port: int) -> None:
 def _serve_by_workers(options: Options, port: int) -> None:
     config, litebatch = build(msgspec.structs.replace(options, reconciler=False), os.environ)
     logs.configure(config.secrets)
-    with listen_or_exit(options.host, port) as listener:
+    with listen_or_exit(options.host, port) as listener, shared_by_workers(os.environ):
         asyncio.run(_try_out(litebatch))
         options.hand_over(os.environ)
         workers = Workers(
@@ -72,7 +73,7 @@ async def _try_out(litebatch: LiteBatch) -> None:
 async def _serve(
     options: Options, config: Config, litebatch: LiteBatch, log: logs.RequestLog, listener: socket.socket
 ) -> None:
-    gateway = build_gateway(litebatch, log)
+    gateway = build_gateway(litebatch, log, open_metrics=config.open_metrics)
     drain = options.drain_seconds
     async with litebatch.lifespan(gateway), serving(gateway, listener, drain_seconds=drain):
         await until_stopped(banner(config, address_of(listener)), then=_stopping(drain))

@@ -38,6 +38,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     master_key: str | None = None
     """None: no key is asked for"""
     database_url: str = DEFAULT_DATABASE_URL
+    open_metrics: bool = False
+    """whether anyone may read the metrics, not admins alone"""
     unused: tuple[Unused, ...] = ()
     """LiteLLM's settings that are not used here"""
     warnings: tuple[str, ...] = ()
@@ -129,6 +131,7 @@ def _config(reading: Reading, document: Document, source: str) -> Config:
         settings=settings,
         master_key=general.master_key,
         database_url=general.database_url or DEFAULT_DATABASE_URL,
+        open_metrics=general.metrics == "open",
         unused=reading.unused,
         warnings=tuple(_warnings(source, reading.unused, unserved)),
     )

@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -82,10 +82,11 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GeneralSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`general_settings`: two keys of ours among the many that LiteLLM has and gets."""
+    """`general_settings`: three keys of ours among the many that LiteLLM has and gets."""
 
     master_key: str | None = None
     database_url: str | None = None
+    metrics: Literal["admin", "open"] = "admin"
 
 
 class Vocabulary(msgspec.Struct, Generic[StructT], frozen=True, kw_only=True):

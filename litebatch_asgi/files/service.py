@@ -99,6 +99,7 @@ class FileService:
 
         One that comes again leads to the file that it led to before.
         """
+        began = anyio.current_time()
         with self._runtime.call():
             check = FileCheck(self._runtime, principal, form.target_model_names)
             admitted = await check.run(spool, purpose=form.purpose)
@@ -112,6 +113,7 @@ class FileService:
             earlier = await self._uploader.upload(file, intents, spool, admitted.lines, request, holds)
             if earlier is not None:
                 return Made(earlier, is_repeated=True)
+            self._runtime.metrics.file_uploaded(form.purpose, spool.size, anyio.current_time() - began)
             return Made(await self.state(principal, file.id), is_repeated=False)
 
     def answered(self, file_id: str, *, was_sent: bool) -> None:
@@ -231,6 +233,7 @@ class FileService:
             await self._runtime.storage.change_file(file_id, decide)
         except StateConflict as error:
             raise unknown_file(file_id) from error
+        self._runtime.metrics.file_deleted()
         self._runtime.wake()
 
     async def state(self, principal: Principal, file_id: str) -> FileState:

@@ -16,6 +16,7 @@ from litebatch_asgi.routes.endpoint import Endpoint, Handler
 from litebatch_asgi.routes.files import FileRoutes
 from litebatch_asgi.routes.models import ModelRoutes
 from litebatch_asgi.routes.openapi import Description
+from litebatch_asgi.routes.respond import Answered as Answered
 from litebatch_asgi.routes.respond import Respond as Respond
 from litebatch_asgi.routes.respond import error_answer as error_answer
 from litebatch_asgi.routes.services import Services as Services
@@ -28,7 +29,7 @@ def build_routes(services: Services, authenticator: Authenticator) -> list[Route
     spend = SpendRoutes(services)
 
     def route(path: str, **handlers: Handler) -> Route:
-        return Route(path, Endpoint(services, authenticator, **handlers), name=path)
+        return Route(path, Endpoint(services, authenticator, path, **handlers), name=path)
 
     return [
         route("/batches/dry_run", POST=batches.dry_run),
@@ -55,7 +56,19 @@ def build_app(
     """
     description = Route("/openapi.json", Description(version("litebatch-asgi")))
     routes = [*build_routes(services, authenticator), description]
-    return Respond(Router(routes, redirect_slashes=False, default=_no_such_path, lifespan=lifespan))
+    router = Router(routes, redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
+    return Respond(router, counting(services))
+
+
+def counting(services: Services) -> Answered:
+    """Has answers counted, by what they are answers to."""
+
+    def answered(scope: Scope, status: int) -> None:
+        endpoint = scope.get("endpoint")
+        path = endpoint.path if isinstance(endpoint, Endpoint) else None
+        services.metrics.request_answered(path, scope["method"], status)
+
+    return answered
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:

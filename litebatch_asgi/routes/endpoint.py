@@ -36,10 +36,13 @@ CALLER = "litebatch_asgi.caller"
 class Endpoint:
     """The handlers of one path by method; `HEAD` is answered by the one for `GET`.
 
-    The caller is authenticated once, before anything of the body is read.
+    The caller is authenticated once, before anything of the body is read. `path` is its name in metrics.
     """
 
-    def __init__(self, services: Services, authenticator: Authenticator, **handlers: Handler) -> None:
+    def __init__(
+        self, services: Services, authenticator: Authenticator, path: str, **handlers: Handler
+    ) -> None:
+        self.path = path
         self._services = services
         self._authenticator = authenticator
         self._handlers = dict(handlers)

@@ -121,9 +121,7 @@ def _body(media_type: str, schema: Mapping[str, Any], required: bool) -> dict[st
 
 
 def _answer(operation: Operation) -> dict[str, Any]:
-    is_json = operation.answer is not None
-    media_type = "application/json" if is_json else "application/octet-stream"
-    schema = _schema(operation.answer) if is_json else dict(_BINARY)
+    media_type, schema = _content(operation.answer)
     text = {operation.text: {"schema": {"type": "string"}}} if operation.text is not None else {}
     described = {
         "description": schema.pop("description", None) or _told_by(operation.answer),
@@ -131,6 +129,14 @@ def _answer(operation: Operation) -> dict[str, Any]:
         "content": {media_type: {"schema": schema}} | text,
     }
     return described | ({"links": _links(operation.links)} if operation.links else {})
+
+
+def _content(answer: Any) -> tuple[str, dict[str, Any]]:
+    if answer is None:
+        return "application/octet-stream", dict(_BINARY)
+    if isinstance(answer, str):
+        return "text/plain", {"type": "string", "description": answer}
+    return "application/json", _schema(answer)
 
 
 def _links(links: Mapping[str, Link]) -> dict[str, Any]:
@@ -177,7 +183,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _components(served: Sequence[Operations]) -> dict[str, Any]:
     operations = [each for part in served for methods in part.values() for each in methods.values()]
-    answers = [each.answer for each in operations if each.answer is not None]
+    answers = [each.answer for each in operations if not isinstance(each.answer, str | None)]
     bodies = [each.json for each in operations if each.json is not None]
     return _always_there(_schemas([*answers, wire.ErrorBody])) | _schemas(bodies)
 

@@ -53,7 +53,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """as OpenAI names it"""
     summary: str
     answer: Any
-    """a type that msgspec knows; None: the bytes of a file"""
+    """a type that msgspec knows; None: the bytes of a file; a text: what one of `text/plain` says"""
     text: str | None = None
     """the media type of the same as text, for whoever asks for it"""
     errors: tuple[type[RequestError], ...] = ()

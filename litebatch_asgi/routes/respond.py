@@ -6,7 +6,8 @@ import logging
 import math
 import re
 import secrets
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgspec
 from starlette.requests import ClientDisconnect
@@ -20,6 +21,9 @@ logger: logging.Logger = logging.getLogger("litebatch_asgi.routes")
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _ANSWERED_FOR = "litebatch_asgi.routes.respond"
+
+Answered: TypeAlias = Callable[[Scope, int], None]
+
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -51,11 +55,12 @@ class Respond:
 
     The client's own id is taken over if it is a sane one. Where several are nested the outermost acts. What
     is raised after the headers went out is passed on: the server then cuts the connection, which is the
-    only honest end of half a body.
+    only honest end of half a body. `answered` is told the status of each answer, with the scope.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answered: Answered | None = None) -> None:
         self.app = app
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app for one request."""
@@ -67,12 +72,15 @@ class Respond:
         try:
             await self.app(scope, receive, reply)
         except Exception as error:
-            if reply.started:
+            if reply.status is not None:
                 logger.warning("request %s broke off in the middle: %r", reply.request_id, error)
                 raise
             if not isinstance(error, ClientDisconnect):
                 told = _told(error, scope, reply.request_id)
                 await error_answer(told)(scope, receive, reply)
+        finally:
+            if self._answered is not None and reply.status is not None:
+                self._answered(scope, reply.status)
 
 
 class _Reply:
@@ -81,11 +89,12 @@ class _Reply:
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self.request_id = request_id
-        self.started = False
+        self.status: int | None = None
+        """None: no answer has begun"""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
+            self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
         await self._send(message)
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from litebatch_asgi.batches import BatchService, SpendService
 from litebatch_asgi.files import FileService
+from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Principal, Settings
 from litebatch_asgi.spool import Spooler
 
@@ -17,6 +18,11 @@ class Services(Protocol):
     @property
     def settings(self) -> Settings:
         """How it behaves."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """Is told of answers."""
         ...
 
     @property

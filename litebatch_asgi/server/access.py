@@ -13,7 +13,7 @@ from litebatch_asgi.models import Principal
 from litebatch_asgi.server.logs import RequestLog
 
 _NOTE = "litebatch_asgi.access"
-_HEALTH = ("/health/", "/v1/health/")
+_OFTEN = ("/health/", "/v1/health/", "/metrics", "/v1/metrics")
 CLIENT_LEFT = 499
 """logged where no answer was begun because the client had gone, as nginx does"""
 
@@ -36,7 +36,7 @@ class OwnerNoting:
 class AccessLog:
     """Middleware that has each request logged once its answer is through.
 
-    Left out are query strings, and health checks that went well.
+    Left out are query strings, and health checks and scrapes that went well.
     """
 
     def __init__(self, app: ASGIApp, log: RequestLog) -> None:
@@ -61,7 +61,7 @@ class AccessLog:
 
     def _tell(self, note: _Note, error: str | None) -> None:
         status = note.status or (CLIENT_LEFT if error is None else 500)
-        if status < 400 and note.path.startswith(_HEALTH):
+        if status < 400 and note.path.startswith(_OFTEN):
             return
         self._log(
             {

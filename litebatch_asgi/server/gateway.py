@@ -15,7 +15,7 @@ from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.config import Config
 from litebatch_asgi.errors import NotFound, StorageUnavailable
 from litebatch_asgi.keys import keys_of
-from litebatch_asgi.routes import Respond
+from litebatch_asgi.routes import Answered, Respond, counting
 from litebatch_asgi.routes.openapi import Description
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.server.access import AccessLog, OwnerNoting
@@ -30,6 +30,8 @@ from litebatch_asgi.server.keys import (
     no_keys,
 )
 from litebatch_asgi.server.logs import RequestLog
+from litebatch_asgi.server.metrics import METRICS_OPERATIONS, metrics_route
+from litebatch_asgi.server.metrics import PATH as METRICS_PATH
 
 
 def litebatch_for(config: Config, host: str, *, reconciler: bool = True) -> LiteBatch:
@@ -48,10 +50,16 @@ def litebatch_for(config: Config, host: str, *, reconciler: bool = True) -> Lite
     )
 
 
-def build_gateway(litebatch: LiteBatch, log: RequestLog | None = None) -> ASGIApp:
-    """The ASGI app of the gateway, with LiteBatch's lifespan as its own; `log` is told of each request."""
-    gateway: ASGIApp = Gateway(litebatch)
-    if isinstance(_inner(litebatch.authenticator), AnyKey):
+def build_gateway(
+    litebatch: LiteBatch, log: RequestLog | None = None, *, open_metrics: bool = False
+) -> ASGIApp:
+    """The ASGI app of the gateway, with LiteBatch's lifespan as its own; `log` is told of each request.
+
+    `open_metrics`: whether anyone may read the metrics, not admins alone.
+    """
+    takes_any_key = isinstance(_inner(litebatch.authenticator), AnyKey)
+    gateway: ASGIApp = Gateway(litebatch, open_metrics=open_metrics or takes_any_key)
+    if takes_any_key:
         gateway = LoopbackNames(gateway)
     return gateway if log is None else AccessLog(gateway, log)
 
@@ -59,14 +67,16 @@ def build_gateway(litebatch: LiteBatch, log: RequestLog | None = None) -> ASGIAp
 class Gateway:
     """Every path with and without `/v1`. Chosen by hand: a router's matching costs more than the choice."""
 
-    def __init__(self, litebatch: LiteBatch) -> None:
+    def __init__(self, litebatch: LiteBatch, *, open_metrics: bool) -> None:
         self._api = litebatch.app
         self._health = _answering(_health_routes(litebatch))
+        self._metrics = _answering([metrics_route(litebatch, is_open=open_metrics)])
         self._keys = Respond(no_keys)
         keys = _keys_behind(litebatch.authenticator)
         if keys is not None:
-            self._keys = _answering(key_routes(litebatch, litebatch.authenticator, keys))
-        more = (KEY_OPERATIONS,) if keys is not None else ()
+            routes = key_routes(litebatch, litebatch.authenticator, keys)
+            self._keys = _answering(routes, counting(litebatch))
+        more = (METRICS_OPERATIONS, *((KEY_OPERATIONS,) if keys is not None else ()))
         self._described = {
             "/openapi.json": Respond(Description(version("litebatch-asgi"), *more)),
             "/docs": Respond(DocsPage(version("litebatch-asgi"), *more)),
@@ -85,6 +95,8 @@ class Gateway:
         app = self._api
         if path.startswith("/health/"):
             app = self._health
+        elif path == METRICS_PATH:
+            app = self._metrics
         elif path.startswith(PREFIXES):
             app = self._keys
         elif path in self._described:
@@ -92,8 +104,8 @@ class Gateway:
         await app(scope, receive, send)
 
 
-def _answering(routes: list[Route]) -> Respond:
-    return Respond(Router(routes, redirect_slashes=False, default=_unknown))
+def _answering(routes: list[Route], answered: Answered | None = None) -> Respond:
+    return Respond(Router(routes, redirect_slashes=False, default=_unknown), answered)
 
 
 def _keys_behind(authenticator: Authenticator) -> KeyService | None:

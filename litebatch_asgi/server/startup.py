@@ -13,9 +13,11 @@ from litebatch_asgi import failpoints
 from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.config import Config, config_from_environment, load_config
 from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.metrics.slots import FOLDER as METRICS_FOLDER
 from litebatch_asgi.server import logs
 from litebatch_asgi.server.gateway import build_gateway, litebatch_for
 from litebatch_asgi.server.listen import DRAIN_SECONDS
+from litebatch_asgi.server.metrics import count_with_workers
 from litebatch_asgi.server.workers import end_with_parent
 
 FACTORY = "litebatch_asgi.server.startup:gateway_of_worker"
@@ -96,4 +98,8 @@ def gateway_of_worker() -> ASGIApp:
     config, litebatch = build(options, os.environ)
     litebatch.warnings.clear()  # its parent has told them
     end_with_parent()
-    return build_gateway(litebatch, logs.configure(config.secrets, worker=os.getpid()))
+    folder = os.environ.get(METRICS_FOLDER)
+    if folder:
+        count_with_workers(Path(folder))
+    log = logs.configure(config.secrets, worker=os.getpid())
+    return build_gateway(litebatch, log, open_metrics=config.open_metrics)

@@ -44,7 +44,8 @@ def app_for(way: str, running: LiteBatch) -> ASGIApp:
 @asynccontextmanager
 async def serving(way: str, folder: Path, settings: Settings) -> AsyncGenerator[str]:
     running = litebatch(folder, settings=settings)
-    async with running.lifespan(), served(app_for(way, running)) as address:
+    app = app_for(way, running)
+    async with running.lifespan(), served(app) as address:
         yield address
 
 

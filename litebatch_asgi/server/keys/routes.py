@@ -29,7 +29,7 @@ def key_routes(services: Services, authenticator: Authenticator, service: KeySer
 
     def route(path: str, handler: Handler) -> Route:
         (method,) = KEY_OPERATIONS[path]
-        return Route(path, Endpoint(services, authenticator, **{method.upper(): handler}))
+        return Route(path, Endpoint(services, authenticator, path, **{method.upper(): handler}))
 
     for_admins_only: dict[str, Handler] = {
         "/key/generate": keys.generate,
