@@ -13,6 +13,7 @@ from litebatch_asgi.cli.completion import completion
 from litebatch_asgi.cli.database_commands import app as database_commands
 from litebatch_asgi.cli.file_commands import app as file_commands
 from litebatch_asgi.cli.key_commands import app as key_commands
+from litebatch_asgi.cli.metrics import metrics
 from litebatch_asgi.cli.options import example
 from litebatch_asgi.cli.reprice import reprice
 from litebatch_asgi.cli.team_commands import app as team_commands
@@ -188,6 +189,11 @@ app.command(
         "litebatch reprice --since 2026-11-01 --model gpt-4o --config litebatch.yaml",
     )
 )(reprice)
+app.command(
+    epilog=example(
+        "litebatch metrics --dashboard > litebatch.json", "litebatch metrics --alerts > alerts.yaml"
+    )
+)(metrics)
 app.add_typer(file_commands)
 app.add_typer(key_commands)
 app.add_typer(team_commands)
