@@ -1,6 +1,7 @@
 """LiteBatch as `litebatch serve` runs it, before deployments of ours.
 
-Run as a program it also tells, at `/lag`, how late its event loop has been since it was last asked.
+Run as a program it also tells, at `/lag`, how late its event loop has been since it was last asked. With
+`--unmeasured` nothing that happens is counted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from benchmarks._content import UPSTREAM_MODEL, VIRTUAL_MODEL
 from benchmarks._processes import Server
+from litebatch_asgi.app import LiteBatch
+from litebatch_asgi.metrics import NO_METRICS
 from litebatch_asgi.server import logs
 from litebatch_asgi.server.gateway import build_gateway
 from litebatch_asgi.server.listen import address_of, listen, loop_factory, serving, until_told_to_stop
@@ -132,8 +135,12 @@ async def _serve(config_path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--unmeasured", action="store_true")
+    options = parser.parse_args()
+    if options.unmeasured:
+        LiteBatch.metrics = property(lambda _: NO_METRICS)  # type: ignore[assignment]
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve(parser.parse_args().config))
+        runner.run(_serve(options.config))
 
 
 if __name__ == "__main__":

@@ -81,24 +81,23 @@ class _OfWorkers:
 def folder_of_workers() -> Path | None:
     """Where workers keep their metrics; None: they are in this process. Raises `ConfigError`."""
     named = os.environ.get(FOLDER)
-    if not named:
+    if named is None:
         return None
     folder = Path(named)
-    if not folder.is_dir():
-        raise ConfigError(f"{FOLDER} names {folder}, which is no folder: make it, or unset the variable")
+    if not named or not folder.is_dir():
+        raise ConfigError(f"{FOLDER} names no folder, but {named!r}: make it, or unset the variable")
     return folder
 
 
 class MetricsApp:
     """Answers `GET` with all metrics, to anyone, in the text format or OpenMetrics as it is asked for.
 
-    `registry` is where this process keeps its own.
+    `registry` is where this process keeps its own, `folder` where several keep theirs.
     """
 
-    def __init__(self, registry: CollectorRegistry, figures: FigureReader) -> None:
+    def __init__(self, registry: CollectorRegistry, figures: FigureReader, folder: Path | None) -> None:
         self._figures = figures
         self._shown = registry
-        folder = folder_of_workers()
         if folder is not None:
             self._shown = CollectorRegistry(auto_describe=False)
             self._shown.register(_OfWorkers(folder))

@@ -27,17 +27,19 @@ class Kept(NamedTuple):
 def load(storage: Storage, catalog: Catalog, registry: CollectorRegistry | None = None) -> Kept:
     """Metrics of a LiteBatch, in the host's registry or in one of their own.
 
-    Raises `ConfigError` if prometheus-client is not installed, or the registry has such metrics already.
+    Raises `ConfigError` if prometheus-client is not installed or has no folder for several processes where it
+    is told to use one, or if the registry has such metrics already.
     """
     try:
         from prometheus_client import CollectorRegistry as Registry
 
-        from litebatch_asgi.metrics.exposition import FiguresCollector, MetricsApp
+        from litebatch_asgi.metrics.exposition import FiguresCollector, MetricsApp, folder_of_workers
         from litebatch_asgi.metrics.prometheus import PrometheusMetrics
     except ImportError as error:
         if error.name != "prometheus_client":
             raise
         raise ConfigError("metrics need prometheus-client: pip install 'litebatch-asgi[metrics]'") from None
+    folder = folder_of_workers()
     figures = FigureReader(storage)
     own = Registry() if registry is None else registry
     try:
@@ -48,4 +50,4 @@ def load(storage: Storage, catalog: Catalog, registry: CollectorRegistry | None 
         raise ConfigError(
             f"metrics_registry: {error}; give each LiteBatch a registry of its own, or none"
         ) from None
-    return Kept(metrics, MetricsApp(own, figures))
+    return Kept(metrics, MetricsApp(own, figures, folder))

@@ -15,6 +15,7 @@ from starlette.routing import Mount
 from litebatch_asgi import LiteBatch
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.metrics import NO_METRICS
+from litebatch_asgi.metrics.slots import FOLDER
 from litebatch_asgi.testing import MemoryStorage
 from tests.harness import MODEL, by_key, deployments, lines, running_gateway
 from tests.http.sockets import served
@@ -116,6 +117,13 @@ except ConfigError as error:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "metrics need prometheus-client: pip install 'litebatch-asgi[metrics]'\n"
+
+
+@pytest.mark.parametrize("folder", ["", "/nowhere/at/all"])
+def test_workers_of_a_host_need_their_folder(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER, folder)
+    with pytest.raises(ConfigError, match=f"PROMETHEUS_MULTIPROC_DIR names no folder, but '{folder}'"):
+        _ = a_litebatch().metrics_app
 
 
 def test_importing_does_not_load_it() -> None:
