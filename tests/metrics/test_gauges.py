@@ -86,7 +86,7 @@ async def test_without_the_database_it_tells_what_the_process_knows(
     monkeypatch.setattr(gauges, "KEPT_SECONDS", 0.0)
     monkeypatch.setattr(gauges, "SPARED", 0.0)
     monkeypatch.setattr(gauges, "FAILED_SECONDS", 0.1)
-    context = own_server(tmp_path)
+    context = own_server()
     server = await anyio.to_thread.run_sync(context.__enter__)
     try:
         async with idle(tmp_path, server.url()) as address:
