@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 
@@ -55,7 +55,7 @@ class MeasuredAdapter:
         self._told = told
         self.min_poll_seconds: float = adapter.min_poll_seconds
         self.max_metadata_pairs: int = adapter.max_metadata_pairs
-        self.purposes = adapter.purposes
+        self.purposes: Collection[str] = adapter.purposes
 
     @contextmanager
     def _measured(self, call: str) -> Generator[None]:

@@ -8,7 +8,6 @@ from starlette.types import ASGIApp
 
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.metrics.gauges import FigureReader
 from litebatch_asgi.metrics.seam import Metrics
 from litebatch_asgi.storage import Storage
 
@@ -34,6 +33,7 @@ def load(storage: Storage, catalog: Catalog, registry: CollectorRegistry | None 
         from prometheus_client import CollectorRegistry as Registry
 
         from litebatch_asgi.metrics.exposition import FiguresCollector, MetricsApp, folder_of_workers
+        from litebatch_asgi.metrics.gauges import FigureReader
         from litebatch_asgi.metrics.prometheus import PrometheusMetrics
     except ImportError as error:
         if error.name != "prometheus_client":
