@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, MutableMapping
+from collections.abc import Generator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from starlette.requests import HTTPConnection, Request
@@ -20,6 +21,7 @@ from litebatch_asgi.routes.operations import Operation, Operations
 from litebatch_asgi.server.keys.calls import for_admins
 
 PATH = "/metrics"
+_PREFIX = "litebatch-metrics-"
 METRICS_OPERATIONS: Operations = {
     PATH: {
         "get": Operation(
@@ -45,8 +47,8 @@ def metrics_route(litebatch: LiteBatch, *, is_open: bool) -> Route:
 @contextmanager
 def shared_by_workers(env: MutableMapping[str, str]) -> Generator[None]:
     """A folder in which the workers that are started meanwhile count together, named in their environment."""
-    with TemporaryDirectory(prefix="litebatch-metrics-") as folder:
-        before = env.get(FOLDER)
+    before = env.get(FOLDER)
+    with TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
         env[FOLDER] = folder
         try:
             yield
@@ -56,12 +58,20 @@ def shared_by_workers(env: MutableMapping[str, str]) -> Generator[None]:
                 env[FOLDER] = before
 
 
-def count_with_workers(folder: Path) -> None:
-    """From now on count into the folder that the parent has made, in place of this process alone."""
+def remove_shared(env: Mapping[str, str]) -> None:
+    """Remove the folder in place of a parent that was killed."""
+    folder = Path(env.get(FOLDER, ""))
+    if folder.name.startswith(_PREFIX):
+        rmtree(folder, ignore_errors=True)
+
+
+def count_with_workers(env: Mapping[str, str]) -> None:
+    """From now on count into the folder that the parent has made, if it has, not in this process alone."""
     from prometheus_client import values
 
-    if os.name == "posix":  # elsewhere there are no such locks, and process ids have to do
-        slot = take_slot(folder)
+    folder = env.get(FOLDER)
+    if folder and os.name == "posix":  # elsewhere there are no such locks, and process ids have to do
+        slot = take_slot(Path(folder))
         values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 

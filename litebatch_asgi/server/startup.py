@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, MutableMapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,11 +14,10 @@ from litebatch_asgi import failpoints
 from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.config import Config, config_from_environment, load_config
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.metrics.slots import FOLDER as METRICS_FOLDER
 from litebatch_asgi.server import logs
 from litebatch_asgi.server.gateway import build_gateway, litebatch_for
 from litebatch_asgi.server.listen import DRAIN_SECONDS
-from litebatch_asgi.server.metrics import count_with_workers
+from litebatch_asgi.server.metrics import count_with_workers, remove_shared
 from litebatch_asgi.server.workers import end_with_parent
 
 FACTORY = "litebatch_asgi.server.startup:gateway_of_worker"
@@ -97,9 +97,7 @@ def gateway_of_worker() -> ASGIApp:
     )
     config, litebatch = build(options, os.environ)
     litebatch.warnings.clear()  # its parent has told them
-    end_with_parent()
-    folder = os.environ.get(METRICS_FOLDER)
-    if folder:
-        count_with_workers(Path(folder))
+    end_with_parent(partial(remove_shared, os.environ))
+    count_with_workers(os.environ)
     log = logs.configure(config.secrets, worker=os.getpid())
     return build_gateway(litebatch, log, open_metrics=config.open_metrics)

@@ -95,8 +95,11 @@ class Workers(Multiprocess):
         return process
 
 
-def end_with_parent() -> None:
-    """Let this worker stop, as by SIGTERM, once the process that watches it is gone, however that ended."""
+def end_with_parent(clear: Callable[[], None]) -> None:
+    """Let this worker stop, as by SIGTERM, once the process that watches it is gone, however that ended.
+
+    `clear` is called then, in a thread, and by each of them: it removes what the other one has left.
+    """
     parent = parent_process()
     if parent is None:
         return
@@ -104,6 +107,7 @@ def end_with_parent() -> None:
 
     def watch() -> None:
         wait([sentinel])
+        clear()
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="litebatch-parent", daemon=True).start()

@@ -110,3 +110,15 @@ async def test_a_worker_that_dies_keeps_what_it_counted_and_not_how_things_were(
     await journeys(replica, 2)
     last = await settled(replica, 3)
     assert last.of("managed_batch_created_total") == 3
+
+
+async def test_without_their_parent_they_leave_no_folder(here: Site) -> None:
+    replica = await here.replica(*THREE)
+    folder = folder_of(next(iter(await replica.served_by(3))))
+    assert any(folder.iterdir())
+    replica.signal(signal.SIGKILL)
+
+    async def is_gone() -> bool:
+        return not folder.exists()
+
+    await replica.eventually(is_gone)
