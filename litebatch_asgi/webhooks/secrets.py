@@ -1,0 +1,49 @@
+"""The signing secrets of endpoints, derived from a key of the operator's each time and kept nowhere. Pure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+PREFIX = "whsec_"
+_SHOWN = 4
+_FINGERPRINT_DIGITS = 16
+
+
+class WebhookKeys:
+    """The operator's `webhook_keys` in one installation. New secrets are derived from the first of them.
+
+    An installation is part of all that is derived: whoever copies a database sends nothing that the
+    receivers of the original would take for genuine, and its endpoints wait until they get new secrets.
+    """
+
+    def __init__(self, keys: Sequence[str], installation_id: str) -> None:
+        self._installation_id = installation_id
+        self._keys = {self._derived(key, "fingerprint").hex()[:_FINGERPRINT_DIGITS]: key for key in keys}
+
+    def __contains__(self, fingerprint: str) -> bool:
+        return fingerprint in self._keys
+
+    @property
+    def newest(self) -> str | None:
+        """The fingerprint of the key for new secrets; None: there are no keys."""
+        return next(iter(self._keys), None)
+
+    def secret(self, fingerprint: str, endpoint_id: str, version: int) -> str | None:
+        """The secret of an endpoint, as its owner got it: `whsec_` and base64. None: the key is missing."""
+        key = self._keys.get(fingerprint)
+        if key is None:
+            return None
+        derived = self._derived(key, "secret", endpoint_id, str(version))
+        return PREFIX + base64.b64encode(derived).decode()
+
+    def _derived(self, key: str, *purpose: str) -> bytes:
+        message = "\0".join(("litebatch webhook", self._installation_id, *purpose))
+        return hmac.digest(key.encode(), message.encode(), hashlib.sha256)
+
+
+def hint_of(secret: str) -> str:
+    """Enough of a secret to tell it from others."""
+    return f"{PREFIX}...{secret.rstrip('=')[-_SHOWN:]}"
