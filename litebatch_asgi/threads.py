@@ -22,8 +22,8 @@ _LOOK_SECONDS = 0.002
 class Threads(ThreadPoolExecutor):
     """An executor whose end can be awaited; the default ones of asyncio and anyio are the host's."""
 
-    def __init__(self) -> None:
-        super().__init__(THREADS, thread_name_prefix="litebatch")
+    def __init__(self, count: int = THREADS) -> None:
+        super().__init__(count, thread_name_prefix="litebatch")
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call `fn` in one of the threads. Raises `Unavailable` once they are to end."""

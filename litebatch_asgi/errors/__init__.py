@@ -63,6 +63,7 @@ from litebatch_asgi.errors.providers import NoClearAnswer as NoClearAnswer
 from litebatch_asgi.errors.providers import ProviderBusy as ProviderBusy
 from litebatch_asgi.errors.providers import ProviderError as ProviderError
 from litebatch_asgi.errors.providers import ProviderNotFound as ProviderNotFound
+from litebatch_asgi.errors.providers import bounded_wait as bounded_wait
 from litebatch_asgi.errors.requests import AboveLimit as AboveLimit
 from litebatch_asgi.errors.requests import Conflict as Conflict
 from litebatch_asgi.errors.requests import DeploymentGone as DeploymentGone

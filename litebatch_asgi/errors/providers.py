@@ -32,11 +32,14 @@ class ProviderError(LiteBatchError):
         self.status = status
         self.code = code
         self.param = param
-        self.retry_after: float | None = _bounded(retry_after)
+        self.retry_after: float | None = bounded_wait(retry_after)
 
 
-def _bounded(seconds: float | None) -> float | None:
-    """A provider must neither have us call it without pause nor keep us away for days."""
+def bounded_wait(seconds: float | None) -> float | None:
+    """How long we wait where another server asks for so long.
+
+    It must neither have us call it without pause nor keep us away for days.
+    """
     if seconds is None or math.isnan(seconds):
         return None
     return float(min(max(seconds, SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS))

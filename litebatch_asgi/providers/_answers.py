@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 import msgspec
@@ -23,6 +21,7 @@ from litebatch_asgi.errors import (
 )
 from litebatch_asgi.models import BatchError
 from litebatch_asgi.models.provider import LONGEST_NAME
+from litebatch_asgi.models.retry_after import retry_after
 
 _MEANINGS: Mapping[int, type[ProviderError]] = {
     301: DeploymentRefused,
@@ -100,7 +99,7 @@ def answered_with(
         status=status,
         code=_name(complaint.code_beside(status), hidden),
         param=_name(complaint.param, hidden),
-        retry_after=_retry_after(headers),
+        retry_after=retry_after(headers, datetime.now(UTC)),
     )
 
 
@@ -179,34 +178,3 @@ def _shown(text: str, hidden: Iterable[str]) -> str:
     text = _KEY.sub("[hidden]", _ADDRESS.sub("[address]", text))
     printable = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(printable.split())[:_MAX_MESSAGE]
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until another try makes sense, as the provider says; `ProviderError` bounds them.
-
-    Source: `retry-after-ms`, then `retry-after` in seconds or as a date, as OpenAI's own clients read them.
-    """
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    value = headers.get("retry-after")
-    seconds = _number(value)
-    return seconds if seconds is not None or value is None else _seconds_until(value)
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value or "")
-    except ValueError:
-        return None
-    return None if math.isnan(number) else number
-
-
-def _seconds_until(date: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - datetime.now(UTC)).total_seconds()
