@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from email.message import Message
@@ -13,6 +14,7 @@ import anyio
 import anyio.abc
 import msgspec
 from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.tls import TLSListener
 
 from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.provider import BatchSubmission, FileUpload
@@ -107,19 +109,24 @@ async def raw_server(*answers: Answer) -> AsyncGenerator[RawServer]:
 
 
 @asynccontextmanager
-async def listening(serve: Callable[[anyio.abc.SocketStream], Awaitable[None]]) -> AsyncGenerator[str]:
+async def listening(
+    serve: Callable[[anyio.abc.SocketStream], Awaitable[None]], tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[str]:
     """The base URL of a server that hands each connection to `serve`."""
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    plain = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = plain.extra(anyio.abc.SocketAttribute.local_port)
+    listener: anyio.abc.Listener[Any] = plain
+    if tls is not None:
+        listener = TLSListener(plain, tls, standard_compatible=False)
 
-        async def attended(stream: anyio.abc.SocketStream) -> None:
-            async with stream:
-                await serve(stream)
+    async def attended(stream: Any) -> None:
+        async with stream:
+            await serve(stream)
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(listener.serve, attended)
-            yield f"http://127.0.0.1:{port}/v1"
-            tasks.cancel_scope.cancel()
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, attended)
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{port}/v1"
+        tasks.cancel_scope.cancel()
 
 
 def answer(
