@@ -30,6 +30,7 @@ from litebatch_asgi.models import (
     FileState,
 )
 from litebatch_asgi.pruning import PruningStore
+from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
 
 FileDecision: TypeAlias = Callable[[FileState], FileChange | None]
 """Pure: looks at the locked file and says what to write; None: nothing. What it raises passes through."""
@@ -117,6 +118,11 @@ class Storage(Protocol):
     @property
     def pruning(self) -> PruningStore:
         """Removes what nobody needs any more; there while the storage is open."""
+        ...
+
+    @property
+    def webhook_endpoints(self) -> WebhookEndpointStore:
+        """Where owners want to be told of their batches; there while the storage is open."""
         ...
 
     async def open(self) -> Installation:

@@ -30,7 +30,7 @@ class Reservations:
         """
         limited = (each for each in reservations if each.is_limited)
         for reservation in sorted(limited, key=lambda each: each.scope):
-            await _lock(self._transaction, self._queries, reservation.scope)
+            await lock_scope(self._transaction, self._queries, reservation.scope)
             for since in reservation.periods:
                 # a statement of its own: it sees what was committed while the lock was waited for
                 reservation.check(await self._held(reservation.scope, since), since)
@@ -80,7 +80,7 @@ class FileHolds:
     async def check(self, holds: Sequence[FileHold]) -> None:
         """As `Reservations.check`, of the files of each scope."""
         for hold in sorted((each for each in holds if each.is_limited), key=lambda each: each.scope):
-            await _lock(self._transaction, self._queries, hold.scope)
+            await lock_scope(self._transaction, self._queries, hold.scope)
             row = await self._transaction.fetch_one(self._queries.sql("held_files"), {"scope": hold.scope})
             hold.check(row[0] if row else 0)
 
@@ -95,6 +95,7 @@ class FileHolds:
         await self._transaction.execute(self._queries.sql("release_file"), {"file_id": file.id})
 
 
-async def _lock(transaction: Transaction, queries: Queries, scope: str) -> None:
+async def lock_scope(transaction: Transaction, queries: Queries, scope: str) -> None:
+    """Let nobody else change what a scope holds until the end of the transaction."""
     if "lock_scope" in queries:
         await transaction.fetch_one(queries.sql("lock_scope"), {"scope": scope})

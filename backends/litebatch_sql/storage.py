@@ -36,6 +36,7 @@ from litebatch_asgi.storage import (
     FileQuery,
     Installation,
 )
+from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
 from litebatch_sql.changes import Changes
 from litebatch_sql.claims import SQLClaimStore
 from litebatch_sql.executor import Executor, Namespace, Parameters, Reader, Transaction, in_transaction
@@ -53,6 +54,7 @@ from litebatch_sql.repeats import Repeats
 from litebatch_sql.rows import Row, Table, encode_keys, from_microseconds
 from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, TABLES
 from litebatch_sql.threads import in_own_thread
+from litebatch_sql.webhooks import SQLWebhookEndpointStore
 
 T = TypeVar("T")
 
@@ -79,6 +81,9 @@ class SQLStorage:
         self.installations: InstallationStore = SQLInstallationStore(executor, self._visited)
         self.figures: FigureStore = SQLFigureStore(executor, lambda: self._queries)
         self.pruning: PruningStore = SQLPruningStore(executor, lambda: self._queries)
+        self.webhook_endpoints: WebhookEndpointStore = SQLWebhookEndpointStore(
+            executor, lambda: self._queries
+        )
 
     @property
     def _queries(self) -> Queries:

@@ -17,6 +17,7 @@ from litebatch_asgi.models import (
     Team,
     User,
     VirtualKey,
+    WebhookEndpoint,
 )
 from litebatch_sql.rows import HEX_128, NANODOLLARS, Table
 
@@ -37,8 +38,9 @@ HEARTBEATS = Table("heartbeats", Heartbeat)
 TEAMS = Table("teams", Team, fixed=("id", "created_at"))
 USERS = Table("users", User, fixed=("id", "created_at"))
 KEYS = Table("virtual_keys", VirtualKey, fixed=("id", "created_at"))
+ENDPOINTS = Table("webhook_endpoints", WebhookEndpoint, fixed=("id", "owner", "created_by", "created_at"))
 
 TABLES: tuple[Table[Any], ...] = (
     *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, SPEND, EVENTS, HEARTBEATS),
-    *(TEAMS, USERS, KEYS),
+    *(TEAMS, USERS, KEYS, ENDPOINTS),
 )

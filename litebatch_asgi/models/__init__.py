@@ -55,3 +55,5 @@ from litebatch_asgi.models.usage import UsageBucket as UsageBucket
 from litebatch_asgi.models.waiting import DeploymentWait as DeploymentWait
 from litebatch_asgi.models.waiting import WaitingFor as WaitingFor
 from litebatch_asgi.models.waiting import WaitReason as WaitReason
+from litebatch_asgi.models.webhooks import WebhookEndpoint as WebhookEndpoint
+from litebatch_asgi.models.webhooks import WebhookEventType as WebhookEventType

@@ -56,6 +56,8 @@ from litebatch_asgi.testing.ledger import MemoryLedger
 from litebatch_asgi.testing.pruning import MemoryPruningStore
 from litebatch_asgi.testing.repeats import FileHolds, Repeats, Reservations
 from litebatch_asgi.testing.tables import Tables
+from litebatch_asgi.testing.webhooks import MemoryWebhookEndpointStore
+from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
 
 Listed = TypeVar("Listed", File, Batch)
 K = TypeVar("K", bound=Hashable)
@@ -85,6 +87,7 @@ class MemoryStorage:
         )
         self.figures: FigureStore = MemoryFigureStore(self._tables)
         self.pruning: PruningStore = MemoryPruningStore(self._tables, self._repeats)
+        self.webhook_endpoints: WebhookEndpointStore = MemoryWebhookEndpointStore(self._tables.check_open)
 
     async def open(self) -> Installation:
         """See `Storage.open`."""

@@ -22,6 +22,8 @@ from litebatch_asgi.models import (
     FilePart,
     Job,
     PartKind,
+    WebhookEndpoint,
+    WebhookEventType,
 )
 from litebatch_asgi.models.ids import (
     BATCH_PREFIX,
@@ -29,6 +31,7 @@ from litebatch_asgi.models.ids import (
     EVENT_PREFIX,
     FILE_PREFIX,
     JOB_PREFIX,
+    WEBHOOK_PREFIX,
     new_id,
 )
 
@@ -137,5 +140,23 @@ def a_request(made: File | Batch, **fields: Any) -> CreateRequest:
     """What asked for `made` to be created, just now, and without a key."""
     sample = CreateRequest(
         owner=made.owner, fingerprint=f"for {made.id}", object_id=made.id, at=datetime.now(UTC)
+    )
+    return replace(sample, **fields)
+
+
+def an_endpoint(**fields: Any) -> WebhookEndpoint:
+    """The endpoint of a webhook, for the end of batches that have completed."""
+    now = datetime.now(UTC)
+    sample = WebhookEndpoint(
+        id=new_id(WEBHOOK_PREFIX),
+        owner="team:search",
+        created_by="key-1",
+        name="hooks",
+        url="https://hooks.example.com/",
+        event_types=(WebhookEventType.COMPLETED,),
+        key_fingerprint="00" * 8,
+        secret_hint="whsec_...abcd",  # noqa: S106
+        created_at=now,
+        updated_at=now,
     )
     return replace(sample, **fields)

@@ -45,9 +45,20 @@ from litebatch_asgi.models import (
     User,
     VirtualKey,
     WaitingFor,
+    WebhookEventType,
 )
 from litebatch_asgi.storage import Storage
-from litebatch_asgi.testing import a_batch, a_charge, a_copy, a_file, a_job, a_part, a_request, an_event
+from litebatch_asgi.testing import (
+    a_batch,
+    a_charge,
+    a_copy,
+    a_file,
+    a_job,
+    a_part,
+    a_request,
+    an_endpoint,
+    an_event,
+)
 from litebatch_asgi.testing.conformance.base import file_writing, writing
 from litebatch_postgres import PostgresStorage
 from litebatch_sql import Queries, Row
@@ -78,6 +89,20 @@ async def fill(storage: Storage) -> None:
     deleted = a_file(id="file-lb00000000000000000000000009", created_at=NOW, accepted_at=NOW)
     await storage.create_file(deleted, [a_copy(deleted, state=CopyState.DELETED, next_check_at=LATER)])
     await storage.change_file(deleted.id, file_writing(file=replace(deleted, deleted_at=NOW)))
+    endpoint = an_endpoint(
+        id="we_lb00000000000000000000000001",
+        name=TEXT,
+        event_types=tuple(WebhookEventType),
+        version=2,
+        old_key_fingerprint="11" * 8,
+        keeps_old_until=LATER,
+        rotated_at=NOW,
+        disabled_at=NOW,
+        disabled_reason=TEXT,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    await storage.webhook_endpoints.create(endpoint, most=1)
 
 
 async def _fill_keys(storage: Any) -> None:

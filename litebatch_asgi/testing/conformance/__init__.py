@@ -42,6 +42,7 @@ _MODULES = (
     "repeats",
     "reservations",
     "turns",
+    "webhooks",
 )
 
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
@@ -72,6 +73,7 @@ from litebatch_asgi.testing.conformance.races import RaceTests  # noqa: E402
 from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
 from litebatch_asgi.testing.conformance.reservations import ReservationTests  # noqa: E402
 from litebatch_asgi.testing.conformance.turns import TurnTests  # noqa: E402
+from litebatch_asgi.testing.conformance.webhooks import WebhookEndpointTests  # noqa: E402
 
 
 class StorageConformance(
@@ -95,5 +97,6 @@ class StorageConformance(
     PruningTests,
     RaceTests,
     CancellationTests,
+    WebhookEndpointTests,
 ):
     """All the tests. A subclass defines the fixture `new_storage` and says its `capabilities`."""
