@@ -16,7 +16,7 @@ from litebatch_asgi.batches.dry_run import DryRuns
 from litebatch_asgi.batches.work import BatchWriter
 from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.files.service import names_of, owner_to_list
+from litebatch_asgi.files.service import names_of
 from litebatch_asgi.lifecycle import batch_change, hurried
 from litebatch_asgi.models import (
     Batch,
@@ -28,6 +28,7 @@ from litebatch_asgi.models import (
     Principal,
 )
 from litebatch_asgi.models.ids import batch_id_in
+from litebatch_asgi.models.principal import owner_to_list
 from litebatch_asgi.repeats import Made
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.storage import BatchQuery

@@ -16,7 +16,6 @@ from litebatch_asgi.copy_lifecycle import deletion
 from litebatch_asgi.errors import (
     InvalidRequest,
     NotFound,
-    PermissionDenied,
     StateConflict,
     Unavailable,
 )
@@ -35,6 +34,7 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.models.ids import FILE_PREFIX, file_id_in, new_id
 from litebatch_asgi.models.limits import FileCap, check_requests, file_cap, file_holds
+from litebatch_asgi.models.principal import owner_to_list
 from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spool
@@ -287,15 +287,6 @@ def names_of(given: Sequence[str]) -> tuple[str, ...]:
             code="invalid_type",
         )
     return tuple(given)
-
-
-def owner_to_list(principal: Principal, asked: str | None) -> str | None:
-    """Whose objects a list shows; None: everybody's. Raises `PermissionDenied`, be the owner there or not."""
-    if principal.is_admin:
-        return asked
-    if asked is not None and not principal.may_see(asked):
-        raise PermissionDenied("Only an admin may list the objects of another owner.", param="owner")
-    return principal.owner
 
 
 def unknown_file(file_id: str) -> NotFound:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from litebatch_asgi.errors import PermissionDenied
 from litebatch_asgi.models.limits import Limits
 
 
@@ -29,3 +30,12 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def may_see(self, owner: str) -> bool:
         """Whether this caller may see what belongs to `owner`."""
         return self.is_admin or self.owner == owner
+
+
+def owner_to_list(principal: Principal, asked: str | None) -> str | None:
+    """Whose objects a list shows; None: everybody's. Raises `PermissionDenied`, be the owner there or not."""
+    if principal.is_admin:
+        return asked
+    if asked is not None and not principal.may_see(asked):
+        raise PermissionDenied("Only an admin may list the objects of another owner.", param="owner")
+    return principal.owner
