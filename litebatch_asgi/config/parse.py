@@ -56,7 +56,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """The strings that must never be shown."""
         of_deployments = (deployment.secrets for deployment in self.deployments)
         own = filter(None, (self.master_key, password_in(self.database_url)))
-        return frozenset(own).union(*of_deployments)
+        return frozenset(own).union(self.settings.webhook_keys, *of_deployments)
 
 
 def parse_config(text: str, env: Mapping[str, str], source: str) -> Config:

@@ -92,7 +92,12 @@ class Reading:
             return None
 
     def resolved(self, value: Any, path: str) -> Any:
-        """The value, or that of the variable that it names; None, with a fault, where that has none."""
+        """The value, or that of the variable that it names; None, with a fault, where that has none.
+
+        Of a list each of its values.
+        """
+        if is_list(value):
+            return [self.resolved(each, f"{path}[{index}]") for index, each in enumerate(value)]
         name = variable(value)
         if name is None:
             return value

@@ -141,6 +141,8 @@ class UnservedModel(msgspec.Struct, frozen=True, kw_only=True):
     """a clause that clients are shown, without a full stop"""
 
 
+SHORTEST_WEBHOOK_KEY = 32
+"""characters: whoever has a secret that was derived from a key could find out a short one by trying"""
 LONGEST_LINE = 60 << 20
 """bytes; one line is held in memory at a time"""
 HEARTBEATS_KEPT_SECONDS = 86_400
@@ -200,14 +202,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """a file of prices in LiteLLM's format, read at the start; what it lacks, `genai-prices` may know"""
     estimated_output_tokens: int = 500
     """of an answer that its request does not limit, where the cost of a batch is estimated"""
+    webhook_keys: tuple[str, ...] = ()
+    """secrets of at least 32 characters that those of webhooks are derived from: new ones from the first"""
+    webhooks_to_private_addresses: bool = False
+    """whether webhooks may go to loopback and private addresses, and over plain http: for tests"""
     strategy: str = "least-busy"
     """`least-busy`, `weighted-random`, or the name of an entry point in `litebatch_asgi.strategies`"""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if isinstance(value, (int, float)) and not value > 0:
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and not value > 0:
                 raise ConfigError(f"{name} must be above 0, not {value}")
+        if any(len(key) < SHORTEST_WEBHOOK_KEY for key in self.webhook_keys):
+            raise ConfigError(
+                f"webhook_keys: each must have at least {SHORTEST_WEBHOOK_KEY} characters; "
+                "`openssl rand -hex 32` makes one"
+            )
         if self.max_line_bytes > LONGEST_LINE:
             raise ConfigError(f"max_line_bytes must be at most {LONGEST_LINE}, not {self.max_line_bytes}")
         if self.gone_grace_seconds > HEARTBEATS_KEPT_SECONDS:
@@ -215,6 +226,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 f"gone_grace_seconds must be at most {HEARTBEATS_KEPT_SECONDS}, a day, for as long as "
                 f"heartbeats are remembered; not {self.gone_grace_seconds}"
             )
+
+    def __rich_repr__(self) -> Any:
+        yield from ((name, getattr(self, name)) for name in self.__struct_fields__ if name != "webhook_keys")
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
     @property
     def call_timeout_seconds(self) -> float:
