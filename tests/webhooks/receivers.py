@@ -24,7 +24,11 @@ EVENT, BATCH = "evt_lb00000000000000000000000001", "batch_lb00000000000000000000
 SECRET = WebhookKeys(["k" * 32], "installation").secret(
     WebhookKeys(["k" * 32], "installation").newest or "", "we_lb1", 1
 )
-HASTY = SenderLimits(seconds=0.4, lookup_seconds=0.1, connect_seconds=0.1)
+HASTY = SenderLimits(seconds=0.4, lookup_seconds=5, connect_seconds=5)
+"""gives up soon"""
+ABRUPT = SenderLimits(seconds=20, lookup_seconds=0.1, connect_seconds=0.1)
+"""gives up connecting soon"""
+BRIEF = SenderLimits(seconds=20, lookup_seconds=5, connect_seconds=1)
 PATIENT = SenderLimits(seconds=20, lookup_seconds=5, connect_seconds=5)
 
 

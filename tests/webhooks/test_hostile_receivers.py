@@ -12,10 +12,13 @@ from pathlib import Path
 import anyio
 import anyio.abc
 import pytest
+from msgspec.structs import replace
 
 from litebatch_asgi.webhooks.outcomes import Outcome
 from tests.providers.wire import Answer, answer, cut, listening, says, silence
 from tests.webhooks.receivers import (
+    ABRUPT,
+    BRIEF,
     HASTY,
     NAME,
     PATIENT,
@@ -194,7 +197,7 @@ async def test_once_the_status_is_there_the_body_counts_no_more(trick: str) -> N
 async def test_a_body_a_byte_at_a_time() -> None:
     """It is listened to as long as there is time."""
     script = endless(OK + b"content-length: 999\r\n\r\n", b"x", every_seconds=0.02)
-    async with receiver(script) as hook, sender(limits=HASTY) as send:
+    async with receiver(script) as hook, sender(limits=replace(PATIENT, seconds=1.5)) as send:
         with anyio.fail_after(5):
             delivery = await send.send(hook.url(), an_event())
     assert delivery.outcome is Outcome.DELIVERED
@@ -225,7 +228,7 @@ async def test_a_receiver_that_never_accepts() -> None:
             for waiting in (first, second):  # as many as the system lets wait
                 waiting.setblocking(False)
                 waiting.connect_ex(address)
-            async with sender(limits=HASTY) as send:
+            async with sender(limits=ABRUPT) as send:
                 delivery = await send.send(f"http://{NAME}:{address[1]}/", an_event())
     assert (delivery.outcome, delivery.reason) == (Outcome.FAILED, "it took no connection in time")
 
@@ -238,30 +241,33 @@ async def test_a_receiver_that_is_not_there() -> None:
     assert (delivery.outcome, delivery.reason) == (Outcome.FAILED, "it took no connection")
 
 
-async def test_tls_that_never_begins() -> None:
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_tls_that_never_begins(leaves: bool) -> None:
     """The connection is closed then, also when whoever waits for it leaves."""
-    ended = anyio.Event()
+    begun, ended = anyio.Event(), anyio.Event()
 
     async def hold(stream: anyio.abc.SocketStream) -> None:
-        while True:
-            try:
-                await stream.receive()
-            except anyio.EndOfStream:
-                ended.set()
-                return
+        await stream.receive()
+        begun.set()
+        with pytest.raises(anyio.EndOfStream):
+            await stream.receive()
+        ended.set()
 
-    async with listening(hold) as base:
+    reasons: list[str | None] = []
+    async with listening(hold) as base, sender(limits=PATIENT if leaves else BRIEF) as send:
         url = base.replace("http://127.0.0.1", f"https://{NAME}")
-        async with sender(limits=HASTY) as send:
-            delivery = await send.send(url, an_event())
-        assert delivery.reason == "it took no connection in time"
-        await ended.wait()
-        ended = anyio.Event()
-        async with sender(limits=PATIENT) as send:
-            with anyio.move_on_after(0.2):
-                await send.send(url, an_event())
-            with anyio.fail_after(5):
-                await ended.wait()
+
+        async def wait() -> None:
+            reasons.append((await send.send(url, an_event())).reason)
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait)
+                await begun.wait()
+                if leaves:
+                    tasks.cancel_scope.cancel()
+            await ended.wait()
+    assert reasons == ([] if leaves else ["it took no connection in time"])
 
 
 async def test_a_name_that_is_never_found() -> None:
@@ -270,7 +276,7 @@ async def test_a_name_that_is_never_found() -> None:
             await asyncio.sleep(3600)
             return []
 
-    async with sender(names=Hanging([]), limits=HASTY) as send:
+    async with sender(names=Hanging([]), limits=ABRUPT) as send:
         delivery = await send.send(f"https://{NAME}/", an_event())
     assert (delivery.outcome, delivery.reason) == (
         Outcome.FAILED,
