@@ -28,6 +28,8 @@ from litebatch_asgi.routes import build_app
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.strategies import STRATEGIES, PlacementStrategy
+from litebatch_asgi.webhooks.service import WebhookService
+from litebatch_asgi.webhooks.signing import check_installed
 from litebatch_asgi.wire import SpendAsked
 from litebatch_asgi.wire.spend import MAX_ROWS
 
@@ -78,6 +80,8 @@ class LiteBatch:
         self._factories = load_factories(each.provider for each in self.catalog.deployments.values())
         self._storage = open_storage(storage) if isinstance(storage, str) else storage
         self._strategy = strategy or load_strategy(self.settings.strategy)
+        if self.settings.webhook_keys:
+            check_installed()
         self._clock = clock
         self._reconciler = reconciler
         self._running: Engine | None = None
@@ -230,6 +234,11 @@ class LiteBatch:
             limit=limit,
         )
         return await self.spending.page(principal, asked)
+
+    @property
+    def webhooks(self) -> WebhookService:
+        """The endpoints of webhooks, for calls in process. Raises `LifespanNotEntered`."""
+        return self._services.webhooks
 
     @property
     def spooler(self) -> Spooler:

@@ -27,6 +27,10 @@ from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.strategies import PlacementStrategy
 from litebatch_asgi.threads import Threads
+from litebatch_asgi.webhooks.resolving import LOOKUPS
+from litebatch_asgi.webhooks.secrets import WebhookKeys
+from litebatch_asgi.webhooks.sender import WebhookSender
+from litebatch_asgi.webhooks.service import WebhookService
 
 DRAIN_SECONDS = 5.0
 """how long calls that were under way may take to end once their work was cancelled"""
@@ -45,6 +49,7 @@ class Engine:
     files: FileService
     batches: BatchService
     spending: SpendService
+    webhooks: WebhookService
     spooler: Spooler
     presence: Presence
 
@@ -99,7 +104,7 @@ class Engine:
         return self._task.exception() if is_failed else None
 
     async def _run(self) -> None:
-        threads = Threads()
+        threads, lookups = Threads(), Threads(LOOKUPS)
         try:
             await self._check_spool(threads)
             prices = await asyncio.wrap_future(
@@ -130,6 +135,13 @@ class Engine:
                 self.files = FileService(runtime)
                 self.batches = BatchService(runtime, dispatcher)
                 self.spending = SpendService(runtime)
+                self.webhooks = WebhookService(
+                    self._storage.webhook_endpoints,
+                    WebhookKeys(settings.webhook_keys, installation.id),
+                    WebhookSender(lookups, to_private=settings.webhooks_to_private_addresses),
+                    now=runtime.now,
+                    to_private=settings.webhooks_to_private_addresses,
+                )
                 loop = Reconciler(runtime, dispatcher) if self._reconciler else Handover(runtime)
                 tasks.start_soon(loop.run)
                 self.presence = runtime.presence
@@ -141,7 +153,7 @@ class Engine:
                 await self._stop.wait()
                 await runtime.stop(DRAIN_SECONDS)
         finally:
-            await self._close(threads)
+            await self._close(threads, lookups)
 
     async def _tell_missing(self) -> None:
         for use in await self.presence.missing():
@@ -158,9 +170,10 @@ class Engine:
         if not await asyncio.wrap_future(threads.submit(folder.is_dir)):
             raise ConfigError(f"spool_dir: there is no folder {folder}; make it first")
 
-    async def _close(self, threads: Threads) -> None:
+    async def _close(self, threads: Threads, lookups: Threads) -> None:
         """Close all, each of them even if another fails, hangs or is cancelled."""
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._end_lookups, lookups)
             stack.push_async_callback(self._end, threads)
             stack.push_async_callback(_limited, "the storage", self._storage.close)
             stack.push_async_callback(_limited, "the connections", self._fleet.aclose)
@@ -168,6 +181,10 @@ class Engine:
     async def _end(self, threads: Threads) -> None:
         if not await threads.aclose(CLOSE_SECONDS):
             logger.warning("a thread is still busy, most likely with a file object that a caller handed in")
+
+    async def _end_lookups(self, lookups: Threads) -> None:
+        if not await lookups.aclose(CLOSE_SECONDS):
+            logger.warning("a thread is still busy with looking up the name of a webhook's receiver")
 
 
 async def _limited(what: str, close: Callable[[], Awaitable[None]]) -> None:

@@ -17,8 +17,10 @@ WEBHOOK_PREFIX = "we_lb"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32, lower case
 _BODY = r"[0-7][0-9a-hjkmnp-tv-z]{25}"
 _NO_FILE, _NO_BATCH = FILE_PREFIX + 26 * "0", BATCH_PREFIX + 26 * "0"
+_NO_WEBHOOK = WEBHOOK_PREFIX + 26 * "0"
 _FILE = re.compile(FILE_PREFIX + _BODY)
 _BATCH = re.compile(BATCH_PREFIX + _BODY)
+_WEBHOOK = re.compile(WEBHOOK_PREFIX + _BODY)
 
 
 def _uuid7() -> int:
@@ -78,3 +80,13 @@ def batch_id_in(text: str) -> str:
 def is_batch_id(text: str) -> bool:
     """Whether `text` has the form of a batch id of ours; it may still be unknown."""
     return _BATCH.fullmatch(text) is not None
+
+
+def webhook_id_in(text: str) -> str:
+    """`text` if it has the form of a webhook endpoint's id, else the id that none has: see `file_id_in`."""
+    return text if is_webhook_id(text) else _NO_WEBHOOK
+
+
+def is_webhook_id(text: str) -> bool:
+    """Whether `text` has the form of a webhook endpoint's id of ours; it may still be unknown."""
+    return _WEBHOOK.fullmatch(text) is not None

@@ -21,12 +21,14 @@ from litebatch_asgi.routes.respond import Respond as Respond
 from litebatch_asgi.routes.respond import error_answer as error_answer
 from litebatch_asgi.routes.services import Services as Services
 from litebatch_asgi.routes.spend import SpendRoutes
+from litebatch_asgi.routes.webhooks import WebhookRoutes
 
 
 def build_routes(services: Services, authenticator: Authenticator) -> list[Route]:
     """The routes of the API, without `/v1`. They raise what `Respond` makes answers of."""
     files, batches, models = FileRoutes(services), BatchRoutes(services), ModelRoutes(services)
     spend = SpendRoutes(services)
+    webhooks = WebhookRoutes(services)
 
     def route(path: str, **handlers: Handler) -> Route:
         return Route(path, Endpoint(services, authenticator, path, **handlers), name=path)
@@ -43,6 +45,16 @@ def build_routes(services: Services, authenticator: Authenticator) -> list[Route
         route("/models/{id:path}", GET=models.retrieve),
         route("/model_group/info", GET=models.groups),
         route("/spend/batches", GET=spend.batches),
+        route("/webhook_endpoints", GET=webhooks.list, POST=webhooks.create),
+        route(
+            "/webhook_endpoints/{id}",
+            GET=webhooks.retrieve,
+            POST=webhooks.update,
+            DELETE=webhooks.delete,
+        ),
+        route("/webhook_endpoints/{id}/rotate_secret", POST=webhooks.rotate_secret),
+        route("/webhook_endpoints/{id}/test", POST=webhooks.test),
+        route("/webhook_event_types", GET=webhooks.event_types),
     ]
 
 

@@ -10,6 +10,7 @@ from litebatch_asgi.files import FileService
 from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Principal, Settings
 from litebatch_asgi.spool import Spooler
+from litebatch_asgi.webhooks.service import WebhookService
 
 
 class Services(Protocol):
@@ -43,6 +44,11 @@ class Services(Protocol):
     @property
     def spending(self) -> SpendService:
         """What was spent."""
+        ...
+
+    @property
+    def webhooks(self) -> WebhookService:
+        """Everything about the endpoints of webhooks."""
         ...
 
     @property

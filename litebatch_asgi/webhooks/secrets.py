@@ -6,6 +6,9 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
+from datetime import datetime
+
+from litebatch_asgi.models import WebhookEndpoint
 
 PREFIX = "whsec_"
 _SHOWN = 4
@@ -38,6 +41,16 @@ class WebhookKeys:
             return None
         derived = self._derived(key, "secret", endpoint_id, str(version))
         return PREFIX + base64.b64encode(derived).decode()
+
+    def secrets_of(self, endpoint: WebhookEndpoint, now: datetime) -> tuple[str, ...]:
+        """What an endpoint's events are signed with, its own secret first; none: it waits for its key."""
+        current = self.secret(endpoint.key_fingerprint, endpoint.id, endpoint.version)
+        if current is None:
+            return ()
+        old = None
+        if endpoint.old_key_fingerprint is not None and now < (endpoint.keeps_old_until or now):
+            old = self.secret(endpoint.old_key_fingerprint, endpoint.id, endpoint.version - 1)
+        return (current,) if old is None else (current, old)
 
     def _derived(self, key: str, *purpose: str) -> bytes:
         message = "\0".join(("litebatch webhook", self._installation_id, *purpose))

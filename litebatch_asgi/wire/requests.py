@@ -42,6 +42,7 @@ MIN_EXPIRY_SECONDS = 3600
 MAX_EXPIRY_SECONDS = 2_592_000
 MAX_FILES_PAGE = 10_000
 MAX_BATCHES_PAGE = 100
+MAX_WEBHOOKS_PAGE = 100
 MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY = 64
 MAX_METADATA_VALUE = 512
@@ -160,6 +161,19 @@ class BatchListQuery(msgspec.Struct, frozen=True, kw_only=True):
         _check_owner(self.owner)
 
 
+class WebhookListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The query of `GET /webhook_endpoints`. Raises `InvalidRequest` for values that it may not have."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_WEBHOOKS_PAGE)] = 20
+    after: _Cursor | None = None
+    owner: _Owner | None = None
+
+    def __post_init__(self) -> None:
+        checks.in_range(self.limit, "limit", 1, MAX_WEBHOOKS_PAGE)
+        _check_after(self.after)
+        _check_owner(self.owner)
+
+
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
     """What comes with the file in `POST /files`. Raises `InvalidRequest` for values that it may not have."""
 
@@ -176,7 +190,7 @@ class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_create_batch(body: bytes) -> CreateBatch:
     """The body of `POST /batches`."""
-    given = _json_object(body)
+    given = json_body(body)
     checks.only_known(given, _CREATE_BATCH_KEYS)
     return CreateBatch(
         input_file_id=checks.required_text(given, "input_file_id"),
@@ -212,6 +226,14 @@ def parse_batch_list_query(query: Pairs) -> BatchListQuery:
     )
 
 
+def parse_webhook_list_query(query: Pairs) -> WebhookListQuery:
+    """The query of `GET /webhook_endpoints`; see `parse_file_list_query`."""
+    last = dict(query)
+    return WebhookListQuery(
+        limit=_limit(last, 20), after=last.get("after") or None, owner=last.get("owner") or None
+    )
+
+
 def parse_upload_form(fields: Pairs, query: Pairs = (), names_header: str | None = None) -> UploadForm:
     """The form fields of `POST /files`, the file itself aside; unknown ones are passed over.
 
@@ -231,7 +253,8 @@ def parse_upload_form(fields: Pairs, query: Pairs = (), names_header: str | None
     )
 
 
-def _json_object(body: bytes) -> dict[str, object]:
+def json_body(body: bytes) -> dict[str, object]:
+    """The object that a body is."""
     try:
         given: object = msgspec.json.decode(body)
     except (ValueError, RecursionError) as error:

@@ -20,6 +20,7 @@ from tests.database import Database
 from tests.harness import QUICK, SWIFT, InProcess, deployments
 
 MASTER = "sk-master-key-of-the-tests"
+WEBHOOK_KEY = "webhook-key-of-the-tests-01234567"
 OTHER = "text-embedding-batch"
 """a second virtual model, in the access group `cheap`"""
 
@@ -89,7 +90,7 @@ async def standalone(
     async with simulator.running() as provider:
         config = Config(
             deployments=served(provider, prices),
-            settings=replace(QUICK, spool_dir=str(spool)),
+            settings=replace(QUICK, spool_dir=str(spool), webhook_keys=(WEBHOOK_KEY,)),
             master_key=master_key,
             database_url=database.url,
         )

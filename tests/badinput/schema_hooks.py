@@ -35,10 +35,12 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     label = case.operation.label
     if KEY_HEADER in (case.headers or {}):
         case.headers[KEY_HEADER] = f"key-{next(_numbers)}"
+    if label == "POST /webhook_endpoints/{id}/test":
+        case.path_parameters = {"id": "we_lb0"}  # nobody is to be sent anything
     if isinstance(case.body, dict):
         body = cast("dict[str, Any]", case.body)
         case.body = body | _granted(label, body)
-    elif label in ("GET /files", "GET /batches"):
+    elif label in ("GET /files", "GET /batches", "GET /webhook_endpoints"):
         case.query = {name: value for name, value in case.query.items() if name != "after"}
     elif label == "GET /spend/batches":  # its days may be in the wrong order
         case.query = {name: value for name, value in case.query.items() if name != "end_date"}
@@ -51,6 +53,8 @@ def _granted(label: str, body: dict[str, Any]) -> dict[str, Any]:
         return {"file": lines().decode(), "purpose": "batch", "target_model_names": MODEL}
     if label == "POST /batches":
         return {"endpoint": ENDPOINT}
+    if label == "POST /webhook_endpoints" or (label == "POST /webhook_endpoints/{id}" and body.get("url")):
+        return {"url": "https://hooks.example.com/"}
     new = ["key_alias", *_NEW.get(label, ())]
     changed: dict[str, Any] = {name: f"new-{next(_numbers)}" for name in new if body.get(name)}
     if label == "POST /key/generate" and body.get("key"):

@@ -41,6 +41,11 @@ PATHS = {
     "/models/model-x": {"GET", "HEAD"},
     "/model_group/info": {"GET", "HEAD"},
     "/spend/batches": {"GET", "HEAD"},
+    "/webhook_endpoints": {"GET", "HEAD", "POST"},
+    "/webhook_endpoints/we_x": {"GET", "HEAD", "POST", "DELETE"},
+    "/webhook_endpoints/we_x/rotate_secret": {"POST"},
+    "/webhook_endpoints/we_x/test": {"POST"},
+    "/webhook_event_types": {"GET", "HEAD"},
 }
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
 NOWHERE = "http://127.0.0.1:9/v1"

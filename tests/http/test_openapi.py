@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
+from msgspec.structs import replace
 from openapi_spec_validator import validate
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -20,10 +21,12 @@ from starlette.routing import Mount
 from litebatch_asgi import wire
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.routes.openapi import describe
+from litebatch_asgi.routes.webhook_operations import WEBHOOK_OPERATIONS
 from litebatch_asgi.server.gateway import build_gateway
-from tests.harness import ENDPOINT, Gateway, lines
+from tests.harness import ENDPOINT, QUICK, Gateway, lines, running_gateway
 from tests.http.sockets import served
 from tests.http.test_endpoint import PATHS, client, litebatch, told
+from tests.providers import wire as receivers
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(describe("1.2.3")))
 BODY = "$response.body#/"
@@ -43,7 +46,7 @@ def test_it_is_valid() -> None:
 
 def test_it_has_every_path_and_method() -> None:
     described = {(path, method.upper()) for path, method, _ in OPERATIONS}
-    plain = {re.sub("file-x|batch_x|model-x", "{id}", path): path for path in PATHS}
+    plain = {re.sub("file-x|batch_x|model-x|we_x", "{id}", path): path for path in PATHS}
     there = {(path, method) for path, sample in plain.items() for method in PATHS[sample] - {"HEAD"}}
     assert described == there
 
@@ -264,7 +267,41 @@ async def test_real_answers_are_as_described(held_gateway: Gateway) -> None:
         await client.ask("post", "/files", files={"file": ("in.jsonl", b"no JSON\n{}")}, data=form)
         await client.ask("post", "/batches", json=body | {"metadata": {"n": 1}})
         await client.ask("get", "/files", params={"limit": "0"})
-    assert client.done == {operation["operationId"] for _, _, operation in OPERATIONS}
+    about_webhooks = {each for path in WEBHOOK_OPERATIONS for each in ids_at(path)}
+    assert client.done == {operation["operationId"] for _, _, operation in OPERATIONS} - about_webhooks
+
+
+def ids_at(path: str) -> list[str]:
+    """The ids of the operations of a path."""
+    return [operation["operationId"] for at, _, operation in OPERATIONS if at == path]
+
+
+async def test_real_answers_about_webhooks_are_as_described(tmp_path: Path) -> None:
+    settings = replace(QUICK, webhook_keys=("k" * 32,), webhooks_to_private_addresses=True)
+    body = {"name": "hooks", "url": "http://localhost/", "event_types": ["batch.completed"]}
+    async with (
+        receivers.raw_server(receivers.answer()) as receiver,
+        running_gateway(tmp_path, settings=settings) as gateway,
+        gateway.http() as http,
+    ):
+        client = Client(http)
+        made = await client.ask("post", "/webhook_endpoints", json=body | {"url": receiver.base_url})
+        at, sample = "/webhook_endpoints/{id}", {"event_type": "batch.failed"}
+        for id_ in (made["id"], "we_lb0"):
+            await client.ask("post", at, id_, json={"name": "others"})
+            await client.ask("post", f"{at}/test", id_, json=sample)
+            await client.ask("post", f"{at}/rotate_secret", id_, json={})
+        await client.ask("post", f"{at}/test", made["id"], json={"event_type": "batch.created"})
+        again = await client.follow(made, "post", "/webhook_endpoints", "RetrieveWebhookEndpoint")
+        assert again.keys() == made.keys() - {"signing_secret"}
+        await client.follow(made, "post", "/webhook_endpoints", "RotateWebhookEndpointSecret")
+        for path in ("/webhook_endpoints", "/webhook_event_types"):
+            await client.ask("get", path)
+        await client.ask("get", "/webhook_endpoints", params={"limit": "0"})
+        await client.ask("post", "/webhook_endpoints", json=body | {"name": ""})
+        await client.follow(made, "post", "/webhook_endpoints", "DeleteWebhookEndpoint")
+        await client.ask("get", at, made["id"])
+    assert client.done == {each for path in WEBHOOK_OPERATIONS for each in ids_at(path)}
 
 
 texts = st.text("ab", max_size=3) | st.sampled_from(["24h", "created_at", ENDPOINT, "/v1/responses"])

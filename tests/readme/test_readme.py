@@ -140,9 +140,9 @@ def test_every_setting_is_told_with_its_default() -> None:
     assert list(told) == list(Settings.__struct_fields__)
     for name, default in told.items():
         value = getattr(settings, name)
-        if isinstance(value, str):
-            assert default == f"`{value}`"
-        elif value is not None:
+        if isinstance(value, (str, bool)):
+            assert default == f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        elif value not in (None, ()):
             assert float(default) == value
 
 

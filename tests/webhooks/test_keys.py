@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.config import parse_config
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.models import Settings
+from litebatch_asgi.models import Deployment, Settings
 
 KEY, OTHER_KEY = "first-webhook-key-0123456789abcdef", "second-webhook-key-0123456789abcde"
 
@@ -47,3 +51,15 @@ def test_keys_that_cannot_be_used(written: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as refusal:
         parse_config(CONFIG % written, {}, "litebatch.yaml")
     assert "short-key" not in str(refusal.value)
+
+
+def test_without_standardwebhooks_keys_are_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "standardwebhooks", None)
+    with pytest.raises(ConfigError, match=r"pip install 'litebatch-asgi\[webhooks\]'"):
+        LiteBatch(
+            deployments=[Deployment(model_name="m", model="openai/x", api_key="sk-x")],
+            storage=f"sqlite:///{tmp_path}/x.db",
+            settings=Settings(webhook_keys=(KEY,)),
+        )

@@ -14,6 +14,8 @@ _GROUPS = {
     "models": "Models",
     "model_group": "Models",
     "spend": "Spend",
+    "webhook_endpoints": "Webhooks",
+    "webhook_event_types": "Webhooks",
     "key": "Virtual keys",
     "team": "Teams",
     "user": "Users",

@@ -1,0 +1,240 @@
+"""The endpoints of webhooks as their owners see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import (
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    RateLimited,
+    StateConflict,
+)
+from litebatch_asgi.models import Page, Principal, WebhookEndpoint, WebhookEventType
+from litebatch_asgi.models.ids import EVENT_PREFIX, WEBHOOK_PREFIX, batch_id_in, new_id, webhook_id_in
+from litebatch_asgi.models.principal import owner_to_list
+from litebatch_asgi.webhooks.endpoints import EndpointQuery, WebhookEndpointStore
+from litebatch_asgi.webhooks.secrets import WebhookKeys, hint_of
+from litebatch_asgi.webhooks.sender import WebhookSender
+from litebatch_asgi.webhooks.signing import event_text, signed
+from litebatch_asgi.webhooks.urls import webhook_url
+
+MOST_ENDPOINTS = 20
+"""of an owner"""
+KEPT = timedelta(hours=24)
+"""how long an old secret signs as well, where that is asked for"""
+_NO_KEYS = (
+    "This gateway signs no webhooks: its operator has to set litebatch_settings.webhook_keys to a list with "
+    "a secret of at least 32 characters, such as [os.environ/LITEBATCH_WEBHOOK_KEY]."
+)
+_KEY_MISSING = (
+    "The key that this endpoint's secret is derived from is not among webhook_keys, or the database is a "
+    "copy of another one: rotate the secret, or have the operator put the key back."
+)
+_SAMPLE = batch_id_in("")
+"""the id that no batch has"""
+
+
+class WithSecret(NamedTuple):
+    """An endpoint, with the secret that nobody is told again."""
+
+    endpoint: WebhookEndpoint
+    secret: str
+
+
+class WebhookService:
+    """Everything that owners do with endpoints. What is another owner's is `NotFound`, unless an admin asks.
+
+    `to_private`: whether URLs may be private ones; see `webhook_url`.
+    """
+
+    def __init__(
+        self,
+        store: WebhookEndpointStore,
+        keys: WebhookKeys,
+        sender: WebhookSender,
+        *,
+        now: Callable[[], datetime],
+        to_private: bool,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._sender = sender
+        self._now = now
+        self._to_private = to_private
+        self._tested: set[str] = set()
+
+    def is_paused(self, endpoint: WebhookEndpoint) -> bool:
+        """Whether nothing can be signed for it, for its key is missing here."""
+        return endpoint.key_fingerprint not in self._keys
+
+    async def create(
+        self, principal: Principal, *, name: str, url: str, event_types: Sequence[WebhookEventType]
+    ) -> WithSecret:
+        """Register an endpoint. Raises `LimitExceeded`, `InvalidRequest` for its URL or without keys."""
+        fingerprint = self._newest_key()
+        now, endpoint_id = self._now(), new_id(WEBHOOK_PREFIX)
+        secret = self._secret(fingerprint, endpoint_id, 1)
+        endpoint = WebhookEndpoint(
+            id=endpoint_id,
+            owner=principal.owner,
+            created_by=principal.key_id,
+            name=name,
+            url=webhook_url(url, to_private=self._to_private),
+            event_types=tuple(event_types),
+            key_fingerprint=fingerprint,
+            secret_hint=hint_of(secret),
+            created_at=now,
+            updated_at=now,
+        )
+        if not await self._store.create(endpoint, most=MOST_ENDPOINTS):
+            raise LimitExceeded(
+                "max_webhook_endpoints",
+                principal.owner,
+                limit=MOST_ENDPOINTS,
+                used=MOST_ENDPOINTS,
+                asked=1,
+                advice="Delete one that is not needed any more.",
+            )
+        return WithSecret(endpoint, secret)
+
+    async def page(
+        self, principal: Principal, *, owner: str | None, after: str | None, limit: int
+    ) -> Page[WebhookEndpoint]:
+        """Those of the principal's owner, newest first; an admin sees everybody's, or those of `owner`."""
+        last = None
+        if after is not None:
+            try:
+                last = await self.retrieve(principal, after)
+            except NotFound as error:
+                raise InvalidRequest(
+                    f"No webhook endpoint with id '{after}' to go on after.", param="after"
+                ) from error
+        query = EndpointQuery(owner=owner_to_list(principal, owner), after=last, limit=limit + 1)
+        found = await self._store.page(query)
+        return Page(items=found[:limit], has_more=len(found) > limit)
+
+    async def retrieve(self, principal: Principal, endpoint_id: str) -> WebhookEndpoint:
+        """One endpoint."""
+        endpoint = await self._store.get(webhook_id_in(endpoint_id))
+        if endpoint is None or not principal.may_see(endpoint.owner):
+            raise _unknown(endpoint_id)
+        return endpoint
+
+    async def update(
+        self,
+        principal: Principal,
+        endpoint_id: str,
+        *,
+        name: str | None = None,
+        url: str | None = None,
+        event_types: Sequence[WebhookEventType] | None = None,
+    ) -> WebhookEndpoint:
+        """Change what is given. Naming a URL, be it the same one, puts a disabled endpoint to use again."""
+        written = None if url is None else webhook_url(url, to_private=self._to_private)
+        now = self._now()
+
+        def decide(current: WebhookEndpoint) -> WebhookEndpoint:
+            changed = replace(
+                current,
+                name=current.name if name is None else name,
+                url=written or current.url,
+                event_types=current.event_types if event_types is None else tuple(event_types),
+            )
+            if written is not None:
+                changed = replace(changed, disabled_at=None, disabled_reason=None)
+            return changed if changed == current else replace(changed, updated_at=now)
+
+        return await self._change(principal, endpoint_id, decide)
+
+    async def delete(self, principal: Principal, endpoint_id: str) -> str:
+        """Delete one; its id."""
+        endpoint = await self.retrieve(principal, endpoint_id)
+        try:
+            await self._store.delete(endpoint.id)
+        except StateConflict as error:
+            raise _unknown(endpoint_id) from error
+        return endpoint.id
+
+    async def rotate_secret(self, principal: Principal, endpoint_id: str, *, keep_old: bool) -> WithSecret:
+        """Give an endpoint a new secret; with `keep_old` the one before signs as well for 24 hours."""
+        fingerprint, now = self._newest_key(), self._now()
+
+        def decide(current: WebhookEndpoint) -> WebhookEndpoint:
+            version = current.version + 1
+            return replace(
+                current,
+                version=version,
+                key_fingerprint=fingerprint,
+                secret_hint=hint_of(self._secret(fingerprint, current.id, version)),
+                old_key_fingerprint=current.key_fingerprint if keep_old else None,
+                keeps_old_until=now + KEPT if keep_old else None,
+                rotated_at=now,
+                updated_at=now,
+            )
+
+        rotated = await self._change(principal, endpoint_id, decide)
+        return WithSecret(rotated, self._secret(fingerprint, rotated.id, rotated.version))
+
+    async def test(self, principal: Principal, endpoint_id: str, event_type: WebhookEventType) -> int:
+        """Send a sample now; the status of the answer, whatever that says. It changes nothing.
+
+        Raises `InvalidRequest` if there is none, or nothing to sign with, and `RateLimited` while another
+        test is under way.
+        """
+        endpoint = await self.retrieve(principal, endpoint_id)
+        now = self._now()
+        secrets = self._keys.secrets_of(endpoint, now)
+        if not secrets:
+            raise InvalidRequest(_KEY_MISSING, code="no_webhook_keys")
+        event_id = new_id(EVENT_PREFIX)
+        with self._one_test(endpoint.id):
+            text = event_text(event_id, event_type.value, _SAMPLE, now)
+            delivery = await self._sender.send(endpoint.url, signed(event_id, text, secrets, at=now))
+        if delivery.status is None:
+            raise InvalidRequest(
+                f"The receiver gave no answer: {delivery.reason}.", param="url", code="webhook_not_answered"
+            )
+        return delivery.status
+
+    async def _change(
+        self,
+        principal: Principal,
+        endpoint_id: str,
+        decide: Callable[[WebhookEndpoint], WebhookEndpoint],
+    ) -> WebhookEndpoint:
+        endpoint = await self.retrieve(principal, endpoint_id)
+        try:
+            return await self._store.change(endpoint.id, decide)
+        except StateConflict as error:
+            raise _unknown(endpoint_id) from error
+
+    @contextmanager
+    def _one_test(self, endpoint_id: str) -> Generator[None]:
+        if endpoint_id in self._tested:
+            raise RateLimited("Another test of this endpoint is under way, try again in a moment.")
+        self._tested.add(endpoint_id)
+        try:
+            yield
+        finally:
+            self._tested.remove(endpoint_id)
+
+    def _newest_key(self) -> str:
+        if self._keys.newest is None:
+            raise InvalidRequest(_NO_KEYS, code="no_webhook_keys")
+        return self._keys.newest
+
+    def _secret(self, fingerprint: str, endpoint_id: str, version: int) -> str:
+        secret = self._keys.secret(fingerprint, endpoint_id, version)
+        assert secret is not None  # the fingerprint is that of the newest key
+        return secret
+
+
+def _unknown(endpoint_id: str) -> NotFound:
+    return NotFound(f"No webhook endpoint found with id '{endpoint_id[:100]}'.")
