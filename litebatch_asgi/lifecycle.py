@@ -187,8 +187,10 @@ def status_event(batch: Batch, now: datetime) -> Event:
     payload = {"status": batch.status.value, "owner": batch.owner, "model": batch.model}
     return Event(
         id=new_id(EVENT_PREFIX),
-        batch_id=batch.id,
+        subject=batch.id,
         type=f"batch.{batch.status}",
+        batch_id=batch.id,
+        owner=batch.owner,
         payload=payload,
         created_at=now,
     )

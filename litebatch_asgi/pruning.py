@@ -47,7 +47,7 @@ class PruningStore(Protocol):
         ...
 
     async def deleted_files(self, before: datetime, *, after: Place | None, limit: int) -> Pruned:
-        """Remove the rows of files that were deleted before that, with their copies and parts.
+        """Remove the rows of files that were deleted before that, with their copies, parts and events.
 
         Looks at the next `limit` of them, in order of (deleted_at, id). One stays that an open batch reads,
         or of which somebody has to look at a copy again.

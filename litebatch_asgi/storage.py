@@ -29,6 +29,7 @@ from litebatch_asgi.models import (
     FilePart,
     FileState,
 )
+from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
 
@@ -103,6 +104,11 @@ class Storage(Protocol):
     @property
     def ledger(self) -> Ledger:
         """What was charged, summed up; there while the storage is open."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """What has happened, and to whom it is still to be told; there while the storage is open."""
         ...
 
     @property
@@ -238,6 +244,7 @@ class Storage(Protocol):
         Charges are added to the sums of the `ledger`. The batch's `cost` and `unpriced_requests` are what its
         charges come to, whatever `decide` says; the cost is None while there are no charges, or while what a
         job used of a model has no price.
+        Events get the next numbers of their subjects, and are queued in the `outbox`.
         """
         ...
 

@@ -24,10 +24,11 @@ from litebatch_asgi.models.sums import with_charges
 from litebatch_sql.charges import Charges
 from litebatch_sql.executor import Contention, Parameters, Transaction
 from litebatch_sql.leases import L, leased
+from litebatch_sql.outbox import Events
 from litebatch_sql.queries import Queries
 from litebatch_sql.reservations import FileHolds, Reservations
-from litebatch_sql.rows import Table
-from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS
+from litebatch_sql.rows import Table, encode_keys
+from litebatch_sql.tables import BATCHES, COPIES, FILES, JOBS, PARTS
 
 CHUNK_BYTES = 1 << 20
 """How many bytes of inline rows go to the driver in one call."""
@@ -45,6 +46,7 @@ class Changes:
         self._reservations = Reservations(transaction, queries)
         self._file_holds = FileHolds(transaction, queries)
         self._charges = Charges(transaction, queries)
+        self._events = Events(transaction, queries)
 
     async def create_file(
         self,
@@ -96,6 +98,8 @@ class Changes:
         """Write a change of the locked file `state`; returns the state as written."""
         if change.remove:
             await self._transaction.execute(self._sql("remove_file"), {"id": state.file.id})
+            of_file = {"keys": encode_keys([state.file.id])}
+            await self._transaction.execute(self._sql("remove_events_of"), of_file)
             return msgspec.structs.replace(state, copies=())
         if change.file is not None:
             await self._update_file(state.file, change.file)
@@ -103,6 +107,7 @@ class Changes:
         for copy in await self._leased(change.copies, change.lease_seconds):
             written = await self._write_copy(copy, is_new=copy.key not in copies, fence_out=change.fence_out)
             copies[copy.key] = written
+        await self._events.write(change.events)
         return FileState(
             file=change.file or state.file,
             copies=tuple(copies[key] for key in sorted(copies)),
@@ -172,8 +177,7 @@ class Changes:
         await self._write_many("update_batches", [BATCHES.encode(change.batch) for _, change in moves])
         jobs = [JOBS.encode(job) for _, change in moves for job in change.jobs]
         await self._write_many("update_jobs", [{**row, "held_epoch": row["epoch"]} for row in jobs])
-        events = [EVENTS.encode(event) for _, change in moves for event in change.events]
-        await self._write_many("insert_events", events)
+        await self._events.write([event for _, change in moves for event in change.events])
         for state, change in changes:
             if not _only_moves(change):
                 await self._write_batch(state, change)
@@ -199,7 +203,7 @@ class Changes:
         await self.insert(COPIES, change.copies)
         await self._insert_parts(change.parts)
         await self._charges.insert(change.charges)
-        await self.insert(EVENTS, change.events)
+        await self._events.write(change.events)
         removed = {job.id for job in change.removed_jobs}
         kept = (job for job in (*jobs, *change.jobs) if job.id not in removed)
         by_id = {job.id: job for job in (*kept, *change.new_jobs)}

@@ -11,7 +11,7 @@ from litebatch_sql.executor import Executor, Transaction, in_transaction
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import Row, encode_keys, from_microseconds, to_microseconds
 
-_OF_BATCHES = ("remove_events_of_batches", "remove_jobs_of_batches", "remove_shards_of_batches")
+_OF_BATCHES = ("remove_events_of", "remove_jobs_of_batches", "remove_shards_of_batches")
 
 
 class SQLPruningStore:
@@ -49,8 +49,10 @@ class SQLPruningStore:
 
         async def remove(transaction: Transaction) -> int:
             old = _among([row[1] for row in rows], before)
-            gone = await transaction.fetch_all(sql("lock_deleted_files"), old)
-            return await transaction.execute(sql("remove_files"), _among([row[0] for row in gone], before))
+            locked = await transaction.fetch_all(sql("lock_deleted_files"), old)
+            gone = _among([row[0] for row in locked], before)
+            await transaction.execute(sql("remove_events_of"), gone)
+            return await transaction.execute(sql("remove_files"), gone)
 
         removed = await in_transaction(self._executor, remove) if rows else 0
         return _pruned(removed, rows, limit)

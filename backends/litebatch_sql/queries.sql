@@ -4,7 +4,7 @@
 -- name: clock
 SELECT {now};
 
--- fragment: held_job_keys SELECT {key_0}, CAST({key_1} AS bigint), {key_2} FROM {keys}
+-- fragment: held_keys SELECT {key_0}, CAST({key_1} AS bigint), {key_2} FROM {keys}
 -- fragment: copy_keys SELECT {key_0}, CAST({key_1} AS integer), {key_2} FROM {keys}
 -- fragment: held_copy_keys
 SELECT {key_0}, CAST({key_1} AS integer), {key_2}, CAST({key_3} AS bigint), {key_4} FROM {keys}
@@ -26,7 +26,7 @@ INSERT INTO {prefix}files ({files.columns}) VALUES ({files.parameters});
 UPDATE {prefix}files AS files SET {files.assignments} WHERE id = :id;
 
 -- name: remove_file
--- Its copies and parts go with it, by their foreign keys.
+-- Its copies and parts go with it, by their foreign keys; its events are removed beside it.
 DELETE FROM {prefix}files WHERE id = :id;
 
 -- name: get_file_state
@@ -273,7 +273,7 @@ ORDER BY next_check_at, id;
 -- A lease of 0 gives the claim back.
 UPDATE {prefix}jobs AS jobs
 SET claimed_until = {now} + nullif(CAST(:lease AS bigint), 0)
-WHERE id {among_keys} AND (id, epoch, claimed_by) IN ({held_job_keys});
+WHERE id {among_keys} AND (id, epoch, claimed_by) IN ({held_keys});
 
 -- name: postpone_jobs
 -- Gives claims back; fenced, as renew_jobs. A job is due when a cancellation has made it so meanwhile.
@@ -287,7 +287,7 @@ WHERE jobs.id = {key_0} AND jobs.epoch = CAST({key_1} AS bigint)
 
 -- name: held_jobs
 SELECT {jobs} FROM {prefix}jobs AS jobs
-WHERE id {among_keys} AND (id, epoch, claimed_by) IN ({held_job_keys});
+WHERE id {among_keys} AND (id, epoch, claimed_by) IN ({held_keys});
 
 -- fragment: owners_of_file_copies
 -- As owners_of_jobs.
@@ -404,10 +404,157 @@ FROM {keys} JOIN {prefix}budgets AS budgets
 GROUP BY budgets.scope;
 
 -- name: insert_events
-INSERT INTO {prefix}events ({events.columns}) VALUES ({events.parameters});
+-- Under the lock of its subject, whose next number it draws.
+INSERT INTO {prefix}events (id, subject, seq, type, batch_id, owner, payload, created_at)
+VALUES (
+    :id, :subject,
+    (SELECT coalesce(max(seq), 0) + 1 FROM {prefix}events AS events WHERE subject = :subject),
+    :type, :batch_id, :owner, CAST(CAST(:payload AS text) AS {type.json}), :created_at
+);
+
+-- name: queue_events
+-- A delivery of each event to each sink, be it known to this process or not. To an ordered sink it is due no
+-- earlier than what goes before it: it would only be passed over.
+INSERT INTO {prefix}event_deliveries ({event_deliveries.columns})
+SELECT
+    sinks.name, events.id, events.subject, events.seq, events.owner, 'pending', NULL, 0,
+    coalesce(
+        (
+            SELECT max(earlier.next_check_at) FROM {prefix}event_deliveries AS earlier
+            WHERE sinks.is_ordered = 1 AND earlier.sink = sinks.name AND earlier.subject = events.subject
+        ),
+        {now}
+    ),
+    NULL, NULL, 0, {now}
+FROM {prefix}events AS events CROSS JOIN {prefix}sinks AS sinks
+WHERE events.id {among_keys};
 
 -- name: list_events
 SELECT {events} FROM {prefix}events AS events WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: events_of_subject
+SELECT {events} FROM {prefix}events AS events
+WHERE subject = :subject
+  AND seq > :after  -- if after
+  AND seq < :after  -- if before
+ORDER BY seq  -- if ascending
+ORDER BY seq DESC  -- if descending
+LIMIT :limit;
+
+-- name: put_sink
+INSERT INTO {prefix}sinks AS sinks (name, is_ordered, registered_at, last_seen_at)
+VALUES (:name, :is_ordered, {now}, {now})
+ON CONFLICT (name) DO UPDATE SET is_ordered = excluded.is_ordered, last_seen_at = excluded.last_seen_at;
+
+-- name: due_deliveries
+SELECT event_id FROM {prefix}event_deliveries AS event_deliveries
+WHERE sink = :sink AND next_check_at <= {now} AND (claimed_until IS NULL OR claimed_until <= {now})
+  AND NOT EXISTS (  -- if ordered
+      SELECT 1 FROM {prefix}event_deliveries AS earlier  -- if ordered
+      WHERE earlier.sink = :sink AND earlier.subject = event_deliveries.subject  -- if ordered
+        AND earlier.seq < event_deliveries.seq AND earlier.state = 'pending'  -- if ordered
+  )  -- if ordered
+ORDER BY next_check_at, event_id
+LIMIT :limit
+{skip_locked}  -- if locked
+;
+
+-- name: claim_deliveries
+UPDATE {prefix}event_deliveries AS event_deliveries
+SET claimed_by = :worker, claimed_until = {now} + CAST(:lease AS bigint), epoch = epoch + 1
+WHERE sink = :sink AND event_id {among_keys};
+
+-- name: claimed_deliveries
+SELECT {event_deliveries}, {events}
+FROM {prefix}event_deliveries AS event_deliveries
+JOIN {prefix}events AS events ON events.id = event_deliveries.event_id
+WHERE event_deliveries.sink = :sink AND event_deliveries.event_id {among_keys}
+ORDER BY event_deliveries.next_check_at, event_deliveries.event_id;
+
+-- name: remove_deliveries
+-- Fenced, as are the next two.
+DELETE FROM {prefix}event_deliveries
+WHERE sink = :sink AND event_id {among_keys} AND (event_id, epoch, claimed_by) IN ({held_keys});
+
+-- name: give_back_deliveries
+UPDATE {prefix}event_deliveries AS event_deliveries SET claimed_by = NULL, claimed_until = NULL
+WHERE sink = :sink AND event_id {among_keys} AND (event_id, epoch, claimed_by) IN ({held_keys});
+
+-- name: fail_deliveries
+UPDATE {prefix}event_deliveries AS event_deliveries
+SET state = CASE WHEN {key_3} IS NULL THEN 'dead' ELSE 'pending' END,
+    next_check_at = {now} + CAST({key_3} AS bigint), error = {key_4},
+    attempts = attempts + 1, claimed_by = NULL, claimed_until = NULL
+FROM {keys}
+WHERE event_deliveries.sink = :sink AND event_deliveries.event_id {among_keys}
+  AND event_deliveries.event_id = {key_0}
+  AND event_deliveries.epoch = CAST({key_1} AS bigint) AND event_deliveries.claimed_by = {key_2};
+
+-- name: hold_followers
+-- What waits for a failed delivery is not walked past until that is tried again.
+UPDATE {prefix}event_deliveries AS event_deliveries SET next_check_at = {now} + CAST({key_2} AS bigint)
+FROM {keys}
+WHERE event_deliveries.sink = :sink AND event_deliveries.subject {among_keys}
+  AND event_deliveries.subject = {key_0}
+  AND event_deliveries.seq > CAST({key_1} AS bigint) AND event_deliveries.state = 'pending'
+  AND event_deliveries.claimed_until IS NULL
+  AND event_deliveries.next_check_at < {now} + CAST({key_2} AS bigint);
+
+-- name: dead_deliveries
+SELECT {event_deliveries}, {events}
+FROM {prefix}event_deliveries AS event_deliveries
+JOIN {prefix}events AS events ON events.id = event_deliveries.event_id
+WHERE event_deliveries.state = 'dead'
+  AND event_deliveries.sink = :sink  -- if sink
+  AND (event_deliveries.event_id, event_deliveries.sink) > (:after_id, :after_sink)  -- if after
+ORDER BY event_deliveries.event_id, event_deliveries.sink
+LIMIT :limit;
+
+-- name: replay_deliveries
+UPDATE {prefix}event_deliveries AS event_deliveries
+SET state = 'pending', error = NULL, attempts = 0, next_check_at = {now}, created_at = {now}
+WHERE (event_id, sink) IN (
+    SELECT dead.event_id, dead.sink FROM {prefix}event_deliveries AS dead
+    WHERE dead.state = 'dead'
+      AND dead.sink = :sink  -- if sink
+      AND dead.event_id {among_keys}  -- if events
+    ORDER BY dead.event_id, dead.sink
+    LIMIT :limit
+);
+
+-- name: backlog
+SELECT sinks.name, sinks.is_ordered, sinks.last_seen_at, count(deliveries.state) - count(deliveries.dead),
+    count(deliveries.dead), min(deliveries.pending_since)
+FROM {prefix}sinks AS sinks LEFT JOIN (
+    SELECT sink, state, CASE state WHEN 'dead' THEN 1 END AS dead,
+        CASE state WHEN 'pending' THEN created_at END AS pending_since
+    FROM {prefix}event_deliveries AS event_deliveries
+) AS deliveries ON deliveries.sink = sinks.name
+GROUP BY sinks.name, sinks.is_ordered, sinks.last_seen_at
+ORDER BY sinks.name;
+
+-- name: remove_unseen_sinks
+DELETE FROM {prefix}sinks WHERE last_seen_at < :before;
+
+-- name: forgotten_sinks
+-- Those that deliveries name alone, from one to the next, past however many of the one.
+WITH RECURSIVE named (sink) AS (
+    SELECT (SELECT sink FROM {prefix}event_deliveries AS event_deliveries ORDER BY sink LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT sink FROM {prefix}event_deliveries AS event_deliveries
+        WHERE sink > named.sink ORDER BY sink LIMIT 1
+    )
+    FROM named WHERE named.sink IS NOT NULL
+)
+SELECT sink FROM named
+WHERE sink IS NOT NULL AND sink NOT IN (SELECT name FROM {prefix}sinks AS sinks);
+
+-- name: remove_forgotten_deliveries
+DELETE FROM {prefix}event_deliveries
+WHERE (event_id, sink) IN (
+    SELECT event_id, sink FROM {prefix}event_deliveries AS event_deliveries WHERE sink = :sink LIMIT :limit
+);
 
 
 -- name: insert_key
@@ -719,8 +866,9 @@ WHERE id {among_keys} AND {has_ended}
 UPDATE {prefix}jobs AS jobs SET snapshot = NULL
 WHERE batch_id {among_keys} AND state = 'settled' AND snapshot IS NOT NULL;
 
--- name: remove_events_of_batches
-DELETE FROM {prefix}events WHERE batch_id {among_keys};
+-- name: remove_events_of
+-- Of batches or files. Their deliveries go with them.
+DELETE FROM {prefix}events WHERE subject {among_keys};
 
 -- name: remove_jobs_of_batches
 DELETE FROM {prefix}jobs WHERE batch_id {among_keys};

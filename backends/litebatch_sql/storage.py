@@ -27,6 +27,7 @@ from litebatch_asgi.models import (
     FilePart,
     FileState,
 )
+from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.storage import (
     Admission,
@@ -48,6 +49,7 @@ from litebatch_sql.leases import database_clock
 from litebatch_sql.ledger import SQLLedger
 from litebatch_sql.lists import Lists
 from litebatch_sql.migrations import Migration, NamespaceChanged, load_migrations, migrate
+from litebatch_sql.outbox import SQLOutbox
 from litebatch_sql.pruning import SQLPruningStore
 from litebatch_sql.queries import Queries, check_prefix
 from litebatch_sql.repeats import Repeats
@@ -77,6 +79,7 @@ class SQLStorage:
         self.keys = SQLKeyStore(executor, lambda: self._queries)
         self.claims: ClaimStore = SQLClaimStore(executor, lambda: self._queries)
         self.ledger: Ledger = SQLLedger(executor, lambda: self._queries)
+        self.outbox: Outbox = SQLOutbox(executor, lambda: self._queries)
         self.heartbeats: HeartbeatStore = SQLHeartbeatStore(executor, lambda: self._queries)
         self.installations: InstallationStore = SQLInstallationStore(executor, self._visited)
         self.figures: FigureStore = SQLFigureStore(executor, lambda: self._queries)

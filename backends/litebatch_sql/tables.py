@@ -8,6 +8,7 @@ from litebatch_asgi.heartbeats import Heartbeat
 from litebatch_asgi.models import (
     Batch,
     Charge,
+    Delivery,
     Event,
     File,
     FileCopy,
@@ -34,6 +35,7 @@ JOBS = Table("jobs", Job, fixed=("id", "batch_id", "owner", "shard", "attempt", 
 CHARGES = Table("charges", Charge)
 SPEND = Table("spend_daily", Spend, codecs={"cost": NANODOLLARS})
 EVENTS = Table("events", Event)
+DELIVERIES = Table("event_deliveries", Delivery)
 HEARTBEATS = Table("heartbeats", Heartbeat)
 TEAMS = Table("teams", Team, fixed=("id", "created_at"))
 USERS = Table("users", User, fixed=("id", "created_at"))
@@ -41,6 +43,6 @@ KEYS = Table("virtual_keys", VirtualKey, fixed=("id", "created_at"))
 ENDPOINTS = Table("webhook_endpoints", WebhookEndpoint, fixed=("id", "owner", "created_by", "created_at"))
 
 TABLES: tuple[Table[Any], ...] = (
-    *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, SPEND, EVENTS, HEARTBEATS),
+    *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, SPEND, EVENTS, DELIVERIES, HEARTBEATS),
     *(TEAMS, USERS, KEYS, ENDPOINTS),
 )

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import PermissionDenied
-from litebatch_asgi.files.service import owner_to_list
 from litebatch_asgi.models import Principal, SpendField, SpendPage, SpendQuery
+from litebatch_asgi.models.principal import owner_to_list
 from litebatch_asgi.models.sums import total_of
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.wire import SpendAsked

@@ -4,7 +4,6 @@ from litebatch_asgi.models.batches import Batch as Batch
 from litebatch_asgi.models.batches import BatchChange as BatchChange
 from litebatch_asgi.models.batches import BatchState as BatchState
 from litebatch_asgi.models.batches import Charge as Charge
-from litebatch_asgi.models.batches import Event as Event
 from litebatch_asgi.models.batches import Job as Job
 from litebatch_asgi.models.batches import JobState as JobState
 from litebatch_asgi.models.batches import ShortRead as ShortRead
@@ -16,6 +15,13 @@ from litebatch_asgi.models.deployment import UnservedModel as UnservedModel
 from litebatch_asgi.models.dry_run import DeploymentOutlook as DeploymentOutlook
 from litebatch_asgi.models.dry_run import DryRun as DryRun
 from litebatch_asgi.models.dry_run import Obstacle as Obstacle
+from litebatch_asgi.models.events import Delivery as Delivery
+from litebatch_asgi.models.events import DeliveryState as DeliveryState
+from litebatch_asgi.models.events import Event as Event
+from litebatch_asgi.models.events import FailedAttempt as FailedAttempt
+from litebatch_asgi.models.events import OutboxItem as OutboxItem
+from litebatch_asgi.models.events import RegisteredSink as RegisteredSink
+from litebatch_asgi.models.events import SinkBacklog as SinkBacklog
 from litebatch_asgi.models.files import CopyState as CopyState
 from litebatch_asgi.models.files import File as File
 from litebatch_asgi.models.files import FileChange as FileChange

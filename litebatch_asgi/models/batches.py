@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
 from litebatch_asgi.models.claims import Work
+from litebatch_asgi.models.events import Event
 from litebatch_asgi.models.files import File, FileCopy, FilePart
 from litebatch_asgi.models.provider import BatchError, BatchStatus, ProviderBatch
 from litebatch_asgi.models.reservations import Reservation
@@ -204,17 +204,6 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """
     scopes: tuple[str, ...] = ()
     """whose budgets it is put on: the batch's `scopes`"""
-    created_at: datetime
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to a batch, written in the transaction that made it happen."""
-
-    id: str
-    batch_id: str
-    type: str
-    """`batch.created`, `batch.in_progress`, `batch.completed` and so on: `batch.` and the status"""
-    payload: dict[str, Any] = {}
     created_at: datetime
 
 

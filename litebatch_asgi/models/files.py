@@ -8,6 +8,8 @@ from enum import StrEnum
 
 import msgspec
 
+from litebatch_asgi.models.events import Event
+
 
 class FileKind(StrEnum):
     """Who wrote a file."""
@@ -185,6 +187,7 @@ class FileChange(msgspec.Struct, frozen=True, kw_only=True):
     fence_out: bool = False
     """raise the epoch of the written copies by one: whoever holds a claim on them can write no more"""
     remove: bool = False
-    """drop the file, its copies and its parts for good"""
+    """drop the file, its copies, its parts and its events for good"""
+    events: tuple[Event, ...] = ()
     lease_seconds: float | None = None
     """how long the claims run that copies are written with, see `Storage`"""

@@ -38,6 +38,7 @@ from litebatch_asgi.models import (
     JobState,
 )
 from litebatch_asgi.models.sums import with_charges
+from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.storage import (
     Admission,
@@ -53,6 +54,7 @@ from litebatch_asgi.testing.figures import MemoryFigureStore
 from litebatch_asgi.testing.heartbeats import MemoryHeartbeatStore
 from litebatch_asgi.testing.keys import MemoryKeyStore
 from litebatch_asgi.testing.ledger import MemoryLedger
+from litebatch_asgi.testing.outbox import MemoryOutbox
 from litebatch_asgi.testing.pruning import MemoryPruningStore
 from litebatch_asgi.testing.repeats import FileHolds, Repeats, Reservations
 from litebatch_asgi.testing.tables import Tables
@@ -81,6 +83,8 @@ class MemoryStorage:
         self._file_holds = FileHolds()
         self.keys: MemoryKeyStore = MemoryKeyStore(self._tables.check_open)
         self.claims: ClaimStore = MemoryClaimStore(self._tables)
+        self._outbox = MemoryOutbox(self._tables)
+        self.outbox: Outbox = self._outbox
         self.ledger: Ledger = MemoryLedger(self._tables, self._reservations)
         self.heartbeats: HeartbeatStore = MemoryHeartbeatStore(
             lambda: self._opened(self._tables.jobs), lambda: self._opened(self._tables.copies)
@@ -176,6 +180,7 @@ class MemoryStorage:
                 draft.insert(self._tables.copies, copy.key, written)
             else:
                 draft.put_fenced(self._tables.copies, copy.key, written, held_epoch=copy.epoch)
+        self._outbox.write(draft, change.events)
 
     async def create_batch(
         self, file_id: str, admit: Admission, *, request: CreateRequest | None = None
@@ -256,8 +261,7 @@ class MemoryStorage:
             draft.insert(self._tables.parts, (part.file_id, part.seq), part)
         for charge in change.charges:
             self._tables.insert_charge(draft, charge)
-        for event in change.events:
-            draft.insert(self._tables.events, event.id, event)
+        self._outbox.write(draft, change.events)
 
     async def open_requests(self) -> dict[str, int]:
         """See `Storage.open_requests`."""

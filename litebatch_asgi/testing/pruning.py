@@ -51,7 +51,7 @@ class MemoryPruningStore:
         draft.remove_key(tables.batches, batch.id)
         draft.remove(tables.jobs, lambda job: job.batch_id == batch.id)
         draft.remove(tables.places, lambda job: job.batch_id == batch.id)
-        draft.remove(tables.events, lambda event: event.batch_id == batch.id)
+        tables.remove_events(draft, batch.id)
         return True
 
     async def deleted_files(self, before: datetime, *, after: Place | None, limit: int) -> Pruned:

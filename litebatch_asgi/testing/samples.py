@@ -125,11 +125,14 @@ def a_charge(job: Job, batch: Batch, **fields: Any) -> Charge:
 
 
 def an_event(batch: Batch, **fields: Any) -> Event:
-    """That `batch` was created."""
+    """That `batch` was created: its first event."""
     sample = Event(
         id=new_id(EVENT_PREFIX),
-        batch_id=batch.id,
+        subject=batch.id,
+        seq=1,
         type="batch.created",
+        batch_id=batch.id,
+        owner=batch.owner,
         payload={"status": batch.status.value},
         created_at=datetime.now(UTC),
     )

@@ -10,7 +10,18 @@ from decimal import Decimal
 import anyio
 
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
-from litebatch_asgi.models import Batch, BatchState, Charge, Event, File, FileCopy, FilePart, FileState, Job
+from litebatch_asgi.models import (
+    Batch,
+    BatchState,
+    Charge,
+    Delivery,
+    Event,
+    File,
+    FileCopy,
+    FilePart,
+    FileState,
+    Job,
+)
 from litebatch_asgi.models.money import total
 from litebatch_asgi.models.sums import put_on_budgets
 from litebatch_asgi.testing.drafts import Draft
@@ -30,6 +41,7 @@ class Tables:
         self.charges: dict[str, Charge] = {}
         self.charged: dict[str | tuple[str, str], Charge] = {}
         self.events: dict[str, Event] = {}
+        self.deliveries: dict[tuple[str, str], Delivery] = {}
         self._turn = anyio.Lock()
 
     def check_open(self) -> None:
@@ -84,10 +96,16 @@ class Tables:
         draft.insert(self.charged, charge.corrects or (charge.job_id, charge.model), charge)
 
     def remove_file(self, draft: Draft, file_id: str) -> None:
-        """Drop a file with its copies and parts."""
+        """Drop a file with its copies, parts and events."""
+        self.remove_events(draft, file_id)
         draft.remove(self.files, lambda file: file.id == file_id)
         draft.remove(self.copies, lambda copy: copy.file_id == file_id)
         draft.remove(self.parts, lambda part: part.file_id == file_id)
+
+    def remove_events(self, draft: Draft, subject: str) -> None:
+        """Drop the events of a subject with their deliveries."""
+        draft.remove(self.events, lambda event: event.subject == subject)
+        draft.remove(self.deliveries, lambda delivery: delivery.subject == subject)
 
     def is_accepted(self, object_id: str, at: datetime) -> bool | None:
         """Whether what a request made is accepted; None if it is gone, or will never be."""

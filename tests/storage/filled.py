@@ -38,6 +38,7 @@ from litebatch_asgi.models import (
     Limits,
     PartKind,
     ProviderBatch,
+    RegisteredSink,
     Reservation,
     ShortRead,
     Team,
@@ -83,6 +84,7 @@ SCOPE = Limits(scope="team:search", max_open_batches=1, max_files=1)
 async def fill(storage: Storage) -> None:
     """One row of everything at least, and something in every column."""
     await _fill_keys(storage)
+    await storage.outbox.register([RegisteredSink(name="log", is_ordered=True)])
     file = await _upload(storage)
     await _ended_batch(storage, file)
     await _open_batch(storage, file)
@@ -289,8 +291,6 @@ OTHERS = f"""
 INSERT INTO file_shards (file_id, shard, batch_id, root, lines_of_root, "start", bytes, first_line, lines,
     id_count, id_sum, tokens)
 VALUES ('{INPUT}', 1, '{OPEN}', 0, NULL, 0, 400, 0, 2, 2, '00', 100);
-INSERT INTO event_deliveries (event_id, sink, state, attempts, epoch)
-VALUES ('evt_lb00000000000000000000000001', 'log', 'pending', 0, 0);
 INSERT INTO heartbeats (worker, deployments, since, seen_at)
 VALUES ('worker', '{{"east": ["gpt-4o-batch", "openai/*"]}}', 1767323045678901, 1767323045678902);
 UPDATE installation SET fingerprint = NULL;
@@ -307,7 +307,7 @@ def schema(backend: str) -> tuple[int, str]:
 
 def tables(statements: str) -> list[str]:
     """The tables that these statements make, in their order."""
-    return re.findall(r"^CREATE TABLE (\w+)", statements, re.MULTILINE)
+    return list(dict.fromkeys(re.findall(r"^CREATE TABLE (\w+)", statements, re.MULTILINE)))
 
 
 async def sqlite_dump(folder: Path) -> str:

@@ -154,7 +154,20 @@ def test_pages_of_batches(
         ("lock_ended_batches", "files", "files_by_batch (batch_id=?)"),
         ("drop_snapshots", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
         ("remove_jobs_of_batches", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
-        ("remove_events_of_batches", "events", "events_by_batch (batch_id=?)"),
+        ("remove_events_of", "events", "events_by_subject (subject=?)"),
+        ("insert_events", "events", "events_by_subject (subject=?)"),
+        ("queue_events", "events", "sqlite_autoindex_events_1 (id=?)"),
+        ("queue_events", "earlier", "event_deliveries_by_subject (sink=? AND subject=?)"),
+        ("due_deliveries", "event_deliveries", "event_deliveries_due (sink=? AND next_check_at<?)"),
+        ("claim_deliveries", "event_deliveries", "sqlite_autoindex_event_deliveries_1 (event_id=?"),
+        ("claimed_deliveries", "event_deliveries", "sqlite_autoindex_event_deliveries_1 (event_id=?"),
+        ("claimed_deliveries", "events", "sqlite_autoindex_events_1 (id=?)"),
+        ("remove_deliveries", "event_deliveries", "sqlite_autoindex_event_deliveries_1 (event_id=?"),
+        ("give_back_deliveries", "event_deliveries", "sqlite_autoindex_event_deliveries_1 (event_id=?"),
+        ("fail_deliveries", "event_deliveries", "sqlite_autoindex_event_deliveries_1 (event_id=?"),
+        ("hold_followers", "event_deliveries", "event_deliveries_by_subject (sink=? AND subject=?"),
+        ("dead_deliveries", "event_deliveries", "event_deliveries_dead"),
+        ("forgotten_sinks", "event_deliveries", "event_deliveries_by_subject"),
         ("remove_shards_of_batches", "file_shards", "file_shards_by_batch (batch_id=?)"),
         ("lock_deleted_files", "batches", "batches_open_by_input_file (input_file_id=? AND status=?)"),
     ],
@@ -166,7 +179,10 @@ def test_other_queries(connection: sqlite3.Connection, name: str, table: str, in
     for line in used:
         assert index in line, found
     # of what was just claimed, or of the longest due rows of each owner
-    is_sorted_by_hand = name in ("claimed_jobs", "claimed_file_copies", "due_jobs", "due_file_copies")
+    is_sorted_by_hand = name in (
+        *("claimed_jobs", "claimed_file_copies", "claimed_deliveries"),
+        *("due_jobs", "due_file_copies"),
+    )
     assert ("TEMP B-TREE FOR ORDER BY" in found) == is_sorted_by_hand
 
 
@@ -180,3 +196,10 @@ def test_the_longest_due_rows_of_each_owner_are_read_in_their_order(
     found = plan(connection, name)
     assert f"SEARCH {table} USING INDEX {index}" in found
     assert "owner>?" in found  # from one owner to the next
+
+
+def test_the_first_delivery_of_a_subject_is_found_by_one_look(connection: sqlite3.Connection) -> None:
+    found = plan(connection, "due_deliveries", "ordered")
+    assert "SEARCH earlier USING INDEX event_deliveries_by_subject (sink=? AND subject=? AND seq<?)" in found
+    assert "event_deliveries USING INDEX event_deliveries_due (sink=? AND next_check_at<?)" in found
+    assert "TEMP B-TREE" not in found

@@ -70,6 +70,8 @@ async def kept(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> 
     version = VERSIONS / str(request.param)
     made = (version / f"{backend}.sql").read_text(encoding="utf-8")
     was = msgspec.json.decode((version / "rows.json").read_bytes(), type=Rows)
+    if "sinks" not in was:  # deliveries begin with them: what was made for them before stayed empty
+        was.pop("event_deliveries", None)
     if backend == "sqlite":
         path = tmp_path / "kept.db"
         with closing(sqlite3.connect(path)) as connection:

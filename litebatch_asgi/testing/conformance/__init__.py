@@ -37,6 +37,7 @@ _MODULES = (
     "ledger",
     "lifetime",
     "lists",
+    "outbox",
     "pruning",
     "races",
     "repeats",
@@ -68,6 +69,7 @@ from litebatch_asgi.testing.conformance.leases import LeaseTests  # noqa: E402
 from litebatch_asgi.testing.conformance.ledger import LedgerTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lifetime import LifetimeTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lists import ListTests  # noqa: E402
+from litebatch_asgi.testing.conformance.outbox import OutboxTests  # noqa: E402
 from litebatch_asgi.testing.conformance.pruning import PruningTests  # noqa: E402
 from litebatch_asgi.testing.conformance.races import RaceTests  # noqa: E402
 from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
@@ -94,6 +96,7 @@ class StorageConformance(
     FileHoldTests,
     LedgerTests,
     CorrectionTests,
+    OutboxTests,
     PruningTests,
     RaceTests,
     CancellationTests,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from litebatch_asgi.errors import InvalidRequest, StateConflict
 from litebatch_asgi.models import (
@@ -192,6 +193,7 @@ class BatchTests(StorageTests):
         batch = await stored_batch(storage)
         events = [an_event(batch, id=f"evt_{number:03}") for number in (3, 1, 5, 2, 4)]
         await storage.change_batch(batch.id, writing(events=tuple(events)))
+        events = [replace(event, seq=seq) for seq, event in enumerate(events, start=1)]
         events.sort(key=lambda event: event.id)
         assert await storage.list_events() == events
         assert await storage.list_events(limit=2) == events[:2]

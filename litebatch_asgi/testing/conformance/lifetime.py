@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from litebatch_asgi.errors import StorageUnavailable
-from litebatch_asgi.models import Work
+from litebatch_asgi.models import Delivery, FailedAttempt, OutboxItem, RegisteredSink, Work
 from litebatch_asgi.storage import BatchQuery, FileQuery, Installation, Storage
 from litebatch_asgi.testing.conformance.base import (
     Capability,
@@ -22,11 +22,16 @@ from litebatch_asgi.testing.conformance.base import (
     stored_file,
     writing,
 )
-from litebatch_asgi.testing.samples import a_batch, a_copy, a_file, a_job
+from litebatch_asgi.testing.samples import a_batch, a_copy, a_file, a_job, an_event
 
 Call: TypeAlias = Callable[[Storage], Awaitable[object]]
 
 FILE = a_file()
+SINK = RegisteredSink(name="sink", is_ordered=True)
+ITEM = OutboxItem(
+    delivery=Delivery(sink="sink", event_id="event", subject="batch", seq=1, created_at=FILE.created_at),
+    event=an_event(a_batch(FILE)),
+)
 CALLS: dict[str, Call] = {
     "now": lambda storage: storage.now(),
     "create_file": lambda storage: storage.create_file(FILE, []),
@@ -52,6 +57,18 @@ CALLS: dict[str, Call] = {
     "claims.postpone": lambda storage: storage.claims.postpone([a_job(a_batch(FILE))]),
     "open_requests": lambda storage: storage.open_requests(),
     "list_events": lambda storage: storage.list_events(),
+    "outbox.register": lambda storage: storage.outbox.register([SINK]),
+    "outbox.claim": lambda storage: storage.outbox.claim("worker", SINK, limit=1, lease_seconds=1),
+    "outbox.delivered": lambda storage: storage.outbox.delivered([ITEM]),
+    "outbox.failed": lambda storage: storage.outbox.failed(
+        SINK, [FailedAttempt(delivery=ITEM.delivery, error="no", retry_seconds=1)]
+    ),
+    "outbox.give_back": lambda storage: storage.outbox.give_back([ITEM]),
+    "outbox.dead": lambda storage: storage.outbox.dead(limit=1),
+    "outbox.replay": lambda storage: storage.outbox.replay(limit=1),
+    "outbox.backlog": lambda storage: storage.outbox.backlog(),
+    "outbox.remove_unseen": lambda storage: storage.outbox.remove_unseen(FILE.created_at, limit=1),
+    "outbox.events": lambda storage: storage.outbox.events("batch", limit=1),
     "heartbeats.beat": lambda storage: storage.heartbeats.beat("worker", {}, lapse_seconds=1),
     "heartbeats.in_use": lambda storage: storage.heartbeats.in_use(),
     "heartbeats.gone": lambda storage: storage.heartbeats.gone(1, lapse_seconds=1),
