@@ -1,8 +1,8 @@
 """OpenAI's Files and Batches API over many provider deployments, as an ASGI app.
 
 What is imported from here is the public API, together with `litebatch_asgi.errors`, the seams in
-`litebatch_asgi.storage`, `litebatch_asgi.provider` and `litebatch_asgi.auth`, and the tools for testing in
-`litebatch_asgi.simulator` and `litebatch_asgi.testing`.
+`litebatch_asgi.storage`, `litebatch_asgi.provider`, `litebatch_asgi.sink` and `litebatch_asgi.auth`, and the
+tools for testing in `litebatch_asgi.simulator` and `litebatch_asgi.testing`.
 """
 
 from litebatch_asgi.app import LiteBatch as LiteBatch
@@ -17,6 +17,7 @@ from litebatch_asgi.models import BatchStatus as BatchStatus
 from litebatch_asgi.models import Counts as Counts
 from litebatch_asgi.models import Deployment as Deployment
 from litebatch_asgi.models import DryRun as DryRun
+from litebatch_asgi.models import Event as Event
 from litebatch_asgi.models import File as File
 from litebatch_asgi.models import FileStatus as FileStatus
 from litebatch_asgi.models import Limits as Limits
@@ -24,15 +25,19 @@ from litebatch_asgi.models import Page as Page
 from litebatch_asgi.models import Principal as Principal
 from litebatch_asgi.models import Settings as Settings
 from litebatch_asgi.models import Usage as Usage
+from litebatch_asgi.sink import Sink as Sink
+from litebatch_asgi.sinks import CallableSink as CallableSink
 from litebatch_asgi.storage import Storage as Storage
 
 __all__ = [
     "Authenticator",
     "Batch",
     "BatchStatus",
+    "CallableSink",
     "Counts",
     "Deployment",
     "DryRun",
+    "Event",
     "File",
     "FileStatus",
     "Limits",
@@ -45,6 +50,7 @@ __all__ = [
     "RequestError",
     "ScopeUserAuthenticator",
     "Settings",
+    "Sink",
     "Storage",
     "Usage",
 ]

@@ -25,6 +25,8 @@ from litebatch_asgi.metrics import NO_METRICS, Kept, Metrics
 from litebatch_asgi.metrics import load as load_metrics
 from litebatch_asgi.models import Deployment, Principal, Settings, SpendPage, UnservedModel
 from litebatch_asgi.routes import build_app
+from litebatch_asgi.sink import EventHandler, Sink
+from litebatch_asgi.sinks import load_sinks
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.strategies import STRATEGIES, PlacementStrategy
@@ -56,6 +58,8 @@ class LiteBatch:
         unserved: models that clients are told of when they ask for them, and cannot use.
         metrics_registry: where prometheus-client is to keep the metrics; None: they are kept where
             `metrics_app` is asked for, in a registry of their own.
+        sinks: where what happens is delivered, beside those that the settings name: async callables that take
+            an `Event`, or `Sink`s. Each gets every event at least once, those of a batch in order.
 
     Raises `ConfigError` for what cannot be used. Nothing is opened before the lifespan is entered.
 
@@ -73,6 +77,7 @@ class LiteBatch:
         reconciler: bool = True,
         unserved: Sequence[UnservedModel] = (),
         metrics_registry: CollectorRegistry | None = None,
+        sinks: Sequence[Sink | EventHandler] = (),
     ) -> None:
         self.settings: Settings = settings or Settings()
         self.catalog: Catalog = Catalog(deployments, unserved)
@@ -84,6 +89,7 @@ class LiteBatch:
             check_installed()
         self._clock = clock
         self._reconciler = reconciler
+        self._sinks = load_sinks(self.settings.sinks, sinks)
         self._running: Engine | None = None
         self._leaving: Engine | None = None
         self._entered = 0
@@ -102,6 +108,7 @@ class LiteBatch:
         authenticator: Authenticator | None = None,
         storage: Storage | None = None,
         reconciler: bool = True,
+        sinks: Sequence[Sink | EventHandler] = (),
     ) -> LiteBatch:
         """The same from a configuration file, or from what was read of one. Raises `ConfigError`.
 
@@ -118,6 +125,7 @@ class LiteBatch:
             settings=config.settings,
             reconciler=reconciler,
             unserved=config.unserved,
+            sinks=sinks,
         )
         litebatch.warnings[:0] = config.warnings
         return litebatch
@@ -159,6 +167,7 @@ class LiteBatch:
             clock=self._clock,
             reconciler=self._reconciler,
             metrics=self.metrics,
+            sinks=self._sinks,
         )
         await engine.start()
         return engine

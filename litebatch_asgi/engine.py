@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 
@@ -14,6 +14,7 @@ import anyio
 from litebatch_asgi.batches import BatchService, SpendService
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.clock import Clock
+from litebatch_asgi.delivering import Deliveries
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.files import FileService
 from litebatch_asgi.fleet import Fleet
@@ -23,6 +24,8 @@ from litebatch_asgi.presence import Presence
 from litebatch_asgi.prices import load_prices
 from litebatch_asgi.reconciler import Handover, Reconciler
 from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.sink import Sink
+from litebatch_asgi.sinks import LogSink
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.strategies import PlacementStrategy
@@ -63,6 +66,7 @@ class Engine:
         clock: Callable[[], datetime] | None,
         reconciler: bool,
         metrics: Metrics,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         self._storage = storage
         self._fleet = fleet
@@ -71,6 +75,7 @@ class Engine:
         self._clock = clock
         self._reconciler = reconciler
         self._metrics = metrics
+        self._sinks = sinks
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -130,7 +135,10 @@ class Engine:
                     installation_id=installation.id,
                     tasks=tasks,
                     metrics=self._metrics,
+                    logs_events=any(isinstance(sink, LogSink) for sink in self._sinks),
                 )
+                deliveries = Deliveries(runtime, self._sinks)
+                await deliveries.register()
                 dispatcher = JobDispatcher(runtime)
                 self.files = FileService(runtime)
                 self.batches = BatchService(runtime, dispatcher)
@@ -144,6 +152,8 @@ class Engine:
                 )
                 loop = Reconciler(runtime, dispatcher) if self._reconciler else Handover(runtime)
                 tasks.start_soon(loop.run)
+                if self._reconciler:
+                    tasks.start_soon(deliveries.run)
                 self.presence = runtime.presence
                 await self.presence.beat()
                 await self._tell_missing()

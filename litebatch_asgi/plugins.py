@@ -1,4 +1,4 @@
-"""What installed packages offer by entry points: storages, adapters of providers, placement strategies."""
+"""What installed packages offer by entry points: storages, adapters of providers, strategies, sinks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ PROVIDERS = "litebatch_asgi.providers"
 """the group of adapters, by what `model` begins with"""
 STRATEGIES = "litebatch_asgi.strategies"
 """the group of placement strategies, by the name in the configuration"""
+SINKS = "litebatch_asgi.sinks"
+"""the group of sinks, likewise"""
 
 
 def offered(group: str) -> dict[str, EntryPoint]:

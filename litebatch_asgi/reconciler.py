@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from litebatch_asgi.batches.rounds import LIST_FROM, SINGLY, LookRounds
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.files.expiry import Sweeper
 from litebatch_asgi.files.reconciling import CopyReconciler
+from litebatch_asgi.loops import for_ever, scattered, sleep_scattered
 from litebatch_asgi.models import FileCopy, Job, Work
 from litebatch_asgi.runtime import Runtime
 
@@ -35,9 +35,6 @@ LONGEST_PAUSE = 1.0
 """seconds between two looks for due rows when nobody wakes the loop"""
 SWEEP_SECONDS = 300.0
 """between two looks for expired files that no copy calls for"""
-BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""seconds to pause at most, and at least half as long, after each look that the database did not answer"""
-
 Place: TypeAlias = tuple[Work | None, str | None]
 """a kind of work (None: copies) at a deployment"""
 
@@ -59,9 +56,9 @@ class Reconciler:
         """Go on until cancelled; what is under way then gives its claims back."""
         pause = min(LONGEST_PAUSE, self._runtime.fleet.min_poll_seconds(None))
         async with anyio.create_task_group() as group:
-            group.start_soon(_for_ever, self._sweeper.sweep, partial(_sleep, SWEEP_SECONDS))
+            group.start_soon(for_ever, self._sweeper.sweep, partial(sleep_scattered, SWEEP_SECONDS))
             look = partial(self._look, group.start_soon)
-            await _for_ever(look, lambda: self._runtime.woken(_scattered(pause)))
+            await for_ever(look, lambda: self._runtime.woken(scattered(pause)))
 
     async def _look(self, start: Callable[..., object]) -> int:
         await self._runtime.hand_over()
@@ -204,34 +201,4 @@ class Handover:
 
     async def run(self) -> None:
         """Go on until cancelled; costs the database nothing while nothing is asked."""
-        await _for_ever(self._runtime.hand_over, self._runtime.woken)
-
-
-async def _for_ever(look: Callable[[], Awaitable[object]], rest: Callable[[], Awaitable[None]]) -> None:
-    """Look, rest, and so on; without rest where a look had something to do, later where no database is."""
-    failures = 0
-    while True:
-        found: object = None
-        try:
-            found = await look()
-            if failures:
-                logger.info("the database answers again")
-            failures = 0
-        except StorageUnavailable as error:
-            logger.warning("the database does not answer", extra={"error": str(error)})
-            await _sleep(BACK_OFF[min(failures, len(BACK_OFF) - 1)])
-            failures += 1
-            continue
-        except Exception:
-            logger.exception("the loop failed and goes on")
-        if not found:
-            await rest()
-
-
-async def _sleep(seconds: float) -> None:
-    await anyio.sleep(_scattered(seconds))
-
-
-def _scattered(seconds: float) -> float:
-    """Half of it to all of it: replicas shall not do the same at the same moment."""
-    return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not secrecy
+        await for_ever(self._runtime.hand_over, self._runtime.woken)

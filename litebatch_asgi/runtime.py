@@ -81,6 +81,7 @@ class Runtime:
         installation_id: str,
         tasks: TaskGroup,
         metrics: Metrics = NO_METRICS,
+        logs_events: bool = False,
     ) -> None:
         self.storage = storage
         self.fleet = fleet
@@ -100,6 +101,8 @@ class Runtime:
         self._woken = anyio.Event()
         self._to_refresh: dict[str, None] = {}
         self._asked_at: dict[str, float] = {}
+        self._event_listeners: list[Callable[[], None]] = []
+        self.logs_events: bool = logs_events
         self.presence: Presence = Presence(storage.heartbeats, fleet.catalog, settings, worker)
         self.leases: LeaseKeeper = LeaseKeeper(
             storage, seconds=settings.lease_seconds, wake=self.wake, metrics=metrics
@@ -176,6 +179,15 @@ class Runtime:
     def wake(self) -> None:
         """Something may be due: let the reconciler look at once."""
         self._woken.set()
+
+    def when_events_are_written(self, call: Callable[[], None]) -> None:
+        """Have something called whenever this process has written events."""
+        self._event_listeners.append(call)
+
+    def events_written(self) -> None:
+        """Events may be there to deliver: let those who do it look at once."""
+        for call in self._event_listeners:
+            call()
 
     def refresh(self, batch_id: str) -> None:
         """Ask for a fresh look at a batch, soon; costs the caller nothing.

@@ -14,7 +14,7 @@ from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from tests.database import BACKENDS, Database, database_on
 from tests.harness import InProcess, running_gateway
 
-ON_EITHER = frozenset({"access", "costs", "faults", "journey", "keys", "limits", "survival"})
+ON_EITHER = frozenset({"access", "costs", "delivering", "faults", "journey", "keys", "limits", "survival"})
 """folders whose tests run on one database, and on the other one in the long run"""
 _DATABASES = ("backend", "shared")
 """fixtures whose parameter is the kind of database"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -53,9 +53,7 @@ class BatchWriter:
             return decided
 
         state = await self._runtime.storage.change_batch(batch_id, noting)
-        for event in events:
-            log_event(event)
-        log_wait(before, state.batch)
+        self.tell(events, before, state.batch)
         if before is not None and not before.status.is_final and state.batch.status.is_final:
             lasted = self._runtime.now() - state.batch.created_at
             self._runtime.metrics.batch_ended(state.batch.model, state.batch.status, lasted.total_seconds())
@@ -71,13 +69,26 @@ class BatchWriter:
             return decided
 
         await self._runtime.storage.change_batches(batch_ids, noting)
-        for event in chain.from_iterable(events.values()):
+        self.tell(tuple(chain.from_iterable(events.values())))
+
+    def tell(self, events: Sequence[Event], before: Batch | None = None, batch: Batch | None = None) -> None:
+        """Have committed events delivered at once, and log a line of each unless the log is a sink."""
+        if events:
+            self._runtime.events_written()
+        if self._runtime.logs_events:
+            return
+        for event in events:
             log_event(event)
+        if batch is not None:
+            log_wait(before, batch)
 
 
 def log_event(event: Event) -> None:
-    """One line in the log for something that has happened to a batch and is committed."""
-    told = {"batch_id": event.batch_id, "event": event.type, **event.payload}
+    """One line in the log where a batch has reached another status; steps of jobs have lines of their own."""
+    if not event.type.startswith("batch."):
+        return
+    fields = {name: event.payload.get(name) for name in ("status", "owner", "model")}
+    told = {"batch_id": event.batch_id, "event": event.type, **fields}
     logger.info(event.type.replace(".", " "), extra=told)
 
 

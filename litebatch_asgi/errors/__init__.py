@@ -33,6 +33,7 @@
     │       ├── NoAuthenticator             503     no_authenticator
     │       └── LifespanNotEntered          503     lifespan_not_entered
     ├── StateConflict                       a fenced write came too late: somebody else holds the row now
+    ├── Undeliverable                       what a sink raises for an event that it can never take
     ├── RequestUnderWay                     an equal request is being worked on: wait for its outcome
     └── ProviderError                       what a deployment answered, by what the answer means
         ├── DeploymentRefused               it did nothing and will not: another one may be tried
@@ -48,6 +49,7 @@ from litebatch_asgi.errors.base import ConfigError as ConfigError
 from litebatch_asgi.errors.base import LiteBatchError as LiteBatchError
 from litebatch_asgi.errors.base import RequestUnderWay as RequestUnderWay
 from litebatch_asgi.errors.base import StateConflict as StateConflict
+from litebatch_asgi.errors.base import Undeliverable as Undeliverable
 from litebatch_asgi.errors.budgets import AboveBudget as AboveBudget
 from litebatch_asgi.errors.budgets import BudgetExceeded as BudgetExceeded
 from litebatch_asgi.errors.budgets import BudgetFigures as BudgetFigures

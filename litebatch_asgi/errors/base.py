@@ -11,6 +11,10 @@ class ConfigError(LiteBatchError):
     """A configuration that cannot be used; the message names the place and what to write there."""
 
 
+class Undeliverable(LiteBatchError):
+    """A sink can never take an event, whenever it is given it again; the message says why."""
+
+
 class StateConflict(LiteBatchError):
     """A row was not in the state, or the epoch, that its writer took for granted. Nothing was written."""
 

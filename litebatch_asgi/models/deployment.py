@@ -208,6 +208,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """whether webhooks may go to loopback and private addresses, and over plain http: for tests"""
     strategy: str = "least-busy"
     """`least-busy`, `weighted-random`, or the name of an entry point in `litebatch_asgi.strategies`"""
+    sinks: tuple[str, ...] = ()
+    """where events go: `log`, the name of an entry point in `litebatch_asgi.sinks`, or `module:callable`"""
+    delivery_retry_seconds: tuple[float, ...] = (5.0, 300.0, 1800.0, 7200.0, 28_800.0, 86_400.0)
+    """the pauses after each delivery of an event that a sink did not take; the last one goes on"""
+    delivery_give_up_seconds: float = 259_200.0
+    """how long after an event its delivery is tried; then it is dead, unless an operator has it replayed"""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -232,6 +238,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    @property
+    def delivery_timeout_seconds(self) -> float:
+        """How long a sink may take for an event: its claim, which is not renewed, outlasts it."""
+        return 0.5 * self.lease_seconds
 
     @property
     def call_timeout_seconds(self) -> float:

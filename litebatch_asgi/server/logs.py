@@ -110,12 +110,13 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line. What was given as `extra` is its fields, beside those of every line."""
         own = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+        event: dict[str, Any] = own.pop("event_fields", {})
         line = Line(
             created=record.created,
             level=record.levelname.lower(),
             logger=record.name,
-            message=record.getMessage(),
-            fields={**self._about, **own},
+            message=event["event"] if event else record.getMessage(),
+            fields={**self._about, **own, **event},
             exception=self.formatException(record.exc_info) if record.exc_info else None,
         )
         return self._redact(self._form(line))

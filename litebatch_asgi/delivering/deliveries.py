@@ -1,0 +1,54 @@
+"""All the sinks of a process, each delivered to for itself; those that nobody has any more are forgotten."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+
+import anyio
+
+from litebatch_asgi.delivering.worker import SinkWorker
+from litebatch_asgi.loops import for_ever, sleep_scattered
+from litebatch_asgi.models import RegisteredSink
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.sink import Sink
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+TEND_SECONDS = 300.0
+"""between two times that the sinks are said to be still there"""
+_REMOVED_AT_ONCE = 1000
+
+
+class Deliveries:
+    """One worker a sink, so that none delays another."""
+
+    def __init__(self, runtime: Runtime, sinks: Sequence[Sink]) -> None:
+        self._runtime = runtime
+        self._registered = {
+            sink.name: RegisteredSink(name=sink.name, is_ordered=sink.is_ordered) for sink in sinks
+        }
+        self._workers = [SinkWorker(runtime, sink, self._registered[sink.name]) for sink in sinks]
+
+    async def register(self) -> None:
+        """Say that the sinks are there: what happens from now on is for them. Raises `StorageUnavailable`."""
+        if self._registered:
+            await self._runtime.storage.outbox.register(self._registered.values())
+
+    async def run(self) -> None:
+        """Deliver until cancelled; what is under way then is given back."""
+        async with anyio.create_task_group() as group:
+            for worker in self._workers:
+                group.start_soon(worker.run)
+            await for_ever(self._tend, partial(sleep_scattered, TEND_SECONDS))
+
+    async def _tend(self) -> bool:
+        """Whether there may be more to remove."""
+        await self.register()
+        before = self._runtime.now() - timedelta(days=self._runtime.settings.keep_ended_days)
+        removed = await self._runtime.storage.outbox.remove_unseen(before, limit=_REMOVED_AT_ONCE)
+        if removed:
+            logger.info("deliveries to sinks that nobody has were removed", extra={"rows": removed})
+        return removed == _REMOVED_AT_ONCE

@@ -1,0 +1,151 @@
+"""Delivering to one sink: many at a time while it takes them, one by one while it does not."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from functools import partial
+
+import anyio
+
+from litebatch_asgi.delivering.retries import Probing, retry_after
+from litebatch_asgi.errors import StorageUnavailable, Undeliverable
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.leases import GIVE_BACK_SECONDS
+from litebatch_asgi.loops import for_ever, scattered
+from litebatch_asgi.models import FailedAttempt, OutboxItem, RegisteredSink
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.sink import Sink
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+PLACES = 100
+"""deliveries to one sink that are under way at a time in each process"""
+LONGEST_PAUSE = 1.0
+"""seconds between two looks for due deliveries when nobody wakes the worker"""
+_LONGEST_ERROR = 500
+"""characters of an error that are kept"""
+
+
+class SinkWorker:
+    """Claims what is due for a sink, gives it to it, and writes what came of it."""
+
+    def __init__(self, runtime: Runtime, sink: Sink, registered: RegisteredSink) -> None:
+        self._runtime = runtime
+        self._outbox = runtime.storage.outbox
+        self._sink = sink
+        self._registered = registered
+        self._probing = Probing()
+        self._under_way: dict[str, OutboxItem] = {}
+        self._taken: list[OutboxItem] = []
+        self._failed: list[FailedAttempt] = []
+        self._woken = anyio.Event()
+        runtime.when_events_are_written(self._wake)
+
+    def _wake(self) -> None:
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Go on until cancelled; what is under way then is given back, what is done is written."""
+        try:
+            async with anyio.create_task_group() as group:
+                await for_ever(partial(self._step, group.start_soon), self._rest)
+        finally:
+            with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True):
+                await self._hand_back()
+
+    async def _step(self, start: Callable[..., object]) -> int:
+        self._woken = anyio.Event()
+        await self._write_outcomes()
+        places = self._probing.places(PLACES) - len(self._under_way)
+        if places <= 0:
+            return 0
+        items = await self._outbox.claim(
+            self._runtime.worker,
+            self._registered,
+            limit=places,
+            lease_seconds=self._runtime.settings.lease_seconds,
+        )
+        for item in items:
+            self._under_way[item.event.id] = item
+            start(self._attempt, item)
+        return len(items)
+
+    async def _rest(self) -> None:
+        with anyio.move_on_after(scattered(LONGEST_PAUSE)):
+            await self._woken.wait()
+
+    async def _attempt(self, item: OutboxItem) -> None:
+        error = await self._error_of(item)
+        del self._under_way[item.event.id]
+        hit("deliver.taken")
+        if error is None:
+            self._probing.succeeded()
+            self._taken.append(item)
+        else:
+            self._note_failure(item, error)
+        self._wake()
+
+    async def _error_of(self, item: OutboxItem) -> Exception | None:
+        """What the sink raised; None: it has taken the event."""
+        seconds = self._runtime.settings.delivery_timeout_seconds
+        try:
+            with anyio.move_on_after(seconds) as limit:
+                await self._sink.deliver(item.event)
+            if limit.cancelled_caught:
+                return TimeoutError(f"it took more than {seconds:g} seconds")
+        except Exception as error:
+            return error
+        except anyio.get_cancelled_exc_class() as error:
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            return RuntimeError(f"it cancelled itself: {error!r}")
+        return None
+
+    def _note_failure(self, item: OutboxItem, error: Exception) -> None:
+        settings, delivery = self._runtime.settings, item.delivery
+        age = (self._runtime.now() - delivery.created_at).total_seconds()
+        wait = retry_after(
+            delivery.attempts,
+            age=age,
+            pauses=settings.delivery_retry_seconds,
+            give_up=settings.delivery_give_up_seconds,
+        )
+        if isinstance(error, Undeliverable):
+            wait = None
+        else:
+            self._probing.failed(anyio.current_time())
+        told = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+        self._failed.append(FailedAttempt(delivery=delivery, error=told, retry_seconds=wait))
+        logger.warning(
+            "an event is not delivered" if wait is not None else "an event is dead: it is not tried again",
+            extra={
+                "sink": self._sink.name,
+                "event_id": item.event.id,
+                "event": item.event.type,
+                "subject": item.event.subject,
+                "attempts": delivery.attempts + 1,
+                "retry_seconds": wait,
+                "error": told,
+            },
+        )
+
+    async def _write_outcomes(self) -> None:
+        """What cannot be written now is written with the next; after that its claim runs out."""
+        taken, failed = self._taken[:], self._failed[:]
+        if taken:
+            hit("deliver.before_mark")
+            await self._outbox.delivered(taken)
+            del self._taken[: len(taken)]
+        if failed:
+            await self._outbox.failed(self._registered, failed)
+            del self._failed[: len(failed)]
+
+    async def _hand_back(self) -> None:
+        try:
+            await self._write_outcomes()
+            await self._outbox.give_back(list(self._under_way.values()))
+        except StorageUnavailable as error:
+            told = {"sink": self._sink.name, "error": str(error)}
+            logger.info("claims on deliveries run out by themselves: no database", extra=told)
