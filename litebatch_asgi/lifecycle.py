@@ -22,6 +22,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from litebatch_asgi.batch_events import change_events
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.models import (
     Batch,
@@ -30,14 +31,13 @@ from litebatch_asgi.models import (
     BatchStatus,
     Counts,
     DeploymentWait,
-    Event,
     Job,
     JobState,
     ProviderBatch,
     WaitingFor,
     WaitReason,
 )
-from litebatch_asgi.models.ids import EVENT_PREFIX, job_id, new_id
+from litebatch_asgi.models.ids import job_id
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.WAITING: frozenset(
@@ -167,7 +167,7 @@ def batch_change(
     waiting_for: WaitingFor | None = None,
     **rest: Any,
 ) -> BatchChange:
-    """What to write when `jobs` have moved: they, the batch folded anew, an event if its status changed.
+    """What to write when `jobs` have moved: they, the batch folded anew, events of what is news.
 
     `waiting_for`: what the batch waits for, where its jobs do not tell.
     """
@@ -176,24 +176,8 @@ def batch_change(
     folded = fold(batch or state.batch, after, now)
     if waiting_for is not None and not folded.status.is_final:
         folded = replace(folded, waiting_for=waiting_for)
-    events: tuple[Event, ...] = ()
-    if folded.status is not state.batch.status:
-        events = (status_event(folded, now),)
+    events = change_events(state, folded, jobs, rest.get("charges", ()), now)
     return BatchChange(batch=folded, jobs=tuple(jobs), new_jobs=tuple(new_jobs), events=events, **rest)
-
-
-def status_event(batch: Batch, now: datetime) -> Event:
-    """The event that says which status a batch has reached."""
-    payload = {"status": batch.status.value, "owner": batch.owner, "model": batch.model}
-    return Event(
-        id=new_id(EVENT_PREFIX),
-        subject=batch.id,
-        type=f"batch.{batch.status}",
-        batch_id=batch.id,
-        owner=batch.owner,
-        payload=payload,
-        created_at=now,
-    )
 
 
 def fold(batch: Batch, jobs: Iterable[Job], now: datetime) -> Batch:

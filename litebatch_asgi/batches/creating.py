@@ -10,15 +10,15 @@ from typing import NamedTuple, NoReturn, TypeVar
 import anyio
 from msgspec.structs import replace
 
+from litebatch_asgi.batch_events import creation_events
 from litebatch_asgi.batches.budgets import Budgets
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.drafting import Drafts, no_input
 from litebatch_asgi.batches.targets import Target, Tries, choose
 from litebatch_asgi.batches.waiting import waiting_for
-from litebatch_asgi.batches.work import log_wait
+from litebatch_asgi.batches.work import BatchWriter
 from litebatch_asgi.errors import RequestError, StateConflict, dollars
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.lifecycle import status_event
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -57,6 +57,7 @@ class Creator:
         self._drafts = drafts
         self._dispatcher = dispatcher
         self._budgets = Budgets(runtime)
+        self._writer = BatchWriter(runtime)
 
     async def create(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> Made[Batch]:
         """Begin a batch and wait for its placement, or find the one that was begun for this request before.
@@ -75,7 +76,8 @@ class Creator:
         state, since = await self._insert(draft, request, passed)
         if state.batch.id != draft.batch.id:
             return Made(_shown(principal, state.batch), is_repeated=True)
-        log_wait(None, state.batch)
+        self._runtime.events_written()
+        self._writer.tell((), None, state.batch)
         self._budgets.tell(passed)
         self._runtime.metrics.batch_created(state.batch.model)
         hit("create.stored")
@@ -142,11 +144,10 @@ class Creator:
         batch = draft.batch
         if not current.file.is_visible(batch.created_at):
             raise no_input(batch.input_file_id)
-        created = status_event(batch, batch.created_at)
         return BatchChange(
             batch=replace(batch, answering_until=request.answering_until),
             new_jobs=(draft.job,),
-            events=(replace(created, type="batch.created"),),
+            events=creation_events(batch, batch.created_at),
             reservations=tuple(replace(each, on_soft_budget=passed.append) for each in draft.reservations),
             lease_seconds=self._runtime.settings.lease_seconds,
         )

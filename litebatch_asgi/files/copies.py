@@ -16,6 +16,7 @@ from litebatch_asgi.errors import (
     ProviderError,
     ProviderNotFound,
 )
+from litebatch_asgi.file_events import copy_events
 from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.jsonl import spliced_size
 from litebatch_asgi.lifetimes import WATCH_FOR, made_since
@@ -162,15 +163,20 @@ class CopyWork:
         now = self.runtime.now()
 
         def decide(current: FileState) -> FileChange:
-            copy = move_copy(held_copy(current, claimed), state, due=due, **changes)
+            before = held_copy(current, claimed)
+            copy = move_copy(before, state, due=due, **changes)
             if copy.state is CopyState.READY:
                 look = self.next_patient_look(copy, now)
                 copy = replace(copy, next_check_at=due_when_ready(copy, current.file, look=look))
             copies = [copy if each.key == copy.key else each for each in current.copies]
             file = fold_file(copies, current.file, now)
-            return FileChange(file=file, copies=(copy,), lease_seconds=self.runtime.settings.lease_seconds)
+            events = copy_events(file, before, copy, now)
+            lease = self.runtime.settings.lease_seconds
+            return FileChange(file=file, copies=(copy,), events=events, lease_seconds=lease)
 
-        return await self.runtime.storage.change_file(claimed.file_id, decide)
+        written = await self.runtime.storage.change_file(claimed.file_id, decide)
+        self.runtime.events_written()
+        return written
 
     async def look_again(self, copy: FileCopy, due: datetime) -> None:
         """Give a copy back as it is, to be looked at when it is due."""

@@ -221,7 +221,7 @@ def test_a_change_of_status_is_an_event() -> None:
         snapshot=ProviderBatch(id="p", status=BatchStatus.IN_PROGRESS),
     )
     written = batch_change(state, LATER, jobs=(running,))
-    assert [event.type for event in written.events] == ["batch.in_progress"]
+    assert [event.type for event in written.events] == ["job.placed", "batch.in_progress"]
     again = batch_change(BatchState(batch=written.batch, jobs=(running,)), LATER, jobs=(running,))
     assert again.events == ()
 

@@ -73,8 +73,9 @@ async def test_an_ended_batch_is_forgotten_in_the_end(tmp_path: Path, database: 
         await gateway.eventually(is_forgotten)
         with pytest.raises(NotFoundError):
             await gateway.client().batches.retrieve(batch.id)
-    for table in ("jobs", "events"):
-        assert await database.rows(f"SELECT 1 FROM {table}") == [], table
+    for table, of_batch in (("jobs", "batch_id"), ("events", "subject")):
+        rows = await database.rows(f"SELECT 1 FROM {table} WHERE {of_batch} = '{batch.id}'")
+        assert rows == [], table
 
 
 async def left(database: Database, file_id: str | None) -> tuple[int, int]:

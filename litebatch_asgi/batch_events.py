@@ -1,0 +1,138 @@
+"""The events of a change: what has happened to a batch and its jobs. Pure: `now` is passed.
+
+Each carries a snapshot of its batch. What a change has moved without news, such as the next look at a job
+that runs as before, makes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from litebatch_asgi.models import Batch, BatchState, BatchStatus, Charge, Event, Job, JobState
+from litebatch_asgi.models.ids import EVENT_PREFIX, new_id
+from litebatch_asgi.models.sums import cost_of
+from litebatch_asgi.wire.waiting import told_to_admin
+
+CREATED, CREATE_CALLED = "batch.created", "acreate_batch"
+COMPLETED, SUCCEEDED = "batch.completed", "batch_success"
+"""each once a batch: what happened, and the call type under which LiteLLM's logs have it"""
+PLACED, ADOPTED, DOUBTED = "job.placed", "job.adopted", "job.doubted"
+WAITING, STOPPED, SETTLED = "job.waiting", "job.stopped", "job.settled"
+
+_WITHOUT_RESULTS = frozenset({JobState.REFUSED, JobState.WATCHED, JobState.WITHDRAWN, JobState.FAILED})
+_GIVEN_UP = frozenset({JobState.REFUSED, JobState.WATCHED, JobState.CLOSED})
+
+
+def creation_events(batch: Batch, now: datetime) -> tuple[Event, ...]:
+    """What is written with a new batch."""
+    snapshot = _snapshot(batch, batch.cost)
+    told = [(CREATED, snapshot), (CREATE_CALLED, snapshot), *_wait(None, batch, snapshot)]
+    return _events(batch, told, now)
+
+
+def change_events(
+    state: BatchState, after: Batch, jobs: Sequence[Job], charges: Collection[Charge], now: datetime
+) -> tuple[Event, ...]:
+    """What is written with a change of `state` to `after`, in which `jobs` move."""
+    snapshot = _snapshot(after, _cost_with(state, charges))
+    before = {job.id: job for job in state.jobs}
+    told = [
+        (type_, snapshot | _about(job))
+        for job in jobs
+        for type_ in _types_of_move(before[job.id].state, job, state.jobs)
+    ]
+    told += _wait(state.batch, after, snapshot)
+    if after.status is not state.batch.status:
+        told.append((f"batch.{after.status}", snapshot))
+        if after.status is BatchStatus.COMPLETED:
+            told.append((SUCCEEDED, snapshot))
+    return _events(after, told, now)
+
+
+def _types_of_move(before: JobState, job: Job, jobs: Sequence[Job]) -> Iterator[str]:
+    if job.state is before:
+        return
+    is_first = not any(
+        each.state in _GIVEN_UP
+        for each in jobs
+        if each.id != job.id and (each.shard, each.deployment_id) == (job.shard, job.deployment_id)
+    )
+    if job.state is JobState.SUBMITTED:
+        yield ADOPTED if before is JobState.UNCLEAR else PLACED
+    elif job.state is JobState.UNCLEAR and is_first:
+        yield DOUBTED
+    elif job.state is JobState.SETTLED:
+        yield SETTLED
+    elif job.state in _WITHOUT_RESULTS and is_first:
+        yield STOPPED
+
+
+def _wait(before: Batch | None, after: Batch, snapshot: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """That a batch has begun to wait, or waits for something else."""
+    waiting, was = after.waiting_for, before.waiting_for if before is not None else None
+    if waiting is None or (was is not None and was.reason == waiting.reason):
+        return []
+    about = {
+        "reason": waiting.reason,
+        "message": told_to_admin(waiting),
+        "deployments": msgspec.to_builtins(waiting.deployments),
+    }
+    return [(WAITING, snapshot | about)]
+
+
+def _about(job: Job) -> dict[str, Any]:
+    return {
+        "job_id": job.id,
+        "attempt": job.attempt,
+        "deployment": job.deployment_id,
+        "job_state": job.state.value,
+        "reason": job.reason,
+    }
+
+
+def _snapshot(batch: Batch, cost: Decimal | None) -> dict[str, Any]:
+    return {
+        "batch_id": batch.id,
+        "status": batch.status.value,
+        "owner": batch.owner,
+        "key_id": batch.created_by,
+        "model": batch.model,
+        "deployment": batch.deployment_id,
+        "endpoint": batch.endpoint,
+        "metadata": batch.metadata,
+        "counts": msgspec.to_builtins(batch.counts),
+        "usage": msgspec.to_builtins(batch.usage),
+        "cost": None if cost is None else f"{cost:f}",
+        "input_file_id": batch.input_file_id,
+        "output_file_id": batch.output_file_id,
+        "error_file_id": batch.error_file_id,
+        "errors": msgspec.to_builtins(batch.errors),
+    }
+
+
+def _cost_with(state: BatchState, charges: Collection[Charge]) -> Decimal | None:
+    """What the batch has cost once these charges are written; None: nothing is charged, or it is unknown."""
+    if not charges or not any(job.state is JobState.SETTLED for job in state.jobs):
+        return cost_of(charges) if charges else state.batch.cost
+    before, new = state.batch.cost, cost_of(charges)
+    return None if before is None or new is None else before + new
+
+
+def _events(batch: Batch, told: Sequence[tuple[str, dict[str, Any]]], now: datetime) -> tuple[Event, ...]:
+    return tuple(
+        Event(
+            id=new_id(EVENT_PREFIX),
+            subject=batch.id,
+            type=type_,
+            batch_id=batch.id,
+            owner=batch.owner,
+            payload=payload,
+            created_at=now,
+        )
+        for type_, payload in told
+    )
