@@ -78,6 +78,10 @@ class Outbox(Protocol):
         """
         ...
 
+    async def event(self, event_id: str) -> Event | None:
+        """The event of this id."""
+        ...
+
     async def events(
         self, subject: str, *, after: int | None = None, limit: int, descending: bool = False
     ) -> list[Event]:

@@ -157,6 +157,11 @@ class SQLOutbox:
             removed += await self._execute(sql("remove_forgotten_deliveries"), step)
         return removed
 
+    async def event(self, event_id: str) -> Event | None:
+        """See `Outbox.event`."""
+        row = await self._executor.fetch_one(self._queries().sql("get_event"), {"id": event_id})
+        return EVENTS.decode(row) if row else None
+
     async def events(
         self, subject: str, *, after: int | None = None, limit: int, descending: bool = False
     ) -> list[Event]:

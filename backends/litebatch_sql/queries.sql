@@ -432,6 +432,9 @@ WHERE events.id {among_keys};
 -- name: list_events
 SELECT {events} FROM {prefix}events AS events WHERE id > :after ORDER BY id LIMIT :limit;
 
+-- name: get_event
+SELECT {events} FROM {prefix}events AS events WHERE id = :id;
+
 -- name: events_of_subject
 SELECT {events} FROM {prefix}events AS events
 WHERE subject = :subject

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -24,6 +25,7 @@ from litebatch_asgi.models import (
     BatchState,
     BatchStatus,
     DryRun,
+    Event,
     Page,
     Principal,
 )
@@ -32,7 +34,7 @@ from litebatch_asgi.models.principal import owner_to_list
 from litebatch_asgi.repeats import Made
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.storage import BatchQuery
-from litebatch_asgi.wire import BatchListQuery, CreateBatch, Repeat
+from litebatch_asgi.wire import BatchListQuery, CreateBatch, EventListQuery, Repeat, event_for_owner
 
 _CANCELLABLE = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS})
 
@@ -196,6 +198,42 @@ class BatchService:
         hit("cancel.stored")
         self._runtime.wake()
         return _shown(principal, state.batch)
+
+    async def events(
+        self,
+        principal: Principal,
+        batch_id: str,
+        *,
+        limit: int = 20,
+        after: str | None = None,
+        order: Literal["asc", "desc"] = "desc",
+    ) -> Page[Event]:
+        """What has happened to a batch, newest first, or in the order in which it happened.
+
+        Deployments, and what providers have said, are told to admins alone. At most `limit` events, 1 to 100.
+        `after` is the id of the last one of the page before; `InvalidRequest` if it is none of the batch, or
+        for values that cannot be. Raises `NotFound`.
+        """
+        return await self.story(principal, batch_id, EventListQuery(limit=limit, after=after, order=order))
+
+    async def story(self, principal: Principal, batch_id: str, asked: EventListQuery) -> Page[Event]:
+        """`events`, of a query that was checked already."""
+        batch = await self._visible(principal, batch_id)
+        outbox = self._runtime.storage.outbox
+        last = await outbox.event(asked.after) if asked.after is not None else None
+        if asked.after is not None and (last is None or last.subject != batch.id):
+            raise InvalidRequest(
+                f"No event with id '{asked.after}' of the batch to go on after.", param="after"
+            )
+        found = await outbox.events(
+            batch.id,
+            after=last.seq if last is not None else None,
+            limit=asked.limit + 1,
+            descending=asked.order == "desc",
+        )
+        page = found[: asked.limit]
+        items = page if principal.is_admin else [event_for_owner(event) for event in page]
+        return Page(items=items, has_more=len(found) > asked.limit)
 
     async def _visible(self, principal: Principal, batch_id: str) -> Batch:
         batch = await self._runtime.storage.get_batch(batch_id_in(batch_id))

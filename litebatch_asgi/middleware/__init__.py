@@ -33,6 +33,7 @@ class LiteBatchMiddleware:
     GET HEAD          /batches                always, but for `?managed=false`
     GET HEAD          /batches/{id}           the id begins with `batch_lb` and has the form of ours
     POST              /batches/{id}/cancel    the same
+    GET HEAD          /batches/{id}/events    the same
     ================  ======================  ===============================================================
 
     So `GET /models` is answered by the app behind, which may add `litebatch.models(principal)` to its own.

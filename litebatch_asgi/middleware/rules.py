@@ -49,6 +49,7 @@ RULES = (
     Rule(methods=("GET", "HEAD"), path="/batches", sign=Sign.ALWAYS),
     Rule(methods=("GET", "HEAD"), path="/batches/{id}", sign=Sign.BATCH_ID),
     Rule(methods=("POST",), path="/batches/{id}/cancel", sign=Sign.BATCH_ID),
+    Rule(methods=("GET", "HEAD"), path="/batches/{id}/events", sign=Sign.BATCH_ID),
 )
 """All that may be managed. What no rule names is never looked at."""
 

@@ -56,6 +56,12 @@ class BatchRoutes:
         batch = await self._services.batches.cancel(principal, _batch_id(request))
         return JSONAnswer(wire.batch_object(batch, for_admin=principal.is_admin))
 
+    async def events(self, request: Request, principal: Principal) -> ASGIApp:
+        """`GET /batches/{id}/events`."""
+        query = wire.parse_event_list_query(request.query_params.multi_items())
+        page = await self._services.batches.story(principal, _batch_id(request), query)
+        return JSONAnswer(wire.batch_event_list(page, for_admin=principal.is_admin))
+
 
 def _batch_id(request: Request) -> str:
     batch_id: str = request.path_params["id"]

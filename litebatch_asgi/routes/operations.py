@@ -172,6 +172,15 @@ OPERATIONS: Operations = {
             errors=(NotFound, Conflict),
         ),
     },
+    "/batches/{id}/events": {
+        "get": Operation(
+            id="listBatchEvents",
+            summary="What has happened to a batch, newest first.",
+            answer=wire.BatchEventList,
+            query=wire.EventListQuery,
+            errors=(InvalidRequest, NotFound),
+        ),
+    },
     "/models": {
         "get": Operation(
             id="listModels", summary="List the virtual models of the caller.", answer=wire.ModelList

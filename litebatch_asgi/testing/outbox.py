@@ -195,6 +195,11 @@ class MemoryOutbox:
                 draft.remove_key(self._tables.deliveries, key)
         return len(gone)
 
+    async def event(self, event_id: str) -> Event | None:
+        """See `Outbox.event`."""
+        self._tables.check_open()
+        return self._tables.events.get(event_id)
+
     async def events(
         self, subject: str, *, after: int | None = None, limit: int, descending: bool = False
     ) -> list[Event]:

@@ -6,6 +6,9 @@ from litebatch_asgi.wire.details import batch_cost as batch_cost
 from litebatch_asgi.wire.dry_run import DryRunObject as DryRunObject
 from litebatch_asgi.wire.dry_run import cost_text as cost_text
 from litebatch_asgi.wire.dry_run import dry_run_object as dry_run_object
+from litebatch_asgi.wire.events import BatchEventList as BatchEventList
+from litebatch_asgi.wire.events import batch_event_list as batch_event_list
+from litebatch_asgi.wire.events import event_for_owner as event_for_owner
 from litebatch_asgi.wire.objects import BatchList as BatchList
 from litebatch_asgi.wire.objects import BatchObject as BatchObject
 from litebatch_asgi.wire.objects import DeletedFile as DeletedFile
@@ -28,11 +31,13 @@ from litebatch_asgi.wire.requests import BATCH_ENDPOINTS as BATCH_ENDPOINTS
 from litebatch_asgi.wire.requests import UPLOAD_PURPOSES as UPLOAD_PURPOSES
 from litebatch_asgi.wire.requests import BatchListQuery as BatchListQuery
 from litebatch_asgi.wire.requests import CreateBatch as CreateBatch
+from litebatch_asgi.wire.requests import EventListQuery as EventListQuery
 from litebatch_asgi.wire.requests import FileListQuery as FileListQuery
 from litebatch_asgi.wire.requests import UploadForm as UploadForm
 from litebatch_asgi.wire.requests import WebhookListQuery as WebhookListQuery
 from litebatch_asgi.wire.requests import parse_batch_list_query as parse_batch_list_query
 from litebatch_asgi.wire.requests import parse_create_batch as parse_create_batch
+from litebatch_asgi.wire.requests import parse_event_list_query as parse_event_list_query
 from litebatch_asgi.wire.requests import parse_file_list_query as parse_file_list_query
 from litebatch_asgi.wire.requests import parse_upload_form as parse_upload_form
 from litebatch_asgi.wire.requests import parse_webhook_list_query as parse_webhook_list_query

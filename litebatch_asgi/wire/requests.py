@@ -174,6 +174,19 @@ class WebhookListQuery(msgspec.Struct, frozen=True, kw_only=True):
         _check_owner(self.owner)
 
 
+class EventListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The query of `GET /batches/{id}/events`. Raises `InvalidRequest` for values that it may not have."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_BATCHES_PAGE)] = 20
+    after: _Cursor | None = None
+    order: Literal["asc", "desc"] = "desc"
+
+    def __post_init__(self) -> None:
+        checks.in_range(self.limit, "limit", 1, MAX_BATCHES_PAGE)
+        _check_after(self.after)
+        checks.one_of(("asc", "desc"), checks.text(self.order, "order"), "order")
+
+
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
     """What comes with the file in `POST /files`. Raises `InvalidRequest` for values that it may not have."""
 
@@ -231,6 +244,16 @@ def parse_webhook_list_query(query: Pairs) -> WebhookListQuery:
     last = dict(query)
     return WebhookListQuery(
         limit=_limit(last, 20), after=last.get("after") or None, owner=last.get("owner") or None
+    )
+
+
+def parse_event_list_query(query: Pairs) -> EventListQuery:
+    """The query of `GET /batches/{id}/events`; see `parse_file_list_query`."""
+    last = dict(query)
+    return EventListQuery(
+        limit=_limit(last, 20),
+        after=last.get("after") or None,
+        order=cast("Literal['asc', 'desc']", last.get("order") or "desc"),
     )
 
 

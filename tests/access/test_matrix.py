@@ -61,6 +61,7 @@ ROUTES = [
     Route(method="DELETE", path="/files/{file}", changes=True, foreign=(404, "id")),
     Route(method="GET", path="/batches/{running}"),
     Route(method="GET", path="/batches/{ended}"),
+    Route(method="GET", path="/batches/{ended}/events"),
     Route(method="POST", path="/batches/{running}/cancel", changes=True),
     Route(
         method="POST",

@@ -23,6 +23,7 @@ CALLS: dict[str, Call] = {
     "list files after": lambda gateway, file, _: gateway.files.list(STRANGER, after=file),
     "retrieve a batch": lambda gateway, _, batch: gateway.batches.retrieve(STRANGER, batch),
     "cancel a batch": lambda gateway, _, batch: gateway.batches.cancel(STRANGER, batch),
+    "read the story of a batch": lambda gateway, _, batch: gateway.batches.events(STRANGER, batch),
     "list batches after": lambda gateway, _, batch: gateway.batches.list(STRANGER, after=batch),
     "create a batch": lambda gateway, file, _: gateway.batches.create(
         STRANGER, input_file_id=file, endpoint=ENDPOINT, completion_window="24h"

@@ -251,6 +251,7 @@ async def test_real_answers_are_as_described(held_gateway: Gateway) -> None:
         await gateway.ended(batch["id"])
         ended = await client.ask("get", "/batches/{id}", batch["id"])
         assert ended["usage"]
+        assert (await client.ask("get", "/batches/{id}/events", batch["id"]))["data"]
         assert await client.ask("get", "/files/{id}/content", ended["output_file_id"])
         for batch_id in (batch["id"], (await client.ask("post", "/batches", json=body))["id"]):
             await client.ask("post", "/batches/{id}/cancel", batch_id)

@@ -68,6 +68,7 @@ CALLS: dict[str, Call] = {
     "outbox.replay": lambda storage: storage.outbox.replay(limit=1),
     "outbox.backlog": lambda storage: storage.outbox.backlog(),
     "outbox.remove_unseen": lambda storage: storage.outbox.remove_unseen(FILE.created_at, limit=1),
+    "outbox.event": lambda storage: storage.outbox.event("event"),
     "outbox.events": lambda storage: storage.outbox.events("batch", limit=1),
     "heartbeats.beat": lambda storage: storage.heartbeats.beat("worker", {}, lapse_seconds=1),
     "heartbeats.in_use": lambda storage: storage.heartbeats.in_use(),

@@ -70,6 +70,8 @@ class OutboxTests(StorageTests):
         story = await storage.outbox.events(first.id, limit=9)
         assert [(event.seq, event.type) for event in story] == [(1, "late"), (2, "early"), (3, "last")]
         assert story[0] == late
+        assert await storage.outbox.event("evt_a") == story[1]
+        assert await storage.outbox.event("evt_unknown") is None
         assert [event.seq for event in await storage.outbox.events(second.id, limit=9)] == [1]
 
     async def test_a_story_is_read_in_pages(self, storage: Storage) -> None:

@@ -1,0 +1,154 @@
+"""The story of a batch: what has happened to it, each with a sentence. Pure.
+
+Names of deployments, and what providers have said, are for admins alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from litebatch_asgi.models import Event, Page
+from litebatch_asgi.wire.waiting import told_to_owner
+
+_FOR_OWNERS = (
+    *("status", "model", "endpoint", "metadata", "counts", "usage", "cost", "errors"),
+    *("input_file_id", "output_file_id", "error_file_id"),
+)
+"""of a payload; whatever else is in it is for admins"""
+
+
+class BatchEventObject(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a batch."""
+
+    id: str
+    object: Literal["batch.event"] = "batch.event"
+    seq: Annotated[int, Meta(description="Counted from 1 within the batch.")]
+    type: Annotated[str, Meta(description="Such as `batch.completed` or `job.placed`; more may come.")]
+    created_at: int
+    message: Annotated[str, Meta(description="A sentence for people.")]
+    data: Annotated[
+        dict[str, Any], Meta(description="How things were then: status, counts, usage, cost and the like.")
+    ]
+
+
+class BatchEventList(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the story of a batch."""
+
+    object: Literal["list"] = "list"
+    data: list[BatchEventObject]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+def batch_event_list(page: Page[Event], *, for_admin: bool = False) -> BatchEventList:
+    """A page of the story as clients see it."""
+    data = [_object(event, for_admin=for_admin) for event in page.items]
+    first, last = (data[0].id, data[-1].id) if data else (None, None)
+    return BatchEventList(data=data, first_id=first, last_id=last, has_more=page.has_more)
+
+
+def event_for_owner(event: Event) -> Event:
+    """The event without what is for admins alone."""
+    kept = {name: event.payload[name] for name in _FOR_OWNERS if name in event.payload}
+    if event.type == "job.waiting":
+        reason = str(event.payload.get("reason"))
+        kept |= {"reason": reason, "message": told_to_owner(reason)}
+    return replace(event, payload=kept)
+
+
+def _object(event: Event, *, for_admin: bool) -> BatchEventObject:
+    shown = event if for_admin else event_for_owner(event)
+    return BatchEventObject(
+        id=event.id,
+        seq=event.seq,
+        type=event.type,
+        created_at=int(event.created_at.timestamp()),
+        message=message_of(shown),
+        data=shown.payload,
+    )
+
+
+def message_of(event: Event) -> str:
+    """A sentence that says what has happened; it names what the payload names, and nothing else."""
+    sentence = _SENTENCES.get(event.type)
+    return sentence(event.payload) if sentence is not None else f"Something happened: {event.type}."
+
+
+_Payload: TypeAlias = Mapping[str, Any]
+
+
+def _count(payload: _Payload, name: str) -> int:
+    counts: Mapping[str, int] = payload.get("counts") or {}
+    return counts.get(name, 0)
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"
+
+
+def _done(payload: _Payload) -> str:
+    total, completed = _count(payload, "total"), _count(payload, "completed")
+    return f"{completed} of {_requests(total)} succeeded, {_count(payload, 'failed')} did not"
+
+
+def _created(payload: _Payload) -> str:
+    return f"The batch was created with {_requests(_count(payload, 'total'))} for {payload.get('model')}."
+
+
+def _failed(payload: _Payload) -> str:
+    errors: list[Mapping[str, str]] = payload.get("errors") or []
+    said = (errors[0].get("message") or errors[0].get("code")) if errors else None
+    return f"The batch failed: {said}" if said else "The batch failed."
+
+
+def _charged(payload: _Payload) -> str:
+    cost = payload.get("cost")
+    return f"The batch cost ${cost}." if cost is not None else "The batch has ended; its cost is not known."
+
+
+def _there(payload: _Payload, otherwise: str = "A deployment") -> str:
+    return str(payload.get("deployment") or otherwise)
+
+
+def _because(payload: _Payload) -> str:
+    reason = payload.get("reason")
+    return f": {reason}" if reason else "."
+
+
+def _stopped(payload: _Payload) -> str:
+    at = payload.get("deployment")
+    where = f" at {at}" if at else ""
+    return f"An attempt to run the batch{where} ended without results{_because(payload)}"
+
+
+_SENTENCES: Mapping[str, Callable[[_Payload], str]] = MappingProxyType(
+    {
+        "batch.created": _created,
+        "acreate_batch": lambda payload: "The call that creates the batch was recorded.",
+        "batch.in_progress": lambda payload: "The batch runs.",
+        "batch.finalizing": lambda payload: "The batch has run; its results are read.",
+        "batch.completed": lambda payload: f"The batch completed: {_done(payload)}.",
+        "batch.failed": _failed,
+        "batch.expired": lambda payload: f"The batch expired: {_done(payload)}.",
+        "batch.cancelling": lambda payload: "The batch is being cancelled.",
+        "batch.cancelled": lambda payload: f"The batch was cancelled: {_done(payload)}.",
+        "batch_success": _charged,
+        "job.placed": lambda payload: f"{_there(payload)} has taken the batch.",
+        "job.adopted": lambda payload: (
+            f"{_there(payload)} was found to have the batch, although its answer was lost."
+        ),
+        "job.doubted": lambda payload: (
+            f"{_there(payload)} gave no clear answer: the batch is searched for there{_because(payload)}"
+        ),
+        "job.waiting": lambda payload: str(payload.get("message")),
+        "job.stopped": _stopped,
+        "job.settled": lambda payload: f"The results were read: {_done(payload)}.",
+    }
+)
