@@ -43,9 +43,15 @@ def database_of(config: Path | None, database: str | None) -> str:
 def with_service(url: str, work: Callable[[KeyService], Awaitable[None]]) -> None:
     """Do work on the database of a gateway, which is never made. Raises `ConfigError`."""
 
+    with_storage(url, lambda storage: work(KeyService(keys_of(storage), storage)))
+
+
+def with_storage(url: str, work: Callable[[Storage], Awaitable[None]]) -> None:
+    """Do work on the database of a gateway, as `with_service`."""
+
     async def run() -> None:
         async with opened(url) as storage:
-            await work(KeyService(keys_of(storage), storage))
+            await work(storage)
 
     asyncio.run(run())
 

@@ -15,6 +15,7 @@ from litebatch_asgi.cli.file_commands import app as file_commands
 from litebatch_asgi.cli.key_commands import app as key_commands
 from litebatch_asgi.cli.metrics import metrics
 from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.outbox_commands import app as outbox_commands
 from litebatch_asgi.cli.reprice import reprice
 from litebatch_asgi.cli.team_commands import app as team_commands
 from litebatch_asgi.cli.user_commands import app as user_commands
@@ -199,3 +200,4 @@ app.add_typer(key_commands)
 app.add_typer(team_commands)
 app.add_typer(user_commands)
 app.add_typer(database_commands)
+app.add_typer(outbox_commands)

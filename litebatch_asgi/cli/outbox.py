@@ -1,0 +1,77 @@
+"""What `litebatch outbox` does: dead deliveries are listed, and tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+import typer
+
+from litebatch_asgi.cli.accounts import tell, with_storage
+from litebatch_asgi.cli.output import Output, Row, print_rows
+from litebatch_asgi.models import OutboxItem, SinkBacklog
+from litebatch_asgi.storage import Storage
+
+_AT_ONCE = 1000
+"""deliveries that one statement makes due again"""
+
+
+class DeadDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that is not tried again by itself."""
+
+    event_id: str
+    sink: str
+    type: str
+    subject: str
+    attempts: int
+    error: str | None
+    created_at: datetime
+
+
+def list_dead(url: str, sink: str | None, limit: int, output: Output | None) -> None:
+    """Print dead deliveries, and tell what each sink has still to get. Raises `ConfigError`."""
+
+    async def run(storage: Storage) -> None:
+        items = await storage.outbox.dead(sink=sink, limit=limit)
+        print_rows(("EVENT", "SINK", "TYPE", "TRIES", "ERROR"), map(_row, items), output)
+        for backlog in await storage.outbox.backlog():
+            if sink in (None, backlog.sink.name):
+                tell(_told(backlog))
+
+    with_storage(url, run)
+
+
+def replay(url: str, sink: str | None, event_ids: Sequence[str] | None) -> None:
+    """Make dead deliveries due again, and print how many. Raises `ConfigError`."""
+
+    async def run(storage: Storage) -> None:
+        count = 0
+        while True:
+            step = await storage.outbox.replay(sink=sink, event_ids=event_ids, limit=_AT_ONCE)
+            count += step
+            if step < _AT_ONCE:
+                break
+        typer.echo(f"deliveries that are tried again: {count}")
+
+    with_storage(url, run)
+
+
+def _row(item: OutboxItem) -> Row:
+    delivery, event = item.delivery, item.event
+    shown = DeadDelivery(
+        event_id=event.id,
+        sink=delivery.sink,
+        type=event.type,
+        subject=event.subject,
+        attempts=delivery.attempts,
+        error=delivery.error,
+        created_at=event.created_at,
+    )
+    cells = (event.id, delivery.sink, event.type, str(delivery.attempts), delivery.error or "")
+    return Row(cells=cells, plain=cells, object=shown)
+
+
+def _told(backlog: SinkBacklog) -> str:
+    since = "" if backlog.oldest_at is None else f", the oldest since {backlog.oldest_at:%Y-%m-%d %H:%M} UTC"
+    return f"{backlog.sink.name}: {backlog.pending} to deliver{since}; {backlog.dead} dead"
