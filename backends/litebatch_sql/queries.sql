@@ -450,13 +450,15 @@ VALUES (:name, :is_ordered, {now}, {now})
 ON CONFLICT (name) DO UPDATE SET is_ordered = excluded.is_ordered, last_seen_at = excluded.last_seen_at;
 
 -- name: due_deliveries
+-- A limit instead of EXISTS, as in has_ended.
 SELECT event_id FROM {prefix}event_deliveries AS event_deliveries
 WHERE sink = :sink AND next_check_at <= {now} AND (claimed_until IS NULL OR claimed_until <= {now})
-  AND NOT EXISTS (  -- if ordered
+  AND (  -- if ordered
       SELECT 1 FROM {prefix}event_deliveries AS earlier  -- if ordered
       WHERE earlier.sink = :sink AND earlier.subject = event_deliveries.subject  -- if ordered
         AND earlier.seq < event_deliveries.seq AND earlier.state = 'pending'  -- if ordered
-  )  -- if ordered
+      LIMIT 1  -- if ordered
+  ) IS NULL  -- if ordered
 ORDER BY next_check_at, event_id
 LIMIT :limit
 {skip_locked}  -- if locked

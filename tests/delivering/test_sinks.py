@@ -14,6 +14,7 @@ import pytest
 from litebatch_asgi import CallableSink, Event
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.server.logs import Formatter, Redactor, json_line
+from litebatch_asgi.sink import EventHandler
 from litebatch_asgi.sinks import LogSink, load_sinks
 from tests.delivering.handlers import append
 from tests.delivering.recording import Recorder
@@ -61,8 +62,13 @@ def test_what_is_no_sink_is_refused(names: list[str], said: str) -> None:
         load_sinks(names)
 
 
+async def _in_vain(event: Event) -> None:
+    """Never called."""
+
+
 def test_what_has_no_name_has_to_be_given_one() -> None:
-    for handler in (partial(append), lambda event: append(event)):
+    without: EventHandler = lambda event: _in_vain(event)  # noqa: E731
+    for handler in (partial(append), without):
         with pytest.raises(ConfigError, match=r"CallableSink\(f, name=...\)"):
             load_sinks((), [handler])
 

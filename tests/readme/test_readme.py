@@ -142,7 +142,9 @@ def test_every_setting_is_told_with_its_default() -> None:
         value = getattr(settings, name)
         if isinstance(value, (str, bool)):
             assert default == f"`{str(value).lower() if isinstance(value, bool) else value}`"
-        elif value not in (None, ()):
+        elif isinstance(value, tuple):
+            assert default == (", ".join(f"{each:g}" for each in value) or "none")
+        elif value is not None:
             assert float(default) == value
 
 
