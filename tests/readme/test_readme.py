@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -143,7 +144,7 @@ def test_every_setting_is_told_with_its_default() -> None:
         if isinstance(value, (str, bool)):
             assert default == f"`{str(value).lower() if isinstance(value, bool) else value}`"
         elif isinstance(value, tuple):
-            assert default == (", ".join(f"{each:g}" for each in value) or "none")
+            assert default == (", ".join(f"{each:g}" for each in cast("tuple[float, ...]", value)) or "none")
         elif value is not None:
             assert float(default) == value
 
