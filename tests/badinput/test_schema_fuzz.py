@@ -7,6 +7,7 @@ type, headers and fields that are described, nobody gets in without a key, and l
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from litebatch_asgi.routes.openapi import describe
 from litebatch_asgi.server.keys import KEY_OPERATIONS
+from litebatch_asgi.server.metrics import METRICS_OPERATIONS
 from tests.access.standalone import MASTER, standalone
 from tests.database import BACKENDS, SQLiteDatabase, database_on
 
@@ -29,14 +31,18 @@ OPTIONS = {
     "--suppress-health-check": "too_slow,filter_too_much",
 }
 HOOKS = {"SCHEMATHESIS_HOOKS": "tests.badinput.schema_hooks", "PYTHONPATH": str(Path(__file__).parents[2])}
-PATHS = describe("1", KEY_OPERATIONS)["paths"]
-OPERATIONS = sum(len(methods.keys() - {"parameters"}) for methods in PATHS.values())
+PATHS = describe("1", METRICS_OPERATIONS, KEY_OPERATIONS)["paths"]
+MANAGEMENT = r"/(key|team|user)/"
+"""paths whose many fields make half of the requests"""
 
 
 async def fuzz(
     folder: Path, address: str, *, phases: str = "coverage,fuzzing,stateful", **options: str
 ) -> None:
     """Run schemathesis against a gateway; it finds nothing."""
+    left_out = options.get("exclude_path_regex")
+    tested = [path for path in PATHS if left_out is None or re.search(left_out, path) is None]
+    operations = sum(len(PATHS[path].keys() - {"parameters"}) for path in tested)
     given = (
         OPTIONS
         | {"--phases": phases}
@@ -48,7 +54,7 @@ async def fuzz(
     ran = await anyio.run_process(command, cwd=folder, check=False, stderr=subprocess.STDOUT, env=environment)
     told = ran.stdout.decode(errors="replace")
     assert ran.returncode == 0, told
-    assert f"Tested: {OPERATIONS}\n" in told
+    assert f"Tested: {operations}\n" in told
     for phase in phases.split(","):
         assert f"✅ {phase.capitalize()}\n" in told
 
@@ -56,7 +62,7 @@ async def fuzz(
 @pytest.mark.timeout(300)
 async def test_every_answer_is_one_of_those_described(tmp_path: Path) -> None:
     async with standalone(tmp_path, SQLiteDatabase(tmp_path)) as gateway:
-        await fuzz(tmp_path, gateway.address, phases="coverage")
+        await fuzz(tmp_path, gateway.address, phases="coverage", exclude_path_regex=MANAGEMENT)
 
 
 @pytest.mark.long

@@ -36,7 +36,7 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: (finding[0] or 10**9, finding[1], finding[2] or ""))
 
 
-@settings(max_examples=250)
+@settings(max_examples=120)
 @given(content=files(), data=st.data())
 @example(content=b"", data=None)
 def test_the_verdict_is_that_of_the_plain_rules(content: bytes, data: st.DataObject | None) -> None:

@@ -21,7 +21,7 @@ from tests.harness import lines
 from tests.postgres import empty_database_url
 from tests.survival.server import KEY, Deployed, replicas
 
-BATCHES = 200
+BATCHES = 90
 AT_ONCE = 4
 """creates that each process has to do at a time"""
 LEASE_SECONDS = 3.0
