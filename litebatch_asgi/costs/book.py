@@ -36,18 +36,21 @@ class PriceBook:
     def find(self, deployment: Deployment, model: str, *, upstream_model: str, now: datetime) -> Rates | None:
         """What a deployment takes for a batch's tokens of the model that answered; None if that is unknown.
 
-        A file need not know the name under which a model answers: there the upstream model's price counts as
-        well. The first call loads `genai-prices`, which takes a second: call it in a thread.
+        Nobody need know the name under which a model answers, such as that of a version of yesterday: then
+        the upstream model's price counts, by which the batch was let in. The first call loads `genai-prices`,
+        which takes a second: call it in a thread.
         """
         own = _own_rates(deployment)
         if own is not None:
             return own
-        for name in (model, upstream_model) if self._file is not None else ():
-            assert self._file is not None
-            rates = self._file.find(deployment.provider, name)
-            if rates is not None:
-                return rates
-        return self._genai_rates(deployment.provider, model, now)
+        names = tuple(dict.fromkeys((model, upstream_model)))
+        if self._file is not None:
+            for name in names:
+                rates = self._file.find(deployment.provider, name)
+                if rates is not None:
+                    return rates
+        known = (self._genai_rates(deployment.provider, name, now) for name in names)
+        return next((rates for rates in known if rates is not None), None)
 
     def _genai_rates(self, provider: str, model: str, now: datetime) -> Rates | None:
         """As `genai_rates`, which takes some time, once an hour: a price does not begin within one."""

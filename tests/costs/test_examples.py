@@ -197,3 +197,13 @@ def test_all_thresholds_of_the_tables_are_told_apart() -> None:
             rates = batch_rates(seller, model, NOW, SOURCE)
             assert rates is not None
             assert rates.thresholds <= USUAL_THRESHOLDS
+
+
+def test_a_version_that_nobody_knows_costs_what_the_model_does_that_was_asked_for() -> None:
+    """Budgets have let the batch in at that price; a new version must not make it free."""
+    deployment = Deployment(model_name="m", model="openai/gpt-5", api_key="k")
+    book, now = PriceBook([deployment]), datetime(2026, 11, 1, tzinfo=UTC)
+    known = book.find(deployment, "gpt-5", upstream_model="gpt-5", now=now)
+    assert known is not None
+    assert book.find(deployment, "gpt-5-2027-01-01", upstream_model="gpt-5", now=now) == known
+    assert book.find(deployment, "gpt-5-2027-01-01", upstream_model="mine", now=now) is None
