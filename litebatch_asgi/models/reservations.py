@@ -111,15 +111,16 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     def _budgets(self, name: str, held: Held, since: date | None) -> Iterator[tuple[Limits, BudgetFigures]]:
         """The budgets that it passes."""
         estimate = self.cost or Decimal(0)
+        spent = max(held.spent, Decimal(0))  # what corrections give back for earlier periods is no credit
         for limits in self._of_period(since):
             limit: Decimal | None = getattr(limits, name)
-            if limit is not None and held.spent + held.cost + estimate > limit:
+            if limit is not None and spent + held.cost + estimate > limit:
                 yield (
                     limits,
                     BudgetFigures(
                         limit=limit,
                         estimate=estimate,
-                        spent=held.spent,
+                        spent=spent,
                         reserved=held.cost,
                         reset_at=limits.reset_at(self.at),
                     ),

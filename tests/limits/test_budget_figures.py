@@ -38,7 +38,7 @@ def refusal(cost: str, spent: str, reserved: str, at: datetime = NOON, **fields:
 def test_what_fits_is_what_adds_up(limit: Decimal, spent: Decimal, reserved: Decimal, cost: Decimal) -> None:
     asked = reservation(cost, max_budget=limit)
     held = Held(spent=spent, cost=reserved)
-    nano = [int(each.scaleb(9)) for each in (spent, reserved, cost, limit)]
+    nano = [int(each.scaleb(9)) for each in (max(spent, Decimal(0)), reserved, cost, limit)]
     if nano[2] > nano[3] and sum(nano[:3]) > nano[3]:
         with pytest.raises(AboveBudget):
             asked.check(held)
