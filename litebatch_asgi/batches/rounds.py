@@ -129,7 +129,10 @@ class LookRounds:
 
         async def look(job: Job) -> None:
             async with places:
-                await self._looks.dispatch(job, since=since)
+                try:
+                    await self._looks.dispatch(job, since=since)
+                except Exception:  # a defect, of which the jobs beside it are not to hear
+                    logger.exception("a job could not be looked at", extra={"job_id": job.id})
 
         async with anyio.create_task_group() as group:
             for job in _in_turns(jobs):
