@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
-_MOST_TOKENS = 1 << 40  # so much in one row is nonsense, and sums of it would not fit into a database
+_MOST_TOKENS = 1 << 27  # so much in one row is nonsense, and sums of it would not fit into a database
 
 Tokens = Annotated[int, msgspec.Meta(ge=0, lt=_MOST_TOKENS)]
 

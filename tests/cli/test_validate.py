@@ -138,12 +138,14 @@ def test_a_price_of_the_configuration_that_is_unknown_is_told(tmp_path: Path) ->
 
 
 def test_a_file_of_prices_counts(tmp_path: Path) -> None:
-    (tmp_path / "prices.json").write_text('{"gpt-of-nobody": {"input_cost_per_token_batches": 0.5}}')
+    (tmp_path / "prices.json").write_text(
+        '{"gpt-of-nobody": {"input_cost_per_token_batches": 0.5, "output_cost_per_token_batches": 2}}'
+    )
     config = CONFIG.replace("litebatch_settings: {", "litebatch_settings: {prices: prices.json, ")
-    content = lines(1, model="another", max_tokens=0)
+    content = lines(1, model="another", max_tokens=3)
     (row,) = rows(validate(tmp_path, content, config=config))
     assert row["price_source"] == "file:prices.json"
-    assert Decimal(row["estimated_cost"]) == -(-len(content) // 4) * Decimal("0.5")
+    assert Decimal(row["estimated_cost"]) == -(-len(content) // 4) * Decimal("0.5") + 3 * 2
 
 
 def test_the_model_of_the_lines_can_be_asked_for(tmp_path: Path) -> None:

@@ -161,15 +161,18 @@ class Reference:
         limits, answers, is_readable = [-1], 1, True
         for member in members(text, start):
             name: str = json.loads(member.key)
-            if name in _LIMITS or name == "n":
+            if name in (*_LIMITS, "n", "best_of"):
                 value: object = json.loads(member.value)
                 is_readable &= not isinstance(value, dict | list) and value not in (math.inf, -math.inf)
         last = {json.loads(member.key): json.loads(member.value) for member in members(text, start)}
         if is_readable:
             limits += [_number(last.get(name), 10_000_000) for name in _LIMITS]
-            answers = max(_number(last.get("n"), 128), 1)
+            answers = max(1, *(min(_number(last.get(name)), 128) for name in ("n", "best_of")))
+            prompts: object = last.get("prompt")
+            if isinstance(prompts, list) and prompts and isinstance(prompts[0], str | list):
+                answers *= len(cast("list[object]", prompts))
         self.output_tokens += max(0, *limits) * answers
-        self.unlimited_answers += answers if max(limits) < 0 else 0
+        self.unlimited_answers += answers if max(limits) <= 0 else 0
 
     def _members(self, text: str, start: int, path: str, names: Collection[str]) -> dict[str, Member]:
         found: dict[str, Member] = {}
@@ -236,7 +239,7 @@ class Reference:
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
-def _number(value: object, most: int) -> int:
+def _number(value: object, most: float = math.inf) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most else -1
 
 
@@ -332,7 +335,7 @@ def count_of(value: object) -> int | None:
     count = whole(value)
     if value is None:
         return None
-    return count if count is not None and 0 <= count < 2**40 else -1
+    return count if count is not None and 0 <= count < 2**27 else -1
 
 
 def one_of(first: dict[str, int | None], second: dict[str, int | None]) -> dict[str, int | None]:
@@ -382,4 +385,4 @@ def whole(value: object) -> int | None:
 
 def tokens(usage: dict[str, object], name: str) -> int:
     count = whole(usage.get(name))
-    return count if count is not None and 0 <= count < 2**40 else 0
+    return count if count is not None and 0 <= count < 2**27 else 0
