@@ -14,11 +14,24 @@ from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from tests.database import BACKENDS, Database, database_on
 from tests.harness import InProcess, running_gateway
 
-ON_EITHER = frozenset({"access", "costs", "delivering", "faults", "journey", "keys", "limits", "survival"})
+ON_EITHER = frozenset(
+    {
+        "access",
+        "costs",
+        "delivering",
+        "faults",
+        "journey",
+        "keys",
+        "limits",
+        "replicas",
+        "retries",
+        "survival",
+    }
+)
 """folders whose tests run on one database, and on the other one in the long run"""
 _DATABASES = ("backend", "shared")
 """fixtures whose parameter is the kind of database"""
-FIRST = frozenset({"badinput", "replicas", "survival"})
+FIRST = frozenset({"badinput", "examples", "readme", "replicas", "survival"})
 """folders with tests so long that nothing shall be left to wait for at the end but short ones"""
 
 HALVED = "TestDatabasesOnSQLite"
