@@ -58,7 +58,7 @@ class Story:
     def __init__(self, gateway: InProcess) -> None:
         number = next(NUMBERS)
         self._gateway = gateway
-        self._owners = [Owner(f"{name}{number}") for name in OWNERS]
+        self._owners = [Owner(f"{name}-{number}") for name in OWNERS]  # as no request id in hex can hold
         self._owner_of: dict[str, Owner] = {}
 
     async def take(self, step: Step) -> None:
