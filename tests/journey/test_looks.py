@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from openai.types import Batch
 
 from litebatch_asgi.batches.rounds import LIST_FROM, SINGLY
+from litebatch_asgi.failpoints import armed
 from litebatch_asgi.reconciler import SETTLED_PER_OWNER
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
 from litebatch_asgi.simulator.faults import CallName
@@ -228,3 +229,25 @@ async def test_jobs_in_doubt_share_one_read_of_the_list(tmp_path: Path, database
         assert await database.rows("SELECT 1 FROM jobs WHERE state <> 'submitted'") == []
         assert len(gateway.provider_jobs()) == 12
         assert simulator.journal.counts()["list_batches"] == 2
+
+
+async def test_a_defect_in_one_look_leaves_those_beside_it_alone(
+    tmp_path: Path, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are settled by the round itself, not once a lease has run out."""
+    simulator = Simulator(settings=HELD)
+    settings = replace(QUICK, lease_seconds=600)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=settings, names=["east"]
+    ) as gateway:
+        file = await gateway.upload()
+        batches = [await gateway.create(file.id) for _ in range(30)]
+        await simulator.until(lambda: len(simulator.journal.select("list_batches")) > 5)
+        with armed("poll.ended=raise"):
+            simulator.account("east").release()
+            done = 0
+            with anyio.fail_after(60):
+                while done < len(batches) - 1:
+                    seen = await gateway.client().batches.list(limit=100)
+                    done = sum(batch.status == "completed" for batch in seen.data)
+    assert [each.message for each in caplog.records if each.exc_info] == ["a job could not be looked at"]
