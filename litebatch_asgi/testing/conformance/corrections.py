@@ -12,10 +12,11 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict
-from litebatch_asgi.models import BatchStatus, JobState, SpendField
+from litebatch_asgi.models import BatchStatus, ChargedUsage, JobState, SpendField
 from litebatch_asgi.storage import BatchQuery, Storage
 from litebatch_asgi.testing.conformance.base import StorageTests, state_of, stored_batch, writing
 from litebatch_asgi.testing.conformance.ledger import (
+    ALL,
     NANO,
     NOON,
     SCOPES,
@@ -160,3 +161,52 @@ class CorrectionTests(StorageTests):
         assert await storage.ledger.spent(dict.fromkeys(SCOPES)) == dict.fromkeys(SCOPES, total)
         costs = {(await state_of(storage, batch)).batch.cost for batch, _ in made}
         assert costs == {3 + 2 * NANO}
+
+    async def test_what_jobs_were_first_charged_for_comes_in_pages(self, storage: Storage) -> None:
+        """In order of the ids, since a moment, with all corrections and what is known of the batch."""
+        batch, charges = await charged(storage, 1, None, 3, 4)
+        before, _ = await charged(storage, 9, created_at=NOON - timedelta(microseconds=1))
+        second = a_correction(charges[0], 2)
+        third = a_correction(second, Decimal("-0.5"))
+        priced = a_correction(charges[1], 8)
+        for corrections in ([second], [third, priced]):
+            assert await storage.ledger.correct(corrections) == len(corrections)
+        firsts = sorted(charges, key=lambda each: each.id)
+        pages = [await storage.ledger.charged(NOON, limit=3)]
+        assert [each.charge for each in pages[0]] == firsts[:3]
+        pages.append(await storage.ledger.charged(NOON, after=firsts[2].id, limit=3))
+        found = {each.charge.id: each for page in pages for each in page}
+        assert [each.charge for each in pages[1]] == firsts[3:]
+        assert found[charges[0].id].last == third
+        assert found[charges[0].id].cost == Decimal("2.5")
+        assert found[charges[1].id].last == priced
+        assert found[charges[1].id].cost == 8
+        assert found[charges[1].id].unpriced_requests == 0
+        assert found[charges[2].id].last == charges[2]
+        assert {each.virtual_model for each in found.values()} == {batch.model}
+        assert {each.endpoint for each in found.values()} == {batch.endpoint}
+        earlier = await storage.ledger.charged(NOON - timedelta(days=1), limit=ALL)
+        assert {each.charge.batch_id for each in earlier} == {batch.id, before.id}
+
+    async def test_what_is_unpriced_stays_unknown_in_pages(self, storage: Storage) -> None:
+        """Until a correction knows better; the requests that are unpriced are the sum."""
+        _, [first] = await charged(storage, None)
+        [found] = await storage.ledger.charged(NOON, limit=5)
+        assert (found.cost, found.unpriced_requests, found.last) == (None, 1, first)
+        again = a_correction(first, None, usage=ChargedUsage())
+        await storage.ledger.correct([again])
+        [found] = await storage.ledger.charged(NOON, limit=5)
+        assert (found.cost, found.unpriced_requests, found.last) == (None, 1, again)
+
+    async def test_pages_are_of_a_model(self, storage: Storage) -> None:
+        """Of one that answered, or of a batch's."""
+        batch = await stored_batch(storage)
+        job = (await state_of(storage, batch)).jobs[0]
+        answered = [a_cost(job, batch, 1, model=model) for model in ("small", "large")]
+        await charge(storage, *answered)
+        await charged(storage, 1, of={"model": "other"}, model="another")
+        small = await storage.ledger.charged(NOON, model="small", limit=5)
+        assert [each.charge for each in small] == answered[:1]
+        of_batch = await storage.ledger.charged(NOON, model=batch.model, limit=5)
+        assert {each.charge.model for each in of_batch} == {"small", "large"}
+        assert await storage.ledger.charged(NOON, model="Small", limit=5) == []
