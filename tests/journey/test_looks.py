@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -237,17 +238,22 @@ async def test_a_defect_in_one_look_leaves_those_beside_it_alone(
     """They are settled by the round itself, not once a lease has run out."""
     simulator = Simulator(settings=HELD)
     settings = replace(QUICK, lease_seconds=600)
-    async with running_gateway(
-        tmp_path, database=database, simulator=simulator, settings=settings, names=["east"]
-    ) as gateway:
-        file = await gateway.upload()
-        batches = [await gateway.create(file.id) for _ in range(30)]
-        await simulator.until(lambda: len(simulator.journal.select("list_batches")) > 5)
+    async with simulator.running() as provider:
+        served = deployments(provider, ["east"])
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=settings, database=database)
+        async with start(served=served) as gateway:
+            file = await gateway.upload()
+            batches = [await gateway.create(file.id) for _ in range(30)]
+        simulator.account("east").release()
+        latest = int((time.time() + settings.max_poll_seconds) * 1e6)
+        waiting = f"SELECT id FROM jobs WHERE claimed_until IS NULL AND next_check_at < {latest}"
+        assert len(await database.rows(waiting)) == len(batches)
+        await anyio.sleep(settings.max_poll_seconds)  # all of them are due, so that one round looks at all
         with armed("poll.ended=raise"):
-            simulator.account("east").release()
-            done = 0
-            with anyio.fail_after(60):
-                while done < len(batches) - 1:
-                    seen = await gateway.client().batches.list(limit=100)
-                    done = sum(batch.status == "completed" for batch in seen.data)
+            async with start(served=served) as gateway:
+                done = 0
+                with anyio.fail_after(60):
+                    while done < len(batches) - 1:
+                        seen = await gateway.client().batches.list(limit=100)
+                        done = sum(batch.status == "completed" for batch in seen.data)
     assert [each.message for each in caplog.records if each.exc_info] == ["a job could not be looked at"]
