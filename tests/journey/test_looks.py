@@ -237,26 +237,27 @@ async def test_a_defect_in_one_look_leaves_those_beside_it_alone(
 ) -> None:
     """They are settled by the round itself, not once a lease has run out."""
     simulator = Simulator(settings=HELD)
-    settings = replace(QUICK, lease_seconds=600)
+    brief, long = (replace(QUICK, lease_seconds=seconds) for seconds in (2, 600))
     async with simulator.running() as provider:
         served = deployments(provider, ["east"])
-        start = partial(gateway_on, simulator, provider, tmp_path, settings=settings, database=database)
-        async with start(served=served) as gateway:
+        start = partial(gateway_on, simulator, provider, tmp_path, served=served, database=database)
+        async with start(settings=brief) as gateway:
             file = await gateway.upload()
             batches = [await gateway.create(file.id) for _ in range(30)]
         simulator.account("east").release()
-        due = "SELECT id FROM jobs WHERE claimed_until IS NULL AND next_check_at < {}"
 
         async def are_all_due() -> bool:
-            return len(await database.rows(due.format(int(time.time() * 1e6)))) == len(batches)
+            now = int(time.time() * 1e6)
+            due = f"coalesce(claimed_until, 0) < {now} AND next_check_at < {now}"
+            return len(await database.rows(f"SELECT id FROM jobs WHERE {due}")) == len(batches)
 
         await gateway.eventually(are_all_due)  # so that one round looks at all of them
         with armed("poll.ended=raise"):
-            async with start(served=served) as gateway:
+            async with start(settings=long) as gateway:
 
-                async def are_all_but_one_done() -> bool:
+                async def are_the_others_done() -> bool:
                     seen = await gateway.client().batches.list(limit=100)
-                    return sum(batch.status == "completed" for batch in seen.data) == len(batches) - 1
+                    return sum(batch.status == "completed" for batch in seen.data) >= len(batches) - 1
 
-                await gateway.eventually(are_all_but_one_done)
+                await gateway.eventually(are_the_others_done)
     assert [each.message for each in caplog.records if each.exc_info] == ["a job could not be looked at"]
