@@ -14,7 +14,7 @@ from litebatch_asgi.errors import StorageUnavailable, Undeliverable
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.leases import GIVE_BACK_SECONDS
 from litebatch_asgi.loops import for_ever, scattered
-from litebatch_asgi.models import FailedAttempt, OutboxItem, RegisteredSink
+from litebatch_asgi.models import Event, FailedAttempt, OutboxItem, RegisteredSink
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.sink import Sink
 
@@ -68,17 +68,19 @@ class SinkWorker:
             lease_seconds=self._runtime.settings.lease_seconds,
         )
         for item in items:
+            is_tried = item.event.id in self._under_way  # past its lease, by a sink that is not to be stopped
             self._under_way[item.event.id] = item
-            start(self._attempt, item)
+            if not is_tried:
+                start(self._attempt, item.event)
         return len(items)
 
     async def _rest(self) -> None:
         with anyio.move_on_after(scattered(LONGEST_PAUSE)):
             await self._woken.wait()
 
-    async def _attempt(self, item: OutboxItem) -> None:
-        error = await self._error_of(item)
-        del self._under_way[item.event.id]
+    async def _attempt(self, event: Event) -> None:
+        error = await self._error_of(event)
+        item = self._under_way.pop(event.id)
         hit("deliver.taken")
         if error is None:
             self._probing.succeeded()
@@ -87,23 +89,25 @@ class SinkWorker:
             self._note_failure(item, error)
         self._wake()
 
-    async def _error_of(self, item: OutboxItem) -> Exception | None:
-        """What the sink raised; None: it has taken the event."""
+    async def _error_of(self, event: Event) -> BaseException | None:
+        """What the sink raised, whatever that is; None: it has taken the event."""
         seconds = self._runtime.settings.delivery_timeout_seconds
         try:
             with anyio.move_on_after(seconds) as limit:
-                await self._sink.deliver(item.event)
+                await self._sink.deliver(event)
             if limit.cancelled_caught:
                 return TimeoutError(f"it took more than {seconds:g} seconds")
         except Exception as error:
             return error
-        except anyio.get_cancelled_exc_class() as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             if anyio.current_effective_deadline() == -math.inf:
                 raise
-            return RuntimeError(f"it cancelled itself: {error!r}")
+            return error
         return None
 
-    def _note_failure(self, item: OutboxItem, error: Exception) -> None:
+    def _note_failure(self, item: OutboxItem, error: BaseException) -> None:
         settings, delivery = self._runtime.settings, item.delivery
         age = (self._runtime.now() - delivery.created_at).total_seconds()
         wait = retry_after(
@@ -116,7 +120,7 @@ class SinkWorker:
             wait = None
         else:
             self._probing.failed(anyio.current_time())
-        told = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+        told = _told(error)
         self._failed.append(FailedAttempt(delivery=delivery, error=told, retry_seconds=wait))
         logger.warning(
             "an event is not delivered" if wait is not None else "an event is dead: it is not tried again",
@@ -149,3 +153,13 @@ class SinkWorker:
         except StorageUnavailable as error:
             told = {"sink": self._sink.name, "error": str(error)}
             logger.info("claims on deliveries run out by themselves: no database", extra=told)
+
+
+def _told(error: BaseException) -> str:
+    """An error in words that can be kept, whatever those of the sink are."""
+    name = type(error).__name__
+    try:
+        told = f"{name}: {error}"
+    except Exception:
+        told = name
+    return told[:_LONGEST_ERROR].encode(errors="replace").decode()
