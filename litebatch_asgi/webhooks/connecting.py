@@ -58,13 +58,19 @@ class _Metered(httpcore2.AsyncNetworkStream):
         """Read some bytes."""
         if self._left <= 0:
             raise AnswerTooLong("more came than may be read")
-        block = await self._stream.read(min(max_bytes, self._left), timeout)
+        try:
+            block = await self._stream.read(min(max_bytes, self._left), timeout)
+        except ssl.SSLError as error:  # which the library lets pass once the handshake is over
+            raise httpcore2.ReadError("TLS broke") from error
         self._left -= len(block)
         return block
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of `buffer`."""
-        await self._stream.write(buffer, timeout)
+        try:
+            await self._stream.write(buffer, timeout)
+        except ssl.SSLError as error:
+            raise httpcore2.WriteError("TLS broke") from error
 
     async def aclose(self) -> None:
         """Close the connection."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import ssl
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import anyio
 import anyio.abc
 import pytest
+from anyio.streams.tls import TLSStream
 from msgspec.structs import replace
 
 from litebatch_asgi.webhooks.outcomes import Outcome
@@ -118,6 +120,33 @@ async def test_something_else_than_tls() -> None:
     async with listening(cut(b"220 mail.example.com ESMTP\r\n")) as base, sender() as send:
         delivery = await send.send(base.replace("http://127.0.0.1", f"https://{NAME}"), an_event())
     assert (delivery.outcome, delivery.reason) == (Outcome.FAILED, "it speaks no TLS that we do")
+
+
+async def test_tls_that_wants_a_certificate_of_ours(tmp_path: Path) -> None:
+    """Since TLS 1.3 a receiver says so only once the handshake is over."""
+    context, authority = trusted(tmp_path)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority)
+    async with receiver(answer(), tls=context) as hook, sender(authority=authority) as send:
+        delivery = await send.send(hook.url(), an_event())
+    assert delivery.outcome is Outcome.FAILED
+    assert delivery.reason in ("it speaks no TLS that we do", "the connection broke off")
+    assert not hook.received
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_tls_that_breaks_once_it_has_begun(tmp_path: Path, answered: bool) -> None:
+    async def break_off(stream: anyio.abc.ByteStream) -> None:
+        assert isinstance(stream, TLSStream)
+        if answered:
+            await stream.send(OK + b"content-length: 99\r\n\r\n")
+        await stream.transport_stream.send(b"\x17\x03\x03\x00\x20" + b"x" * 32)  # a record of another key
+
+    context, authority = trusted(tmp_path)
+    async with receiver(break_off, tls=context) as hook, sender(authority=authority) as send:
+        delivery = await send.send(hook.url(), an_event())
+    wanted = (Outcome.DELIVERED, None) if answered else (Outcome.FAILED, "it speaks no TLS that we do")
+    assert (delivery.outcome, delivery.reason) == wanted
 
 
 HEAD = b"content-length: 3\r\n\r\n"
