@@ -73,9 +73,12 @@ def _types_of_move(before: JobState, job: Job, jobs: Sequence[Job]) -> Iterator[
 
 
 def _wait(before: Batch | None, after: Batch, snapshot: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """That a batch has begun to wait, or waits for something else."""
+    """That a batch has begun to wait, or waits for what it has not waited for since it began.
+
+    Providers may give one reason and another in turn for a whole day.
+    """
     waiting, was = after.waiting_for, before.waiting_for if before is not None else None
-    if waiting is None or (was is not None and was.reason == waiting.reason):
+    if waiting is None or (was is not None and waiting.reason in (was.reason, *was.earlier)):
         return []
     about = {
         "reason": waiting.reason,

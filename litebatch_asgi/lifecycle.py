@@ -176,6 +176,7 @@ def batch_change(
     folded = fold(batch or state.batch, after, now)
     if waiting_for is not None and not folded.status.is_final:
         folded = replace(folded, waiting_for=waiting_for)
+    folded = replace(folded, waiting_for=_going_on(state.batch.waiting_for, folded.waiting_for))
     events = change_events(state, folded, jobs, rest.get("charges", ()), now)
     return BatchChange(batch=folded, jobs=tuple(jobs), new_jobs=tuple(new_jobs), events=events, **rest)
 
@@ -210,6 +211,14 @@ def _waiting_for(batch: Batch, current: Sequence[Job]) -> WaitingFor | None:
                 reason=reason.value, until=job.search_until, deployments={job.deployment_id: there}
             )
     return batch.waiting_for if any(job.state in _NOT_SENT for job in current) else None
+
+
+def _going_on(was: WaitingFor | None, waiting: WaitingFor | None) -> WaitingFor | None:
+    """What is waited for, with what was waited for before."""
+    if was is None or waiting is None:
+        return waiting
+    known = dict.fromkeys((*was.earlier, was.reason))
+    return replace(waiting, earlier=tuple(each for each in known if each != waiting.reason))
 
 
 def _told_by(job: Job) -> WaitReason | None:

@@ -53,3 +53,5 @@ class WaitingFor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """when it is looked at again, if that is known"""
     deployments: Mapping[str, DeploymentWait] = {}
     """what stands in the way where, by deployment id; for operators alone"""
+    earlier: tuple[str, ...] = ()
+    """other reasons since it began to wait: the story of a batch tells each of them once"""

@@ -197,3 +197,19 @@ async def test_copies_are_events_of_their_file(tmp_path: Path, database: Databas
             ("file.copy_failed", "west"),
         ]
         assert {event.owner for event in events} == {"alice"}
+
+
+async def test_reasons_that_come_in_turn_are_told_once_each(tmp_path: Path, database: Database) -> None:
+    """Providers may go on so for a day, and each event holds the whole batch."""
+    settings = replace(QUICK, place_budget_seconds=0.05)
+    async with running_gateway(tmp_path, database=database, settings=settings, names=["east"]) as gateway:
+        faults = [
+            gateway.simulator.add_fault(Fault(call="create_batch", status=status))
+            for status in 4 * (401, 429)
+        ]
+        batch = await gateway.create((await gateway.upload()).id)
+        await gateway.ended(batch.id)
+        assert all(fault.struck for fault in faults)
+        waits = [sentence for type_, sentence in await told(gateway, batch.id) if type_ == "job.waiting"]
+        assert len(waits) == len(set(waits)), waits
+        assert waits
