@@ -186,7 +186,7 @@ class WebhookService:
         """Send a sample now; the status of the answer, whatever that says. It changes nothing.
 
         Raises `InvalidRequest` if there is none, or nothing to sign with, and `RateLimited` while another
-        test is under way.
+        test for the same owner is under way: each may hold a thread with a name that is never found.
         """
         endpoint = await self.retrieve(principal, endpoint_id)
         now = self._now()
@@ -194,7 +194,7 @@ class WebhookService:
         if not secrets:
             raise InvalidRequest(_KEY_MISSING, code="no_webhook_keys")
         event_id = new_id(EVENT_PREFIX)
-        with self._one_test(endpoint.id):
+        with self._one_test(endpoint.owner):
             text = event_text(event_id, event_type.value, _SAMPLE, now)
             delivery = await self._sender.send(endpoint.url, signed(event_id, text, secrets, at=now))
         if delivery.status is None:
@@ -216,14 +216,14 @@ class WebhookService:
             raise _unknown(endpoint_id) from error
 
     @contextmanager
-    def _one_test(self, endpoint_id: str) -> Generator[None]:
-        if endpoint_id in self._tested:
-            raise RateLimited("Another test of this endpoint is under way, try again in a moment.")
-        self._tested.add(endpoint_id)
+    def _one_test(self, owner: str) -> Generator[None]:
+        if owner in self._tested:
+            raise RateLimited("Another test of an endpoint of yours is under way, try again in a moment.")
+        self._tested.add(owner)
         try:
             yield
         finally:
-            self._tested.remove(endpoint_id)
+            self._tested.remove(owner)
 
     def _newest_key(self) -> str:
         if self._keys.newest is None:

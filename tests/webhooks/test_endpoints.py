@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
+import threading
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +243,7 @@ async def test_a_test_comes_as_an_event_does(gateway: InProcess) -> None:
     assert told(unknown.value) == (400, "event_type", "invalid_value")
 
 
-async def test_one_test_of_an_endpoint_at_a_time(gateway: InProcess) -> None:
+async def test_one_test_at_a_time_for_each_owner(gateway: InProcess) -> None:
     hooks = gateway.client().webhooks
     async with receiver(endless(b"HTTP/1.1 200 OK\r\n", b"x", every_seconds=0.05)) as hook:
         made = await hooks.create(**NEW | {"url": hook.url("localhost")})
@@ -252,9 +255,45 @@ async def test_one_test_of_an_endpoint_at_a_time(gateway: InProcess) -> None:
             tasks.start_soon(hang)
             with anyio.fail_after(5):
                 await hook.arrived.wait()
-                with pytest.raises(openai.RateLimitError):
-                    await hooks.test(made.id, event_type="batch.failed")
+                other = await hooks.create(**NEW)
+                for each in (made, other):
+                    with pytest.raises(openai.RateLimitError):
+                        await hooks.test(each.id, event_type="batch.failed")
             tasks.cancel_scope.cancel()
+
+
+async def test_names_that_are_never_found_keep_no_neighbour_waiting(
+    gateway: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lookup cannot be interrupted, and there are only so many threads for them."""
+    found, looked_up = threading.Event(), anyio.Event()
+    look_up, loop = socket.getaddrinfo, asyncio.get_running_loop()
+
+    def hang(host: Any, *arguments: Any, **options: Any) -> Any:
+        if ".example.com" in str(host):
+            loop.call_soon_threadsafe(looked_up.set)
+            found.wait(60)
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *arguments, **options)
+
+    async def ask(hooks: Any, endpoint_id: str) -> None:
+        with suppress(openai.APIStatusError):
+            await hooks.test(endpoint_id, event_type="batch.failed")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    async with receiver(answer()) as hook, anyio.create_task_group() as tasks:
+        for owner in ("alice", "carol"):
+            hooks = gateway.client(owner).webhooks
+            for number in range(MOST_ENDPOINTS):
+                url = f"https://{owner}-{number}.example.com/"
+                tasks.start_soon(ask, hooks, (await hooks.create(**NEW | {"url": url})).id)
+        bobs = gateway.client("bob").webhooks
+        made = await bobs.create(**NEW | {"url": hook.url("localhost")})
+        await looked_up.wait()
+        try:
+            assert (await bobs.test(made.id, event_type="batch.failed")).status_code == 200
+        finally:
+            found.set()
 
 
 async def test_a_private_address_is_found_out_when_it_is_sent_to(tmp_path: Path) -> None:
