@@ -12,6 +12,7 @@ from openai.types import Batch
 from litebatch_asgi.models.ids import JOB_PREFIX, family_of
 from litebatch_asgi.models.provider import TAG_JOB
 from litebatch_asgi.simulator.objects import BatchObject
+from tests.faults.stories import untrue_stories
 from tests.faults.world import IDS, THEIRS, World, at, possessions
 from tests.harness import ids_of, rows_of
 
@@ -26,7 +27,14 @@ async def broken(world: World, *, repair_seconds: float = REPAIR_SECONDS) -> lis
         while await _unfinished(world):  # noqa: ASYNC110 - database and providers have no common wakeup
             await anyio.sleep(0.02)
     found = [*world.wrong, *await _unfinished(world)]
-    for check in (_settled_once, _copies_are_exact, _strangers_are_untouched, _files_can_be_read, _results):
+    for check in (
+        _settled_once,
+        _copies_are_exact,
+        _strangers_are_untouched,
+        _files_can_be_read,
+        _results,
+        untrue_stories,
+    ):
         found += [text async for text in check(world)]
     return found
 
