@@ -156,10 +156,10 @@ class SinkWorker:
 
 
 def _told(error: BaseException) -> str:
-    """An error in words that can be kept, whatever those of the sink are."""
+    """An error in words that can be kept and shown on a terminal, whatever those of the sink are."""
     name = type(error).__name__
     try:
         told = f"{name}: {error}"
     except Exception:
         told = name
-    return told[:_LONGEST_ERROR].encode(errors="replace").decode()
+    return "".join(each if each.isprintable() else " " for each in told[:_LONGEST_ERROR])

@@ -10,7 +10,8 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from litebatch_asgi import Event
+from litebatch_asgi import CallableSink, Event
+from litebatch_asgi.errors import Undeliverable
 from tests.database import Database
 from tests.delivering.recording import Recorder, until_told
 from tests.harness import QUICK, running_gateway
@@ -86,3 +87,20 @@ async def test_what_cannot_be_stopped_is_not_begun_again_beside_itself(
         await recorder.until(lambda: LAST in recorder.types(batch.id))
         await until_told(gateway.storage)
     assert beside == []
+
+
+async def test_errors_are_kept_without_what_moves_a_terminal(tmp_path: Path, database: Database) -> None:
+    async def fail(event: Event) -> None:
+        raise Undeliverable("no\nsuch\x1b[2J\tthing")
+
+    async with running_gateway(
+        tmp_path, database=database, sinks=[CallableSink(fail, name="fails")]
+    ) as gateway:
+        await gateway.create((await gateway.upload()).id)
+
+        async def is_dead() -> bool:
+            return bool(await gateway.storage.outbox.dead(limit=1))
+
+        await gateway.eventually(is_dead)
+        [item] = await gateway.storage.outbox.dead(limit=1)
+        assert item.delivery.error == "Undeliverable: no such [2J thing"
