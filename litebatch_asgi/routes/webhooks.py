@@ -23,7 +23,11 @@ class WebhookRoutes:
         """`POST /webhook_endpoints`."""
         asked = wire.parse_create_webhook(await small_body(request))
         made = await self._services.webhooks.create(
-            principal, name=asked.name, url=asked.url, event_types=asked.event_types
+            principal,
+            name=asked.name,
+            url=asked.url,
+            event_types=asked.event_types,
+            is_retry=wire.parse_repeat(request.headers).is_retry,
         )
         return _with_secret(made, principal)
 
@@ -61,10 +65,13 @@ class WebhookRoutes:
     async def rotate_secret(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /webhook_endpoints/{id}/rotate_secret`."""
         keep_old = wire.parse_rotate_secret(await small_body(request))
-        service = self._services.webhooks
-        return _with_secret(
-            await service.rotate_secret(principal, _endpoint_id(request), keep_old=keep_old), principal
+        rotated = await self._services.webhooks.rotate_secret(
+            principal,
+            _endpoint_id(request),
+            keep_old=keep_old,
+            is_retry=wire.parse_repeat(request.headers).is_retry,
         )
+        return _with_secret(rotated, principal)
 
     async def test(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /webhook_endpoints/{id}/test`."""

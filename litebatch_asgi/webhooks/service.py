@@ -29,6 +29,8 @@ MOST_ENDPOINTS = 20
 """of an owner"""
 KEPT = timedelta(hours=24)
 """how long an old secret signs as well, where that is asked for"""
+RETRIED = timedelta(minutes=11)
+"""within which a client's own retry may follow: the stock clients wait ten minutes for an answer"""
 _NO_KEYS = (
     "This gateway signs no webhooks: its operator has to set litebatch_settings.webhook_keys to a list with "
     "a secret of at least 32 characters, such as [os.environ/LITEBATCH_WEBHOOK_KEY]."
@@ -75,9 +77,18 @@ class WebhookService:
         return endpoint.key_fingerprint not in self._keys
 
     async def create(
-        self, principal: Principal, *, name: str, url: str, event_types: Sequence[WebhookEventType]
+        self,
+        principal: Principal,
+        *,
+        name: str,
+        url: str,
+        event_types: Sequence[WebhookEventType],
+        is_retry: bool = False,
     ) -> WithSecret:
-        """Register an endpoint. Raises `LimitExceeded`, `InvalidRequest` for its URL or without keys."""
+        """Register an endpoint. Raises `LimitExceeded`, `InvalidRequest` for its URL or without keys.
+
+        `is_retry`: the client's own retry logic asks, and gets what the try before has made, if it has.
+        """
         fingerprint = self._newest_key()
         now, endpoint_id = self._now(), new_id(WEBHOOK_PREFIX)
         secret = self._secret(fingerprint, endpoint_id, 1)
@@ -93,6 +104,9 @@ class WebhookService:
             created_at=now,
             updated_at=now,
         )
+        made = await self._made_before(endpoint) if is_retry else None
+        if made is not None:
+            return made
         if not await self._store.create(endpoint, most=MOST_ENDPOINTS):
             raise LimitExceeded(
                 "max_webhook_endpoints",
@@ -162,11 +176,20 @@ class WebhookService:
             raise _unknown(endpoint_id) from error
         return endpoint.id
 
-    async def rotate_secret(self, principal: Principal, endpoint_id: str, *, keep_old: bool) -> WithSecret:
-        """Give an endpoint a new secret; with `keep_old` the one before signs as well for 24 hours."""
+    async def rotate_secret(
+        self, principal: Principal, endpoint_id: str, *, keep_old: bool, is_retry: bool = False
+    ) -> WithSecret:
+        """Give an endpoint a new secret; with `keep_old` the one before signs as well for 24 hours.
+
+        `is_retry`: the client's own retry logic asks. It gets the secret of the try before: another one would
+        end the secret that receivers have, and keep one that nobody was told.
+        """
         fingerprint, now = self._newest_key(), self._now()
 
         def decide(current: WebhookEndpoint) -> WebhookEndpoint:
+            is_done = current.rotated_at is not None and now - current.rotated_at < RETRIED
+            if is_retry and is_done and current.key_fingerprint == fingerprint:
+                return current
             version = current.version + 1
             return replace(
                 current,
@@ -181,6 +204,14 @@ class WebhookService:
 
         rotated = await self._change(principal, endpoint_id, decide)
         return WithSecret(rotated, self._secret(fingerprint, rotated.id, rotated.version))
+
+    async def _made_before(self, wanted: WebhookEndpoint) -> WithSecret | None:
+        """The same endpoint, that this caller has made a moment ago."""
+        for found in await self._store.page(EndpointQuery(owner=wanted.owner, limit=MOST_ENDPOINTS)):
+            is_recent = wanted.created_at - found.created_at < RETRIED and found.rotated_at is None
+            if is_recent and _asked(found) == _asked(wanted):
+                return WithSecret(found, self._secret(found.key_fingerprint, found.id, found.version))
+        return None
 
     async def test(self, principal: Principal, endpoint_id: str, event_type: WebhookEventType) -> int:
         """Send a sample now; the status of the answer, whatever that says. It changes nothing.
@@ -234,6 +265,12 @@ class WebhookService:
         secret = self._keys.secret(fingerprint, endpoint_id, version)
         assert secret is not None  # the fingerprint is that of the newest key
         return secret
+
+
+def _asked(endpoint: WebhookEndpoint) -> tuple[object, ...]:
+    """Equal for endpoints that were asked for in the same words, by one key, under one key of ours."""
+    who = (endpoint.created_by, endpoint.key_fingerprint)
+    return (*who, endpoint.name, endpoint.url, endpoint.event_types)
 
 
 def _unknown(endpoint_id: str) -> NotFound:

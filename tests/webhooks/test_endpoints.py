@@ -348,6 +348,26 @@ async def test_a_secret_that_is_rotated(gateway: InProcess) -> None:
     assert found.signing_secret_hint == fourth.signing_secret_hint
 
 
+async def test_a_retry_of_the_stock_client_gets_what_the_first_try_made(running: InProcess) -> None:
+    """Its answer was lost: nobody else was told the secret, and receivers have the one before."""
+    hooks, again = running.client().webhooks, {"x-stainless-retry-count": "1"}
+    made = await hooks.create(**NEW)
+    retried = await hooks.create(**NEW, extra_headers=again)
+    assert (retried.id, retried.signing_secret) == (made.id, made.signing_secret)
+    assert (await hooks.create(**NEW, extra_headers={"x-stainless-retry-count": "0"})).id != made.id
+    assert (await hooks.create(**NEW | {"name": "another"}, extra_headers=again)).id != made.id
+    assert (await running.client("bob").webhooks.create(**NEW, extra_headers=again)).id != made.id
+    rotated = await hooks.rotate_secret(made.id, keep_old_secret_active_for_24_hours=True)
+    retried = await hooks.rotate_secret(
+        made.id, keep_old_secret_active_for_24_hours=True, extra_headers=again
+    )
+    assert retried.signing_secret == rotated.signing_secret != made.signing_secret
+    [version] = await running.database.rows(f"SELECT version FROM webhook_endpoints WHERE id = '{made.id}'")
+    assert version == (2,)
+    assert (await hooks.create(**NEW, extra_headers=again)).id != made.id  # which has another secret by now
+    assert (await hooks.rotate_secret(made.id)).signing_secret != rotated.signing_secret
+
+
 async def test_naming_its_url_puts_a_disabled_endpoint_to_use_again(gateway: InProcess) -> None:
     hooks, store = gateway.client().webhooks, gateway.storage.webhook_endpoints
     made = await hooks.create(**NEW)
