@@ -310,13 +310,19 @@ def tables(statements: str) -> list[str]:
     return list(dict.fromkeys(re.findall(r"^CREATE TABLE (\w+)", statements, re.MULTILINE)))
 
 
+async def _fill(storage: Storage) -> None:
+    """Fill a new storage. It is closed also where that fails: its threads keep a process alive."""
+    await storage.open()
+    try:
+        await fill(storage)
+    finally:
+        await storage.close()
+
+
 async def sqlite_dump(folder: Path) -> str:
     """What makes a filled SQLite database."""
     database = folder / "filled.db"
-    storage = SQLiteStorage(database)
-    await storage.open()
-    await fill(storage)
-    await storage.close()
+    await _fill(SQLiteStorage(database))
     _, made = schema("sqlite")
     inserts: list[str] = []
     with closing(sqlite3.connect(database)) as connection, connection:
@@ -333,10 +339,7 @@ async def sqlite_dump(folder: Path) -> str:
 async def postgres_dump() -> str:
     """What makes a filled PostgreSQL database."""
     async with empty_database_url() as url:
-        storage = PostgresStorage(url)
-        await storage.open()
-        await fill(storage)
-        await storage.close()
+        await _fill(PostgresStorage(url))
         _, made = schema("postgresql")
         inserts: list[str] = []
         async with connected(url) as connection:
