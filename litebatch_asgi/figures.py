@@ -1,4 +1,4 @@
-"""The seam to what is counted over all processes, for gauges: how much is open, and how late what is due is.
+"""The seam to what is counted over all processes, for gauges: what is open, late, and still to be told.
 
 Each sentence of the docstrings is held by a test of `litebatch_asgi.testing.conformance.StorageConformance`.
 """
@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 from litebatch_asgi.models import BatchStatus, Work
+
+WEBHOOKS = "webhooks"
+"""stands for all endpoints of webhooks together, of which there may be any number"""
+
+
+class Untold(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sink has not taken."""
+
+    pending: int
+    dead: int
+    oldest_seconds: float
+    """for how long the oldest pending delivery has been there; 0: there is none"""
 
 
 class FigureStore(Protocol):
@@ -25,5 +39,13 @@ class FigureStore(Protocol):
 
         Of jobs, and of copies under None. Due is what a claim would give out, wherever it is; a kind of which
         nothing is due is left out.
+        """
+        ...
+
+    async def untold(self, most: int) -> dict[str, Untold]:
+        """What each registered sink has not taken yet, by the database's clock.
+
+        All endpoints of webhooks (whose ids are the names of their sinks) are one, `WEBHOOKS`, which is
+        always there. Nothing is counted further than to `most`, and no more rows than that are read of each.
         """
         ...

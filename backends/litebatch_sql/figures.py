@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from litebatch_asgi.figures import Untold
 from litebatch_asgi.models import BatchStatus, Work
 from litebatch_sql.executor import Executor
 from litebatch_sql.leases import clock
@@ -26,3 +27,12 @@ class SQLFigureStore:
         """See `FigureStore.late`."""
         rows = await self._executor.fetch_all(self._queries().sql("longest_due"), {"now": clock()})
         return {Work(row[0]) if row[0] else None: row[1] / 1_000_000 for row in rows}
+
+    async def untold(self, most: int) -> dict[str, Untold]:
+        """See `FigureStore.untold`."""
+        parameters = {"most": most, "now": clock()}
+        rows = await self._executor.fetch_all(self._queries().sql("untold"), parameters)
+        return {
+            name: Untold(pending=pending, dead=dead, oldest_seconds=max(0, age or 0) / 1_000_000)
+            for name, pending, dead, age in rows
+        }

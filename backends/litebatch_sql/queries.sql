@@ -538,6 +538,36 @@ FROM {prefix}sinks AS sinks LEFT JOIN (
 GROUP BY sinks.name, sinks.is_ordered, sinks.last_seen_at
 ORDER BY sinks.name;
 
+-- fragment: told_to
+-- The name of a sink, or `webhooks`; to the letter as in the indexes.
+CASE WHEN substr(sink, 1, 5) = 'we_lb' THEN 'webhooks' ELSE sink END
+
+-- name: untold
+-- By sink, and of all webhooks together: how many deliveries are pending and how many dead, no further than
+-- to :most, and for how many microseconds the oldest pending one has been there.
+SELECT
+    sinks.name,
+    (
+        SELECT count(*) FROM (
+            SELECT 1 FROM {prefix}event_deliveries AS event_deliveries
+            WHERE {told_to} = sinks.name AND state = 'pending' LIMIT :most
+        ) AS pending
+    ),
+    (
+        SELECT count(*) FROM (
+            SELECT 1 FROM {prefix}event_deliveries AS event_deliveries
+            WHERE {told_to} = sinks.name AND state = 'dead' LIMIT :most
+        ) AS dead
+    ),
+    {now} - (
+        SELECT created_at FROM {prefix}event_deliveries AS event_deliveries
+        WHERE {told_to} = sinks.name AND state = 'pending'
+        ORDER BY created_at LIMIT 1
+    )
+FROM (
+    SELECT CASE WHEN substr(registered.name, 1, 5) = 'we_lb' THEN 'webhooks' ELSE registered.name END AS name FROM {prefix}sinks AS registered UNION SELECT 'webhooks'
+) AS sinks;
+
 -- name: remove_unseen_sinks
 DELETE FROM {prefix}sinks WHERE last_seen_at < :before;
 

@@ -5,7 +5,8 @@ Names are LiteLLM's, with `litebatch` in place of `litellm`, where it has the me
 `deployment_cooled_down`; `proxy_requests`, `spend_usd`, `input_tokens` and `output_tokens` say units where
 LiteLLM says `_metric`. Source: LiteLLM's document "Prometheus metrics".
 
-No label names an owner, a key, a file or a batch. `model` is a virtual model as it is configured,
+No label names an owner, a key, a file, a batch or a webhook. `sink` is one of an operator, or `webhooks`;
+`model` is a virtual model as it is configured,
 `deployment` a deployment id, and every other label has a few values that are written down in the code.
 """
 
@@ -137,10 +138,28 @@ LATE = _gauge(
     "For how long the longest due row has been due, by what is to be done with a job, or for a copy.",
     "work",
 )
+OUTBOX_PENDING = _gauge(
+    "outbox_pending_deliveries",
+    "Events that a sink has not taken yet, all webhooks being one sink; counted up to 10000.",
+    "sink",
+)
+OUTBOX_OLDEST = _gauge(
+    "outbox_oldest_pending_seconds",
+    "For how long the oldest of them has been there; 0: there is none.",
+    "sink",
+)
+OUTBOX_DEAD = _gauge(
+    "outbox_dead_deliveries",
+    "Events that a sink did not take and that are not tried again; counted up to 10000.",
+    "sink",
+)
 STORAGE_UP = _gauge("storage_up", "Whether the database has answered; 0: what it tells is left out.")
 BUILD = _gauge("build_info", "Always 1; which version this is.", "version")
 
-OF_STORAGE: tuple[Definition, ...] = (OPEN_BATCHES, OPEN_REQUESTS, LATE)
+OF_STORAGE: tuple[Definition, ...] = (
+    *(OPEN_BATCHES, OPEN_REQUESTS, LATE),
+    *(OUTBOX_PENDING, OUTBOX_OLDEST, OUTBOX_DEAD),
+)
 """What the database tells of all processes, some seconds ago at most."""
 
 DEFINITIONS: tuple[Definition, ...] = (*IN_PROCESS, *OF_STORAGE, STORAGE_UP, BUILD)

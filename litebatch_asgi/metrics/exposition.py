@@ -52,6 +52,10 @@ class FiguresCollector:
             yield _family(of.OPEN_REQUESTS, figures.open_requests)
             late = {COPY if work is None else work: seconds for work, seconds in figures.late.items()}
             yield _family(of.LATE, dict.fromkeys((*Work, COPY), 0.0) | late)
+            untold = figures.untold.items()
+            yield _family(of.OUTBOX_PENDING, {sink: each.pending for sink, each in untold})
+            yield _family(of.OUTBOX_OLDEST, {sink: each.oldest_seconds for sink, each in untold})
+            yield _family(of.OUTBOX_DEAD, {sink: each.dead for sink, each in untold})
         yield _family(of.STORAGE_UP, {"": figures is not None})
         yield _family(of.BUILD, {version("litebatch-asgi"): 1})
 

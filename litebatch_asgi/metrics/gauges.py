@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from litebatch_asgi.errors import StorageUnavailable
+from litebatch_asgi.figures import Untold
 from litebatch_asgi.models import BatchStatus, Work
 from litebatch_asgi.storage import Storage
 
@@ -23,6 +24,8 @@ FAILED_SECONDS = 2.0
 """how long a database that did not answer is left alone"""
 READ_SECONDS = 3.0
 """how long a scrape waits for the database"""
+MOST_UNTOLD = 10_000
+"""deliveries of a sink that are counted"""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """by deployment"""
     late: Mapping[Work | None, float]
     """seconds by what is to be done; None: with a copy"""
+    untold: Mapping[str, Untold]
+    """what sinks have not taken, by sink"""
 
 
 class FigureReader:
@@ -69,6 +74,7 @@ class FigureReader:
                     open_batches=await self._storage.figures.open_batches(),
                     open_requests=await self._storage.open_requests(),
                     late=await self._storage.figures.late(),
+                    untold=await self._storage.figures.untold(MOST_UNTOLD),
                 )
         except (StorageUnavailable, TimeoutError) as error:
             logger.info("the database does not tell figures", extra={"error": repr(error)})

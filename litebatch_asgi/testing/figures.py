@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from litebatch_asgi.models import BatchStatus, Claim, Work
+from litebatch_asgi.figures import WEBHOOKS, Untold
+from litebatch_asgi.models import BatchStatus, Claim, Delivery, DeliveryState, Work
+from litebatch_asgi.models.ids import WEBHOOK_PREFIX
 from litebatch_asgi.testing.tables import Tables
 
 
 class MemoryFigureStore:
     """A `FigureStore` over the rows in memory."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, sinks: Callable[[], Iterable[str]]) -> None:
         self._tables = tables
+        self._sinks = sinks
 
     async def open_batches(self) -> dict[BatchStatus, int]:
         """See `FigureStore.open_batches`."""
@@ -34,3 +38,30 @@ class MemoryFigureStore:
                 seconds = (now - row.next_check_at).total_seconds()
                 longest[work] = max(seconds, longest.get(work, 0.0))
         return longest
+
+    async def untold(self, most: int) -> dict[str, Untold]:
+        """See `FigureStore.untold`."""
+        self._tables.check_open()
+        rows: dict[str, list[Delivery]] = {name: [] for name in (*map(_told_to, self._sinks()), WEBHOOKS)}
+        for each in self._tables.deliveries.values():
+            rows.get(_told_to(each.sink), []).append(each)
+        return {name: _untold(deliveries, most) for name, deliveries in rows.items()}
+
+
+def _told_to(sink: str) -> str:
+    return WEBHOOKS if sink.startswith(WEBHOOK_PREFIX) else sink
+
+
+def _untold(deliveries: Sequence[Delivery], most: int) -> Untold:
+    now = datetime.now(UTC)
+    states = Counter(each.state for each in deliveries)
+    ages = ((now - each.created_at).total_seconds() for each in deliveries if _is_pending(each))
+    return Untold(
+        pending=min(states[DeliveryState.PENDING], most),
+        dead=min(states[DeliveryState.DEAD], most),
+        oldest_seconds=max(ages, default=0.0),
+    )
+
+
+def _is_pending(delivery: Delivery) -> bool:
+    return delivery.state is DeliveryState.PENDING

@@ -89,7 +89,7 @@ class MemoryStorage:
         self.heartbeats: HeartbeatStore = MemoryHeartbeatStore(
             lambda: self._opened(self._tables.jobs), lambda: self._opened(self._tables.copies)
         )
-        self.figures: FigureStore = MemoryFigureStore(self._tables)
+        self.figures: FigureStore = MemoryFigureStore(self._tables, self._outbox.sinks)
         self.pruning: PruningStore = MemoryPruningStore(self._tables, self._repeats)
         self.webhook_endpoints: WebhookEndpointStore = MemoryWebhookEndpointStore(self._tables.check_open)
 

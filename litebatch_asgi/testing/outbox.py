@@ -36,6 +36,10 @@ class MemoryOutbox:
         self._tables = tables
         self._sinks: dict[str, SeenSink] = {}
 
+    def sinks(self) -> Iterable[str]:
+        """The names of the registered sinks."""
+        return self._sinks.keys()
+
     def write(self, draft: Draft, events: Sequence[Event]) -> None:
         """Write events with a delivery for each sink."""
         numbers = Counter(event.subject for event in self._tables.events.values())

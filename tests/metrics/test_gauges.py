@@ -18,11 +18,12 @@ from litebatch_asgi import LiteBatch
 from litebatch_asgi.app import open_storage
 from litebatch_asgi.metrics import gauges
 from litebatch_asgi.metrics.gauges import FigureReader
-from litebatch_asgi.models import CopyState, JobState
+from litebatch_asgi.models import CopyState, FailedAttempt, JobState, RegisteredSink
+from litebatch_asgi.models.ids import WEBHOOK_PREFIX, new_id
 from litebatch_asgi.server.listen import address_of, listen, serving
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
-from litebatch_asgi.testing import MemoryStorage, a_copy, a_file
-from litebatch_asgi.testing.conformance.base import stored_file, stored_job
+from litebatch_asgi.testing import MemoryStorage, a_copy, a_file, an_event
+from litebatch_asgi.testing.conformance.base import stored_batch, stored_file, stored_job, writing
 from tests.access.standalone import MASTER, standalone
 from tests.database import Database
 from tests.harness import QUICK, by_key, deployments, lines
@@ -76,6 +77,27 @@ async def test_how_late_the_longest_due_is(tmp_path: Path, database: Database) -
     assert 3590 < scrape.of("due_late_seconds", work="copy") < 3700
     assert scrape.of("due_late_seconds", work="settle") == 0
     assert scrape.labels("due_late_seconds", "work") == {"place", "look", "search", "settle", "copy"}
+
+
+async def test_what_sinks_have_not_taken(tmp_path: Path, database: Database) -> None:
+    """By sink, and of all webhooks together."""
+    storage = open_storage(database.url)
+    await storage.open()
+    batch = await stored_batch(storage)
+    log, hook = (RegisteredSink(name=name, is_ordered=False) for name in ("log", new_id(WEBHOOK_PREFIX)))
+    await storage.outbox.register([log, hook])
+    await storage.change_batch(batch.id, writing(events=(an_event(batch), an_event(batch))))
+    for sink in (log, hook):
+        [item] = await storage.outbox.claim("worker", sink, limit=1, lease_seconds=60)
+        dead = FailedAttempt(delivery=item.delivery, error="no", retry_seconds=None)
+        await storage.outbox.failed(sink, [dead])
+    await storage.close()
+    async with idle(tmp_path, database.url) as address:
+        scrape = await scraped(address, path="/metrics/")
+    for name in ("outbox_pending_deliveries", "outbox_dead_deliveries", "outbox_oldest_pending_seconds"):
+        assert scrape.labels(name, "sink") == {"log", "webhooks"}
+        assert min(scrape.of(name, sink=sink) for sink in ("log", "webhooks")) > 0
+    assert scrape.of("outbox_pending_deliveries") == scrape.of("outbox_dead_deliveries") == 2
 
 
 @needs_socket

@@ -73,6 +73,16 @@ async def connection(anyio_backend: str) -> AsyncGenerator[asyncpg.Connection]:
                 created_at=later,
             )
         )
+        await connection.execute("INSERT INTO sinks VALUES ('log', 0, 1, 1)")
+        await connection.execute(
+            "INSERT INTO events SELECT 'evt-' || n, 'batch-' || n, 1, 'x', NULL, NULL, '{}', n"
+            f" FROM generate_series(1, {ROWS}) AS n"
+        )
+        await connection.execute(
+            "INSERT INTO event_deliveries SELECT 'log', 'evt-' || n, 'batch-' || n, 1, NULL,"
+            " CASE WHEN n % 10 = 0 THEN 'dead' ELSE 'pending' END, NULL, 0, n, NULL, NULL, 0, n"
+            f" FROM generate_series(1, {ROWS}) AS n"
+        )
         await connection.execute("ANALYZE")
         yield connection
         await connection.close()
@@ -100,6 +110,7 @@ async def plan(connection: asyncpg.Connection, name: str, *options: str, explain
         "avoid": "[]",
         "work": "place",
         "held_epoch": 1,
+        "most": 50,
         "before": await connection.fetchval(f"SELECT min(created_at) + 15000 FROM {table}"),
         "deployment": "east",
     }
@@ -221,3 +232,14 @@ async def test_much_that_is_due_costs_no_more_than_little(connection: asyncpg.Co
     scans = re.findall(rf"Scan using \w+ on {table}.*\(actual rows=([\d.]+) loops=(\d+)\)", found)
     assert len(scans) == 4, found
     assert sum(float(rows) * int(loops) for rows, loops in scans) < 400, found
+
+
+async def test_of_a_large_backlog_no_more_is_read_than_counted(connection: asyncpg.Connection) -> None:
+    """Of 20,000 deliveries some, and one to tell the age of the oldest."""
+    found = await plan(
+        connection, "untold", explain="EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF)"
+    )
+    scans = re.findall(r"using (event_deliveries_\w+) on.*\(actual rows=([\d.]+) loops=(\d+)\)", found)
+    assert {name for name, _, _ in scans} == {"event_deliveries_pending", "event_deliveries_dead_by_sink"}
+    assert sum(float(rows) * int(loops) for _, rows, loops in scans) <= 2 * (50 + 50 + 1), found
+    assert "Seq Scan on event_deliveries" not in found

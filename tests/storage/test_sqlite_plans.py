@@ -203,3 +203,10 @@ def test_the_first_delivery_of_a_subject_is_found_by_one_look(connection: sqlite
     assert "SEARCH earlier USING INDEX event_deliveries_by_subject (sink=? AND subject=? AND seq<?)" in found
     assert "event_deliveries USING INDEX event_deliveries_due (sink=? AND next_check_at<?)" in found
     assert "TEMP B-TREE" not in found
+
+
+def test_what_sinks_have_not_taken_is_counted_in_indexes_alone(connection: sqlite3.Connection) -> None:
+    found = plan(connection, "untold").splitlines()
+    for index, looks in (("event_deliveries_pending", 2), ("event_deliveries_dead_by_sink", 1)):
+        assert found.count(f"SEARCH event_deliveries USING INDEX {index} (<expr>=?)") == looks
+    assert not [line for line in found if line.startswith("SCAN event_deliveries")]

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from litebatch_asgi.errors import StorageUnavailable
-from litebatch_asgi.models import BatchStatus, CopyState, JobState, Work
+from litebatch_asgi.figures import WEBHOOKS, Untold
+from litebatch_asgi.models import (
+    BatchStatus,
+    CopyState,
+    FailedAttempt,
+    JobState,
+    OutboxItem,
+    RegisteredSink,
+    Work,
+)
+from litebatch_asgi.models.ids import WEBHOOK_PREFIX, new_id
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import (
     NewStorage,
@@ -13,9 +25,10 @@ from litebatch_asgi.testing.conformance.base import (
     stored_batch,
     stored_file,
     stored_job,
+    writing,
 )
 from litebatch_asgi.testing.conformance.claims import ROOM, ago
-from litebatch_asgi.testing.samples import a_copy, a_file
+from litebatch_asgi.testing.samples import a_copy, a_file, an_event
 
 CLOCKS = 5.0
 """seconds by which a database's clock may be another"""
@@ -74,9 +87,53 @@ class FigureTests(StorageTests):
         await stored_job(storage, deployment_id="east", state=JobState.SUBMITTED, next_check_at=ago(90))
         assert await storage.figures.late() == {Work.LOOK: pytest.approx(90, abs=CLOCKS)}
 
+    async def test_what_sinks_have_not_taken_is_counted(self, storage: Storage) -> None:
+        """By sink, pending and dead, with the age of the oldest pending one; all webhooks are one."""
+        assert await storage.figures.untold(9) == {WEBHOOKS: Untold(pending=0, dead=0, oldest_seconds=0)}
+        log, *endpoints = (
+            RegisteredSink(name=name, is_ordered=False)
+            for name in ("log", new_id(WEBHOOK_PREFIX), new_id(WEBHOOK_PREFIX))
+        )
+        idle = RegisteredSink(name="idle", is_ordered=True)
+        batch = await stored_batch(storage)
+        await storage.outbox.register([log, *endpoints])
+        await storage.change_batch(batch.id, writing(events=tuple(an_event(batch) for _ in range(4))))
+        await storage.outbox.register([idle])
+        items = await storage.outbox.claim("worker", log, limit=4, lease_seconds=60)
+        await storage.outbox.delivered(items[:1])
+        await storage.outbox.failed(log, [_dead(items[1])])
+        for endpoint in endpoints:
+            [item] = await storage.outbox.claim("worker", endpoint, limit=1, lease_seconds=60)
+            await storage.outbox.failed(endpoint, [_dead(item)])
+        told = await storage.figures.untold(99)
+        assert {name: (each.pending, each.dead) for name, each in told.items()} == {
+            "log": (2, 1),
+            "idle": (0, 0),
+            WEBHOOKS: (6, 2),
+        }
+        assert told["idle"].oldest_seconds == 0
+        assert 0 < told["log"].oldest_seconds <= told[WEBHOOKS].oldest_seconds + CLOCKS < 60
+
+    async def test_no_more_is_counted_than_asked_for(self, storage: Storage) -> None:
+        """Neither pending nor dead ones; the oldest is told all the same."""
+        log = RegisteredSink(name="log", is_ordered=False)
+        await storage.outbox.register([log])
+        batch = await stored_batch(storage)
+        await storage.change_batch(batch.id, writing(events=tuple(an_event(batch) for _ in range(7))))
+        items = await storage.outbox.claim("worker", log, limit=3, lease_seconds=60)
+        await storage.outbox.failed(log, list(map(_dead, items)))
+        told = (await storage.figures.untold(2))["log"]
+        assert (told.pending, told.dead) == (2, 2)
+        assert told.oldest_seconds > 0
+
     async def test_figures_want_an_open_storage(self, new_storage: NewStorage) -> None:
         """Raises `StorageUnavailable` otherwise."""
         storage = new_storage()
-        for figure in (storage.figures.open_batches, storage.figures.late):
+        untold = partial(storage.figures.untold, 9)
+        for figure in (storage.figures.open_batches, storage.figures.late, untold):
             with pytest.raises(StorageUnavailable):
                 await figure()
+
+
+def _dead(item: OutboxItem) -> FailedAttempt:
+    return FailedAttempt(delivery=item.delivery, error="no", retry_seconds=None)
