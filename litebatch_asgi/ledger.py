@@ -22,6 +22,12 @@ class Ledger(Protocol):
     A charge counts on the UTC day of its `created_at`, for the scopes that it names, and in the `cost` of its
     batch. One that has no cost counts 0 there, and its requests as unpriced.
 
+    The budgets of a scope are known as they were when a batch was last created with a reservation in it.
+    Whoever writes charges, writes events of the budgets that they pass in the same transaction, as does who
+    creates a batch under other budgets than before: `budget.soft` once more was charged in the period than
+    `soft_budget`, `budget.reached` once as much as `max_budget`. Each is told once a scope, duration and
+    period, however many write at a time. What is in them: `models.budgets`.
+
     Every method may raise `StorageUnavailable`, and does when the storage is not open.
     """
 

@@ -1,7 +1,8 @@
 """The seam to the outbox: events that are still to be told, and to whom.
 
 Events are written by `Storage.change_batch`, `create_batch` and `change_file`, in the transaction that makes
-them happen, and for each sink that is registered then a delivery with each of them, whoever writes.
+them happen, by `Ledger.correct`, see there, and by `tell`; and for each sink that is registered then a
+delivery with each of them, whoever writes.
 
 Each sentence of the docstrings is held by a test of `litebatch_asgi.testing.conformance.StorageConformance`.
 """
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import Protocol
 
 from litebatch_asgi.models import Event, FailedAttempt, OutboxItem, RegisteredSink, SinkBacklog
+from litebatch_asgi.models.tellings import Telling
 
 
 class Outbox(Protocol):
@@ -75,6 +77,15 @@ class Outbox(Protocol):
         """Forget the sinks that nobody has had since then, and remove deliveries to forgotten ones.
 
         At most `limit` deliveries at a time; how many were removed.
+        """
+        ...
+
+    async def tell(self, telling: Telling) -> bool:
+        """Write an event about something that has no row of its own; whether it was written.
+
+        It is not if the last one of its subject that was told under its `name` had no end, or one that lies
+        behind its `created_at`, unless that one had another `mark` and this one has any. Of those who tell of
+        a subject at once one after another is heard: nothing is told twice, and no number is drawn twice.
         """
         ...
 

@@ -57,3 +57,12 @@ class PruningStore(Protocol):
     async def idempotency_keys(self, before: datetime, *, limit: int) -> int:
         """Remove at most `limit` idempotency keys that were taken before that; how many are gone."""
         ...
+
+    async def operator_events(self, before: datetime, *, limit: int) -> int:
+        """Remove old events that are about no batch and no file, and what is kept so that each is told once.
+
+        Of each at most `limit`: events that were made before that, with their deliveries; what was told until
+        before that; budgets of scopes in which no batch was created since, and none is open. How many of that
+        went of which most went.
+        """
+        ...

@@ -22,13 +22,14 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.models.sums import with_charges
 from litebatch_sql.charges import Charges
+from litebatch_sql.events import Events
 from litebatch_sql.executor import Contention, Parameters, Transaction
 from litebatch_sql.leases import L, leased
-from litebatch_sql.outbox import Events
 from litebatch_sql.queries import Queries
 from litebatch_sql.reservations import FileHolds, Reservations
 from litebatch_sql.rows import Table, encode_keys
 from litebatch_sql.tables import BATCHES, COPIES, FILES, JOBS, PARTS
+from litebatch_sql.telling import BudgetTellings
 
 CHUNK_BYTES = 1 << 20
 """How many bytes of inline rows go to the driver in one call."""
@@ -46,6 +47,7 @@ class Changes:
         self._reservations = Reservations(transaction, queries)
         self._file_holds = FileHolds(transaction, queries)
         self._charges = Charges(transaction, queries)
+        self._budgets = BudgetTellings(transaction, queries)
         self._events = Events(transaction, queries)
 
     async def create_file(
@@ -195,6 +197,7 @@ class Changes:
         await self._reservations.insert(change.batch, change.reservations)
         written = await self._insert_around((), change)
         await self._charges.add_up(change.charges)
+        await self._budgets.keep(change.reservations)
         return written
 
     async def _insert_around(self, jobs: tuple[Job, ...], change: BatchChange) -> BatchState:

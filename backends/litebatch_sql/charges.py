@@ -11,6 +11,7 @@ from litebatch_sql.executor import Transaction
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import MONEY, encode_keys, to_days
 from litebatch_sql.tables import CHARGES, SPEND
+from litebatch_sql.telling import BudgetTellings
 
 
 class Charges:
@@ -68,7 +69,10 @@ class Charges:
             await self._transaction.execute(self._queries.sql("set_cost"), row)
 
     async def add_up(self, charges: Sequence[Charge]) -> None:
-        """Add charges that were written to the sums. Once a transaction, as the last thing."""
+        """Add charges that were written to the sums, and tell of budgets that they pass.
+
+        Once a transaction, as the last thing.
+        """
         on_budgets = put_on_budgets(charges).items()
         rows = [
             {"scope": scope, "day": to_days(day), "spent": to_nanodollars(spent)}
@@ -79,6 +83,7 @@ class Charges:
         sums = [SPEND.encode(each) for each in summed(charges, tuple(SpendField))]
         if sums:
             await self._transaction.execute_many(self._queries.sql("add_spend"), sums)
+        await BudgetTellings(self._transaction, self._queries).charged(charges)
 
 
 def _keys(ids: Collection[str]) -> dict[str, str]:

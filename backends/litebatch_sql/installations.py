@@ -136,6 +136,7 @@ async def _let_go(transaction: Transaction, queries: Queries, written: Installat
         "answer_all_files",
         "answer_all_batches",
         "remove_all_events",
+        "remove_all_told",
         "remove_all_heartbeats",
     ):
         await run(name)

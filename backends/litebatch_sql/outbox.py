@@ -7,28 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from litebatch_asgi.models import Event, FailedAttempt, OutboxItem, RegisteredSink, SinkBacklog
+from litebatch_asgi.models.tellings import Telling
 from litebatch_sql.executor import Executor, Transaction, in_transaction
 from litebatch_sql.leases import clock
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import Row, encode_json, encode_keys, from_microseconds, to_microseconds
 from litebatch_sql.tables import DELIVERIES, EVENTS
-
-
-class Events:
-    """Writes events in one transaction that holds the lock of their subjects."""
-
-    def __init__(self, transaction: Transaction, queries: Queries) -> None:
-        self._transaction = transaction
-        self._queries = queries
-
-    async def write(self, events: Sequence[Event]) -> None:
-        """Insert events with a delivery for each sink. Raises `StateConflict` if one is there already."""
-        if not events:
-            return
-        rows = [EVENTS.encode(event) for event in events]
-        await self._transaction.execute_many(self._queries.sql("insert_events"), rows)
-        queued = {"keys": encode_keys([event.id for event in events]), "now": clock()}
-        await self._transaction.execute(self._queries.sql("queue_events"), queued)
+from litebatch_sql.telling import Tellings
 
 
 class SQLOutbox:
@@ -156,6 +141,11 @@ class SQLOutbox:
             step = {"sink": row[0], "limit": limit - removed}
             removed += await self._execute(sql("remove_forgotten_deliveries"), step)
         return removed
+
+    async def tell(self, telling: Telling) -> bool:
+        """See `Outbox.tell`."""
+        queries = self._queries()
+        return await in_transaction(self._executor, lambda each: Tellings(each, queries).tell(telling))
 
     async def event(self, event_id: str) -> Event | None:
         """See `Outbox.event`."""

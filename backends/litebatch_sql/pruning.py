@@ -11,6 +11,7 @@ from litebatch_sql.executor import Executor, Transaction, in_transaction
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import Row, encode_keys, from_microseconds, to_microseconds
 
+_OF_OPERATORS = ("remove_events_of_operators", "remove_told", "remove_old_scope_budgets")
 _OF_BATCHES = ("remove_events_of", "remove_jobs_of_batches", "remove_shards_of_batches")
 
 
@@ -62,6 +63,16 @@ class SQLPruningStore:
         sweep = self._queries().sql("sweep_keys")
         limits = {"since": to_microseconds(before), "limit": limit}
         return await in_transaction(self._executor, lambda each: each.execute(sweep, limits))
+
+    async def operator_events(self, before: datetime, *, limit: int) -> int:
+        """See `PruningStore.operator_events`."""
+        sql = self._queries().sql
+        limits = {"before": to_microseconds(before), "limit": limit}
+
+        async def remove(transaction: Transaction) -> int:
+            return max([await transaction.execute(sql(name), limits) for name in _OF_OPERATORS])
+
+        return await in_transaction(self._executor, remove)
 
     async def _old(self, name: str, before: datetime, after: Place | None, limit: int) -> Sequence[Row]:
         parameters: dict[str, Any] = {"before": to_microseconds(before), "limit": limit}

@@ -429,6 +429,27 @@ SELECT
 FROM {prefix}events AS events CROSS JOIN {prefix}sinks AS sinks
 WHERE events.id {among_keys};
 
+-- name: get_told
+SELECT {told} FROM {prefix}told AS told WHERE subject = :subject AND name = :name;
+
+-- name: put_told
+INSERT INTO {prefix}told AS told ({told.columns}) VALUES ({told.parameters})
+ON CONFLICT (subject, name) DO UPDATE SET mark = excluded.mark, until = excluded.until;
+
+-- name: scope_budgets
+SELECT {scope_budgets}, scope_budgets.seen_at FROM {prefix}scope_budgets AS scope_budgets
+WHERE scope {among_keys} ORDER BY scope, duration;
+
+-- name: put_scope_budget
+INSERT INTO {prefix}scope_budgets AS scope_budgets ({scope_budgets.columns}, seen_at)
+VALUES ({scope_budgets.parameters}, :seen_at)
+ON CONFLICT (scope, duration) DO UPDATE
+SET whose = excluded.whose, soft_budget = excluded.soft_budget, max_budget = excluded.max_budget,
+    seen_at = excluded.seen_at;
+
+-- name: remove_scope_budgets
+DELETE FROM {prefix}scope_budgets WHERE (scope, duration) IN (SELECT {key_0}, {key_1} FROM {keys});
+
 -- name: list_events
 SELECT {events} FROM {prefix}events AS events WHERE id > :after ORDER BY id LIMIT :limit;
 
@@ -857,6 +878,9 @@ DELETE FROM {prefix}idempotency;
 -- Their deliveries go with them.
 DELETE FROM {prefix}events;
 
+-- name: remove_all_told
+DELETE FROM {prefix}told;
+
 -- name: remove_all_heartbeats
 DELETE FROM {prefix}heartbeats;
 
@@ -904,6 +928,32 @@ WHERE batch_id {among_keys} AND state = 'settled' AND snapshot IS NOT NULL;
 -- name: remove_events_of
 -- Of batches or files. Their deliveries go with them.
 DELETE FROM {prefix}events WHERE subject {among_keys};
+
+-- name: remove_events_of_operators
+-- Their deliveries go with them.
+DELETE FROM {prefix}events
+WHERE id IN (
+    SELECT id FROM {prefix}events AS events
+    WHERE owner IS NULL AND batch_id IS NULL AND created_at < :before
+    ORDER BY created_at, id LIMIT :limit
+);
+
+-- name: remove_told
+DELETE FROM {prefix}told
+WHERE (subject, name) IN (
+    SELECT subject, name FROM {prefix}told AS told WHERE until < :before ORDER BY until LIMIT :limit
+);
+
+-- name: remove_old_scope_budgets
+-- Those of which no open batch holds anything.
+DELETE FROM {prefix}scope_budgets
+WHERE (scope, duration) IN (
+    SELECT scope, duration FROM {prefix}scope_budgets AS scope_budgets
+    WHERE seen_at < :before AND NOT EXISTS (
+        SELECT 1 FROM {prefix}reservations AS reservations WHERE reservations.scope = scope_budgets.scope
+    )
+    ORDER BY seen_at LIMIT :limit
+);
 
 -- name: remove_jobs_of_batches
 DELETE FROM {prefix}jobs WHERE batch_id {among_keys};

@@ -20,6 +20,8 @@ from litebatch_asgi.models import (
     VirtualKey,
     WebhookEndpoint,
 )
+from litebatch_asgi.models.budgets import ScopeBudget
+from litebatch_asgi.models.tellings import Told
 from litebatch_sql.rows import HEX_128, NANODOLLARS, Table
 
 FILES = Table(
@@ -36,6 +38,8 @@ CHARGES = Table("charges", Charge)
 SPEND = Table("spend_daily", Spend, codecs={"cost": NANODOLLARS})
 EVENTS = Table("events", Event)
 DELIVERIES = Table("event_deliveries", Delivery)
+TOLD = Table("told", Told)
+BUDGETS = Table("scope_budgets", ScopeBudget)
 HEARTBEATS = Table("heartbeats", Heartbeat)
 TEAMS = Table("teams", Team, fixed=("id", "created_at"))
 USERS = Table("users", User, fixed=("id", "created_at"))
@@ -44,5 +48,6 @@ ENDPOINTS = Table("webhook_endpoints", WebhookEndpoint, fixed=("id", "owner", "c
 
 TABLES: tuple[Table[Any], ...] = (
     *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, SPEND, EVENTS, DELIVERIES, HEARTBEATS),
+    *(TOLD, BUDGETS),
     *(TEAMS, USERS, KEYS, ENDPOINTS),
 )

@@ -14,7 +14,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     subject: str
-    """what it happened to: the id of a batch or of a file"""
+    """what it happened to: the id of a batch or of a file, a scope of limits, or `deployment:` and its id"""
     seq: int = 0
     """counted from 1 within the subject: drawn when the event is written, whatever it says before"""
     type: str
@@ -22,6 +22,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     batch_id: str | None = None
     """the batch that it is about, if it is about one"""
     owner: str | None = None
+    """whose batch or file it is about; None: it is for operators alone"""
     payload: dict[str, Any] = {}
     """how things were at that moment"""
     created_at: datetime

@@ -40,6 +40,8 @@ class OverBudget(msgspec.Struct, frozen=True, kw_only=True):
     whose: str
     figures: BudgetFigures
     at: datetime
+    duration: str | None = None
+    """how long the budget lasts"""
 
     @property
     def can_never_pass(self) -> bool:
@@ -67,6 +69,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     """those of this scope; all of them hold"""
     on_soft_budget: Callable[[SoftBudgetPassed], Any] | None = None
     """called by `check`"""
+    on_over_budget: Callable[[OverBudget], Any] | None = None
+    """called by `check` before it raises `BudgetExceeded`"""
 
     @property
     def is_limited(self) -> bool:
@@ -86,6 +90,9 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
         `AboveBudget` if it would not fit alone either.
         """
         for exceeded in self.exceeded(held, since):
+            tell = self.on_over_budget
+            if tell is not None and isinstance(exceeded, OverBudget) and not exceeded.can_never_pass:
+                tell(exceeded)
             raise exceeded.error()
         for limits, figures in self._budgets("soft_budget", held, since):
             if self.on_soft_budget is not None:
@@ -98,7 +105,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
                 if limit is not None and used + asked > limit:
                     yield Exceeded(name=name, whose=limits.whose, limit=limit, used=used, asked=asked)
         for limits, figures in self._budgets("max_budget", held, since):
-            yield OverBudget(whose=limits.whose, figures=figures, at=self.at)
+            yield OverBudget(whose=limits.whose, figures=figures, at=self.at, duration=limits.budget_duration)
 
     def _of_period(self, since: date | None) -> Iterator[Limits]:
         return (limits for limits in self.limits if limits.period_start(self.at) == since)

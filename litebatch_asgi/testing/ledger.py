@@ -9,6 +9,7 @@ from decimal import Decimal
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.models import Charge, ChargedModel, Held, Spend, SpendField, SpendQuery
 from litebatch_asgi.models.sums import charged_models, day_of, summed, with_charges
+from litebatch_asgi.testing.budgets import MemoryBudgets
 from litebatch_asgi.testing.repeats import Reservations
 from litebatch_asgi.testing.tables import Tables
 
@@ -16,8 +17,9 @@ from litebatch_asgi.testing.tables import Tables
 class MemoryLedger:
     """A `Ledger` on a storage in memory."""
 
-    def __init__(self, tables: Tables, reservations: Reservations) -> None:
+    def __init__(self, tables: Tables, reservations: Reservations, budgets: MemoryBudgets) -> None:
         self._tables = tables
+        self._budgets = budgets
         self._reservations = reservations
 
     async def spend(self, query: SpendQuery) -> list[Spend]:
@@ -68,6 +70,7 @@ class MemoryLedger:
                     self._tables.batches[batch_id], [*self._tables.charges_of(batch_id), *new]
                 )
                 draft.put(self._tables.batches, batch_id, batch)
+            self._budgets.write(draft, list(written.values()))
             return len(written)
 
     def _charges(self) -> Iterable[Charge]:

@@ -27,6 +27,7 @@ from litebatch_asgi.models import (
     Batch,
     BatchChange,
     BatchState,
+    Charge,
     CreateRequest,
     Event,
     File,
@@ -48,6 +49,7 @@ from litebatch_asgi.storage import (
     FileQuery,
     Installation,
 )
+from litebatch_asgi.testing.budgets import MemoryBudgets
 from litebatch_asgi.testing.claims import MemoryClaimStore, leased
 from litebatch_asgi.testing.drafts import Draft
 from litebatch_asgi.testing.figures import MemoryFigureStore
@@ -85,12 +87,13 @@ class MemoryStorage:
         self.claims: ClaimStore = MemoryClaimStore(self._tables)
         self._outbox = MemoryOutbox(self._tables)
         self.outbox: Outbox = self._outbox
-        self.ledger: Ledger = MemoryLedger(self._tables, self._reservations)
+        self._budgets = MemoryBudgets(self._tables, self._outbox)
+        self.ledger: Ledger = MemoryLedger(self._tables, self._reservations, self._budgets)
         self.heartbeats: HeartbeatStore = MemoryHeartbeatStore(
             lambda: self._opened(self._tables.jobs), lambda: self._opened(self._tables.copies)
         )
         self.figures: FigureStore = MemoryFigureStore(self._tables, self._outbox.sinks)
-        self.pruning: PruningStore = MemoryPruningStore(self._tables, self._repeats)
+        self.pruning: PruningStore = MemoryPruningStore(self._tables, self._repeats, self._reservations)
         self.webhook_endpoints: WebhookEndpointStore = MemoryWebhookEndpointStore(self._tables.check_open)
 
     async def open(self) -> Installation:
@@ -194,6 +197,7 @@ class MemoryStorage:
                 draft.insert(self._tables.batches, batch_id, self._with_cost(change.batch, change))
                 self._reservations.reserve(draft, change.batch, change.reservations)
                 await self._insert_around(draft, change)
+                self._budgets.write(draft, change.charges, change.reservations)
         return self._tables.batch_state(batch_id)
 
     async def get_batch(self, batch_id: str) -> Batch | None:
@@ -219,19 +223,22 @@ class MemoryStorage:
     async def change_batch(self, batch_id: str, decide: BatchDecision) -> BatchState:
         """See `Storage.change_batch`."""
         async with self._tables.write() as draft:
-            await self._change_batch(draft, self._tables.batch_state(batch_id), decide)
+            charges = await self._change_batch(draft, self._tables.batch_state(batch_id), decide)
+            self._budgets.write(draft, charges)
         return self._tables.batch_state(batch_id)
 
     async def change_batches(self, batch_ids: Collection[str], decide: BatchDecision) -> None:
         """See `Storage.change_batches`."""
         async with self._tables.write() as draft:
+            charges: list[Charge] = []
             for batch_id in set(batch_ids) & self._tables.batches.keys():
-                await self._change_batch(draft, self._tables.batch_state(batch_id), decide)
+                charges += await self._change_batch(draft, self._tables.batch_state(batch_id), decide)
+            self._budgets.write(draft, charges)
 
-    async def _change_batch(self, draft: Draft, state: BatchState, decide: BatchDecision) -> None:
+    async def _change_batch(self, draft: Draft, state: BatchState, decide: BatchDecision) -> Sequence[Charge]:
         change = decide(state)
         if change is None:
-            return
+            return ()
         draft.put(self._tables.batches, change.batch.id, self._with_cost(state.batch, change))
         self._reservations.release(draft, change.batch)
         for job in leased(change.jobs, change.lease_seconds):
@@ -243,6 +250,7 @@ class MemoryStorage:
             draft.remove_fenced(self._tables.jobs, job.id, held_epoch=job.epoch)
             draft.remove_key(self._tables.places, place)
         await self._insert_around(draft, change)
+        return change.charges
 
     def _with_cost(self, before: Batch, change: BatchChange) -> Batch:
         if change.charges:

@@ -18,6 +18,7 @@ from litebatch_asgi.models import (
     RegisteredSink,
     SinkBacklog,
 )
+from litebatch_asgi.models.tellings import Telling
 from litebatch_asgi.testing.drafts import Draft
 from litebatch_asgi.testing.tables import Tables
 
@@ -42,13 +43,28 @@ class MemoryOutbox:
 
     def write(self, draft: Draft, events: Sequence[Event]) -> None:
         """Write events with a delivery for each sink."""
-        numbers = Counter(event.subject for event in self._tables.events.values())
+        numbers = Counter[str]()
+        for event in self._tables.events.values():
+            numbers[event.subject] = max(numbers[event.subject], event.seq)
         for event in events:
             numbers[event.subject] += 1
             event = replace(event, seq=numbers[event.subject])
             draft.insert(self._tables.events, event.id, event)
             for name in self._sinks:
                 draft.insert(self._tables.deliveries, (event.id, name), _delivery(name, event))
+
+    def tell_all(self, draft: Draft, tellings: Iterable[Telling]) -> bool:
+        """Write the events of what was not told yet; whether there are any. Once a draft."""
+        news = [each for each in tellings if each.is_news(self._tables.told.get(_place(each)))]
+        for each in news:
+            draft.put(self._tables.told, _place(each), each.told)
+        self.write(draft, [each.event for each in news])
+        return bool(news)
+
+    async def tell(self, telling: Telling) -> bool:
+        """See `Outbox.tell`."""
+        async with self._tables.write() as draft:
+            return self.tell_all(draft, [telling])
 
     async def register(self, sinks: Collection[RegisteredSink]) -> None:
         """See `Outbox.register`."""
@@ -214,6 +230,10 @@ class MemoryOutbox:
         if after is not None:
             found = [each for each in found if (each.seq < after if descending else each.seq > after)]
         return found[:limit]
+
+
+def _place(telling: Telling) -> tuple[str, str]:
+    return telling.event.subject, telling.name
 
 
 def _delivery(sink: str, event: Event) -> Delivery:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 from litebatch_asgi.models import Batch, File, JobState
 from litebatch_asgi.pruning import Place, Pruned
 from litebatch_asgi.testing.drafts import Draft
-from litebatch_asgi.testing.repeats import Repeats
+from litebatch_asgi.testing.repeats import Repeats, Reservations
 from litebatch_asgi.testing.tables import Tables
 
 R = TypeVar("R", Batch, File)
@@ -22,8 +23,9 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 class MemoryPruningStore:
     """A `PruningStore` on a storage in memory."""
 
-    def __init__(self, tables: Tables, repeats: Repeats) -> None:
+    def __init__(self, tables: Tables, repeats: Repeats, reservations: Reservations) -> None:
         self._tables = tables
+        self._reservations = reservations
         self._repeats = repeats
 
     async def ended_batches(self, before: datetime, *, after: Place | None, limit: int) -> Pruned:
@@ -72,6 +74,30 @@ class MemoryPruningStore:
         """See `PruningStore.idempotency_keys`."""
         async with self._tables.write() as draft:
             return self._repeats.forget(draft, before, limit)
+
+    async def operator_events(self, before: datetime, *, limit: int) -> int:
+        """See `PruningStore.operator_events`."""
+        tables = self._tables
+        async with tables.write() as draft:
+            events = [each for each in tables.events.values() if each.owner is None and each.batch_id is None]
+            old = sorted((each.created_at, each.id) for each in events if each.created_at < before)[:limit]
+            for _, event_id in old:
+                draft.remove_key(tables.events, event_id)
+                draft.remove_keys(tables.deliveries, partial(_is_of, event_id))
+            over = [key for key, each in tables.told.items() if (each.until or _NEVER) < before][:limit]
+            for key in over:
+                draft.remove_key(tables.told, key)
+            budgets = [key for key in tables.budgets if self._is_idle(key[0], before)][:limit]
+            for key in budgets:
+                draft.remove_key(tables.budgets, key)
+        return max(len(old), len(over), len(budgets))
+
+    def _is_idle(self, scope: str, before: datetime) -> bool:
+        return self._tables.budgets_seen[scope] < before and not self._reservations.held(scope).batches
+
+
+def _is_of(event_id: str, key: tuple[str, str]) -> bool:
+    return key[0] == event_id
 
 
 def _in_order(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -22,8 +22,10 @@ from litebatch_asgi.models import (
     FileState,
     Job,
 )
+from litebatch_asgi.models.budgets import ScopeBudget
 from litebatch_asgi.models.money import total
 from litebatch_asgi.models.sums import put_on_budgets
+from litebatch_asgi.models.tellings import Told
 from litebatch_asgi.testing.drafts import Draft
 
 
@@ -42,6 +44,9 @@ class Tables:
         self.charged: dict[str | tuple[str, str], Charge] = {}
         self.events: dict[str, Event] = {}
         self.deliveries: dict[tuple[str, str], Delivery] = {}
+        self.told: dict[tuple[str, str], Told] = {}
+        self.budgets: dict[tuple[str, str], ScopeBudget] = {}
+        self.budgets_seen: dict[str, datetime] = {}
         self._turn = anyio.Lock()
 
     def check_open(self) -> None:
@@ -85,9 +90,9 @@ class Tables:
         """What a batch was charged."""
         return [charge for charge in self.charges.values() if charge.batch_id == batch_id]
 
-    def spent(self, scope: str, since: date | None) -> Decimal:
-        """The US dollars charged to a scope since a UTC day; None: ever."""
-        put = put_on_budgets(self.charges.values())
+    def spent(self, scope: str, since: date | None, also: Iterable[Charge] = ()) -> Decimal:
+        """The US dollars charged to a scope since a UTC day, None: ever; with charges yet to be written."""
+        put = put_on_budgets([*self.charges.values(), *also])
         return total(cost for (of, day), cost in put.items() if of == scope and day >= (since or date.min))
 
     def insert_charge(self, draft: Draft, charge: Charge) -> None:

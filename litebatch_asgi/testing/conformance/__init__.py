@@ -42,6 +42,7 @@ _MODULES = (
     "races",
     "repeats",
     "reservations",
+    "tellings",
     "turns",
     "webhooks",
 )
@@ -74,6 +75,7 @@ from litebatch_asgi.testing.conformance.pruning import PruningTests  # noqa: E40
 from litebatch_asgi.testing.conformance.races import RaceTests  # noqa: E402
 from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
 from litebatch_asgi.testing.conformance.reservations import ReservationTests  # noqa: E402
+from litebatch_asgi.testing.conformance.tellings import TellingTests  # noqa: E402
 from litebatch_asgi.testing.conformance.turns import TurnTests  # noqa: E402
 from litebatch_asgi.testing.conformance.webhooks import WebhookEndpointTests  # noqa: E402
 
@@ -97,6 +99,7 @@ class StorageConformance(
     LedgerTests,
     CorrectionTests,
     OutboxTests,
+    TellingTests,
     PruningTests,
     RaceTests,
     CancellationTests,
