@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 
 import anyio
@@ -12,6 +13,7 @@ import msgspec
 
 from litebatch_asgi import plugins
 from litebatch_asgi.catalog import Catalog
+from litebatch_asgi.deployment_events import VANISHED, Rest
 from litebatch_asgi.errors import ConfigError, DeploymentGone, ProviderError
 from litebatch_asgi.listings import SharedListing
 from litebatch_asgi.metrics import NO_METRICS, Metrics
@@ -25,6 +27,8 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 VANISHED_TOGETHER = 3
 """batches of one deployment that its provider does not know any more: no accident"""
+REST_OVER_SECONDS = 60.0
+"""after a rest in which nobody asks a deployment: the next refusal begins another one"""
 VANISHED_WITHIN_SECONDS = 600.0
 """within which so many count as vanished together, and for which nothing is placed there then"""
 
@@ -74,6 +78,7 @@ class Fleet:
         self._refusals: dict[str, LastRefusal] = {}
         self._probed: set[str] = set()
         self._vanished: dict[str, deque[float]] = {}
+        self._rest_listeners: list[Callable[[Rest], None]] = []
 
     async def aclose(self) -> None:
         """Close all adapters."""
@@ -139,15 +144,34 @@ class Fleet:
             return 5.0
         return self._adapters[deployment_id].min_poll_seconds
 
+    def when_resting(self, call: Callable[[Rest], None]) -> None:
+        """Have something called whenever a deployment begins to rest."""
+        self._rest_listeners.append(call)
+
     def cool_down(
-        self, deployment_id: str, retry_after: float | None, *, reason: str = Refusal.OTHER
+        self,
+        deployment_id: str,
+        retry_after: float | None,
+        *,
+        reason: str = Refusal.OTHER,
+        status: int | None = None,
     ) -> None:
-        """Place nothing on a deployment that has just refused: as long as it asked, else longer each time."""
-        _, before = self._cooldowns.get(deployment_id, (0.0, 0.0))
+        """Place nothing on a deployment that has just refused: as long as it asked, else longer each time.
+
+        It begins to rest by that, unless it goes on: it has taken nothing since it refused last, which is not
+        long ago.
+        """
+        now = anyio.current_time()
+        until, before = self._cooldowns.get(deployment_id, (-math.inf, 0.0))
         first = self.min_poll_seconds(None)
-        seconds = retry_after or min(max(first, 2 * before), max(first, self._settings.max_poll_seconds))
-        self._cooldowns[deployment_id] = (anyio.current_time() + seconds, seconds)
+        most = max(first, self._settings.max_poll_seconds)
+        seconds = retry_after or min(max(first, 2 * before), most)
+        self._cooldowns[deployment_id] = (now + seconds, seconds)
         self._metrics.cooling_down(deployment_id, reason, seconds)
+        if now > until + max(before, most, REST_OVER_SECONDS):
+            rest = Rest(deployment_id=deployment_id, reason=reason, status=status, seconds=seconds)
+            for call in self._rest_listeners:
+                call(rest)
 
     def refused(self, deployment_id: str, error: ProviderError, *, kind: Refusal | None = None) -> None:
         """Place nothing for a while on a deployment that has just refused, and remember why.
@@ -156,7 +180,7 @@ class Fleet:
         """
         kind = kind or kind_of(error)
         self._refusals[deployment_id] = LastRefusal(kind=kind, status=error.status)
-        self.cool_down(deployment_id, error.retry_after, reason=kind)
+        self.cool_down(deployment_id, error.retry_after, reason=kind, status=error.status)
 
     def last_refusal(self, deployment_id: str) -> LastRefusal | None:
         """Why the deployment has refused last, if it has taken nothing since."""
@@ -173,7 +197,7 @@ class Fleet:
         if len(lately) < VANISHED_TOGETHER or now - lately[0] > VANISHED_WITHIN_SECONDS:
             return False
         lately.clear()
-        self.cool_down(deployment_id, VANISHED_WITHIN_SECONDS, reason="batches_vanished")
+        self.cool_down(deployment_id, VANISHED_WITHIN_SECONDS, reason=VANISHED)
         return True
 
     def clear_cooldown(self, deployment_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 
 import anyio
 
@@ -26,8 +27,16 @@ class Presence:
     when none has named it for `gone_grace_seconds` during which heartbeats never lapsed.
     """
 
-    def __init__(self, store: HeartbeatStore, catalog: Catalog, settings: Settings, worker: str) -> None:
+    def __init__(
+        self,
+        store: HeartbeatStore,
+        catalog: Catalog,
+        settings: Settings,
+        worker: str,
+        tell_gone: Callable[[DeploymentUse], Awaitable[None]],
+    ) -> None:
         self._store = store
+        self._tell_gone = tell_gone
         self._catalog = catalog
         self._grace = settings.gone_grace_seconds
         self._seconds = min(BEAT_SECONDS, self._grace / (2 * MISSED_BEATS))
@@ -77,6 +86,10 @@ class Presence:
         lapse = self._lapse
         self._served = await self._store.served(lapse)
         gone = frozenset(await self._store.gone(self._grace, lapse_seconds=lapse))
+        if gone - self._gone:
+            for use in await self._store.in_use():
+                if use.deployment_id in gone - self._gone:
+                    await self._tell_gone(use)
         for deployment_id in sorted(gone - self._gone):
             logger.error(
                 "deployment %s is gone: no process has had it in its configuration for %g seconds, and jobs "

@@ -17,13 +17,17 @@ from typing import Any, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from litebatch_asgi import deployment_events
 from litebatch_asgi.costs import PriceBook
-from litebatch_asgi.errors import LiteBatchError, Unavailable
+from litebatch_asgi.deployment_events import Rest
+from litebatch_asgi.errors import LiteBatchError, StorageUnavailable, Unavailable
 from litebatch_asgi.fleet import Fleet
+from litebatch_asgi.heartbeats import DeploymentUse
 from litebatch_asgi.leases import LeaseKeeper
 from litebatch_asgi.lifecycle import grid_point, poll_delay
 from litebatch_asgi.metrics import NO_METRICS, Metrics
 from litebatch_asgi.models import Settings
+from litebatch_asgi.models.tellings import Telling
 from litebatch_asgi.presence import Presence
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
@@ -35,6 +39,8 @@ T = TypeVar("T")
 
 _REFRESHED_AT_ONCE = 500
 """batches that clients have asked for and that one statement makes due"""
+_TOLD_AGAIN_SECONDS = 1.0
+"""between two tries to tell of a deployment that rests"""
 _MOST_ASKED = 50_000
 """batches of which it is remembered when a client asked for them last"""
 
@@ -103,7 +109,8 @@ class Runtime:
         self._asked_at: dict[str, float] = {}
         self._event_listeners: list[Callable[[], None]] = []
         self.logs_events: bool = logs_events
-        self.presence: Presence = Presence(storage.heartbeats, fleet.catalog, settings, worker)
+        self.presence: Presence = Presence(storage.heartbeats, fleet.catalog, settings, worker, self._gone)
+        fleet.when_resting(self._rests)
         self.leases: LeaseKeeper = LeaseKeeper(
             storage, seconds=settings.lease_seconds, wake=self.wake, metrics=metrics
         )
@@ -188,6 +195,30 @@ class Runtime:
         """Events may be there to deliver: let those who do it look at once."""
         for call in self._event_listeners:
             call()
+
+    async def tell(self, telling: Telling) -> None:
+        """Write an event about something that has no row of its own, once. Raises `StorageUnavailable`."""
+        if await self.storage.outbox.tell(telling):
+            self.events_written()
+
+    async def _gone(self, use: DeploymentUse) -> None:
+        await self.tell(deployment_events.gone(use, self.now()))
+
+    def _rests(self, rest: Rest) -> None:
+        """Tell of it as long as it lasts: a database that is away for a moment is waited for."""
+        telling = deployment_events.resting(rest, self.now())
+        until = anyio.current_time() + max(rest.seconds, _TOLD_AGAIN_SECONDS)
+
+        async def tell() -> None:
+            while True:
+                try:
+                    return await self.tell(telling)
+                except StorageUnavailable:
+                    if anyio.current_time() >= until:
+                        raise
+                    await anyio.sleep(_TOLD_AGAIN_SECONDS)
+
+        self.start(tell)
 
     def refresh(self, batch_id: str) -> None:
         """Ask for a fresh look at a batch, soon; costs the caller nothing.

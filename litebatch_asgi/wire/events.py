@@ -149,6 +149,10 @@ _SENTENCES: Mapping[str, Callable[[_Payload], str]] = MappingProxyType(
         ),
         "job.waiting": lambda payload: str(payload.get("message")),
         "job.stopped": _stopped,
+        "deployment.resting": lambda payload: str(payload.get("message")),
+        "deployment.gone": lambda payload: str(payload.get("message")),
+        "budget.soft": lambda payload: str(payload.get("message")),
+        "budget.reached": lambda payload: str(payload.get("message")),
         "job.settled": lambda payload: f"The results were read: {_done(payload)}.",
     }
 )

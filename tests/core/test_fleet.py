@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+import anyio
 import pytest
 
 from litebatch_asgi.catalog import Catalog
@@ -48,3 +49,21 @@ async def test_after_a_long_time_asked_for_our_own_bounds_hold_again(fleet: Flee
     fleet.cool_down("east", DeploymentRefused("no", retry_after=3_600).retry_after)
     fleet.cool_down("east", DeploymentRefused("no", retry_after=float("nan")).retry_after)
     assert fleet.cooldown_left("east") <= CEILING
+
+
+async def test_a_rest_begins_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer is no other one; after it has taken something, or was not asked for long, another one begins."""
+    rests: list[tuple[str, str, float]] = []
+    fleet.when_resting(lambda rest: rests.append((rest.deployment_id, rest.reason, rest.seconds)))
+    now = 1000.0
+    monkeypatch.setattr(anyio, "current_time", lambda: now)
+    for _ in range(3):
+        fleet.refused("east", DeploymentRefused("no", status=429))
+        now += 60
+    assert rests == [("east", "busy", FLOOR)]
+    fleet.clear_cooldown("east")
+    fleet.refused("east", DeploymentRefused("no", status=401, retry_after=20))
+    assert rests[1:] == [("east", "key_rejected", 20)]
+    now += 20 + 61
+    fleet.refused("east", DeploymentRefused("no", status=429))
+    assert len(rests) == 3
