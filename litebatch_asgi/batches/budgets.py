@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from litebatch_asgi.batches.prices import quote_for
-from litebatch_asgi.errors import AboveBudget, BudgetFigures, ModelHasNoPrice, dollars
+from litebatch_asgi.errors import AboveBudget, BudgetFigures, ModelHasNoPrice, StorageUnavailable, dollars
+from litebatch_asgi.failpoints import hit
 from litebatch_asgi.models import File, FileState, Principal, Reservation
-from litebatch_asgi.models.reservations import SoftBudgetPassed, reservations
+from litebatch_asgi.models.budgets import refusal_telling
+from litebatch_asgi.models.reservations import OverBudget, SoftBudgetPassed, reservations
 from litebatch_asgi.recent import RecentIds
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.wire.requests import MAX_COST
@@ -38,6 +40,25 @@ class Budgets:
             for error in refusals(principal, file.file.models[0], cost, max_cost):
                 raise error
         return reserved(principal, file.file, cost, at)
+
+    async def tell_refused(self, refused: Mapping[str, OverBudget]) -> None:
+        """Tell operators of budgets, by scope, for which a batch was refused; each once a period.
+
+        Whoever was refused does not wait for a database that is away.
+        """
+        for scope, over in refused.items():
+            telling = refusal_telling(scope, over)
+            name = f"{scope} {telling.name} {telling.until}"
+            if name in self._told:
+                continue
+            hit("budget.refused")
+            try:
+                await self._runtime.tell(telling)
+            except StorageUnavailable as error:
+                logger.warning("a used up budget is not told", extra={"scope": scope, "error": str(error)})
+                continue
+            hit("budget.told")
+            self._told.add(name)
 
     def tell(self, passed: Iterable[SoftBudgetPassed]) -> None:
         """Log soft budgets that are passed, once a scope and period."""

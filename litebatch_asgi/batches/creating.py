@@ -17,7 +17,7 @@ from litebatch_asgi.batches.drafting import Drafts, no_input
 from litebatch_asgi.batches.targets import Target, Tries, choose
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.batches.work import BatchWriter
-from litebatch_asgi.errors import RequestError, StateConflict, dollars
+from litebatch_asgi.errors import BudgetExceeded, RequestError, StateConflict, dollars
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.models import (
     Batch,
@@ -33,7 +33,7 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.models.ids import BATCH_PREFIX, file_id_in, job_id, new_id
 from litebatch_asgi.models.limits import check_requests
-from litebatch_asgi.models.reservations import SoftBudgetPassed
+from litebatch_asgi.models.reservations import OverBudget, SoftBudgetPassed
 from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint, once
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.wire import CreateBatch, Repeat
@@ -47,6 +47,19 @@ class _Draft(NamedTuple):
     batch: Batch
     job: Job
     reservations: tuple[Reservation, ...]
+
+
+class _Budgets(NamedTuple):
+    """What was seen of budgets while a batch was written."""
+
+    passed: list[SoftBudgetPassed]
+    refused: dict[str, OverBudget]
+    """by scope"""
+
+    def noted(self, reservation: Reservation) -> Reservation:
+        """The reservation, which notes here what it sees."""
+        refused = partial(self.refused.__setitem__, reservation.scope)
+        return replace(reservation, on_soft_budget=self.passed.append, on_over_budget=refused)
 
 
 class Creator:
@@ -72,13 +85,17 @@ class Creator:
         if repeat.may_miss_answer:
             draft = draft._replace(batch=replace(draft.batch, request_fingerprint=request.fingerprint))
         hit("create.before")
-        passed: list[SoftBudgetPassed] = []
-        state, since = await self._insert(draft, request, passed)
+        found = _Budgets([], {})
+        try:
+            state, since = await self._insert(draft, request, found)
+        except BudgetExceeded:
+            await self._budgets.tell_refused(found.refused)
+            raise
         if state.batch.id != draft.batch.id:
             return Made(_shown(principal, state.batch), is_repeated=True)
         self._runtime.events_written()
         self._writer.tell((), None, state.batch)
-        self._budgets.tell(passed)
+        self._budgets.tell(found.passed)
         self._runtime.metrics.batch_created(state.batch.model)
         hit("create.stored")
         return Made(await self._placed(state, since), is_repeated=False)
@@ -116,14 +133,14 @@ class Creator:
         return batch
 
     async def _insert(
-        self, draft: _Draft, request: CreateRequest, passed: list[SoftBudgetPassed]
+        self, draft: _Draft, request: CreateRequest, found: _Budgets
     ) -> tuple[BatchState, float]:
         """The state as it was written or found, and when that was begun, by the event loop's clock."""
 
         async def insert(request: CreateRequest) -> tuple[BatchState, float]:
             since = anyio.current_time()
-            passed.clear()
-            admit = partial(self._admit, draft, request, passed)
+            found.passed.clear()
+            admit = partial(self._admit, draft, request, found)
             state = await self._runtime.storage.create_batch(
                 draft.batch.input_file_id, admit, request=request
             )
@@ -138,7 +155,7 @@ class Creator:
         self,
         draft: _Draft,
         request: CreateRequest,
-        passed: list[SoftBudgetPassed],
+        found: _Budgets,
         current: FileState,
     ) -> BatchChange:
         batch = draft.batch
@@ -148,7 +165,7 @@ class Creator:
             batch=replace(batch, answering_until=request.answering_until),
             new_jobs=(draft.job,),
             events=creation_events(batch, batch.created_at),
-            reservations=tuple(replace(each, on_soft_budget=passed.append) for each in draft.reservations),
+            reservations=tuple(map(found.noted, draft.reservations)),
             lease_seconds=self._runtime.settings.lease_seconds,
         )
 

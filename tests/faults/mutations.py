@@ -41,6 +41,8 @@ from litebatch_asgi.models import (
     JobState,
     ProviderBatch,
 )
+from litebatch_asgi.models.tellings import Telling, Told
+from tests.faults.budgets import soft_budget_passed
 from tests.faults.journey import outcome
 from tests.faults.renewals import LOST_UPLOADS, models_change
 from tests.faults.settled import counts_that_begin_anew, gap_in_results, results_that_changed
@@ -293,6 +295,15 @@ def nothing_is_fenced(patch: Patch) -> None:
     patch.setattr(copy_lifecycle, "TRANSITIONS", anything)
 
 
+def everything_is_news(patch: Patch) -> None:
+    """What operators were told is told again each time that it is seen."""
+
+    def is_news(self: Telling, last: Told | None) -> bool:
+        return True
+
+    patch.setattr(Telling, "is_news", is_news)
+
+
 def _under(name: str) -> Callable[[Path], Awaitable[list[str]]]:
     return partial(outcome, (ALL[name],))
 
@@ -317,5 +328,6 @@ MUTATIONS = (
     Mutation(switch_off=old_copies_are_adopted, journey=partial(models_change, faults=[LOST_UPLOADS])),
     Mutation(switch_off=twins_go_at_once, journey=models_change),
     Mutation(switch_off=any_model_will_do, journey=models_change),
+    Mutation(switch_off=everything_is_news, journey=soft_budget_passed),
     Mutation(switch_off=nothing_is_fenced, journey=upload_of_a_zombie),
 )
