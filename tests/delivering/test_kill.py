@@ -5,11 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
 import pytest
 from openai import APIConnectionError
 
-from litebatch_asgi import Event
 from tests.database import Database
 from tests.delivering import handlers
 from tests.survival.server import KEY, deployed
@@ -41,8 +39,7 @@ async def test_what_was_not_marked_is_delivered_again(
         assert (await gateway.ended(batch_id, key=KEY)).status == "completed"
         await gateway.eventually(all_are_delivered)
         rows = await gateway.database.rows("SELECT subject, seq FROM events ORDER BY subject, seq")
-        decoder = msgspec.json.Decoder(Event)
-        got = [decoder.decode(line) for line in told.read_bytes().splitlines()]
+        got = handlers.appended(told)
         for subject in (file.id, batch_id):
             numbers = [event.seq for event in got if event.subject == subject]
             assert list(dict.fromkeys(numbers)) == [seq for of, seq in rows if of == subject]

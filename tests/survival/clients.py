@@ -18,6 +18,7 @@ from openai.types import Batch
 from tests.faults.world import JOURNEY, World
 from tests.harness import Gateway, lines
 from tests.survival.server import Deployed
+from tests.survival.telling import Telling
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _USING = {"simulate": {"input_tokens": 60, "cached_tokens": 7}}
@@ -45,8 +46,9 @@ T = TypeVar("T")
 class Memory:
     """What clients were promised, beside what `World` knows: files, batches and results."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, telling: Telling) -> None:
         self.world = world
+        self.telling = telling
         self.cancelled: set[str] = set()
         """journeys whose cancellation was acknowledged"""
         self.maybe_cancelled: set[str] = set()

@@ -18,7 +18,10 @@ PATIENCE_SECONDS = 4.0
 """how long a replica may take to come to a failpoint"""
 LIFE_SECONDS = 3.0
 """the longest that one lives which is not to come to a failpoint"""
-HAS_AN_ANSWER = ("upload.answered", "place.answered", "poll.ended", "settle.read", "settle.before")
+HAS_AN_ANSWER = (
+    *("upload.answered", "place.answered", "poll.ended", "settle.read", "settle.before"),
+    *("deliver.taken", "deliver.before_mark"),
+)
 """failpoints at which a replica knows what is not written yet: the worst to be stopped at"""
 MOST_STARTS = 5
 """that fail with nothing in the way"""

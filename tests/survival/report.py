@@ -47,4 +47,7 @@ def _rows(results: Sequence[Result]) -> Iterator[tuple[str, int]]:
     yield "calls of clients answered", sum(n for name, n in answers.items() if name.endswith(" done"))
     yield "calls of clients cut", sum(n for name, n in answers.items() if name.endswith(" cut"))
     yield "calls of clients told to come again", sum(n for name, n in answers.items() if name.endswith("503"))
+    tellings = [result.memory.telling for result in results]
+    yield "events taken by sinks", sum(telling.taken for telling in tellings)
+    yield "  again", sum(telling.repeated for telling in tellings)
     yield "violations", sum(len(result.violations) for result in results)

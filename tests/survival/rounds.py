@@ -25,17 +25,22 @@ from tests.faults.stage import HELD, settle_strangers
 from tests.faults.world import JOURNEY, OPEN, World, world_on
 from tests.harness import UPSTREAM
 from tests.postgres import Server as DatabaseServer
-from tests.survival import settings
+from tests.survival import settings, sinks
 from tests.survival.clients import CALLER, Client, Memory
 from tests.survival.fates import Fate, Toll, revive
 from tests.survival.money import make_callers
 from tests.survival.server import Deployed, Server, configure
+from tests.survival.telling import Telling
 from tests.survival.turns import Turn, clone_beside, restored
 from tests.survival.verdict import violations
 from tests.survival.weather import outages, storm
 
 RELEASE_SECONDS = 0.15
+KILL_SECONDS = 60.0
+"""the longest that load goes on for the sake of a kill"""
 WRONG_CLOCK_SECONDS = 120.0
+ROLL_SHARE = 0.2
+"""of the first time of load, after how much one replica gets a sink that the others do not know"""
 ALL_REFUSED = Fault(call="create_batch", status=429, times=None)
 """so that batches wait"""
 
@@ -54,6 +59,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """between two troubles of providers, on average"""
     outage_seconds: float = 12.0
     """between two restarts of the database, on average"""
+    least_kills: int = 0
+    """the load goes on until there were so many, on a machine that is too busy to start processes"""
     stop_share: float = 0.25
     """of the replicas that are to come to a failpoint, how many are stopped there rather than killed"""
     without: str | None = None
@@ -101,7 +108,7 @@ class Round:
         self._world = world
         self._server = server
         self._folder = folder
-        self._memory = Memory(world)
+        self._memory = Memory(world, Telling(world.database, folder))
         self._chance = random.Random(plan.seed)
         self._toll = Toll()
         own = Party(name="", memory=self._memory, replicas=replicas, clients=plan.clients)
@@ -176,15 +183,31 @@ class Round:
         plan = self._plan
         for fault in faults:
             self._world.simulator.add_fault(fault)
-        with anyio.move_on_after(share * plan.seconds):
-            async with anyio.create_task_group() as group:
-                for party in self._parties:
-                    self._keep_busy(group, party)
-                chance = self._another_chance()
-                group.start_soon(storm, self._world.simulator, chance, plan.storm_seconds)
-                if self._server is not None:
-                    group.start_soon(outages, self._server, self._toll, chance, plan.outage_seconds)
+        async with anyio.create_task_group() as group:
+            if not self._phase and plan.turn is not Turn.RESTORE:
+                group.start_soon(self._roll_out, ROLL_SHARE * share * plan.seconds)
+            for party in self._parties:
+                self._keep_busy(group, party)
+            chance = self._another_chance()
+            group.start_soon(storm, self._world.simulator, chance, plan.storm_seconds)
+            if self._server is not None:
+                group.start_soon(outages, self._server, self._toll, chance, plan.outage_seconds)
+            await anyio.sleep(share * plan.seconds)
+            with anyio.move_on_after(KILL_SECONDS):
+                while self._toll.kills < plan.least_kills:  # noqa: ASYNC110 - other processes
+                    await anyio.sleep(RELEASE_SECONDS)
+            group.cancel_scope.cancel()
         self._phase += 1
+
+    async def _roll_out(self, seconds: float) -> None:
+        """After so many seconds let the first replica have a sink that the others do not know."""
+        await anyio.sleep(seconds)
+        (own, *_) = self._parties
+        names = sinks.named(*settings.SINKS, settings.LATER)
+        changed = settings.GATEWAY | {"sinks": names}
+        world = self._world
+        config = configure(self._folder, world.provider, world.database.url, name="later.yaml", **changed)
+        await self._memory.telling.roll_out(own.replicas[0].server, config)
 
     def _keep_busy(self, group: TaskGroup, party: Party) -> None:
         group.start_soon(self._release, party.memory)
@@ -281,7 +304,10 @@ async def leave_evidence(folder: Path, found: Sequence[str], party: Party) -> No
     """Write down what is needed to understand a violation."""
     world = party.memory.world
     evidence: dict[str, Any] = {"violations": list(found)}
-    for table in ("files", "file_copies", "batches", "jobs", "charges"):
+    for table in (
+        *("files", "file_copies", "batches", "jobs", "charges"),
+        *("events", "sinks", "event_deliveries"),
+    ):
         evidence[table] = [list(map(str, row)) for row in await world.rows(f"SELECT * FROM {table}")]
     evidence["journal"] = [msgspec.to_builtins(entry) for entry in world.simulator.journal]
     evidence["jobs at providers"] = [msgspec.to_builtins(batch) for _, batch in world.jobs()]

@@ -22,6 +22,7 @@ from tests.cli.processes import environment
 from tests.database import Database, SQLiteDatabase
 from tests.forks import Forked, Order
 from tests.harness import MODEL, SWIFT, UPSTREAM, Gateway
+from tests.survival import sinks
 
 KEY = "sk-master"
 PRICES: Mapping[str, Mapping[str, str]] = {
@@ -61,7 +62,9 @@ def free_port() -> int:
             return port
 
 
-def configure(folder: Path, provider: str, database_url: str, **settings: Any) -> Path:
+def configure(
+    folder: Path, provider: str, database_url: str, *, name: str = "litebatch.yaml", **settings: Any
+) -> Path:
     """Write the configuration of a gateway over both deployments, and return its path."""
     config = {
         "model_list": [
@@ -69,17 +72,17 @@ def configure(folder: Path, provider: str, database_url: str, **settings: Any) -
                 "model_name": MODEL,
                 "params": {
                     "model": f"openai/{upstream}",
-                    "api_base": f"{provider}/{name}/v1",
-                    "api_key": f"sk-{name}",
+                    "api_base": f"{provider}/{deployment}/v1",
+                    "api_key": f"sk-{deployment}",
                 },
-                "model_info": {"id": name, "mode": "batch", **PRICES[name]},
+                "model_info": {"id": deployment, "mode": "batch", **PRICES[deployment]},
             }
-            for name, upstream in UPSTREAM.items()
+            for deployment, upstream in UPSTREAM.items()
         ],
         "general_settings": {"master_key": KEY, "database_url": database_url},
         "litebatch_settings": QUICK | {"spool_dir": str(folder)} | settings,
     }
-    path = folder / "litebatch.yaml"
+    path = folder / name
     path.write_text(json.dumps(config))  # JSON is YAML
     return path
 
@@ -99,20 +102,27 @@ class Server:
     """
 
     def __init__(self, config: Path, *, clock_ahead_seconds: float = 0.0, without: str | None = None) -> None:
-        port = free_port()
-        self._log = config.parent / f"server-{port}.log"
+        self._port = free_port()
+        self._log = config.parent / f"server-{self._port}.log"
         self._order = Order(
-            arguments=("serve", "--config", str(config), "--port", str(port)),
-            environment=environment({}),
+            arguments=self._arguments(config),
+            environment=environment({sinks.FOLDER: str(config.parent)}),
             stdout=self._log,
             stderr=self._log,
             clock_ahead_seconds=clock_ahead_seconds,
             without=without,
         )
         self._process: Forked | None = None
-        self.address = f"http://127.0.0.1:{port}"
+        self.address = f"http://127.0.0.1:{self._port}"
         self.serves = False
         """whether it was seen to serve since it was started; it may be stopped or have died again"""
+
+    def _arguments(self, config: Path) -> tuple[str, ...]:
+        return "serve", "--config", str(config), "--port", str(self._port)
+
+    def configure(self, config: Path) -> None:
+        """Give it another configuration when it is started next."""
+        self._order = replace(self._order, arguments=self._arguments(config))
 
     async def start(self, failpoints: str = "") -> None:
         """Start it, with failpoints armed; if it runs it is killed before."""

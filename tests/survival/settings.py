@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.survival import sinks
+
 LEASE_SECONDS = 1.5
 TIMEOUT_SECONDS = 0.8
 GRACE_SECONDS = 2.0
@@ -13,6 +15,11 @@ TOO_LATE_SECONDS = 4.0
 """past time-out and grace: the gateway has gone on without this answer"""
 PROMPT_SECONDS = 2.0
 """what a provider has done by then, counted from when it was to be asked, is found within the grace"""
+
+SINKS = ("plain", "failing", "hanging")
+"""of `tests.survival.sinks`"""
+LATER = "later"
+"""one that some processes have, and others do not know"""
 
 GATEWAY: dict[str, Any] = {
     "min_poll_seconds": 0.05,
@@ -24,5 +31,7 @@ GATEWAY: dict[str, Any] = {
     "lease_seconds": LEASE_SECONDS,
     "provider_timeout_seconds": TIMEOUT_SECONDS,
     "estimated_output_tokens": 4,  # those of an answer
+    "sinks": sinks.named(*SINKS),
+    "delivery_retry_seconds": [0.2],
 }
 """of `tests.survival.server.configure`"""

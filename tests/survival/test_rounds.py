@@ -25,12 +25,13 @@ def server(backend: str) -> Generator[Server | None]:
 
 
 async def test_nothing_is_lost_and_nothing_done_twice(tmp_path: Path, server: Server | None) -> None:
-    plan = Plan(seed="short", seconds=5, replicas=2, clients=4, outage_seconds=3)
+    plan = Plan(seed="short", seconds=5, replicas=2, clients=4, outage_seconds=3, least_kills=1)
     async with new_database(tmp_path, server) as database:
         result = await played(plan, tmp_path, database, server)
     assert result.violations == []
     assert result.toll.kills > 0
     assert result.memory.world.files
+    assert result.memory.telling.taken > 0
 
 
 @pytest.mark.long

@@ -20,6 +20,7 @@ from tests.faults.world import World, world_on
 from tests.survival import settings
 from tests.survival.clients import CALLER, ENDED, Memory
 from tests.survival.server import Deployed, Server, configure
+from tests.survival.telling import Telling, written
 
 
 class Turn(StrEnum):
@@ -68,6 +69,7 @@ async def clone_beside(
         deployed.caller = CALLER
         wrong = await refused(server)
         before = await clone.rows("SELECT id, status FROM batches")
+        told = await written(clone)  # or is still to be, to either
         wrong += await told_to_be("copied", clone, folder)
         await server.started()
         world = await world_on(deployed, clone, original.provider)
@@ -75,7 +77,7 @@ async def clone_beside(
         world.wrong += wrong
         if world.installation == original.installation:
             world.wrong.append("a copy has the installation id of its original")
-        memory = Memory(world)
+        memory = Memory(world, Telling(clone, folder, told))
         memory.theirs = {id_: status if status in ENDED else "failed" for id_, status in before}
         yield memory, deployed
 

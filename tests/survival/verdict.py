@@ -41,6 +41,7 @@ async def violations(memory: Memory) -> list[str]:
     found += await broken(world, repair_seconds=REPAIR_SECONDS)
     found += [text async for text in _endings(memory)]
     found += [text async for text in wrong_charges(world)]
+    found += await memory.telling.violations(repair_seconds=REPAIR_SECONDS)
     return found + [text async for text in _made_in_vain(memory)]
 
 
