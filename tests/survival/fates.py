@@ -106,7 +106,7 @@ class Fate:
             place, action = self._plan()
             times = self._chance.choice((1, 1, 1, 2))
             await self._server.start(f"{place}={times}*{action}" if place is not None else "")
-            if await self._server.ready():
+            if await self._server.ready() or self._server.is_stopped:
                 await self._live(place, action)
             await self._end(place)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import date
 from decimal import Decimal
@@ -16,10 +17,29 @@ from litebatch_asgi.batches.charging import charges_for
 from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.settling import Settler
 from litebatch_asgi.batches.unclear import UnclearJobs
-from litebatch_asgi.errors import NoClearAnswer
-from litebatch_asgi.models import BatchChange, BatchState, Charge, Held, Job, Reservation
+from litebatch_asgi.delivering.worker import SinkWorker
+from litebatch_asgi.errors import NoClearAnswer, StorageUnavailable
+from litebatch_asgi.models import (
+    BatchChange,
+    BatchState,
+    Charge,
+    Event,
+    Held,
+    Job,
+    OutboxItem,
+    RegisteredSink,
+    Reservation,
+)
+from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.sink import Sink
 from litebatch_asgi.storage import Installation
-from litebatch_sql import Place, migrations
+from litebatch_sql import Place, executor, migrations, storage
+from litebatch_sql.events import Events
+from litebatch_sql.executor import Executor, Transaction
+from litebatch_sql.leases import clock
+from litebatch_sql.outbox import SQLOutbox
+from litebatch_sql.rows import encode_keys
+from litebatch_sql.tables import EVENTS
 from tests.faults import mutations as faults
 
 Patch = pytest.MonkeyPatch
@@ -76,6 +96,77 @@ def what_others_hold_does_not_matter(patch: Patch) -> None:
     patch.setattr(Reservation, "check", alone)
 
 
+def deliveries_come_later(patch: Patch) -> None:
+    """Deliveries are queued in a transaction of their own, after the one that writes their events."""
+    in_transaction = executor.in_transaction
+    held_back: ContextVar[list[Callable[[Transaction], Awaitable[int]]]] = ContextVar("held_back")
+
+    async def insert_alone(self: Events, events: Sequence[Event]) -> None:
+        if not events:
+            return
+        rows = [EVENTS.encode(event) for event in events]
+        await self._transaction.execute_many(self._queries.sql("insert_events"), rows)
+        queue = self._queries.sql("queue_events")
+        keys = {"keys": encode_keys([event.id for event in events]), "now": clock()}
+        held_back.get().append(lambda transaction: transaction.execute(queue, keys))
+
+    async def written(database: Executor, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
+        held_back.set([])
+        outcome = await in_transaction(database, work)
+        for queue in held_back.get():
+            await in_transaction(database, queue)
+        return outcome
+
+    patch.setattr(Events, "write", insert_alone)
+    patch.setattr(storage, "in_transaction", written)
+
+
+def any_order_will_do(patch: Patch) -> None:
+    """Whatever is due is given out, be something earlier of its subject pending or not."""
+    claim = SQLOutbox.claim
+
+    async def unordered(
+        self: SQLOutbox, worker: str, sink: RegisteredSink, **options: Any
+    ) -> list[OutboxItem]:
+        return await claim(self, worker, replace(sink, is_ordered=False), **options)
+
+    patch.setattr(SQLOutbox, "claim", unordered)
+
+
+def deliveries_are_marked_first(patch: Patch) -> None:
+    """A delivery is done before the sink has the event."""
+    attempt = SinkWorker._attempt
+
+    async def mark(self: SinkWorker, event: Event) -> None:
+        with suppress(StorageUnavailable):
+            await self._outbox.delivered([self._under_way[event.id]])
+        await attempt(self, event)
+
+    patch.setattr(SinkWorker, "_attempt", mark)
+
+
+def only_own_sinks_are_told(patch: Patch) -> None:
+    """Who writes an event queues it for the sinks that it has itself."""
+    own: list[str] = []
+    new, write = SinkWorker.__init__, Events.write
+
+    def remember(self: SinkWorker, runtime: Runtime, sink: Sink, registered: RegisteredSink) -> None:
+        own.append(sink.name)
+        new(self, runtime, sink, registered)
+
+    async def write_own(self: Events, events: Sequence[Event]) -> None:
+        await write(self, events)
+        foreign = self._queries.expanded(
+            "DELETE FROM {prefix}event_deliveries WHERE event_id {among_keys} AND sink NOT IN "
+        )
+        names = ", ".join(f"'{name}'" for name in own)
+        keys = encode_keys([event.id for event in events])
+        await self._transaction.execute(f"{foreign} ({names})", {"keys": keys})
+
+    patch.setattr(SinkWorker, "__init__", remember)
+    patch.setattr(Events, "write", write_own)
+
+
 MUTATIONS: Mapping[str, Callable[[Patch], None]] = {
     "adoption": nothing_is_adopted,
     "budget": what_others_hold_does_not_matter,
@@ -83,6 +174,10 @@ MUTATIONS: Mapping[str, Callable[[Patch], None]] = {
     "fencing": faults.nothing_is_fenced,
     "fingerprint": where_a_database_lives_does_not_matter,
     "grace": faults.no_grace_for_jobs,
+    "outbox-marks": deliveries_are_marked_first,
+    "outbox-order": any_order_will_do,
+    "outbox-sinks": only_own_sinks_are_told,
+    "outbox-transaction": deliveries_come_later,
     "search-first": faults.old_jobs_are_sent_unseen,
     "target-first": faults.target_is_written_last,
     "watch": faults.no_watch_for_twins,

@@ -133,10 +133,10 @@ class Server:
         self._process = await anyio.to_thread.run_sync(Forked, order)
 
     async def ready(self) -> bool:
-        """Wait until it serves; False if it died before."""
+        """Wait until it serves; False if it has died before, or has stopped itself."""
         async with httpx2.AsyncClient(base_url=self.address, verify=False, timeout=2) as http:
             with anyio.fail_after(START_SECONDS):
-                while self.is_alive:
+                while self.is_alive and not self.is_stopped:
                     self.serves = await is_ready(http)
                     if self.serves:
                         return True
@@ -161,11 +161,13 @@ class Server:
     async def stopped_within(self, seconds: float) -> bool:
         """Whether it stops, waiting so long at most; it may die instead."""
         with anyio.move_on_after(seconds):
-            while self.is_alive and not self._is_stopped():  # noqa: ASYNC110 - another process
+            while self.is_alive and not self.is_stopped:  # noqa: ASYNC110 - another process
                 await anyio.sleep(0.02)
-        return self._is_stopped()
+        return self.is_stopped
 
-    def _is_stopped(self) -> bool:
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it is stopped, by itself or by a signal, and may go on."""
         with suppress(psutil.NoSuchProcess):
             return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
         return False
