@@ -185,6 +185,7 @@ class Call:
                 sha256=self.sha256,
                 request=self.asked,
                 api_key=self._api_key,
+                headers=dict(self.request.headers),
                 status="dropped" if reply is None or cut_short else reply.status,
                 done=done,
             )

@@ -33,6 +33,8 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     request: dict[str, Any]
     """query parameters, form fields or JSON body, as they came"""
     api_key: str | None
+    headers: dict[str, str]
+    """names in lower case; of several with one name the last"""
     status: int | Literal["dropped"]
     """what is answered; `dropped`: the connection is cut, before or in the middle of the answer"""
     done: bool
