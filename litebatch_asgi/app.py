@@ -89,7 +89,7 @@ class LiteBatch:
             check_installed()
         self._clock = clock
         self._reconciler = reconciler
-        self._sinks = load_sinks(self.settings.sinks, sinks)
+        self._sinks = load_sinks(self.settings.sinks, sinks, catalog=self.catalog)
         self._running: Engine | None = None
         self._leaving: Engine | None = None
         self._entered = 0

@@ -24,6 +24,7 @@ COMPLETED, SUCCEEDED = "batch.completed", "batch_success"
 PLACED, ADOPTED, DOUBTED = "job.placed", "job.adopted", "job.doubted"
 WAITING, STOPPED, SETTLED = "job.waiting", "job.stopped", "job.settled"
 
+_MOMENTS = ("created_at", "in_progress_at", "finalizing_at", "cancelling_at")
 _WITHOUT_RESULTS = frozenset({JobState.REFUSED, JobState.WATCHED, JobState.WITHDRAWN, JobState.FAILED})
 _GIVEN_UP = frozenset({JobState.REFUSED, JobState.WATCHED, JobState.CLOSED})
 
@@ -115,7 +116,13 @@ def _snapshot(batch: Batch, cost: Decimal | None) -> dict[str, Any]:
         "output_file_id": batch.output_file_id,
         "error_file_id": batch.error_file_id,
         "errors": msgspec.to_builtins(batch.errors),
+        "traceparent": batch.traceparent,
+        **{name: _told_moment(getattr(batch, name)) for name in _MOMENTS},
     }
+
+
+def _told_moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _cost_with(state: BatchState, charges: Collection[Charge]) -> Decimal | None:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import anyio
 
+from litebatch_asgi import tracing
 from litebatch_asgi.batches import BatchService, SpendService
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.clock import Clock
@@ -109,6 +110,7 @@ class Engine:
         return self._task.exception() if is_failed else None
 
     async def _run(self) -> None:
+        tracing.leave_request()  # whichever has made the host enter the lifespan
         threads, lookups = Threads(), Threads(LOOKUPS)
         try:
             await self._check_spool(threads)

@@ -22,6 +22,7 @@ def copy_events(file: File, before: FileCopy, after: FileCopy, now: datetime) ->
         "models": list(file.models),
         "deployment": after.deployment_id,
         "reason": after.error,
+        "traceparent": file.traceparent,
     }
     event = Event(
         id=new_id(EVENT_PREFIX),

@@ -22,6 +22,7 @@ from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import AdapterFactory, ProviderAdapter
 from litebatch_asgi.refusals import Refusal, kind_of
+from litebatch_asgi.tracing import Upstream
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -124,6 +125,12 @@ class Fleet:
         """What the deployment calls the virtual model. Raises `DeploymentGone`."""
         self.adapter(deployment_id)
         return self.catalog.deployments[deployment_id].upstream_model_for(model)
+
+    def upstream(self, deployment_id: str, model: str | None) -> Upstream:
+        """Who answers for the deployment, and the virtual model's name there. Raises `DeploymentGone`."""
+        name = self.upstream_model(deployment_id, model) if model is not None else None
+        self.adapter(deployment_id)
+        return Upstream(self.catalog.deployments[deployment_id].provider, name)
 
     def ignores_bytes(self, deployment_id: str) -> bool:
         """Whether what this deployment says of the size of its files counts for nothing."""

@@ -45,6 +45,24 @@ class Threads(ThreadPoolExecutor):
         return not closer.is_alive()
 
 
+async def in_daemon_thread(work: Callable[[], T]) -> T:
+    """Call `work` in a thread of its own that no end of the process waits for.
+
+    For what may hang and harms nobody when it is cut off; who is cancelled while waiting leaves it alone.
+    """
+    done: Future[T] = Future()
+    done.set_running_or_notify_cancel()  # from here on nobody cancels it but the work itself
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="litebatch-daemon", daemon=True).start()
+    return await asyncio.wrap_future(done)
+
+
 async def in_thread(work: Callable[[], T]) -> T:
     """Call `work` in a thread of its own, which ends with it."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="litebatch")

@@ -28,11 +28,15 @@ FILES = Table(
     "files",
     File,
     codecs={"id_sum": HEX_128},
-    fixed=("id", "owner", "kind", "purpose", "models", "created_at"),
+    fixed=("id", "owner", "kind", "purpose", "models", "created_at", "traceparent"),
 )
 COPIES = Table("file_copies", FileCopy, fixed=("file_id", "shard", "deployment_id", "owner"))
 PARTS = Table("file_parts", FilePart)
-BATCHES = Table("batches", Batch, fixed=("id", "owner", "model", "input_file_id", "created_at", "scopes"))
+BATCHES = Table(
+    "batches",
+    Batch,
+    fixed=("id", "owner", "model", "input_file_id", "created_at", "scopes", "traceparent"),
+)
 JOBS = Table("jobs", Job, fixed=("id", "batch_id", "owner", "shard", "attempt", "created_at"))
 CHARGES = Table("charges", Charge)
 SPEND = Table("spend_daily", Spend, codecs={"cost": NANODOLLARS})

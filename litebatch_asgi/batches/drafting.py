@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from litebatch_asgi import tracing
 from litebatch_asgi.errors import DeploymentGone, InvalidRequest, NotFound
 from litebatch_asgi.files.admission import model_error
 from litebatch_asgi.files.service import unknown_file
@@ -84,6 +85,7 @@ class Drafts:
             created_at=now,
             expires_at=ends,
             counts=Counts(total=file.file.lines),
+            traceparent=tracing.traceparent(),
         )
 
 

@@ -212,7 +212,8 @@ class Placer(JobWork):
         )
         await lease.ensure(submission.timeout_seconds)
         try:
-            snapshot = await adapter.create_batch(submission)
+            with self.span_of("place", job, batch):
+                snapshot = await adapter.create_batch(submission)
         except CopyRefused as error:
             return await self._endings.copy_refused(job, batch, error)
         except (DeploymentRefused, ProviderNotFound) as error:

@@ -57,7 +57,8 @@ class Poller(JobWork):
         assert state is not None
         beside = job.search_until is not None and await self._unclear.look_beside(job)
         try:
-            snapshot, cancel_sent = await self._ask(job, state.batch)
+            with self.span_of("poll", job, state.batch):
+                snapshot, cancel_sent = await self._ask(job, state.batch)
         except ProviderNotFound as error:
             await self._vanished(job, error)
             return None

@@ -13,11 +13,13 @@ import anyio
 import msgspec
 from msgspec.structs import replace
 
+from litebatch_asgi import tracing
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.lifecycle import Sight, sight_of
 from litebatch_asgi.lifetimes import made_since
 from litebatch_asgi.models import Job, ProviderBatch
 from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.tracing import ListRound
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -112,13 +114,15 @@ class LookRounds:
         listed, read = Listed(), 0
         adapter = self._runtime.fleet.adapter(deployment_id)
         try:
-            async for batch in adapter.list_batches(since=made_since(began)):
-                read += 1
-                job = wanted.pop(batch.id, None)
-                if job is not None:
-                    listed.add(job, batch)
-                if not wanted or read >= PAGE * len(jobs):
-                    break
+            with tracing.calling("poll", ListRound(deployment_id, len(jobs))) as span:
+                async for batch in adapter.list_batches(since=made_since(began)):
+                    read += 1
+                    job = wanted.pop(batch.id, None)
+                    if job is not None:
+                        listed.add(job, batch)
+                    if not wanted or read >= PAGE * len(jobs):
+                        break
+                span.about(ListRound(deployment_id, len(jobs), len(jobs) - len(wanted)))
         except ProviderError as error:
             told = {"deployment": deployment_id, "error": error.message}
             logger.warning("a list is not complete", extra=told)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from litebatch_asgi import tracing
 from litebatch_asgi.batches.creating import Creator
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.drafting import Drafts
@@ -88,8 +89,9 @@ class BatchService:
 
     async def begin(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> Made[Batch]:
         """`create`, of what was checked already; one that comes again leads to the batch it led to before."""
-        with self._runtime.call():
+        with self._runtime.call(), tracing.span("create") as span:
             made = await self._creator.create(principal, asked, repeat)
+            span.about(made.object)
         return made._replace(object=_shown(principal, made.object))
 
     async def dry_run(

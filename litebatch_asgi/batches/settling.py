@@ -72,12 +72,13 @@ class Settler(JobWork):
         if state is None or file is None:
             raise StateConflict(f"{job.batch_id} or its file is gone")
         try:
-            reading = await self._reader.read(job, await self._last_word(job))
-            hit("settle.read")
-            if reading.kept.holds_all(file.file.id_count, file.file.id_sum):
-                await self._publish(job, state.batch, reading)
-            else:
-                await self._settle_with_gaps(job, state.batch, file, reading)
+            with self.span_of("settle", job, state.batch):
+                reading = await self._reader.read(job, await self._last_word(job))
+                hit("settle.read")
+                if reading.kept.holds_all(file.file.id_count, file.file.id_sum):
+                    await self._publish(job, state.batch, reading)
+                else:
+                    await self._settle_with_gaps(job, state.batch, file, reading)
         except (ProviderError, RequestError) as error:
             logger.warning("results cannot be read now", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -12,6 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
+from litebatch_asgi import tracing
 from litebatch_asgi.lifecycle import batch_change, held, hurried, move, next_attempt, superseded
 from litebatch_asgi.models import Batch, BatchChange, BatchState, Event, Job, JobState, WaitingFor
 from litebatch_asgi.runtime import Runtime
@@ -189,6 +191,12 @@ class JobWork:
     def claim_fields(self, now: datetime) -> dict[str, Any]:
         """What a row says while it is ours: due again as soon as our lease has run out."""
         return {"claimed_by": self.runtime.worker, "due": now}
+
+    def span_of(self, name: str, job: Job, batch: Batch) -> AbstractContextManager[tracing.Span]:
+        """A span of what the deployment of a job is asked."""
+        assert job.deployment_id is not None
+        upstream = self.runtime.fleet.upstream(job.deployment_id, batch.model)
+        return tracing.calling(name, batch, job, upstream, link=batch.traceparent)
 
     def next_attempt(self, ended: Job) -> Job:
         """The attempt that follows at once, and is ours."""

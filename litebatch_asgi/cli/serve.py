@@ -28,6 +28,7 @@ from litebatch_asgi.server.listen import (
 )
 from litebatch_asgi.server.metrics import shared_by_workers
 from litebatch_asgi.server.startup import FACTORY, Options, build
+from litebatch_asgi.server.traces import check_traces, traces_sent
 from litebatch_asgi.server.workers import Workers
 
 _PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
@@ -43,13 +44,18 @@ def serve(options: Options, port: int) -> None:
         return
     config, litebatch = build(options, os.environ)
     log = logs.configure(config.secrets)
-    with listen_or_exit(options.host, port) as listener, asyncio.Runner(loop_factory=loop_factory()) as loop:
+    with (
+        listen_or_exit(options.host, port) as listener,
+        traces_sent(os.environ),
+        asyncio.Runner(loop_factory=loop_factory()) as loop,
+    ):
         loop.run(_serve(options, config, litebatch, log, listener))
 
 
 def _serve_by_workers(options: Options, port: int) -> None:
     config, litebatch = build(msgspec.structs.replace(options, reconciler=False), os.environ)
     logs.configure(config.secrets)
+    check_traces(os.environ)
     with listen_or_exit(options.host, port) as listener, shared_by_workers(os.environ):
         asyncio.run(_try_out(litebatch))
         options.hand_over(os.environ)

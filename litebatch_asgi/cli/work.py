@@ -13,6 +13,7 @@ from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.server import logs
 from litebatch_asgi.server.listen import loop_factory
 from litebatch_asgi.server.startup import Options, build
+from litebatch_asgi.server.traces import traces_sent
 
 
 def work(options: Options) -> None:
@@ -21,7 +22,7 @@ def work(options: Options) -> None:
     if config.database_url.startswith("memory:"):
         raise ConfigError(f"{config.database_url} is in one process's memory: name a database to share")
     logs.configure(config.secrets)
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with traces_sent(os.environ), asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_work(config, litebatch))
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 import anyio
 
+from litebatch_asgi import tracing
 from litebatch_asgi.delivering.retries import Probing, retry_after
 from litebatch_asgi.errors import StorageUnavailable, Undeliverable
 from litebatch_asgi.failpoints import hit
@@ -79,8 +80,12 @@ class SinkWorker:
             await self._woken.wait()
 
     async def _attempt(self, event: Event) -> None:
-        error = await self._error_of(event)
-        item = self._under_way.pop(event.id)
+        item = self._under_way[event.id]
+        with tracing.span("deliver", item, link=event.payload.get("traceparent")) as span:
+            error = await self._error_of(event)
+            if error is not None:
+                span.failed(error)
+        del self._under_way[event.id]
         hit("deliver.taken")
         if error is None:
             self._probing.succeeded()

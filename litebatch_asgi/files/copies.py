@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from litebatch_asgi import tracing
 from litebatch_asgi.copy_lifecycle import doubted, due_when_ready, fold_file, held_copy, move_copy
 from litebatch_asgi.errors import (
     ContentRefused,
@@ -177,6 +179,12 @@ class CopyWork:
         written = await self.runtime.storage.change_file(claimed.file_id, decide)
         self.runtime.events_written()
         return written
+
+    def span_of(self, name: str, copy: FileCopy, file: File) -> AbstractContextManager[tracing.Span]:
+        """A span of what the deployment of a copy is asked."""
+        model = file.models[0] if file.endpoint is not None else None
+        upstream = self.runtime.fleet.upstream(copy.deployment_id, model)
+        return tracing.calling(name, file, copy, upstream, link=file.traceparent)
 
     async def look_again(self, copy: FileCopy, due: datetime) -> None:
         """Give a copy back as it is, to be looked at when it is due."""

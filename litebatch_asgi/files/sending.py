@@ -40,7 +40,8 @@ class Sender(CopyWork):
         hit("upload.intended")
         await lease.ensure(self.runtime.settings.call_timeout_seconds)
         try:
-            made = await self.runtime.fleet.adapter(copy.deployment_id).upload_file(upload)
+            with self.span_of("copy", copy, file):
+                made = await self.runtime.fleet.adapter(copy.deployment_id).upload_file(upload)
         except ProviderError as error:
             self._cool_down_after(copy, error)
             await self.record_upload_failure(copy, error)

@@ -12,6 +12,7 @@ import anyio
 import msgspec
 from msgspec.structs import replace
 
+from litebatch_asgi import tracing
 from litebatch_asgi.copy_lifecycle import deletion
 from litebatch_asgi.errors import (
     InvalidRequest,
@@ -89,8 +90,11 @@ class FileService:
         )
         repeat = Repeat(key=idempotency_key, in_process=True)
         cap = file_cap(principal.limits, self._runtime.settings.largest_file_bytes)
-        async with await self._spooled(content, cap) as spool:
-            return (await self.upload(principal, spool, clean_filename(filename), form, repeat)).object.file
+        with tracing.span("upload") as span:
+            async with await self._spooled(content, cap) as spool:
+                made = await self.upload(principal, spool, clean_filename(filename), form, repeat)
+            span.about(made.object.file)
+        return made.object.file
 
     async def upload(
         self, principal: Principal, spool: Spool, filename: str, form: UploadForm, repeat: Repeat
@@ -102,7 +106,8 @@ class FileService:
         began = anyio.current_time()
         with self._runtime.call():
             check = FileCheck(self._runtime, principal, form.target_model_names)
-            admitted = await check.run(spool, purpose=form.purpose)
+            with tracing.span("check"):
+                admitted = await check.run(spool, purpose=form.purpose)
             file = self._file(principal, spool.size, filename, form, admitted)
             check_requests(principal.limits, file.lines)
             intents = [self._uploader.intent(file, where) for where in admitted.deployment_ids]
@@ -158,6 +163,7 @@ class FileService:
             id_sum=lines.id_sum if lines else 0,
             created_at=now,
             expires_at=_expiry(now, form.purpose, form.expires_after_seconds),
+            traceparent=tracing.traceparent(),
             tokens=lines.tokens if lines else 0,
             output_tokens=lines.output_tokens if lines else None,
             unlimited_answers=lines.unlimited_answers if lines else None,

@@ -67,6 +67,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """successful ones that `cost` leaves out, for their usage makes no sense or has no price"""
     scopes: tuple[str, ...] = ()
     """whose limits it counts in, such as `team:search`; its charges are put on their budgets"""
+    traceparent: str | None = None
+    """the span of the request that has made it, see `litebatch_asgi.tracing`; never shown to clients"""
 
 
 class JobState(StrEnum):

@@ -209,7 +209,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strategy: str = "least-busy"
     """`least-busy`, `weighted-random`, or the name of an entry point in `litebatch_asgi.strategies`"""
     sinks: tuple[str, ...] = ()
-    """where events go: `log`, the name of an entry point in `litebatch_asgi.sinks`, or `module:callable`"""
+    """where events go: `log`, `otel`, an entry point of `litebatch_asgi.sinks`, or `module:callable`"""
     delivery_retry_seconds: tuple[float, ...] = (5.0, 300.0, 1800.0, 7200.0, 28_800.0, 86_400.0)
     """the pauses after each delivery of an event that a sink did not take; the last one goes on"""
     delivery_give_up_seconds: float = 259_200.0

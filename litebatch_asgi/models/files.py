@@ -71,6 +71,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """when the answer to its upload was sent whole"""
     next_shard: int = 1
     """the number of the next shard that is cut out of it"""
+    traceparent: str | None = None
+    """the span of the request that has made it, see `litebatch_asgi.tracing`; never shown to clients"""
 
     def is_visible(self, now: datetime) -> bool:
         """Whether clients may see it: acknowledged, not deleted, not expired."""

@@ -12,6 +12,7 @@ import anyio
 import httpx2
 import msgspec
 
+from litebatch_asgi import tracing
 from litebatch_asgi.errors import DeploymentRefused, NoClearAnswer, ProviderBusy, ProviderError
 from litebatch_asgi.models import Settings
 from litebatch_asgi.provider import ProviderStream
@@ -199,7 +200,7 @@ class ProviderHTTP:
     @asynccontextmanager
     async def _response(self, call: _Call) -> AsyncGenerator[httpx2.Response]:
         client = await self._connected()
-        headers = {**call.headers, **await self._authorization()}
+        headers = {**tracing.outgoing(), **call.headers, **await self._authorization()}
         request = client.build_request(
             call.method,
             call.path,

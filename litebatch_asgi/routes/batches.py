@@ -7,7 +7,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from litebatch_asgi import wire
+from litebatch_asgi import tracing, wire
 from litebatch_asgi.models import Principal
 from litebatch_asgi.routes.answering import created
 from litebatch_asgi.routes.endpoint import small_body
@@ -26,7 +26,8 @@ class BatchRoutes:
         repeat = wire.parse_repeat(request.headers)
         asked = wire.parse_create_batch(await small_body(request))
         batches = self._services.batches
-        made = await batches.begin(principal, asked, repeat)
+        with tracing.request(request.scope["headers"]):
+            made = await batches.begin(principal, asked, repeat)
         note = partial(batches.answered, made.object.id) if repeat.may_miss_answer else None
         return created(
             wire.batch_object(made.object, for_admin=principal.is_admin), note, is_repeated=made.is_repeated

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from litebatch_asgi import wire
+from litebatch_asgi import tracing, wire
 from litebatch_asgi.models import FileState, Principal
 from litebatch_asgi.models.limits import file_cap
 from litebatch_asgi.routes.answering import created
@@ -33,13 +33,18 @@ class FileRoutes:
         repeat = wire.parse_repeat(request.headers)
         files, settings = self._services.files, self._services.settings
         cap = file_cap(principal.limits, settings.largest_file_bytes)
-        with self._slots.taken(principal.owner):
+        with (
+            tracing.request(request.scope["headers"]),
+            tracing.span("upload") as span,
+            self._slots.taken(principal.owner),
+        ):
             async with self._services.spooler.new() as spool:
                 received = await receive_upload(request, spool, cap=cap, settings=settings)
                 form = wire.parse_upload_form(
                     received.fields, request.query_params.multi_items(), request.headers.get(NAMES_HEADER)
                 )
                 made = await files.upload(principal, spool, received.filename, form, repeat)
+            span.about(made.object.file)
         state = made.object
         note = partial(files.answered, state.file.id) if repeat.may_miss_answer else None
         return created(_object(state, principal), note, is_repeated=made.is_repeated)
@@ -69,7 +74,9 @@ class FileRoutes:
             answer.raw_headers = content_headers(file)
             return answer
         blocks = self._services.files.content(principal, file.id)
-        return FileContent(file, await anext(blocks, b""), blocks)
+        with tracing.request(request.scope["headers"]):
+            first = await anext(blocks, b"")
+        return FileContent(file, first, blocks)
 
 
 def _object(state: FileState, principal: Principal) -> wire.FileObject:

@@ -18,6 +18,7 @@ from litebatch_asgi.server import logs
 from litebatch_asgi.server.gateway import build_gateway, litebatch_for
 from litebatch_asgi.server.listen import DRAIN_SECONDS
 from litebatch_asgi.server.metrics import count_with_workers, remove_shared
+from litebatch_asgi.server.traces import TracesOfWorker
 from litebatch_asgi.server.workers import end_with_parent
 
 FACTORY = "litebatch_asgi.server.startup:gateway_of_worker"
@@ -100,4 +101,4 @@ def gateway_of_worker() -> ASGIApp:
     end_with_parent(partial(remove_shared, os.environ))
     count_with_workers(os.environ)
     log = logs.configure(config.secrets, worker=os.getpid())
-    return build_gateway(litebatch, log, open_metrics=config.open_metrics)
+    return TracesOfWorker(build_gateway(litebatch, log, open_metrics=config.open_metrics), os.environ)

@@ -1,24 +1,31 @@
-"""Where events are delivered: the log, callables of the host, what packages offer."""
+"""Where events are delivered: the log, OpenTelemetry, callables of the host, what packages offer."""
 
 from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 from litebatch_asgi import plugins
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.sink import EventHandler, Sink
+from litebatch_asgi.sinks import log, otel
 from litebatch_asgi.sinks.callables import CallableSink as CallableSink
 from litebatch_asgi.sinks.log import LogSink as LogSink
 
-_OWN = {"log": LogSink}
+_OWN: Mapping[str, Callable[[Catalog], Sink]] = {
+    log.NAME: lambda _: LogSink(),
+    otel.NAME: otel.OpenTelemetrySink,
+}
 
 
-def load_sinks(names: Iterable[str], given: Iterable[Sink | EventHandler] = ()) -> tuple[Sink, ...]:
+def load_sinks(
+    names: Iterable[str], given: Iterable[Sink | EventHandler] = (), *, catalog: Catalog
+) -> tuple[Sink, ...]:
     """The sinks that the setting `sinks` names, and those that a host gives. Raises `ConfigError`."""
-    sinks = [*map(_named, names), *map(_given, given)]
+    sinks = [*(_named(name, catalog) for name in names), *map(_given, given)]
     for name, count in Counter(sink.name for sink in sinks).items():
         if count > 1:
             raise ConfigError(
@@ -31,9 +38,9 @@ def _given(sink: Sink | EventHandler) -> Sink:
     return CallableSink(sink) if callable(sink) else sink
 
 
-def _named(name: str) -> Sink:
+def _named(name: str, catalog: Catalog) -> Sink:
     if name in _OWN:
-        return _OWN[name]()
+        return _OWN[name](catalog)
     offered = plugins.offered(plugins.SINKS)
     if name in offered:
         sink: Sink = offered[name].load()()

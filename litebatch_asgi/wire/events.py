@@ -21,6 +21,8 @@ _FOR_OWNERS = (
     *("input_file_id", "output_file_id", "error_file_id"),
 )
 """of a payload; whatever else is in it is for admins"""
+_FOR_NOBODY = frozenset({"traceparent"})
+"""what those who trace the gateway need, and its clients do not"""
 
 
 class BatchEventObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +73,7 @@ def _object(event: Event, *, for_admin: bool) -> BatchEventObject:
         type=event.type,
         created_at=int(event.created_at.timestamp()),
         message=message_of(shown),
-        data=shown.payload,
+        data={name: value for name, value in shown.payload.items() if name not in _FOR_NOBODY},
     )
 
 

@@ -11,7 +11,8 @@ from functools import partial
 
 import pytest
 
-from litebatch_asgi import CallableSink, Event
+from litebatch_asgi import CallableSink, Deployment, Event
+from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.server.logs import Formatter, Redactor, json_line
 from litebatch_asgi.sink import EventHandler
@@ -20,6 +21,7 @@ from tests.delivering.handlers import append
 from tests.delivering.recording import Recorder
 
 HANDLER = "tests.delivering.handlers:append"
+CATALOG = Catalog([Deployment(model_name="m", model="openai/m")])
 EVENT = Event(
     id="evt_1",
     subject="batch_1",
@@ -33,7 +35,11 @@ EVENT = Event(
 
 
 def test_sinks_are_named_or_given() -> None:
-    sinks = load_sinks(("log",), [append, Recorder(), CallableSink(append, name="audit", is_ordered=False)])
+    sinks = load_sinks(
+        ("log",),
+        [append, Recorder(), CallableSink(append, name="audit", is_ordered=False)],
+        catalog=CATALOG,
+    )
     assert [(sink.name, sink.is_ordered) for sink in sinks] == [
         ("log", True),
         (HANDLER, True),
@@ -43,14 +49,14 @@ def test_sinks_are_named_or_given() -> None:
 
 
 async def test_a_callable_is_found_by_its_place() -> None:
-    [sink] = load_sinks([HANDLER])
+    [sink] = load_sinks([HANDLER], catalog=CATALOG)
     assert sink.name == HANDLER
 
 
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["lgo"], "no sink 'lgo': `sinks` has log, or `module:callable`"),
+        (["lgo"], "no sink 'lgo': `sinks` has log, otel, or `module:callable`"),
         (["tests.delivering.nowhere:append"], "cannot be imported"),
         (["tests.delivering.handlers:nothing"], "cannot be imported"),
         (["tests.delivering.handlers:NOT_CALLABLE"], "no callable"),
@@ -59,7 +65,7 @@ async def test_a_callable_is_found_by_its_place() -> None:
 )
 def test_what_is_no_sink_is_refused(names: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        load_sinks(names)
+        load_sinks(names, catalog=CATALOG)
 
 
 async def _in_vain(event: Event) -> None:
@@ -70,7 +76,7 @@ def test_what_has_no_name_has_to_be_given_one() -> None:
     without: EventHandler = lambda event: _in_vain(event)  # noqa: E731
     for handler in (partial(append), without):
         with pytest.raises(ConfigError, match=r"CallableSink\(f, name=...\)"):
-            load_sinks((), [handler])
+            load_sinks((), [handler], catalog=CATALOG)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ async def main():
         content = await http.get("/files/" + batch["output_file_id"] + "/content")
         print(json.dumps({
             "custom_id": content.json()["custom_id"],
-            "extras": sorted({"typer", "rich", "yaml", "uvicorn"} & set(sys.modules)),
+            "extras": sorted({"typer", "rich", "yaml", "uvicorn", "opentelemetry"} & set(sys.modules)),
             "from": litebatch.__class__.__module__,
         }))
 

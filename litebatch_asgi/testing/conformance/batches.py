@@ -68,6 +68,7 @@ class BatchTests(StorageTests):
                 until=LATER,
                 deployments={"naïve": DeploymentWait(reason="busy", status=429, until=LATER)},
             ),
+            traceparent=f"00-{'1' * 32}-{'2' * 16}-01",
         )
         await stored_batch(storage, batch=batch)
         assert await storage.get_batch(batch.id) == batch

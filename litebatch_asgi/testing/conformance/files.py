@@ -85,6 +85,7 @@ class FileTests(StorageTests):
             deleted_at=LATER,
             batch_id="batch_lb",
             next_shard=7,
+            traceparent=f"00-{'1' * 32}-{'2' * 16}-01",
         )
         await storage.create_file(file, [])
         assert await storage.get_file(file.id) == FileState(file=file, copies=(), open_batches=0)
