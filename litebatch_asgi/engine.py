@@ -110,9 +110,10 @@ class Engine:
         return self._task.exception() if is_failed else None
 
     async def _run(self) -> None:
-        tracing.leave_request()  # whichever has made the host enter the lifespan
         threads, lookups = Threads(), Threads(LOOKUPS)
         try:
+            await asyncio.wrap_future(threads.submit(tracing.prepare))
+            tracing.leave_request()  # whichever has made the host enter the lifespan
             await self._check_spool(threads)
             prices = await asyncio.wrap_future(
                 threads.submit(load_prices, self._fleet.catalog, self._settings)

@@ -71,6 +71,10 @@ def report(config: Config, catalog: Catalog, path: Path) -> Iterator[str]:
             also = "; other deployments serve the name" if each.model_name in catalog.groups else ""
             yield from _wrapped(f"{each.model_name}: {each.model}. {each.reason}{also}.", 2)
     yield from _unused(config)
+    if config.callbacks:
+        yield "\nCallbacks"
+    for line in config.callbacks:
+        yield from _wrapped(line.removeprefix("callback "), 2)
     for warning in catalog.warnings:
         yield "\nWarning"
         yield from _wrapped(warning, 2)

@@ -10,6 +10,7 @@ import msgspec
 
 from litebatch_asgi import plugins
 from litebatch_asgi.config import vocabulary
+from litebatch_asgi.config.callbacks import callback_advice
 from litebatch_asgi.config.effects import Unused, summary_of
 from litebatch_asgi.config.entries import EntryReader, SharedCredential, refuse_shared_ids
 from litebatch_asgi.config.environment import with_variables
@@ -42,6 +43,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """whether anyone may read the metrics, not admins alone"""
     unused: tuple[Unused, ...] = ()
     """LiteLLM's settings that are not used here"""
+    callbacks: tuple[str, ...] = ()
+    """what takes the place of LiteLLM's callbacks, a line for each"""
     warnings: tuple[str, ...] = ()
     """for the operator to read"""
 
@@ -125,6 +128,7 @@ def _config(reading: Reading, document: Document, source: str) -> Config:
     deployments, unserved = _models(reading, file, document)
     if general is None or settings is None:
         raise Unreadable
+    advice = tuple(callback_advice(document.content.get("litellm_settings"), settings.sinks))
     return Config(
         deployments=deployments,
         unserved=unserved,
@@ -133,7 +137,11 @@ def _config(reading: Reading, document: Document, source: str) -> Config:
         database_url=general.database_url or DEFAULT_DATABASE_URL,
         open_metrics=general.metrics == "open",
         unused=reading.unused,
-        warnings=tuple(_warnings(source, reading.unused, unserved)),
+        callbacks=advice,
+        warnings=(
+            *_warnings(source, reading.unused, unserved),
+            *(f"{source}: {line}" for line in advice),
+        ),
     )
 
 

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 _API = "opentelemetry.trace"
 
 
+def prepare() -> None:
+    """Load what keeps spans, if that is there by now: it reads files, which no event loop is to wait for."""
+    _current()
+
+
 def span(name: str, *subjects: Subject, link: str | None = None) -> AbstractContextManager[Span]:
     """See `Tracing.span`."""
     return _current().span(name, *subjects, link=link)

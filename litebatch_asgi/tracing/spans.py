@@ -18,6 +18,7 @@ NAME = "litebatch_asgi"
 """the instrumentation scope"""
 PREFIX = "litebatch."
 """what the names of spans begin with"""
+_VERSION = version("litebatch-asgi")
 _REQUEST = context.create_key("litebatch-request")
 _SENT = ("traceparent", "tracestate")
 """headers that a provider gets: of whatever else the propagator knows, such as a client's baggage, none"""
@@ -36,7 +37,7 @@ class OpenTelemetry:
         provider = trace.get_tracer_provider()
         if provider is not self._provider:
             self._provider = provider
-            self._tracer = provider.get_tracer(NAME, version("litebatch-asgi"))
+            self._tracer = provider.get_tracer(NAME, _VERSION)
         return not isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider))
 
     def span(self, name: str, *subjects: Subject, link: str | None = None) -> AbstractContextManager[Span]:

@@ -160,7 +160,7 @@ model_list:
   - model_name: other
     litellm_params: {model: openai/gpt-4o, api_key: k, rpm: 7}
     tpm: 5
-litellm_settings: {num_retries: 3, success_callback: [langfuse], default_team_settings: [], max_budget: 5}
+litellm_settings: {num_retries: 3, success_callback: [sentry], default_team_settings: [], max_budget: 5}
 router_settings: {routing_strategy: simple-shuffle, redis_host: os.environ/NOT_SET}
 general_settings: {alerting: [slack], store_model_in_db: true, custom_auth: a.b, enable_jwt_auth: true}
 callback_settings: {otel: {message_logging: true}}

@@ -36,7 +36,7 @@ class Collected(Struct, frozen=True, kw_only=True):
 
 
 class Collector:
-    """What has come so far; answers each request with `status`, after `hangs` is unset."""
+    """What has come so far. It answers each request with `status`, once `may_answer` is set."""
 
     def __init__(self) -> None:
         self.spans: list[Collected] = []

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.harness import MODEL, UPSTREAM
 from tests.host.hosting import provider
 from tests.traces.collecting import Collected, Collector, collector
 from tests.traces.tracing import HEADERS, MASTER, SPAN, TRACE, WEBHOOK_KEY, served, whole_batch
 
 SERVER, CLIENT = 2, 3
+pytestmark = pytest.mark.timeout(180)  # processes, on a machine that may be busy
 
 
 def test_a_whole_batch(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from tests.host.hosting import provider
 from tests.traces.collecting import collector
 from tests.traces.tracing import served, whole_batch
 
+pytestmark = pytest.mark.timeout(180)  # processes, on a machine that may be busy
+
 
 @pytest.fixture
 def backend() -> str:
