@@ -80,12 +80,13 @@ class SinkWorker:
             await self._woken.wait()
 
     async def _attempt(self, event: Event) -> None:
-        item = self._under_way[event.id]
-        with tracing.span("deliver", item, link=event.payload.get("traceparent")) as span:
+        with tracing.span(
+            "deliver", self._under_way[event.id], link=event.payload.get("traceparent")
+        ) as span:
             error = await self._error_of(event)
             if error is not None:
                 span.failed(error)
-        del self._under_way[event.id]
+        item = self._under_way.pop(event.id)  # the newest claim on it
         hit("deliver.taken")
         if error is None:
             self._probing.succeeded()
