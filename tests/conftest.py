@@ -34,8 +34,8 @@ _DATABASES = ("backend", "shared")
 FIRST = frozenset({"badinput", "examples", "readme", "replicas", "survival"})
 """folders with tests so long that nothing shall be left to wait for at the end but short ones"""
 
-HALVED = "TestDatabasesOnSQLite"
-"""a conformance run of which the quick run takes every other test: all but its driver is shared"""
+HALVED = ("::TestDatabasesOnSQLite::", "tests/storage/test_upgrades.py::", "tests/faults/test_renewals.py::")
+"""of what the quick run takes every other test, for they share most of what they go through"""
 ALL_LONG = ("test_matrix.py",)
 """modules that need not even be read for a quick run"""
 
@@ -61,7 +61,7 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave one of two databases to the long run, not the same one for all, where both would say the same."""
     for item in items:
-        if f"::{HALVED}::" in item.nodeid and zlib.crc32(item.nodeid.encode()) % 2:
+        if any(each in item.nodeid for each in HALVED) and zlib.crc32(item.nodeid.encode()) % 2:
             item.add_marker(pytest.mark.long)
         callspec = getattr(item, "callspec", None)
         if item.path.parent.name not in ON_EITHER or callspec is None or _chooses(item):
