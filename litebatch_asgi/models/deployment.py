@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import tempfile
 from collections.abc import Mapping
 from decimal import Decimal
@@ -220,6 +221,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             value = getattr(self, name)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and not value > 0:
                 raise ConfigError(f"{name} must be above 0, not {value}")
+        for pause in self.delivery_retry_seconds:
+            if not 0 <= pause < math.inf:
+                raise ConfigError(f"delivery_retry_seconds: each must be 0 or more seconds, not {pause}")
         if any(len(key) < SHORTEST_WEBHOOK_KEY for key in self.webhook_keys):
             raise ConfigError(
                 f"webhook_keys: each must have at least {SHORTEST_WEBHOOK_KEY} characters; "

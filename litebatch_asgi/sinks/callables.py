@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from litebatch_asgi.errors import ConfigError
+from inspect import isawaitable
+
+from litebatch_asgi.errors import ConfigError, Undeliverable
 from litebatch_asgi.models import Event
 from litebatch_asgi.sink import EventHandler
 
@@ -20,8 +22,11 @@ class CallableSink:
         self.is_ordered: bool = is_ordered
 
     async def deliver(self, event: Event) -> None:
-        """See `Sink.deliver`."""
-        await self._handler(event)
+        """See `Sink.deliver`. What is not async has run once, and is not to run for each other try too."""
+        answer: object = self._handler(event)
+        if not isawaitable(answer):
+            raise Undeliverable(f"{self.name} is not async: it was called, and there is nothing to await")
+        await answer
 
 
 def _name_of(handler: EventHandler) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 from collections.abc import Generator
 from datetime import UTC, datetime
 from functools import partial
+from typing import cast
 
 import pytest
 
 from litebatch_asgi import CallableSink, Deployment, Event
 from litebatch_asgi.catalog import Catalog
-from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.errors import ConfigError, Undeliverable
+from litebatch_asgi.models import Settings
 from litebatch_asgi.server.logs import Formatter, Redactor, json_line
 from litebatch_asgi.sink import EventHandler
 from litebatch_asgi.sinks import LogSink, load_sinks
@@ -70,6 +73,21 @@ def test_what_is_no_sink_is_refused(names: list[str], said: str) -> None:
 
 async def _in_vain(event: Event) -> None:
     """Never called."""
+
+
+async def test_what_is_not_async_is_called_once() -> None:
+    """Whatever it does, it would do again with every try."""
+    calls: list[Event] = []
+    sink = CallableSink(cast("EventHandler", calls.append), name="not async")
+    with pytest.raises(Undeliverable, match="not async is not async"):
+        await sink.deliver(EVENT)
+    assert calls == [EVENT]
+
+
+@pytest.mark.parametrize("pause", [-1.0, math.inf, math.nan])
+def test_pauses_that_are_none_are_refused(pause: float) -> None:
+    with pytest.raises(ConfigError, match="delivery_retry_seconds"):
+        Settings(delivery_retry_seconds=(5.0, pause))
 
 
 def test_what_has_no_name_has_to_be_given_one() -> None:
