@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,8 +12,8 @@ from litebatch_asgi.errors.requests import InvalidRequest, RateLimited
 
 _SOON_SECONDS = 60.0
 """as long as all stock clients wait at most"""
-_LONGEST_SECONDS = 3_600.0
-_WAIT_FOR_OTHERS_SECONDS = 30.0
+_OPEN_BATCHES_SECONDS = 600.0
+"""after which to look again whether open batches have ended: they take minutes at least"""
 
 
 class BudgetFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +33,9 @@ class BudgetFigures(msgspec.Struct, frozen=True, kw_only=True):
 class BudgetExceeded(RateLimited):
     """429: a budget of the caller's key, user or team, which had room for the batch if less was used of it.
 
-    `whose` it is. The stock clients try again by themselves where that may help soon: if open batches turn
-    out to cost less, or if the budget begins anew within a minute.
+    `whose` it is. `retry_after` are the seconds until the budget begins anew, or some minutes where open
+    batches may end before that and cost less than they reserve; None: no wait helps. The stock clients try
+    again by themselves only if the budget begins anew within a minute: that is as long as they wait.
     """
 
     code: str | None = "budget_exceeded"
@@ -47,13 +49,14 @@ class BudgetExceeded(RateLimited):
         )
         anew = figures.reset_at
         told += " It never begins anew." if anew is None else f" It begins anew at {anew:%Y-%m-%dT%H:%M:%SZ}."
+        waits = [] if anew is None else [(anew - now).total_seconds()]
+        if figures.spent + figures.estimate <= figures.limit:
+            told += " Room may appear before, when open batches end that cost less than they reserve."
+            waits.append(_OPEN_BATCHES_SECONDS)
         super().__init__(told, param="max_budget")
         self.budget = figures
-        seconds = None if anew is None else (anew - now).total_seconds()
-        if figures.spent + figures.estimate <= figures.limit:
-            seconds = _WAIT_FOR_OTHERS_SECONDS
-        self.retry_after: float | None = None if seconds is None else min(seconds, _LONGEST_SECONDS)
-        self.retry: bool | None = None if seconds is not None and seconds <= _SOON_SECONDS else False
+        self.retry_after: float | None = min(waits, default=None)
+        self.retry: bool | None = None if min(waits, default=math.inf) <= _SOON_SECONDS else False
 
 
 class AboveBudget(InvalidRequest):

@@ -53,7 +53,8 @@ def test_the_figures_are_told() -> None:
     error = refusal("1.5", "7.25", "2", max_budget=Decimal("10.00"), budget_duration="1mo")
     assert error.message == (
         "max_budget of team:search is 10: 7.25 spent, 2 reserved by open batches, 1.5 estimated for this "
-        "one, 0.75 would fit now, all in US dollars. It begins anew at 2026-12-01T00:00:00Z."
+        "one, 0.75 would fit now, all in US dollars. It begins anew at 2026-12-01T00:00:00Z. Room may appear "
+        "before, when open batches end that cost less than they reserve."
     )
     body = msgspec.json.decode(bytes(error_answer(error).body))
     assert body["error"] == {
@@ -74,9 +75,12 @@ def test_the_figures_are_told() -> None:
 @pytest.mark.parametrize(
     ("spent", "reserved", "duration", "at", "retry_after", "should_retry"),
     [
-        ("1", "9", None, NOON, "30", None),  # others may cost less than their estimates
+        ("1", "9", None, NOON, "600", "false"),  # others may cost less than their estimates, in a while
+        ("1", "9", "1mo", NOON, "600", "false"),
+        ("1", "9", "1mo", NOON + timedelta(hours=11, minutes=59, seconds=20), "40", None),
         ("10", "0", None, NOON, None, "false"),
-        ("10", "0", "1mo", NOON, "3600", "false"),
+        ("10", "0", "1mo", NOON, "43200", "false"),
+        ("10", "0", "7d", NOON, "561600", "false"),
         ("10", "0", "1mo", NOON + timedelta(hours=11.5), "1800", "false"),
         ("10", "0", "1mo", NOON + timedelta(hours=11, minutes=59, seconds=20), "40", None),
     ],
@@ -92,6 +96,15 @@ def test_the_stock_clients_try_again_where_that_may_help(
     error = refusal("1", spent, reserved, at, max_budget=Decimal(10), budget_duration=duration)
     headers = error_answer(error).headers
     assert (headers.get("retry-after"), headers.get("x-should-retry")) == (retry_after, should_retry)
+
+
+def test_what_waits_for_open_batches_says_so() -> None:
+    """Their end may help long before the budget begins anew, or though it never does."""
+    waiting = refusal("1", "1", "9", max_budget=Decimal(10))
+    assert waiting.message.endswith(
+        " It never begins anew. Room may appear before, when open batches end that cost less than they reserve."
+    )
+    assert "Room may appear" not in refusal("1", "10", "0", max_budget=Decimal(10)).message
 
 
 def test_a_budget_is_of_its_period_in_utc() -> None:

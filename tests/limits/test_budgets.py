@@ -91,7 +91,7 @@ async def test_a_refusal_tells_the_figures(priced_and_held: InProcess) -> None:
         assert (await http.post("/batches", json=batch_body(file.id))).status_code == 200
         refused = await http.post("/batches", json=batch_body(file.id))
         assert refused.status_code == 429
-        assert refused.headers["retry-after"] == "30"
+        assert refused.headers["retry-after"] == "600"
         error = refused.json()["error"]
         assert (error["code"], error["param"]) == ("budget_exceeded", "max_budget")
         figures = {"limit": "4.5", "spent": "0", "reserved": "3", "budget_reset_at": None}
