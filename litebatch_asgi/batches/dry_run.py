@@ -43,6 +43,7 @@ class DryRuns:
             endpoint=batch.endpoint,
             requests=found.requests,
             input_tokens=found.input_tokens,
+            guessed_input_tokens=found.guessed_tokens,
             estimated_output_tokens=found.output_tokens,
             highest_output_tokens=found.highest_output_tokens,
             estimated_cost=quoted.cost,

@@ -20,8 +20,8 @@ from litebatch_asgi.files.admission import ModelCheck, line_checker, model_error
 from litebatch_asgi.jsonl import CheckedFile
 from litebatch_asgi.models import Deployment, Principal, Settings
 from litebatch_asgi.models.limits import file_cap
-from litebatch_asgi.prices import read_prices
-from litebatch_asgi.wire import cost_text
+from litebatch_asgi.prices import load_prices
+from litebatch_asgi.wire import cost_text, guess_in_words
 
 COLUMNS = ("PRICED AS", "TOKENS IN", "TOKENS OUT", "COST", "AT MOST", "PRICE FROM")
 PROBLEM_COLUMNS = ("LINE", "PROBLEM")
@@ -38,6 +38,8 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     requests: int
     input_tokens: int
+    guessed_input_tokens: int
+    """those of them that are a guess"""
     estimated_output_tokens: int
     highest_output_tokens: int | None
     """None: a request sets no limit"""
@@ -57,14 +59,16 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     catalog: Catalog | None
     """None: any model will do"""
+    prices: PriceBook
 
     @classmethod
     def of(cls, config: Path | None) -> Gateway:
         """That of a configuration, or with nothing but the defaults. Raises `ConfigError`."""
         if config is None:
-            return cls(settings=Settings(), catalog=None)
+            return cls(settings=Settings(), catalog=None, prices=PriceBook(()))
         read = load_config(config)
-        return cls(settings=read.settings, catalog=Catalog(read.deployments, read.unserved))
+        catalog = Catalog(read.deployments, read.unserved)
+        return cls(settings=read.settings, catalog=catalog, prices=load_prices(catalog, read.settings))
 
     def model_problem(self, model: str | None) -> Callable[[str], Problem | None]:
         """Says what is wrong with a line's model, where it has to be `model`.
@@ -79,16 +83,14 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
         return ModelCheck(self.catalog, _ANYBODY, () if model is None else (model,)).problem
 
     def rates(self, model: str, priced_as: str | None) -> Iterator[tuple[Deployment, str, Rates | None]]:
-        """The deployments of a model, which model answers there, and what it takes. Raises `ConfigError`."""
+        """The deployments of a model, which model answers there, and what it takes."""
         served = [Deployment(model_name=model, model=priced_as or model)]
         if self.catalog is not None:
             served = list(self.catalog.deployments_for(model).values())
-        prices = self.settings.prices
-        book = PriceBook(served, read_prices(Path(prices)) if prices else None)
         for each in served:
             upstream = each.upstream_model_for(model)
             now = datetime.now(UTC)
-            yield each, upstream, book.find(each, upstream, upstream_model=upstream, now=now)
+            yield each, upstream, self.prices.find(each, upstream, upstream_model=upstream, now=now)
 
 
 def validate(path: Path, model: str | None, config: Path | None, output: Output | None) -> None:
@@ -106,7 +108,7 @@ def validate(path: Path, model: str | None, config: Path | None, output: Output 
 
 
 def _check(path: Path, gateway: Gateway, model: str | None) -> CheckedFile | tuple[Problem, ...]:
-    checker = line_checker(gateway.settings, gateway.model_problem(model))
+    checker = line_checker(gateway.settings, gateway.model_problem(model), gateway.prices.thresholds)
     problems: list[Problem] = []
     cap = file_cap((), gateway.settings.largest_file_bytes)
     size = 0
@@ -137,6 +139,7 @@ def _priced(
             endpoint=found.url,
             requests=estimated.requests,
             input_tokens=estimated.input_tokens,
+            guessed_input_tokens=estimated.guessed_tokens,
             estimated_output_tokens=estimated.output_tokens,
             highest_output_tokens=estimated.highest_output_tokens,
             deployment=None if gateway.catalog is None else deployment.id,
@@ -155,6 +158,8 @@ def _tell(
         each = gateway.settings.estimated_output_tokens
         answers = _counted(found.unlimited_answers, "answer")
         tell(f"no limit on {answers}: {each:,} tokens assumed for each")
+    if found.guessed_tokens:
+        tell(guess_in_words(found.guessed_tokens))
     unknown = dict.fromkeys(each.priced_as for each in priced if each.estimated_cost is None)
     for name in unknown:
         advice = "give it one in `model_info` or in the file of `prices`"

@@ -9,7 +9,7 @@ import msgspec
 
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import InvalidFile, InvalidRequest, ModelAccessDenied, Problem, RequestError
-from litebatch_asgi.jsonl import CheckedFile, CheckLimits, LineChecker
+from litebatch_asgi.jsonl import CheckedFile, CheckLimits, Guesses, LineChecker
 from litebatch_asgi.models import Principal, Settings
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spool
@@ -77,10 +77,17 @@ class ModelCheck:
         return None
 
 
-def line_checker(settings: Settings, model_problem: Callable[[str], Problem | None]) -> LineChecker:
-    """The check that an upload's lines go through; `model_problem` says what is wrong with a model."""
-    limits = CheckLimits(max_lines=settings.max_file_lines, max_line_bytes=settings.max_line_bytes)
-    return LineChecker(endpoints=BATCH_ENDPOINTS, limits=limits, model_problem=model_problem)
+def line_checker(
+    settings: Settings, model_problem: Callable[[str], Problem | None], thresholds: Sequence[int]
+) -> LineChecker:
+    """The check that an upload's lines go through; see `LineChecker`."""
+    return LineChecker(
+        endpoints=BATCH_ENDPOINTS,
+        limits=CheckLimits(max_lines=settings.max_file_lines, max_line_bytes=settings.max_line_bytes),
+        model_problem=model_problem,
+        guesses=Guesses(image=settings.estimated_image_tokens, file=settings.estimated_file_tokens),
+        thresholds=thresholds,
+    )
 
 
 class FileCheck:
@@ -111,7 +118,7 @@ class FileCheck:
             return Admitted(
                 sha256=digest.hexdigest(), models=models, deployment_ids=deployment_ids, lines=None
             )
-        checker = line_checker(self._runtime.settings, self._models.problem)
+        checker = line_checker(self._runtime.settings, self._models.problem, self._runtime.prices.thresholds)
 
         def feed(block: bytes) -> None:
             digest.update(block)

@@ -167,6 +167,8 @@ class FileService:
             tokens=lines.tokens if lines else 0,
             output_tokens=lines.output_tokens if lines else None,
             unlimited_answers=lines.unlimited_answers if lines else None,
+            guessed_tokens=lines.guessed_tokens if lines else 0,
+            long_requests=lines.long_requests if lines else None,
         )
 
     async def retrieve(self, principal: Principal, file_id: str) -> File:

@@ -18,6 +18,7 @@ from litebatch_asgi.jsonl.exact import PartTally as PartTally
 from litebatch_asgi.jsonl.ids import IdCollector as IdCollector
 from litebatch_asgi.jsonl.ids import id_digest as id_digest
 from litebatch_asgi.jsonl.missing import MissingRows as MissingRows
+from litebatch_asgi.jsonl.size import Guesses as Guesses
 from litebatch_asgi.jsonl.splice import ModelRewriter as ModelRewriter
 from litebatch_asgi.jsonl.splice import Splicer as Splicer
 from litebatch_asgi.jsonl.splice import json_string as json_string

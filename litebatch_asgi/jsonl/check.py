@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 
 import msgspec
@@ -12,10 +12,13 @@ import msgspec
 from litebatch_asgi.errors import InvalidFile, Problem
 from litebatch_asgi.jsonl.frames import LineFramer, Run, is_utf8, line_end
 from litebatch_asgi.jsonl.ids import ID_MODULUS, id_digest
-from litebatch_asgi.jsonl.limits import Allowed
+from litebatch_asgi.jsonl.lengths import Lengths
+from litebatch_asgi.jsonl.limits import allowed
 from litebatch_asgi.jsonl.request import find_bom, make_problem, quote, read_request
+from litebatch_asgi.jsonl.request_body import Body
 from litebatch_asgi.jsonl.shape import Shape
-from litebatch_asgi.jsonl.size import IMAGE_BYTES, estimated_tokens, spared_bytes
+from litebatch_asgi.jsonl.size import GUESSES, Guesses, beside_text, estimated_tokens
+from litebatch_asgi.models import LongRequests
 
 _BLANK_LINES = re.compile(rb"(?:[ \t\r]{0,64}+\n){1,1024}+")
 
@@ -41,11 +44,15 @@ class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
     id_sum: int
     """sum modulo 2**128 of the blake2b-128 digests of the unescaped custom ids in UTF-8"""
     tokens: int
-    """of the input, estimated: see `estimated_tokens` and `spared_bytes`"""
+    """of the input, estimated: see `size`"""
+    guessed_tokens: int
+    """those of them that are guessed, for images and for what is only named"""
     output_tokens: int
     """of all answers that their requests limit, at most"""
     unlimited_answers: int
     """answers that no request limits"""
+    long_requests: tuple[LongRequests, ...]
+    """those of all of these whose inputs are longer than the first of the thresholds, the shorter first"""
     model: str
     url: str
     spans: array[int]
@@ -67,6 +74,8 @@ class LineChecker:
         limits: see `CheckLimits`.
         model_problem: says what is wrong with naming this model, or None. Called once for each name. The
             line is filled in here.
+        guesses: how many tokens things have that nobody counts.
+        thresholds: lengths of inputs, in tokens and ascending, at which prices change.
 
     """
 
@@ -76,6 +85,8 @@ class LineChecker:
         endpoints: Collection[str],
         limits: CheckLimits,
         model_problem: Callable[[str], Problem | None],
+        guesses: Guesses = GUESSES,
+        thresholds: Sequence[int] = (),
     ) -> None:
         self._endpoints = endpoints
         self._limits = limits
@@ -87,7 +98,10 @@ class LineChecker:
         self._requests = 0
         self._digests: set[bytes] = set()
         self._id_sum = 0
+        self._guesses = guesses
         self._spared_bytes = 0
+        self._guessed_tokens = 0
+        self._lengths = Lengths(thresholds)
         self._output_tokens = 0
         self._unlimited_answers = 0
         self._spans = array("Q")
@@ -119,9 +133,11 @@ class LineChecker:
             bytes=self._framer.offset,
             id_count=len(self._digests),
             id_sum=self._id_sum % ID_MODULUS,
-            tokens=estimated_tokens(self._framer.offset - self._spared_bytes),
+            tokens=estimated_tokens(self._framer.offset - self._spared_bytes) + self._guessed_tokens,
+            guessed_tokens=self._guessed_tokens,
             output_tokens=self._output_tokens,
             unlimited_answers=self._unlimited_answers,
+            long_requests=self._lengths.long_requests,
             model=self._model,
             url=self._url,
             spans=self._spans,
@@ -135,8 +151,6 @@ class LineChecker:
         utf8 = is_utf8(text, start, run.end)
         while start < run.end and not self._stopped:
             end = line_end(text, start)
-            if end - start > IMAGE_BYTES and text.find(b";", start, end) >= 0:
-                self._spared_bytes += spared_bytes(text, start, end)
             if utf8 and self._accept_alike(text, start, end, run.offset):
                 start = end + 1
             elif (blank := _BLANK_LINES.match(text, start, run.end)) is not None:
@@ -155,14 +169,21 @@ class LineChecker:
             return False
         self._line += 1
         self._requests += 1
-        _, model, allowed = found
-        self._accept(offset + model, allowed)
+        _, model, body = found
+        self._accept(offset + model, body, end - start)
         return True
 
-    def _accept(self, model: int, allowed: Allowed) -> None:
+    def _accept(self, model: int, body: Body | None, size: int) -> None:
         self._spans.append(model)
-        self._output_tokens += allowed[0]
-        self._unlimited_answers += allowed[1]
+        limited, unlimited = allowed(body, self._url)
+        self._output_tokens += limited
+        self._unlimited_answers += unlimited
+        spared, guessed = beside_text(body, self._guesses)
+        if spared or guessed:
+            self._spared_bytes += spared
+            self._guessed_tokens += guessed
+        if guessed or size >= self._lengths.shortest_bytes:
+            self._lengths.add(estimated_tokens(size - spared) + guessed, limited, unlimited)
 
     def _remember(self, custom_id: bytes) -> bool:
         """Take note of a custom_id; False if it was there before."""
@@ -191,7 +212,7 @@ class LineChecker:
         self._check_url(request.url)
         self._check_model(request.model)
         if len(self._problems) == before:
-            self._accept(offset + request.model_offset, request.allowed)
+            self._accept(offset + request.model_offset, request.body, len(line))
             self._shape = request.shape
 
     def _count_request(self) -> bool:

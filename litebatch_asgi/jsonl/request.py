@@ -9,7 +9,7 @@ import msgspec
 
 from litebatch_asgi.errors import Problem
 from litebatch_asgi.jsonl.frames import is_utf8
-from litebatch_asgi.jsonl.limits import Allowed, allowed, read_body
+from litebatch_asgi.jsonl.request_body import Body, read_body, read_odd_body
 from litebatch_asgi.jsonl.scan import Member, Members, scan_object, unescape
 from litebatch_asgi.jsonl.shape import REQUEST_KEYS, Shape
 
@@ -33,8 +33,8 @@ class Request(NamedTuple):
     model_offset: int = 0
     """of the model's value in the line"""
     shape: Shape | None = None
-    allowed: Allowed = (0, 0)
-    """how long the answers may be"""
+    body: Body | None = None
+    """what counts of it; None: there is a problem"""
 
 
 def quote(text: str) -> str:
@@ -120,8 +120,9 @@ class _Examination:
         model, offset = self._body(top.get("body"))
         if self._problems:
             return Request(self._problems, custom_id, url, model)
-        body = read_body(self._line[top["body"].start : top["body"].end])
-        return Request([], custom_id, url, model, offset, Shape.of(self._line, top), allowed(body))
+        text = self._line[top["body"].start : top["body"].end]
+        body = read_body(text) or read_odd_body(text)
+        return Request([], custom_id, url, model, offset, Shape.of(self._line, top), body)
 
     def _check_keys(self, members: Members, path: str = "") -> None:
         for name in sorted(members.escaped):

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 from msgspec import UNSET
 
-from litebatch_asgi.jsonl.limits import Allowed, Body, allowed, joined, read_body
+from litebatch_asgi.jsonl.request_body import Body, joined, read_body
 from litebatch_asgi.jsonl.scan import Member, Wanted, unescape
 
 REQUEST_KEYS: Wanted = {"custom_id": {}, "method": {}, "url": {}, "body": {"model": {}, "stream": {}}}
@@ -22,8 +22,8 @@ _BEFORE = b'{"":""'
 _AFTER = b' "":""}'
 
 
-Read: TypeAlias = tuple[bytes, int, Allowed]
-"""Of a line: the custom_id in UTF-8, the offset of the model's value, and how long answers may be."""
+Read: TypeAlias = tuple[bytes, int, Body]
+"""Of a line: the custom_id in UTF-8, the offset of the model's value, and what counts of the body."""
 
 
 class Token(NamedTuple):
@@ -94,7 +94,7 @@ class Shape(NamedTuple):
         custom_id = _unescaped(match.group())
         if body is None or not custom_id:
             return None
-        return custom_id, model, allowed(joined([*pieces, body]) if pieces else body)
+        return custom_id, model, joined([*pieces, body]) if pieces else body
 
     def find_model(self, text: bytes, start: int) -> int | None:
         """Where the model's value begins in the line at `start`, which need not be acceptable.

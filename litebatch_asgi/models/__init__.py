@@ -30,6 +30,7 @@ from litebatch_asgi.models.files import FileKind as FileKind
 from litebatch_asgi.models.files import FilePart as FilePart
 from litebatch_asgi.models.files import FileState as FileState
 from litebatch_asgi.models.files import FileStatus as FileStatus
+from litebatch_asgi.models.files import LongRequests as LongRequests
 from litebatch_asgi.models.files import PartKind as PartKind
 from litebatch_asgi.models.keys import Account as Account
 from litebatch_asgi.models.keys import KeyGrant as KeyGrant

@@ -203,6 +203,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """a file of prices in LiteLLM's format, read at the start; what it lacks, `genai-prices` may know"""
     estimated_output_tokens: int = 500
     """of an answer that its request does not limit, where the cost of a batch is estimated"""
+    estimated_image_tokens: int = 37_000
+    """of an image, likewise: gpt-4o-mini's; with low detail 2,900 at most. gpt-4o's have about 1,100"""
+    estimated_file_tokens: int = 100_000
+    """of a file, a stored prompt or an earlier response that a request names"""
     webhook_keys: tuple[str, ...] = ()
     """secrets of at least 32 characters that those of webhooks are derived from: new ones from the first"""
     webhooks_to_private_addresses: bool = False

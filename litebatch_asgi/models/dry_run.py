@@ -47,6 +47,8 @@ class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     requests: int
     input_tokens: int
+    guessed_input_tokens: int
+    """those of them that are a guess: for images, and for what the requests only name"""
     estimated_output_tokens: int
     highest_output_tokens: int | None
     """None: a request sets no limit"""

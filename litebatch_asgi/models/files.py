@@ -27,6 +27,19 @@ class FileStatus(StrEnum):
     ERROR = "error"
 
 
+class LongRequests(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests of a batch input that are longer than a length at which prices change."""
+
+    above: int
+    """tokens: the highest such length that each of them is above"""
+    requests: int
+    tokens: int
+    """of the inputs, estimated, as `File.tokens`"""
+    output_tokens: int
+    """as `File.output_tokens`"""
+    unlimited_answers: int
+
+
 class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A managed file."""
 
@@ -63,6 +76,10 @@ class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """of a batch input: how many its answers may have together, where requests limit them; None: not known"""
     unlimited_answers: int | None = None
     """of a batch input: how many answers no request limits; None: not known"""
+    guessed_tokens: int = 0
+    """those of `tokens` that are a guess: for images, and for what the requests only name"""
+    long_requests: tuple[LongRequests, ...] | None = None
+    """those that may cost more a token, the shorter ones first; None: not known"""
     request_fingerprint: str | None = None
     """equal for uploads of one caller with equal content and parameters; None: no retry can ask for it"""
     answering_until: datetime | None = None

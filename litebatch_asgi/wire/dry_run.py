@@ -61,8 +61,18 @@ class DryRunObject(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     requests: int
     input_tokens: Annotated[
-        int, Meta(description="A token for 4 bytes of the file; an image in base64 counts as 1,000 at most.")
+        int, Meta(description="A token for 4 bytes of the file, and `guessed_input_tokens`.")
     ]
+    guessed_input_tokens: Annotated[
+        int,
+        Meta(
+            description=(
+                "Those of them that are a guess: `estimated_image_tokens` of the gateway for each image, "
+                "`estimated_file_tokens` for each file, stored prompt or earlier response that is named."
+            )
+        ),
+    ]
+    note: Annotated[str | None, Meta(description="What of it is a guess, in words; null: nothing.")]
     estimated_output_tokens: Annotated[
         int,
         Meta(
@@ -98,6 +108,8 @@ def dry_run_object(told: DryRun, *, for_admin: bool) -> DryRunObject:
         endpoint=told.endpoint,
         requests=told.requests,
         input_tokens=told.input_tokens,
+        guessed_input_tokens=told.guessed_input_tokens,
+        note=guess_in_words(told.guessed_input_tokens) if told.guessed_input_tokens else None,
         estimated_output_tokens=told.estimated_output_tokens,
         highest_output_tokens=told.highest_output_tokens,
         estimated_cost=cost_text(told.estimated_cost),
@@ -106,6 +118,14 @@ def dry_run_object(told: DryRun, *, for_admin: bool) -> DryRunObject:
         waiting_for=waiting_for_object(waiting, for_admin=for_admin) if waiting is not None else None,
         deployments=[_deployment(each) for each in told.deployments],
         would_exceed=[_exceeded(each) for each in told.would_exceed],
+    )
+
+
+def guess_in_words(tokens: int) -> str:
+    """That so many tokens of an input are a guess, and what follows."""
+    return (
+        f"{tokens:,} tokens of the input are a guess, for images and for files or responses that requests "
+        "only name: the real cost may be far from the estimate, mostly below it"
     )
 
 

@@ -65,6 +65,7 @@ def test_a_batch_is_priced_at_each_deployment(tmp_path: Path) -> None:
         "endpoint": "/v1/chat/completions",
         "requests": 3,
         "input_tokens": tokens,
+        "guessed_input_tokens": 0,
         "estimated_output_tokens": 300,
         "highest_output_tokens": 300,
         "deployment": "eu",

@@ -9,9 +9,10 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from litebatch_asgi.costs import Rates, TokenKind, cost_of, estimate, highest_cost_of, quote
-from litebatch_asgi.models import File, Settings
+from litebatch_asgi.models import File, LongRequests, Settings
 from litebatch_asgi.testing import a_file
 
 LONG = 1_000
@@ -80,6 +81,27 @@ def test_costs_are_exact_and_rounded_up(
     assert cost is not None
     assert cost.as_tuple().exponent == -9
     assert highest == (None if unlimited else Decimal(nano(limited)).scaleb(-9))
+
+
+def test_each_request_is_priced_by_its_own_length() -> None:
+    """One long request among many short ones: neither does the average hide it, nor do all cost as much."""
+    long = LongRequests(above=LONG, requests=1, tokens=3_000, output_tokens=500, unlimited_answers=0)
+    found = estimate(an_input(long_requests=(long,)), SETTINGS)
+    at = rates("1", "4", above="2")
+    assert (
+        cost_of(found, at)
+        == highest_cost_of(found, at)
+        == Decimal("0.001") + Decimal("0.006") + Decimal("0.01")
+    )
+    answers = replace(long, output_tokens=0, unlimited_answers=2)
+    found = estimate(an_input(long_requests=(answers,), unlimited_answers=2), SETTINGS)
+    assert (found.output_tokens, found.highest_output_tokens) == (2_500 + 2 * 700, None)
+    assert cost_of(found, at) == Decimal("0.007") + 4 * MILLION * (2_500 + 2 * 700)
+
+
+def test_the_long_requests_of_a_file_are_known_to_be_none() -> None:
+    """Then all of it costs what the average does."""
+    assert estimate(an_input(long_requests=()), SETTINGS) == estimate(an_input(long_requests=None), SETTINGS)
 
 
 def test_a_fraction_of_a_nano_dollar_counts_as_a_whole_one() -> None:

@@ -64,6 +64,8 @@ async def test_it_tells_what_a_batch_would_be(priced: InProcess) -> None:
         "endpoint": ENDPOINT,
         "requests": 3,
         "input_tokens": tokens,
+        "guessed_input_tokens": 0,
+        "note": None,
         "estimated_output_tokens": 1200,
         "highest_output_tokens": 1200,
         "estimated_cost": str(cost.normalize()),

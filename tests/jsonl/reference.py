@@ -166,7 +166,7 @@ class Reference:
                 is_readable &= not isinstance(value, dict | list) and value not in (math.inf, -math.inf)
         last = {json.loads(member.key): json.loads(member.value) for member in members(text, start)}
         if is_readable:
-            limits += [_number(last.get(name), 10_000_000) for name in _LIMITS]
+            limits += [_number(last.get(name), 10_000_000) for name in _READ.get(self.url or "", ())]
             answers = max(1, *(min(_number(last.get(name)), 128) for name in ("n", "best_of")))
             prompts: object = last.get("prompt")
             if isinstance(prompts, list) and prompts and isinstance(prompts[0], str | list):
@@ -236,6 +236,10 @@ class Reference:
             self.model = model
 
 
+_READ = {
+    "/v1/chat/completions": ("max_tokens", "max_completion_tokens"),
+    "/v1/responses": ("max_output_tokens",),
+}
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from random import Random
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from litebatch_asgi.jsonl import CheckedFile, CheckLimits, LineChecker
-
-from .strategies import sliced
+from litebatch_asgi.jsonl import CheckedFile, CheckLimits, Guesses, LineChecker
+from litebatch_asgi.models import LongRequests
 
 URL = "/v1/chat/completions"
-TOKENS_OF_AN_IMAGE = 1000
+RESPONSES = "/v1/responses"
+URLS = (URL, RESPONSES, "/v1/completions", "/v1/embeddings", "/v1/moderations")
+IMAGE, LOW_IMAGE, FILE = 37_000, 2_900, 100_000
 
 
-def check(*blocks: bytes) -> CheckedFile:
+def check(*blocks: bytes, **options: Any) -> CheckedFile:
     limits = CheckLimits(max_lines=1000, max_line_bytes=1 << 20)
-    checker = LineChecker(endpoints=[URL], limits=limits, model_problem=lambda model: None)
+    checker = LineChecker(endpoints=URLS, limits=limits, model_problem=lambda model: None, **options)
     for block in blocks:
         checker.feed(block)
     return checker.finish()
 
 
-def line(custom_id: object = 1, spelled: str = '"messages": []') -> bytes:
+def line(custom_id: object = 1, spelled: str = '"messages": []', url: str = URL) -> bytes:
     body = f'{{"model": "m", {spelled}}}'
-    return f'{{"custom_id": "{custom_id}", "method": "POST", "url": "{URL}", "body": {body}}}\n'.encode()
+    return f'{{"custom_id": "{custom_id}", "method": "POST", "url": "{url}", "body": {body}}}\n'.encode()
 
 
 @pytest.mark.parametrize(
@@ -38,7 +37,8 @@ def line(custom_id: object = 1, spelled: str = '"messages": []') -> bytes:
         ('"messages": []', 0, 1),
         ('"max_tokens": 7', 7, 0),
         ('"max_completion_tokens": 7', 7, 0),
-        ('"max_output_tokens": 7', 7, 0),
+        ('"max_output_tokens": 7', 0, 1),
+        ('"max_output_tokens": 7, "max_tokens": 9', 9, 0),
         ('"max_tokens": 7, "n": 3', 21, 0),
         ('"n": 3', 0, 3),
         ('"max_tokens": 7, "max_completion_tokens": 9', 9, 0),
@@ -70,7 +70,7 @@ def image(size: int, *, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{data}"
 
 
-def asking(*urls: str, text: str = "What is this?") -> dict[str, object]:
+def asking(*urls: str, text: str = "What is this?") -> dict[str, Any]:
     parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
     return {"messages": [{"role": "user", "content": [{"type": "text", "text": text}, *parts]}]}
 
@@ -79,13 +79,115 @@ def spelled(body: dict[str, object]) -> str:
     return json.dumps(body)[1:-1]
 
 
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        (URL, ("max_tokens", "max_completion_tokens")),
+        (RESPONSES, ("max_output_tokens",)),
+        ("/v1/completions", ("max_tokens",)),
+        ("/v1/embeddings", ()),
+    ],
+)
+def test_a_limit_counts_where_its_endpoint_reads_it(url: str, read: tuple[str, ...]) -> None:
+    """Elsewhere it is passed over, and the answer is as long as the model likes."""
+    for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
+        found = check(*(line(number, f'"{name}": 7', url) for number in range(3)))
+        expected = (21, 0) if name in read else (0, 3)
+        assert (found.output_tokens, found.unlimited_answers) == expected, name
+
+
 @pytest.mark.parametrize("escape", [False, True])
-def test_an_image_counts_as_an_image(escape: bool) -> None:
-    """PHP writes each slash with a backslash before it."""
-    bare = line(1, spelled(asking("", "", text="A; or B?")))
-    text = spelled(asking(image(90_000), image(30_000, kind="svg+xml"), text="A; or B?"))
-    found = check(line(1, text.replace("/", "\\/") if escape else text))
-    assert found.tokens == pytest.approx(len(bare) / 4 + 2 * TOKENS_OF_AN_IMAGE, abs=2)
+@pytest.mark.parametrize("order", ["model first", "model last"])
+def test_an_image_counts_as_an_image(escape: bool, order: str) -> None:
+    """In the line or by URL; PHP writes each slash with a backslash before it."""
+    urls = (image(90_000), image(100, kind="svg+xml"), "https://example.com/a.png")
+    text = spelled(asking(*urls))
+    text = text.replace("/", "\\/") if escape else text
+    lines = [line(number, text) for number in range(3)]
+    if order == "model last":
+        lines = [
+            line(number, "").replace(b'"model": "m", ', f'{text}, "model": "m"'.encode())
+            for number in range(3)
+        ]
+    found = check(*lines)
+    bare = sum(map(len, lines)) - 3 * sum(len(json.dumps(url)) for url in urls[:2])
+    bare -= 3 * sum(url.count("/") for url in urls[:2]) if escape else 0
+    assert found.guessed_tokens == 9 * IMAGE
+    assert found.tokens == -(-bare // 4) + 9 * IMAGE
+
+
+FILES = [
+    {"type": "file", "file": {"file_id": "file-1"}},
+    {"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA"}},
+    {"type": "input_file", "file_id": "file-1"},
+    {"type": "input_file", "file_url": "https://example.com/a.pdf"},
+    {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"},
+    {"type": "input_image", "file_id": "file-1", "image_url": None},
+]
+REMOTE = "https://example.com/a.png"
+
+
+@pytest.mark.parametrize(
+    ("part", "tokens"),
+    [
+        ({"type": "image_url", "image_url": {"url": REMOTE}}, IMAGE),
+        ({"type": "image_url", "image_url": {"url": REMOTE, "detail": "high"}}, IMAGE),
+        ({"type": "image_url", "image_url": {"url": REMOTE, "detail": "auto"}}, IMAGE),
+        ({"type": "image_url", "image_url": {"url": REMOTE, "detail": "low"}}, LOW_IMAGE),
+        ({"type": "image_url", "image_url": {"url": REMOTE}, "detail": "low"}, IMAGE),
+        ({"type": "input_image", "image_url": REMOTE}, IMAGE),
+        ({"type": "input_image", "image_url": REMOTE, "detail": "low"}, LOW_IMAGE),
+        *((part, FILE) for part in FILES),
+        ({"type": "text", "text": json.dumps(FILES)}, 0),
+        ({"type": "text", "text": "data:image/png;base64," + "A" * 9000}, 0),
+        ({"type": "input_image", "image_url": None, "file_id": None}, 0),
+    ],
+)
+def test_what_a_part_only_names_is_guessed(part: dict[str, object], tokens: int) -> None:
+    """However it is spelled, and in whatever list it stands."""
+    escaped = json.dumps(part).replace("_", "\\u005f")
+    content = "[{}, 7]"
+    for url, spelling in (
+        (URL, '"messages": [{{"role": "user", "content": {}}}, {{"role": "user", "content": "and?"}}]'),
+        (RESPONSES, '"input": [{{"role": "user", "content": {}}}, {{"type": "reasoning"}}]'),
+        (RESPONSES, '"input": [{{"type": "function_call_output", "output": {}}}]'),
+        (URL, '"max_output_tokens": {{}}, "messages": [{{"role": "user", "content": {}}}, 7]'),
+    ):
+        for each in (json.dumps(part), escaped):
+            found = check(*(line(n, spelling.format(content.format(each)), url) for n in range(2)))
+            assert found.guessed_tokens == 2 * tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ('"previous_response_id": "resp_1"', FILE),
+        ('"previous_response_id": null', 0),
+        ('"conversation": {"id": "conv_1"}, "input": "And then?"', FILE),
+        ('"prompt": {"id": "pmpt_1"}', FILE),
+        ('"prompt": "Once"', 0),
+        ('"input": [{"type": "item_reference", "id": "msg_1"}]', FILE),
+        ('"input": [{"type": "computer_call_output", "output": {"file_id": "file-1"}}]', FILE),
+        ('"input": [1, 2, 3]', 0),
+        ('"input": {"a": 1}', 0),
+        ('"messages": {"a": 1}', 0),
+        ('"messages": null', 0),
+    ],
+)
+def test_what_a_request_goes_on_from_is_guessed(text: str, tokens: int) -> None:
+    assert check(line(1, text, RESPONSES), line(2, text, RESPONSES)).guessed_tokens == 2 * tokens
+
+
+def test_a_request_is_not_guessed_longer_than_any_model_reads() -> None:
+    found = check(line(1, spelled(asking(*[REMOTE] * 100))))
+    assert found.guessed_tokens == 1_000_000
+
+
+def test_guesses_can_be_set() -> None:
+    guesses = Guesses(image=800, file=5_000)
+    parts = [*asking(REMOTE)["messages"][0]["content"], {"type": "file", "file": {"file_id": "file-1"}}]
+    found = check(line(1, f'"messages": [{{"content": {json.dumps(parts)}}}]'), guesses=guesses)
+    assert found.guessed_tokens == 5_800
 
 
 @pytest.mark.parametrize(
@@ -95,39 +197,31 @@ def test_an_image_counts_as_an_image(escape: bool) -> None:
         "data:image/svg+xml," + "A" * 9000 + ";base64,",
         "https://example.com/data:image/png;base64," + "A" * 9000,
         json.dumps({"url": "data:image/png;base64," + "A" * 9000}),
-        "data:image/png;base64," + "A" * 2000,
     ],
 )
-def test_anything_else_counts_by_its_bytes(url: str) -> None:
+def test_the_bytes_of_anything_else_count(url: str) -> None:
     content = line(1, spelled(asking(url)))
-    assert check(content).tokens == -(-len(content) // 4)
+    assert check(content).tokens == -(-len(content) // 4) + IMAGE
 
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
-pieces = st.sampled_from(
-    [
-        '"data:image/png;base64,' + "A" * 5000 + '"',
-        '"data:image/png;base64,' + "A" * 3000 + '"',
-        '"data:image\\/jpeg;charset=x;base64,' + "B" * 4300 + '"',
-        '"data:image/png,' + "A" * 5000 + '"',
-        '"a \\"data:image/png;base64,' + "A" * 5000 + '\\""',
-        '"' + "word; " * 900 + '"',
-        '"data:image"',
-        '";base64,"',
+def test_long_requests_are_summed_up_by_their_length() -> None:
+    """Each by its own, with what it names: the average says nothing of them."""
+    word = json.dumps("w" * 4_000)
+    contents = [
+        line(1, '"max_tokens": 5'),
+        line(2, f'"max_tokens": 7, "messages": [{{"content": {word}}}]'),
+        line(3, f'"messages": [{{"content": {word}}}], "n": 2'),
+        line(4, spelled(asking(REMOTE))),
     ]
-)
-
-
-@settings(max_examples=60)
-@given(drawn=st.lists(st.lists(pieces, max_size=4), min_size=1, max_size=4), data=st.data())
-def test_images_are_found_in_any_slices(drawn: list[list[str]], data: st.DataObject) -> None:
-    """Compared with a search of all strings."""
-    content = b"".join(line(number, f'"input": [{", ".join(each)}]') for number, each in enumerate(drawn))
-    counted = len(content)
-    for string in _STRING.findall(content):
-        is_image = re.match(rb'"data:image\\?/[^,"]*;base64,', string)
-        counted -= max(0, len(string) - 4 * TOKENS_OF_AN_IMAGE) if is_image else 0
-    assert check(*data.draw(sliced(content))).tokens == -(-counted // 4)
+    found = check(*contents, thresholds=(1_000, 37_000, 50_000))
+    sizes = [-(-(len(each) - 1) // 4) for each in contents]
+    assert found.long_requests == (
+        LongRequests(
+            above=1_000, requests=2, tokens=sizes[1] + sizes[2], output_tokens=7, unlimited_answers=2
+        ),
+        LongRequests(above=37_000, requests=1, tokens=sizes[3] + IMAGE, output_tokens=0, unlimited_answers=1),
+    )
+    assert check(*contents).long_requests == ()
 
 
 @pytest.mark.parametrize("url", ["/v1/embeddings", "/v1/moderations"])
