@@ -12,7 +12,7 @@ from litebatch_asgi.jsonl.frames import LineFramer, Run
 from litebatch_asgi.models.ids import is_file_id
 from litebatch_asgi.models.limits import FileCap
 from litebatch_asgi.routes.multipart import UploadParser
-from litebatch_asgi.wire.requests import NAMES_FIELDS
+from litebatch_asgi.wire.names import NAMES_FIELDS
 
 _BOM = b"\xef\xbb\xbf"
 

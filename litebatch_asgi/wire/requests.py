@@ -1,4 +1,4 @@
-"""What requests say: bodies, queries and form fields, taken apart and checked.
+"""What requests say: bodies and form fields, taken apart and checked; `queries` are beside it.
 
 The structs check their own values when they are made, so that calls in process are held to the same as those
 over HTTP; the functions take apart what came over HTTP. Limits and allowed values are those of OpenAI's
@@ -8,21 +8,17 @@ for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal, TypeAlias, cast
+from typing import cast
 
 import msgspec
-from msgspec import Meta
 
 from litebatch_asgi.errors import InvalidRequest
-from litebatch_asgi.models.texts import PLAIN_PATTERN
 from litebatch_asgi.wire import checks
 from litebatch_asgi.wire.amounts import amount_of, check_amount
-
-Pairs: TypeAlias = Sequence[tuple[str, str]]
-"""form fields or query parameters, in the order they came"""
+from litebatch_asgi.wire.names import NAMES_FIELDS, Pairs, check_model_names, model_names
 
 BATCH_ENDPOINTS = (
     "/v1/responses",
@@ -37,22 +33,11 @@ BATCH_ENDPOINTS = (
 COMPLETION_WINDOWS: Mapping[str, timedelta] = {"24h": timedelta(hours=24)}
 """how long each gives a batch"""
 UPLOAD_PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
-FILE_PURPOSES = (*UPLOAD_PURPOSES, "assistants_output", "batch_output", "fine-tune-results")
 MIN_EXPIRY_SECONDS = 3600
 MAX_EXPIRY_SECONDS = 2_592_000
-MAX_FILES_PAGE = 10_000
-MAX_BATCHES_PAGE = 100
-MAX_WEBHOOKS_PAGE = 100
 MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY = 64
 MAX_METADATA_VALUE = 512
-MAX_ID = 256
-"""characters of an id; what is longer is none of ours"""
-MAX_OWNER = 512
-"""characters"""
-MAX_NAME = 256
-"""characters of one of `target_model_names`"""
-MAX_NAMES = 100
 
 MAX_COST = "litebatch.max_cost"
 
@@ -66,8 +51,6 @@ _CREATE_BATCH_KEYS = (
 )
 _LITEBATCH_KEYS = ("max_cost",)
 _EXPIRY_KEYS = ("anchor", "seconds")
-NAMES_FIELDS = ("target_model_names", "target_model_names[]")
-"""under which virtual models are named in forms and queries"""
 
 
 class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,98 +78,6 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
             check_amount(self.max_cost, MAX_COST)
 
 
-_PLAIN = {"pattern": PLAIN_PATTERN}
-_Cursor = Annotated[
-    str,
-    Meta(
-        max_length=MAX_ID,
-        description="The id of the last one of the page before.",
-        extra_json_schema=_PLAIN,
-    ),
-]
-_ModelNames = Annotated[
-    tuple[Annotated[str, Meta(max_length=MAX_NAME, extra_json_schema=_PLAIN)], ...],
-    Meta(
-        max_length=MAX_NAMES,
-        description=(
-            f"Virtual models, several times or separated by commas, at most {MAX_NAMES} in all; what has any "
-            "of them is listed."
-        ),
-    ),
-]
-
-
-_Owner = Annotated[
-    str,
-    Meta(
-        max_length=MAX_OWNER,
-        description="Whose; for admins, who otherwise see everybody's. Others may name themselves alone.",
-        extra_json_schema=_PLAIN,
-    ),
-]
-
-
-class FileListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The query of `GET /files`. Raises `InvalidRequest` for values that it may not have."""
-
-    limit: Annotated[int, Meta(ge=1, le=MAX_FILES_PAGE)] = MAX_FILES_PAGE
-    after: _Cursor | None = None
-    order: Literal["asc", "desc"] = "desc"
-    purpose: Annotated[str, Meta(extra_json_schema={"enum": list(FILE_PURPOSES)})] | None = None
-    target_model_names: _ModelNames = ()
-    owner: _Owner | None = None
-
-    def __post_init__(self) -> None:
-        checks.in_range(self.limit, "limit", 1, MAX_FILES_PAGE)
-        _check_after(self.after)
-        checks.one_of(("asc", "desc"), checks.text(self.order, "order"), "order")
-        if self.purpose is not None:
-            checks.one_of(FILE_PURPOSES, checks.text(self.purpose, "purpose"), "purpose")
-        _check_model_names(self.target_model_names)
-        _check_owner(self.owner)
-
-
-class BatchListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The query of `GET /batches`. Raises `InvalidRequest` for values that it may not have."""
-
-    limit: Annotated[int, Meta(ge=1, le=MAX_BATCHES_PAGE)] = 20
-    after: _Cursor | None = None
-    target_model_names: _ModelNames = ()
-    owner: _Owner | None = None
-
-    def __post_init__(self) -> None:
-        checks.in_range(self.limit, "limit", 1, MAX_BATCHES_PAGE)
-        _check_after(self.after)
-        _check_model_names(self.target_model_names)
-        _check_owner(self.owner)
-
-
-class WebhookListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The query of `GET /webhook_endpoints`. Raises `InvalidRequest` for values that it may not have."""
-
-    limit: Annotated[int, Meta(ge=1, le=MAX_WEBHOOKS_PAGE)] = 20
-    after: _Cursor | None = None
-    owner: _Owner | None = None
-
-    def __post_init__(self) -> None:
-        checks.in_range(self.limit, "limit", 1, MAX_WEBHOOKS_PAGE)
-        _check_after(self.after)
-        _check_owner(self.owner)
-
-
-class EventListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The query of `GET /batches/{id}/events`. Raises `InvalidRequest` for values that it may not have."""
-
-    limit: Annotated[int, Meta(ge=1, le=MAX_BATCHES_PAGE)] = 20
-    after: _Cursor | None = None
-    order: Literal["asc", "desc"] = "desc"
-
-    def __post_init__(self) -> None:
-        checks.in_range(self.limit, "limit", 1, MAX_BATCHES_PAGE)
-        _check_after(self.after)
-        checks.one_of(("asc", "desc"), checks.text(self.order, "order"), "order")
-
-
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
     """What comes with the file in `POST /files`. Raises `InvalidRequest` for values that it may not have."""
 
@@ -196,7 +87,7 @@ class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         checks.one_of(UPLOAD_PURPOSES, checks.text(self.purpose, "purpose"), "purpose")
-        _check_model_names(self.target_model_names)
+        check_model_names(self.target_model_names)
         if self.expires_after_seconds is not None:
             _check_expiry(self.expires_after_seconds, "expires_after")
 
@@ -215,48 +106,6 @@ def parse_create_batch(body: bytes) -> CreateBatch:
     )
 
 
-def parse_file_list_query(query: Pairs) -> FileListQuery:
-    """The query of `GET /files`. A parameter without a value, as openai-node sends null, is not given."""
-    last = dict(query)
-    return FileListQuery(
-        limit=_limit(last, MAX_FILES_PAGE),
-        after=last.get("after") or None,
-        order=cast("Literal['asc', 'desc']", last.get("order") or "desc"),
-        purpose=last.get("purpose") or None,
-        target_model_names=_model_names(query),
-        owner=last.get("owner") or None,
-    )
-
-
-def parse_batch_list_query(query: Pairs) -> BatchListQuery:
-    """The query of `GET /batches`; see `parse_file_list_query`."""
-    last = dict(query)
-    return BatchListQuery(
-        limit=_limit(last, 20),
-        after=last.get("after") or None,
-        target_model_names=_model_names(query),
-        owner=last.get("owner") or None,
-    )
-
-
-def parse_webhook_list_query(query: Pairs) -> WebhookListQuery:
-    """The query of `GET /webhook_endpoints`; see `parse_file_list_query`."""
-    last = dict(query)
-    return WebhookListQuery(
-        limit=_limit(last, 20), after=last.get("after") or None, owner=last.get("owner") or None
-    )
-
-
-def parse_event_list_query(query: Pairs) -> EventListQuery:
-    """The query of `GET /batches/{id}/events`; see `parse_file_list_query`."""
-    last = dict(query)
-    return EventListQuery(
-        limit=_limit(last, 20),
-        after=last.get("after") or None,
-        order=cast("Literal['asc', 'desc']", last.get("order") or "desc"),
-    )
-
-
 def parse_upload_form(fields: Pairs, query: Pairs = (), names_header: str | None = None) -> UploadForm:
     """The form fields of `POST /files`, the file itself aside; unknown ones are passed over.
 
@@ -271,7 +120,7 @@ def parse_upload_form(fields: Pairs, query: Pairs = (), names_header: str | None
     header = [(NAMES_FIELDS[0], names_header)] if names_header is not None else []
     return UploadForm(
         purpose=purposes[0],
-        target_model_names=_model_names([*fields, *query, *header]),
+        target_model_names=model_names([*fields, *query, *header]),
         expires_after_seconds=_form_expiry(fields, "expires_after"),
     )
 
@@ -359,41 +208,6 @@ def _seconds_of(given: Mapping[str, object], param: str) -> int:
 
 def _check_expiry(seconds: object, param: str) -> None:
     checks.in_range(seconds, f"{param}.seconds", MIN_EXPIRY_SECONDS, MAX_EXPIRY_SECONDS)
-
-
-def _model_names(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    lists = (value.split(",") for name, value in pairs if name in NAMES_FIELDS)
-    given = [name for listed in lists for name in listed]
-    _check_model_names(given)  # as they came: so it can be told by a schema
-    names = dict.fromkeys(name.strip(" ") for name in given)
-    names.pop("", None)
-    return tuple(names)
-
-
-def _check_model_names(names: Sequence[object]) -> None:
-    if len(names) > MAX_NAMES:
-        raise InvalidRequest(
-            f"Invalid 'target_model_names': at most {MAX_NAMES} names are allowed.",
-            param=NAMES_FIELDS[0],
-            code="array_above_max_length",
-        )
-    param = NAMES_FIELDS[0]
-    for name in names:
-        checks.plain(checks.no_longer_than(MAX_NAME, checks.text(name, param), param), param)
-
-
-def _limit(query: Mapping[str, str], default: int) -> int:
-    return checks.integer(query["limit"], "limit") if query.get("limit") else default
-
-
-def _check_after(given: object) -> None:
-    if given is not None:
-        checks.plain(checks.no_longer_than(MAX_ID, checks.text(given, "after"), "after"), "after")
-
-
-def _check_owner(given: object) -> None:
-    if given is not None:
-        checks.plain(checks.no_longer_than(MAX_OWNER, checks.text(given, "owner"), "owner"), "owner")
 
 
 def _twice(param: str) -> InvalidRequest:

@@ -17,7 +17,8 @@ from litebatch_asgi.models import Spend, SpendField, SpendPage
 from litebatch_asgi.models.texts import PLAIN_PATTERN
 from litebatch_asgi.wire import checks
 from litebatch_asgi.wire.money import Money, money
-from litebatch_asgi.wire.requests import MAX_NAME, MAX_OWNER, Pairs
+from litebatch_asgi.wire.names import MAX_NAME, Pairs
+from litebatch_asgi.wire.queries import MAX_OWNER
 
 MAX_ROWS = 10_000
 GROUPS_FIELDS = ("group_by", "group_by[]")
