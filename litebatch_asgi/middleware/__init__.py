@@ -16,32 +16,46 @@ from litebatch_asgi.routes.slots import UploadSlots
 class LiteBatchMiddleware:
     """Takes the Files and Batches traffic for managed models; all else goes to the app behind as it came.
 
-    What it takes, each path below `prefix`:
+    With it go the webhooks of such batches, and what they have cost. What it takes, each path below `prefix`:
 
-    ================  ======================  ===============================================================
-    methods           path                    taken when
-    ================  ======================  ===============================================================
-    POST              /files                  virtual models are named in the header
-                                              `x-litebatch-target-model-names`, in the query or in the form
-                                              as `target_model_names`; or the form has `purpose=batch` and
-                                              the first line of its file names a virtual model
-    GET HEAD          /files                  always, but for `?managed=false`
-    GET HEAD DELETE   /files/{id}             the id begins with `file-lb` and has the form of ours
-    GET HEAD          /files/{id}/content     the same
-    POST              /batches                `input_file_id` in the JSON body has that form
-    POST              /batches/dry_run        the same
-    GET HEAD          /batches                always, but for `?managed=false`
-    GET HEAD          /batches/{id}           the id begins with `batch_lb` and has the form of ours
-    POST              /batches/{id}/cancel    the same
-    GET HEAD          /batches/{id}/events    the same
-    ================  ======================  ===============================================================
+    ====================  =====================================  =============================================
+    methods               path                                   taken when
+    ====================  =====================================  =============================================
+    POST                  /files                                 virtual models are named in the header
+                                                                 `x-litebatch-target-model-names`, in the
+                                                                 query or in the form as `target_model_names`;
+                                                                 or the form has `purpose=batch` and the first
+                                                                 line of its file names a virtual model
+    GET HEAD              /files                                 always, but for `?managed=false`
+    GET HEAD DELETE       /files/{id}                            the id begins with `file-lb` and has the form
+                                                                 of ours
+    GET HEAD              /files/{id}/content                    the same
+    POST                  /batches                               `input_file_id` in the JSON body has that
+                                                                 form
+    POST                  /batches/dry_run                       the same
+    GET HEAD              /batches                               always, but for `?managed=false`
+    GET HEAD              /batches/{id}                          the id begins with `batch_lb` and has the
+                                                                 form of ours
+    POST                  /batches/{id}/cancel                   the same
+    GET HEAD              /batches/{id}/events                   the same
+    GET HEAD              /spend/batches                         always, but for `?managed=false`
+    GET HEAD POST         /webhook_endpoints                     `webhook_keys` are set, but for
+                                                                 `?managed=false`
+    GET HEAD POST DELETE  /webhook_endpoints/{id}                the id begins with `we_lb` and has the form
+                                                                 of ours
+    POST                  /webhook_endpoints/{id}/rotate_secret  the same
+    POST                  /webhook_endpoints/{id}/test           the same
+    GET HEAD              /webhook_event_types                   `webhook_keys` are set, but for
+                                                                 `?managed=false`
+    ====================  =====================================  =============================================
 
     So `GET /models` is answered by the app behind, which may add `litebatch.models(principal)` to its own.
     Paths count as they are once percent-decoded, below the `root_path` the app is mounted under: none is
     tidied up. `managed=false` itself is taken out of the query.
 
-    For lists and uploads the authenticator is asked first: None lets the request through untouched, and
-    what it raises is answered. Then LiteBatch does not ask again. An id of ours without a caller is 401.
+    For uploads, and wherever `?managed=false` counts, the authenticator is asked first: None lets the request
+    through untouched, and what it raises is answered. Then LiteBatch does not ask again. An id of ours
+    without a caller is 401.
 
     An upload whose header and query name no model is received on disk until it is clear whose it is; the
     app behind then gets the identical bytes. It gets what has come by then, and the rest as it comes, when

@@ -107,12 +107,16 @@ class Responder:
         if sign is Sign.FORM:
             return await self._upload(kept)
         if sign is Sign.ALWAYS:
-            return await self._list()
+            return await self._unless_told()
+        if sign is Sign.SIGNED:
+            signs = self._litebatch.settings.webhook_keys
+            return await self._unless_told() if signs else self._unmanaged()
         if sign is Sign.INPUT:
             return await self._new_batch()
         return self._managed()
 
-    async def _list(self) -> Onward:
+    async def _unless_told(self) -> Onward:
+        """To LiteBatch, but for callers whom it does not know, and those who want the app behind."""
         query: bytes = self._scope["query_string"]
         if UNMANAGED in query.split(b"&"):
             return self._unmanaged()._replace(scope={**self._scope, "query_string": without_unmanaged(query)})

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from types import MappingProxyType
 
 import msgspec
 from starlette.types import Scope
 
-from litebatch_asgi.models.ids import is_batch_id, is_file_id
+from litebatch_asgi.models.ids import is_batch_id, is_file_id, is_webhook_id
 
 UNMANAGED = b"managed=false"
-"""in the query of a list: the caller wants the list of the app behind"""
+"""in the query of what no id tells of: the caller wants the app behind"""
 
 
 class Sign(Enum):
@@ -22,10 +22,14 @@ class Sign(Enum):
     """the request or the form in its body names virtual models, or the lines of its file name one"""
     ALWAYS = auto()
     """nothing more is needed, unless the query says `managed=false`"""
+    SIGNED = auto()
+    """the same, where `webhook_keys` are set: without them no webhook is ours"""
     FILE_ID = auto()
     """the id in the path has the form of our files' ids"""
     BATCH_ID = auto()
     """the id in the path has the form of our batches' ids"""
+    WEBHOOK_ID = auto()
+    """the id in the path has the form of our webhook endpoints' ids"""
     INPUT = auto()
     """`input_file_id` in the JSON body has the form of our files' ids"""
 
@@ -50,11 +54,20 @@ RULES = (
     Rule(methods=("GET", "HEAD"), path="/batches/{id}", sign=Sign.BATCH_ID),
     Rule(methods=("POST",), path="/batches/{id}/cancel", sign=Sign.BATCH_ID),
     Rule(methods=("GET", "HEAD"), path="/batches/{id}/events", sign=Sign.BATCH_ID),
+    Rule(methods=("GET", "HEAD"), path="/spend/batches", sign=Sign.ALWAYS),
+    Rule(methods=("GET", "HEAD", "POST"), path="/webhook_endpoints", sign=Sign.SIGNED),
+    Rule(methods=("GET", "HEAD", "POST", "DELETE"), path="/webhook_endpoints/{id}", sign=Sign.WEBHOOK_ID),
+    Rule(methods=("POST",), path="/webhook_endpoints/{id}/rotate_secret", sign=Sign.WEBHOOK_ID),
+    Rule(methods=("POST",), path="/webhook_endpoints/{id}/test", sign=Sign.WEBHOOK_ID),
+    Rule(methods=("GET", "HEAD"), path="/webhook_event_types", sign=Sign.SIGNED),
 )
 """All that may be managed. What no rule names is never looked at."""
 
 _BY_PATH: Mapping[tuple[str, str], Sign] = MappingProxyType(
     {(method, rule.path): rule.sign for rule in RULES for method in rule.methods}
+)
+_HAS_FORM: Mapping[Sign, Callable[[str], bool]] = MappingProxyType(
+    {Sign.FILE_ID: is_file_id, Sign.BATCH_ID: is_batch_id, Sign.WEBHOOK_ID: is_webhook_id}
 )
 
 
@@ -68,8 +81,7 @@ def sign_for(method: str, path: str) -> Sign | None:
         return _BY_PATH.get((method, path))
     collection, given_id, *rest = segments
     sign = _BY_PATH.get((method, "/".join(("", collection, "{id}", *rest))))
-    is_ours = is_file_id(given_id) if sign is Sign.FILE_ID else is_batch_id(given_id)
-    return sign if is_ours else None
+    return sign if sign is not None and _HAS_FORM[sign](given_id) else None
 
 
 def local_path(scope: Scope) -> str:

@@ -10,7 +10,19 @@ from starlette.types import Message, Scope
 
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.middleware import RULES, LiteBatchMiddleware
-from tests.middleware.stage import BATCH_ID, FILE_ID, Channel, Front, Recorder, http_scope, litebatch
+from tests.middleware.stage import (
+    BATCH_ID,
+    FILE_ID,
+    SIGNING,
+    WEBHOOK_ID,
+    Channel,
+    Front,
+    Recorder,
+    body_messages,
+    http_scope,
+    litebatch,
+    running_front,
+)
 
 UNTOUCHED = [
     "GET /",
@@ -57,6 +69,19 @@ UNTOUCHED = [
     f"POST /v1/files/{FILE_ID}",
     f"PUT /v1/files/{FILE_ID}/content",
     f"DELETE /v1/batches/{BATCH_ID}",
+    "GET /v1/webhook_endpoints",
+    "POST /v1/webhook_endpoints",
+    "GET /v1/webhook_event_types",
+    "GET /v1/webhook_endpoints/we_abc123",
+    "POST /v1/webhook_endpoints/we_abc123/test",
+    f"GET /v1/webhook_endpoints/{WEBHOOK_ID}x",
+    f"GET /v1/webhook_endpoints/{BATCH_ID}",
+    f"GET /v1/webhook_endpoints/{WEBHOOK_ID}/test",
+    f"POST /v1/webhook_endpoints/{WEBHOOK_ID}/",
+    "DELETE /v1/webhook_endpoints",
+    "GET /v1/spend",
+    "GET /v1/spend/logs",
+    "POST /v1/spend/batches",
     "OPTIONS /v1/files",
     f"OPTIONS /v1/files/{FILE_ID}",
     "PUT /v1/files",
@@ -78,7 +103,42 @@ TAKEN = [
     f"GET /v1/batches/{BATCH_ID}",
     f"HEAD /v1/batches/{BATCH_ID}",
     f"POST /v1/batches/{BATCH_ID}/cancel",
+    "GET /v1/spend/batches",
+    "HEAD /v1/spend/batches",
+    f"GET /v1/webhook_endpoints/{WEBHOOK_ID}",
+    f"HEAD /v1/webhook_endpoints/{WEBHOOK_ID}",
+    f"DELETE /v1/webhook_endpoints/{WEBHOOK_ID}",
 ]
+NEW_WEBHOOK = b'{"name": "x", "url": "https://example.com/", "event_types": ["batch.failed"]}'
+WEBHOOKS = [
+    ("GET /v1/webhook_endpoints", b"", 200),
+    ("HEAD /v1/webhook_endpoints", b"", 200),
+    ("POST /v1/webhook_endpoints", NEW_WEBHOOK, 200),
+    ("GET /v1/webhook_event_types", b"", 200),
+    (f"POST /v1/webhook_endpoints/{WEBHOOK_ID}", b"{}", 404),
+    (f"POST /v1/webhook_endpoints/{WEBHOOK_ID}/rotate_secret", b"", 404),
+    (f"POST /v1/webhook_endpoints/{WEBHOOK_ID}/test", b'{"event_type": "batch.failed"}', 404),
+]
+
+
+@pytest.mark.parametrize(("request_line", "body", "status"), WEBHOOKS)
+async def test_webhooks_are_managed_where_any_can_be_signed(
+    tmp_path: Path, request_line: str, body: bytes, status: int
+) -> None:
+    """Without keys an app behind may have such routes of its own, for what is not ours."""
+    scope = http_scope(*request_line.split(" "))
+    async with running_front(tmp_path, settings=SIGNING) as front:
+        assert (await front.ask(scope, *body_messages(body))).status == status
+        assert not front.recorder.seen
+        elsewhere = {**scope, "query_string": b"managed=false&x=1"}
+        is_ours = WEBHOOK_ID in request_line
+        assert (await front.ask(elsewhere, *body_messages(body))).is_inner is not is_ours
+        stranger = {**scope, "headers": []}
+        assert (await front.ask(stranger, *body_messages(body))).is_inner is not is_ours
+    if not is_ours:
+        wanted, unknown = front.recorder.seen
+        assert wanted.scope["query_string"] == b"x=1"
+        assert (wanted.body, unknown.body) == (body, body)
 
 
 @pytest.mark.parametrize("request_line", UNTOUCHED)
@@ -120,7 +180,7 @@ async def test_other_scopes_are_passed_on_as_they_are(front: Front, scope: Scope
     assert (seen.scope is scope, seen.receive is receive, seen.send is send) == (True, True, True)
 
 
-@pytest.mark.parametrize("collection", ["files", "batches"])
+@pytest.mark.parametrize("collection", ["files", "batches", "spend/batches"])
 @pytest.mark.parametrize(
     ("query", "left"),
     [
