@@ -75,7 +75,7 @@ class KeyStore(Protocol):
         ...
 
     async def delete(self, kind: type[Account], account_ids: Sequence[str]) -> None:
-        """Delete all of these, and with users and teams their keys.
+        """Delete all of these, and with users and teams their keys; the webhook endpoints of all of them.
 
         Raises `StateConflict` if one is not there; then none is deleted.
         """

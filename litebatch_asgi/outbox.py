@@ -2,7 +2,8 @@
 
 Events are written by `Storage.change_batch`, `create_batch` and `change_file`, in the transaction that makes
 them happen, by `Ledger.correct`, see there, and by `tell`; and for each sink that is registered then a
-delivery with each of them, whoever writes.
+delivery with each of them, whoever writes. Endpoints of webhooks are served by the `webhook_queue` of a
+storage; what they have not taken is seen here too.
 
 Each sentence of the docstrings is held by a test of `litebatch_asgi.testing.conformance.StorageConformance`.
 """
@@ -76,7 +77,8 @@ class Outbox(Protocol):
     async def remove_unseen(self, before: datetime, *, limit: int) -> int:
         """Forget the sinks that nobody has had since then, and remove deliveries to forgotten ones.
 
-        At most `limit` deliveries at a time; how many were removed.
+        Those to endpoints of webhooks stay as long as the endpoint is there. At most `limit` deliveries at a
+        time; how many were removed.
         """
         ...
 

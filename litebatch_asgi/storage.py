@@ -32,6 +32,7 @@ from litebatch_asgi.models import (
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
+from litebatch_asgi.webhooks.queue import WebhookQueue
 
 FileDecision: TypeAlias = Callable[[FileState], FileChange | None]
 """Pure: looks at the locked file and says what to write; None: nothing. What it raises passes through."""
@@ -129,6 +130,11 @@ class Storage(Protocol):
     @property
     def webhook_endpoints(self) -> WebhookEndpointStore:
         """Where owners want to be told of their batches; there while the storage is open."""
+        ...
+
+    @property
+    def webhook_queue(self) -> WebhookQueue:
+        """What is still to be sent there; there while the storage is open."""
         ...
 
     async def open(self) -> Installation:
@@ -244,7 +250,8 @@ class Storage(Protocol):
         Charges are added to the sums of the `ledger`. The batch's `cost` and `unpriced_requests` are what its
         charges come to, whatever `decide` says; the cost is None while there are no charges, or while what a
         job used of a model has no price.
-        Events get the next numbers of their subjects, and are queued in the `outbox`.
+        Events get the next numbers of their subjects, and are queued in the `outbox`, and for the
+        `webhook_endpoints` of their owner that want them.
         """
         ...
 

@@ -25,6 +25,8 @@ jsonb_array_elements(CAST(CAST(:keys AS text) AS jsonb)) AS keys (value)
 -- fragment: deployments jsonb_array_elements_text(CAST(CAST(:deployments AS text) AS jsonb)) AS asked (value)
 -- fragment: models SELECT jsonb_array_elements_text(CAST(CAST(:models AS text) AS jsonb))
 -- fragment: avoided SELECT jsonb_array_elements_text(CAST(CAST(:avoid AS text) AS jsonb))
+-- fragment: fingerprints SELECT jsonb_array_elements_text(CAST(CAST(:fingerprints AS text) AS jsonb))
+-- fragment: wants_event webhook_endpoints.event_types @> to_jsonb(events.type)
 -- fragment: for_update FOR UPDATE
 -- fragment: for_update_of_files FOR UPDATE OF files
 -- fragment: skip_locked FOR UPDATE SKIP LOCKED

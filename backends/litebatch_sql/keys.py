@@ -10,6 +10,7 @@ import msgspec
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.keys import AccountQuery, Accounts
 from litebatch_asgi.models import Account, KeyGrant, Team, User, VirtualKey
+from litebatch_asgi.models.keys import owner_of
 from litebatch_sql.executor import Executor, Transaction, in_transaction
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import Row, Table
@@ -83,11 +84,13 @@ class SQLKeyStore:
     async def delete(self, kind: type[Account], account_ids: Sequence[str]) -> None:
         """See `KeyStore.delete`."""
         statement = self._queries().sql(f"delete_{_TABLES[kind].name}")
+        endpoints = self._queries().sql("delete_webhook_endpoints_of")
 
         async def delete(transaction: Transaction) -> None:
             for account_id in sorted(account_ids):  # in one order, lest two wait for each other
                 if await transaction.execute(statement, {"id": account_id}) == 0:
                     raise StateConflict(f"{account_id} is not there")
+                await transaction.execute(endpoints, {"owner": owner_of(kind, account_id)})
 
         await in_transaction(self._executor, delete)
 

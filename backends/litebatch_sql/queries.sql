@@ -413,8 +413,9 @@ VALUES (
 );
 
 -- name: queue_events
--- A delivery of each event to each sink, be it known to this process or not. To an ordered sink it is due no
--- earlier than what goes before it: it would only be passed over.
+-- A delivery of each event to each sink, be it known to this process or not, and to each endpoint that its
+-- owner wants to be told by. To an ordered sink it is due no earlier than what goes before it: it would only be
+-- passed over.
 INSERT INTO {prefix}event_deliveries ({event_deliveries.columns})
 SELECT
     sinks.name, events.id, events.subject, events.seq, events.owner, 'pending', NULL, 0,
@@ -425,9 +426,16 @@ SELECT
         ),
         {now}
     ),
-    NULL, NULL, 0, {now}
+    NULL, CAST(NULL AS bigint), 0, {now}
 FROM {prefix}events AS events CROSS JOIN {prefix}sinks AS sinks
-WHERE events.id {among_keys};
+WHERE events.id {among_keys}
+UNION ALL
+SELECT
+    webhook_endpoints.id, events.id, events.subject, events.seq, events.owner, 'pending', NULL, 0, {now},
+    NULL, NULL, 0, {now}
+FROM {prefix}events AS events CROSS JOIN {prefix}webhook_endpoints AS webhook_endpoints
+WHERE events.id {among_keys} AND events.batch_id IS NOT NULL AND webhook_endpoints.owner = events.owner
+  AND webhook_endpoints.disabled_at IS NULL AND {wants_event};
 
 -- name: get_told
 SELECT {told} FROM {prefix}told AS told WHERE subject = :subject AND name = :name;
@@ -604,7 +612,8 @@ WITH RECURSIVE named (sink) AS (
     FROM named WHERE named.sink IS NOT NULL
 )
 SELECT sink FROM named
-WHERE sink IS NOT NULL AND sink NOT IN (SELECT name FROM {prefix}sinks AS sinks);
+WHERE sink IS NOT NULL AND sink NOT IN (SELECT name FROM {prefix}sinks AS sinks)
+  AND sink NOT IN (SELECT id FROM {prefix}webhook_endpoints AS webhook_endpoints);
 
 -- name: remove_forgotten_deliveries
 DELETE FROM {prefix}event_deliveries

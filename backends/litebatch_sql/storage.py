@@ -38,6 +38,7 @@ from litebatch_asgi.storage import (
     Installation,
 )
 from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
+from litebatch_asgi.webhooks.queue import WebhookQueue
 from litebatch_sql.changes import Changes
 from litebatch_sql.claims import SQLClaimStore
 from litebatch_sql.executor import Executor, Namespace, Parameters, Reader, Transaction, in_transaction
@@ -56,6 +57,7 @@ from litebatch_sql.repeats import Repeats
 from litebatch_sql.rows import Row, Table, encode_keys, from_microseconds
 from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, TABLES
 from litebatch_sql.threads import in_own_thread
+from litebatch_sql.webhook_queue import SQLWebhookQueue
 from litebatch_sql.webhooks import SQLWebhookEndpointStore
 
 T = TypeVar("T")
@@ -87,6 +89,7 @@ class SQLStorage:
         self.webhook_endpoints: WebhookEndpointStore = SQLWebhookEndpointStore(
             executor, lambda: self._queries
         )
+        self.webhook_queue: WebhookQueue = SQLWebhookQueue(executor, lambda: self._queries)
 
     @property
     def _queries(self) -> Queries:

@@ -22,6 +22,8 @@ json_each(:keys) AS keys
 -- fragment: deployments json_each(:deployments) AS asked
 -- fragment: models SELECT value FROM json_each(:models)
 -- fragment: avoided SELECT value FROM json_each(:avoid)
+-- fragment: fingerprints SELECT value FROM json_each(:fingerprints)
+-- fragment: wants_event events.type IN (SELECT value FROM json_each(webhook_endpoints.event_types))
 -- fragment: for_update
 -- fragment: for_update_of_files
 -- fragment: skip_locked

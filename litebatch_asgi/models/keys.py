@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -83,8 +85,18 @@ class VirtualKey(Account, frozen=True, kw_only=True):
     def owner(self) -> str:
         """Whom what is made with the key belongs to. It does not depend on the secret."""
         if self.team_id is not None:
-            return f"team:{self.team_id}"
-        return f"key:{self.id}" if self.user_id is None else f"user:{self.user_id}"
+            return owner_of(Team, self.team_id)
+        return owner_of(VirtualKey, self.id) if self.user_id is None else owner_of(User, self.user_id)
+
+
+OWNING: Mapping[str, type[Account]] = MappingProxyType({"key": VirtualKey, "user": User, "team": Team})
+"""the kinds of accounts, by what the owners that they are begin with"""
+_WORDS = {kind: word for word, kind in OWNING.items()}
+
+
+def owner_of(kind: type[Account], account_id: str) -> str:
+    """The owner that a key without user and team, a user or a team is."""
+    return f"{_WORDS[kind]}:{account_id}"
 
 
 class KeyGrant(msgspec.Struct, frozen=True, kw_only=True):

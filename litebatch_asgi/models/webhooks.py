@@ -42,6 +42,17 @@ class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """since when nothing is sent to it; None: it is in use"""
     disabled_reason: str | None = None
     """in a clause for its owner"""
+    failures: int = 0
+    """those since the last time that it took something"""
+    tried_at: datetime | None = None
+    """when something was sent to it last"""
+    next_attempt_at: datetime | None = None
+    """until when nothing is sent to it; None: whatever is due is"""
+    claimed_by: str | None = None
+    """who alone may send to it"""
+    claimed_until: datetime | None = None
+    epoch: int = 0
+    """counts claims; what comes of an older one is not written"""
     created_at: datetime
     updated_at: datetime
     """when its owner changed it last"""

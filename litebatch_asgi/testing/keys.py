@@ -7,16 +7,23 @@ from typing import TypeVar, cast
 
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.keys import AccountQuery, Accounts
-from litebatch_asgi.models import Account, KeyGrant, Team, User, VirtualKey
+from litebatch_asgi.models import Account, KeyGrant, Team, User, VirtualKey, WebhookEndpoint
+from litebatch_asgi.models.keys import owner_of
 
 A = TypeVar("A", bound=Account)
 
 
 class MemoryKeyStore:
-    """A `KeyStore` that lives as long as the object does; `check_open` raises while it is closed."""
+    """A `KeyStore` that lives as long as the object does; `check_open` raises while it is closed.
 
-    def __init__(self, check_open: Callable[[], None]) -> None:
+    From `endpoints` goes what belongs to whom is deleted.
+    """
+
+    def __init__(
+        self, check_open: Callable[[], None], endpoints: dict[str, WebhookEndpoint] | None = None
+    ) -> None:
         self._check_open = check_open
+        self._endpoints = {} if endpoints is None else endpoints
         self._keys: dict[str, VirtualKey] = {}
         self._users: dict[str, User] = {}
         self._teams: dict[str, Team] = {}
@@ -64,6 +71,9 @@ class MemoryKeyStore:
         rows = self._rows(kind)
         if missing := [account_id for account_id in account_ids if account_id not in rows]:
             raise StateConflict(f"{missing[0]} is not there")
+        owners = {owner_of(kind, account_id) for account_id in account_ids}
+        for endpoint in [each for each in self._endpoints.values() if each.owner in owners]:
+            del self._endpoints[endpoint.id]
         for account_id in account_ids:
             del rows[account_id]
         for key in list(self._keys.values()):

@@ -60,8 +60,10 @@ from litebatch_asgi.testing.outbox import MemoryOutbox
 from litebatch_asgi.testing.pruning import MemoryPruningStore
 from litebatch_asgi.testing.repeats import FileHolds, Repeats, Reservations
 from litebatch_asgi.testing.tables import Tables
+from litebatch_asgi.testing.webhook_queue import MemoryWebhookQueue
 from litebatch_asgi.testing.webhooks import MemoryWebhookEndpointStore
 from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
+from litebatch_asgi.webhooks.queue import WebhookQueue
 
 Listed = TypeVar("Listed", File, Batch)
 K = TypeVar("K", bound=Hashable)
@@ -83,7 +85,7 @@ class MemoryStorage:
         self._repeats = Repeats(self._tables.is_accepted)
         self._reservations = Reservations(self._tables.spent)
         self._file_holds = FileHolds()
-        self.keys: MemoryKeyStore = MemoryKeyStore(self._tables.check_open)
+        self.keys: MemoryKeyStore = MemoryKeyStore(self._tables.check_open, self._tables.endpoints)
         self.claims: ClaimStore = MemoryClaimStore(self._tables)
         self._outbox = MemoryOutbox(self._tables)
         self.outbox: Outbox = self._outbox
@@ -94,7 +96,8 @@ class MemoryStorage:
         )
         self.figures: FigureStore = MemoryFigureStore(self._tables, self._outbox.sinks)
         self.pruning: PruningStore = MemoryPruningStore(self._tables, self._repeats, self._reservations)
-        self.webhook_endpoints: WebhookEndpointStore = MemoryWebhookEndpointStore(self._tables.check_open)
+        self.webhook_endpoints: WebhookEndpointStore = MemoryWebhookEndpointStore(self._tables)
+        self.webhook_queue: WebhookQueue = MemoryWebhookQueue(self._tables)
 
     async def open(self) -> Installation:
         """See `Storage.open`."""

@@ -17,6 +17,7 @@ from litebatch_asgi.models import (
     OutboxItem,
     RegisteredSink,
     SinkBacklog,
+    WebhookEndpoint,
 )
 from litebatch_asgi.models.tellings import Telling
 from litebatch_asgi.testing.drafts import Draft
@@ -42,7 +43,7 @@ class MemoryOutbox:
         return self._sinks.keys()
 
     def write(self, draft: Draft, events: Sequence[Event]) -> None:
-        """Write events with a delivery for each sink."""
+        """Write events with a delivery for each sink, and each endpoint that its owner wants told of them."""
         numbers = Counter[str]()
         for event in self._tables.events.values():
             numbers[event.subject] = max(numbers[event.subject], event.seq)
@@ -50,7 +51,8 @@ class MemoryOutbox:
             numbers[event.subject] += 1
             event = replace(event, seq=numbers[event.subject])
             draft.insert(self._tables.events, event.id, event)
-            for name in self._sinks:
+            endpoints = self._tables.endpoints.values()
+            for name in (*self._sinks, *(each.id for each in endpoints if _wants(each, event))):
                 draft.insert(self._tables.deliveries, (event.id, name), _delivery(name, event))
 
     def tell_all(self, draft: Draft, tellings: Iterable[Telling]) -> bool:
@@ -209,7 +211,7 @@ class MemoryOutbox:
             unseen = {name for name, seen in self._sinks.items() if seen.last_seen_at < before}
             for name in unseen:
                 draft.remove_key(self._sinks, name)
-            known = self._sinks.keys() - unseen
+            known = (self._sinks.keys() - unseen) | self._tables.endpoints.keys()
             gone = [key for key in self._tables.deliveries if key[1] not in known][:limit]
             for key in gone:
                 draft.remove_key(self._tables.deliveries, key)
@@ -247,6 +249,11 @@ def _delivery(sink: str, event: Event) -> Delivery:
         next_check_at=now,
         created_at=now,
     )
+
+
+def _wants(endpoint: WebhookEndpoint, event: Event) -> bool:
+    is_told = event.batch_id is not None and event.type in endpoint.event_types
+    return is_told and endpoint.owner == event.owner and endpoint.disabled_at is None
 
 
 def _is_due(delivery: Delivery, now: datetime) -> bool:

@@ -21,6 +21,7 @@ from litebatch_asgi.models import (
     FilePart,
     FileState,
     Job,
+    WebhookEndpoint,
 )
 from litebatch_asgi.models.budgets import ScopeBudget
 from litebatch_asgi.models.money import total
@@ -47,6 +48,7 @@ class Tables:
         self.told: dict[tuple[str, str], Told] = {}
         self.budgets: dict[tuple[str, str], ScopeBudget] = {}
         self.budgets_seen: dict[str, datetime] = {}
+        self.endpoints: dict[str, WebhookEndpoint] = {}
         self._turn = anyio.Lock()
 
     def check_open(self) -> None:

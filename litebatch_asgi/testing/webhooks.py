@@ -6,15 +6,16 @@ from collections.abc import Callable
 
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.models import WebhookEndpoint
+from litebatch_asgi.testing.tables import Tables
 from litebatch_asgi.webhooks.endpoints import EndpointQuery
 
 
 class MemoryWebhookEndpointStore:
-    """A `WebhookEndpointStore` as long as the object lives; `check_open` raises while it is closed."""
+    """A `WebhookEndpointStore` on a storage in memory."""
 
-    def __init__(self, check_open: Callable[[], None]) -> None:
-        self._check_open = check_open
-        self._rows: dict[str, WebhookEndpoint] = {}
+    def __init__(self, tables: Tables) -> None:
+        self._check_open = tables.check_open
+        self._rows = tables.endpoints
 
     async def create(self, endpoint: WebhookEndpoint, *, most: int) -> bool:
         """See `WebhookEndpointStore.create`."""

@@ -126,7 +126,8 @@ async def test_webhooks_are_managed_where_any_can_be_signed(
     tmp_path: Path, request_line: str, body: bytes, status: int
 ) -> None:
     """Without keys an app behind may have such routes of its own, for what is not ours."""
-    scope = http_scope(*request_line.split(" "))
+    method, path = request_line.split(" ")
+    scope = http_scope(method, path)
     async with running_front(tmp_path, settings=SIGNING) as front:
         assert (await front.ask(scope, *body_messages(body))).status == status
         assert not front.recorder.seen

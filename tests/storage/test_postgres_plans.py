@@ -243,3 +243,75 @@ async def test_of_a_large_backlog_no_more_is_read_than_counted(connection: async
     assert {name for name, _, _ in scans} == {"event_deliveries_pending", "event_deliveries_dead_by_sink"}
     assert sum(float(rows) * int(loops) for _, rows, loops in scans) <= 2 * (50 + 50 + 1), found
     assert "Seq Scan on event_deliveries" not in found
+
+
+WAITING = 30_000
+ENDPOINTS = ("we_lb1", "we_lb2", "we_lb3")
+
+
+@pytest.fixture(scope="module")
+async def backlogged(connection: asyncpg.Connection) -> asyncpg.Connection:
+    """The same with much that endpoints have not taken."""
+    for endpoint in ENDPOINTS:
+        await connection.execute(
+            "INSERT INTO webhook_endpoints (id, owner, name, url, event_types, version, key_fingerprint,"
+            " secret_hint, created_at, updated_at) VALUES ($1, 'owner', 'x', 'u', '[]', 1, 'key', 'x', 1, 1)",
+            endpoint,
+        )
+    await connection.execute(
+        "INSERT INTO events (id, subject, seq, type, payload, created_at)"
+        f" SELECT 'evt_' || n, 'subject', n, 'x', '{{}}', n FROM generate_series(1, {WAITING}) AS n"
+    )
+    await connection.execute(
+        "INSERT INTO event_deliveries (sink, event_id, subject, seq, state, attempts, next_check_at, epoch,"
+        " created_at) SELECT (CAST($1 AS text[]))[1 + n % 3], 'evt_' || n, 'x', n, 'pending', 0, n, 0, n"
+        f" FROM generate_series(1, {WAITING}) AS n",
+        list(ENDPOINTS),
+    )
+    await connection.execute("VACUUM ANALYZE events, event_deliveries, webhook_endpoints")
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("due_webhooks", {"keys": "[]"}),
+        ("lock_due_webhooks", {"keys": '[["we_lb1"], ["we_lb2"], ["we_lb3"]]'}),
+        ("claimed_webhooks", {"keys": '[["evt_3", "we_lb1"], ["evt_1", "we_lb2"], ["evt_2", "we_lb3"]]'}),
+        ("overdue_webhooks", {"age": 1, "idle": 1, "failing": 1}),
+    ],
+)
+async def test_how_much_endpoints_have_not_taken_makes_no_difference(
+    backlogged: asyncpg.Connection, name: str, given: dict[str, Any]
+) -> None:
+    """Of 30,000 deliveries a few are read."""
+    statement = numbered(QUERIES.sql(name))
+    asked = {"first": "we_lb", "last": "we_lc", "fingerprints": '["key"]', "per_owner": 4, "limit": 64}
+    values = statement.arguments({**asked, **given})
+    assert len(await backlogged.fetch(statement.sql, *values)) == 3
+    explain = "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF)"
+    found = "\n".join(row[0] for row in await backlogged.fetch(f"{explain} {statement.sql}", *values))
+    assert "Seq Scan on event_deliveries" not in found, found
+    scans = re.findall(r"event_deliveries.*\(actual rows=([\d.]+) loops=(\d+)\)", found)
+    assert scans, found
+    assert sum(float(rows) * int(loops) for rows, loops in scans) <= 20, found
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("expire_webhooks", "event_deliveries_due"),
+        ("remove_webhook_deliveries", "event_deliveries_pkey"),
+        ("fail_webhook_deliveries", "event_deliveries_pkey"),
+        ("queue_events", "events_pkey"),
+    ],
+)
+async def test_what_is_for_endpoints_is_found_by_an_index(
+    backlogged: asyncpg.Connection, name: str, index: str
+) -> None:
+    statement = numbered(QUERIES.sql(name))
+    given = {"keys": '[["evt_3", "we_lb1", 1, "no"]]', "age": 1, "limit": 10, "sink": "we_lb1", "error": "x"}
+    rows = await backlogged.fetch(f"EXPLAIN {statement.sql}", *statement.arguments(given))
+    found = "\n".join(row[0] for row in rows)
+    assert index in found, found
+    assert "Seq Scan on event" not in found, found

@@ -168,6 +168,20 @@ def test_pages_of_batches(
         ("hold_followers", "event_deliveries", "event_deliveries_by_subject (sink=? AND subject=?"),
         ("dead_deliveries", "event_deliveries", "event_deliveries_dead"),
         ("forgotten_sinks", "event_deliveries", "event_deliveries_by_subject"),
+        ("queue_events", "webhook_endpoints", "webhook_endpoints_by_owner (owner=?)"),
+        ("due_webhooks", "event_deliveries", "event_deliveries_due (sink"),
+        ("due_webhooks", "webhook_endpoints", "sqlite_autoindex_webhook_endpoints_1 (id=?)"),
+        ("lock_due_webhooks", "event_deliveries", "event_deliveries_due (sink=? AND next_check_at<?)"),
+        ("lock_due_webhooks", "webhook_endpoints", "sqlite_autoindex_webhook_endpoints_1 (id=?)"),
+        ("claim_webhooks", "webhook_endpoints", "sqlite_autoindex_webhook_endpoints_1 (id=?)"),
+        ("claimed_webhooks", "event_deliveries", "sqlite_autoindex_event_deliveries_1 (event_id=?"),
+        ("claimed_webhooks", "webhook_endpoints", "sqlite_autoindex_webhook_endpoints_1 (id=?)"),
+        ("remove_webhook_deliveries", "event_deliveries", "sqlite_autoindex_event_deliveries_1 (event_id=?"),
+        ("fail_webhook_deliveries", "event_deliveries", "sqlite_autoindex_event_deliveries_1 (event_id=?"),
+        ("overdue_webhooks", "event_deliveries", "event_deliveries_due (sink"),
+        ("overdue_webhooks", "webhook_endpoints", "sqlite_autoindex_webhook_endpoints_1 (id=?)"),
+        ("expire_webhooks", "overdue", "event_deliveries_due (sink=? AND next_check_at<?)"),
+        ("delete_webhook_endpoints_of", "webhook_endpoints", "webhook_endpoints_by_owner (owner=?)"),
         ("remove_shards_of_batches", "file_shards", "file_shards_by_batch (batch_id=?)"),
         ("lock_deleted_files", "batches", "batches_open_by_input_file (input_file_id=? AND status=?)"),
     ],
@@ -181,7 +195,7 @@ def test_other_queries(connection: sqlite3.Connection, name: str, table: str, in
     # of what was just claimed, or of the longest due rows of each owner
     is_sorted_by_hand = name in (
         *("claimed_jobs", "claimed_file_copies", "claimed_deliveries"),
-        *("due_jobs", "due_file_copies"),
+        *("due_jobs", "due_file_copies", "due_webhooks"),
     )
     assert ("TEMP B-TREE FOR ORDER BY" in found) == is_sorted_by_hand
 
@@ -210,3 +224,50 @@ def test_what_sinks_have_not_taken_is_counted_in_indexes_alone(connection: sqlit
     for index, looks in (("event_deliveries_pending", 2), ("event_deliveries_dead_by_sink", 1)):
         assert found.count(f"SEARCH event_deliveries USING INDEX {index} (<expr>=?)") == looks
     assert not [line for line in found if line.startswith("SCAN event_deliveries")]
+
+
+BACKLOG = """
+WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
+INSERT INTO event_deliveries (
+    sink, event_id, subject, seq, state, attempts, next_check_at, epoch, created_at
+)
+SELECT :sink, 'evt_' || n, 'batch', n, 'pending', 0, n, 0, n FROM numbers
+"""
+ENDPOINT = """
+INSERT INTO webhook_endpoints (
+    id, owner, name, url, event_types, version, key_fingerprint, secret_hint, created_at, updated_at
+) VALUES (:sink, 'owner', 'x', 'https://example.com/', '[]', 1, 'key', 'x', 1, 1)
+"""
+SINKS = ("we_lb0", "we_lb1", "we_lb2")
+
+
+def steps(connection: sqlite3.Connection, name: str) -> int:
+    """Those of the database's machine, for a statement that finds all three endpoints."""
+    counted = 0
+
+    def count() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
+
+    parameters: dict[str, object] = {"first": "we_lb", "last": "we_lc", "fingerprints": '["key"]'}
+    parameters |= {"keys": "[]", "per_owner": 4, "limit": 64, "now": 2**60, "age": 1, "idle": 1, "failing": 1}
+    connection.set_progress_handler(count, 1)
+    assert len(connection.execute(QUERIES.sql(name), parameters).fetchall()) == len(SINKS)
+    connection.set_progress_handler(None, 0)
+    return counted
+
+
+@pytest.mark.parametrize("name", ["due_webhooks", "overdue_webhooks"])
+def test_how_much_endpoints_have_not_taken_makes_no_difference(
+    connection: sqlite3.Connection, name: str
+) -> None:
+    """Of tens of thousands of pending rows a few are read."""
+    for sink in SINKS:
+        connection.execute(ENDPOINT, {"sink": sink})
+        connection.execute(BACKLOG, {"sink": sink, "count": 10})
+    few = steps(connection, name)
+    connection.execute("DELETE FROM event_deliveries")
+    for sink in SINKS:
+        connection.execute(BACKLOG, {"sink": sink, "count": 20_000})
+    assert steps(connection, name) <= few + 10

@@ -194,7 +194,7 @@ class KeyService:
     async def delete(self, kind: type[Account], account_ids: Sequence[str]) -> None:
         """Delete all of these, with users and teams their keys, or none. Raises `NotFound`.
 
-        Files and batches stay their owner's.
+        Files and batches stay their owner's; its webhook endpoints go.
         """
         try:
             await self._store.delete(kind, tuple(dict.fromkeys(account_ids)))

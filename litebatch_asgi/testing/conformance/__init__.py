@@ -44,6 +44,7 @@ _MODULES = (
     "reservations",
     "tellings",
     "turns",
+    "webhook_queue",
     "webhooks",
 )
 
@@ -77,6 +78,7 @@ from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
 from litebatch_asgi.testing.conformance.reservations import ReservationTests  # noqa: E402
 from litebatch_asgi.testing.conformance.tellings import TellingTests  # noqa: E402
 from litebatch_asgi.testing.conformance.turns import TurnTests  # noqa: E402
+from litebatch_asgi.testing.conformance.webhook_queue import WebhookQueueTests  # noqa: E402
 from litebatch_asgi.testing.conformance.webhooks import WebhookEndpointTests  # noqa: E402
 
 
@@ -104,5 +106,6 @@ class StorageConformance(
     RaceTests,
     CancellationTests,
     WebhookEndpointTests,
+    WebhookQueueTests,
 ):
     """All the tests. A subclass defines the fixture `new_storage` and says its `capabilities`."""

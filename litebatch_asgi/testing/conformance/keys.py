@@ -18,8 +18,11 @@ from litebatch_asgi.errors import ConfigError, StateConflict, StorageUnavailable
 from litebatch_asgi.keys import AccountQuery, KeyStore, keys_of
 from litebatch_asgi.models import Account, Team, User, VirtualKey
 from litebatch_asgi.models.ids import KEY_PREFIX, new_id
+from litebatch_asgi.models.keys import owner_of
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import Capability, NewStorage, StorageTests
+from litebatch_asgi.testing.samples import an_endpoint
+from litebatch_asgi.webhooks.endpoints import EndpointQuery
 
 BEGINNING = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 EVERYTHING: dict[str, Any] = {
@@ -253,6 +256,24 @@ class KeyStoreConformance(StorageTests):
         page = await keys.page(VirtualKey, AccountQuery(limit=10))
         assert page.items == (lonely,)
         assert (await keys.page(User if kind is Team else Team, AccountQuery(limit=10))).total == 1
+
+    @pytest.mark.parametrize("kind", [VirtualKey, Team, User])
+    async def test_with_an_owner_go_its_webhook_endpoints(
+        self, storage: Storage, kind: type[Account]
+    ) -> None:
+        """And nobody else's."""
+        keys, endpoints = keys_of(storage), storage.webhook_endpoints
+        account: Account = {VirtualKey: a_key(), Team: a_team(), User: a_user()}[kind]
+        await keys.create(account)
+        others = ("master", f"{account.id}", f"team:{account.id}x", "user:8")
+        for owner in (owner_of(kind, account.id), *others):
+            assert await endpoints.create(an_endpoint(owner=owner), most=9)
+        with pytest.raises(StateConflict):
+            await keys.delete(kind, [account.id, "unknown"])
+        assert len(await endpoints.page(EndpointQuery(owner=None, limit=9))) == 5
+        await keys.delete(kind, [account.id])
+        left = await endpoints.page(EndpointQuery(owner=None, limit=9))
+        assert sorted(each.owner for each in left) == sorted(others)
 
     async def test_what_one_store_wrote_another_sees(
         self, keys: KeyStore, family: tuple[Team, User, VirtualKey], new_storage: NewStorage

@@ -31,6 +31,12 @@ CHANGED: dict[str, Any] = {
     "rotated_at": BEGINNING,
     "disabled_at": LATER,
     "disabled_reason": "it answered 410",
+    "failures": 3,
+    "tried_at": LATER,
+    "next_attempt_at": LATER,
+    "claimed_by": "worker",
+    "claimed_until": LATER,
+    "epoch": 7,
     "updated_at": LATER,
 }
 
