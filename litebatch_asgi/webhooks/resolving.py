@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, zip_longest
 from typing import Protocol
 
-LOOKUPS = 32
+LOOKUPS = 128
 """names that may be looked up at once: a server of names that hangs holds a thread for half a minute"""
 
 
@@ -22,14 +22,28 @@ class Resolver(Protocol):
 
 
 class SystemResolver:
-    """Asks the system, in threads that are there for nothing else: a lookup cannot be interrupted."""
+    """Asks the system, in threads that are there for nothing else: a lookup cannot be interrupted.
+
+    Whoever asks for a name while it is looked up waits for the same answer: one that hangs holds one thread.
+    """
 
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
+        self._under_way: dict[tuple[str, int], Future[list[str]]] = {}
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """See `Resolver`."""
-        return await asyncio.wrap_future(self._threads.submit(_addresses, host, port))
+        asked = host, port
+        lookup = self._under_way.get(asked)
+        if lookup is None or lookup.done():
+            lookup = self._under_way[asked] = self._threads.submit(_addresses, host, port)
+            lookup.add_done_callback(lambda done: self._forget(asked, done))
+        return await asyncio.shield(asyncio.wrap_future(lookup))  # others may wait for it as well
+
+    def _forget(self, asked: tuple[str, int], done: Future[list[str]]) -> None:
+        """In the thread, once it is done."""
+        if self._under_way.get(asked) is done:
+            self._under_way.pop(asked, None)
 
 
 def _addresses(host: str, port: int) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -144,4 +146,30 @@ async def test_names_that_the_system_does_not_know(monkeypatch: pytest.MonkeyPat
     threads = Threads(1)
     with pytest.raises(OSError, match="not known"):
         await SystemResolver(threads)("nowhere.example", 443)
+    assert await threads.aclose(5)
+
+
+async def test_a_name_that_hangs_holds_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is asked for; who gives up leaves the answer to the others."""
+    answers, asked = threading.Event(), list[str]()
+
+    def hang(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        assert answers.wait(20)
+        return [(0, 0, 0, "", ("192.0.2.7", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    threads = Threads(1)
+    resolve = SystemResolver(threads)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await resolve("hangs.example", 443)
+    waiting = asyncio.create_task(resolve("hangs.example", 443))
+    await asyncio.sleep(0)
+    answers.set()
+    assert await waiting == ["192.0.2.7"]
+    assert asked == ["hangs.example"]
+    assert await resolve("hangs.example", 443) == ["192.0.2.7"]
+    assert len(asked) == 2
     assert await threads.aclose(5)
