@@ -15,7 +15,7 @@ from litebatch_asgi import tracing
 from litebatch_asgi.batches import BatchService, SpendService
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.clock import Clock
-from litebatch_asgi.delivering import Deliveries
+from litebatch_asgi.delivering import Deliveries, WebhookWorker
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.files import FileService
 from litebatch_asgi.fleet import Fleet
@@ -33,7 +33,7 @@ from litebatch_asgi.strategies import PlacementStrategy
 from litebatch_asgi.threads import Threads
 from litebatch_asgi.webhooks.resolving import LOOKUPS
 from litebatch_asgi.webhooks.secrets import WebhookKeys
-from litebatch_asgi.webhooks.sender import WebhookSender
+from litebatch_asgi.webhooks.sender import SenderLimits, WebhookSender
 from litebatch_asgi.webhooks.service import WebhookService
 
 DRAIN_SECONDS = 5.0
@@ -140,7 +140,13 @@ class Engine:
                     metrics=self._metrics,
                     logs_events=any(isinstance(sink, LogSink) for sink in self._sinks),
                 )
-                deliveries = Deliveries(runtime, self._sinks)
+                keys = WebhookKeys(settings.webhook_keys, installation.id)
+                limits = SenderLimits(seconds=min(SenderLimits().seconds, settings.delivery_timeout_seconds))
+                sender = WebhookSender(
+                    lookups, to_private=settings.webhooks_to_private_addresses, limits=limits
+                )
+                webhooks = WebhookWorker(runtime, keys, sender) if settings.webhook_keys else None
+                deliveries = Deliveries(runtime, self._sinks, webhooks)
                 await deliveries.register()
                 dispatcher = JobDispatcher(runtime)
                 self.files = FileService(runtime)
@@ -148,8 +154,8 @@ class Engine:
                 self.spending = SpendService(runtime)
                 self.webhooks = WebhookService(
                     self._storage.webhook_endpoints,
-                    WebhookKeys(settings.webhook_keys, installation.id),
-                    WebhookSender(lookups, to_private=settings.webhooks_to_private_addresses),
+                    keys,
+                    sender,
                     now=runtime.now,
                     to_private=settings.webhooks_to_private_addresses,
                 )

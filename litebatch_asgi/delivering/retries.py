@@ -25,6 +25,12 @@ def retry_after(attempts: int, *, age: float, pauses: Sequence[float], give_up: 
     return min(pause * random.uniform(0.9, 1.1), give_up - age)  # noqa: S311 - jitter, not secrecy
 
 
+def probe_pause(failures: int, longest: float = LONGEST_PAUSE) -> float:
+    """Seconds until what has failed so many times in a row is tried again; 0: at once."""
+    excess = failures - FAILURES
+    return 0.0 if excess < 0 else min(FIRST_PAUSE * 2.0 ** min(excess, 20), longest)
+
+
 class Probing:
     """Whether a sink takes anything at all. While it does not it gets one event at a time, now and then."""
 
@@ -39,9 +45,8 @@ class Probing:
     def failed(self, now: float) -> None:
         """It has not, at this time of the event loop."""
         self._failures += 1
-        excess = self._failures - FAILURES
-        if excess >= 0:
-            self._next_probe = now + min(FIRST_PAUSE * 2.0 ** min(excess, 10), LONGEST_PAUSE)
+        if self._failures >= FAILURES:
+            self._next_probe = now + probe_pause(self._failures)
 
     def places(self, most: int) -> int:
         """How many deliveries may be under way now."""

@@ -10,6 +10,7 @@ from typing import cast
 from litebatch_asgi import plugins
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.models.ids import WEBHOOK_PREFIX
 from litebatch_asgi.sink import EventHandler, Sink
 from litebatch_asgi.sinks import log, otel
 from litebatch_asgi.sinks.callables import CallableSink as CallableSink
@@ -26,6 +27,9 @@ def load_sinks(
 ) -> tuple[Sink, ...]:
     """The sinks that the setting `sinks` names, and those that a host gives. Raises `ConfigError`."""
     sinks = [*(_named(name, catalog) for name in names), *map(_given, given)]
+    for sink in sinks:
+        if sink.name.startswith(WEBHOOK_PREFIX):
+            raise ConfigError(f"no sink may be named {sink.name!r}: that is how endpoints of webhooks begin")
     for name, count in Counter(sink.name for sink in sinks).items():
         if count > 1:
             raise ConfigError(

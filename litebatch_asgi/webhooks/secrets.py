@@ -30,6 +30,11 @@ class WebhookKeys:
         return fingerprint in self._keys
 
     @property
+    def fingerprints(self) -> frozenset[str]:
+        """Those of all keys."""
+        return frozenset(self._keys)
+
+    @property
     def newest(self) -> str | None:
         """The fingerprint of the key for new secrets; None: there are no keys."""
         return next(iter(self._keys), None)

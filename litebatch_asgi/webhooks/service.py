@@ -162,7 +162,8 @@ class WebhookService:
                 event_types=current.event_types if event_types is None else tuple(event_types),
             )
             if written is not None:
-                changed = replace(changed, disabled_at=None, disabled_reason=None)
+                anew = {"disabled_at": None, "disabled_reason": None, "failures": 0, "next_attempt_at": None}
+                changed = replace(changed, **anew)
             return changed if changed == current else replace(changed, updated_at=now)
 
         return await self._change(principal, endpoint_id, decide)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.app import open_storage
 from litebatch_asgi.config import Config
-from litebatch_asgi.models import Deployment
+from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.server.gateway import build_gateway, litebatch_for
 from litebatch_asgi.server.listen import address_of, listen, serving
 from litebatch_asgi.simulator import Simulator
@@ -82,6 +82,7 @@ async def standalone(
     simulator: Simulator | None = None,
     master_key: str | None = MASTER,
     prices: Mapping[str, Decimal] | None = None,
+    settings: Settings = QUICK,
 ) -> AsyncGenerator[Standalone]:
     """A gateway that stops with the block."""
     simulator = simulator or Simulator(settings=SWIFT)
@@ -90,7 +91,7 @@ async def standalone(
     async with simulator.running() as provider:
         config = Config(
             deployments=served(provider, prices),
-            settings=replace(QUICK, spool_dir=str(spool), webhook_keys=(WEBHOOK_KEY,)),
+            settings=replace(settings, spool_dir=str(spool), webhook_keys=(WEBHOOK_KEY,)),
             master_key=master_key,
             database_url=database.url,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openai import APIConnectionError
@@ -11,6 +12,7 @@ from openai import APIConnectionError
 from tests.database import Database
 from tests.delivering import handlers
 from tests.survival.server import KEY, deployed
+from tests.webhooks.taking import TYPES, taker
 
 HANDLER = "tests.delivering.handlers:append"
 
@@ -44,3 +46,34 @@ async def test_what_was_not_marked_is_delivered_again(
             numbers = [event.seq for event in got if event.subject == subject]
             assert list(dict.fromkeys(numbers)) == [seq for of, seq in rows if of == subject]
         assert len(got) > len({event.id for event in got})
+
+
+@pytest.mark.parametrize("place", ["deliver.webhook_taken", "deliver.before_webhook_mark"])
+async def test_a_webhook_that_was_not_marked_is_sent_again(
+    tmp_path: Path, database: Database, place: str
+) -> None:
+    settings: dict[str, Any] = {
+        "webhook_keys": ["webhook-key-of-the-tests-01234567"],
+        "webhooks_to_private_addresses": True,
+        "delivery_retry_seconds": [0.05],
+        "lease_seconds": 5,
+    }
+    async with taker() as receiver, deployed(tmp_path, database=database, **settings) as gateway:
+        await gateway.restart(f"{place}=kill")
+        hook: Any = {"name": "x", "url": receiver.url("hook"), "event_types": TYPES}
+        made = await gateway.client(KEY).webhooks.create(**hook)
+        file = await gateway.upload(key=KEY)
+        with suppress(APIConnectionError):
+            await gateway.create(file.id, key=KEY)
+        await gateway.server.died()
+        before = len(receiver.taken)
+        assert before
+        await gateway.restart()
+        await receiver.until(lambda: len(receiver.taken) > before)
+        assert len({each.headers["webhook-id"] for each in receiver.taken}) == 1
+        assert receiver.taken[-1].unwrapped(made.signing_secret) is not None
+
+        async def all_are_delivered() -> bool:
+            return await gateway.database.rows("SELECT count(*) FROM event_deliveries") == [(0,)]
+
+        await gateway.eventually(all_are_delivered)
