@@ -12,6 +12,7 @@ from litebatch_asgi.cli.accounts import tell, with_storage
 from litebatch_asgi.cli.output import Output, Row, print_rows
 from litebatch_asgi.models import OutboxItem, SinkBacklog
 from litebatch_asgi.storage import Storage
+from litebatch_asgi.webhooks.queue import EndpointBacklog
 
 _AT_ONCE = 1000
 """deliveries that one statement makes due again"""
@@ -22,6 +23,7 @@ class DeadDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
     event_id: str
     sink: str
+    """its name, or the id of a webhook endpoint"""
     type: str
     subject: str
     attempts: int
@@ -30,14 +32,17 @@ class DeadDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_dead(url: str, sink: str | None, limit: int, output: Output | None) -> None:
-    """Print dead deliveries, and tell what each sink has still to get. Raises `ConfigError`."""
+    """Print dead deliveries, and tell what each sink and endpoint has still to get. Raises `ConfigError`."""
 
     async def run(storage: Storage) -> None:
         items = await storage.outbox.dead(sink=sink, limit=limit)
         print_rows(("EVENT", "SINK", "TYPE", "TRIES", "ERROR"), map(_row, items), output)
         for backlog in await storage.outbox.backlog():
             if sink in (None, backlog.sink.name):
-                tell(_told(backlog))
+                tell(f"{backlog.sink.name}: {_told(backlog)}")
+        for left in await storage.webhook_queue.backlog():
+            if sink in (None, left.endpoint_id):
+                tell(f"{left.endpoint_id} of {left.owner}: {_told(left)}")
 
     with_storage(url, run)
 
@@ -72,6 +77,6 @@ def _row(item: OutboxItem) -> Row:
     return Row(cells=cells, plain=cells, object=shown)
 
 
-def _told(backlog: SinkBacklog) -> str:
+def _told(backlog: SinkBacklog | EndpointBacklog) -> str:
     since = "" if backlog.oldest_at is None else f", the oldest since {backlog.oldest_at:%Y-%m-%d %H:%M} UTC"
-    return f"{backlog.sink.name}: {backlog.pending} to deliver{since}; {backlog.dead} dead"
+    return f"{backlog.pending} to deliver{since}; {backlog.dead} dead"

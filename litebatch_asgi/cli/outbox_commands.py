@@ -10,12 +10,13 @@ from litebatch_asgi.cli import options
 from litebatch_asgi.cli.options import example
 
 Sink: TypeAlias = Annotated[
-    str | None, typer.Option("--sink", metavar="NAME", help="Deliveries to this sink alone.")
+    str | None,
+    typer.Option("--sink", metavar="NAME", help="Of this sink or webhook endpoint alone."),
 ]
 
 app: typer.Typer = typer.Typer(
     name="outbox",
-    help="Events that sinks have not taken, in a gateway's database.",
+    help="What sinks and webhooks have not taken, in a database.",
     epilog=example("litebatch outbox list --config litebatch.yaml"),
     no_args_is_help=True,
 )
@@ -34,7 +35,7 @@ def list_(
 ) -> None:
     """List dead deliveries, which are not tried again.
 
-    On stderr: what each sink has still to get.
+    On stderr: what each sink and each webhook endpoint has still to get.
     """
     from litebatch_asgi.cli import outbox
     from litebatch_asgi.cli.accounts import database_of

@@ -10,8 +10,9 @@ import anyio
 import pytest
 
 from litebatch_asgi.models import FailedAttempt, RegisteredSink
-from litebatch_asgi.testing import an_event
+from litebatch_asgi.testing import an_endpoint, an_event
 from litebatch_asgi.testing.conformance.base import stored_batch, writing
+from litebatch_asgi.webhooks.queue import WebhookResult
 from litebatch_sqlite import SQLiteStorage
 from tests.forks import run
 
@@ -80,3 +81,38 @@ def test_no_database_is_made(tmp_path: Path) -> None:
     ended = outbox(tmp_path, "list")
     assert ended.returncode == 2
     assert not (tmp_path / "litebatch.db").exists()
+
+
+def test_what_webhooks_have_not_taken_is_among_it(tmp_path: Path) -> None:
+    """By the ids of endpoints: where they go to is not told, for URLs may hold secrets."""
+    endpoint_id = anyio.run(_fill_webhooks, tmp_path / "litebatch.db")
+    ended = outbox(tmp_path, "list", "--sink", endpoint_id)
+    [dead] = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert (dead["sink"], dead["error"]) == (endpoint_id, "it answered 503")
+    assert f"{endpoint_id} of team:search: 1 to deliver, the oldest since 20" in ended.stderr
+    assert "; 1 dead" in ended.stderr
+    assert "token" not in ended.stdout + ended.stderr
+    assert outbox(tmp_path, "replay", "--sink", endpoint_id).stdout == "deliveries that are tried again: 1\n"
+    assert "2 to deliver" in outbox(tmp_path, "list").stderr
+
+
+async def _fill_webhooks(path: Path) -> str:
+    storage = SQLiteStorage(path)
+    await storage.open()
+    endpoint = an_endpoint(url="https://example.com/?token=secret")
+    await storage.webhook_endpoints.create(endpoint, most=1)
+    batch = await stored_batch(storage)
+    events = tuple(an_event(batch, type="batch.completed") for _ in range(2))
+    await storage.change_batch(batch.id, writing(events=events))
+    claims = await storage.webhook_queue.claim(
+        "worker",
+        fingerprints=[endpoint.key_fingerprint],
+        limit=1,
+        per_owner=1,
+        busy={},
+        lease_seconds=60,
+    )
+    failed = [WebhookResult(claimed=each, error="it answered 503") for each in claims]
+    await storage.webhook_queue.settle(failed)
+    await storage.close()
+    return endpoint.id

@@ -13,17 +13,23 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import anyio
+import anyio.to_thread
 import pytest
+from msgspec.structs import replace
+from openai import OpenAI
 
 from litebatch_asgi import errors
 from litebatch_asgi.config import parse_config
 from litebatch_asgi.models import Settings
 from tests.cli.examples import assert_parses
 from tests.cli.processes import environment
+from tests.harness import QUICK, running_gateway
 from tests.readme.snippets import README, ROOT, snippets, under
 from tests.survival.server import free_port
+from tests.webhooks.taking import completed, taker
 
 PORTS = ("4000", "4001", "9000")
 SECONDS = 50
@@ -121,6 +127,23 @@ def test_the_gateways_are_made() -> None:
         exec(compile(text, "README.md", "exec"), made)
         assert type(made["app"]).__name__ == "FastAPI"
     assert type(made["litebatch"]).__name__ == "LiteBatch"
+
+
+async def test_an_owner_is_told_of_its_batches(tmp_path: Path) -> None:
+    """By the client of the quick start."""
+    (text,) = under("Webhooks", "python")
+    settings = replace(QUICK, webhook_keys=("k" * 32,), webhooks_to_private_addresses=True)
+    async with taker() as receiver, running_gateway(tmp_path, settings=settings) as gateway:
+        with OpenAI(base_url=f"{gateway.address}/v1", api_key="alice") as client:
+            made: dict[str, Any] = {"client": client}
+            code = compile(
+                text.replace("https://example.com/hooks", receiver.url("hook")), "README.md", "exec"
+            )
+            await anyio.to_thread.run_sync(exec, code, made)
+            batch_id = await completed(gateway)
+            await receiver.until(lambda: bool(receiver.taken))
+            [taken] = receiver.taken
+            assert made["receive"](taken.body, taken.headers) == batch_id
 
 
 @pytest.mark.parametrize("snippet", [each for each in snippets() if each.language == "python"])
