@@ -151,15 +151,15 @@ def test_python_is_python(snippet: tuple[str, str, str]) -> None:
     ast.parse(snippet[2])
 
 
-def rows(heading: str) -> list[list[str]]:
+def rows(heading: str, file: Path = README) -> list[list[str]]:
     """The cells of the table under a heading, without its head."""
-    part = README.read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    part = file.read_text().partition(f"# {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in part.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
 def test_every_setting_is_told_with_its_default() -> None:
-    told = {name.strip("`"): default for name, default, _ in rows("Settings")}
+    told = {name.strip("`"): default for name, default, _ in rows("Settings", ROOT / "litebatch_asgi" / "config" / "README.md")}
     settings = Settings()
     assert list(told) == list(Settings.__struct_fields__)
     for name, default in told.items():
