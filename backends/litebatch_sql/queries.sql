@@ -412,6 +412,14 @@ VALUES (
     :type, :batch_id, :owner, CAST(CAST(:payload AS text) AS {type.json}), :created_at
 );
 
+-- fragment: hidden_limit
+-- One that PostgreSQL does not know when it plans, as with the sink below. What it takes for fewer rows than the
+-- limit it reads and sorts instead of walking an index: and so it takes those of a sink, however many they are,
+-- until it has looked at the table with them in it.
+(SELECT CAST(:limit AS bigint))
+
+-- fragment: hidden_sink (SELECT CAST(:sink AS text))
+
 -- name: queue_events
 -- A delivery of each event to each sink, be it known to this process or not, and to each endpoint that its
 -- owner wants to be told by. To an ordered sink it is due no earlier than what goes before it: it would only be
@@ -479,40 +487,41 @@ VALUES (:name, :is_ordered, {now}, {now})
 ON CONFLICT (name) DO UPDATE SET is_ordered = excluded.is_ordered, last_seen_at = excluded.last_seen_at;
 
 -- name: due_deliveries
--- A limit instead of EXISTS, as in has_ended.
+-- Walks event_deliveries_due: IS NOT NULL is what PostgreSQL takes for true of nearly all rows. A limit instead
+-- of EXISTS, as in has_ended.
 SELECT event_id FROM {prefix}event_deliveries AS event_deliveries
-WHERE sink = :sink AND next_check_at <= {now} AND (claimed_until IS NULL OR claimed_until <= {now})
-  AND (  -- if ordered
+WHERE sink = {hidden_sink} AND next_check_at <= {now} AND (claimed_until IS NULL OR claimed_until <= {now})
+  AND CASE WHEN (  -- if ordered
       SELECT 1 FROM {prefix}event_deliveries AS earlier  -- if ordered
-      WHERE earlier.sink = :sink AND earlier.subject = event_deliveries.subject  -- if ordered
+      WHERE earlier.sink = event_deliveries.sink AND earlier.subject = event_deliveries.subject  -- if ordered
         AND earlier.seq < event_deliveries.seq AND earlier.state = 'pending'  -- if ordered
-      LIMIT 1  -- if ordered
-  ) IS NULL  -- if ordered
+      ORDER BY earlier.seq LIMIT 1  -- if ordered
+  ) IS NULL THEN 1 END IS NOT NULL  -- if ordered
 ORDER BY next_check_at, event_id
-LIMIT :limit
+LIMIT {hidden_limit}
 {skip_locked}  -- if locked
 ;
 
 -- name: claim_deliveries
 UPDATE {prefix}event_deliveries AS event_deliveries
 SET claimed_by = :worker, claimed_until = {now} + CAST(:lease AS bigint), epoch = epoch + 1
-WHERE sink = :sink AND event_id {among_keys};
+WHERE sink = {hidden_sink} AND event_id {among_keys};
 
 -- name: claimed_deliveries
 SELECT {event_deliveries}, {events}
 FROM {prefix}event_deliveries AS event_deliveries
 JOIN {prefix}events AS events ON events.id = event_deliveries.event_id
-WHERE event_deliveries.sink = :sink AND event_deliveries.event_id {among_keys}
+WHERE event_deliveries.sink = {hidden_sink} AND event_deliveries.event_id {among_keys}
 ORDER BY event_deliveries.next_check_at, event_deliveries.event_id;
 
 -- name: remove_deliveries
 -- Fenced, as are the next two.
 DELETE FROM {prefix}event_deliveries
-WHERE sink = :sink AND event_id {among_keys} AND (event_id, epoch, claimed_by) IN ({held_keys});
+WHERE sink = {hidden_sink} AND event_id {among_keys} AND (event_id, epoch, claimed_by) IN ({held_keys});
 
 -- name: give_back_deliveries
 UPDATE {prefix}event_deliveries AS event_deliveries SET claimed_by = NULL, claimed_until = NULL
-WHERE sink = :sink AND event_id {among_keys} AND (event_id, epoch, claimed_by) IN ({held_keys});
+WHERE sink = {hidden_sink} AND event_id {among_keys} AND (event_id, epoch, claimed_by) IN ({held_keys});
 
 -- name: fail_deliveries
 UPDATE {prefix}event_deliveries AS event_deliveries
@@ -520,7 +529,7 @@ SET state = CASE WHEN {key_3} IS NULL THEN 'dead' ELSE 'pending' END,
     next_check_at = {now} + CAST({key_3} AS bigint), error = {key_4},
     attempts = attempts + 1, claimed_by = NULL, claimed_until = NULL
 FROM {keys}
-WHERE event_deliveries.sink = :sink AND event_deliveries.event_id {among_keys}
+WHERE event_deliveries.sink = {hidden_sink} AND event_deliveries.event_id {among_keys}
   AND event_deliveries.event_id = {key_0}
   AND event_deliveries.epoch = CAST({key_1} AS bigint) AND event_deliveries.claimed_by = {key_2};
 
@@ -528,7 +537,7 @@ WHERE event_deliveries.sink = :sink AND event_deliveries.event_id {among_keys}
 -- What waits for a failed delivery is not walked past until that is tried again.
 UPDATE {prefix}event_deliveries AS event_deliveries SET next_check_at = {now} + CAST({key_2} AS bigint)
 FROM {keys}
-WHERE event_deliveries.sink = :sink AND event_deliveries.subject {among_keys}
+WHERE event_deliveries.sink = {hidden_sink} AND event_deliveries.subject {among_keys}
   AND event_deliveries.subject = {key_0}
   AND event_deliveries.seq > CAST({key_1} AS bigint) AND event_deliveries.state = 'pending'
   AND event_deliveries.claimed_until IS NULL
@@ -542,7 +551,7 @@ WHERE event_deliveries.state = 'dead'
   AND event_deliveries.sink = :sink  -- if sink
   AND (event_deliveries.event_id, event_deliveries.sink) > (:after_id, :after_sink)  -- if after
 ORDER BY event_deliveries.event_id, event_deliveries.sink
-LIMIT :limit;
+LIMIT {hidden_limit};
 
 -- name: replay_deliveries
 UPDATE {prefix}event_deliveries AS event_deliveries
@@ -557,14 +566,16 @@ WHERE (event_id, sink) IN (
 );
 
 -- name: backlog
-SELECT sinks.name, sinks.is_ordered, sinks.last_seen_at, count(deliveries.state) - count(deliveries.dead),
-    count(deliveries.dead), min(deliveries.pending_since)
+-- Counts in one pass; only the sums are joined.
+SELECT sinks.name, sinks.is_ordered, sinks.last_seen_at, coalesce(counted.pending, 0),
+    coalesce(counted.dead, 0), counted.pending_since
 FROM {prefix}sinks AS sinks LEFT JOIN (
-    SELECT sink, state, CASE state WHEN 'dead' THEN 1 END AS dead,
-        CASE state WHEN 'pending' THEN created_at END AS pending_since
+    SELECT sink, count(CASE state WHEN 'pending' THEN 1 END) AS pending,
+        count(CASE state WHEN 'dead' THEN 1 END) AS dead,
+        min(CASE state WHEN 'pending' THEN created_at END) AS pending_since
     FROM {prefix}event_deliveries AS event_deliveries
-) AS deliveries ON deliveries.sink = sinks.name
-GROUP BY sinks.name, sinks.is_ordered, sinks.last_seen_at
+    GROUP BY sink
+) AS counted ON counted.sink = sinks.name
 ORDER BY sinks.name;
 
 -- fragment: told_to
