@@ -25,6 +25,8 @@ START_SECONDS = 120.0
 """for which a process lets others begin to send webhooks before it gives any up"""
 IDLE_SECONDS = 3600.0
 """without an attempt, after which webhooks to an endpoint may be given up"""
+_SHORTEST_RETENTION = timedelta(seconds=4 * TEND_SECONDS)
+"""of a sink, whatever is set: some process has it, and is between two times"""
 _REMOVED_AT_ONCE = 1000
 
 
@@ -59,7 +61,8 @@ class Deliveries:
     async def _tend(self) -> bool:
         """Whether there may be more to remove."""
         await self.register()
-        before = self._runtime.now() - timedelta(days=self._runtime.settings.keep_ended_days)
+        retention = max(timedelta(days=self._runtime.settings.keep_ended_days), _SHORTEST_RETENTION)
+        before = self._runtime.now() - retention
         removed = await self._runtime.storage.outbox.remove_unseen(before, limit=_REMOVED_AT_ONCE)
         if removed:
             logger.info("deliveries to sinks that nobody has were removed", extra={"rows": removed})

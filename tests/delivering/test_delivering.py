@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -17,6 +18,7 @@ from litebatch_asgi.delivering import worker
 from litebatch_asgi.errors import Undeliverable
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import file_writing, stored_file
+from tests.clones import write_to
 from tests.database import Database
 from tests.delivering.recording import Recorder, until_told
 from tests.harness import PATIENCE_SECONDS, QUICK, InProcess, running_gateway
@@ -189,6 +191,45 @@ async def test_a_replica_writes_deliveries_for_sinks_that_it_does_not_know(
         assert recorder.types(later) == []
         async with _newer(older, recorder).lifespan():
             await recorder.until(lambda: LAST in recorder.types(later))
+
+
+async def test_a_sink_that_is_not_configured_any_more_leaves_nothing_behind(
+    tmp_path: Path, database: Database
+) -> None:
+    """Once its retention is over; the file whose events it was to get stays."""
+
+    async def fail(event: Event) -> None:
+        raise RuntimeError("never")
+
+    async def left() -> int:
+        [(count,)] = await database.rows("SELECT count(*) FROM event_deliveries WHERE sink = 'removed'")
+        return int(count)
+
+    kept, removed = Recorder(), CallableSink(fail, name="removed")
+    async with running_gateway(tmp_path, database=database, sinks=[kept, removed]) as gateway:
+        file = await gateway.upload()
+        await kept.until(lambda: bool(kept.numbers(file.id)))
+    assert await left() > 0
+    days = timedelta(days=QUICK.keep_ended_days) // timedelta(microseconds=1)
+    aged = f"UPDATE sinks SET last_seen_at = last_seen_at - {days} WHERE name = 'removed'"
+    await write_to(database, aged)
+    async with running_gateway(tmp_path, database=database, sinks=[kept]) as gateway:
+
+        async def is_forgotten() -> bool:
+            return await left() == 0
+
+        await gateway.eventually(is_forgotten)
+        assert [each.sink.name for each in await gateway.storage.outbox.backlog()] == ["recorder"]
+        assert await gateway.storage.outbox.events(file.id, limit=1)
+
+
+async def test_a_sink_that_a_process_has_is_not_forgotten(tmp_path: Path, database: Database) -> None:
+    """However short the retention is: it is seen now and then only."""
+    at_once = replace(QUICK, keep_ended_days=1e-9)
+    recorder = Recorder()
+    async with running_gateway(tmp_path, database=database, settings=at_once, sinks=[recorder]) as gateway:
+        file = await gateway.upload()
+        await recorder.until(lambda: bool(recorder.numbers(file.id)))
 
 
 def _newer(older: InProcess, recorder: Recorder) -> LiteBatch:
