@@ -83,6 +83,7 @@ def _wait(before: Batch | None, after: Batch, snapshot: dict[str, Any]) -> list[
         return []
     about = {
         "reason": waiting.reason,
+        "until": waiting.until.isoformat() if waiting.until is not None else None,
         "message": told_to_admin(waiting),
         "deployments": msgspec.to_builtins(waiting.deployments),
     }

@@ -32,16 +32,13 @@ from litebatch_asgi.models.tellings import Telling
 from litebatch_asgi.refusals import Refusal, words_for
 
 RESTING, GONE = "deployment.resting", "deployment.gone"
-VANISHED = "batches_vanished"
-"""why a deployment rests of whose batches several are not known any more"""
 
 
 class Rest(msgspec.Struct, frozen=True, kw_only=True):
     """That nothing is placed on a deployment for a while."""
 
     deployment_id: str
-    reason: str
-    """a `Refusal`, or `VANISHED`"""
+    reason: Refusal
     status: int | None
     """what the deployment answered"""
     seconds: float
@@ -52,21 +49,15 @@ def resting(rest: Rest, now: datetime) -> Telling:
     until = now + timedelta(seconds=rest.seconds)
     payload = {
         "deployment": rest.deployment_id,
-        "reason": rest.reason,
+        "reason": rest.reason.value,
         "status": rest.status,
         "until": until.isoformat(),
         "message": (
-            f"{rest.deployment_id} {_words(rest)}: nothing is placed there until {until:%H:%M:%S} UTC, nor "
-            "afterwards while it goes on like that."
+            f"{rest.deployment_id} {words_for(rest.reason, rest.status)}: nothing is placed there until "
+            f"{until:%H:%M:%S} UTC, nor afterwards while it goes on like that."
         ),
     }
     return _telling(RESTING, rest.deployment_id, payload, now, until=until)
-
-
-def _words(rest: Rest) -> str:
-    if rest.reason == VANISHED:
-        return "does not know several batches any more that it had, as if its key were of another project"
-    return words_for(Refusal(rest.reason), rest.status)
 
 
 def gone(use: DeploymentUse, now: datetime) -> Telling:

@@ -13,7 +13,7 @@ import msgspec
 
 from litebatch_asgi import plugins
 from litebatch_asgi.catalog import Catalog
-from litebatch_asgi.deployment_events import VANISHED, Rest
+from litebatch_asgi.deployment_events import Rest
 from litebatch_asgi.errors import ConfigError, DeploymentGone, ProviderError
 from litebatch_asgi.listings import SharedListing
 from litebatch_asgi.metrics import NO_METRICS, Metrics
@@ -53,6 +53,11 @@ class LastRefusal(msgspec.Struct, frozen=True, kw_only=True):
     kind: Refusal
     status: int | None
     """what it answered"""
+    code: str | None = None
+    said: str = ""
+    """its words, which may name what is nobody's business"""
+    retry_after: float | None = None
+    """seconds that it asked for"""
 
 
 class Fleet:
@@ -160,7 +165,7 @@ class Fleet:
         deployment_id: str,
         retry_after: float | None,
         *,
-        reason: str = Refusal.OTHER,
+        reason: Refusal = Refusal.OTHER,
         status: int | None = None,
     ) -> None:
         """Place nothing on a deployment that has just refused: as long as it asked, else longer each time.
@@ -186,7 +191,13 @@ class Fleet:
         `kind` is told where it was no answer to a call that refused.
         """
         kind = kind or kind_of(error)
-        self._refusals[deployment_id] = LastRefusal(kind=kind, status=error.status)
+        self._refusals[deployment_id] = LastRefusal(
+            kind=kind,
+            status=error.status,
+            code=error.code,
+            said=error.message,
+            retry_after=error.retry_after,
+        )
         self.cool_down(deployment_id, error.retry_after, reason=kind, status=error.status)
 
     def last_refusal(self, deployment_id: str) -> LastRefusal | None:
@@ -204,7 +215,8 @@ class Fleet:
         if len(lately) < VANISHED_TOGETHER or now - lately[0] > VANISHED_WITHIN_SECONDS:
             return False
         lately.clear()
-        self.cool_down(deployment_id, VANISHED_WITHIN_SECONDS, reason=VANISHED)
+        self._refusals[deployment_id] = LastRefusal(kind=Refusal.VANISHED, status=None)
+        self.cool_down(deployment_id, VANISHED_WITHIN_SECONDS, reason=Refusal.VANISHED)
         return True
 
     def clear_cooldown(self, deployment_id: str) -> None:

@@ -31,6 +31,8 @@ class Refusal(StrEnum):
     """its account holds as many files as it may"""
     COPY = "copy_unusable"
     """it cannot use the copy that it has of the file"""
+    VANISHED = "batches_vanished"
+    """it does not know several batches any more that it had: its key may be of another project now"""
     OTHER = "refused"
     """it answers something else, such as 404 for an address that is wrong"""
 
@@ -61,6 +63,8 @@ def words_for(kind: Refusal, status: int | None) -> str:
             return "cannot use its copy of the file"
         case Refusal.UNREACHABLE:
             return "cannot be reached or does not answer" if status is None else f"answered {status}"
+        case Refusal.VANISHED:
+            return "does not know several batches any more that it had, as if its key were of another project"
         case Refusal.OTHER:
             return f"answered {status}"
 

@@ -138,5 +138,5 @@ def _without_names(told: DryRun) -> DryRun:
 
 
 def _nameless(each: DeploymentOutlook) -> DeploymentOutlook:
-    wait = each.waiting_for and replace(each.waiting_for, status=None)
+    wait = each.waiting_for and replace(each.waiting_for, status=None, code=None, said=None, retry_after=None)
     return replace(each, deployment_id=None, waiting_for=wait)

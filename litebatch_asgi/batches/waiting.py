@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from litebatch_asgi.batches.targets import Tries, chances
 from litebatch_asgi.models import (
@@ -16,12 +19,17 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.refusals import Refusal
 from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.scrub import scrub
 
 _REASONS = {
     Refusal.BUSY.value: WaitReason.BUSY,
     Refusal.KEY.value: WaitReason.KEY,
     Refusal.UNREACHABLE.value: WaitReason.UNREACHABLE,
 }
+_ANSWERED = re.compile(r"^the provider answered \d+( \S+)?: ")
+"""what adapters put before it"""
+_LONGEST_SAID = 200
+"""characters of a provider's words"""
 _COPY_STATES = {
     CopyState.PENDING: "copy_pending",
     CopyState.FAILED: "copy_failed",
@@ -45,17 +53,38 @@ def waiting_for(runtime: Runtime, batch: Batch, file: FileState, tries: Tries) -
         return WaitingFor(reason=WaitReason.COPIES.value, deployments=there)
     said = {there[where].reason for where in asked_at}
     reason = _REASONS.get(said.pop(), WaitReason.COOLDOWN) if len(said) == 1 else WaitReason.COOLDOWN
-    return WaitingFor(reason=reason.value, until=min(asked_at.values()), deployments=there)
+    needs_room = any(each.reason == Refusal.BUSY for each in there.values())
+    return WaitingFor(
+        reason=reason.value,
+        until=min(asked_at.values()),
+        requests=file.file.lines if needs_room else None,
+        tokens=file.file.tokens if needs_room else None,
+        deployments=there,
+    )
 
 
 def _refusal(runtime: Runtime, batch: Batch, where: str, until: datetime) -> DeploymentWait:
     refusal = runtime.fleet.last_refusal(where)
     if refusal is not None:
-        return DeploymentWait(reason=refusal.kind.value, status=refusal.status, until=until)
+        is_busy = refusal.kind is Refusal.BUSY
+        return DeploymentWait(
+            reason=refusal.kind.value,
+            status=refusal.status,
+            code=refusal.code if is_busy else None,
+            said=_said(refusal.said) if is_busy and refusal.code else None,
+            retry_after=refusal.retry_after,
+            until=until,
+        )
     known = batch.waiting_for.deployments.get(where) if batch.waiting_for is not None else None
     if known is not None and known.until is not None:
-        return DeploymentWait(reason=known.reason, status=known.status, until=until)
+        return replace(known, until=until)
     return DeploymentWait(reason=Refusal.OTHER.value, until=until)
+
+
+def _said(text: str) -> str | None:
+    """What a provider has said, without names and keys, and short."""
+    said = " ".join(scrub(_ANSWERED.sub("", text), names={}).split())
+    return said if len(said) <= _LONGEST_SAID else f"{said[:_LONGEST_SAID]}..."
 
 
 def _copy(copy: FileCopy | None) -> DeploymentWait:

@@ -37,6 +37,12 @@ class DeploymentWait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """such as `busy`, `key_rejected`, `copy_pending`"""
     status: int | None = None
     """what it answered last"""
+    code: str | None = None
+    """the provider's word for it, such as `token_limit_exceeded`"""
+    said: str | None = None
+    """what the provider said, where that tells numbers"""
+    retry_after: float | None = None
+    """for how many seconds it asked not to be asked"""
     until: datetime | None = None
     """when it is asked again"""
 
@@ -51,6 +57,10 @@ class WaitingFor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """a `WaitReason`"""
     until: datetime | None = None
     """when it is looked at again, if that is known"""
+    requests: int | None = None
+    """how many a batch has that waits for room; None: it waits for other things"""
+    tokens: int | None = None
+    """what those are estimated at"""
     deployments: Mapping[str, DeploymentWait] = {}
     """what stands in the way where, by deployment id; for operators alone"""
     earlier: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ Names of deployments, and what providers have said, are for admins alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -60,8 +61,9 @@ def event_for_owner(event: Event) -> Event:
     """The event without what is for admins alone."""
     kept = {name: event.payload[name] for name in _FOR_OWNERS if name in event.payload}
     if event.type == "job.waiting":
-        reason = str(event.payload.get("reason"))
-        kept |= {"reason": reason, "message": told_to_owner(reason)}
+        reason, until = str(event.payload.get("reason")), event.payload.get("until")
+        moment = datetime.fromisoformat(until) if until is not None else None
+        kept |= {"reason": reason, "until": until, "message": told_to_owner(reason, moment)}
     return replace(event, payload=kept)
 
 

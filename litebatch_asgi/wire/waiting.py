@@ -15,28 +15,47 @@ from litebatch_asgi.models import DeploymentWait, WaitingFor, WaitReason
 _TOLD: Mapping[str, str] = MappingProxyType(
     {
         WaitReason.COPIES: "No deployment can use the file yet: its copies are being made or checked.",
-        WaitReason.BUSY: "Every deployment of the model asks to wait or has no room.",
-        WaitReason.KEY: "No provider accepts the gateway's key: its operator has to put that right.",
-        WaitReason.UNREACHABLE: "The deployments of the model cannot be reached or answer with errors.",
-        WaitReason.COOLDOWN: "Every deployment of the model has refused the batch: they are asked again.",
-        WaitReason.UNCLEAR: "A deployment gave no clear answer: the batch is searched for there.",
+        WaitReason.BUSY: (
+            "Every deployment of the model asks to wait or has no room: the batch goes to the first one that "
+            "takes it"
+        ),
+        WaitReason.KEY: (
+            "No provider accepts the gateway's key: its operator has to put that right, then the batch goes "
+            "on; they are asked again"
+        ),
+        WaitReason.UNREACHABLE: (
+            "The deployments of the model cannot be reached or answer with errors: they are asked again"
+        ),
+        WaitReason.COOLDOWN: "No deployment of the model takes batches now: they rest, and are asked again",
+        WaitReason.UNCLEAR: (
+            "It is not clear whether a deployment has the batch: it is searched for there before another one "
+            "gets it, so that nothing runs twice"
+        ),
         WaitReason.GONE: "The deployment that has the batch is not in the gateway's configuration any more.",
         WaitReason.RESULTS: "The provider has not given all results yet: they are read again.",
     }
 )
+_WHEN: Mapping[str, str] = MappingProxyType({WaitReason.UNCLEAR: "at the longest until"})
+"""what `until` means, where it is not when the next one is asked"""
 _AT_DEPLOYMENT: Mapping[str, str] = MappingProxyType(
     {
-        "key_rejected": "does not accept the key",
-        "busy": "asks to wait or has no room",
-        "unreachable": "cannot be reached or answers with an error of its own",
-        "copy_unusable": "cannot use its copy",
-        "copy_pending": "checks its copy",
-        "copy_missing": "has no copy yet",
+        "key_rejected": "does not accept the gateway's key",
+        "busy": "asks to wait",
+        "unreachable": "answers with an error of its own",
+        "refused": "refuses",
+        "full": "holds as many files as it may",
+        "batches_vanished": "does not know several batches any more, as if its key were of another project",
+        "copy_unusable": "cannot use its copy of the file",
+        "copy_pending": "checks its copy of the file",
+        "copy_missing": "has no copy of the file yet",
         "copy_failed": "does not take the file",
         "answer_unclear": "may or may not have it",
         "deployment_gone": "is in no configuration",
         "results_incomplete": "has not given all results",
     }
+)
+_WITHOUT_STATUS: Mapping[str, str] = MappingProxyType(
+    {"unreachable": "cannot be reached or does not answer", "busy": "has no room"}
 )
 
 
@@ -72,7 +91,9 @@ def waiting_for_object(waiting: WaitingFor, *, for_admin: bool) -> WaitingForObj
     """What is waited for, as clients see it."""
     if not for_admin:
         return WaitingForObject(
-            reason=waiting.reason, message=told_to_owner(waiting.reason), until=_unix(waiting.until)
+            reason=waiting.reason,
+            message=told_to_owner(waiting.reason, waiting.until),
+            until=_unix(waiting.until),
         )
     return WaitingForObject(
         reason=waiting.reason,
@@ -87,21 +108,61 @@ def deployment_wait_object(wait: DeploymentWait) -> DeploymentWaitObject:
     return DeploymentWaitObject(reason=wait.reason, status=wait.status, until=_unix(wait.until))
 
 
-def told_to_owner(reason: str) -> str:
+def told_to_owner(reason: str, until: datetime | None = None) -> str:
     """A sentence without the name of a deployment."""
-    return _TOLD.get(reason, "It is looked at again.")
+    told = _TOLD.get(reason, "It is looked at again")
+    if told.endswith("."):
+        return told
+    return f"{told}." if until is None else f"{told}, {_WHEN.get(reason, 'next at')} {_time(until)}."
 
 
 def told_to_admin(waiting: WaitingFor) -> str:
-    """The same, with what each deployment answered."""
-    there = "; ".join(f"{where}: {_at(each)}" for where, each in sorted(waiting.deployments.items()))
-    return f"{told_to_owner(waiting.reason)} ({there})" if there else told_to_owner(waiting.reason)
+    """The same, with what each deployment answered, and what the batch needs."""
+    told = told_to_owner(waiting.reason, waiting.until)
+    there = [f"{where}: {_at(each, waiting)}" for where, each in sorted(waiting.deployments.items())]
+    if waiting.requests is not None:
+        there.append(f"this batch needs room for {_amount(waiting.requests, 'request')}{_tokens(waiting)}")
+    return f"{told} ({'; '.join(there)})" if there else told
 
 
-def _at(wait: DeploymentWait) -> str:
-    status = "" if wait.status is None else f" ({wait.status})"
-    until = "" if wait.until is None else f", asked again at {wait.until:%H:%M:%S} UTC"
-    return f"{_AT_DEPLOYMENT.get(wait.reason, 'refuses')}{status}{until}"
+def _at(wait: DeploymentWait, waiting: WaitingFor) -> str:
+    """Such as `429, asks to wait 40 s, asked again at 12:00:40 UTC`."""
+    words = _AT_DEPLOYMENT.get(wait.reason, "refuses")
+    if wait.status is None:
+        words = _WITHOUT_STATUS.get(wait.reason, words)
+    if wait.reason == "busy":
+        words = _busy(wait, words)
+    answered = " ".join(str(each) for each in (wait.status, wait.code) if each is not None)
+    parts = [part for part in (answered, words) if part]
+    if wait.until is not None and (waiting.until is None or _time(wait.until) != _time(waiting.until)):
+        parts.append(f"asked again at {_time(wait.until)}")
+    return ", ".join(parts)
+
+
+def _busy(wait: DeploymentWait, words: str) -> str:
+    if wait.said is not None:
+        words = f'has no room, for "{wait.said}"'
+    asked = "" if wait.retry_after is None else f"{wait.retry_after:.0f} s"
+    if not asked:
+        return words
+    return f"{words} {asked}" if words == _AT_DEPLOYMENT["busy"] else f"{words}, asks to wait {asked}"
+
+
+def _tokens(waiting: WaitingFor) -> str:
+    return f" and about {_amount(waiting.tokens, 'token')}" if waiting.tokens else ""
+
+
+def _amount(count: int, what: str) -> str:
+    """Such as `1 request`, `300 k tokens`, `1.9 M tokens`."""
+    for unit, name in ((1_000_000, " M"), (10_000, " k")):
+        if count >= unit:
+            per = 1_000_000 if name == " M" else 1_000
+            return f"{count / per:.1f}".removesuffix(".0") + f"{name} {what}s"
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S} UTC"
 
 
 def _unix(moment: datetime | None) -> int | None:

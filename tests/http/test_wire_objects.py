@@ -132,8 +132,8 @@ def test_admins_are_told_whose_it_is_and_where() -> None:
         "waiting_for": {
             "reason": "deployments_busy",
             "message": (
-                "Every deployment of the model asks to wait or has no room. (east: asks to wait or has no "
-                "room (429), asked again at 12:00:00 UTC)"
+                "Every deployment of the model asks to wait or has no room: the batch goes to the first one "
+                "that takes it, next at 12:00:00 UTC. (east: 429, asks to wait)"
             ),
             "until": 1_790_856_000,
             "deployments": {"east": {"reason": "busy", "status": 429, "until": 1_790_856_000}},
