@@ -15,6 +15,7 @@ import msgspec
 
 from litebatch_asgi.costs.rates import Rates, Steps, TokenKind
 from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.models.money import is_price
 
 _KINDS = {
     "input_cost_per_token": TokenKind.INPUT,
@@ -67,7 +68,7 @@ def _price(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     price = Decimal(value)
-    return price if price.is_finite() and price >= 0 else None
+    return price if is_price(price) else None
 
 
 class PriceFile(msgspec.Struct, frozen=True, kw_only=True):

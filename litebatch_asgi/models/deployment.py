@@ -14,6 +14,7 @@ import msgspec
 
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models.headers import fault_in, secrets_in
+from litebatch_asgi.models.money import MOST_OF_A_TOKEN, is_price
 
 _NOT_SHOWN = frozenset({"api_key", "azure_ad_token", "client_secret", "extra_headers"})
 
@@ -67,8 +68,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         if self.is_wildcard and "*" in self.model_name[:-1]:
             raise ConfigError(f"model_name {self.model_name!r}: only one `*` is understood, at the end")
         for name, price in self.own_prices.items():
-            if not (price.is_finite() and price >= 0):
-                raise ConfigError(f"the {name} of {self.model_name!r} must be at least 0, not {price}")
+            if not is_price(price):
+                raise ConfigError(
+                    f"the {name} of {self.model_name!r} must be from 0 to {MOST_OF_A_TOKEN}, not {price}"
+                )
         fault = fault_in(self.extra_headers)
         if fault is not None:
             raise ConfigError(f"the extra_headers of {self.model_name!r}: {fault}")

@@ -8,6 +8,15 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 _EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
 
+MOST_OF_A_TOKEN = 1_000
+"""US dollars: a higher price is mistyped, and sums of it might not be written down"""
+
+
+def is_price(dollars: Decimal) -> bool:
+    """Whether that may be what a token costs."""
+    return dollars.is_finite() and 0 <= dollars <= MOST_OF_A_TOKEN
+
+
 def to_nanodollars(dollars: Decimal) -> int:
     """Dollars in 1e-9 dollars; what is finer is rounded, half to even."""
     return int(_EXACT.to_integral_value(_EXACT.scaleb(dollars, 9)))

@@ -115,7 +115,9 @@ async def test_a_gateway_does_not_start_with_such_a_file(tmp_path: Path, content
             pass
 
 
-@pytest.mark.parametrize("price", ["-1", '"1e-6"', "true", "null", "[]", "NaN", "Infinity"])
+@pytest.mark.parametrize(
+    "price", ["-1", '"1e-6"', "true", "null", "[]", "NaN", "Infinity", "1e95", "1e999999"]
+)
 def test_what_is_no_price_is_none(price: str) -> None:
     prices = PriceFile.parse(f'{{"m": {{"input_cost_per_token": {price}}}, "n": 5}}'.encode(), "p.json")
     assert prices.find("openai", "m") is None
@@ -173,8 +175,11 @@ def test_a_deployment_has_its_own_prices(prices: PriceFile) -> None:
     [
         ("input_cost_per_token: cheap", "model_list[0].params.input_cost_per_token: Invalid decimal"),
         ("input_cost_per_token: os.environ/NONE", "the environment variable NONE is not set"),
-        ("input_cost_per_token: -1", "the input_cost_per_token of 'm' must be at least 0, not -1"),
-        ("output_cost_per_token_batches: -1", "the output_cost_per_token_batches of 'm' must be at least 0"),
+        ("input_cost_per_token: -1", "the input_cost_per_token of 'm' must be from 0 to 1000, not -1"),
+        ("input_cost_per_token: '1e95'", "the input_cost_per_token of 'm' must be from 0 to 1000, not 1E+95"),
+        ("output_cost_per_token_batches: '1e999999'", "must be from 0 to 1000, not 1E+999999"),
+        ("input_cost_per_token: .nan", "input_cost_per_token"),
+        ("output_cost_per_token_batches: -1", "the output_cost_per_token_batches of 'm' must be from 0 to"),
     ],
 )
 def test_a_wrong_price_is_refused(line: str, message: str) -> None:
