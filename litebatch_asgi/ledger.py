@@ -47,11 +47,12 @@ class Ledger(Protocol):
         ...
 
     async def charged(
-        self, since: datetime, *, model: str | None = None, after: str | None = None, limit: int
+        self, since: datetime, *, model: str | None = None, after: Charge | None = None, limit: int
     ) -> list[ChargedModel]:
-        """What jobs were first charged for since then, in order of the ids of the first charges.
+        """What jobs were first charged for since then, in order of time and then id of the first charges.
 
-        `after` is the id of the last one of the page before; `model` the one that answered, or the batch's.
+        `after` is the first charge of the last one of the page before; `model` the one that answered, or the
+        batch's.
         """
         ...
 

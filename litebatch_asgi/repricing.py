@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from litebatch_asgi.catalog import Catalog
-from litebatch_asgi.costs import CannotReprice, PriceBook, Rates, correction
+from litebatch_asgi.costs import CannotReprice, PriceBook, Rates, correction, taken_back
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.models import Charge, ChargedModel, Deployment
 from litebatch_asgi.models.ids import CHARGE_PREFIX, new_id
@@ -78,27 +78,38 @@ class Repricer:
         self._catalog = catalog
         self._prices = prices
 
-    async def reprice(self, since: datetime, *, model: str | None = None, dry_run: bool = False) -> Repriced:
+    async def reprice(
+        self,
+        since: datetime,
+        *,
+        model: str | None = None,
+        take_back: str | None = None,
+        dry_run: bool = False,
+    ) -> Repriced:
         """Correct what was first charged since then; `model` is the one that answered, or the batch's.
 
-        A dry run writes nothing. Raises `StorageUnavailable`; what was corrected by then stays corrected.
+        `take_back` is the id of a batch whose usage is wrong: what it was charged is taken back for good, and
+        nothing else is corrected. A dry run writes nothing. Raises `StorageUnavailable`; what was corrected
+        by then stays corrected.
         """
-        after: str | None = None
+        after: Charge | None = None
         looked_at = 0
         changes: dict[Place, Change] = {}
         refused: Counter[tuple[CannotReprice, Place]] = Counter()
         while True:
             read = partial(self._storage.ledger.charged, since, model=model, after=after, limit=PAGE)
-            done = await self._page(read, dry_run=dry_run)
-            if done.last_id is None:
+            done = await self._page(read, take_back, dry_run=dry_run)
+            if done.last is None:
                 return Repriced(looked_at=looked_at, changes=changes, refused=refused)
-            after = done.last_id
+            after = done.last
             looked_at += done.looked_at
             refused.update(done.refused)
             for place, change in done.changes:
                 changes[place] = changes.get(place, Change()) + change
 
-    async def _page(self, read: Callable[[], Awaitable[list[ChargedModel]]], *, dry_run: bool) -> _Page:
+    async def _page(
+        self, read: Callable[[], Awaitable[list[ChargedModel]]], take_back: str | None, *, dry_run: bool
+    ) -> _Page:
         """Correct a page; it is read again where somebody else has corrected something meanwhile."""
         ours: set[str] = set()
         changes: dict[str, tuple[Place, Change]] = {}
@@ -108,7 +119,7 @@ class Repricer:
             refused: list[tuple[CannotReprice, Place]] = []
             for each in page:
                 place = Place(each.charge.model, each.charge.deployment_id)
-                found = self._correction(each, now)
+                found = self._correction(each, take_back, now)
                 if isinstance(found, Charge):
                     corrections.append(found)
                     changes[each.charge.id] = place, _change(each, found)
@@ -117,8 +128,8 @@ class Repricer:
                 if isinstance(found, CannotReprice):
                     refused.append((found, place))
             if not corrections or dry_run or await self._are_written(corrections):
-                last_id = page[-1].charge.id if page else None
-                return _Page(last_id, len(page), list(changes.values()), refused)
+                last = page[-1].charge if page else None
+                return _Page(last, len(page), list(changes.values()), refused)
             ours.update(each.id for each in corrections)
 
     async def _are_written(self, corrections: Sequence[Charge]) -> bool:
@@ -127,8 +138,13 @@ class Repricer:
         hit("reprice.written")
         return written == len(corrections)
 
-    def _correction(self, charged: ChargedModel, now: datetime) -> Charge | CannotReprice | None:
+    def _correction(
+        self, charged: ChargedModel, take_back: str | None, now: datetime
+    ) -> Charge | CannotReprice | None:
         first = charged.charge
+        if take_back is not None:
+            is_meant = first.batch_id == take_back
+            return taken_back(charged, id=new_id(CHARGE_PREFIX), now=now) if is_meant else None
         deployment = self._catalog.deployment(first.deployment_id, charged.virtual_model)
         rates = None if deployment is None else self._rates(charged, deployment)
         found = correction(charged, rates, id=new_id(CHARGE_PREFIX), now=now)
@@ -142,7 +158,7 @@ class Repricer:
 
 
 class _Page(NamedTuple):
-    last_id: str | None
+    last: Charge | None
     """of the first charges; None: there are none left"""
     looked_at: int
     changes: list[tuple[Place, Change]]

@@ -61,11 +61,17 @@ class SQLLedger:
         return {scope: held.get(scope, Held()) for scope in scopes}
 
     async def charged(
-        self, since: datetime, *, model: str | None = None, after: str | None = None, limit: int
+        self, since: datetime, *, model: str | None = None, after: Charge | None = None, limit: int
     ) -> list[ChargedModel]:
         """See `Ledger.charged`."""
         sql = self._queries().sql
-        parameters = {"since": to_microseconds(since), "model": model, "after": after, "limit": limit}
+        parameters: dict[str, str | int | None] = {
+            "since": to_microseconds(since if after is None else max(since, after.created_at)),
+            "model": model,
+            "after": None if after is None else after.id,
+            "last_created_at": None if after is None else to_microseconds(after.created_at),
+            "limit": limit,
+        }
         options = [name for name in ("model", "after") if parameters[name] is not None]
         rows = await self._executor.fetch_all(sql("first_charges", *options), parameters)
         firsts = [(CHARGES.decode(row), *row[CHARGES.width :]) for row in rows]

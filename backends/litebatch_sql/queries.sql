@@ -344,13 +344,13 @@ SELECT {charges} FROM {prefix}charges AS charges WHERE batch_id {among_keys} ORD
 SELECT id FROM {prefix}charges AS charges WHERE id {among_keys};
 
 -- name: first_charges
--- With the virtual model and the endpoint of their batches. Walks the primary key.
+-- With the virtual model and the endpoint of their batches. Walks charges_by_time.
 SELECT {charges}, batches.model, batches.endpoint
 FROM {prefix}charges AS charges LEFT JOIN {prefix}batches AS batches ON batches.id = charges.batch_id
 WHERE charges.corrects IS NULL AND charges.created_at >= :since
   AND (charges.model = :model OR batches.model = :model)  -- if model
-  AND charges.id > :after  -- if after
-ORDER BY charges.id
+  AND (charges.created_at, charges.id) > (:last_created_at, :after)  -- if after
+ORDER BY charges.created_at, charges.id
 LIMIT :limit;
 
 -- name: set_cost
@@ -698,9 +698,11 @@ UPDATE {prefix}batches AS batches SET answering_until = :until WHERE id = :id;
 
 
 -- fragment: sums_of_held
--- What open batches hold: their number, requests, tokens and estimated costs, in dollars and the rest of them.
+-- What open batches hold: their number, requests, tokens and estimated costs, in dollars and the rest of them,
+-- and how many there are whose cost nobody knew.
 count(*), CAST(coalesce(sum(requests), 0) AS bigint), CAST(coalesce(sum(tokens), 0) AS bigint),
-CAST(coalesce(sum(cost / 1000000000), 0) AS bigint), CAST(coalesce(sum(cost % 1000000000), 0) AS bigint)
+CAST(coalesce(sum(cost / 1000000000), 0) AS bigint), CAST(coalesce(sum(cost % 1000000000), 0) AS bigint),
+CAST(coalesce(sum(unpriced), 0) AS bigint)
 
 -- name: reserved
 -- What a scope holds, and what was charged to it since a day; of one moment, so that a batch that ends is
@@ -717,8 +719,8 @@ FROM {prefix}reservations AS reservations WHERE scope = :scope;
 SELECT scope, {sums_of_held} FROM {prefix}reservations AS reservations WHERE scope {among_keys} GROUP BY scope;
 
 -- name: insert_reservation
-INSERT INTO {prefix}reservations (scope, batch_id, requests, tokens, cost, created_at)
-VALUES (:scope, :batch_id, :requests, :tokens, :cost, :created_at);
+INSERT INTO {prefix}reservations (scope, batch_id, requests, tokens, cost, unpriced, created_at)
+VALUES (:scope, :batch_id, :requests, :tokens, :cost, :unpriced, :created_at);
 
 -- name: release
 DELETE FROM {prefix}reservations WHERE batch_id = :batch_id;

@@ -52,6 +52,7 @@ class Reservations:
                 "batch_id": batch.id,
                 "requests": each.requests,
                 "tokens": each.tokens,
+                "unpriced": int(each.cost is None),
                 "cost": min(to_nanodollars(each.cost or Decimal(0)), _MOST),
                 "created_at": to_microseconds(batch.created_at),
             }
@@ -65,9 +66,15 @@ class Reservations:
 
 def held_of(row: Row, spent: int = 0) -> Held:
     """What the fragment `sums_of_held` says; `spent` in 1e-9 US dollars."""
-    batches, requests, tokens, dollars, rest = row
-    cost = dollars + from_nanodollars(rest)
-    return Held(batches=batches, requests=requests, tokens=tokens, cost=cost, spent=from_nanodollars(spent))
+    batches, requests, tokens, dollars, rest, unpriced = row
+    return Held(
+        batches=batches,
+        requests=requests,
+        tokens=tokens,
+        cost=dollars + from_nanodollars(rest),
+        unpriced_batches=unpriced,
+        spent=from_nanodollars(spent),
+    )
 
 
 class FileHolds:

@@ -35,7 +35,7 @@ PARTS = Table("file_parts", FilePart)
 BATCHES = Table(
     "batches",
     Batch,
-    fixed=("id", "owner", "model", "input_file_id", "created_at", "scopes", "traceparent"),
+    fixed=("id", "owner", "model", "input_file_id", "created_at", "scopes", "estimated_cost", "traceparent"),
 )
 JOBS = Table("jobs", Job, fixed=("id", "batch_id", "owner", "shard", "attempt", "created_at"))
 CHARGES = Table("charges", Charge)

@@ -9,12 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from litebatch_asgi.batches.prices import find_rates
-from litebatch_asgi.costs import UNKNOWN, priced
+from litebatch_asgi.costs import MOST_DOLLARS, UNKNOWN, priced
 from litebatch_asgi.jsonl import ModelTally, Tally
 from litebatch_asgi.models import Batch, Charge, ChargedUsage, Deployment, Job
 from litebatch_asgi.models.ids import CHARGE_PREFIX, new_id
+from litebatch_asgi.models.money import from_nanodollars, to_nanodollars, total
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -53,17 +55,23 @@ class Pricing:
         self._told: set[tuple[str, str]] = set()
 
     async def price(self, job: Job, batch: Batch, tally: Tally) -> tuple[Consumed, ...]:
-        """What a job consumed of each model. Never raises for a price that is not known, and says so once."""
+        """What a job consumed of each model. Never raises for a price that is not known, and says so once.
+
+        A job that costs more than `MOST_DOLLARS` counts as having no price.
+        """
         assert job.deployment_id is not None
         upstream_model = self._runtime.fleet.upstream_model(job.deployment_id, batch.model)
         deployment = self._runtime.fleet.catalog.deployment(job.deployment_id, batch.model)
         assert deployment is not None
-        return tuple(
-            [
-                await self._priced(model, usage, deployment, upstream_model)
-                for model, usage in usage_by_model(tally, upstream_model).items()
-            ]
-        )
+        consumed = [
+            await self._priced(model, usage, deployment, upstream_model)
+            for model, usage in usage_by_model(tally, upstream_model).items()
+        ]
+        if (cost := total(each.cost for each in consumed)) <= MOST_DOLLARS:
+            return tuple(consumed)
+        told = {"deployment": deployment.id, "job": job.id, "cost": f"{cost:f}"}
+        logger.warning("a job has no cost: its usage at its prices is more than any job can cost", extra=told)
+        return tuple(map(_without_price, consumed))
 
     async def _priced(
         self, model: str, usage: ChargedUsage, deployment: Deployment, upstream_model: str
@@ -91,6 +99,12 @@ class Pricing:
             )
 
 
+def _without_price(each: Consumed) -> Consumed:
+    """As if nobody knew a price: all together a job costs more than one can."""
+    usage = replace(each.usage, unpriced_requests=each.usage.requests)
+    return replace(each, usage=usage, cost=None if usage.requests else each.cost)
+
+
 def total_cost(consumed: Collection[Consumed]) -> Decimal | None:
     """What all of it costs in US dollars; None where a part is unknown."""
     costs = [each.cost for each in consumed]
@@ -113,10 +127,18 @@ def charges_for(consumed: Collection[Consumed], batch: Batch, job: Job, now: dat
             cost=each.cost,
             price_source=each.price_source,
             scopes=batch.scopes,
+            assumed_cost=_assumed(each.usage.unpriced_requests, batch, job),
             created_at=now,
         )
         for each in consumed
     )
+
+
+def _assumed(unpriced_requests: int, batch: Batch, job: Job) -> Decimal | None:
+    """What so many requests without a price were estimated at; None: nothing, or nobody knows."""
+    if not unpriced_requests or batch.estimated_cost is None:
+        return None
+    return from_nanodollars(to_nanodollars(batch.estimated_cost) * unpriced_requests // max(job.requests, 1))
 
 
 def _charged(tally: ModelTally) -> ChargedUsage:

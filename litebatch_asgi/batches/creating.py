@@ -120,7 +120,13 @@ class Creator:
         job = self._first_job(batch, file.file, target, batch.created_at)
         waiting = waiting_for(self._runtime, batch, file, Tries()) if target is None else None
         scopes = tuple(each.scope for each in held)
-        placed = replace(batch, deployment_id=job.deployment_id, waiting_for=waiting, scopes=scopes)
+        placed = replace(
+            batch,
+            deployment_id=job.deployment_id,
+            waiting_for=waiting,
+            scopes=scopes,
+            estimated_cost=held[0].cost if held else None,
+        )
         return _Draft(placed, job, held)
 
     async def _placed(self, state: BatchState, since: float) -> Batch:

@@ -35,6 +35,14 @@ def reprice(
         str | None,
         typer.Option(metavar="NAME", help="That answered, or that the batch names.", show_default="all"),
     ] = None,
+    take_back: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BATCH",
+            help="Take back what this batch was charged: its usage is wrong.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what would change, and write nothing.")
     ] = False,
@@ -59,7 +67,7 @@ def reprice(
     read = Options(host="localhost", config=config, database=database).configuration(os.environ)
     arm_failpoints(os.environ)
     url = database_of(None, read.database_url)
-    repriced = asyncio.run(_repriced(read, url, since.replace(tzinfo=UTC), model, dry_run=dry_run))
+    repriced = asyncio.run(_repriced(read, url, since.replace(tzinfo=UTC), model, take_back, dry_run=dry_run))
     rows = [_row(place, change) for place, change in sorted(repriced.changes.items())]
     print_rows(COLUMNS, rows, output)
     _tell(repriced, dry_run=dry_run)
@@ -68,7 +76,7 @@ def reprice(
 
 
 async def _repriced(
-    config: Config, url: str, since: datetime, model: str | None, *, dry_run: bool
+    config: Config, url: str, since: datetime, model: str | None, take_back: str | None, *, dry_run: bool
 ) -> Repriced:
     from litebatch_asgi.catalog import Catalog
     from litebatch_asgi.cli.accounts import opened
@@ -78,7 +86,9 @@ async def _repriced(
     catalog = Catalog(config.deployments, config.unserved)
     prices = load_prices(catalog, config.settings)
     async with opened(url) as storage:
-        return await Repricer(storage, catalog, prices).reprice(since, model=model, dry_run=dry_run)
+        return await Repricer(storage, catalog, prices).reprice(
+            since, model=model, take_back=take_back, dry_run=dry_run
+        )
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,9 +97,9 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     deployment: str
     batches: int
-    before: Decimal | None
-    after: Decimal
-    difference: Decimal
+    before: str | None
+    after: str
+    difference: str
 
 
 def _row(place: Place, change: Change) -> Row:
@@ -99,9 +109,9 @@ def _row(place: Place, change: Change) -> Row:
         model=place.model,
         deployment=place.deployment_id,
         batches=change.batches,
-        before=change.before,
-        after=change.after,
-        difference=change.difference,
+        before=None if change.before is None else _dollars(change.before),
+        after=_dollars(change.after),
+        difference=_dollars(change.difference),
     )
     return Row(cells=cells, plain=cells, object=line)
 

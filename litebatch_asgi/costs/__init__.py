@@ -9,6 +9,7 @@ it to be what other prices make it.
 from litebatch_asgi.costs.book import PriceBook as PriceBook
 from litebatch_asgi.costs.corrections import CannotReprice as CannotReprice
 from litebatch_asgi.costs.corrections import correction as correction
+from litebatch_asgi.costs.corrections import taken_back as taken_back
 from litebatch_asgi.costs.estimate import ENDPOINTS_WITHOUT_OUTPUT as ENDPOINTS_WITHOUT_OUTPUT
 from litebatch_asgi.costs.estimate import Estimate as Estimate
 from litebatch_asgi.costs.estimate import Quote as Quote
@@ -18,6 +19,7 @@ from litebatch_asgi.costs.estimate import highest_cost_of as highest_cost_of
 from litebatch_asgi.costs.estimate import quote as quote
 from litebatch_asgi.costs.litellm import PriceFile as PriceFile
 from litebatch_asgi.costs.litellm import is_price_name as is_price_name
+from litebatch_asgi.costs.rates import MOST_DOLLARS as MOST_DOLLARS
 from litebatch_asgi.costs.rates import UNKNOWN as UNKNOWN
 from litebatch_asgi.costs.rates import Rates as Rates
 from litebatch_asgi.costs.rates import TokenKind as TokenKind

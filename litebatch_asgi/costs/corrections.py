@@ -29,14 +29,40 @@ class CannotReprice(StrEnum):
     )
 
 
+TAKEN_BACK = "taken back"
+"""the source of no price: the last word on a charge whose usage is wrong"""
+
+
+def taken_back(charged: ChargedModel, *, id: str, now: datetime) -> Charge | None:
+    """What takes a charge back, for its usage is wrong: its requests have no price, and stay without.
+
+    The correction is called `id`. None: that is so already.
+    """
+    if charged.last.price_source == TAKEN_BACK:
+        return None
+    assumed = to_nanodollars(charged.assumed_cost)
+    return replace(
+        charged.charge,
+        id=id,
+        usage=ChargedUsage(unpriced_requests=charged.charge.usage.requests - charged.unpriced_requests),
+        cost=from_nanodollars(-to_nanodollars(charged.cost or Decimal(0))),
+        assumed_cost=from_nanodollars(-assumed) if assumed else None,
+        price_source=TAKEN_BACK,
+        corrects=charged.last.id,
+        created_at=now,
+    )
+
+
 def correction(
     charged: ChargedModel, rates: Rates | None, *, id: str, now: datetime
 ) -> Charge | CannotReprice | None:
-    """What makes of a charge what `rates` make of its usage; None: it is that already.
+    """What makes of a charge what `rates` make of its usage; None: it is that already, or was taken back.
 
     The correction is called `id`. `rates` are None where nobody knows a price.
     """
     usage = charged.charge.usage
+    if charged.last.price_source == TAKEN_BACK:
+        return None
     if not usage.requests:
         return None if _is_free(charged) else CannotReprice.NOT_COUNTED
     if not usage.buckets:  # no usage made sense: no price can be put on it
@@ -58,10 +84,19 @@ def correction(
         id=id,
         usage=ChargedUsage(unpriced_requests=unpriced),
         cost=from_nanodollars(to_nanodollars(cost) - to_nanodollars(charged.cost or Decimal(0))),
+        assumed_cost=_no_longer_assumed(charged, counted.unpriced_requests),
         price_source=rates.source,
         corrects=charged.last.id,
         created_at=now,
     )
+
+
+def _no_longer_assumed(charged: ChargedModel, unpriced_requests: int) -> Decimal | None:
+    """What budgets get back for requests that have a price now; None: nothing was assumed."""
+    assumed = to_nanodollars(charged.assumed_cost)
+    if not assumed:
+        return None
+    return from_nanodollars(assumed * unpriced_requests // charged.unpriced_requests - assumed)
 
 
 def _is_free(charged: ChargedModel) -> bool:

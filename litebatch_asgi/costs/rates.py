@@ -92,16 +92,18 @@ def priced(usage: ChargedUsage, rates: Rates | None) -> tuple[ChargedUsage, Deci
     """The usage, with what is unpriced of it, and its cost in US dollars.
 
     The cost is rounded once, half to even, to 1e-9 dollars. It is None if no request could be priced, and 0
-    where there was none. A bucket that costs more than `MOST_DOLLARS` counts as one without a price.
+    where there was none. If all of it costs more than `MOST_DOLLARS`, it counts as having no price.
     """
     cost, requests = Decimal(0), 0
     with localcontext(EXACT):
         for bucket in usage.buckets if rates is not None else ():
             assert rates is not None
             of_bucket = rates.cost(bucket)
-            if of_bucket is not None and of_bucket <= MOST_DOLLARS:
+            if of_bucket is not None:
                 cost += of_bucket
                 requests += bucket.requests
+        if cost > MOST_DOLLARS:
+            cost, requests = Decimal(0), 0
         rounded = cost.quantize(NANO_DOLLAR)
     known = rounded if requests or not usage.requests else None
     return replace(usage, unpriced_requests=usage.requests - requests), known

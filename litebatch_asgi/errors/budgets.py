@@ -26,6 +26,8 @@ class BudgetFigures(msgspec.Struct, frozen=True, kw_only=True):
     """since the budget last began anew"""
     reserved: Decimal = Decimal(0)
     """the estimates of open batches"""
+    unpriced_batches: int = 0
+    """open batches of which nobody knew what they would cost: they may take all that is left"""
     reset_at: datetime | None = None
     """when the budget begins anew; None: never"""
 
@@ -50,7 +52,13 @@ class BudgetExceeded(RateLimited):
         anew = figures.reset_at
         told += " It never begins anew." if anew is None else f" It begins anew at {anew:%Y-%m-%dT%H:%M:%SZ}."
         waits = [] if anew is None else [(anew - now).total_seconds()]
-        if figures.spent + figures.estimate <= figures.limit:
+        if figures.unpriced_batches:
+            told += (
+                " No batch fits before those have ended of which nobody knew what they would cost when they "
+                f"were made: {figures.unpriced_batches} open."
+            )
+            waits = [_OPEN_BATCHES_SECONDS]
+        elif figures.spent + figures.estimate <= figures.limit:
             told += " Room may appear before, when open batches end that cost less than they reserve."
             waits.append(_OPEN_BATCHES_SECONDS)
         super().__init__(told, param="max_budget")

@@ -69,6 +69,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """whose limits it counts in, such as `team:search`; its charges are put on their budgets"""
     traceparent: str | None = None
     """the span of the request that has made it, see `litebatch_asgi.tracing`; never shown to clients"""
+    estimated_cost: Decimal | None = None
+    """US dollars that it was estimated at when it was made; None: nobody knew, or nobody had limits"""
 
 
 class JobState(StrEnum):
@@ -206,6 +208,12 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """
     scopes: tuple[str, ...] = ()
     """whose budgets it is put on: the batch's `scopes`"""
+    assumed_cost: Decimal | None = None
+    """US dollars that requests without a price count on these budgets: what they were estimated at
+
+    It is no part of what was spent. Otherwise whoever has a budget could go on for ever behind a provider
+    whose usage makes no sense.
+    """
     created_at: datetime
 
 

@@ -21,8 +21,10 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int = 0
     cost: Decimal = Decimal(0)
     """US dollars, as they were estimated"""
+    unpriced_batches: int = 0
+    """those of the batches of which nobody knew what they would cost"""
     spent: Decimal = Decimal(0)
-    """US dollars charged since a day that was asked for"""
+    """US dollars charged since a day that was asked for; requests without a price as they were estimated"""
 
 
 class SoftBudgetPassed(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +64,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     tokens: int
     cost: Decimal | None = None
-    """US dollars, estimated, to 1e-9; None: unknown, which counts 0"""
+    """US dollars, estimated, to 1e-9; None: unknown, and while it is open no other fits into a budget"""
     at: datetime
     """when; its UTC day decides in which period of a budget that is"""
     limits: tuple[Limits, ...]
@@ -121,7 +123,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
         spent = max(held.spent, Decimal(0))  # what corrections give back for earlier periods is no credit
         for limits in self._of_period(since):
             limit: Decimal | None = getattr(limits, name)
-            if limit is not None and spent + held.cost + estimate > limit:
+            waits = held.unpriced_batches if name == "max_budget" else 0
+            if limit is not None and (waits or spent + held.cost + estimate > limit):
                 yield (
                     limits,
                     BudgetFigures(
@@ -129,6 +132,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
                         estimate=estimate,
                         spent=spent,
                         reserved=held.cost,
+                        unpriced_batches=waits,
                         reset_at=limits.reset_at(self.at),
                     ),
                 )

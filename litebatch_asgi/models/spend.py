@@ -95,6 +95,8 @@ class ChargedModel(msgspec.Struct, frozen=True, kw_only=True):
     """the sum; None: no part of it has a price"""
     unpriced_requests: int
     """the sum"""
+    assumed_cost: Decimal
+    """the sum"""
     virtual_model: str | None
     """the batch's; None: the batch is gone"""
     endpoint: str | None

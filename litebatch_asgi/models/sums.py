@@ -64,12 +64,15 @@ def total_of(rows: Iterable[Spend]) -> Spend:
 
 
 def put_on_budgets(charges: Iterable[Charge]) -> dict[tuple[str, date], Decimal]:
-    """The US dollars that charges put on each of their scopes and days, in order; nothing where that is 0."""
+    """The US dollars that charges put on each of their scopes and days, in order; nothing where that is 0.
+
+    What requests without a price were estimated at counts like a cost.
+    """
     costs: dict[tuple[str, date], list[Decimal]] = {}
     for charge in charges:
-        for scope in set(charge.scopes) if charge.cost else ():
-            assert charge.cost is not None
-            costs.setdefault((scope, day_of(charge)), []).append(charge.cost)
+        counted = total((charge.cost, charge.assumed_cost))
+        for scope in set(charge.scopes) if counted else ():
+            costs.setdefault((scope, day_of(charge)), []).append(counted)
     return {place: total(costs[place]) for place in sorted(costs)}
 
 
@@ -112,6 +115,7 @@ def _charged(
         last=next(charge for charge in chain if charge.id not in corrected),
         cost=_chain_cost(chain),
         unpriced_requests=unpriced_of(chain),
+        assumed_cost=total(charge.assumed_cost for charge in chain),
         virtual_model=virtual_model,
         endpoint=endpoint,
     )

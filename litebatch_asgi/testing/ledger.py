@@ -37,16 +37,16 @@ class MemoryLedger:
         return {scope: self._reservations.held(scope) for scope in scopes}
 
     async def charged(
-        self, since: datetime, *, model: str | None = None, after: str | None = None, limit: int
+        self, since: datetime, *, model: str | None = None, after: Charge | None = None, limit: int
     ) -> list[ChargedModel]:
         """See `Ledger.charged`."""
         charges = list(self._charges())
         firsts = [
             (charge, *self._batch_of(charge))
-            for charge in sorted(charges, key=lambda charge: charge.id)
+            for charge in sorted(charges, key=_place)
             if charge.corrects is None and charge.created_at >= since
             if model in (None, charge.model, self._batch_of(charge)[0])
-            if after is None or charge.id > after
+            if after is None or _place(charge) > _place(after)
         ]
         return charged_models(firsts[:limit], charges)
 
@@ -76,6 +76,10 @@ class MemoryLedger:
     def _charges(self) -> Iterable[Charge]:
         self._tables.check_open()
         return self._tables.charges.values()
+
+
+def _place(charge: Charge) -> tuple[datetime, str]:
+    return charge.created_at, charge.id
 
 
 def _matching(charges: Iterable[Charge], query: SpendQuery) -> Iterator[Charge]:

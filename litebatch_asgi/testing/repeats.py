@@ -113,6 +113,7 @@ class Reservations:
             requests=sum(each.requests for each in held),
             tokens=sum(each.tokens for each in held),
             cost=total(each.cost for each in held),
+            unpriced_batches=sum(each.cost is None for each in held),
         )
 
     def release(self, draft: Draft, batch: Batch) -> None:

@@ -19,15 +19,24 @@ async def unbalanced(database: Database) -> list[str]:
     days: dict[tuple[Any, ...], Counter[str]] = {}
     scopes: Counter[tuple[str, int]] = Counter()
     costs: dict[str, dict[tuple[str, str], int | None]] = {}
-    for *place, created_by, job_id, batch_id, corrects, written_usage, written_cost, put_on in await _charges(
-        database
-    ):
+    for (
+        *place,
+        created_by,
+        job_id,
+        batch_id,
+        corrects,
+        written_usage,
+        written_cost,
+        put_on,
+        assumed,
+    ) in await _charges(database):
         owner, model, deployment, day = place
         team = owner.removeprefix("team:") if owner.startswith("team:") else ""
         usage, cost = json.loads(written_usage), nanodollars(written_cost)
+        counted = (cost or 0) + (nanodollars(assumed) or 0)
         sums = days.setdefault((day, owner, created_by or "", team, model, deployment), Counter())
         sums.update(cost=cost or 0, batches=corrects is None, **{name: usage[name] for name in COUNTED})
-        scopes.update({(scope, day): cost or 0 for scope in json.loads(put_on)})
+        scopes.update({(scope, day): counted for scope in json.loads(put_on)})
         of_batch = costs.setdefault(batch_id, {})
         before = of_batch.get((job_id, model))
         of_batch[job_id, model] = before if cost is None else (before or 0) + cost
@@ -49,7 +58,8 @@ async def unbalanced(database: Database) -> list[str]:
 async def _charges(database: Database) -> list[tuple[Any, ...]]:
     return await database.rows(
         f"SELECT owner, model, deployment_id, created_at / {DAY}, created_by, job_id, batch_id, corrects, "
-        "CAST(usage AS text), CAST(cost AS text), CAST(scopes AS text) FROM charges"
+        "CAST(usage AS text), CAST(cost AS text), CAST(scopes AS text), CAST(assumed_cost AS text) "
+        "FROM charges"
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from litebatch_asgi.costs import CannotReprice, Rates, TokenKind, correction, priced
+from litebatch_asgi.costs import CannotReprice, Rates, TokenKind, correction, priced, taken_back
 from litebatch_asgi.models import Charge, ChargedModel, ChargedUsage, UsageBucket
 
 from .test_rates import LONG, flat, tables, usages
@@ -40,6 +40,7 @@ def charged(usage: ChargedUsage, rates: Rates | None) -> ChargedModel:
         last=first,
         cost=cost,
         unpriced_requests=counted.unpriced_requests,
+        assumed_cost=Decimal(0),
         virtual_model="v",
         endpoint="/v1/chat/completions",
     )
@@ -133,6 +134,29 @@ def test_a_charge_of_an_earlier_version_is_told_from_a_free_one() -> None:
     free = charged(ChargedUsage(), None)
     assert correct(free, flat("1")) is None
     assert correct(replace(free, cost=None), flat("1")) is CannotReprice.NOT_COUNTED
+
+
+def test_what_was_assumed_is_given_back_for_requests_that_get_a_price() -> None:
+    """Budgets counted 5 dollars for five requests; two of them are senseless still."""
+    before = replace(charged(of(ONE, malformed=2), None), assumed_cost=Decimal(5))
+    added = correct(before, flat("1"))
+    assert isinstance(added, Charge)
+    assert (added.cost, added.assumed_cost) == (Decimal(10), Decimal(-3))
+    after = replace(corrected(before, added), assumed_cost=Decimal(2))
+    again = correct(after, flat("2"))
+    assert isinstance(again, Charge)
+    assert again.assumed_cost == 0
+
+
+def test_what_was_taken_back_stays_so() -> None:
+    before = replace(charged(of(ONE, malformed=2), flat("1")), assumed_cost=Decimal(2))
+    added = taken_back(before, id="second", now=NOW)
+    assert added is not None
+    assert (added.cost, added.assumed_cost) == (Decimal(-10), Decimal(-2))
+    assert added.usage.unpriced_requests == 3
+    after = replace(corrected(before, added), assumed_cost=Decimal(0))
+    assert correct(after, flat("2")) is None
+    assert taken_back(after, id="third", now=NOW) is None
 
 
 def test_senseless_usage_is_no_matter_of_prices() -> None:

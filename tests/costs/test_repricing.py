@@ -72,6 +72,27 @@ def dollars(nano: int) -> str:
     return f"{Decimal(nano).scaleb(-9):.9f}"
 
 
+async def test_a_charge_for_wrong_usage_is_taken_back_for_good(
+    gateway: InProcess, database: Database, tmp_path: Path
+) -> None:
+    """Budgets get it back; its requests stay without a price, whatever prices come."""
+    absurd = {"usage": {"prompt_tokens": 100_000_000, "completion_tokens": 1, "total_tokens": 100_000_001}}
+    await settled(gateway, absurd)
+    [(batch_id,)] = await database.rows("SELECT batch_id FROM charges")
+    config = configure(tmp_path, "same", OWN_PRICES)
+    other = await reprice(config, database.url, "--take-back", "batch_lb0")
+    assert (other.returncode, other.stdout) == (0, "")
+    done = await reprice(config, database.url, "--take-back", batch_id)
+    assert done.returncode == 0
+    assert [line["after"] for line in told(done)] == [dollars(0)]
+    assert sum((await costs(database)).values()) == 0
+    assert await database.rows("SELECT unpriced_requests FROM batches") == [(1,)]
+    for options in ((), ("--take-back", batch_id)):
+        again = await reprice(config, database.url, *options)
+        assert (again.returncode, again.stdout) == (0, "")
+    assert await unbalanced(database) == []
+
+
 async def test_what_had_no_price_gets_one(tmp_path: Path, database: Database) -> None:
     """The cost of the batch is known then."""
     async with running_gateway(tmp_path, names=("east",), database=database) as gateway:

@@ -84,6 +84,18 @@ async def test_what_is_estimated_is_reserved_until_it_is_charged(priced: InProce
     await create(priced, team, await upload(priced, team, lines(6)))
 
 
+async def test_a_usage_that_makes_no_sense_does_not_make_a_budget_last(priced: InProcess) -> None:
+    """Such requests count what they were estimated at, beside the others, and no spend is made up."""
+    team = budget(10)
+    content = requests({"output_tokens": 500}, {"usage": None}, {"usage": {"prompt_tokens": -1}})
+    batch = await create(priced, team, await upload(priced, team, content))
+    await priced.ended(batch.id)
+    assert await spent(priced.database) == {"team:search": Decimal(3)}
+    assert await priced.database.rows("SELECT unpriced_requests FROM batches") == [(2,)]
+    [(cost,)] = await priced.database.rows("SELECT CAST(cost AS text) FROM batches")
+    assert Decimal(cost) == 1
+
+
 async def test_a_refusal_tells_the_figures(priced_and_held: InProcess) -> None:
     team = budget("4.5")
     file = await upload(priced_and_held, team)

@@ -159,7 +159,10 @@ def rows(heading: str, file: Path = README) -> list[list[str]]:
 
 
 def test_every_setting_is_told_with_its_default() -> None:
-    told = {name.strip("`"): default for name, default, _ in rows("Settings", ROOT / "litebatch_asgi" / "config" / "README.md")}
+    told = {
+        name.strip("`"): default
+        for name, default, _ in rows("Settings", ROOT / "litebatch_asgi" / "config" / "README.md")
+    }
     settings = Settings()
     assert list(told) == list(Settings.__struct_fields__)
     for name, default in told.items():

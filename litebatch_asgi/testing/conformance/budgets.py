@@ -13,7 +13,16 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import AboveBudget, BudgetExceeded, BudgetFigures, LimitExceeded
-from litebatch_asgi.models import Batch, BatchChange, BatchState, BatchStatus, File, Limits, Reservation
+from litebatch_asgi.models import (
+    Batch,
+    BatchChange,
+    BatchState,
+    BatchStatus,
+    File,
+    Limits,
+    Reservation,
+    SpendQuery,
+)
 from litebatch_asgi.models.reservations import SoftBudgetPassed
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import StorageTests, stored_file
@@ -58,7 +67,12 @@ async def reserve(
 
 
 async def settle(
-    storage: Storage, batch: Batch, *costs: str | None, at: datetime = TODAY, ends: bool = True
+    storage: Storage,
+    batch: Batch,
+    *costs: str | None,
+    at: datetime = TODAY,
+    ends: bool = True,
+    assumed: str | None = None,
 ) -> None:
     """Charge a batch so many dollars, a model each, and end it unless told otherwise."""
 
@@ -71,6 +85,7 @@ async def settle(
                 model=f"model-{number}",
                 cost=None if cost is None else Decimal(cost),
                 scopes=batch.scopes,
+                assumed_cost=None if assumed is None else Decimal(assumed),
                 created_at=at,
             )
             for number, cost in enumerate(costs)
@@ -142,12 +157,51 @@ class BudgetTests(StorageTests):
         await reserve(storage, budget(6), cost="1")
 
     async def test_what_is_open_when_a_budget_is_set_counts(self, storage: Storage) -> None:
-        """With what it was estimated at; what has no price counts 0."""
+        """With what it was estimated at."""
         await reserve(storage, Limits(scope="team:a"), cost="6")
-        await reserve(storage, Limits(scope="team:a"), cost=None)
         with pytest.raises(BudgetExceeded):
             await reserve(storage, budget(10), cost="5")
         await reserve(storage, budget(10), cost="4")
+
+    async def test_what_nobody_knew_the_cost_of_fits_beside_no_other(self, storage: Storage) -> None:
+        """It was made before the budget was set, and may take all of it: others wait until it has ended."""
+        batch = await reserve(storage, Limits(scope="team:a"), cost=None)
+        await reserve(storage, Limits(scope="team:a", soft_budget=Decimal(1)), cost="0.1")
+        assert (await storage.ledger.held(["team:a"]))["team:a"].unpriced_batches == 1
+        with pytest.raises(BudgetExceeded, match=r"nobody knew .* 1 open") as refusal:
+            await reserve(storage, budget(10), cost="0.1")
+        assert (refusal.value.retry_after, refusal.value.retry) == (600, False)
+        await reserve(storage, budget(10, "team:b"), cost="0.1")
+        await settle(storage, batch, None)
+        await reserve(storage, budget(10), cost="0.1")
+
+    async def test_what_costs_nothing_is_known(self, storage: Storage) -> None:
+        """It holds 0, and keeps nobody away."""
+        await reserve(storage, Limits(scope="team:a"), cost="0")
+        await reserve(storage, budget(10), cost="10")
+
+    async def test_requests_without_a_price_count_what_they_were_estimated_at(self, storage: Storage) -> None:
+        """On budgets alone: what was spent stays unknown. A correction that knows a price takes it back."""
+        batch = await reserve(storage, budget(10), cost="4")
+        await settle(storage, batch, None, assumed="4")
+        [spent] = await storage.ledger.spend(SpendQuery(group_by=(), limit=9))
+        assert spent.cost == 0
+        with pytest.raises(BudgetExceeded) as refusal:
+            await reserve(storage, budget(10), cost="6.1")
+        assert used(refusal.value) == [4, 0]
+        [charged] = await storage.ledger.charged(TODAY, limit=9)
+        assert charged.cost is None
+        assert charged.assumed_cost == 4
+        correction = replace(
+            charged.charge,
+            id=f"{charged.charge.id}-2",
+            corrects=charged.charge.id,
+            cost=Decimal(1),
+            assumed_cost=Decimal(-4),
+        )
+        assert await storage.ledger.correct([correction]) == 1
+        assert await storage.ledger.spent({"team:a": None}) == {"team:a": 1}
+        await reserve(storage, budget(10), cost="9")
 
     async def test_scopes_have_budgets_of_their_own(self, storage: Storage) -> None:
         """A batch must fit into all of its scopes, and holds nothing where it does not fit into one."""

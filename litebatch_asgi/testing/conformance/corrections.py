@@ -171,10 +171,10 @@ class CorrectionTests(StorageTests):
         priced = a_correction(charges[1], 8)
         for corrections in ([second], [third, priced]):
             assert await storage.ledger.correct(corrections) == len(corrections)
-        firsts = sorted(charges, key=lambda each: each.id)
+        firsts = sorted(charges, key=lambda each: (each.created_at, each.id))
         pages = [await storage.ledger.charged(NOON, limit=3)]
         assert [each.charge for each in pages[0]] == firsts[:3]
-        pages.append(await storage.ledger.charged(NOON, after=firsts[2].id, limit=3))
+        pages.append(await storage.ledger.charged(NOON, after=firsts[2], limit=3))
         found = {each.charge.id: each for page in pages for each in page}
         assert [each.charge for each in pages[1]] == firsts[3:]
         assert found[charges[0].id].last == third
