@@ -41,8 +41,9 @@ class PruningStore(Protocol):
         """Remove batches that have ended before that, with their jobs and events; charges and sums stay.
 
         Looks at the next `limit` batches that were created before, in order of (created_at, id). One stays
-        that has not ended, of which somebody has to look at a job again, or of which a result file is there
-        that is not deleted; of the last one the provider's words on settled jobs are dropped all the same.
+        that has not ended, of which somebody has to look at a job again or to deliver an event, or of which a
+        result file is there that is not deleted; of the last one the provider's words on settled jobs are
+        dropped all the same.
         """
         ...
 
@@ -50,7 +51,7 @@ class PruningStore(Protocol):
         """Remove the rows of files that were deleted before that, with their copies, parts and events.
 
         Looks at the next `limit` of them, in order of (deleted_at, id). One stays that an open batch reads,
-        or of which somebody has to look at a copy again.
+        or of which somebody has to look at a copy again or to deliver an event.
         """
         ...
 
@@ -61,8 +62,8 @@ class PruningStore(Protocol):
     async def operator_events(self, before: datetime, *, limit: int) -> int:
         """Remove old events that are about no batch and no file, and what is kept so that each is told once.
 
-        Of each at most `limit`: events that were made before that, with their deliveries; what was told until
-        before that; budgets of scopes in which no batch was created since, and none is open. How many of that
-        went of which most went.
+        Of each at most `limit`: events that were made before that and are not to be delivered any more; what
+        was told until before that; budgets of scopes in which no batch was created since, and none is open. How
+        many of that went of which most went.
         """
         ...

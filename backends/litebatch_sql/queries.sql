@@ -941,6 +941,11 @@ LIMIT :limit;
 -- name: lock_ended_batches
 SELECT id, {has_results} FROM {prefix}batches AS batches
 WHERE id {among_keys} AND {has_ended}
+  AND NOT EXISTS (
+      SELECT 1 FROM {prefix}events AS events
+      JOIN {prefix}event_deliveries AS deliveries ON deliveries.event_id = events.id
+      WHERE events.subject = batches.id AND deliveries.state = 'pending'
+  )
 {skip_locked};
 
 -- name: drop_snapshots
@@ -957,6 +962,10 @@ DELETE FROM {prefix}events
 WHERE id IN (
     SELECT id FROM {prefix}events AS events
     WHERE owner IS NULL AND batch_id IS NULL AND created_at < :before
+      AND NOT EXISTS (
+          SELECT 1 FROM {prefix}event_deliveries AS deliveries
+          WHERE deliveries.event_id = events.id AND deliveries.state = 'pending'
+      )
     ORDER BY created_at, id LIMIT :limit
 );
 
@@ -995,7 +1004,7 @@ ORDER BY deleted_at, id
 LIMIT :limit;
 
 -- name: lock_deleted_files
--- Those that no open batch reads, and of which nobody has to look at a copy again.
+-- Those that no open batch reads, and of which nobody has to look at a copy again or to tell an event.
 SELECT id FROM {prefix}files AS files
 WHERE id {among_keys} AND deleted_at < :before
   AND NOT EXISTS (
@@ -1006,6 +1015,11 @@ WHERE id {among_keys} AND deleted_at < :before
   AND NOT EXISTS (
       SELECT 1 FROM {prefix}file_copies AS file_copies
       WHERE file_copies.file_id = files.id AND file_copies.next_check_at IS NOT NULL
+  )
+  AND NOT EXISTS (
+      SELECT 1 FROM {prefix}events AS events
+      JOIN {prefix}event_deliveries AS deliveries ON deliveries.event_id = events.id
+      WHERE events.subject = files.id AND deliveries.state = 'pending'
   )
 {skip_locked};
 

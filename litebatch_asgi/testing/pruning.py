@@ -42,7 +42,7 @@ class MemoryPruningStore:
         ends = (batch.completed_at, batch.failed_at, batch.expired_at, batch.cancelled_at)
         ended_at = next((end for end in ends if end is not None), _NEVER)
         is_waited_for = any(job.next_check_at is not None for job in jobs)
-        if not batch.status.is_final or ended_at >= before or is_waited_for:
+        if not batch.status.is_final or ended_at >= before or is_waited_for or tables.is_untold(batch.id):
             return False
         results = (file for file in tables.files.values() if file.batch_id == batch.id)
         if any(file.deleted_at is None for file in results):
@@ -68,7 +68,8 @@ class MemoryPruningStore:
 
     def _is_needed(self, file: File) -> bool:
         state = self._tables.file_state(file.id)
-        return state.open_batches > 0 or any(copy.next_check_at is not None for copy in state.copies)
+        is_looked_at = any(copy.next_check_at is not None for copy in state.copies)
+        return state.open_batches > 0 or is_looked_at or self._tables.is_untold(file.id)
 
     async def idempotency_keys(self, before: datetime, *, limit: int) -> int:
         """See `PruningStore.idempotency_keys`."""
@@ -80,7 +81,8 @@ class MemoryPruningStore:
         tables = self._tables
         async with tables.write() as draft:
             events = [each for each in tables.events.values() if each.owner is None and each.batch_id is None]
-            old = sorted((each.created_at, each.id) for each in events if each.created_at < before)[:limit]
+            told = [each for each in events if not tables.is_untold(each.subject, each.id)]
+            old = sorted((each.created_at, each.id) for each in told if each.created_at < before)[:limit]
             for _, event_id in old:
                 draft.remove_key(tables.events, event_id)
                 draft.remove_keys(tables.deliveries, partial(_is_of, event_id))

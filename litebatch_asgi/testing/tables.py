@@ -15,6 +15,7 @@ from litebatch_asgi.models import (
     BatchState,
     Charge,
     Delivery,
+    DeliveryState,
     Event,
     File,
     FileCopy,
@@ -113,6 +114,14 @@ class Tables:
         """Drop the events of a subject with their deliveries."""
         draft.remove(self.events, lambda event: event.subject == subject)
         draft.remove(self.deliveries, lambda delivery: delivery.subject == subject)
+
+    def is_untold(self, subject: str, event_id: str | None = None) -> bool:
+        """Whether a delivery is pending, of any event of a subject or of one of them."""
+        return any(
+            each.subject == subject and each.state is DeliveryState.PENDING
+            for each in self.deliveries.values()
+            if event_id in (None, each.event_id)
+        )
 
     def is_accepted(self, object_id: str, at: datetime) -> bool | None:
         """Whether what a request made is accepted; None if it is gone, or will never be."""

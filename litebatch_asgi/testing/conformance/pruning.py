@@ -17,10 +17,12 @@ from litebatch_asgi.models import (
     BatchChange,
     BatchStatus,
     CopyState,
+    FailedAttempt,
     File,
     FileKind,
     JobState,
     ProviderBatch,
+    RegisteredSink,
 )
 from litebatch_asgi.pruning import Place
 from litebatch_asgi.storage import Storage
@@ -136,6 +138,24 @@ class PruningTests(StorageTests):
         hidden = replace(result, deleted_at=NOW)
         await storage.change_file(result.id, file_writing(file=hidden))
         assert await prune(storage) == 1
+
+    async def test_what_is_still_to_be_delivered_stays(self, storage: Storage) -> None:
+        """Of a batch and a deleted file; what is delivered or dead keeps neither."""
+        sink = RegisteredSink(name="log", is_ordered=False)
+        await storage.outbox.register([sink])
+        batch = await ended_batch(storage)
+        file = await _deleted(storage, NOW - SECOND)
+        told = an_event(a_batch(file), subject=file.id, type="file.copied", batch_id=None)
+        await storage.change_file(file.id, file_writing(events=(told,)))
+        items = await storage.outbox.claim("worker", sink, limit=9, lease_seconds=60)
+        assert {item.event.subject for item in items} == {batch.id, file.id}
+        assert await prune(storage) == 0
+        assert (await storage.pruning.deleted_files(NOW, after=None, limit=10)).removed == 0
+        assert await storage.outbox.delivered(items[:1]) == 1
+        dead = FailedAttempt(delivery=items[1].delivery, error="no", retry_seconds=None)
+        assert await storage.outbox.failed(sink, [dead]) == 1
+        assert await prune(storage) == 1
+        assert (await storage.pruning.deleted_files(NOW, after=None, limit=10)).removed == 1
 
     async def test_steps_go_on_behind_what_stays(self, storage: Storage) -> None:
         """Each looks at so many batches, the oldest first, and says where the next begins."""
