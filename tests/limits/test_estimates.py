@@ -31,7 +31,8 @@ async def test_a_file_knows_its_tokens(held_gateway: InProcess) -> None:
     text = len(content) - (len(IMAGE) + 2)
     assert (file.tokens, file.guessed_tokens) == (-(-text // 4) + 37_000, 37_000)
     assert (file.output_tokens, file.unlimited_answers) == (300, 1)
-    [long] = file.long_requests or ()
+    assert file.long_requests is not None
+    [long] = file.long_requests
     assert (long.above, long.requests, long.unlimited_answers) == (32_000, 1, 1)
 
 
