@@ -63,7 +63,7 @@ class PruningStore(Protocol):
         """Remove old events that are about no batch and no file, and what is kept so that each is told once.
 
         Of each at most `limit`: events that were made before that and are not to be delivered any more; what
-        was told until before that; budgets of scopes in which no batch was created since, and none is open. How
-        many of that went of which most went.
+        was told until before that; budgets of scopes in which no batch was created since, and none is open.
+        How many of that went of which most went.
         """
         ...
