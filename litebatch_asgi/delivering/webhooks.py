@@ -78,10 +78,12 @@ class WebhookWorker:
             busy=Counter(each.endpoint.owner for each in self._under_way.values()),
             lease_seconds=self._runtime.settings.lease_seconds,
         )
-        for claimed in claims:
+        # one that is under way here was held up for longer than its lease: whoever is next waits for another
+        new = [each for each in claims if each.endpoint.id not in self._under_way]
+        for claimed in new:
             self._under_way[claimed.endpoint.id] = claimed
             start(self._attempt, claimed, since)
-        return len(claims)
+        return len(new)
 
     async def _rest(self) -> None:
         with anyio.move_on_after(scattered(LONGEST_PAUSE)):

@@ -42,9 +42,12 @@ from litebatch_asgi.models import (
     ProviderBatch,
 )
 from litebatch_asgi.models.tellings import Telling, Told
+from litebatch_asgi.webhooks.queue import ClaimedWebhook
+from litebatch_sql.webhook_queue import SQLWebhookQueue
 from tests.faults.budgets import soft_budget_passed
 from tests.faults.journey import outcome
 from tests.faults.renewals import LOST_UPLOADS, models_change
+from tests.faults.senders import several_senders
 from tests.faults.settled import counts_that_begin_anew, gap_in_results, results_that_changed
 from tests.faults.troubles import ALL
 from tests.faults.zombies import upload_of_a_zombie
@@ -308,6 +311,16 @@ def _under(name: str) -> Callable[[Path], Awaitable[list[str]]]:
     return partial(outcome, (ALL[name],))
 
 
+def endpoints_are_not_held(patch: Patch) -> None:
+    """A claim on an endpoint has run out as soon as it was made."""
+    claim = SQLWebhookQueue.claim
+
+    async def claim_for_no_time(self: SQLWebhookQueue, worker: str, **options: Any) -> list[ClaimedWebhook]:
+        return await claim(self, worker, **(options | {"lease_seconds": 0.0}))
+
+    patch.setattr(SQLWebhookQueue, "claim", claim_for_no_time)
+
+
 MUTATIONS = (
     Mutation(switch_off=target_is_written_last, journey=_under("death at place.answered")),
     Mutation(switch_off=no_answer_is_a_refusal, journey=_under("create_batch done, 504")),
@@ -330,4 +343,5 @@ MUTATIONS = (
     Mutation(switch_off=any_model_will_do, journey=models_change),
     Mutation(switch_off=everything_is_news, journey=soft_budget_passed),
     Mutation(switch_off=nothing_is_fenced, journey=upload_of_a_zombie),
+    Mutation(switch_off=endpoints_are_not_held, journey=several_senders),
 )

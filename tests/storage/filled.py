@@ -101,6 +101,12 @@ async def fill(storage: Storage) -> None:
         rotated_at=NOW,
         disabled_at=NOW,
         disabled_reason=TEXT,
+        failures=3,
+        tried_at=NOW,
+        next_attempt_at=LATER,
+        claimed_by="worker",
+        claimed_until=NOW,
+        epoch=1,
         created_at=NOW,
         updated_at=NOW,
     )
