@@ -35,7 +35,7 @@ class Tellings:
         The subject is locked until the end of the transaction: nobody else draws its number or tells of it.
         """
         told = TOLD.encode(telling.told)
-        await lock_scope(self._transaction, self._queries, telling.event.subject)
+        await lock_subject(self._transaction, self._queries, telling.event.subject)
         row = await self._transaction.fetch_one(self._queries.sql("get_told"), told)
         if not telling.is_news(TOLD.decode(row) if row else None):
             return False
@@ -106,8 +106,16 @@ class BudgetTellings:
     async def _tell(self, scope: str, budgets: Iterable[ScopeBudget], at: datetime) -> None:
         for budget in budgets:
             # before looking: whoever has the lock later sees all that others have charged, on any day
-            await lock_scope(self._transaction, self._queries, scope)
+            await lock_subject(self._transaction, self._queries, scope)
             since = {"keys": encode_json([[scope, to_days(budget.since(at) or date.min)]])}
             row = await self._transaction.fetch_one(self._sql("spent"), since)
             for telling in budget.tellings(from_nanodollars(row[1] if row else 0), at):
                 await self._tellings.tell(telling)
+
+
+async def lock_subject(transaction: Transaction, queries: Queries, subject: str) -> None:
+    """Let nobody else tell of a subject until the end of the transaction.
+
+    It is another lock than that of a scope: who is charged does not wait for those who create.
+    """
+    await lock_scope(transaction, queries, f"told {subject}")
