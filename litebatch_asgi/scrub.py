@@ -5,14 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+# Paths of Google's resources name projects; they go as a whole, before names within them are replaced.
+_RESOURCE = re.compile(r"""\b(?:projects|publishers|tunedModels)/[^\s'"`,;)\]}>]+""")
 _PRIVATE = re.compile(
     r"""
-    (?P<address> \b(?:https?|gs|s3)://[^\s'")\]}>,]+
+    (?P<address> \b[\w.+-]+@[\w-]+(?:\.[\w-]+)+
+                 | \b(?:https?|gs|s3)://[^\s'")\]}>,]+
                  | \b[\w-]+(?:\.[\w-]+)*\.(?:com|net|ai|io|dev|cloud|us|cn|local|internal)\b(?::\d+)?
                  | \b(?:[\w-]+\.)+[\w-]+:\d{2,5}\b | \blocalhost:\d+ | \b\d{1,3}(?:\.\d{1,3}){3}\b )
-  | (?P<key>     \b(?:sk|pk|key|api[-_]key)-[\w*-]{6,} | \bBearer\s+\S+ )
+  | (?P<key>     \b(?:sk|pk|key|api[-_]key)-[\w*-]{6,} | \bBearer\s+\S+
+                 | \bAIza[\w-]{10,} | \bya29\.[\w.-]+ | \bGOCSPX-[\w-]+ | \beyJ[\w-]{10,}\.[\w.-]+ )
   | (?P<id>      \b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b
-                 | \b(?:file|assistant|batch|batch_req|org|proj|project|req|resp|user)[-_][A-Za-z0-9_-]{6,} )
+                 | \b(?:file|assistant|batch|batch_req|org|proj|project|req|resp|user)[-_][A-Za-z0-9_-]{6,}
+                 | \b(?:msgbatch|msg|toolu|srvtoolu|wrkspc)_(?=\w*\d)\w{6,}
+                 | \b(?:files|batches|operations|cachedContents)/(?=[\w-]*\d)[\w-]{6,}
+                 | (?<![\w.-])\d{11,}(?![\w.-]) )
     """,
     re.VERBOSE,
 )
@@ -23,6 +30,7 @@ LONGEST = 1000
 
 def scrub(text: str, *, names: Mapping[str, str]) -> str:
     """The text with `names` replaced (longest first), and whatever else looks private blotted out."""
+    text = _RESOURCE.sub("[id]", text)
     for private in sorted(names, key=len, reverse=True):
         text = text.replace(private, names[private])
     return _PRIVATE.sub(_blot, text[:LONGEST])

@@ -18,6 +18,21 @@ from litebatch_asgi.scrub import scrub
         ("see my-account.openai.azure.us", "see [address]"),
         ("in /subscriptions/0b1c2d3e-1111-2222-3333-444455556666/x", "in /subscriptions/[id]/x"),
         ("batch_0b1c2d3e-1111-2222-3333-444455556666 failed", "[id] failed"),
+        (
+            "Job projects/123456789012/locations/us-central1/batchPredictionJobs/77 failed.",
+            "Job [id] failed.",
+        ),
+        ("Model `publishers/google/models/gemini-x` was not found", "Model `[id]` was not found"),
+        ("project 123456789012 has no quota", "project [id] has no quota"),
+        ("msgbatch_01HkcTjaV5uDC8jWR4ZsDV8d is gone", "[id] is gone"),
+        ("tool_use toolu_01D7FLrfh4GYq7yT1ULFeyMV", "tool_use [id]"),
+        ("in workspace wrkspc_011CZkZaBF1tNoB5wlCeusgy", "in workspace [id]"),
+        ("files/abc-123xyz and batches/q8w7e6r5t4 are gone", "[id] and [id] are gone"),
+        ("API key AIzaSyA-1234567890abcdefghijklmnop expired", "API key [key] expired"),
+        ("token ya29.a0Af_B-xyz.123 expired", "token [key] expired"),
+        ("token eyJhbGciOiJSUzI1.eyJpc3MiOi.abc-_1 expired", "token [key] expired"),
+        ("key sk-ant-api03-aBc_dEf expired", "key [key] expired"),
+        ("run@acme-prod.iam.gserviceaccount.com may not read gs://b/in", "[address] may not read [address]"),
     ],
 )
 def test_what_is_blotted_out(text: str, shown: str) -> None:
@@ -31,7 +46,14 @@ def test_what_is_blotted_out(text: str, shown: str) -> None:
         "At 10:30:05 the limit of 2.000 tokens was reached, e.g. by gpt-4.1-mini.",
         "messages[0].content:12 is no text",
         "file-lb01m81c757zfxk8wcx8ss6xjsm9 is empty",
+        "Unknown field msg_content of the files/messages; see operations/running.",
+        "At 1790000000 there were 2147483648 tokens, 0.12345678901234 of all.",
     ],
 )
 def test_what_is_not(text: str) -> None:
     assert scrub(text, names={}) == text
+
+
+def test_names_within_a_resource_go_with_it() -> None:
+    text = "projects/acme-prod/locations/eu/models/7 of acme-prod"
+    assert scrub(text, names={"acme-prod": "this project"}) == "[id] of this project"
