@@ -7,9 +7,10 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
-_MOST_TOKENS = 1 << 27  # so much in one row is nonsense, and sums of it would not fit into a database
+MOST_TOKENS = 1 << 27
+"""So many in one row are nonsense, and sums of them would not fit into a database."""
 
-Tokens = Annotated[int, msgspec.Meta(ge=0, lt=_MOST_TOKENS)]
+Tokens = Annotated[int, msgspec.Meta(ge=0, lt=MOST_TOKENS)]
 
 
 class Details(msgspec.Struct, gc=False):
@@ -115,4 +116,4 @@ def _counts(told: dict[str, Any], names: tuple[str, ...]) -> dict[str, int | Non
 
 def _tokens(value: object) -> int | None:
     count = whole(value)
-    return count if count is not None and 0 <= count < _MOST_TOKENS else None
+    return count if count is not None and 0 <= count < MOST_TOKENS else None

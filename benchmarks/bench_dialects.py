@@ -1,0 +1,66 @@
+"""How fast lines and rows are translated on one core: megabytes in a second of CPU time.
+
+Each figure is the best of several rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from benchmarks._report import at_least, show
+from benchmarks.bench_jsonl import ENGLISH, escaped, prose, unicode
+from litebatch_asgi.dialects import Dialect, GeminiModel, VertexDialect, surrogate
+
+LINES = 2000
+ROUNDS = 5
+BAR = 40.0
+VERTEX = VertexDialect(GeminiModel.named("gemini-2.5-flash"))
+
+
+def rate(translate: Callable[[bytes, int], object], lines: list[bytes]) -> float:
+    """Megabytes of lines in a second."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        for number, line in enumerate(lines):
+            translate(line, number)
+        best = min(best, time.process_time() - start)
+    return sum(map(len, lines)) / best / 1e6
+
+
+def encoding(dialect: Dialect, make: Callable[[int], bytes]) -> float:
+    lines = [make(number) for number in range(LINES)]
+    assert all(isinstance(dialect.encode(line, 1), bytes) for line in lines)
+    return rate(dialect.encode, lines)
+
+
+def decoding(dialect: Dialect, make: Callable[[int], bytes]) -> float:
+    def translate(row: bytes, number: int) -> bytes:
+        return dialect.decode(row).row("request-1", job="job", line=number, created=0)
+
+    lines = [make(number) for number in range(LINES)]
+    assert all(b'"status_code":200' in translate(line, 1) for line in lines)
+    return rate(translate, lines)
+
+
+def gemini_row(number: int) -> bytes:
+    request = {"contents": [{"role": "user", "parts": [{"text": ENGLISH(3000)}]}]}
+    candidate = {"content": {"role": "model", "parts": [{"text": ENGLISH(3000)}]}, "finishReason": "STOP"}
+    usage = {"promptTokenCount": 100, "candidatesTokenCount": 600, "totalTokenCount": 700}
+    response = {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-2.5-flash"}
+    row = {"custom_id": surrogate(number), "status": "", "request": request, "response": response}
+    return json.dumps(row).encode()
+
+
+def main() -> None:
+    for name, dialect, row in (("Vertex", VERTEX, gemini_row),):
+        at_least(f"{name}: encode plain chats of 4 KB", encoding(dialect, prose), BAR, "MB/s")
+        show(f"{name}: encode Greek with escapes", f"{encoding(dialect, escaped):.2f} MB/s")
+        show(f"{name}: encode Greek in UTF-8", f"{encoding(dialect, unicode):.2f} MB/s")
+        show(f"{name}: decode answers of 3 KB", f"{decoding(dialect, row):.2f} MB/s")
+
+
+if __name__ == "__main__":
+    main()

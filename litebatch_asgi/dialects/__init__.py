@@ -1,0 +1,21 @@
+"""Translates between OpenAI's batch lines and providers that do not speak OpenAI, without I/O.
+
+On the way up `Dialect.encode` writes each line anew; on the way back `Dialect.decode` reads each row, and
+`Answer.row` writes it as OpenAI would:
+
+    dialect = VertexDialect(GeminiModel.named("gemini-2.5-flash"))
+    sent = dialect.encode(line, 7)              # bytes, or a Problem that names line, parameter and why
+    answer = dialect.decode(row)
+    answer.line                                 # 7
+    answer.row(custom_id, job=job_id, line=7, created=now)
+
+What becomes of each parameter is told by a table a provider: `vertex.table`.
+"""
+
+from litebatch_asgi.dialects.answers import Answer as Answer
+from litebatch_asgi.dialects.echoes import line_digest as line_digest
+from litebatch_asgi.dialects.seam import Dialect as Dialect
+from litebatch_asgi.dialects.surrogates import line_number as line_number
+from litebatch_asgi.dialects.surrogates import surrogate as surrogate
+from litebatch_asgi.dialects.vertex import GeminiModel as GeminiModel
+from litebatch_asgi.dialects.vertex import VertexDialect as VertexDialect

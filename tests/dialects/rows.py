@@ -1,0 +1,106 @@
+"""Rows of providers, mostly such as they write, and what a row of OpenAI's must be."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.dialects.requests import record, some, texts, values, wrong_now_and_then
+
+
+def check_row(row: bytes, custom_id: str) -> dict[str, Any] | None:
+    """The body of an answer that succeeded; any other row must be one that tells an error."""
+    told = json.loads(row)
+    assert told.keys() == {"id", "custom_id", "response", "error"}
+    assert told["custom_id"] == custom_id
+    assert told["id"].startswith("batch_req_")
+    if told["error"] is not None:
+        assert told["response"] is None
+        assert told["error"].keys() == {"code", "message"}
+        return None
+    response = told["response"]
+    assert response.keys() == {"status_code", "request_id", "body"}
+    if response["status_code"] == 200:
+        body: dict[str, Any] = response["body"]
+        return body
+    assert 400 <= response["status_code"] <= 599
+    assert response["body"]["error"].keys() == {"message", "type", "param", "code"}
+    return None
+
+
+_count = wrong_now_and_then(some(0, 3, 500, "12", -1))
+_usage = record(
+    {"promptTokenCount": _count},
+    {
+        "candidatesTokenCount": _count,
+        "thoughtsTokenCount": _count,
+        "toolUsePromptTokenCount": _count,
+        "cachedContentTokenCount": _count,
+        "promptTokensDetails": some([{"modality": "AUDIO", "tokenCount": 3}], values),
+        "cacheTokensDetails": some([{"modality": "AUDIO", "tokenCount": 9}], values),
+    },
+)
+_parts = wrong_now_and_then(
+    st.one_of(
+        record({"text": texts}, {"thought": some(True, values), "thoughtSignature": "AA=="}),
+        record(
+            {
+                "functionCall": wrong_now_and_then(
+                    record({"name": some("weather", values)}, {"args": some({"a": 1}, values)})
+                )
+            },
+            {},
+        ),
+        record({"executableCode": {"code": "1"}}, {}),
+    )
+)
+_logprobs = record(
+    {},
+    {
+        "chosenCandidates": some([{"token": "a", "logProbability": -0.5}], values),
+        "topCandidates": some([{"candidates": [{"token": "b", "logProbability": -1}]}], values),
+    },
+)
+_candidates = wrong_now_and_then(
+    record(
+        {},
+        {
+            "content": wrong_now_and_then(record({"parts": st.lists(_parts, max_size=3)}, {"role": "model"})),
+            "finishReason": some("STOP", "MAX_TOKENS", "SAFETY", "MALFORMED_FUNCTION_CALL", "NEW", values),
+            "logprobsResult": wrong_now_and_then(_logprobs),
+        },
+    )
+)
+_responses = st.one_of(
+    record(
+        {},
+        {
+            "candidates": wrong_now_and_then(st.lists(_candidates, max_size=2)),
+            "usageMetadata": wrong_now_and_then(_usage),
+            "modelVersion": some("gemini-x", values),
+            "promptFeedback": some({"blockReason": "SAFETY"}, values),
+            "createTime": some("2026-11-01T18:13:16.826+00:00", "yesterday", values),
+        },
+    ),
+    record({"embedding": wrong_now_and_then(record({"values": some([0.5, 1], values)}, {}))}, {}),
+)
+
+
+def vertex_rows() -> st.SearchStrategy[bytes]:
+    """Rows of a Vertex batch, with all sorts of things in them."""
+    rows = record(
+        {
+            "status": some(
+                "", 'Bad Request: {"error":{"code":400,"status":"INVALID_ARGUMENT"}}', texts, values
+            )
+        },
+        {
+            "response": wrong_now_and_then(_responses),
+            "custom_id": some("r7", values),
+            "key": some("r7", values),
+            "request": values,
+        },
+    )
+    return wrong_now_and_then(rows).map(lambda row: json.dumps(row).encode())
