@@ -11,12 +11,20 @@ from collections.abc import Callable
 
 from benchmarks._report import at_least, show
 from benchmarks.bench_jsonl import ENGLISH, escaped, prose, unicode
-from litebatch_asgi.dialects import Dialect, GeminiModel, VertexDialect, surrogate
+from litebatch_asgi.dialects import (
+    AnthropicDialect,
+    ClaudeModel,
+    Dialect,
+    GeminiModel,
+    VertexDialect,
+    surrogate,
+)
 
 LINES = 2000
 ROUNDS = 5
 BAR = 40.0
 VERTEX = VertexDialect(GeminiModel.named("gemini-2.5-flash"))
+ANTHROPIC = AnthropicDialect(ClaudeModel.named("claude-sonnet-4-5"))
 
 
 def rate(translate: Callable[[bytes, int], object], lines: list[bytes]) -> float:
@@ -54,8 +62,16 @@ def gemini_row(number: int) -> bytes:
     return json.dumps(row).encode()
 
 
+def claude_row(number: int) -> bytes:
+    usage = {"input_tokens": 100, "output_tokens": 600, "service_tier": "batch"}
+    content = [{"type": "text", "text": ENGLISH(3000)}]
+    message = {"model": "claude-sonnet-4-5", "content": content, "stop_reason": "end_turn", "usage": usage}
+    row = {"custom_id": surrogate(number), "result": {"type": "succeeded", "message": message}}
+    return json.dumps(row).encode()
+
+
 def main() -> None:
-    for name, dialect, row in (("Vertex", VERTEX, gemini_row),):
+    for name, dialect, row in (("Vertex", VERTEX, gemini_row), ("Anthropic", ANTHROPIC, claude_row)):
         at_least(f"{name}: encode plain chats of 4 KB", encoding(dialect, prose), BAR, "MB/s")
         show(f"{name}: encode Greek with escapes", f"{encoding(dialect, escaped):.2f} MB/s")
         show(f"{name}: encode Greek in UTF-8", f"{encoding(dialect, unicode):.2f} MB/s")

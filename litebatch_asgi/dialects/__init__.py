@@ -9,10 +9,12 @@ On the way up `Dialect.encode` writes each line anew; on the way back `Dialect.d
     answer.line                                 # 7
     answer.row(custom_id, job=job_id, line=7, created=now)
 
-What becomes of each parameter is told by a table a provider: `vertex.table`.
+What becomes of each parameter is told by a table a provider: `vertex.table`, `anthropic.table`.
 """
 
 from litebatch_asgi.dialects.answers import Answer as Answer
+from litebatch_asgi.dialects.anthropic import AnthropicDialect as AnthropicDialect
+from litebatch_asgi.dialects.anthropic import ClaudeModel as ClaudeModel
 from litebatch_asgi.dialects.echoes import line_digest as line_digest
 from litebatch_asgi.dialects.seam import Dialect as Dialect
 from litebatch_asgi.dialects.surrogates import line_number as line_number

@@ -8,6 +8,7 @@ import msgspec
 
 from litebatch_asgi.dialects.media import GIVEN, SAID, Part, read_parts, read_texts
 from litebatch_asgi.dialects.refusal import invalid, missing, unsupported
+from litebatch_asgi.dialects.tools import read_name
 from litebatch_asgi.dialects.values import (
     Object,
     check_keys,
@@ -184,7 +185,7 @@ class _Reader:
             raise invalid(f"{param}.id", f"'{call_id[:64]}' stands there twice.")
         function = read_object(call.get("function"), f"{param}.function")
         check_keys(function, f"{param}.function", ("name", "arguments"))
-        name = read_text(function.get("name"), f"{param}.function.name")
+        name = read_name(function, f"{param}.function")
         arguments = _read_arguments(function.get("arguments"), f"{param}.function.arguments")
         self._calls += 1
         self._open[call_id] = Call(self._calls, name, arguments, f"{param}.function.arguments")

@@ -66,7 +66,7 @@ def _read_function(value: object, param: str) -> Function:
     description, parameters = function.get("description"), function.get("parameters")
     strict = function.get("strict")
     return Function(
-        name=_read_name(function, param),
+        name=read_name(function, param),
         description=None if description is None else read_text(description, f"{param}.description"),
         parameters=None if parameters is None else read_object(parameters, f"{param}.parameters"),
         strict=strict is not None and read_flag(strict, f"{param}.strict"),
@@ -74,7 +74,8 @@ def _read_function(value: object, param: str) -> Function:
     )
 
 
-def _read_name(function: Object, param: str) -> str:
+def read_name(function: Object, param: str) -> str:
+    """The name of a function."""
     if function.get("name") is None:
         raise missing(f"{param}.name")
     name = read_text(function["name"], f"{param}.name")
@@ -124,4 +125,4 @@ def _read_named(value: Object, param: str) -> str:
     check_keys(value, param, ("type", "function"))
     function = read_object(value.get("function"), f"{param}.function")
     check_keys(function, f"{param}.function", ("name",))
-    return _read_name(function, f"{param}.function")
+    return read_name(function, f"{param}.function")

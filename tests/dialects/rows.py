@@ -104,3 +104,52 @@ def vertex_rows() -> st.SearchStrategy[bytes]:
         },
     )
     return wrong_now_and_then(rows).map(lambda row: json.dumps(row).encode())
+
+
+_blocks = wrong_now_and_then(
+    st.one_of(
+        record({"type": "text", "text": some(texts, values)}, {"citations": None}),
+        record({"type": "thinking", "thinking": some(texts, values)}, {"signature": "AA=="}),
+        record(
+            {
+                "type": "tool_use",
+                "id": "toolu_1",
+                "name": some("weather", values),
+                "input": some({"a": 1}, values),
+            },
+            {},
+        ),
+        record({"type": "server_tool_use"}, {}),
+    )
+)
+_message = record(
+    {"content": wrong_now_and_then(st.lists(_blocks, max_size=3))},
+    {
+        "stop_reason": some("end_turn", "tool_use", "max_tokens", "refusal", "new", values),
+        "model": some("claude-x", values),
+        "usage": wrong_now_and_then(
+            record(
+                {"input_tokens": _count, "output_tokens": _count},
+                {
+                    "cache_read_input_tokens": _count,
+                    "cache_creation_input_tokens": _count,
+                    "output_tokens_details": some(None, {"thinking_tokens": 3}, values),
+                },
+            )
+        ),
+    },
+)
+_results = st.one_of(
+    record({"type": "succeeded"}, {"message": wrong_now_and_then(_message)}),
+    record(
+        {"type": "errored"},
+        {"error": some({"type": "error", "error": {"type": "overloaded_error", "message": "no"}}, values)},
+    ),
+    record({"type": some("canceled", "expired", values)}, {}),
+)
+
+
+def anthropic_rows() -> st.SearchStrategy[bytes]:
+    """Rows of a Message Batch, with all sorts of things in them."""
+    rows = record({"custom_id": some("r7", values)}, {"result": wrong_now_and_then(_results)})
+    return wrong_now_and_then(rows).map(lambda row: json.dumps(row).encode())

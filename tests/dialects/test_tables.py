@@ -44,13 +44,14 @@ from openai.types.chat import (
     completion_create_params,
 )
 
+from litebatch_asgi.dialects.anthropic import table as anthropic
 from litebatch_asgi.dialects.conversation import MESSAGE_KEYS
 from litebatch_asgi.dialects.media import PART_KEYS
 from litebatch_asgi.dialects.rules import Handling, Rule
 from litebatch_asgi.dialects.tools import FUNCTION_KEYS
 from litebatch_asgi.dialects.vertex import table as vertex
 
-CHATS: dict[str, Mapping[str, Rule[Any]]] = {"vertex": vertex.CHAT}
+CHATS: dict[str, Mapping[str, Rule[Any]]] = {"anthropic": anthropic.CHAT, "vertex": vertex.CHAT}
 TABLES: dict[str, Mapping[str, Rule[Any]]] = {**CHATS, "vertex embeddings": vertex.EMBEDDINGS}
 
 
