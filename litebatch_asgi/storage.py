@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from litebatch_asgi.claims import ClaimStore
+from litebatch_asgi.contents import ContentRows
 from litebatch_asgi.figures import FigureStore
 from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.ledger import Ledger
@@ -125,6 +126,11 @@ class Storage(Protocol):
     @property
     def pruning(self) -> PruningStore:
         """Removes what nobody needs any more; there while the storage is open."""
+        ...
+
+    @property
+    def contents(self) -> ContentRows:
+        """What is in content stores, the database itself among them; there while the storage is open."""
         ...
 
     @property

@@ -19,12 +19,13 @@ from litebatch_asgi.models import (
     FilePart,
     FileState,
     Job,
+    PartKind,
 )
 from litebatch_asgi.models.sums import with_charges
 from litebatch_sql.charges import Charges
 from litebatch_sql.events import Events
 from litebatch_sql.executor import Contention, Parameters, Transaction
-from litebatch_sql.leases import L, leased
+from litebatch_sql.leases import L, clock, leased
 from litebatch_sql.queries import Queries
 from litebatch_sql.reservations import FileHolds, Reservations
 from litebatch_sql.rows import Table, encode_keys
@@ -98,9 +99,10 @@ class Changes:
 
     async def write_file(self, state: FileState, change: FileChange) -> FileState:
         """Write a change of the locked file `state`; returns the state as written."""
+        of_file = {"keys": encode_keys([state.file.id]), "now": clock()}
         if change.remove:
+            await self._transaction.execute(self._sql("release_contents"), of_file)
             await self._transaction.execute(self._sql("remove_file"), {"id": state.file.id})
-            of_file = {"keys": encode_keys([state.file.id])}
             await self._transaction.execute(self._sql("remove_events_of"), of_file)
             return msgspec.structs.replace(state, copies=())
         if change.file is not None:
@@ -109,6 +111,10 @@ class Changes:
         for copy in await self._leased(change.copies, change.lease_seconds):
             written = await self._write_copy(copy, is_new=copy.key not in copies, fence_out=change.fence_out)
             copies[copy.key] = written
+        await self._insert_parts(change.parts)
+        if (change.file or state.file).deleted_at is not None and not state.open_batches:
+            await self._transaction.execute(self._sql("release_contents"), of_file)
+            await self._transaction.execute(self._sql("remove_stored_parts"), of_file)
         await self._events.write(change.events)
         return FileState(
             file=change.file or state.file,
@@ -221,6 +227,9 @@ class Changes:
                 await self._transaction.execute_many(self._sql("insert_file_parts"), chunks)
         except Contention as error:  # what was read once cannot be written a second time
             raise StorageUnavailable(error.message) from error
+        for part in chunks.stored:
+            if await self._transaction.execute(self._sql("keep_content"), PARTS.encode(part)) == 0:
+                raise StateConflict(f"content {part.content_key} is not being written")
 
     async def _update_fenced(self, name: str, parameters: Parameters, key: object) -> None:
         if await self._transaction.execute(self._sql(name), parameters) == 0:
@@ -234,6 +243,8 @@ class _PartRows:
         self._parts = parts
         self._source: Iterator[FilePart] | None = None
         self.exhausted = False
+        self.stored: list[FilePart] = []
+        """those that name a content"""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         if self._source is None:
@@ -244,6 +255,8 @@ class _PartRows:
             if part is None:
                 self.exhausted = True
                 return
+            if part.kind is PartKind.STORED:
+                self.stored.append(part)
             size += len(part.rows or b"") + 1000  # a row costs something without content as well
             yield PARTS.encode(part)
 

@@ -138,6 +138,7 @@ async def _let_go(transaction: Transaction, queries: Queries, written: Installat
         "remove_all_events",
         "remove_all_told",
         "remove_all_heartbeats",
+        "forget_contents_elsewhere",
     ):
         await run(name)
     return copied

@@ -10,13 +10,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import anyio.lowlevel
 import msgspec
 
-from litebatch_asgi.models import Claim, FileCopy, Job, Work
+from litebatch_asgi.models import Claim, Content, FileCopy, Job, Work
 from litebatch_sql.executor import Reader, Transaction
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import Row, Table, encode_json, from_microseconds, to_microseconds
-from litebatch_sql.tables import COPIES, JOBS
+from litebatch_sql.tables import CONTENTS, COPIES, JOBS
 
-L = TypeVar("L", Job, FileCopy)
+L = TypeVar("L", Job, FileCopy, Content)
 
 _SLICE = 50
 """rows that are decoded before others have their turn"""
@@ -48,7 +48,7 @@ async def leased(
     )
 
 
-def _begins_lease(row: Job | FileCopy) -> bool:
+def _begins_lease(row: Job | FileCopy | Content) -> bool:
     return row.claimed_by is not None and row.claimed_until is None
 
 
@@ -134,6 +134,7 @@ class Leases(Generic[L]):
 
 JOB_LEASES = Leases(JOBS, ("id",))
 COPY_LEASES = Leases(COPIES, ("file_id", "shard", "deployment_id"))
+CONTENT_LEASES = Leases(CONTENTS, ("key",))
 
 
 async def due_work(
@@ -165,13 +166,17 @@ async def renew(
     jobs = [claim for claim in claims if isinstance(claim, Job)]
     copies = [claim for claim in claims if isinstance(claim, FileCopy)]
     held_jobs = await JOB_LEASES.renew(transaction, queries, jobs, lease_seconds=lease_seconds)
+    contents = [claim for claim in claims if isinstance(claim, Content)]
     held_copies = await COPY_LEASES.renew(transaction, queries, copies, lease_seconds=lease_seconds)
+    held_contents = await CONTENT_LEASES.renew(transaction, queries, contents, lease_seconds=lease_seconds)
     renewed: list[Claim | None] = []
     for claim in claims:
         if isinstance(claim, Job):
             renewed.append(held_jobs.get(JOB_LEASES.key(claim)))
         elif isinstance(claim, FileCopy):
             renewed.append(held_copies.get(COPY_LEASES.key(claim)))
+        elif isinstance(claim, Content):
+            renewed.append(held_contents.get(CONTENT_LEASES.key(claim)))
     return [claim for claim in renewed if claim is not None]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from litebatch_asgi.pruning import Place, Pruned
 from litebatch_sql.executor import Executor, Transaction, in_transaction
+from litebatch_sql.leases import clock
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import Row, encode_keys, from_microseconds, to_microseconds
 
@@ -51,7 +52,8 @@ class SQLPruningStore:
         async def remove(transaction: Transaction) -> int:
             old = _among([row[1] for row in rows], before)
             locked = await transaction.fetch_all(sql("lock_deleted_files"), old)
-            gone = _among([row[0] for row in locked], before)
+            gone = {**_among([row[0] for row in locked], before), "now": clock()}
+            await transaction.execute(sql("release_contents"), gone)
             await transaction.execute(sql("remove_events_of"), gone)
             return await transaction.execute(sql("remove_files"), gone)
 

@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from litebatch_asgi.claims import ClaimStore
+from litebatch_asgi.contents import ContentRows
 from litebatch_asgi.errors import RequestUnderWay, StateConflict, StorageUnavailable
 from litebatch_asgi.figures import FigureStore
 from litebatch_asgi.heartbeats import HeartbeatStore
@@ -41,6 +42,7 @@ from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
 from litebatch_asgi.webhooks.queue import WebhookQueue
 from litebatch_sql.changes import Changes
 from litebatch_sql.claims import SQLClaimStore
+from litebatch_sql.contents import SQLContentRows
 from litebatch_sql.executor import Executor, Namespace, Parameters, Reader, Transaction, in_transaction
 from litebatch_sql.figures import SQLFigureStore
 from litebatch_sql.heartbeats import SQLHeartbeatStore
@@ -86,6 +88,7 @@ class SQLStorage:
         self.installations: InstallationStore = SQLInstallationStore(executor, self._visited)
         self.figures: FigureStore = SQLFigureStore(executor, lambda: self._queries)
         self.pruning: PruningStore = SQLPruningStore(executor, lambda: self._queries)
+        self.contents: ContentRows = SQLContentRows(executor, lambda: self._queries)
         self.webhook_endpoints: WebhookEndpointStore = SQLWebhookEndpointStore(
             executor, lambda: self._queries
         )

@@ -8,6 +8,7 @@ from litebatch_asgi.heartbeats import Heartbeat
 from litebatch_asgi.models import (
     Batch,
     Charge,
+    Content,
     Delivery,
     Event,
     File,
@@ -45,6 +46,7 @@ DELIVERIES = Table("event_deliveries", Delivery)
 TOLD = Table("told", Told)
 BUDGETS = Table("scope_budgets", ScopeBudget)
 HEARTBEATS = Table("heartbeats", Heartbeat)
+CONTENTS = Table("contents", Content)
 TEAMS = Table("teams", Team, fixed=("id", "created_at"))
 USERS = Table("users", User, fixed=("id", "created_at"))
 KEYS = Table("virtual_keys", VirtualKey, fixed=("id", "created_at"))
@@ -52,6 +54,6 @@ ENDPOINTS = Table("webhook_endpoints", WebhookEndpoint, fixed=("id", "owner", "c
 
 TABLES: tuple[Table[Any], ...] = (
     *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, SPEND, EVENTS, DELIVERIES, HEARTBEATS),
-    *(TOLD, BUDGETS),
+    *(TOLD, BUDGETS, CONTENTS),
     *(TEAMS, USERS, KEYS, ENDPOINTS),
 )

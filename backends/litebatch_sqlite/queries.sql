@@ -36,6 +36,10 @@ json_each(:keys) AS keys
 -- A row if migrations have run before.
 SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{prefix}installation';
 
+-- name: advised_content_bytes
+-- Beyond that many a file of its own is no place for contents any more.
+SELECT 1000000000;
+
 -- name: due_jobs
 -- The longest due rows of each owner.
 {owners_of_jobs}

@@ -17,7 +17,8 @@
     │   ├── MethodNotAllowed                405
     │   ├── RequestTimeout                  408     request_timeout; the clients try again
     │   ├── Conflict                        409     final: the clients are told not to retry
-    │   │   └── DeploymentGone              409     deployment_gone
+    │   │   ├── DeploymentGone              409     deployment_gone
+    │   │   └── StoreGone                   409     store_gone
     │   ├── FileTooLarge                    413     file_too_large
     │   ├── KeyReused                       422     idempotency_key_in_use
     │   ├── RateLimited                     429     rate_limit_exceeded, with retry-after
@@ -30,6 +31,8 @@
     │       ├── NotTaken                    503     why no deployment took a file, such as
     │       │                                       provider_key_rejected, deployments_unreachable
     │       ├── StorageUnavailable          503     storage_unavailable
+    │       ├── StoreUnavailable            503     store_unavailable
+    │       │   └── ContentMissing          503     store_unavailable; it has no such key
     │       ├── NoAuthenticator             503     no_authenticator
     │       └── LifespanNotEntered          503     lifespan_not_entered
     ├── StateConflict                       a fenced write came too late: somebody else holds the row now
@@ -68,6 +71,7 @@ from litebatch_asgi.errors.providers import ProviderNotFound as ProviderNotFound
 from litebatch_asgi.errors.providers import bounded_wait as bounded_wait
 from litebatch_asgi.errors.requests import AboveLimit as AboveLimit
 from litebatch_asgi.errors.requests import Conflict as Conflict
+from litebatch_asgi.errors.requests import ContentMissing as ContentMissing
 from litebatch_asgi.errors.requests import DeploymentGone as DeploymentGone
 from litebatch_asgi.errors.requests import DeploymentsBusy as DeploymentsBusy
 from litebatch_asgi.errors.requests import FileTooLarge as FileTooLarge
@@ -89,5 +93,7 @@ from litebatch_asgi.errors.requests import RequestError as RequestError
 from litebatch_asgi.errors.requests import RequestTimeout as RequestTimeout
 from litebatch_asgi.errors.requests import SpoolFull as SpoolFull
 from litebatch_asgi.errors.requests import StorageUnavailable as StorageUnavailable
+from litebatch_asgi.errors.requests import StoreGone as StoreGone
+from litebatch_asgi.errors.requests import StoreUnavailable as StoreUnavailable
 from litebatch_asgi.errors.requests import Unauthenticated as Unauthenticated
 from litebatch_asgi.errors.requests import Unavailable as Unavailable

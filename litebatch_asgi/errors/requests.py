@@ -131,6 +131,12 @@ class DeploymentGone(Conflict):
     code: str | None = "deployment_gone"
 
 
+class StoreGone(Conflict):
+    """409: the bytes are in a content store that the configuration no longer has."""
+
+    code: str | None = "store_gone"
+
+
 class FileTooLarge(RequestError):
     """413: more bytes than `max_file_bytes`."""
 
@@ -230,6 +236,16 @@ class StorageUnavailable(Unavailable):
     """503: the database does not answer."""
 
     code: str | None = "storage_unavailable"
+
+
+class StoreUnavailable(Unavailable):
+    """503: a content store does not do what it is asked for at the moment."""
+
+    code: str | None = "store_unavailable"
+
+
+class ContentMissing(StoreUnavailable):
+    """503: a content store has nothing under a key: an operator has to look what became of it."""
 
 
 class NoAuthenticator(Unavailable):

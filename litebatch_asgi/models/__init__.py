@@ -9,6 +9,9 @@ from litebatch_asgi.models.batches import JobState as JobState
 from litebatch_asgi.models.batches import ShortRead as ShortRead
 from litebatch_asgi.models.claims import Claim as Claim
 from litebatch_asgi.models.claims import Work as Work
+from litebatch_asgi.models.contents import DATABASE_STORE as DATABASE_STORE
+from litebatch_asgi.models.contents import Content as Content
+from litebatch_asgi.models.contents import ContentState as ContentState
 from litebatch_asgi.models.deployment import Deployment as Deployment
 from litebatch_asgi.models.deployment import Settings as Settings
 from litebatch_asgi.models.deployment import UnservedModel as UnservedModel

@@ -165,10 +165,14 @@ class PartKind(StrEnum):
 
     PROVIDER = "provider"
     INLINE = "inline"
+    STORED = "stored"
 
 
 class FilePart(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of an output or error file; the pieces in the order of `seq` are the file."""
+    """A piece of a file; the pieces in the order of `seq` are the file.
+
+    Output and error files are made of them. An input has one, its original, where that is kept.
+    """
 
     file_id: str
     seq: int
@@ -185,6 +189,10 @@ class FilePart(msgspec.Struct, frozen=True, kw_only=True):
     """hex; SHA-256 of the provider's whole file"""
     rows: builtins.bytes | None = None
     """inline: a piece of the rows themselves, which may end within one"""
+    content_key: str | None = None
+    """stored: the key of the content that the part is, from its start to its end"""
+    store: str | None = None
+    """stored: the name of the content store that has it"""
 
 
 class FileState(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,6 +211,8 @@ class FileChange(msgspec.Struct, frozen=True, kw_only=True):
     """the row as it shall be; None: unchanged"""
     copies: tuple[FileCopy, ...] = ()
     """rows as they shall be, each fenced by the epoch that it carries"""
+    parts: tuple[FilePart, ...] = ()
+    """new rows"""
     fence_out: bool = False
     """raise the epoch of the written copies by one: whoever holds a claim on them can write no more"""
     remove: bool = False

@@ -13,6 +13,7 @@ EVENT_PREFIX = "evt_lb"
 CHARGE_PREFIX = "chg_lb"
 KEY_PREFIX = "key_lb"
 WEBHOOK_PREFIX = "we_lb"
+CONTENT_PREFIX = "content-lb"
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32, lower case
 _BODY = r"[0-7][0-9a-hjkmnp-tv-z]{25}"

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from litebatch_asgi.models import Claim, FileCopy, Job, Work
+from litebatch_asgi.models import Claim, Content, FileCopy, Job, Work
 from litebatch_asgi.testing.drafts import Draft
 from litebatch_asgi.testing.tables import Tables
 
 K = TypeVar("K", bound=Hashable)
+Held = TypeVar("Held", Job, FileCopy, Content)
 Claimed = TypeVar("Claimed", Job, FileCopy)
 
 
@@ -38,7 +39,7 @@ def claim(
     return sorted(claimed, key=_due_at)
 
 
-def is_due(row: Job | FileCopy, now: datetime) -> bool:
+def is_due(row: Job | FileCopy | Content, now: datetime) -> bool:
     """Whether a claim may take it."""
     is_held = row.claimed_until is not None and row.claimed_until > now
     return not is_held and row.next_check_at is not None and row.next_check_at <= now
@@ -70,9 +71,7 @@ def leased(rows: Sequence[Claimed], seconds: float | None) -> list[Claimed]:
     ]
 
 
-def extend(
-    draft: Draft, rows: dict[K, Claimed], key: K, claim: Claimed, until: datetime | None
-) -> list[Claimed]:
+def extend(draft: Draft, rows: dict[K, Held], key: K, claim: Held, until: datetime | None) -> list[Held]:
     """Let a claim run until then, if it is still held; the row as it is written."""
     current = rows.get(key)
     if current is None or claim.claimed_by is None:
@@ -141,6 +140,8 @@ class MemoryClaimStore:
                     renewed += extend(draft, self._tables.jobs, held.id, held, until)
                 elif isinstance(held, FileCopy):
                     renewed += extend(draft, self._tables.copies, held.key, held, until)
+                elif isinstance(held, Content):
+                    renewed += extend(draft, self._tables.contents, held.key, held, until)
         return renewed
 
     async def postpone(self, jobs: Sequence[Job]) -> None:

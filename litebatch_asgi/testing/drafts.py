@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from litebatch_asgi.errors import StateConflict
-from litebatch_asgi.models import FileCopy, Job
+from litebatch_asgi.models import Content, FileCopy, Job
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-Claimed = TypeVar("Claimed", Job, FileCopy)
+Claimed = TypeVar("Claimed", Job, FileCopy, Content)
 
 
 class Draft:
@@ -28,6 +28,13 @@ class Draft:
         if (key in rows and place not in self._removed) or place in self._inserted:
             raise StateConflict(f"{key} is there already")
         self._inserted.add(place)
+        self.put(rows, key, row)
+
+    def name(self, rows: dict[K, V], key: K, row: V) -> None:
+        """Write a row that no other write of this transaction may be for."""
+        if (id(rows), key) in self._inserted:
+            raise StateConflict(f"{key} is named already")
+        self._inserted.add((id(rows), key))
         self.put(rows, key, row)
 
     def put(self, rows: dict[K, V], key: K, row: V) -> None:

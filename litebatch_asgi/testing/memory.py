@@ -19,6 +19,7 @@ import anyio.to_thread
 from msgspec.structs import replace
 
 from litebatch_asgi.claims import ClaimStore
+from litebatch_asgi.contents import ContentRows
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.figures import FigureStore
 from litebatch_asgi.heartbeats import HeartbeatStore
@@ -51,6 +52,7 @@ from litebatch_asgi.storage import (
 )
 from litebatch_asgi.testing.budgets import MemoryBudgets
 from litebatch_asgi.testing.claims import MemoryClaimStore, leased
+from litebatch_asgi.testing.contents import MemoryContentRows
 from litebatch_asgi.testing.drafts import Draft
 from litebatch_asgi.testing.figures import MemoryFigureStore
 from litebatch_asgi.testing.heartbeats import MemoryHeartbeatStore
@@ -96,6 +98,7 @@ class MemoryStorage:
         )
         self.figures: FigureStore = MemoryFigureStore(self._tables, self._outbox.sinks)
         self.pruning: PruningStore = MemoryPruningStore(self._tables, self._repeats, self._reservations)
+        self.contents: ContentRows = MemoryContentRows(self._tables)
         self.webhook_endpoints: WebhookEndpointStore = MemoryWebhookEndpointStore(self._tables)
         self.webhook_queue: WebhookQueue = MemoryWebhookQueue(self._tables)
 
@@ -173,6 +176,10 @@ class MemoryStorage:
                 self._file_holds.give_back(draft, file_id)
                 return replace(state, copies=())
             self._write_file(draft, change)
+            if (change.file or state.file).deleted_at is not None and not state.open_batches:
+                self._tables.release_contents(draft, file_id)
+                stored = lambda part: part.file_id == file_id and part.content_key is not None  # noqa: E731
+                draft.remove(self._tables.parts, stored)
         return self._tables.file_state(file_id)
 
     def _write_file(self, draft: Draft, change: FileChange) -> None:
@@ -186,6 +193,8 @@ class MemoryStorage:
                 draft.insert(self._tables.copies, copy.key, written)
             else:
                 draft.put_fenced(self._tables.copies, copy.key, written, held_epoch=copy.epoch)
+        for part in change.parts:
+            self._tables.insert_part(draft, part)
         self._outbox.write(draft, change.events)
 
     async def create_batch(
@@ -269,7 +278,7 @@ class MemoryStorage:
         for copy in leased(change.copies, change.lease_seconds):
             draft.insert(self._tables.copies, copy.key, copy)
         for part in await _in_thread(change.parts):
-            draft.insert(self._tables.parts, (part.file_id, part.seq), part)
+            self._tables.insert_part(draft, part)
         for charge in change.charges:
             self._tables.insert_charge(draft, charge)
         self._outbox.write(draft, change.events)

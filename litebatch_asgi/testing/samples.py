@@ -11,9 +11,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from litebatch_asgi.models import (
+    DATABASE_STORE,
     Batch,
     Charge,
     ChargedUsage,
+    Content,
     CreateRequest,
     Event,
     File,
@@ -28,6 +30,7 @@ from litebatch_asgi.models import (
 from litebatch_asgi.models.ids import (
     BATCH_PREFIX,
     CHARGE_PREFIX,
+    CONTENT_PREFIX,
     EVENT_PREFIX,
     FILE_PREFIX,
     JOB_PREFIX,
@@ -71,6 +74,32 @@ def a_part(file: File, **fields: Any) -> FilePart:
     """The first part of `file`: one row that we wrote ourselves."""
     rows: bytes | None = fields.get("rows", b'{"custom_id": "a"}\n')
     sample = FilePart(file_id=file.id, seq=0, kind=PartKind.INLINE, bytes=len(rows or b""), rows=rows)
+    return replace(sample, **fields)
+
+
+def a_content(**fields: Any) -> Content:
+    """A content that `worker` is about to write into the database, due once its claim has lapsed."""
+    now = datetime.now(UTC)
+    sample = Content(
+        key=new_id(CONTENT_PREFIX),
+        store=DATABASE_STORE,
+        created_at=now,
+        next_check_at=now,
+        claimed_by="worker",
+    )
+    return replace(sample, **fields)
+
+
+def a_stored_part(file: File, content: Content, **fields: Any) -> FilePart:
+    """The first part of `file`: a content of 5 bytes."""
+    sample = FilePart(
+        file_id=file.id,
+        seq=0,
+        kind=PartKind.STORED,
+        bytes=5,
+        content_key=content.key,
+        store=content.store,
+    )
     return replace(sample, **fields)
 
 

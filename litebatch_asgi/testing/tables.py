@@ -6,14 +6,18 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.models import (
     Batch,
     BatchState,
     Charge,
+    Content,
+    ContentState,
     Delivery,
     DeliveryState,
     Event,
@@ -22,6 +26,7 @@ from litebatch_asgi.models import (
     FilePart,
     FileState,
     Job,
+    PartKind,
     WebhookEndpoint,
 )
 from litebatch_asgi.models.budgets import ScopeBudget
@@ -50,6 +55,8 @@ class Tables:
         self.budgets: dict[tuple[str, str], ScopeBudget] = {}
         self.budgets_seen: dict[str, datetime] = {}
         self.endpoints: dict[str, WebhookEndpoint] = {}
+        self.contents: dict[str, Content] = {}
+        self.chunks: dict[tuple[str, int], bytes] = {}
         self._turn = anyio.Lock()
 
     def check_open(self) -> None:
@@ -106,9 +113,31 @@ class Tables:
     def remove_file(self, draft: Draft, file_id: str) -> None:
         """Drop a file with its copies, parts and events."""
         self.remove_events(draft, file_id)
+        self.release_contents(draft, file_id)
         draft.remove(self.files, lambda file: file.id == file_id)
         draft.remove(self.copies, lambda copy: copy.file_id == file_id)
         draft.remove(self.parts, lambda part: part.file_id == file_id)
+
+    def insert_part(self, draft: Draft, part: FilePart) -> None:
+        """Write a part. Raises `StateConflict` if it is there, or names a content that nobody writes."""
+        draft.insert(self.parts, (part.file_id, part.seq), part)
+        if part.kind is not PartKind.STORED:
+            return
+        assert part.content_key is not None
+        content = self.contents.get(part.content_key)
+        if content is None or (content.state, content.store) != (ContentState.WRITING, part.store):
+            raise StateConflict(f"content {part.content_key} is not being written")
+        free: dict[str, Any] = {"next_check_at": None, "claimed_by": None, "claimed_until": None}
+        kept = replace(content, state=ContentState.KEPT, bytes=part.bytes, **free)
+        draft.name(self.contents, content.key, kept)
+
+    def release_contents(self, draft: Draft, file_id: str) -> None:
+        """Have the contents deleted that parts of a file name."""
+        for part in self.parts.values():
+            content = self.contents.get(part.content_key or "")
+            if part.file_id == file_id and content is not None and content.state is ContentState.KEPT:
+                due: dict[str, Any] = {"next_check_at": datetime.now(UTC), "epoch": content.epoch + 1}
+                draft.put(self.contents, content.key, replace(content, state=ContentState.DELETING, **due))
 
     def remove_events(self, draft: Draft, subject: str) -> None:
         """Drop the events of a subject with their deliveries."""

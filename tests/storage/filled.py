@@ -52,11 +52,13 @@ from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing import (
     a_batch,
     a_charge,
+    a_content,
     a_copy,
     a_file,
     a_job,
     a_part,
     a_request,
+    a_stored_part,
     an_endpoint,
     an_event,
 )
@@ -91,6 +93,7 @@ async def fill(storage: Storage) -> None:
     deleted = a_file(id="file-lb00000000000000000000000009", created_at=NOW, accepted_at=NOW)
     await storage.create_file(deleted, [a_copy(deleted, state=CopyState.DELETED, next_check_at=LATER)])
     await storage.change_file(deleted.id, file_writing(file=replace(deleted, deleted_at=NOW)))
+    await _contents(storage)
     endpoint = an_endpoint(
         id="we_lb00000000000000000000000001",
         name=TEXT,
@@ -111,6 +114,18 @@ async def fill(storage: Storage) -> None:
         updated_at=NOW,
     )
     await storage.webhook_endpoints.create(endpoint, most=1)
+
+
+async def _contents(storage: Storage) -> None:
+    for number in (1, 2):
+        key = f"content-lb0000000000000000000000000{number}"
+        content = a_content(key=key, watch_until=LATER, created_at=NOW, next_check_at=NOW)
+        await storage.contents.begin(content, lease_seconds=1)
+        await storage.contents.put_chunk(key, 0, bytes(range(256)))
+        if number == 1:
+            file = a_file(id="file-lb00000000000000000000000004", created_at=NOW, accepted_at=NOW)
+            await storage.create_file(file, [])
+            await storage.change_file(file.id, file_writing(parts=(a_stored_part(file, content, bytes=256),)))
 
 
 async def _fill_keys(storage: Any) -> None:

@@ -10,7 +10,8 @@ Derive from `StorageConformance`, say where storages come from and what they can
             return lambda: MyStorage(tmp_path / "my.db")
 
 A storage that keeps virtual keys too derives another class, from `KeyStoreConformance`, in the same way; one
-whose database can be moved or copied another, from `InstallationConformance`.
+whose database can be moved or copied another, from `InstallationConformance`. Whoever writes a content store
+derives one from `ContentStoreConformance`.
 
 The tests want a database that is empty at the start of each. This package imports pytest and is therefore
 not part of `litebatch_asgi.testing`.
@@ -25,6 +26,8 @@ _MODULES = (
     "budgets",
     "cancellations",
     "claims",
+    "content_stores",
+    "contents",
     "corrections",
     "figures",
     "file_changes",
@@ -57,6 +60,10 @@ from litebatch_asgi.testing.conformance.batches import BatchTests  # noqa: E402
 from litebatch_asgi.testing.conformance.budgets import BudgetTests  # noqa: E402
 from litebatch_asgi.testing.conformance.cancellations import CancellationTests  # noqa: E402
 from litebatch_asgi.testing.conformance.claims import ClaimTests  # noqa: E402
+from litebatch_asgi.testing.conformance.content_stores import (  # noqa: E402
+    ContentStoreConformance as ContentStoreConformance,
+)
+from litebatch_asgi.testing.conformance.contents import ContentTests  # noqa: E402
 from litebatch_asgi.testing.conformance.corrections import CorrectionTests  # noqa: E402
 from litebatch_asgi.testing.conformance.figures import FigureTests  # noqa: E402
 from litebatch_asgi.testing.conformance.file_changes import FileChangeTests  # noqa: E402
@@ -107,5 +114,6 @@ class StorageConformance(
     CancellationTests,
     WebhookEndpointTests,
     WebhookQueueTests,
+    ContentTests,
 ):
     """All the tests. A subclass defines the fixture `new_storage` and says its `capabilities`."""

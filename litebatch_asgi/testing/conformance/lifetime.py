@@ -22,11 +22,12 @@ from litebatch_asgi.testing.conformance.base import (
     stored_file,
     writing,
 )
-from litebatch_asgi.testing.samples import a_batch, a_copy, a_file, a_job, an_event
+from litebatch_asgi.testing.samples import a_batch, a_content, a_copy, a_file, a_job, an_event
 
 Call: TypeAlias = Callable[[Storage], Awaitable[object]]
 
 FILE = a_file()
+CONTENT = a_content()
 SINK = RegisteredSink(name="sink", is_ordered=True)
 ITEM = OutboxItem(
     delivery=Delivery(sink="sink", event_id="event", subject="batch", seq=1, created_at=FILE.created_at),
@@ -74,6 +75,18 @@ CALLS: dict[str, Call] = {
     "heartbeats.in_use": lambda storage: storage.heartbeats.in_use(),
     "heartbeats.gone": lambda storage: storage.heartbeats.gone(1, lapse_seconds=1),
     "heartbeats.served": lambda storage: storage.heartbeats.served(1),
+    "contents.begin": lambda storage: storage.contents.begin(CONTENT, lease_seconds=1),
+    "contents.get": lambda storage: storage.contents.get(CONTENT.key),
+    "contents.abandon": lambda storage: storage.contents.abandon([CONTENT]),
+    "contents.claim_due": lambda storage: storage.contents.claim_due(
+        "worker", stores=["database"], limit=1, lease_seconds=1, watch_seconds=1
+    ),
+    "contents.postpone": lambda storage: storage.contents.postpone(CONTENT, CONTENT.created_at),
+    "contents.remove": lambda storage: storage.contents.remove(CONTENT),
+    "contents.outgrown": lambda storage: storage.contents.outgrown("database"),
+    "contents.put_chunk": lambda storage: storage.contents.put_chunk(CONTENT.key, 0, b"chunk"),
+    "contents.get_chunk": lambda storage: storage.contents.get_chunk(CONTENT.key, 0),
+    "contents.delete_chunks": lambda storage: storage.contents.delete_chunks(CONTENT.key, limit=1),
     "pruning.ended_batches": lambda storage: storage.pruning.ended_batches(
         FILE.created_at, after=None, limit=1
     ),
