@@ -29,6 +29,7 @@ from litebatch_asgi.sink import EventHandler, Sink
 from litebatch_asgi.sinks import load_sinks
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
+from litebatch_asgi.stores import load_stores
 from litebatch_asgi.strategies import STRATEGIES, PlacementStrategy
 from litebatch_asgi.webhooks.service import WebhookService
 from litebatch_asgi.webhooks.signing import check_installed
@@ -90,6 +91,7 @@ class LiteBatch:
         self._clock = clock
         self._reconciler = reconciler
         self._sinks = load_sinks(self.settings.sinks, sinks, catalog=self.catalog)
+        self._stores = load_stores(self.settings)
         self._running: Engine | None = None
         self._leaving: Engine | None = None
         self._entered = 0
@@ -168,6 +170,7 @@ class LiteBatch:
             reconciler=self._reconciler,
             metrics=self.metrics,
             sinks=self._sinks,
+            stores=self._stores,
         )
         await engine.start()
         return engine

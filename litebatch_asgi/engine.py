@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from litebatch_asgi import tracing
 from litebatch_asgi.batches import BatchService, SpendService
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.clock import Clock
+from litebatch_asgi.contents import ContentStore
 from litebatch_asgi.delivering import Deliveries, WebhookWorker
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.files import FileService
@@ -29,6 +30,7 @@ from litebatch_asgi.sink import Sink
 from litebatch_asgi.sinks import LogSink
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
+from litebatch_asgi.stores import ContentStores
 from litebatch_asgi.strategies import PlacementStrategy
 from litebatch_asgi.threads import Threads
 from litebatch_asgi.webhooks.resolving import LOOKUPS
@@ -68,6 +70,7 @@ class Engine:
         reconciler: bool,
         metrics: Metrics,
         sinks: Sequence[Sink] = (),
+        stores: Mapping[str, ContentStore],
     ) -> None:
         self._storage = storage
         self._fleet = fleet
@@ -77,6 +80,7 @@ class Engine:
         self._reconciler = reconciler
         self._metrics = metrics
         self._sinks = sinks
+        self._stores = stores
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -121,9 +125,12 @@ class Engine:
             installation = await self._storage.open()
             clock = Clock(self._storage)
             await clock.synchronise()
-            async with anyio.create_task_group() as tasks:
+            settings = self._settings
+            async with (
+                ContentStores.opened(self._storage.contents, self._stores, settings.content_store) as stores,
+                anyio.create_task_group() as tasks,
+            ):
                 tasks.start_soon(clock.run)
-                settings = self._settings
                 self.spooler = Spooler(settings.spool_path, threads, max_bytes=settings.max_spool_bytes)
                 runtime = Runtime(
                     storage=self._storage,
@@ -138,6 +145,7 @@ class Engine:
                     installation_id=installation.id,
                     tasks=tasks,
                     metrics=self._metrics,
+                    stores=stores,
                     logs_events=any(isinstance(sink, LogSink) for sink in self._sinks),
                 )
                 keys = WebhookKeys(settings.webhook_keys, installation.id)

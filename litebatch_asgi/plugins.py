@@ -12,6 +12,8 @@ PROVIDERS = "litebatch_asgi.providers"
 """the group of adapters, by what `model` begins with"""
 STRATEGIES = "litebatch_asgi.strategies"
 """the group of placement strategies, by the name in the configuration"""
+CONTENT_STORES = "litebatch_asgi.content_stores"
+"""the group of content stores, by URL scheme"""
 SINKS = "litebatch_asgi.sinks"
 """the group of sinks, likewise"""
 

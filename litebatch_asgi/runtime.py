@@ -31,6 +31,7 @@ from litebatch_asgi.models.tellings import Telling
 from litebatch_asgi.presence import Presence
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
+from litebatch_asgi.stores import ContentStores
 from litebatch_asgi.strategies import PlacementStrategy
 
 logger: logging.Logger = logging.getLogger("litebatch_asgi")
@@ -86,6 +87,7 @@ class Runtime:
         worker: str,
         installation_id: str,
         tasks: TaskGroup,
+        stores: ContentStores,
         metrics: Metrics = NO_METRICS,
         logs_events: bool = False,
     ) -> None:
@@ -100,6 +102,7 @@ class Runtime:
         self.worker = worker
         self.installation_id = installation_id
         self._tasks = tasks
+        self.stores = stores
         self.metrics = metrics
         self._calls = 0
         self._is_stopping = False

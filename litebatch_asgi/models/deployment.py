@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.models.contents import DATABASE_STORE
 from litebatch_asgi.models.headers import fault_in, secrets_in
 from litebatch_asgi.models.money import MOST_OF_A_TOKEN, is_price
 
@@ -202,6 +203,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """of all uploads of a process together, those included that are still being sent to slow deployments"""
     spool_dir: str | None = None
     """where uploads are kept while they are checked and sent on; None: the system's temporary folder"""
+    content_store: str = DATABASE_STORE
+    """where what no provider keeps goes: `database`, `file:///folder`, `s3://bucket/prefix`, `gs://...`"""
+    old_content_stores: tuple[str, ...] = ()
+    """those of before: nothing new goes there, and what is there can be read and is deleted in its time"""
+    keep_originals: Literal["auto", "always"] = "auto"
+    """whether the content store has every upload: `always`, or `auto`, where no deployment gives it back"""
     prices: str | None = None
     """a file of prices in LiteLLM's format, read at the start; what it lacks, `genai-prices` may know"""
     estimated_output_tokens: int = 500

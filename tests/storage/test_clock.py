@@ -21,6 +21,7 @@ from litebatch_asgi.leases import Lease
 from litebatch_asgi.models import Claim, Deployment, Settings, Work
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spooler
+from litebatch_asgi.stores import ContentStores
 from litebatch_asgi.strategies import STRATEGIES
 from litebatch_asgi.testing import MemoryStorage
 from litebatch_asgi.testing.conformance.base import state_of, stored_job
@@ -154,6 +155,7 @@ async def runtime_on(storage: MemoryStorage, folder: Path) -> AsyncGenerator[Run
                 worker="worker",
                 installation_id=installation.id,
                 tasks=tasks,
+                stores=ContentStores({}, "database"),
             )
 
 

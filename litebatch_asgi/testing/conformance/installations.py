@@ -32,6 +32,7 @@ from litebatch_asgi.testing.conformance.base import (
     NewStorage,
     StorageTests,
     file_state_of,
+    file_writing,
     state_of,
     stored_batch,
     stored_file,
@@ -40,7 +41,16 @@ from litebatch_asgi.testing.conformance.base import (
 )
 from litebatch_asgi.testing.conformance.ledger import all_sums
 from litebatch_asgi.testing.conformance.repeats import again, both, made, repeated
-from litebatch_asgi.testing.samples import a_batch, a_charge, a_copy, a_file, a_part, an_event
+from litebatch_asgi.testing.samples import (
+    a_batch,
+    a_charge,
+    a_content,
+    a_copy,
+    a_file,
+    a_part,
+    a_stored_part,
+    an_event,
+)
 
 HOUR = 3600.0
 OPEN = (
@@ -139,6 +149,28 @@ class InstallationConformance(StorageTests):
         for work in Work:
             assert await storage.claims.claim_jobs("worker", lease_seconds=1, room=room, work=work) == []
         assert await storage.open_requests() == {}
+
+    async def test_contents_elsewhere_are_left_to_the_original(self, storage: Storage) -> None:
+        """They can be read while they last; those in the database are the copy's own."""
+        contents = [a_content(), a_content(store="s3://bucket/prefix")]
+        files = [await stored_file(storage, file=a_file(kind=FileKind.OUTPUT)) for _ in contents]
+        for file, content in zip(files, contents, strict=True):
+            await storage.contents.begin(content, lease_seconds=HOUR)
+            part = a_stored_part(file, content)
+            await storage.change_file(file.id, file_writing(parts=(part,)))
+        await (await closed(storage)).copied(idle_seconds=HOUR)
+        await storage.open()
+        for file, content in zip(files, contents, strict=True):
+            assert [part async for part in storage.file_parts(file.id)] == [a_stored_part(file, content)]
+            await storage.change_file(file.id, file_writing(remove=True))
+        due = await storage.contents.claim_due(
+            "worker",
+            stores=[content.store for content in contents],
+            limit=9,
+            lease_seconds=HOUR,
+            watch_seconds=HOUR,
+        )
+        assert [each.key for each in due] == [contents[0].key]
 
     async def test_a_claim_on_a_job_of_the_original_is_void(self, storage: Storage) -> None:
         """Whoever holds one can write no more."""

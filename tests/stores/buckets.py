@@ -1,0 +1,69 @@
+"""A server that speaks as S3 does, and so as Google's XML interface, which obstore uses."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from litebatch_objects import BucketStore
+
+BUCKET = "litebatchtests"
+_SIGNATURE = (
+    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+)
+
+
+@contextmanager
+def server() -> Generator[str]:
+    """The address of moto's server, with a bucket."""
+    from werkzeug.serving import make_server
+
+    made: Any = import_module("moto.server")
+    moto = made.DomainDispatcherApplication(made.create_backend_app)
+
+    def signed(environ: dict[str, Any], start_response: Any) -> Any:
+        """Google's tokens are no signatures, without which moto does not know what is meant."""
+        if not environ.get("HTTP_AUTHORIZATION", "").startswith("AWS4"):
+            environ["HTTP_AUTHORIZATION"] = _SIGNATURE
+        return moto(environ, start_response)
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    running = make_server("127.0.0.1", 0, signed, threaded=True)
+    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread.start()
+    try:
+        address = f"http://127.0.0.1:{running.server_port}"
+        httpx2.put(f"{address}/{BUCKET}").raise_for_status()
+        yield address
+    finally:
+        running.shutdown()
+        thread.join()
+        running.server_close()
+
+
+def s3_store(address: str, prefix: str, bucket: str = BUCKET) -> BucketStore:
+    """A store in a folder of the bucket."""
+    config = {
+        "endpoint": address,
+        "access_key_id": "test",
+        "secret_access_key": "test",
+        "region": "us-east-1",
+    }
+    return BucketStore(f"s3://{bucket}/{prefix}", config=config, client_options={"allow_http": True})
+
+
+def gcs_store(address: str, prefix: str, folder: Path) -> BucketStore:
+    """A store in a folder of the bucket."""
+    account = folder / "account.json"
+    told = {"gcs_base_url": address, "disable_oauth": True, "client_email": "", "private_key": ""}
+    account.write_text(json.dumps(told | {"private_key_id": ""}))
+    config = {"service_account": str(account), "skip_signature": "true"}
+    return BucketStore(f"gs://{BUCKET}/{prefix}", config=config, client_options={"allow_http": True})
