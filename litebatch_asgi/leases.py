@@ -99,14 +99,17 @@ class LeaseKeeper:
             raise
         return outcome[0]
 
-    async def run_many(self, claims: Sequence[Claim], work: Callable[[], Awaitable[None]]) -> None:
+    async def run_many(self, claims: Sequence[Claim], work: Callable[[], Awaitable[T]]) -> T:
         """Do work on many rows, some of which it gives back, while keeping the claims on the others alive.
+
+        Rows may be added to `claims` meanwhile.
 
         Where the work ends early, those that it still holds are given back as by `run`. A row that somebody
         else has taken does not end the work: what is written of it is refused.
         """
         async with self._given_back(claims):
-            await _until_first(partial(self._keep, claims), work)
+            outcome = await _until_first(partial(self._keep, claims), work)
+        return outcome[0]
 
     async def _keep(self, claims: Sequence[Claim]) -> None:
         while True:

@@ -13,6 +13,7 @@ import anyio
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.rounds import LIST_FROM, SINGLY, LookRounds
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
+from litebatch_asgi.files.discarding import Discarder
 from litebatch_asgi.files.expiry import Sweeper
 from litebatch_asgi.files.reconciling import CopyReconciler
 from litebatch_asgi.loops import for_ever, scattered, sleep_scattered
@@ -48,6 +49,7 @@ class Reconciler:
         self._rounds = LookRounds(runtime, dispatcher)
         self._copy_reconciler = CopyReconciler(runtime)
         self._sweeper = Sweeper(runtime)
+        self._discarder = Discarder(runtime)
         self._busy: Counter[Place] = Counter()
         self._settling: dict[str | None, Counter[str]] = defaultdict(Counter)
         self._in_round: set[str] = set()
@@ -57,6 +59,8 @@ class Reconciler:
         pause = min(LONGEST_PAUSE, self._runtime.fleet.min_poll_seconds(None))
         async with anyio.create_task_group() as group:
             group.start_soon(for_ever, self._sweeper.sweep, partial(sleep_scattered, SWEEP_SECONDS))
+            lapse = min(SWEEP_SECONDS, self._runtime.settings.lease_seconds)
+            group.start_soon(for_ever, self._discarder.step, partial(sleep_scattered, lapse))
             look = partial(self._look, group.start_soon)
             await for_ever(look, lambda: self._runtime.woken(scattered(pause)))
 

@@ -147,10 +147,7 @@ class ResultFiles:
                     end_line = _ends_line(piece, self._pieces[kind])
                     yield _provider_part(file.id, next(numbers), piece, end_line=end_line)
                     continue
-                for rows in piece.pieces():
-                    yield FilePart(
-                        file_id=file.id, seq=next(numbers), kind=PartKind.INLINE, bytes=len(rows), rows=rows
-                    )
+                yield from piece.parts(file.id, numbers)
 
     def name_in(self, batch: Batch, *, counts: Counts, usage: Usage | None) -> Batch:
         """The batch with its results."""

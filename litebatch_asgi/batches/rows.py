@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Self
 
+from litebatch_asgi.files.keeping import ContentWriter, Kept
 from litebatch_asgi.jsonl import MissingRows
+from litebatch_asgi.models import FilePart, PartKind
 from litebatch_asgi.runtime import Runtime
 
 PART_BYTES = 1 << 20
-"""what one part holds at most; it may end within a row"""
+"""what one part holds at most that is in the database itself; it may end within a row"""
 
 
 class InlineRows:
@@ -18,11 +20,27 @@ class InlineRows:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._spool = runtime.spooler.new()
+        self._kept: Kept | None = None
         self.count: int = 0
         """how many, once finished"""
 
     async def __aenter__(self) -> Self:
         return self
+
+    async def store(self, writer: ContentWriter) -> None:
+        """Bring what one transaction is not to take into the content store; little stays as it is."""
+        if self.size > PART_BYTES:
+            self._kept = await writer.put(self.blocks())
+
+    def parts(self, file_id: str, numbers: Iterator[int]) -> Iterator[FilePart]:
+        """What they are in a file, for a thread that may wait for the disk."""
+        if self._kept is not None:
+            yield self._kept.part(file_id, next(numbers))
+            return
+        for rows in self._pieces():
+            yield FilePart(
+                file_id=file_id, seq=next(numbers), kind=PartKind.INLINE, bytes=len(rows), rows=rows
+            )
 
     async def __aexit__(self, *_: object) -> None:
         await self._spool.aclose()
@@ -52,7 +70,6 @@ class InlineRows:
         """What was written, from its start."""
         return self._spool.blocks()
 
-    def pieces(self) -> Iterator[bytes]:
-        """What was written, `PART_BYTES` at a time, for a thread that may wait for the disk."""
+    def _pieces(self) -> Iterator[bytes]:
         for start in range(0, self.size, PART_BYTES):
             yield self._spool.read(start, min(start + PART_BYTES, self.size))

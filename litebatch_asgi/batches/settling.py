@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Set
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import anyio
@@ -23,6 +24,7 @@ from litebatch_asgi.batches.unsent import CANCELLED, EXPIRED, UnsentJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
+from litebatch_asgi.files.keeping import ContentWriter
 from litebatch_asgi.jsonl import MissingRows
 from litebatch_asgi.lifecycle import give_up_at
 from litebatch_asgi.models import (
@@ -159,7 +161,16 @@ class Settler(JobWork):
     async def _publish(
         self, job: Job, batch: Batch, reading: Reading, *, own: InlineRows | None = None
     ) -> None:
-        """The settling transaction."""
+        """The settling transaction, once the content store has what is too large for it."""
+        publish = partial(self._write_results, job, batch, reading, own)
+        await ContentWriter.run(self.runtime, publish)
+
+    async def _write_results(
+        self, job: Job, batch: Batch, reading: Reading, own: InlineRows | None, writer: ContentWriter
+    ) -> None:
+        for rows in (*(file.rows for file in reading.files if not file.is_right), own):
+            if rows is not None:
+                await rows.store(writer)
         now = self.runtime.now()
         consumed = await self._pricing.price(job, batch, reading.kept)
         hit("settle.before")

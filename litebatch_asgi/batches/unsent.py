@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import RequestError, StateConflict
 from litebatch_asgi.files.content import ContentReader
+from litebatch_asgi.files.keeping import ContentWriter
 from litebatch_asgi.jsonl import MissingRows
 from litebatch_asgi.lifecycle import give_up_at, next_attempt
 from litebatch_asgi.lifetimes import WATCH_FOR
@@ -139,7 +141,7 @@ class UnsentJobs(JobWork):
                 else:
                     await self._fail(job, unreadable)
                 return
-            await self._store(job, rows)
+            await ContentWriter.run(self.runtime, partial(self._store, job, rows))
 
     async def _write_rows(self, batch: Batch, rows: InlineRows, missing: MissingRows) -> None:
         file = await self.runtime.storage.get_file(batch.input_file_id)
@@ -148,7 +150,8 @@ class UnsentJobs(JobWork):
         async with aclosing(self._reader.blocks(file)) as blocks:
             await rows.pour(blocks, missing)
 
-    async def _store(self, job: Job, rows: InlineRows) -> None:
+    async def _store(self, job: Job, rows: InlineRows, writer: ContentWriter) -> None:
+        await rows.store(writer)
         now = self.runtime.now()
 
         def results(current: BatchState, _: Job) -> dict[str, Any]:

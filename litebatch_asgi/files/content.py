@@ -13,6 +13,7 @@ from litebatch_asgi.errors import (
     Unavailable,
 )
 from litebatch_asgi.files.origin import Origin
+from litebatch_asgi.files.stored import stored_blocks
 from litebatch_asgi.jsonl import FileDigest
 from litebatch_asgi.models import File, FileKind, FilePart, FileState, PartKind
 from litebatch_asgi.runtime import Runtime
@@ -50,6 +51,11 @@ class ContentReader:
             if part.kind is PartKind.INLINE:
                 assert part.rows is not None
                 yield part.rows
+                continue
+            if part.kind is PartKind.STORED:
+                async with aclosing(stored_blocks(self._runtime, part)) as blocks:
+                    async for block in blocks:
+                        yield block
                 continue
             try:
                 async for block in self._part(part):

@@ -1,14 +1,16 @@
-"""Where the bytes of an input come from: the spool while it lasts, then any copy that holds them."""
+"""Where the bytes of an input come from: the spool while it lasts, then any copy, then the content store."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import TypeAlias
 
-from litebatch_asgi.errors import CopyDiffers, NoClearAnswer, ProviderError, ProviderNotFound
+from litebatch_asgi.errors import CopyDiffers, NoClearAnswer, ProviderError, ProviderNotFound, StoreGone
 from litebatch_asgi.files.rewriting import Rewriting
+from litebatch_asgi.files.stored import original_of, stored_blocks
 from litebatch_asgi.jsonl import CheckedFile, Splicer, json_string
 from litebatch_asgi.models import CopyState, File, FileCopy, FileState
 from litebatch_asgi.runtime import Runtime
@@ -16,6 +18,8 @@ from litebatch_asgi.spool import Spool
 
 Content: TypeAlias = Callable[[], AsyncIterator[bytes]]
 """begins the content from its start"""
+_Rest: TypeAlias = Callable[[int], AsyncGenerator[bytes]]
+"""begins it at a byte"""
 
 _PREFERENCE: Mapping[CopyState, int] = {
     CopyState.READY: 0,
@@ -49,9 +53,9 @@ class Origin:
         return spliced
 
     def copied(self, state: FileState, model: str | None) -> Content:
-        """What was received, from its copies; its lines, where it has any, name `model`.
+        """What was received, from where it still is; its lines, where it has any, name `model`.
 
-        Raises `ProviderError` before the last byte if there is no getting it from any of them.
+        Raises as `blocks` does.
         """
         if model is None:
             return lambda: self.blocks(state)
@@ -79,45 +83,60 @@ class Origin:
             copies, key=lambda copy: (fleet.cooldown_left(copy.deployment_id) > 0, _PREFERENCE[copy.state])
         )
 
-    def _sources_or_gone(self, state: FileState) -> list[FileCopy]:
-        found = self.sources(state)
-        if not found:
-            for copy in state.copies:
-                if copy.state in _PREFERENCE and copy.provider_file_id:
-                    self._runtime.fleet.adapter(copy.deployment_id)
-        return found
+    def _check_deployments(self, state: FileState) -> None:
+        """Raises `DeploymentGone` if a copy is where nobody can read it."""
+        for copy in state.copies:
+            if copy.state in _PREFERENCE and copy.provider_file_id:
+                self._runtime.fleet.adapter(copy.deployment_id)
 
     async def blocks(self, state: FileState) -> AsyncGenerator[bytes]:
-        """What was uploaded, byte for byte, from the copies: where one fails, the next one goes on.
+        """What was uploaded, byte for byte: where one copy fails the next one goes on, or the original does.
 
-        Raises `ProviderError` before the last byte if there is no getting it from any of them:
-        `ProviderNotFound` if each one is gone. Raises `DeploymentGone` if no deployment that has a copy is
-        configured any more.
+        Raises `ProviderError` before the last byte if there is no getting it from any copy, and the original
+        is not kept: `ProviderNotFound` if each one is gone. Raises `DeploymentGone` if no deployment that has
+        a copy is configured any more; `StoreGone` or `StoreUnavailable` if the original cannot be read.
         """
         failures: list[ProviderError] = []
         whole, held, has_given = _Whole(state.file), b"", False
-        for copy in self._sources_or_gone(state):
-            try:
-                assert copy.provider_file_id is not None
-                where = copy.deployment_id, copy.provider_file_id, copy.model
-                async with aclosing(self._rest(state.file, *where, whole.count)) as rest:
-                    async for block in rest:
-                        whole.check(block)  # at once: a thread would take longer to begin
-                        if held:
-                            yield held
-                            has_given = True
-                        held = block
-                failures.append(NoClearAnswer(f"a copy has {whole.count} of {state.file.bytes} bytes"))
-            except ProviderError as error:
-                failures.append(error)
-            if whole.is_complete:
-                yield held
-                return
-            if whole.is_wrong:
-                if has_given:
-                    break
-                whole, held = _Whole(state.file), b""
+        async with aclosing(self._places(state)) as places:
+            async for begin in places:
+                try:
+                    async with aclosing(begin(whole.count)) as rest:
+                        async for block in rest:
+                            whole.check(block)  # at once: a thread would take longer to begin
+                            if held:
+                                yield held
+                                has_given = True
+                            held = block
+                    failures.append(NoClearAnswer(f"a copy has {whole.count} of {state.file.bytes} bytes"))
+                except ProviderError as error:
+                    failures.append(error)
+                except StoreGone:
+                    if not failures:
+                        raise
+                if whole.is_complete:
+                    yield held
+                    return
+                if whole.is_wrong:
+                    if has_given:
+                        break
+                    whole, held = _Whole(state.file), b""
         raise _failure(failures)
+
+    async def _places(self, state: FileState) -> AsyncGenerator[_Rest]:
+        """Where it may be read from, each place beginning at a byte; the original once no copy is left."""
+        for copy in self.sources(state):
+            assert copy.provider_file_id is not None
+            yield partial(self._rest, state.file, copy.deployment_id, copy.provider_file_id, copy.model)
+        original = await original_of(self._runtime, state)
+        if original is not None:
+            yield partial(stored_blocks, self._runtime, original)
+        elif not self.sources(state):
+            self._check_deployments(state)
+
+    async def can_be_read(self, state: FileState) -> bool:
+        """Whether there is a place to read it from."""
+        return bool(self.sources(state)) or await original_of(self._runtime, state) is not None
 
     async def is_copy(self, file: File, deployment_id: str, provider_file_id: str, model: str | None) -> bool:
         """Whether a provider's file holds what was uploaded, with `model` in its lines.

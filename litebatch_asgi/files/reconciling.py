@@ -9,7 +9,13 @@ from functools import partial
 from msgspec.structs import replace
 
 from litebatch_asgi.copy_lifecycle import deletion, held_copy, move_copy
-from litebatch_asgi.errors import ProviderError, ProviderNotFound, StateConflict
+from litebatch_asgi.errors import (
+    ProviderError,
+    ProviderNotFound,
+    StateConflict,
+    StoreGone,
+    StoreUnavailable,
+)
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.adopting import Adopter
 from litebatch_asgi.files.copies import SentAs
@@ -54,7 +60,7 @@ class CopyReconciler(Sender):
                 await self._ask(copy, now)
             else:
                 await self._keep(copy, state, now)
-        except ProviderError as error:
+        except (ProviderError, StoreGone, StoreUnavailable) as error:
             logger.warning(
                 "a copy could not be looked after",
                 extra={"file_id": copy.file_id, "deployment": copy.deployment_id, "error": error.message},
@@ -110,7 +116,7 @@ class CopyReconciler(Sender):
         if rest:
             await self.write(copy, copy.state, due=now + timedelta(seconds=rest))
             return
-        if not self.origin.sources(state):
+        if not await self.origin.can_be_read(state):
             await self.look_again(copy, self.next_look(copy, now))
             return
         sent = self.sent_as(copy.deployment_id, state.file)

@@ -25,6 +25,7 @@ from litebatch_asgi.errors import (
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.copies import SentAs
 from litebatch_asgi.files.origin import Origin
+from litebatch_asgi.files.originals import Original
 from litebatch_asgi.files.reasons import by_deployment, not_taken
 from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.jsonl import CheckedFile
@@ -77,14 +78,15 @@ class Uploader:
 
         Returns when all of them have ended, or when one has taken the file and `place_budget_seconds` are
         over: the slow ones go on without the caller, and are left to the reconciler where others need their
-        disk space. Raises what the caller is to be told when no
-        deployment has taken it; nothing of it stays behind then.
+        disk space. Raises what the caller is to be told when no deployment has taken it, or its original
+        cannot be kept; nothing of it stays behind then.
         """
         written, since = await self._insert(file, copies, request, holds)
         if written.file.id != file.id:
             return written
         hit("upload.created")
         progress = _Progress(len(copies))
+        original = self._keeping(written.file, spool)
         turn: anyio.Event | None = None
         for copy in copies:
             content = self._origin.spooled(spool, lines, copy.model)
@@ -93,16 +95,31 @@ class Uploader:
             send: _Send = partial(self._sender.send, copy, file, sent, content)
             if lines is None:
                 send, turn = self._in_turn(progress, copy, send, turn)
+            if original is not None:
+                send = partial(_once_kept, original, send)
             self._runtime.start(partial(self._one, progress, file, copy, send, spool.share(), since))
         await progress.settled.wait()
         if not progress.taken:
             await self._refuse(file)
+            if original is not None and original.error is not None:
+                raise original.error
             raise self._told(file, copies, progress.errors)
         with anyio.move_on_after(self._runtime.settings.place_budget_seconds):
             await progress.ended.wait()
         if not progress.ended.is_set():
             spool.offer(progress.give_up)
         return None
+
+    def _keeping(self, file: File, spool: Spool) -> Original | None:
+        """The original, on its way into the content store; None where it is not to be kept.
+
+        No deployment gets the file before it is there: what is accepted is kept.
+        """
+        if self._runtime.settings.keep_originals != "always":
+            return None
+        original = Original(self._runtime, file)
+        self._runtime.start(partial(original.keep, spool.share()))
+        return original
 
     async def _insert(
         self, file: File, copies: Sequence[FileCopy], request: CreateRequest, holds: Sequence[FileHold]
@@ -202,6 +219,11 @@ class Uploader:
             if file.endpoint is not None:
                 names[self._runtime.fleet.upstream_model(copy.deployment_id, file.models[0])] = file.models[0]
         return scrub(error.message, names=names)
+
+
+async def _once_kept(original: Original, send: _Send, lease: Lease) -> ProviderError | None:
+    await original.kept()
+    return await send(lease)
 
 
 class _Progress:

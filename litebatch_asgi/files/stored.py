@@ -1,0 +1,33 @@
+"""Parts that are in a content store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from litebatch_asgi.errors import ContentMissing
+from litebatch_asgi.models import FilePart, FileState, PartKind
+from litebatch_asgi.runtime import Runtime
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+
+async def stored_blocks(runtime: Runtime, part: FilePart, start: int = 0) -> AsyncGenerator[bytes]:
+    """The bytes of a stored part from `start` on. Raises `StoreGone` or `StoreUnavailable`."""
+    assert part.content_key is not None
+    store = runtime.stores.store(part.store)
+    try:
+        async with aclosing(store.get(part.content_key, start, part.bytes)) as blocks:
+            async for block in blocks:
+                yield block
+    except ContentMissing:
+        told = {"file_id": part.file_id, "content": part.content_key, "store": part.store}
+        logger.exception("a content store has lost a content", extra=told)
+        raise
+
+
+async def original_of(runtime: Runtime, state: FileState) -> FilePart | None:
+    """The part that an input's original is, where that is kept."""
+    parts = [part async for part in runtime.storage.file_parts(state.file.id)]
+    return next((part for part in parts if part.kind is PartKind.STORED), None)
