@@ -178,8 +178,7 @@ class MemoryStorage:
             self._write_file(draft, change)
             if (change.file or state.file).deleted_at is not None and not state.open_batches:
                 self._tables.release_contents(draft, file_id)
-                stored = lambda part: part.file_id == file_id and part.content_key is not None  # noqa: E731
-                draft.remove(self._tables.parts, stored)
+                self._tables.remove_stored_parts(draft, file_id)
         return self._tables.file_state(file_id)
 
     def _write_file(self, draft: Draft, change: FileChange) -> None:

@@ -139,6 +139,10 @@ class Tables:
                 due: dict[str, Any] = {"next_check_at": datetime.now(UTC), "epoch": content.epoch + 1}
                 draft.put(self.contents, content.key, replace(content, state=ContentState.DELETING, **due))
 
+    def remove_stored_parts(self, draft: Draft, file_id: str) -> None:
+        """Drop the parts of a file that name contents."""
+        draft.remove(self.parts, lambda part: part.file_id == file_id and part.content_key is not None)
+
     def remove_events(self, draft: Draft, subject: str) -> None:
         """Drop the events of a subject with their deliveries."""
         draft.remove(self.events, lambda event: event.subject == subject)

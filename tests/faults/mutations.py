@@ -22,9 +22,12 @@ from litebatch_asgi.batches.targets import Target, Tries, choose
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.work import JobWork, Written
 from litebatch_asgi.errors import ProviderError
-from litebatch_asgi.files import content, copies, reconciling, removal
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.files import content, copies, reconciling, removal, uploading
 from litebatch_asgi.files.adopting import Adopter
+from litebatch_asgi.files.discarding import Discarder
 from litebatch_asgi.files.origin import Origin
+from litebatch_asgi.files.originals import Original
 from litebatch_asgi.files.reconciling import CopyReconciler
 from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.jsonl import Tally
@@ -33,6 +36,7 @@ from litebatch_asgi.lifecycle import move
 from litebatch_asgi.models import (
     Batch,
     BatchState,
+    Content,
     CopyState,
     FileCopy,
     FilePart,
@@ -45,6 +49,7 @@ from litebatch_asgi.models.tellings import Telling, Told
 from litebatch_asgi.webhooks.queue import ClaimedWebhook
 from litebatch_sql.webhook_queue import SQLWebhookQueue
 from tests.faults.budgets import soft_budget_passed
+from tests.faults.contents import death_while_discarding, store_that_fails
 from tests.faults.journey import outcome
 from tests.faults.renewals import LOST_UPLOADS, models_change
 from tests.faults.senders import several_senders
@@ -307,6 +312,27 @@ def everything_is_news(patch: Patch) -> None:
     patch.setattr(Telling, "is_news", is_news)
 
 
+def rows_of_contents_go_first(patch: Patch) -> None:
+    """The row of a content is removed before its bytes are."""
+
+    async def discard(self: Discarder, content: Content, _: Lease) -> None:
+        runtime = self._runtime
+        await runtime.storage.contents.remove(content)
+        hit("content.discarding")
+        await runtime.stores.store(content.store).delete(content.key)
+
+    patch.setattr(Discarder, "_discard", discard)
+
+
+def acceptance_does_not_wait(patch: Patch) -> None:
+    """A file is sent to its deployments whether its original is kept or not."""
+
+    async def send_at_once(original: Original, send: Callable[[Lease], Awaitable[Any]], lease: Lease) -> Any:
+        return await send(lease)
+
+    patch.setattr(uploading, "_once_kept", send_at_once)
+
+
 def _under(name: str) -> Callable[[Path], Awaitable[list[str]]]:
     return partial(outcome, (ALL[name],))
 
@@ -344,4 +370,6 @@ MUTATIONS = (
     Mutation(switch_off=everything_is_news, journey=soft_budget_passed),
     Mutation(switch_off=nothing_is_fenced, journey=upload_of_a_zombie),
     Mutation(switch_off=endpoints_are_not_held, journey=several_senders),
+    Mutation(switch_off=rows_of_contents_go_first, journey=death_while_discarding),
+    Mutation(switch_off=acceptance_does_not_wait, journey=store_that_fails),
 )

@@ -78,7 +78,11 @@ async def test_a_large_database_file_is_told_of_once(tmp_path: Path, monkeypatch
     async with running_gateway(tmp_path, database=database) as gateway:
         discarder = discarding.Discarder(gateway.litebatch.files._runtime)  # pyright: ignore[reportPrivateUsage]
         told: list[str] = []
-        monkeypatch.setattr(discarding.logger, "warning", lambda text, *given: told.append(text % given))
+
+        def warn(text: str, *given: object) -> None:
+            told.append(text % given)
+
+        monkeypatch.setattr(discarding.logger, "warning", warn)
         for size in (10**9, 1):
             await discarder.step()
             assert told == []

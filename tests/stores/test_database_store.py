@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,11 @@ async def test_each_transaction_holds_little(tmp_path: Path, monkeypatch: pytest
     storage, told = SQLiteStorage(SQLiteDatabase.migrated(tmp_path).url), Told()
     await storage.open()
     write = SQLiteExecutor.write
-    monkeypatch.setattr(SQLiteExecutor, "write", lambda executor: counted(executor, write, told))
+
+    def write_counted(executor: SQLiteExecutor) -> AbstractAsyncContextManager[Transaction]:
+        return counted(executor, write, told)
+
+    monkeypatch.setattr(SQLiteExecutor, "write", write_counted)
     store = DatabaseContentStore(storage.contents)
     content = await storage.contents.begin(a_content(), lease_seconds=0)
     assert await store.put(content.key, blocks([b"x" * (5 * MIB)] * 5)) == 25 * MIB

@@ -26,7 +26,7 @@ def some_in_the_long_run(*places: str) -> list[Any]:
 async def gateway(tmp_path: Path) -> AsyncGenerator[Deployed]:
     """A gateway process that keeps originals in a folder."""
     (tmp_path / "contents").mkdir()
-    kept = {"content_store": (tmp_path / "contents").as_uri(), "keep_originals": "always"}
+    kept: dict[str, Any] = {"content_store": (tmp_path / "contents").as_uri(), "keep_originals": "always"}
     async with deployed(tmp_path, **kept) as gateway:
         yield gateway
 
@@ -66,8 +66,9 @@ async def test_an_upload_that_dies(gateway: Deployed, tmp_path: Path, place: str
         assert answer.status_code == 200, answer.text
         await settled(gateway, tmp_path, files=1)
         (file,) = (await http.get("/files")).json()["data"]
-        gateway.simulator.account("east").files.clear()
-        gateway.simulator.account("west").files.clear()
+        for account in gateway.simulator.accounts.values():
+            for each in list(account.files):
+                await account.delete_file(each)
         assert (await http.get(f"/files/{file['id']}/content")).content == CONTENT
 
 
