@@ -342,7 +342,8 @@ def endpoints_are_not_held(patch: Patch) -> None:
     claim = SQLWebhookQueue.claim
 
     async def claim_for_no_time(self: SQLWebhookQueue, worker: str, **options: Any) -> list[ClaimedWebhook]:
-        return await claim(self, worker, **(options | {"lease_seconds": 0.0}))
+        options["lease_seconds"] = 0.0
+        return await claim(self, worker, **options)
 
     patch.setattr(SQLWebhookQueue, "claim", claim_for_no_time)
 

@@ -134,7 +134,7 @@ async def test_webhooks_are_managed_where_any_can_be_signed(
         elsewhere = {**scope, "query_string": b"managed=false&x=1"}
         is_ours = WEBHOOK_ID in request_line
         assert (await front.ask(elsewhere, *body_messages(body))).is_inner is not is_ours
-        stranger = {**scope, "headers": []}
+        stranger: Scope = {**scope, "headers": []}
         assert (await front.ask(stranger, *body_messages(body))).is_inner is not is_ours
     if not is_ours:
         wanted, unknown = front.recorder.seen

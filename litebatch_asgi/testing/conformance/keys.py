@@ -263,7 +263,7 @@ class KeyStoreConformance(StorageTests):
     ) -> None:
         """And nobody else's."""
         keys, endpoints = keys_of(storage), storage.webhook_endpoints
-        account: Account = {VirtualKey: a_key(), Team: a_team(), User: a_user()}[kind]
+        [account] = [each for each in (a_key(), a_team(), a_user()) if isinstance(each, kind)]
         await keys.create(account)
         others = ("master", f"{account.id}", f"team:{account.id}x", "user:8")
         for owner in (owner_of(kind, account.id), *others):
