@@ -199,7 +199,15 @@ def test_a_failed_row_tells_status_and_reason_without_what_is_private() -> None:
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [("Internal error", 500), ('{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}', 429), ("{", 500)],
+    [
+        ("Internal error", 500),
+        ("Too Many Requests: slow down", 429),
+        ('{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}', 429),
+        ('Failed: {"code":3,"message":"no"}', 400),
+        ('{"error":{"status":"UNAVAILABLE"}}', 503),
+        ('{"error":{"code":"x","status":5}}', 500),
+        ("{", 500),
+    ],
 )
 def test_other_failures(status: str, code: int) -> None:
     assert row_of(status=status)["response"]["status_code"] == code

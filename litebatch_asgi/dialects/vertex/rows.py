@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from litebatch_asgi.dialects.answers import (
     CANCELLED,
-    EXPIRED,
     Choice,
     Completion,
     Embedding,
@@ -14,14 +13,13 @@ from litebatch_asgi.dialects.answers import (
     Outcome,
     malformed,
 )
-from litebatch_asgi.dialects.reading import inner, items, read_json, seconds, text_of, tokens
+from litebatch_asgi.dialects.reading import inner, items, seconds, text_of, tokens
 from litebatch_asgi.dialects.values import Object
 from litebatch_asgi.dialects.vertex.candidates import blocked, read_candidate
+from litebatch_asgi.dialects.vertex.statuses import read_status
 from litebatch_asgi.dialects.vertex.usage import read_usage
-from litebatch_asgi.jsonl.answers import members, whole
+from litebatch_asgi.jsonl.answers import members
 from litebatch_asgi.scrub import scrub
-
-_NOT_EXECUTED = {"CANCELLED": CANCELLED, "EXPIRED": EXPIRED}
 
 
 def read_outcome(row: Object, *, model: str, names: Mapping[str, str]) -> Outcome:
@@ -82,17 +80,8 @@ def _model(response: Object, model: str) -> str:
 
 
 def _read_failure(status: str, names: Mapping[str, str]) -> Outcome:
-    """The failure that a row's `status` tells, such as `Bad Request: {"error": {"code": 400, …}}`."""
-    brace = status.find("{")
-    told = members(read_json(status[brace:].encode("utf-8", "replace"))) if brace >= 0 else {}
-    error = inner(told, "error") or told
-    name = text_of(error.get("status")) or ""
-    if name in _NOT_EXECUTED:
-        return _NOT_EXECUTED[name]
-    code = whole(error.get("code"))
-    message = text_of(error.get("message")) or status
-    return Failure(
-        status=code if code is not None and 400 <= code <= 599 else 500,
-        message=scrub(message, names=names),
-        code=name.lower() if name.isascii() and name.isidentifier() and len(name) <= 64 else "provider_error",
-    )
+    """The failure that a row's `status` tells."""
+    told = read_status(status)
+    if told.name == "CANCELLED":
+        return CANCELLED
+    return Failure(status=told.code, message=scrub(told.message, names=names), code=told.name.lower())
