@@ -453,12 +453,12 @@ INSERT INTO {prefix}told AS told ({told.columns}) VALUES ({told.parameters})
 ON CONFLICT (subject, name) DO UPDATE SET mark = excluded.mark, until = excluded.until;
 
 -- name: scope_budgets
-SELECT {scope_budgets}, scope_budgets.seen_at FROM {prefix}scope_budgets AS scope_budgets
+SELECT {scope_budgets} FROM {prefix}scope_budgets AS scope_budgets
 WHERE scope {among_keys} ORDER BY scope, duration;
 
 -- name: put_scope_budget
-INSERT INTO {prefix}scope_budgets AS scope_budgets ({scope_budgets.columns}, seen_at)
-VALUES ({scope_budgets.parameters}, :seen_at)
+INSERT INTO {prefix}scope_budgets AS scope_budgets ({scope_budgets.columns})
+VALUES ({scope_budgets.parameters})
 ON CONFLICT (scope, duration) DO UPDATE
 SET whose = excluded.whose, soft_budget = excluded.soft_budget, max_budget = excluded.max_budget,
     seen_at = excluded.seen_at;

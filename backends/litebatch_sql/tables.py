@@ -21,7 +21,7 @@ from litebatch_asgi.models import (
     VirtualKey,
     WebhookEndpoint,
 )
-from litebatch_asgi.models.budgets import ScopeBudget
+from litebatch_asgi.models.budgets import SeenBudget
 from litebatch_asgi.models.tellings import Told
 from litebatch_sql.rows import HEX_128, NANODOLLARS, Table
 
@@ -44,7 +44,7 @@ SPEND = Table("spend_daily", Spend, codecs={"cost": NANODOLLARS})
 EVENTS = Table("events", Event)
 DELIVERIES = Table("event_deliveries", Delivery)
 TOLD = Table("told", Told)
-BUDGETS = Table("scope_budgets", ScopeBudget)
+BUDGETS = Table("scope_budgets", SeenBudget)
 HEARTBEATS = Table("heartbeats", Heartbeat)
 CONTENTS = Table("contents", Content)
 TEAMS = Table("teams", Team, fixed=("id", "created_at"))

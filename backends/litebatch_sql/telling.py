@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 
+from msgspec.structs import asdict
+
 from litebatch_asgi.models import Charge, Reservation
-from litebatch_asgi.models.budgets import ScopeBudget, budgets_of
+from litebatch_asgi.models.budgets import ScopeBudget, SeenBudget, budgets_of
 from litebatch_asgi.models.money import from_nanodollars
 from litebatch_asgi.models.sums import put_on_budgets
 from litebatch_asgi.models.tellings import Telling
@@ -14,7 +16,7 @@ from litebatch_sql.events import Events
 from litebatch_sql.executor import Transaction
 from litebatch_sql.queries import Queries
 from litebatch_sql.reservations import lock_scope
-from litebatch_sql.rows import encode_json, encode_keys, from_microseconds, to_days, to_microseconds
+from litebatch_sql.rows import encode_json, encode_keys, to_days
 from litebatch_sql.tables import BUDGETS, TOLD
 
 _SEEN_EVERY = timedelta(days=1)
@@ -80,7 +82,7 @@ class BudgetTellings:
                 if budget not in news and were[duration][1] < at - _SEEN_EVERY
             ]
             for budget in (*news, *seen):
-                row = {**BUDGETS.encode(budget), "seen_at": to_microseconds(at)}
+                row = BUDGETS.encode(SeenBudget(**asdict(budget), seen_at=at))
                 await self._transaction.execute(self._sql("put_scope_budget"), row)
             await self._tell(each.scope, news, at)
 
@@ -99,8 +101,8 @@ class BudgetTellings:
         found: dict[str, dict[str, tuple[ScopeBudget, datetime]]] = {}
         keys = {"keys": encode_keys(sorted(scopes))}
         for row in await self._transaction.fetch_all(self._sql("scope_budgets"), keys):
-            budget, seen = BUDGETS.decode(row), from_microseconds(row[BUDGETS.width])
-            found.setdefault(budget.scope, {})[budget.duration] = (budget, seen)
+            seen = BUDGETS.decode(row)
+            found.setdefault(seen.scope, {})[seen.duration] = (seen.budget, seen.seen_at)
         return found
 
     async def _tell(self, scope: str, budgets: Iterable[ScopeBudget], at: datetime) -> None:

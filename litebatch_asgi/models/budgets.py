@@ -58,6 +58,19 @@ class ScopeBudget(msgspec.Struct, frozen=True, kw_only=True):
             yield _telling(REACHED, self, self.max_budget, at, message, sums)
 
 
+class SeenBudget(ScopeBudget, frozen=True, kw_only=True):
+    """A budget as it is kept."""
+
+    seen_at: datetime
+    """when a batch was created under it, to a day"""
+
+    @property
+    def budget(self) -> ScopeBudget:
+        """The budget itself."""
+        names = ScopeBudget.__struct_fields__
+        return ScopeBudget(**{name: getattr(self, name) for name in names})
+
+
 def budgets_of(reservation: Reservation) -> tuple[ScopeBudget, ...]:
     """The budgets of a scope, in order of their durations."""
     by_duration: dict[str, list[Limits]] = {}
