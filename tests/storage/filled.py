@@ -29,6 +29,7 @@ from litebatch_asgi.models import (
     CopyState,
     Counts,
     DeploymentWait,
+    Event,
     File,
     FileHold,
     FileKind,
@@ -48,6 +49,7 @@ from litebatch_asgi.models import (
     WaitingFor,
     WebhookEventType,
 )
+from litebatch_asgi.models.tellings import Telling
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing import (
     a_batch,
@@ -114,6 +116,8 @@ async def fill(storage: Storage) -> None:
         updated_at=NOW,
     )
     await storage.webhook_endpoints.create(endpoint, most=1)
+    told = Event(id="evt_lb00000000000000000000000002", subject="deployment:east", type="x", created_at=NOW)
+    await storage.outbox.tell(Telling(event=told, name="x", mark=TEXT, until=LATER))
 
 
 async def _contents(storage: Storage) -> None:
@@ -300,8 +304,9 @@ async def _open_batch(storage: Storage, file: File) -> None:
         next_check_at=NOW,
         refresh_from=NOW,
     )
+    limits = replace(SCOPE, soft_budget=Decimal(100), max_budget=Decimal(200), budget_duration="30d")
     reserved = Reservation(
-        scope=SCOPE.scope, requests=2, tokens=100, cost=Decimal("1.25"), at=NOW, limits=(SCOPE,)
+        scope=SCOPE.scope, requests=2, tokens=100, cost=Decimal("1.25"), at=NOW, limits=(limits,)
     )
     change = BatchChange(batch=batch, new_jobs=(job,), reservations=(reserved,))
     request = a_request(batch, key="key of a batch", at=NOW)
