@@ -46,9 +46,13 @@ async def settled(gateway: Deployed, folder: Path, *, files: int) -> None:
     assert len(there) == files, there
     kept = await gateway.database.rows("""SELECT "key" FROM contents WHERE state = 'kept' ORDER BY "key" """)
     assert [row[0] for row in kept] == there
-    # what is still written down is what a lost writer may still bring
-    watched = await gateway.database.rows("SELECT state, watch_until FROM contents WHERE state <> 'kept'")
-    assert all(state == "deleting" and until is not None for state, until in watched)
+
+    async def is_known() -> bool:
+        """What is still written down is what a lost writer may bring, until it is looked for again."""
+        rest = await gateway.database.rows("SELECT state, watch_until FROM contents WHERE state <> 'kept'")
+        return all(state == "deleting" and until is not None for state, until in rest)
+
+    await gateway.eventually(is_known)
 
 
 @pytest.mark.parametrize(
