@@ -16,7 +16,7 @@ class Lengths:
     def __init__(self, thresholds: Sequence[int]) -> None:
         self._thresholds = thresholds
         self._sums: dict[int, list[int]] = {}
-        self.shortest_bytes = thresholds[0] * BYTES_PER_TOKEN if thresholds else sys.maxsize
+        self.shortest_bytes: int = thresholds[0] * BYTES_PER_TOKEN if thresholds else sys.maxsize
         """a line with fewer bytes is not longer, unless it names something"""
 
     def add(self, tokens: int, output_tokens: int, unlimited_answers: int) -> None:

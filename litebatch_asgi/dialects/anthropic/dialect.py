@@ -43,7 +43,7 @@ class AnthropicDialect:
 
     """
 
-    endpoints = (CHAT,)
+    endpoints: tuple[str, ...] = (CHAT,)
 
     def __init__(self, model: ClaudeModel, *, names: Mapping[str, str] | None = None) -> None:
         self._model = model

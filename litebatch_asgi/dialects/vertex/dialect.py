@@ -44,7 +44,7 @@ class VertexDialect:
 
     """
 
-    endpoints = (CHAT, EMBEDDINGS)
+    endpoints: tuple[str, ...] = (CHAT, EMBEDDINGS)
 
     def __init__(self, model: GeminiModel, *, names: Mapping[str, str] | None = None) -> None:
         self._model = model
