@@ -27,7 +27,8 @@ _API = "opentelemetry.trace"
 
 def prepare() -> None:
     """Load what keeps spans, if that is there by now: it reads files, which no event loop is to wait for."""
-    _current()
+    if _API in sys.modules:
+        _opentelemetry()
 
 
 def span(name: str, *subjects: Subject, link: str | None = None) -> AbstractContextManager[Span]:
@@ -62,10 +63,13 @@ def leave_request() -> None:
 
 def _current() -> Tracing:
     """Who keeps spans now. Where nobody has imported OpenTelemetry nobody can have set it up."""
-    if _API not in sys.modules:
+    api = sys.modules.get(_API)
+    if api is None or not hasattr(api, "set_tracer_provider"):  # another thread is importing it
         return NO_TRACING
-    tracing = _opentelemetry()
-    return tracing if tracing.is_set_up else NO_TRACING
+    provider = api.get_tracer_provider()
+    if isinstance(provider, (api.ProxyTracerProvider, api.NoOpTracerProvider)):
+        return NO_TRACING
+    return _opentelemetry().at(provider)
 
 
 @cache

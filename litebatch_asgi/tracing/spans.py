@@ -31,14 +31,12 @@ class OpenTelemetry:
         self._provider: trace.TracerProvider | None = None
         self._tracer: trace.Tracer = trace.NoOpTracer()
 
-    @property
-    def is_set_up(self) -> bool:
-        """Whether somebody has set a provider that may keep spans."""
-        provider = trace.get_tracer_provider()
+    def at(self, provider: trace.TracerProvider) -> OpenTelemetry:
+        """Itself, with spans at the provider that is set now."""
         if provider is not self._provider:
             self._provider = provider
             self._tracer = provider.get_tracer(NAME, _VERSION)
-        return not isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider))
+        return self
 
     def span(self, name: str, *subjects: Subject, link: str | None = None) -> AbstractContextManager[Span]:
         """See `Tracing.span`. Its kind says whether it is the first of a client's request."""
