@@ -534,14 +534,15 @@ WHERE event_deliveries.sink = {hidden_sink} AND event_deliveries.event_id {among
   AND event_deliveries.epoch = CAST({key_1} AS bigint) AND event_deliveries.claimed_by = {key_2};
 
 -- name: hold_followers
--- What waits for a failed delivery is not walked past until that is tried again.
+-- What waits for a failed delivery is not walked past until that is tried again. State and time are hidden from
+-- the planner, which would take the index of all that is due or pending for that of a few subjects.
 UPDATE {prefix}event_deliveries AS event_deliveries SET next_check_at = {now} + CAST({key_2} AS bigint)
 FROM {keys}
 WHERE event_deliveries.sink = {hidden_sink} AND event_deliveries.subject {among_keys}
   AND event_deliveries.subject = {key_0}
-  AND event_deliveries.seq > CAST({key_1} AS bigint) AND event_deliveries.state = 'pending'
+  AND event_deliveries.seq > CAST({key_1} AS bigint) AND event_deliveries.state || '' = 'pending'
   AND event_deliveries.claimed_until IS NULL
-  AND event_deliveries.next_check_at < {now} + CAST({key_2} AS bigint);
+  AND coalesce(event_deliveries.next_check_at, {now} + CAST({key_2} AS bigint)) < {now} + CAST({key_2} AS bigint);
 
 -- name: dead_deliveries
 SELECT {event_deliveries}, {events}

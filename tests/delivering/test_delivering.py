@@ -7,7 +7,6 @@ import itertools
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -19,7 +18,6 @@ from litebatch_asgi.delivering import worker
 from litebatch_asgi.errors import Undeliverable
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import file_writing, stored_file
-from litebatch_sql.outbox import SQLOutbox
 from tests.clones import write_to
 from tests.database import Database
 from tests.delivering.recording import Recorder, until_told
@@ -120,35 +118,6 @@ async def test_an_attempt_that_takes_too_long_fails(tmp_path: Path, database: Da
         file = await gateway.upload()
         batch = await gateway.create(file.id)
         await recorder.until(lambda: 1 in recorder.numbers(batch.id))
-
-
-async def test_a_claim_that_has_run_out_stops_nothing(
-    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As of a process that was held up: it gets the event a second time while the first attempt goes on."""
-    claim, holds = SQLOutbox.claim, True
-
-    async def claim_for_no_time(self: SQLOutbox, *given: Any, **options: Any) -> Any:
-        return await claim(self, *given, **(options | {"lease_seconds": 0.0} if holds else options))
-
-    monkeypatch.setattr(SQLOutbox, "claim", claim_for_no_time)
-    attempts = Counter[str]()
-
-    async def hold_the_first(event: Event) -> None:
-        nonlocal holds
-        attempts[event.id] += 1
-        if attempts.total() == 1:
-            with anyio.fail_after(PATIENCE_SECONDS):
-                while attempts[event.id] == 1:  # noqa: ASYNC110
-                    await anyio.sleep(0.01)
-            holds = False
-
-    recorder = Recorder(first=hold_the_first)
-    async with running_gateway(tmp_path, database=database, sinks=[recorder]) as gateway:
-        batch_id = await completed(gateway)
-        await until_told(gateway.storage)
-        assert LAST in recorder.types(batch_id)
-        assert max(attempts.values()) > 1
 
 
 async def test_what_cancels_itself_has_failed(tmp_path: Path, database: Database) -> None:
