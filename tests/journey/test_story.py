@@ -147,7 +147,7 @@ async def test_a_batch_that_waits_says_why(tmp_path: Path, database: Database) -
             "No provider accepts the gateway's key: its operator has to put that right"
         )
         seen = dict(await told(gateway, batch.id, key=ADMIN))
-        assert re.search(r"east: does not accept the key \(401\)", seen["job.waiting"])
+        assert re.search(r"east: 401, does not accept the gateway", seen["job.waiting"])
         assert "ended without results: " in seen["job.stopped"]
         gateway.simulator.remove_fault(refusing)
         assert (await gateway.ended(batch.id)).status == "completed"
