@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import threading
 import zlib
-from collections.abc import AsyncGenerator, Generator
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Generator, Iterable
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,21 @@ _DATABASES = ("backend", "shared")
 FIRST = frozenset({"badinput", "examples", "readme", "replicas", "survival"})
 """folders with tests so long that nothing shall be left to wait for at the end but short ones"""
 
-HALVED = ("::TestDatabasesOnSQLite::", "tests/storage/test_upgrades.py::", "tests/faults/test_renewals.py::")
-"""of what the quick run takes every other test, for they share most of what they go through"""
+THINNED = frozenset(
+    {
+        *("badinput", "cli", "configs", "costs", "host", "http", "journey", "keys", "middleware"),
+        *("providers", "retries", "simulator", "webhooks"),
+    }
+)
+"""folders of whose tests with many cases the quick run takes every third case"""
+MANY = 4
+EVERY = {
+    "::TestDatabasesOnSQLite::": 5,
+    "::TestPostgresPooled::": 2,
+    "tests/storage/test_upgrades.py::": 2,
+    "tests/faults/test_renewals.py::": 2,
+}
+"""tests of which the quick run takes every so-manieth, for they share most of what they go through"""
 ALL_LONG = ("test_matrix.py",)
 """modules that need not even be read for a quick run"""
 
@@ -59,10 +73,16 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave one of two databases to the long run, not the same one for all, where both would say the same."""
+    """Leave to the long run what would say the same once more."""
+    _take_one_database(items)
+    _take_every(items)
+    _thin_out(items)
+    items.sort(key=lambda item: item.path.parent.name not in FIRST)
+
+
+def _take_one_database(items: Iterable[pytest.Item]) -> None:
+    """Of two databases, not the same one for all tests."""
     for item in items:
-        if any(each in item.nodeid for each in HALVED) and zlib.crc32(item.nodeid.encode()) % 2:
-            item.add_marker(pytest.mark.long)
         callspec = getattr(item, "callspec", None)
         if item.path.parent.name not in ON_EITHER or callspec is None or _chooses(item):
             continue
@@ -70,7 +90,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             same_on_all = item.nodeid.replace(backend, "").encode()
             if BACKENDS[zlib.crc32(same_on_all) % len(BACKENDS)] != backend:
                 item.add_marker(pytest.mark.long)
-    items.sort(key=lambda item: item.path.parent.name not in FIRST)
+
+
+def _take_every(items: Iterable[pytest.Item]) -> None:
+    for item in items:
+        for part, every in EVERY.items():
+            if part in item.nodeid and zlib.crc32(item.nodeid.encode()) % every:
+                item.add_marker(pytest.mark.long)
+
+
+def _thin_out(items: Iterable[pytest.Item]) -> None:
+    """The first of many cases is always among those that are taken."""
+    cases = defaultdict[str, list[pytest.Item]](list)
+    for item in items:
+        if item.path.parent.name in THINNED and item.get_closest_marker("long") is None:
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for many in cases.values():
+        if len(many) >= MANY:
+            for number, item in enumerate(many):
+                if number % 3:
+                    item.add_marker(pytest.mark.long)
 
 
 def _chooses(item: pytest.Item) -> bool:

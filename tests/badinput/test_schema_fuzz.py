@@ -59,6 +59,7 @@ async def fuzz(
         assert f"✅ {phase.capitalize()}\n" in told
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_every_answer_is_one_of_those_described(tmp_path: Path) -> None:
     async with standalone(tmp_path, SQLiteDatabase(tmp_path)) as gateway:
