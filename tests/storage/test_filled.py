@@ -25,4 +25,7 @@ async def test_a_table_that_is_missing_is_told(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(SQLiteStorage, "open", open_without_a_table)
     with pytest.raises(sqlite3.OperationalError, match="no such table: teams"):
         await filled.sqlite_dump(tmp_path)
-    assert [thread for thread in threading.enumerate() if not thread.daemon and thread not in before] == []
+    left = [thread for thread in threading.enumerate() if not thread.daemon and thread not in before]
+    for thread in left:
+        thread.join(10)
+    assert [thread for thread in left if thread.is_alive()] == []
