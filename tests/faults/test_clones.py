@@ -133,7 +133,7 @@ async def results_go_in_the_clone_alone(staging: InProcess, ended: str) -> None:
 async def both_go_on(production: World, staging: World, simulator: Simulator) -> None:
     """Each goes its whole way, with answers that are lost: what is searched for by tags is found by both."""
     staging.foreign = production.foreign
-    staging.is_copied = True
+    staging.copied = frozenset(id_ for (id_,) in await staging.rows("SELECT id FROM batches"))
     for fault in FAULTS:
         simulator.add_fault(fault)
     async with anyio.create_task_group() as group:

@@ -54,8 +54,8 @@ class World:
         """journeys whose results were deleted"""
         self.holds_runs = False
         """whether no batch may end for now"""
-        self.is_copied = False
-        """whether the database is a copy, whose batches from before have no stories"""
+        self.copied: frozenset[str] = frozenset()
+        """ids of batches that came with a copy of the database, which leaves their stories to the original"""
         self.lost_times: tuple[float, float] | None = None
         """of a history that was lost with a restore: its beginning and end, in seconds since 1970"""
         self.wrong: list[str] = []

@@ -78,6 +78,7 @@ async def clone_beside(
         if world.installation == original.installation:
             world.wrong.append("a copy has the installation id of its original")
         memory = Memory(world, Telling(clone, folder, told))
+        world.copied = frozenset(id_ for id_, _ in before)
         memory.theirs = {id_: status if status in ENDED else "failed" for id_, status in before}
         yield memory, deployed
 
