@@ -6,16 +6,14 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 
 import anyio
 
 from litebatch_asgi.delivering.owners import Standing, standing_of
 from litebatch_asgi.delivering.retries import probe_pause, retry_after
+from litebatch_asgi.delivering.woken import WokenWorker
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.leases import GIVE_BACK_SECONDS
-from litebatch_asgi.loops import for_ever, scattered
 from litebatch_asgi.models import Settings, WebhookEndpoint
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.webhooks.outcomes import Delivery, Outcome
@@ -30,41 +28,24 @@ PLACES = 64
 """endpoints that are sent to at a time in each process"""
 PLACES_OF_OWNER = 4
 """of them those of one owner"""
-LONGEST_PAUSE = 1.0
-"""seconds between two looks for what is due when nobody wakes the worker"""
 LONGEST_PROBE_PAUSE = 600.0
 """seconds between two attempts at an endpoint that takes nothing"""
 BLOCKED_PAUSE = 60.0
 """seconds until an owner that cannot call is looked at again"""
 
 
-class WebhookWorker:
+class WebhookWorker(WokenWorker):
     """Claims endpoints that something is due for, sends it, and writes what came of it."""
 
     def __init__(self, runtime: Runtime, keys: WebhookKeys, sender: WebhookSender) -> None:
-        self._runtime = runtime
+        super().__init__(runtime)
         self._storage = runtime.storage
         self._keys = keys
         self._sender = sender
         self._under_way: dict[str, ClaimedWebhook] = {}
         self._results: list[WebhookResult] = []
-        self._woken = anyio.Event()
-        runtime.when_events_are_written(self._wake)
-
-    def _wake(self) -> None:
-        self._woken.set()
-
-    async def run(self) -> None:
-        """Go on until cancelled; what is under way then is given back, what is done is written."""
-        try:
-            async with anyio.create_task_group() as group:
-                await for_ever(partial(self._step, group.start_soon), self._rest)
-        finally:
-            with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True):
-                await self._hand_back()
 
     async def _step(self, start: Callable[..., object]) -> int:
-        self._woken = anyio.Event()
         await self._write_results()
         places = PLACES - len(self._under_way)
         if places <= 0:
@@ -84,10 +65,6 @@ class WebhookWorker:
             self._under_way[claimed.endpoint.id] = claimed
             start(self._attempt, claimed, since)
         return len(new)
-
-    async def _rest(self) -> None:
-        with anyio.move_on_after(scattered(LONGEST_PAUSE)):
-            await self._woken.wait()
 
     async def _attempt(self, claimed: ClaimedWebhook, since: float) -> None:
         result = WebhookResult(claimed=claimed)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from functools import partial
 
 import anyio
 
 from litebatch_asgi import tracing
 from litebatch_asgi.delivering.retries import Probing, retry_after
+from litebatch_asgi.delivering.woken import WokenWorker
 from litebatch_asgi.errors import StorageUnavailable, Undeliverable
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.leases import GIVE_BACK_SECONDS
-from litebatch_asgi.loops import for_ever, scattered
 from litebatch_asgi.models import Event, FailedAttempt, OutboxItem, RegisteredSink
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.sink import Sink
@@ -23,17 +21,15 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 PLACES = 100
 """deliveries to one sink that are under way at a time in each process"""
-LONGEST_PAUSE = 1.0
-"""seconds between two looks for due deliveries when nobody wakes the worker"""
 _LONGEST_ERROR = 500
 """characters of an error that are kept"""
 
 
-class SinkWorker:
+class SinkWorker(WokenWorker):
     """Claims what is due for a sink, gives it to it, and writes what came of it."""
 
     def __init__(self, runtime: Runtime, sink: Sink, registered: RegisteredSink) -> None:
-        self._runtime = runtime
+        super().__init__(runtime)
         self._outbox = runtime.storage.outbox
         self._sink = sink
         self._registered = registered
@@ -41,23 +37,8 @@ class SinkWorker:
         self._under_way: dict[str, OutboxItem] = {}
         self._taken: list[OutboxItem] = []
         self._failed: list[FailedAttempt] = []
-        self._woken = anyio.Event()
-        runtime.when_events_are_written(self._wake)
-
-    def _wake(self) -> None:
-        self._woken.set()
-
-    async def run(self) -> None:
-        """Go on until cancelled; what is under way then is given back, what is done is written."""
-        try:
-            async with anyio.create_task_group() as group:
-                await for_ever(partial(self._step, group.start_soon), self._rest)
-        finally:
-            with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True):
-                await self._hand_back()
 
     async def _step(self, start: Callable[..., object]) -> int:
-        self._woken = anyio.Event()
         await self._write_outcomes()
         places = self._probing.places(PLACES) - len(self._under_way)
         if places <= 0:
@@ -74,10 +55,6 @@ class SinkWorker:
             if not is_tried:
                 start(self._attempt, item.event)
         return len(items)
-
-    async def _rest(self) -> None:
-        with anyio.move_on_after(scattered(LONGEST_PAUSE)):
-            await self._woken.wait()
 
     async def _attempt(self, event: Event) -> None:
         with tracing.span(

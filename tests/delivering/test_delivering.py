@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi import CallableSink, Event, LiteBatch
 from litebatch_asgi.app import open_storage
-from litebatch_asgi.delivering import worker
+from litebatch_asgi.delivering import woken
 from litebatch_asgi.errors import Undeliverable
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import file_writing, stored_file
@@ -56,7 +56,7 @@ async def test_it_gets_them_at_once(
     tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What this process writes wakes the one who delivers it: it would look for it too late by itself."""
-    monkeypatch.setattr(worker, "LONGEST_PAUSE", 10 * PATIENCE_SECONDS)
+    monkeypatch.setattr(woken, "LONGEST_PAUSE", 10 * PATIENCE_SECONDS)
     recorder = Recorder()
     async with running_gateway(tmp_path, database=database, sinks=[recorder]) as gateway:
         batch_id = await completed(gateway)
