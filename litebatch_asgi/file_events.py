@@ -11,7 +11,10 @@ COPIED, COPY_FAILED = "file.copied", "file.copy_failed"
 
 
 def copy_events(file: File, before: FileCopy, after: FileCopy, now: datetime) -> tuple[Event, ...]:
-    """That a deployment can use an input file now, or that it does not take it; each once, not each try."""
+    """That a deployment can use an input file now, or does not take it; when that changes, not each try.
+
+    A copy that came into doubt and is found again is told again.
+    """
     type_ = _type_of(before, after) if file.kind is FileKind.INPUT else None
     if type_ is None:
         return ()
