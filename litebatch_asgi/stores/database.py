@@ -45,14 +45,15 @@ class DatabaseContentStore:
     async def get(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes]:
         """See `ContentStore.get`."""
         check_key(key)
-        if await self._rows.get_chunk(key, 0) is None:
+        head = await self._rows.get_chunk(key, 0)
+        if head is None:
             raise ContentMissing(f"The database has no content {key}.")
         seq = start // CHUNK_BYTES
         while end is None or seq * CHUNK_BYTES < end:
-            chunk = await self._rows.get_chunk(key, seq)
+            chunk = head if seq == 0 else await self._rows.get_chunk(key, seq)
             if chunk is None:
                 return
-            first = seq * CHUNK_BYTES
+            head, first = b"", seq * CHUNK_BYTES  # it is not held while the rest is read
             block = chunk[max(0, start - first) : None if end is None else end - first]
             if block:
                 yield block
