@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
 import msgspec
 
+from litebatch_asgi.dialects import Dialect
 from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings
 
 
@@ -34,8 +35,16 @@ class BatchSubmission(msgspec.Struct, frozen=True, kw_only=True):
     completion_window: str
     metadata: dict[str, str]
     """our tag, and the client's own pairs as far as they fit beside it"""
-    timeout_seconds: float
-    """the call ends by then, in whatever way"""
+    timeout_seconds: float | None
+    """the call ends by then, in whatever way; None: each step of it has the time that a call has"""
+    model: str | None = None
+    """the provider's own name for it, for those whose batches name it beside their file"""
+    requests: int | None = None
+    """how many lines the input has"""
+    size: int | None = None
+    """bytes of `content`; exact"""
+    content: Callable[[], AsyncIterator[bytes]] | None = None
+    """begins the input's lines, for a provider that keeps no files; None for all others"""
 
 
 class ProviderStream(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +68,28 @@ class ProviderAdapter(Protocol):
     """the provider's own floor for looking at a batch again"""
     max_metadata_pairs: int
     """how many pairs a batch's metadata may have, ours included"""
+    keeps_files: bool
+    """whether the provider has a place for files
+
+    Where it has none, `upload_file` sends and reads nothing: it gives a ready file whose id is the name, and
+    the lines go out with each batch, as `BatchSubmission.content`. What a batch leaves has ids of files all
+    the same, which can be streamed and deleted.
+    """
+    tells_tags: bool
+    """whether a batch's metadata comes back with it; if not, `is_tagged` is asked"""
+    is_exclusive: bool
+    """whether the operator has said that nobody else makes batches with these credentials"""
+    max_requests: int | None
+    """lines of one batch; None: no limit beside our own"""
+    max_bytes: int | None
+    """of the input of one batch, as the provider gets it; None: no limit beside our own"""
+
+    def dialect(self, model: str) -> Dialect | None:
+        """How lines and rows of an upstream model are translated; None for a provider that speaks OpenAI.
+
+        Where there is a dialect, files go out in the provider's form, and `stream_file` gives results in it.
+        """
+        ...
 
     @property
     def purposes(self) -> Collection[str]:
@@ -109,6 +140,10 @@ class ProviderAdapter(Protocol):
 
     async def cancel_batch(self, batch_id: str) -> ProviderBatch:
         """Ask for a batch to be cancelled and return it as it is then; one that has ended is no error."""
+        ...
+
+    async def is_tagged(self, batch: ProviderBatch, metadata: Mapping[str, str]) -> bool | None:
+        """Whether a batch was made with the tag in this metadata; None: that cannot be told yet."""
         ...
 
 

@@ -209,8 +209,10 @@ class Placer(JobWork):
             completion_window=batch.completion_window,
             metadata=self._metadata(job, batch, adapter.max_metadata_pairs),
             timeout_seconds=self.runtime.settings.call_timeout_seconds,
+            model=fleet.upstream_model(job.deployment_id, batch.model),
+            requests=job.requests,
         )
-        await lease.ensure(submission.timeout_seconds)
+        await lease.ensure(self.runtime.settings.call_timeout_seconds)
         try:
             with self.span_of("place", job, batch):
                 snapshot = await adapter.create_batch(submission)

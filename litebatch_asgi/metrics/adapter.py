@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 
 import anyio
 
+from litebatch_asgi.dialects import Dialect
 from litebatch_asgi.errors import (
     ContentRefused,
     CopyDiffers,
@@ -55,7 +56,16 @@ class MeasuredAdapter:
         self._told = told
         self.min_poll_seconds: float = adapter.min_poll_seconds
         self.max_metadata_pairs: int = adapter.max_metadata_pairs
+        self.keeps_files: bool = adapter.keeps_files
+        self.tells_tags: bool = adapter.tells_tags
+        self.is_exclusive: bool = adapter.is_exclusive
+        self.max_requests: int | None = adapter.max_requests
+        self.max_bytes: int | None = adapter.max_bytes
         self.purposes: Collection[str] = adapter.purposes
+
+    def dialect(self, model: str) -> Dialect | None:
+        """See `ProviderAdapter.dialect`."""
+        return self._adapter.dialect(model)
 
     @contextmanager
     def _measured(self, call: str) -> Generator[None]:
@@ -121,3 +131,8 @@ class MeasuredAdapter:
         """See `ProviderAdapter.cancel_batch`."""
         with self._measured("cancel_batch"):
             return await self._adapter.cancel_batch(batch_id)
+
+    async def is_tagged(self, batch: ProviderBatch, metadata: Mapping[str, str]) -> bool | None:
+        """See `ProviderAdapter.is_tagged`."""
+        with self._measured("is_tagged"):
+            return await self._adapter.is_tagged(batch, metadata)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 import anyio
@@ -66,7 +67,7 @@ class AzureAdapter(FilesAndBatches):
 
         What is not found, Azure does not say: after a 404 the file is looked for.
         """
-        deadline = anyio.current_time() + submission.timeout_seconds
+        deadline = anyio.current_time() + (submission.timeout_seconds or math.inf)
         try:
             return await super().create_batch(submission)
         except DeploymentRefused as exc:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from urllib.parse import quote
 
 from msgspec.structs import replace
 
+from litebatch_asgi.dialects import Dialect
 from litebatch_asgi.errors import ContentRefused, ProviderNotFound
 from litebatch_asgi.lifetimes import FileLife
 from litebatch_asgi.models import BatchError, ProviderBatch, ProviderFile
+from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderStream
 from litebatch_asgi.providers._bodies import JSONBody, MultipartBody
 from litebatch_asgi.providers._http import AnswerTooLong, ProviderHTTP, Query, work_on
@@ -34,6 +36,11 @@ class FilesAndBatches:
 
     min_poll_seconds: float = 5.0
     max_metadata_pairs: int = 16
+    keeps_files: bool = True
+    tells_tags: bool = True
+    is_exclusive: bool = False
+    max_requests: int | None = None
+    max_bytes: int | None = None
     purposes: Collection[str] = frozenset({"batch"})
     page_size: int = 100
     """how many objects to ask for at once when listing: the most OpenAI allows for batches"""
@@ -44,6 +51,10 @@ class FilesAndBatches:
     def __init__(self, http: ProviderHTTP) -> None:
         self._http = http
         self._warned: set[str] = set()
+
+    def dialect(self, model: str) -> Dialect | None:
+        """None: requests and answers are OpenAI's."""
+        return None
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -118,6 +129,10 @@ class FilesAndBatches:
                 raise
             return batch
         return self._batch(content)
+
+    async def is_tagged(self, batch: ProviderBatch, metadata: Mapping[str, str]) -> bool | None:
+        """Whether the batch carries the tag in this metadata."""
+        return all(batch.metadata.get(key) == metadata.get(key) for key in (TAG_JOB, TAG_INSTALLATION))
 
     async def _read(self, method: str, path: str) -> Object:
         return await work_on(await self._http.read(method, path), parse_object)

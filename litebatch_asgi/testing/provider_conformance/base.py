@@ -103,6 +103,8 @@ class ProviderTests:
             completion_window="24h",
             metadata={TAG_JOB: job, TAG_INSTALLATION: "conformance", **pairs},
             timeout_seconds=self.patience_seconds,
+            model=self.model,
+            requests=2,
         )
 
     async def pause(self, adapter: ProviderAdapter) -> None:
