@@ -102,6 +102,24 @@ async def lost_orphans(world: World) -> set[str]:
     return jobs | (files - in_use)
 
 
+def robbed(world: World) -> Iterator[BatchObject]:
+    """Providers' jobs whose results were deleted, as those of a twin, in a history that is lost.
+
+    The one that is left may follow such a job. It waits for the files, and ends without their rows.
+    """
+    if world.lost_times is None:
+        return
+    began, ended = world.lost_times
+    deleted = {
+        (entry.account, entry.object_id)
+        for entry in world.simulator.journal.select("delete_file")
+        if entry.done and began - SENT_SECONDS <= entry.time <= ended + SENT_SECONDS
+    }
+    for account, batch in world.jobs():
+        if {(account.name, batch.output_file_id), (account.name, batch.error_file_id)} & deleted:
+            yield batch
+
+
 def _is_lost(world: World, job_id: str) -> bool:
     """Whether a job is of a batch that was made in a part of history that is lost."""
     if world.lost_times is None:

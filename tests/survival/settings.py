@@ -28,6 +28,7 @@ GATEWAY: dict[str, Any] = {
     "place_budget_seconds": 1.5,
     "adopt_grace_seconds": GRACE_SECONDS,
     "lost_grace_seconds": 0.5,
+    "missing_file_grace_seconds": 8.0,
     "lease_seconds": LEASE_SECONDS,
     "provider_timeout_seconds": TIMEOUT_SECONDS,
     "estimated_output_tokens": 4,  # those of an answer
