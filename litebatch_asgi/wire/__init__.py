@@ -4,12 +4,12 @@ from litebatch_asgi.wire.bodies import CreateBatchBody as CreateBatchBody
 from litebatch_asgi.wire.bodies import upload_schema as upload_schema
 from litebatch_asgi.wire.details import batch_cost as batch_cost
 from litebatch_asgi.wire.dry_run import DryRunObject as DryRunObject
-from litebatch_asgi.wire.dry_run import cost_text as cost_text
 from litebatch_asgi.wire.dry_run import dry_run_object as dry_run_object
 from litebatch_asgi.wire.dry_run import guess_in_words as guess_in_words
 from litebatch_asgi.wire.events import BatchEventList as BatchEventList
 from litebatch_asgi.wire.events import batch_event_list as batch_event_list
 from litebatch_asgi.wire.events import event_for_owner as event_for_owner
+from litebatch_asgi.wire.money import cost_text as cost_text
 from litebatch_asgi.wire.objects import BatchList as BatchList
 from litebatch_asgi.wire.objects import BatchObject as BatchObject
 from litebatch_asgi.wire.objects import DeletedFile as DeletedFile

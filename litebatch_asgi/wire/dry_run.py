@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from litebatch_asgi.errors import dollars
 from litebatch_asgi.models import DeploymentOutlook, DryRun, Obstacle
+from litebatch_asgi.wire.money import cost_text
 from litebatch_asgi.wire.waiting import (
     DeploymentWaitObject,
     WaitingForObject,
@@ -152,8 +153,3 @@ def _exceeded(each: Obstacle) -> ExceededObject:
 
 def _amount(amount: int | Decimal | None) -> int | str | None:
     return dollars(amount) if isinstance(amount, Decimal) else amount
-
-
-def cost_text(amount: Decimal | None) -> str | None:
-    """An amount of US dollars in plain decimals; None: unknown."""
-    return None if amount is None else dollars(amount)

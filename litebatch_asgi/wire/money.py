@@ -7,6 +7,8 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
+from litebatch_asgi.errors import dollars
+
 Money: TypeAlias = Annotated[
     str,
     Meta(
@@ -18,7 +20,12 @@ Money: TypeAlias = Annotated[
 _NANO_DOLLARS = 9
 
 
-def money(dollars: Decimal) -> str:
-    """US dollars with nine places, or with more if there are more."""
-    places = -int(dollars.as_tuple().exponent)
-    return f"{dollars:f}" if places > _NANO_DOLLARS else f"{dollars:.9f}"
+def money(amount: Decimal) -> str:
+    """What something has cost, with nine places, or with more if there are more: such columns line up."""
+    places = -int(amount.as_tuple().exponent)
+    return f"{amount:f}" if places > _NANO_DOLLARS else f"{amount:.9f}"
+
+
+def cost_text(amount: Decimal | None) -> str | None:
+    """What something may cost, and limits, as `dollars` writes them; None: unknown."""
+    return None if amount is None else dollars(amount)
