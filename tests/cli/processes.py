@@ -14,7 +14,7 @@ from typing import IO, Protocol
 
 COMMAND = [sys.executable, "-W", "error", "-c", "from litebatch_asgi.cli import main; main()"]
 ADDRESS = re.compile(r"http://[^\s/]+")
-SECONDS = 30
+SECONDS = 50
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:

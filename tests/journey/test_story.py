@@ -206,8 +206,9 @@ async def test_reasons_that_come_in_turn_are_told_once_each(tmp_path: Path, data
     settings = replace(QUICK, place_budget_seconds=0.05)
     async with running_gateway(tmp_path, database=database, settings=settings, names=["east"]) as gateway:
         faults = [
-            gateway.simulator.add_fault(Fault(call="create_batch", status=status))
-            for status in 4 * (401, 429)
+            gateway.simulator.add_fault(Fault(call="create_batch", status=status, headers=headers))
+            for headers in ({"retry-after": "1"}, {}, {}, {})  # the others may be over before anybody looks
+            for status in (401, 429)
         ]
         batch = await gateway.create((await gateway.upload()).id)
         await gateway.ended(batch.id)
