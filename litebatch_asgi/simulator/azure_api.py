@@ -18,7 +18,7 @@ import msgspec
 from starlette.requests import Request
 
 from .account import Account, NewBatch
-from .dialects import Admission
+from .dialects import Admission, SettingsKeys
 from .json_values import JSON, is_object
 from .objects import BatchObject, FileObject
 from .openai_api import bearer
@@ -38,8 +38,8 @@ WRONG_KEY = (
 )
 
 
-class AzureDialect:
-    """`Dialect` of `/openai`, or with `v1` of `/openai/v1`."""
+class AzureDialect(SettingsKeys):
+    """`OpenAILikeDialect` of `/openai`, or with `v1` of `/openai/v1`."""
 
     endpoints: tuple[str, ...] = ENDPOINTS + tuple(endpoint.removeprefix("/v1") for endpoint in ENDPOINTS)
     least_expiry = 1_209_600

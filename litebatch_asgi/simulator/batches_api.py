@@ -9,7 +9,7 @@ import msgspec
 from .account import NewBatch
 from .batch_progress import BatchProgress
 from .calls import Call
-from .dialects import Dialect
+from .dialects import OpenAILikeDialect
 from .json_values import JSON, is_object
 from .lists import list_of, listed, page, page_number, query_of
 from .objects import BatchObject
@@ -24,7 +24,7 @@ from .wire import (
 )
 
 
-async def create_batch(call: Call) -> Reply:
+async def create_batch(call: Call[OpenAILikeDialect]) -> Reply:
     """`POST /batches`."""
     asked = await _json_of(call)
     new = _new_batch(call.dialect, asked)
@@ -36,11 +36,11 @@ async def create_batch(call: Call) -> Reply:
     return json_reply(_shown(call, progress.shown()), call.dialect.created, admission.headers)
 
 
-def _shown(call: Call, batch: BatchObject) -> Any:
+def _shown(call: Call[OpenAILikeDialect], batch: BatchObject) -> Any:
     return call.dialect.batch(batch, call.account.settings)
 
 
-async def _json_of(call: Call) -> JSON:
+async def _json_of(call: Call[OpenAILikeDialect]) -> JSON:
     try:
         call.asked = msgspec.json.decode(await call.request.body(), type=JSON)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
@@ -52,7 +52,7 @@ async def _json_of(call: Call) -> JSON:
     return call.asked
 
 
-def _new_batch(dialect: Dialect, asked: JSON) -> NewBatch:
+def _new_batch(dialect: OpenAILikeDialect, asked: JSON) -> NewBatch:
     known = ("input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after")
     for key in asked:
         if key not in known:
@@ -75,7 +75,7 @@ def _new_batch(dialect: Dialect, asked: JSON) -> NewBatch:
     )
 
 
-def _output_seconds(dialect: Dialect, asked: object) -> int | None:
+def _output_seconds(dialect: OpenAILikeDialect, asked: object) -> int | None:
     if asked is None:
         return None
     if not is_object(asked):
@@ -83,7 +83,7 @@ def _output_seconds(dialect: Dialect, asked: object) -> int | None:
     return expires_after(asked, "output_expires_after", dialect.least_expiry)
 
 
-async def list_batches(call: Call) -> Reply:
+async def list_batches(call: Call[OpenAILikeDialect]) -> Reply:
     """`GET /batches`."""
     query = query_of(call.request.query_params, default=20, most=100)
     account, project = call.account, call.account.settings.project
@@ -98,14 +98,14 @@ async def list_batches(call: Call) -> Reply:
     return json_reply(list_of([each.batch.id for each in chosen], shown, has_more=more))
 
 
-async def retrieve_batch(call: Call) -> Reply:
+async def retrieve_batch(call: Call[OpenAILikeDialect]) -> Reply:
     """`GET /batches/{id}`."""
     progress = await _begin(call)
     (shown,) = call.garbled([progress], [_shown(call, progress.retrieved())])
     return json_reply(shown)
 
 
-async def cancel_batch(call: Call) -> Reply:
+async def cancel_batch(call: Call[OpenAILikeDialect]) -> Reply:
     """`POST /batches/{id}/cancel`; 409 for a batch that ended in any other way than `cancelled`."""
     progress = await _begin(call)
     if not progress.cancel():
@@ -113,7 +113,7 @@ async def cancel_batch(call: Call) -> Reply:
     return json_reply(_shown(call, progress.shown()))
 
 
-async def _begin(call: Call) -> BatchProgress:
+async def _begin(call: Call[OpenAILikeDialect]) -> BatchProgress:
     """The batch that the call is about, when faults have had their say."""
     progress = call.account.batch_store.find(call.object_id or "", call.account.settings.project)
     call.metadata = None if progress is None else progress.batch.metadata

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
@@ -43,11 +43,14 @@ class Intake:
         return message
 
 
-class Call:
+D_co = TypeVar("D_co", bound=Dialect, covariant=True)
+
+
+class Call(Generic[D_co]):
     """One call in progress. Handlers fill in what the journal should know as they learn it."""
 
     def __init__(
-        self, simulator: SimulatorState, name: CallName, dialect: Dialect, scope: Scope, receive: Receive
+        self, simulator: SimulatorState, name: CallName, dialect: D_co, scope: Scope, receive: Receive
     ) -> None:
         self.simulator = simulator
         self.name: CallName = name
@@ -57,7 +60,7 @@ class Call:
         self.account: Account = simulator.account(self.request.path_params.get("account", "default"))
         self.page: int | None = None
         """which page of a list is asked for, from 1"""
-        self.object_id: str | None = self.request.path_params.get("object_id")
+        self.object_id: str | None = dialect.object_id(self.request.path_params)
         self.filename: str | None = None
         self.metadata: dict[str, str] | None = None
         self.bytes: int | None = None
@@ -76,7 +79,7 @@ class Call:
         """
         await self._strike(early=False)
 
-    async def answer(self, handler: Handler, receive: Receive, send: Send) -> None:
+    async def answer(self, handler: Handler[D_co], receive: Receive, send: Send) -> None:
         """Do the work, note it in the journal and send the answer."""
         started = time.perf_counter()
         reply, done = await self._work(handler)
@@ -102,7 +105,7 @@ class Call:
         hows = self.account.faults.garbled(self.name, self.account.name, objects)
         return [each if how is None else garbled(each, how) for each, how in zip(shown, hows, strict=True)]
 
-    async def _work(self, handler: Handler) -> tuple[Reply | None, bool]:
+    async def _work(self, handler: Handler[D_co]) -> tuple[Reply | None, bool]:
         try:
             self._authenticate()
             self.dialect.check_request(self.request)
@@ -122,8 +125,7 @@ class Call:
 
     def _authenticate(self) -> None:
         self._api_key = self.dialect.api_key(self.request.headers)
-        known = self.account.settings.api_keys
-        if self._api_key is None or (known is not None and self._api_key not in known):
+        if self._api_key is None or not self.dialect.passes(self.account, self._api_key):
             raise self.dialect.wrong_key(self._api_key)
 
     async def _strike(self, *, early: bool) -> None:
@@ -224,13 +226,14 @@ class Call:
             await disk.run(file.close)
 
 
-Handler = Callable[[Call], Awaitable[Reply]]
+D = TypeVar("D", bound=Dialect)
+Handler = Callable[[Call[D]], Awaitable[Reply]]
 
 
-class Endpoint:
+class Endpoint(Generic[D]):
     """The ASGI application of one kind of call."""
 
-    def __init__(self, simulator: SimulatorState, name: CallName, handler: Handler, dialect: Dialect) -> None:
+    def __init__(self, simulator: SimulatorState, name: CallName, handler: Handler[D], dialect: D) -> None:
         self._simulator = simulator
         self._name: CallName = name
         self._handler = handler

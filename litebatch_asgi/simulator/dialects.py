@@ -30,19 +30,18 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dialect(Protocol):
-    """What handlers of calls leave to the dialect of their path."""
+    """What every call leaves to the dialect of its path."""
 
-    endpoints: tuple[str, ...]
-    """what a batch may be created for"""
-    least_expiry: int
-    """seconds, of `expires_after`"""
-    created: int
-    """status of an answer to what made an object"""
-    reads_uploads: bool
-    """whether the first line of a batch input is looked at as it is uploaded"""
+    def object_id(self, params: Mapping[str, str]) -> str | None:
+        """The id of the file or batch that a path with these parameters names; None where it names none."""
+        ...
 
     def api_key(self, headers: Mapping[str, str]) -> str | None:
         """The key of a request; None without one."""
+        ...
+
+    def passes(self, account: Account, key: str) -> bool:
+        """Whether the key may be used at the account."""
         ...
 
     def wrong_key(self, key: str | None) -> ApiError:
@@ -53,20 +52,33 @@ class Dialect(Protocol):
         """Look at what every call must have. Raises ApiError."""
         ...
 
-    def check_upload(self, account: Account, seconds: int | None) -> None:
-        """Look whether there is room for a batch input with this `expires_after`. Raises ApiError."""
-        ...
-
-    async def admit(self, account: Account, asked: NewBatch) -> Admission:
-        """Look whether a batch may be created. Raises ApiError."""
-        ...
-
     def error(self, error: ApiError) -> JSON:
         """The body of an answer that is an error."""
         ...
 
     def headers(self, settings: SimulatorSettings, milliseconds: int) -> dict[str, str]:
         """Headers of every answer, after so much work."""
+        ...
+
+
+class OpenAILikeDialect(Dialect, Protocol):
+    """What `files_api` and `batches_api` leave to the dialect of their path beside that."""
+
+    endpoints: tuple[str, ...]
+    """what a batch may be created for"""
+    least_expiry: int
+    """seconds, of `expires_after`"""
+    created: int
+    """status of an answer to what made an object"""
+    reads_uploads: bool
+    """whether the first line of a batch input is looked at as it is uploaded"""
+
+    def check_upload(self, account: Account, seconds: int | None) -> None:
+        """Look whether there is room for a batch input with this `expires_after`. Raises ApiError."""
+        ...
+
+    async def admit(self, account: Account, asked: NewBatch) -> Admission:
+        """Look whether a batch may be created. Raises ApiError."""
         ...
 
     def location(self, request: Request, object_id: str) -> dict[str, str]:
@@ -80,3 +92,16 @@ class Dialect(Protocol):
     def batch(self, shown: BatchObject, settings: SimulatorSettings) -> Any:
         """A batch as clients see it."""
         ...
+
+
+class SettingsKeys:
+    """The keys of a dialect that `SimulatorSettings.api_keys` lists, and whose paths name an `object_id`."""
+
+    def object_id(self, params: Mapping[str, str]) -> str | None:
+        """The parameter of that name."""
+        return params.get("object_id")
+
+    def passes(self, account: Account, key: str) -> bool:
+        """Whether it is listed, or none are."""
+        known = account.settings.api_keys
+        return known is None or key in known

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .calls import Call
+from .dialects import OpenAILikeDialect
 from .lists import list_of, listed, page, page_number, query_of
 from .objects import FileObject, StoredFile
 from .replies import FileBody, Reply, json_reply
@@ -14,7 +15,7 @@ from .uploads import Upload, check_first_line, receive_upload
 from .wire import PURPOSES, ApiError, expires_after, missing, wrong_value
 
 
-async def upload_file(call: Call) -> Reply:
+async def upload_file(call: Call[OpenAILikeDialect]) -> Reply:
     """`POST /files`."""
     account = call.account
     path = account.disk.path(f"{uuid.uuid4().hex}.upload")
@@ -34,7 +35,7 @@ async def upload_file(call: Call) -> Reply:
     return json_reply(shown, call.dialect.created, call.dialect.location(call.request, stored.shown.id))
 
 
-async def _check_upload(call: Call, upload: Upload, path: Path) -> int | None:
+async def _check_upload(call: Call[OpenAILikeDialect], upload: Upload, path: Path) -> int | None:
     purpose = upload.fields.get("purpose")
     if purpose is None:
         raise missing("purpose")
@@ -48,7 +49,7 @@ async def _check_upload(call: Call, upload: Upload, path: Path) -> int | None:
     return seconds
 
 
-async def _check_batch_input(call: Call, upload: Upload, path: Path) -> None:
+async def _check_batch_input(call: Call[OpenAILikeDialect], upload: Upload, path: Path) -> None:
     if not upload.filename.endswith(".jsonl"):
         message = "Invalid file format for Batch API. Must be .jsonl"
         raise ApiError(400, message, extra={"detail": {"message": message, "code": None}})
@@ -68,7 +69,7 @@ def _expiry_fields(fields: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-async def list_files(call: Call) -> Reply:
+async def list_files(call: Call[OpenAILikeDialect]) -> Reply:
     """`GET /files`."""
     params = call.request.query_params
     query, purpose = query_of(params, default=10_000, most=10_000), params.get("purpose")
@@ -84,21 +85,21 @@ async def list_files(call: Call) -> Reply:
     return json_reply(list_of([stored.shown.id for stored in chosen], shown, has_more=more))
 
 
-async def retrieve_file(call: Call) -> Reply:
+async def retrieve_file(call: Call[OpenAILikeDialect]) -> Reply:
     """`GET /files/{id}`."""
     stored = await _begin(call)
     (shown,) = call.garbled([stored], [call.dialect.file(_with_status_of_fault(call, stored))])
     return json_reply(shown)
 
 
-async def delete_file(call: Call) -> Reply:
+async def delete_file(call: Call[OpenAILikeDialect]) -> Reply:
     """`DELETE /files/{id}`."""
     file_id = (await _begin(call)).shown.id
     await call.account.delete_file(file_id)
     return json_reply({"id": file_id, "object": "file", "deleted": True})
 
 
-async def stream_file(call: Call) -> Reply:
+async def stream_file(call: Call[OpenAILikeDialect]) -> Reply:
     """`GET /files/{id}/content`."""
     stored = await _begin(call)
     return Reply(
@@ -110,14 +111,14 @@ async def stream_file(call: Call) -> Reply:
     )
 
 
-def _with_status_of_fault(call: Call, stored: StoredFile) -> FileObject:
+def _with_status_of_fault(call: Call[OpenAILikeDialect], stored: StoredFile) -> FileObject:
     """What is shown of the file, whose status a fault may change for good."""
     if call.fault.file_status is None:
         return stored.shown
     return call.account.set_file_status(stored.shown.id, call.fault.file_status)
 
 
-async def _begin(call: Call) -> StoredFile:
+async def _begin(call: Call[OpenAILikeDialect]) -> StoredFile:
     """The file that the call is about, when faults have had their say."""
     known = _find(call)
     if known is not None:
@@ -129,5 +130,5 @@ async def _begin(call: Call) -> StoredFile:
     return stored
 
 
-def _find(call: Call) -> StoredFile | None:
+def _find(call: Call[OpenAILikeDialect]) -> StoredFile | None:
     return call.account.file_store.find(call.object_id or "", call.account.settings.project)

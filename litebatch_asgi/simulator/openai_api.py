@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 
 from .account import Account, NewBatch
-from .dialects import Admission
+from .dialects import Admission, SettingsKeys
 from .json_values import JSON
 from .objects import BatchObject, FileObject
 from .settings import SimulatorSettings
@@ -22,8 +22,8 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-class OpenAIDialect:
-    """`Dialect` of `/v1`. Source: OpenAI's OpenAPI document, and recordings of the live service."""
+class OpenAIDialect(SettingsKeys):
+    """`OpenAILikeDialect` of `/v1`. Source: OpenAI's OpenAPI document, and recordings of the live service."""
 
     endpoints: tuple[str, ...] = ENDPOINTS
     least_expiry = 3600
