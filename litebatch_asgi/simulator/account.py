@@ -17,7 +17,8 @@ from .disk import Disk
 from .fault_book import FaultBook
 from .faults import ArmedFault, Fault
 from .file_store import FileStore
-from .flavours import DAY, RESULT_SECONDS
+from .flavours import DAY
+from .json_values import JSON
 from .objects import TERMINAL, BatchObject, FileObject
 from .settings import FileStatus, SimulatorSettings, Status
 from .token_queues import TokenQueues
@@ -34,6 +35,10 @@ class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] | None = None
     output_seconds: int | None = None
     """life of the result files"""
+    model: str | None = None
+    batch_id: str | None = None
+    details: JSON | None = None
+    """what the flavour knows of it beside that"""
 
 
 class Account(AccountContext):
@@ -115,7 +120,7 @@ class Account(AccountContext):
 
         The tokens of an input that was `examined` already are in the queue from now on.
         """
-        progress = self._add(self._new(asked), asked.output_seconds or RESULT_SECONDS)
+        progress = self._add(self._new(asked), asked.output_seconds, asked.details)
         if examined is not None:
             self.queues.hold(progress.batch.id, examined)
         self.start(progress.run())
@@ -145,7 +150,7 @@ class Account(AccountContext):
         asked = NewBatch(input_file_id=input_file_id, endpoint=endpoint, completion_window="24h")
         added: list[BatchObject] = []
         for each in metadata:
-            progress = self._add(self._new(msgspec.structs.replace(asked, metadata=each)), RESULT_SECONDS)
+            progress = self._add(self._new(msgspec.structs.replace(asked, metadata=each)))
             progress.begin_running(examined)
             self.start(progress.run_on(snapshot))
             added.append(progress.batch)
@@ -169,14 +174,15 @@ class Account(AccountContext):
             for _ in range(count)
         ]
         for batch in batches:
-            self._add(batch, RESULT_SECONDS)
+            self._add(batch)
         return batches
 
     def _new(self, asked: NewBatch) -> BatchObject:
         created_at = int(self.now())
         return BatchObject(
-            id=self.flavour.new_batch_id(),
+            id=asked.batch_id or self.flavour.new_batch_id(),
             endpoint=asked.endpoint,
+            model=asked.model,
             input_file_id=asked.input_file_id,
             completion_window=asked.completion_window,
             created_at=created_at,
@@ -185,14 +191,17 @@ class Account(AccountContext):
             metadata=asked.metadata,
         )
 
-    def _add(self, batch: BatchObject, output_seconds: int) -> BatchProgress:
+    def _add(
+        self, batch: BatchObject, output_seconds: int | None = None, details: JSON | None = None
+    ) -> BatchProgress:
         progress = BatchProgress(
             self,
             self.file_store,
             self.queues,
             batch,
             number=len(self.batch_store),
-            output_seconds=output_seconds,
+            output_seconds=output_seconds or self.flavour.result_seconds,
+            details=self.flavour.details(batch) if details is None else details,
         )
         self.batch_store.add(progress)
         return progress

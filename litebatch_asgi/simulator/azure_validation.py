@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from .objects import BatchProblem
 from .settings import SimulatorSettings
-from .validation import Examination, LineRefused, versioned
-from .wire import ENDPOINTS
+from .validation import Examination, LineRefused
+from .wire import ENDPOINTS, versioned
 
 WORDING: dict[str, tuple[str, str]] = {
     "invalid_json_line": ("invalid_json_line", "This line is not parseable as valid JSON."),

@@ -21,15 +21,16 @@ from typing import Any, Literal
 import msgspec
 
 from .account_context import AccountContext
-from .execution import UNFINISHED, Execution, Outcome, Plan, Written
+from .execution import UNFINISHED, Outcome, Plan, Written
 from .fault_book import marks_of
 from .faults import Fault
 from .file_store import FileStore
 from .input_check import InputCheck
+from .json_values import JSON
 from .objects import TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts
 from .settings import Status
 from .token_queues import TokenQueues
-from .validation import Examined, versioned
+from .validation import Examined
 from .wakeup import Wakeup
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ class BatchProgress:
         batch: BatchObject,
         *,
         number: int,
-        output_seconds: int,
+        output_seconds: int | None,
+        details: JSON,
     ) -> None:
         self._context = context
         self._files = files
@@ -73,6 +75,8 @@ class BatchProgress:
         self.number: int = number
         self._seed = f"{context.settings.seed}/{context.name}/{number}"
         self._output_seconds = output_seconds
+        self.details: JSON = details
+        """what the flavour knows of the batch beside that"""
         self._wakeup = Wakeup()
         self._since = time.monotonic()
         self._released = False
@@ -127,7 +131,8 @@ class BatchProgress:
 
     def reconsider(self) -> None:
         """Look again at the settings and the clock."""
-        over = self._context.flavour.window_ends and self._context.now() >= self.batch.expires_at
+        deadline = self._context.flavour.deadline(self.batch)
+        over = deadline is not None and self._context.now() >= deadline
         self._expiring = self._expiring or over
         self._wakeup.notify()
 
@@ -155,7 +160,7 @@ class BatchProgress:
         self._queues.hold(self.batch.id, examined)
         self._become(
             "in_progress",
-            model=examined.model,
+            model=examined.model or self.batch.model,
             endpoint=examined.endpoint,
             request_counts=RequestCounts(total=len(examined.offsets)),
         )
@@ -253,7 +258,8 @@ class BatchProgress:
         disk = self._context.disk
         plan = Plan(
             batch_id=self.batch.id,
-            endpoint=versioned(self._examined.endpoint),
+            endpoint=self._examined.endpoint,
+            model=self.batch.model,
             ending=ending,
             done_share=1.0 if ending == "completed" else share,
             input_path=snapshot,
@@ -267,7 +273,7 @@ class BatchProgress:
             finish=self._context.flavour.finish,
             faults=self._fault.rows,
         )
-        return await disk.work(Execution(plan).run, disk.stop)
+        return await disk.work(self._context.flavour.execution(plan).run, disk.stop)
 
     async def _end(self, ending: Status, outcome: Outcome) -> None:
         counts = self._fault.counts or outcome.counts
@@ -282,21 +288,31 @@ class BatchProgress:
             ending,
             request_counts=counts,
             usage=outcome.batch_usage,
-            output_file_id=self._publish(outcome.output, "output"),
+            output_file_id=self._publish(outcome.outputs, "output"),
             error_file_id=self._publish(outcome.errors, "error"),
         )
 
     async def _throw_away(self, outcome: Outcome) -> None:
-        for written in (outcome.output, outcome.errors):
-            if written is not None:
-                await self._context.disk.run(written.path.unlink)
+        for written in (*outcome.outputs, *outcome.errors):
+            await self._context.disk.run(written.path.unlink)
 
-    def _publish(self, written: Written | None, kind: str) -> str | None:
-        if written is None:
+    def _publish(self, several: tuple[Written, ...], kind: str) -> str | None:
+        """Make files of what was written; the id that the batch has for them."""
+        if not several:
             return None
-        name = f"{self.batch.id}_{kind}.jsonl"
-        seconds = self._output_seconds
-        return self._files.add(written, name, "batch_output", seconds, project=self.project).shown.id
+        places = self._context.flavour.result_places(self.batch, self.details, kind, len(several))
+        made = [
+            self._files.add(
+                written,
+                filename,
+                "batch_output",
+                self._output_seconds,
+                project=self.project,
+                file_id=file_id,
+            )
+            for written, (file_id, filename) in zip(several, places.files, strict=True)
+        ]
+        return places.shown or made[0].shown.id
 
     def _become(self, status: Status, **changes: Any) -> None:
         stamp = {STAMPS[status]: int(self._context.now())} if status in STAMPS else {}

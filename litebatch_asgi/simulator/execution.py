@@ -12,7 +12,7 @@ import threading
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, Self
 
 import msgspec
 
@@ -21,6 +21,7 @@ from .directives import Directive, directive_of, is_done
 from .json_values import JSON
 from .objects import BatchUsage, InputTokensDetails, OutputTokensDetails, RequestCounts
 from .settings import SimulatorSettings, Status
+from .wire import versioned
 
 UNFINISHED: dict[Status, tuple[str, str]] = {
     "expired": (
@@ -53,6 +54,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     batch_id: str
     endpoint: str
+    model: str | None
+    """as the batch has it, whose lines may have it too"""
     ending: Status
     done_share: float
     """share of the lines that are executed, spread evenly; the others end as `UNFINISHED` says, or have no
@@ -80,10 +83,10 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a batch; a file without rows is None."""
+    """What came of a batch; there is no file without rows."""
 
-    output: Written | None
-    errors: Written | None
+    outputs: tuple[Written, ...]
+    errors: tuple[Written, ...]
     total: int
     """lines, executed or not"""
     completed: int
@@ -122,10 +125,8 @@ class RowFile:
         """Append one row, with the newline that ends the row before it."""
         self._write(b"\n" + row if self._bytes else row)
 
-    def __enter__(self) -> RowFile:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
+    def close(self) -> None:
+        """Close the file, finished or not."""
         self._file.close()
 
     def finish(self, *, keep_empty: bool = False) -> Written | None:
@@ -144,6 +145,47 @@ class RowFile:
         self._bytes += len(piece)
 
 
+class ResultFiles(Protocol):
+    """Where the rows of a batch are written to; closed when its `with` block ends."""
+
+    def add(self, row: bytes, *, succeeded: bool) -> None:
+        """Append one row."""
+        ...
+
+    def finish(self) -> tuple[tuple[Written, ...], tuple[Written, ...]]:
+        """The finished output files and error files."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *failure: object) -> None: ...
+
+
+class OutputAndErrors:
+    """`ResultFiles` of OpenAI: one file of what succeeded, another one of what failed."""
+
+    def __init__(self, plan: Plan, final_newlines: tuple[bool, bool]) -> None:
+        self._keep_empty = plan.empty_error_file
+        self._output = RowFile(plan.output_path, final_newline=final_newlines[0])
+        self._errors = RowFile(plan.error_path, final_newline=final_newlines[1])
+
+    def add(self, row: bytes, *, succeeded: bool) -> None:
+        """Append one row to its file."""
+        (self._output if succeeded else self._errors).add(row)
+
+    def finish(self) -> tuple[tuple[Written, ...], tuple[Written, ...]]:
+        """The files that there are."""
+        output, errors = self._output.finish(), self._errors.finish(keep_empty=self._keep_empty)
+        return (() if output is None else (output,)), (() if errors is None else (errors,))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._output.close()
+        self._errors.close()
+
+
 class Execution:
     """One run over the lines of a batch, in a thread."""
 
@@ -155,22 +197,22 @@ class Execution:
         self._usage = Usage()
 
     def run(self, stop: threading.Event) -> Outcome:
-        """Write both files; leaves off early when `stop` is set."""
-        plan = self._plan
-        with (
-            RowFile(plan.output_path, final_newline=self._final_newline()) as output,
-            RowFile(plan.error_path, final_newline=self._final_newline()) as errors,
-        ):
+        """Write all files; leaves off early when `stop` is set."""
+        with self._result_files() as files:
             for succeeded, row in self._spoiled(self._rows(stop)):
-                (output if succeeded else errors).add(row)
+                files.add(row, succeeded=succeeded)
+            outputs, errors = files.finish()
             return Outcome(
-                output=output.finish(),
-                errors=errors.finish(keep_empty=plan.empty_error_file),
-                total=len(plan.offsets),
+                outputs=outputs,
+                errors=errors,
+                total=len(self._plan.offsets),
                 completed=self._completed,
                 failed=self._failed,
                 usage=self._usage,
             )
+
+    def _result_files(self) -> ResultFiles:
+        return OutputAndErrors(self._plan, (self._final_newline(), self._final_newline()))
 
     def _final_newline(self) -> bool:
         drawn = self._random.random() < 0.5
@@ -213,8 +255,9 @@ class Execution:
     def _respond(self, body: JSON, directive: Directive, key: str) -> tuple[JSON, Usage | None]:
         if directive.fails:
             return failure(directive), None
-        if self._plan.endpoint not in ANSWERERS:
-            refused = Directive(status=400, message=f"The simulator does not run {self._plan.endpoint}.")
+        endpoint = versioned(self._plan.endpoint)
+        if endpoint not in ANSWERERS:
+            refused = Directive(status=400, message=f"The simulator does not run {endpoint}.")
             return failure(refused), None
         ask = Ask(
             body=body,
@@ -223,7 +266,7 @@ class Execution:
             created=self._plan.created,
             answer_characters=self._plan.settings.answer_characters,
         )
-        answered, usage = answer(self._plan.endpoint, ask)
+        answered, usage = answer(endpoint, ask)
         return self._plan.finish(answered), usage
 
     def _encoded(self, body: JSON, *, succeeded: bool = False) -> bytes:

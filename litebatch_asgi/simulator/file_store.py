@@ -12,6 +12,7 @@ import msgspec
 
 from .account_context import AccountContext
 from .execution import Written
+from .json_values import JSON
 from .objects import FileObject, StoredFile
 from .settings import FileStatus
 
@@ -66,14 +67,16 @@ class FileStore:
         *,
         project: str,
         surplus: int = 0,
+        file_id: str | None = None,
+        details: JSON | None = None,
     ) -> StoredFile:
         """Make a file of bytes that lie on the disk; it expires after `seconds`, None: never.
 
-        It is said to have `surplus` more bytes than it has.
+        It is said to have `surplus` more bytes than it has. `file_id` is of no other file; None makes one.
         """
         created_at = int(self._context.now())
         shown = FileObject(
-            id=f"file-{uuid.uuid4().hex[:24]}",
+            id=file_id or f"file-{uuid.uuid4().hex[:24]}",
             bytes=written.bytes + surplus,
             created_at=created_at,
             filename=filename,
@@ -89,6 +92,7 @@ class FileStore:
             sha256=written.sha256,
             listed_at=time.monotonic(),
             lists_before=self._context.lists_made["list_files"],
+            details=details or {},
         )
         return self._put(stored)
 

@@ -10,20 +10,30 @@ import msgspec
 from . import azure_validation, validation
 from .azure_answers import with_content_filters
 from .azure_validation import AzureExamination
+from .execution import Execution
 from .json_values import JSON
-from .objects import BatchProblem
+from .objects import BatchObject, BatchProblem
 from .settings import FileStatus, FlavourName, SimulatorSettings
 from .validation import Examination
 
 DAY = 86_400
-RESULT_SECONDS = 30 * DAY
-"""life of result files unless asked otherwise"""
+
+
+class ResultPlaces(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the results of a batch are, which are several files of one kind."""
+
+    files: tuple[tuple[str | None, str], ...]
+    """of each its id, None being any that is new, and its filename"""
+    shown: str | None = None
+    """what the batch has as their id; None: the id of the first"""
 
 
 class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     """The ways of one provider."""
 
     new_batch_id: Callable[[], str]
+    details: Callable[[BatchObject], JSON]
+    """what is known of a batch beside that, if it was made by the simulator itself"""
     examination: type[Examination]
     no_such_file: Callable[[str, SimulatorSettings], BatchProblem]
     """why a batch fails whose input file, by its id, cannot be read"""
@@ -33,8 +43,14 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     """what an uploaded batch input is at first"""
     input_seconds: int | None
     """life of a batch input unless asked otherwise; None: for ever"""
-    window_ends: bool
-    """whether a batch expires when its completion window is over"""
+    result_seconds: int | None
+    """life of result files unless asked otherwise; None: for ever"""
+    deadline: Callable[[BatchObject], float | None]
+    """Unix seconds from which on a batch expires; None: it does not, as far as one can tell yet"""
+    execution: type[Execution]
+    """what runs the lines of a batch"""
+    result_places: Callable[[BatchObject, JSON, str, int], ResultPlaces]
+    """where so many files go, which are of the kind `output` or `error`, of a batch with these details"""
     empty_error_file: bool
     """whether a batch without failed rows has an error file, of no bytes"""
     finish: Callable[[JSON], JSON]
@@ -45,26 +61,42 @@ def _unchanged(body: JSON) -> JSON:
     return body
 
 
+def _no_details(batch: BatchObject) -> JSON:
+    return {}
+
+
+def _new_files(batch: BatchObject, details: JSON, kind: str, count: int) -> ResultPlaces:
+    return ResultPlaces(files=((None, f"{batch.id}_{kind}.jsonl"),) * count)
+
+
 FLAVOURS: dict[FlavourName, Flavour] = {
     "openai": Flavour(
         new_batch_id=lambda: f"batch_{uuid.uuid4().hex}",
+        details=_no_details,
         examination=Examination,
         no_such_file=validation.no_such_file,
         token_limit_exceeded=validation.token_limit_exceeded,
         input_status="processed",
         input_seconds=30 * DAY,
-        window_ends=True,
+        result_seconds=30 * DAY,
+        deadline=lambda batch: batch.expires_at,
+        execution=Execution,
+        result_places=_new_files,
         empty_error_file=False,
         finish=_unchanged,
     ),
     "azure": Flavour(
         new_batch_id=lambda: f"batch_{uuid.uuid4()}",
+        details=_no_details,
         examination=AzureExamination,
         no_such_file=azure_validation.no_such_file,
         token_limit_exceeded=azure_validation.token_limit_exceeded,
         input_status="pending",
         input_seconds=None,
-        window_ends=False,
+        result_seconds=30 * DAY,
+        deadline=lambda batch: None,
+        execution=Execution,
+        result_places=_new_files,
         empty_error_file=True,
         finish=with_content_filters,
     ),

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from .json_values import JSON
 from .settings import FileStatus, Status
 
 TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "expired", "cancelled"})
@@ -44,6 +45,8 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     """monotonic seconds at which it was stored: what a lagging list compares"""
     lists_before: int
     """how often files had been listed then"""
+    details: JSON = {}
+    """what the flavour knows of the file beside that"""
 
     def marks(self) -> list[str]:
         """What the `match` of a fault is looked for in."""

@@ -18,6 +18,7 @@ from .directives import directive_of, is_done
 from .json_values import JSON, is_object
 from .objects import BatchProblem
 from .settings import SimulatorSettings
+from .wire import versioned
 
 MAX_PROBLEMS = 50_000  # one for each line
 
@@ -177,11 +178,6 @@ class Examination:
                 "Each batch must contain requests for a single model."
             )
             raise LineRefused("mismatched_model", message, "body.model")
-
-
-def versioned(endpoint: str) -> str:
-    """`endpoint` with the `/v1` that Azure allows to leave out."""
-    return endpoint if endpoint.startswith("/v1/") else f"/v1{endpoint}"
 
 
 def parse(line: bytes) -> JSON:

@@ -22,6 +22,11 @@ ENDPOINTS = (
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 
 
+def versioned(endpoint: str) -> str:
+    """`endpoint` with the `/v1` that Azure allows to leave out."""
+    return endpoint if endpoint.startswith("/v1/") else f"/v1{endpoint}"
+
+
 class ApiError(Exception):
     """An answer that is an error, in OpenAI's shape."""
 
