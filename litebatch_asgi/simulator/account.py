@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from .access_tokens import AccessTokens
 from .account_context import AccountContext
 from .batch_progress import BatchProgress
 from .batch_store import BatchStore
@@ -21,6 +22,7 @@ from .flavours import DAY
 from .json_values import JSON
 from .objects import TERMINAL, BatchObject, FileObject
 from .settings import FileStatus, SimulatorSettings, Status
+from .storage_uploads import UploadSession
 from .token_queues import TokenQueues
 from .validation import Examined
 from .wakeup import Wakeup
@@ -57,6 +59,10 @@ class Account(AccountContext):
         self.file_store: FileStore = FileStore(self)
         self.queues: TokenQueues = TokenQueues(self)
         self.batch_store: BatchStore = BatchStore()
+        self.tokens: AccessTokens = AccessTokens(self.now)
+        """Vertex: those that were given out"""
+        self.upload_sessions: dict[str, UploadSession] = {}
+        """Vertex: resumable uploads by their ids"""
 
     def configure(self, /, **changes: Any) -> SimulatorSettings:
         """Change settings. What is no longer held moves on, batches whose window is over expire.
@@ -199,7 +205,7 @@ class Account(AccountContext):
             self.file_store,
             self.queues,
             batch,
-            number=len(self.batch_store),
+            number=self.batch_store.next_number,
             output_seconds=output_seconds or self.flavour.result_seconds,
             details=self.flavour.details(batch) if details is None else details,
         )

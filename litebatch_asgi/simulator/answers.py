@@ -16,6 +16,8 @@ import msgspec
 from .directives import Directive
 from .json_values import JSON, is_array, is_object
 
+SAID_IN = ("instructions", "messages", "input", "prompt", "systemInstruction", "contents", "content")
+"""members of a request that hold what it says, in this order: OpenAI's, and Gemini's"""
 MAX_NESTING = 4
 """a list of messages, the message, its list of parts, the part"""
 
@@ -115,7 +117,7 @@ def failure(directive: Directive) -> JSON:
 
 def texts_of(body: JSON) -> Iterator[str]:
     """All that a request says to its model, in order."""
-    for key in ("instructions", "messages", "input", "prompt"):
+    for key in SAID_IN:
         yield from _texts(body.get(key), MAX_NESTING)
 
 
@@ -136,7 +138,8 @@ def _texts(value: Any, deeper: int) -> Iterator[str]:
         for item in value:
             yield from _texts(item, deeper - 1)
     elif is_object(value) and deeper:
-        yield from _texts(value.get("content", value.get("text")), deeper - 1)
+        inner = value.get("content", value.get("parts", value.get("text")))
+        yield from _texts(inner, deeper - 1)
 
 
 def _reasoning(asked: Directive, output_tokens: int) -> int:
@@ -218,7 +221,7 @@ def _embeddings(ask: Ask) -> tuple[JSON, Usage]:
     asked, dimensions = ask.body["input"], ask.body.get("dimensions")
     several = is_array(asked) and not (asked and isinstance(asked[0], int))
     rows = [
-        {"object": "embedding", "index": index, "embedding": _vector(str(text), dimensions)}
+        {"object": "embedding", "index": index, "embedding": vector(str(text), dimensions)}
         for index, text in enumerate(asked if several else [asked])
     ]
     usage = Usage(input_tokens=ask.usage("", reasons=False).input_tokens)
@@ -230,7 +233,8 @@ def _embeddings(ask: Ask) -> tuple[JSON, Usage]:
     }, usage
 
 
-def _vector(text: str, dimensions: object) -> list[float]:
+def vector(text: str, dimensions: object) -> list[float]:
+    """An embedding of `text`; of eight dimensions unless their number is told."""
     seed = hashlib.blake2b(text.encode()).digest()
     length = dimensions if isinstance(dimensions, int) else 8
     return [round(seed[index % len(seed)] / 127.5 - 1, 6) for index in range(length)]

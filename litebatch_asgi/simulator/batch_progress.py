@@ -27,7 +27,7 @@ from .faults import Fault
 from .file_store import FileStore
 from .input_check import InputCheck
 from .json_values import JSON
-from .objects import TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts
+from .objects import TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts, StoredFile
 from .settings import Status
 from .token_queues import TokenQueues
 from .validation import Examined
@@ -148,7 +148,7 @@ class BatchProgress:
 
     async def run(self) -> None:
         """Go through all statuses, to an end."""
-        snapshot = self._context.disk.path(f"{self.batch.id}.input")
+        snapshot = self._place("input")
         try:
             await self._to_an_end(self._from_the_start(snapshot))
         finally:
@@ -181,7 +181,7 @@ class BatchProgress:
         await self._be_scheduled()
         await self._dwell(self._context.settings.validating_seconds)
         fault = await self._strike("validate_batch")
-        checked = await self._check.check(self.batch, self.project, snapshot, fault)
+        checked = await self._check.check(self.batch, self.details, self.project, snapshot, fault)
         self._examined = checked.examined
         if checked.problems:
             await self._refuse(checked.problems)
@@ -264,8 +264,8 @@ class BatchProgress:
             done_share=1.0 if ending == "completed" else share,
             input_path=snapshot,
             offsets=self._examined.offsets,
-            output_path=disk.path(f"{self.batch.id}.output"),
-            error_path=disk.path(f"{self.batch.id}.error"),
+            output_path=self._place("output"),
+            error_path=self._place("error"),
             created=int(self._context.now()),
             seed=self._seed,
             settings=self._context.settings,
@@ -274,6 +274,9 @@ class BatchProgress:
             faults=self._fault.rows,
         )
         return await disk.work(self._context.flavour.execution(plan).run, disk.stop)
+
+    def _place(self, kind: str) -> Path:
+        return self._context.disk.path(f"{self.batch.id.replace('/', '-')}.{kind}")
 
     async def _end(self, ending: Status, outcome: Outcome) -> None:
         counts = self._fault.counts or outcome.counts
@@ -288,30 +291,35 @@ class BatchProgress:
             ending,
             request_counts=counts,
             usage=outcome.batch_usage,
-            output_file_id=self._publish(outcome.outputs, "output"),
-            error_file_id=self._publish(outcome.errors, "error"),
+            output_file_id=await self._publish(outcome.outputs, "output"),
+            error_file_id=await self._publish(outcome.errors, "error"),
         )
 
     async def _throw_away(self, outcome: Outcome) -> None:
         for written in (*outcome.outputs, *outcome.errors):
             await self._context.disk.run(written.path.unlink)
 
-    def _publish(self, several: tuple[Written, ...], kind: str) -> str | None:
+    async def _publish(self, several: tuple[Written, ...], kind: str) -> str | None:
         """Make files of what was written; the id that the batch has for them."""
         if not several:
             return None
-        places = self._context.flavour.result_places(self.batch, self.details, kind, len(several))
-        made = [
-            self._files.add(
+        flavour = self._context.flavour
+        places = flavour.result_places(self.batch, self.details, kind, len(several))
+        made: list[StoredFile] = []
+        for written, (file_id, filename) in zip(several, places.files, strict=True):
+            details: JSON | None = None
+            if flavour.measure is not None:
+                _, details = await self._context.disk.run(flavour.measure, written.path)
+            stored = self._files.add(
                 written,
                 filename,
                 "batch_output",
                 self._output_seconds,
                 project=self.project,
                 file_id=file_id,
+                details=details,
             )
-            for written, (file_id, filename) in zip(several, places.files, strict=True)
-        ]
+            made.append(stored)
         return places.shown or made[0].shown.id
 
     def _become(self, status: Status, **changes: Any) -> None:

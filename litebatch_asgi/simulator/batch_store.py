@@ -17,10 +17,21 @@ class BatchStore:
         self._by_project: defaultdict[str, list[BatchProgress]] = defaultdict(list)
 
     def add(self, progress: BatchProgress) -> None:
-        """Keep a new batch, whose `number` is the number of those that are here."""
+        """Keep a new batch, whose `number` is `next_number`."""
         self._by_id[progress.batch.id] = progress
         self._all.append(progress)
         self._by_project[progress.project].append(progress)
+
+    def remove(self, batch_id: str) -> None:
+        """Forget a batch that has ended. Raises KeyError if there is none."""
+        progress = self._by_id.pop(batch_id)
+        self._all.remove(progress)
+        self._by_project[progress.project].remove(progress)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the batch that is added next."""
+        return self._all[-1].number + 1 if self._all else 0
 
     def find(self, batch_id: str, project: str | None = None) -> BatchProgress | None:
         """The batch with this id, if it is of `project`, None being any."""

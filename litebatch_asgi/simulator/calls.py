@@ -60,7 +60,7 @@ class Call(Generic[D_co]):
         self.account: Account = simulator.account(self.request.path_params.get("account", "default"))
         self.page: int | None = None
         """which page of a list is asked for, from 1"""
-        self.object_id: str | None = dialect.object_id(self.request.path_params)
+        self.object_id: str | None = dialect.object_id(self.request)
         self.filename: str | None = None
         self.metadata: dict[str, str] | None = None
         self.bytes: int | None = None
@@ -125,7 +125,7 @@ class Call(Generic[D_co]):
 
     def _authenticate(self) -> None:
         self._api_key = self.dialect.api_key(self.request.headers)
-        if self._api_key is None or not self.dialect.passes(self.account, self._api_key):
+        if not self.dialect.passes(self.account, self._api_key):
             raise self.dialect.wrong_key(self._api_key)
 
     async def _strike(self, *, early: bool) -> None:
@@ -219,6 +219,7 @@ class Call(Generic[D_co]):
         disk = self.account.disk
         file = await disk.run(body.path.open, "rb")
         try:
+            await disk.run(file.seek, body.offset)
             while ends and (piece := await disk.run(file.read, min(pace.chunk, ends))):
                 ends -= len(piece)
                 yield piece
@@ -228,18 +229,22 @@ class Call(Generic[D_co]):
 
 D = TypeVar("D", bound=Dialect)
 Handler = Callable[[Call[D]], Awaitable[Reply]]
+Naming = CallName | Callable[[Request], CallName]
+"""what a call is, or how its request tells"""
 
 
 class Endpoint(Generic[D]):
     """The ASGI application of one kind of call."""
 
-    def __init__(self, simulator: SimulatorState, name: CallName, handler: Handler[D], dialect: D) -> None:
+    def __init__(self, simulator: SimulatorState, name: Naming, handler: Handler[D], dialect: D) -> None:
         self._simulator = simulator
-        self._name: CallName = name
+        self._name: Naming = name
         self._handler = handler
         self._dialect = dialect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        call = Call(self._simulator, self._name, self._dialect, scope, receive)
+        naming = self._name
+        name: CallName = naming(Request(scope)) if callable(naming) else naming
+        call = Call(self._simulator, name, self._dialect, scope, receive)
         await call.answer(self._handler, receive, send)

@@ -32,16 +32,16 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 class Dialect(Protocol):
     """What every call leaves to the dialect of its path."""
 
-    def object_id(self, params: Mapping[str, str]) -> str | None:
-        """The id of the file or batch that a path with these parameters names; None where it names none."""
+    def object_id(self, request: Request) -> str | None:
+        """The id of the file or batch that a request names; None where it names none."""
         ...
 
     def api_key(self, headers: Mapping[str, str]) -> str | None:
         """The key of a request; None without one."""
         ...
 
-    def passes(self, account: Account, key: str) -> bool:
-        """Whether the key may be used at the account."""
+    def passes(self, account: Account, key: str | None) -> bool:
+        """Whether a request with this key, None being none, is let through to the account."""
         ...
 
     def wrong_key(self, key: str | None) -> ApiError:
@@ -97,11 +97,11 @@ class OpenAILikeDialect(Dialect, Protocol):
 class SettingsKeys:
     """The keys of a dialect that `SimulatorSettings.api_keys` lists, and whose paths name an `object_id`."""
 
-    def object_id(self, params: Mapping[str, str]) -> str | None:
+    def object_id(self, request: Request) -> str | None:
         """The parameter of that name."""
-        return params.get("object_id")
+        return request.path_params.get("object_id")
 
-    def passes(self, account: Account, key: str) -> bool:
-        """Whether it is listed, or none are."""
+    def passes(self, account: Account, key: str | None) -> bool:
+        """Whether it is there, and listed unless none are."""
         known = account.settings.api_keys
-        return known is None or key in known
+        return key is not None and (known is None or key in known)

@@ -34,6 +34,8 @@ class Directive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reasoning_tokens: int | None = None
     audio_output_tokens: int = 0
     image_output_tokens: int = 0
+    finish_reason: str | None = None
+    """Vertex: why the answer ends, such as `SAFETY`; without content unless it is `STOP` or `MAX_TOKENS`"""
     usage: Any = msgspec.UNSET
     """what the answer has in place of its usage, however wrong; the account counts what it would have told"""
 
@@ -59,6 +61,15 @@ def directive_of(body: JSON) -> Directive:
         return msgspec.convert({"status": asked} if isinstance(asked, int) else asked, Directive)
     except msgspec.MsgspecError:
         return UNREADABLE
+
+
+def directive_in_text(text: str) -> Directive:
+    """What a request asks for whose last words are `simulate`, a blank, and a status or a directive in JSON.
+
+    For providers whose requests have no metadata.
+    """
+    word, _, asked = text.partition(" ")
+    return directive_of({"metadata": {"simulate": asked}}) if word == "simulate" else DEFAULT
 
 
 def is_done(index: int, share: float) -> bool:

@@ -228,13 +228,14 @@ class Execution:
                 if stop.is_set():
                     return
                 lines.seek(self._plan.offsets[index])
-                yield self._row(index, msgspec.json.decode(lines.readline()))
+                yield self._row(index, lines.readline())
 
     def _has_row(self, index: int) -> bool:
         whole = self._plan.settings.cut_short_results == "whole"
         return whole or is_done(index, self._plan.done_share)
 
-    def _row(self, index: int, request: JSON) -> tuple[bool, bytes]:
+    def _row(self, index: int, line: bytes) -> tuple[bool, bytes]:
+        request: JSON = msgspec.json.decode(line)
         key = hashlib.blake2b(f"{self._plan.batch_id}:{index}".encode(), digest_size=16).hexdigest()
         row = RowText(key, request["custom_id"], escape=self._plan.settings.escape_unicode)
         directive = directive_of(request["body"])
@@ -244,7 +245,7 @@ class Execution:
         if directive.error is not None:
             self._failed += 1
             return False, row.without_response(directive.error, directive.message or "The request failed.")
-        body, usage = self._respond(request["body"], directive, key)
+        body, usage = self._answer(request["body"], directive, key)
         if usage is None:
             self._failed += 1
             return False, row.with_response(directive.status if directive.fails else 400, self._encoded(body))
@@ -252,7 +253,7 @@ class Execution:
         self._usage += usage
         return True, row.with_response(directive.status, self._encoded(body, succeeded=True))
 
-    def _respond(self, body: JSON, directive: Directive, key: str) -> tuple[JSON, Usage | None]:
+    def _answer(self, body: JSON, directive: Directive, key: str) -> tuple[JSON, Usage | None]:
         if directive.fails:
             return failure(directive), None
         endpoint = versioned(self._plan.endpoint)
@@ -292,7 +293,7 @@ class Execution:
     def _foreign_row(self, number: int) -> bytes:
         key = f"{number:032x}"
         body: JSON = {"model": "foreign", "messages": [], "input": "foreign", "prompt": "foreign"}
-        answered, _ = self._respond(body, Directive(answer="foreign", input_tokens=1_000_000), key)
+        answered, _ = self._answer(body, Directive(answer="foreign", input_tokens=1_000_000), key)
         return RowText(key, f"foreign-{number}").with_response(200, self._encoded(answered, succeeded=True))
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
-from . import azure_validation, validation
+from . import azure_validation, validation, vertex_examination, vertex_flavour
 from .azure_answers import with_content_filters
 from .azure_validation import AzureExamination
-from .execution import Execution
+from .execution import Execution, Written
 from .json_values import JSON
 from .objects import BatchObject, BatchProblem
 from .settings import FileStatus, FlavourName, SimulatorSettings
+from .storage_uploads import measured
 from .validation import Examination
+from .vertex_examination import VertexExamination
+from .vertex_execution import VertexExecution
 
 DAY = 86_400
 
@@ -35,6 +39,8 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     details: Callable[[BatchObject], JSON]
     """what is known of a batch beside that, if it was made by the simulator itself"""
     examination: type[Examination]
+    refuse: Callable[[BatchObject, JSON, SimulatorSettings], BatchProblem | None]
+    """why a batch with these details fails before its input is looked at"""
     no_such_file: Callable[[str, SimulatorSettings], BatchProblem]
     """why a batch fails whose input file, by its id, cannot be read"""
     token_limit_exceeded: Callable[[str, SimulatorSettings], BatchProblem]
@@ -51,6 +57,8 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     """what runs the lines of a batch"""
     result_places: Callable[[BatchObject, JSON, str, int], ResultPlaces]
     """where so many files go, which are of the kind `output` or `error`, of a batch with these details"""
+    measure: Callable[[Path], tuple[Written, JSON]] | None
+    """what is known of a file beside its size, by reading it in a thread; None: nothing"""
     empty_error_file: bool
     """whether a batch without failed rows has an error file, of no bytes"""
     finish: Callable[[JSON], JSON]
@@ -65,8 +73,18 @@ def _no_details(batch: BatchObject) -> JSON:
     return {}
 
 
+def _nothing_refused(batch: BatchObject, details: JSON, settings: SimulatorSettings) -> None:
+    return None
+
+
 def _new_files(batch: BatchObject, details: JSON, kind: str, count: int) -> ResultPlaces:
     return ResultPlaces(files=((None, f"{batch.id}_{kind}.jsonl"),) * count)
+
+
+def _objects(batch: BatchObject, details: JSON, kind: str, count: int) -> ResultPlaces:
+    directory = vertex_flavour.output_directory(batch, details)
+    names = vertex_flavour.output_names(count)
+    return ResultPlaces(files=tuple((f"{directory}/{name}", name) for name in names), shown=f"{directory}/")
 
 
 FLAVOURS: dict[FlavourName, Flavour] = {
@@ -74,6 +92,7 @@ FLAVOURS: dict[FlavourName, Flavour] = {
         new_batch_id=lambda: f"batch_{uuid.uuid4().hex}",
         details=_no_details,
         examination=Examination,
+        refuse=_nothing_refused,
         no_such_file=validation.no_such_file,
         token_limit_exceeded=validation.token_limit_exceeded,
         input_status="processed",
@@ -82,6 +101,7 @@ FLAVOURS: dict[FlavourName, Flavour] = {
         deadline=lambda batch: batch.expires_at,
         execution=Execution,
         result_places=_new_files,
+        measure=None,
         empty_error_file=False,
         finish=_unchanged,
     ),
@@ -89,6 +109,7 @@ FLAVOURS: dict[FlavourName, Flavour] = {
         new_batch_id=lambda: f"batch_{uuid.uuid4()}",
         details=_no_details,
         examination=AzureExamination,
+        refuse=_nothing_refused,
         no_such_file=azure_validation.no_such_file,
         token_limit_exceeded=azure_validation.token_limit_exceeded,
         input_status="pending",
@@ -97,8 +118,27 @@ FLAVOURS: dict[FlavourName, Flavour] = {
         deadline=lambda batch: None,
         execution=Execution,
         result_places=_new_files,
+        measure=None,
         empty_error_file=True,
         finish=with_content_filters,
     ),
+    "vertex": Flavour(
+        new_batch_id=vertex_flavour.new_job_name,
+        details=vertex_flavour.job_details,
+        examination=VertexExamination,
+        refuse=vertex_examination.unusable_bucket,
+        no_such_file=vertex_examination.no_such_object,
+        token_limit_exceeded=vertex_examination.token_limit_exceeded,
+        input_status="processed",
+        input_seconds=None,
+        result_seconds=None,
+        deadline=vertex_flavour.deadline,
+        execution=VertexExecution,
+        result_places=_objects,
+        measure=measured,
+        empty_error_file=False,
+        finish=_unchanged,
+    ),
 }
-"""OpenAI's as its OpenAPI document and recordings have it, Azure's as its documentation of batch has it"""
+"""OpenAI's as its OpenAPI document and recordings have it, Azure's as its documentation of batch has it,
+Vertex's as its API's discovery document and observations have it"""

@@ -16,10 +16,11 @@ _PLACE = "garbled-4f1d9c"
 
 
 def garbled(shown: Any, how: Garble) -> msgspec.Raw:
-    """A file or batch as JSON, with `how` at the end of its filename or as a value of its metadata."""
+    """A file or batch as JSON, with `how` at the end of its name or as a value of its metadata."""
     fields: JSON = msgspec.to_builtins(shown)
-    if "filename" in fields:
-        fields["filename"] += _PLACE
+    names = [name for name in ("filename", "displayName", "contentType") if name in fields]
+    if names:
+        fields[names[0]] += _PLACE
     else:
         fields["metadata"] = {**(fields["metadata"] or {}), "garbled": _PLACE}
     return msgspec.Raw(msgspec.json.encode(fields).replace(_PLACE.encode(), _BYTES[how]))

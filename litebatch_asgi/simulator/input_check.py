@@ -10,6 +10,7 @@ import msgspec
 from .account_context import AccountContext
 from .faults import Fault
 from .file_store import FileStore
+from .json_values import JSON
 from .objects import BatchObject, BatchProblem
 from .token_queues import TokenQueues
 from .validation import Examined
@@ -30,7 +31,9 @@ class InputCheck:
         self._files = files
         self._queues = queues
 
-    async def check(self, batch: BatchObject, project: str, snapshot: Path, fault: Fault) -> Checked:
+    async def check(
+        self, batch: BatchObject, details: JSON, project: str, snapshot: Path, fault: Fault
+    ) -> Checked:
         """Look at the input of `batch`, which from then on lies at `snapshot` as well.
 
         `fault` is what the provider runs into on the way.
@@ -39,6 +42,9 @@ class InputCheck:
             return Checked(problems=(self._no_such_file(batch, fault),))
         if fault.code is not None:
             return Checked(problems=_problems_of(fault, fault.code))
+        refusal = self._context.flavour.refuse(batch, details, self._context.settings)
+        if refusal is not None:
+            return Checked(problems=(refusal,))
         if not await self._link(batch, project, snapshot):
             return Checked(problems=(self._no_such_file(batch, fault),))
         examined = await self._context.examine(snapshot, batch.endpoint)

@@ -8,14 +8,13 @@ from typing import Any, Generic, TypeVar
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from .calls import Endpoint, Handler
+from .calls import Endpoint, Handler, Naming
 from .dialects import Dialect
-from .faults import CallName
 from .settings import FlavourName
 from .state import SimulatorState
 
 D = TypeVar("D", bound=Dialect)
-CallPath = tuple[str, str, CallName, Handler[D]]
+CallPath = tuple[str, str, Naming, Handler[D]]
 """method, path below the mount, name, and what answers"""
 
 

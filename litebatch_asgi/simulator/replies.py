@@ -13,6 +13,8 @@ class FileBody(msgspec.Struct, frozen=True, kw_only=True):
 
     path: Path
     bytes: int
+    offset: int = 0
+    """where it begins in the file"""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,9 +14,14 @@ from .mounts import FlavourPaths
 from .openai_paths import OPENAI_PATHS
 from .settings import FlavourName
 from .state import SimulatorState
+from .vertex_paths import VERTEX_PATHS
 from .wire import ApiError
 
-PATHS: Mapping[FlavourName, FlavourPaths] = {"openai": OPENAI_PATHS, "azure": AZURE_PATHS}
+PATHS: Mapping[FlavourName, FlavourPaths] = {
+    "openai": OPENAI_PATHS,
+    "azure": AZURE_PATHS,
+    "vertex": VERTEX_PATHS,
+}
 ROOTS = {root for paths in PATHS.values() for mounted in paths.mounted for root in mounted.roots()}
 """first segments of the paths of the account `default`"""
 

@@ -19,7 +19,7 @@ Status = Literal[
 ]
 """OpenAI's, and `scheduling`, which is AIBrix's"""
 FileStatus = Literal["uploaded", "pending", "running", "processed", "error", "deleting", "deleted"]
-FlavourName = Literal["openai", "azure"]
+FlavourName = Literal["openai", "azure", "vertex"]
 
 
 class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,7 +46,17 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     models: frozenset[str] | None = None
     """models, at Azure the names of deployments, that batches may use; None takes any name"""
     api_keys: frozenset[str] | None = None
-    """keys that pass; None takes any that is not empty"""
+    """keys that pass; None takes any that is not empty, at Vertex those alone that the account gave out"""
+    token_seconds: float = 3600.0
+    """Vertex: life of the access tokens that are given out from then on"""
+    projects: frozenset[str] | None = None
+    """Vertex: projects that the service account may use, others being 403; None: all"""
+    buckets: frozenset[str] | None = None
+    """Vertex: buckets that there are; None: any"""
+    agent_buckets: frozenset[str] | None = None
+    """Vertex: buckets that jobs may read and write; None: all that there are"""
+    output_shards: int = 1
+    """Vertex: how many files the rows of a job are spread over"""
     organization: str = "org-simulator"
     project: str = "default"
     """project that the account's keys are of: files and batches of another one are not found, nor listed"""
@@ -57,7 +67,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     max_file_bytes: int = 512 * 1024 * 1024
     max_batch_file_bytes: int = 200 * 1024 * 1024
     max_lines: int | None = None
-    """lines of one batch; None: 50,000, at Azure 100,000"""
+    """lines of one batch; None: 50,000, at Azure 100,000, at Vertex 200,000"""
     max_unexpiring_files: int = 500
     """Azure: batch inputs that were uploaded without `expires_after`"""
     max_expiring_files: int = 10_000

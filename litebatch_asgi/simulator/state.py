@@ -13,6 +13,8 @@ from .disk import Disk
 from .fault_book import FaultBook
 from .faults import ArmedFault, Fault
 from .journal import Journal
+from .json_values import JSON
+from .service_accounts import service_account
 from .settings import SimulatorSettings
 from .summary import Summary, summarize
 from .wakeup import Wakeup
@@ -47,6 +49,13 @@ class SimulatorState:
                 name, self.settings, self._disk, self.wakeup, self.faults, self._start
             )
         return self._accounts[name]
+
+    async def service_account(
+        self, address: str, account: str = "default", project: str = "simulator"
+    ) -> JSON:
+        """The JSON of a service account that gets tokens from an account of this simulator, at `address`."""
+        token_uri = f"{address}/token" if account == "default" else f"{address}/{account}/token"
+        return await self._disk.run(service_account, account, token_uri, project)
 
     def settings_of(self, name: str) -> SimulatorSettings:
         """The settings of an account, or those that it would have."""
