@@ -18,7 +18,7 @@ _PLACE = "garbled-4f1d9c"
 def garbled(shown: Any, how: Garble) -> msgspec.Raw:
     """A file or batch as JSON, with `how` at the end of its name or as a value of its metadata."""
     fields: JSON = msgspec.to_builtins(shown)
-    names = [name for name in ("filename", "displayName", "contentType") if name in fields]
+    names = [name for name in ("filename", "displayName", "name") if name in fields]
     if names:
         fields[names[0]] += _PLACE
     else:

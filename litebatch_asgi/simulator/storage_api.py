@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 from starlette.requests import Request
 
@@ -63,13 +64,13 @@ async def list_objects(call: Call[StorageDialect]) -> Reply:
         account.file_store.all(account.settings.project), call.fault, account.lists_made["list_files"]
     )
     account.lists_made["list_files"] += 1
-    start = f"gs://{bucket}/{params.get('prefix', '')}"
-    found = sorted((each for each in seen if each.shown.id.startswith(start)), key=_name)
-    left = [each for each in found if _name(each) > token.after]
+    within = _within(bucket, params)
+    found = sorted((each for each in seen if within(each.shown.id)), key=_uri)
+    left = [each for each in found if _uri(each) > token.after]
     chosen = left[: min(most, MOST_PER_PAGE)]
     told = {"kind": "storage#objects"}
     if len(left) > len(chosen):
-        told["nextPageToken"] = token.next(_name(chosen[-1]))
+        told["nextPageToken"] = token.next(_uri(chosen[-1]))
     items = call.garbled(chosen, [resource(each, base_of(call)) for each in chosen])
     return json_reply(told | ({"items": items} if items else {}))
 
@@ -122,5 +123,13 @@ async def _begin(call: Call[StorageDialect]) -> StoredFile:
     return stored
 
 
-def _name(stored: StoredFile) -> str:
+def _uri(stored: StoredFile) -> str:
     return stored.shown.id
+
+
+def _within(bucket: str, params: Mapping[str, str]) -> Callable[[str], bool]:
+    """Whether the object of a uri is asked for: by `prefix`, from `startOffset` to before `endOffset`."""
+    start = f"gs://{bucket}/{params.get('prefix', '')}"
+    first = f"gs://{bucket}/{params.get('startOffset', '')}"
+    end = f"gs://{bucket}/{params['endOffset']}" if params.get("endOffset") else None
+    return lambda uri: uri.startswith(start) and uri >= first and (end is None or uri < end)

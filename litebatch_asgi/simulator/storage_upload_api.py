@@ -95,6 +95,7 @@ async def _start(call: Call[StorageDialect]) -> Reply:
     session = _session(call, {"contentType": kind, **told})
     check_generation(session.generation_match, _present(call, session))
     await call.begin()
+    await call.account.disk.run(session.path.touch)
     call.account.upload_sessions[session.id] = session
     location = (
         f"{base_of(call)}/upload/storage/v1/b/{session.bucket}/o?uploadType=resumable"

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import msgspec
 from starlette.requests import ClientDisconnect
@@ -134,7 +134,7 @@ def measured(path: Path) -> tuple[Written, JSON]:
         message = "Cloud Storage's checksums need google-crc32c: pip install 'litebatch-asgi[vertex]'"
         raise ImportError(message) from exc
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    extended: Callable[[int, bytes], int] = google_crc32c.extend
+    extended = cast("Callable[[int, bytes], int]", google_crc32c.extend)  # it has no types
     crc32c = size = 0
     with path.open("rb") as file:
         while piece := file.read(PIECE):

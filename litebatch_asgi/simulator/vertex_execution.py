@@ -19,9 +19,13 @@ from .vertex_requests import Asked, asked_of, is_embedding, response_of, status_
 
 
 class Shards:
-    """`ResultFiles` of Vertex: rows in turn into each of so many files. At least one is there."""
+    """`ResultFiles` of Vertex: rows in turn into each of so many files.
 
-    def __init__(self, path: Path, count: int, *, final_newline: bool) -> None:
+    Files without rows are not there, but for the first one with `keep_empty`.
+    """
+
+    def __init__(self, path: Path, count: int, *, final_newline: bool, keep_empty: bool) -> None:
+        self._keep_empty = keep_empty
         self._files = [
             RowFile(path.with_name(f"{path.name}.{index}"), final_newline=final_newline)
             for index in range(count)
@@ -35,7 +39,9 @@ class Shards:
 
     def finish(self) -> tuple[tuple[Written, ...], tuple[Written, ...]]:
         """All files with rows, as output."""
-        finished = [file.finish(keep_empty=index == 0) for index, file in enumerate(self._files)]
+        finished = [
+            file.finish(keep_empty=self._keep_empty and index == 0) for index, file in enumerate(self._files)
+        ]
         return tuple(file for file in finished if file is not None), ()
 
     def __enter__(self) -> Self:
@@ -55,7 +61,10 @@ class VertexExecution(Execution):
 
     def _result_files(self) -> ResultFiles:
         return Shards(
-            self._plan.output_path, self._plan.settings.output_shards, final_newline=self._final_newline()
+            self._plan.output_path,
+            self._plan.settings.output_shards,
+            final_newline=self._final_newline(),
+            keep_empty=self._plan.ending == "completed",
         )
 
     def _has_row(self, index: int) -> bool:
