@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+import time
 
 
 class AccessTokens:
-    """Tokens with an end each. `now` tells Unix seconds."""
+    """Tokens with an end each, by the machine's clock, whatever the account's clock shows."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._expiry: dict[str, float] = {}
+    def __init__(self) -> None:
+        self._ends_at: dict[str, float] = {}
 
     def issue(self, seconds: float) -> str:
         """A new token, which is good for so many seconds."""
         token = f"ya29.{secrets.token_urlsafe(48)}"
-        self._expiry[token] = self._now() + seconds
+        self._ends_at[token] = time.monotonic() + seconds
         return token
 
     def is_good(self, token: str) -> bool:
         """Whether it was given out here and has not expired."""
-        return self._expiry.get(token, 0.0) > self._now()
+        return time.monotonic() < self._ends_at.get(token, 0.0)
 
     def expire_all(self) -> None:
         """Let all tokens end now."""
-        self._expiry.clear()
+        self._ends_at.clear()

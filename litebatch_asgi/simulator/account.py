@@ -59,7 +59,7 @@ class Account(AccountContext):
         self.file_store: FileStore = FileStore(self)
         self.queues: TokenQueues = TokenQueues(self)
         self.batch_store: BatchStore = BatchStore()
-        self.tokens: AccessTokens = AccessTokens(self.now)
+        self.tokens: AccessTokens = AccessTokens()
         """Vertex: those that were given out"""
         self.upload_sessions: dict[str, UploadSession] = {}
         """Vertex: resumable uploads by their ids"""

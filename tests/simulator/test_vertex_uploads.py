@@ -179,7 +179,7 @@ async def test_an_object_that_must_not_be_there(http: httpx2.AsyncClient, accoun
     assert (await put(http, first, b"first")).status_code == 200
     refused = await put(http, second, b"second")
     assert (refused.status_code, refused.json()["error"]["errors"][0]["reason"]) == (412, "conditionNotMet")
-    params = {"uploadType": "resumable", "name": "in/j.jsonl", "ifGenerationMatch": 0}
+    params = {"uploadType": "resumable", "name": "in/j.jsonl", "ifGenerationMatch": "0"}
     assert (await http.post(UPLOADS, params=params)).status_code == 412
     assert await content(http, "in/j.jsonl") == b"first"
     assert len(account.files) == 1
