@@ -26,6 +26,7 @@ class Flavour(StrEnum):
 
     OPENAI = "openai"
     AZURE = "azure"
+    VERTEX = "vertex"
 
 
 app: typer.Typer = typer.Typer(

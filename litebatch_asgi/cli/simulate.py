@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -11,7 +14,7 @@ import typer
 from litebatch_asgi.cli.ports import exit_for_port
 from litebatch_asgi.cli.stopping import say_stopping
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.simulator import Fault, SimulatorSettings, run
+from litebatch_asgi.simulator import Fault, SimulatorSettings, run, service_account
 
 
 def simulate(
@@ -19,22 +22,30 @@ def simulate(
 ) -> None:
     """Serve until a signal comes; a port that cannot be had is exit code 1.
 
-    `settings` are `name=value`, `faults` are JSON. Raises `ConfigError` for one that is not understood.
+    `settings` are `name=value`, `faults` are JSON. Raises `ConfigError` for one that is not understood, and
+    if the flavour needs what is not installed.
     """
     read = parse_settings(settings)
     ordered = [parse_fault(text) for text in faults]
-    try:
-        run(
-            host,
-            port,
-            directory=directory,
-            settings=read,
-            faults=ordered,
-            started=lambda address: _tell(address, read.flavour),
-            stopping=lambda: say_stopping("Requests in progress have 5 seconds."),
-        )
-    except OSError as error:
-        exit_for_port(host, port, error)
+    with ExitStack() as stack:
+        if read.flavour == "vertex":
+            _check_vertex()
+            if directory is None:
+                # the simulator's own temporary folder is not known here, and credentials must lie somewhere
+                prefix = "litebatch-simulator-"
+                directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix)))
+        try:
+            run(
+                host,
+                port,
+                directory=directory,
+                settings=read,
+                faults=ordered,
+                started=lambda address: _tell(address, read.flavour, directory),
+                stopping=lambda: say_stopping("Requests in progress have 5 seconds."),
+            )
+        except OSError as error:
+            exit_for_port(host, port, error)
 
 
 def parse_settings(assignments: Sequence[str]) -> SimulatorSettings:
@@ -68,6 +79,17 @@ def _json_or_text(text: str) -> object:
         return text
 
 
+def _check_vertex() -> None:
+    """Raise `ConfigError` unless there is what tokens and checksums of Google need."""
+    for module, package in (("google.auth", "google-auth"), ("google_crc32c", "google-crc32c")):
+        try:
+            is_there = find_spec(module) is not None
+        except ModuleNotFoundError:  # there is no package `google` at all
+            is_there = False
+        if not is_there:
+            raise ConfigError(f"--flavour vertex needs {package}: pip install 'litebatch-asgi[vertex]'")
+
+
 _WAYS_IN = {
     "openai": (
         "  api_base  {address}/v1",
@@ -80,13 +102,25 @@ _WAYS_IN = {
         "            {address}/NAME/openai/v1",
         "  key       any, as api-key or bearer token",
     ),
+    "vertex": (
+        "  api_base  {address}",
+        "            {address}/NAME for any number of accounts",
+        "  bucket    any, and any project and location",
+        "  vertex_credentials",
+        "            {credentials}",
+        "            {address}/_simulator/credentials?account=NAME",
+    ),
 }
 
 
-def _tell(address: str, flavour: str) -> None:
+def _tell(address: str, flavour: str, directory: Path | None) -> None:
+    credentials: Path | None = None
+    if flavour == "vertex" and directory is not None:
+        credentials = directory / "service-account.json"
+        credentials.write_bytes(msgspec.json.encode(service_account("default", f"{address}/token")))
     lines = (
         "A simulated provider listens on {address}",
         *_WAYS_IN[flavour],
         "  steering  {address}/_simulator/ lists what can be asked",
     )
-    typer.echo("\n".join(lines).format(address=address))
+    typer.echo("\n".join(lines).format(address=address, credentials=credentials))

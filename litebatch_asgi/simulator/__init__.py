@@ -1,7 +1,8 @@
 """A provider of files and batches that runs on your own machine, at no cost and with faults to order.
 
-It speaks OpenAI's API, or Azure's, over a real socket, runs chat completions, responses, embeddings,
-completions and moderations itself with answers that are made up but always the same, and keeps a journal::
+It speaks OpenAI's API, Azure's or Vertex AI's over a real socket, runs chat completions, responses,
+embeddings, completions and moderations itself with answers that are made up but always the same, and keeps a
+journal::
 
     simulator = Simulator(settings=SimulatorSettings(running_seconds=0.5))
     async with simulator.running() as address:
@@ -17,14 +18,22 @@ An account of `SimulatorSettings.flavour` `azure` lies at `/{account}/openai?api
 classic paths, and at `/{account}/openai/v1`; without an account in the path it is `default`. Its files are
 `pending` for a while, its errors are sparse, and its batches differ in what `flavours` and `azure_api` tell.
 
+An account of the flavour `vertex` has batch prediction jobs at `/{account}/v1/projects/…`, Cloud Storage's
+JSON API at `/{account}/storage/v1/b/…`, and gives out access tokens at `/{account}/token`, for credentials
+that `Simulator.service_account` makes; it needs the extra `vertex`. A file's id is `gs://bucket/name`, a
+batch's the name of its job; a batch has its output's folder as the id of its output, and labels and
+`displayName` as its metadata. Requests are held against the provider's schema: one that it refuses is a row
+with a `status`, and a line that its import cannot take fails the job. What brings the last byte of an object
+is the call `upload_file`; `start_upload` and `upload_chunk` come before it.
+
 A line asks for what it wants with `body.metadata.simulate`, see `Directive`: `"429"` fails with that status,
-`{"error": "request_timeout"}` gets no response, `{"input_tokens": 1000, "answer": "yes"}` is answered so.
-What goes wrong otherwise is a `Fault`: refused, cut or delayed calls before or after the work is done,
-uploads and downloads that end early or trickle, contents that are gone while their files are there, lists
-that lag behind, break on a page or show an object that is no Unicode, batches that get stuck, vanish or lie,
-do not find their input or fail with any number of errors, results with lost, doubled, foreign or unparsable
-rows. `Simulator.summary` tells what is left at the end: whether a job is there twice, and what nobody knows
-of.
+`{"error": "request_timeout"}` gets no response, `{"input_tokens": 1000, "answer": "yes"}` is answered so. At
+Vertex the last words of the request are `simulate 429`, or the like. What goes wrong otherwise is a `Fault`:
+refused, cut or delayed calls before or after the work is done, uploads and downloads that end early or
+trickle, contents that are gone while their files are there, lists that lag behind, break on a page or show an
+object that is no Unicode, batches that get stuck, vanish or lie, do not find their input or fail with any
+number of errors, results with lost, doubled, foreign or unparsable rows. `Simulator.summary` tells what is
+left at the end: whether a job is there twice, and what nobody knows of.
 
 Settings give an account the ways of servers that are compatible with OpenAI's: AIBrix (`scheduling_seconds`,
 `cut_short_results`), OGX and Llama Stack (`cut_short_results`, `string_bodies`), Mistral (`string_bodies`),
@@ -49,6 +58,7 @@ POST    `foreign`     `?account=&count=`: add so many ended batches that somebod
 POST    `running`     `?account=`: add a running batch of `input_file_id` for each of the body's `metadata`
 GET     `state`       files and batches of all accounts
 GET     `summary`     `?tag=`: batch inputs by filename, batches by what their metadata has under the tag
+GET     `credentials` `?account=&project=`: a service account of an account of the flavour `vertex`
 POST    `reset`       forget everything
 ======  ============  ==============================================================================
 """
@@ -60,6 +70,7 @@ from .faults import ArmedFault as ArmedFault
 from .faults import Fault as Fault
 from .garbled import Garble as Garble
 from .journal import JournalEntry as JournalEntry
+from .service_accounts import service_account as service_account
 from .settings import SimulatorSettings as SimulatorSettings
 from .simulator import Simulator as Simulator
 from .simulator import run as run

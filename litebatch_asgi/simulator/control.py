@@ -64,6 +64,7 @@ class Control:
             ("POST", "running", self.add_running_batches),
             ("GET", "state", self.state),
             ("GET", "summary", self.summary),
+            ("GET", "credentials", self.credentials),
             ("POST", "reset", self.reset),
         )
 
@@ -146,6 +147,12 @@ class Control:
         summary = self._simulator.summary(request.query_params.get("tag", "litebatch_job"))
         twice = {"twins": summary.twins(), "doubled_files": summary.doubled_files()}
         return _json({"files": summary.files, "batches": summary.batches, **twice})
+
+    async def credentials(self, request: Request) -> Response:
+        """The JSON of a service account of `?account=`, at Vertex, in the project `?project=`."""
+        params, address = request.query_params, f"{request.url.scheme}://{request.url.netloc}"
+        account, project = params.get("account", "default"), params.get("project", "simulator")
+        return _json(await self._simulator.service_account(address, account, project))
 
     async def reset(self, request: Request) -> Response:
         """Forget everything."""

@@ -25,8 +25,8 @@ class WrongAssertion(Exception):
     """An assertion that gets no token; the text says why."""
 
 
-def service_account(account: str, token_uri: str, project: str) -> JSON:
-    """The JSON of a service account, as Google hands it out."""
+def service_account(account: str, token_uri: str, project: str = "simulator") -> JSON:
+    """The JSON of a service account, which gets its tokens from `account` at `token_uri`."""
     private, _ = _keys()
     email = _email(account, project)
     return {

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+from google.auth.transport.requests import Request as GoogleRequest
+from google.oauth2 import service_account
 
 from litebatch_asgi.cli.serve import without_password
 from litebatch_asgi.cli.simulate import parse_fault, parse_settings
@@ -54,6 +58,37 @@ def test_the_simulator_speaks_azure_too(tmp_path: Path) -> None:
         assert httpx2.get(url, headers={"api-key": "any"}).json()["data"] == []
         assert httpx2.get(f"{simulator.address}/eu/v1/files").status_code == 404
         assert simulator.stop() == 0
+
+
+def test_the_simulator_speaks_to_google_s_clients(tmp_path: Path) -> None:
+    with running(
+        "simulate", "--port", "0", "--flavour", "vertex", cwd=tmp_path, until="steering"
+    ) as simulator:
+        assert max(map(len, simulator.told.splitlines())) <= 80
+        (path,) = [line.strip() for line in simulator.told.splitlines() if line.endswith(".json")]
+        told = httpx2.get(f"{simulator.address}/_simulator/credentials", params={"account": "eu"}).json()
+        given = json.loads(Path(path).read_text())
+        assert (given["token_uri"], told["token_uri"]) == (
+            f"{simulator.address}/token",
+            f"{simulator.address}/eu/token",
+        )
+        for info, base in ((given, simulator.address), (told, f"{simulator.address}/eu")):
+            url = f"{base}/storage/v1/b/any/o"
+            answer = httpx2.get(url, headers={"authorization": f"Bearer {_token(info)}"})
+            assert answer.json() == {"kind": "storage#objects"}
+            assert httpx2.get(url).status_code == 401
+        assert simulator.stop() == 0
+    assert not Path(path).exists()
+
+
+def _token(info: dict[str, str]) -> str:
+    """What Google's client gets for a service account."""
+    scopes = ["https://www.googleapis.com/auth/cloud-platform"]
+    credentials: Any = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
+        info, scopes=scopes
+    )
+    credentials.refresh(GoogleRequest())
+    return str(credentials.token)
 
 
 def test_the_simulators_port_may_be_taken(tmp_path: Path) -> None:
