@@ -188,6 +188,11 @@ def _deployment(
         client_id=params.client_id,
         client_secret=params.client_secret,
         azure_scope=params.azure_scope,
+        vertex_project=params.vertex_project,
+        vertex_location=params.vertex_location,
+        vertex_credentials=_as_text(params.vertex_credentials),
+        gcs_bucket_name=params.gcs_bucket_name,
+        exclusive=params.exclusive,
         organization=params.organization,
         extra_headers=params.extra_headers,
         weight=params.weight,
@@ -202,6 +207,10 @@ def _deployment(
         ),
         prices=prices,
     )
+
+
+def _as_text(credentials: str | dict[str, Any] | None) -> str | None:
+    return msgspec.json.encode(credentials).decode() if isinstance(credentials, dict) else credentials
 
 
 def _first(*prices: Decimal | None) -> Decimal | None:

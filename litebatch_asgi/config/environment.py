@@ -1,7 +1,7 @@
 """What a configuration takes from the environment. Pure: the environment is an argument.
 
-Source of the names: LiteLLM's documents of the providers `openai`, `azure` and `hosted_vllm`; its other
-providers follow the pattern of the last one.
+Source of the names: LiteLLM's documents of the providers `openai`, `azure`, `vertex_ai` and `hosted_vllm`;
+its other providers follow the pattern of the last one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,23 @@ from msgspec.structs import replace
 from litebatch_asgi.models import Deployment
 
 _VARIABLE = "os.environ/"
-_KEYS = {"openai": ("OPENAI_API_KEY",), "azure": ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY")}
-_BASES = {"openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE")}
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "openai": ("OPENAI_API_KEY",),
+    "azure": ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
+    "vertex_ai": (),
+}
+_BASES = {"openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"), "vertex_ai": ("VERTEXAI_API_BASE",)}
 _ENTRA = {
     "tenant_id": "AZURE_TENANT_ID",
     "client_id": "AZURE_CLIENT_ID",
     "client_secret": "AZURE_CLIENT_SECRET",
 }
+_VERTEX = {
+    "vertex_project": "VERTEXAI_PROJECT",
+    "vertex_location": "VERTEXAI_LOCATION",
+    "gcs_bucket_name": "GCS_BUCKET_NAME",
+}
+_GOOGLES_CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 _NEED_BASE = frozenset({"azure", "hosted_vllm"})
 
 
@@ -57,6 +67,8 @@ def with_defaults(deployment: Deployment, env: Mapping[str, str]) -> Deployment:
         )
     if provider == "azure":
         deployment = _with_azure_settings(deployment, env)
+    if provider == "vertex_ai":
+        deployment = _with_vertex_settings(deployment, env)
     if not _has_credentials(deployment):
         names = _KEYS.get(provider, (f"{name}_API_KEY",))
         key = next((each for each in names if env.get(each)), None)
@@ -77,6 +89,10 @@ def lacking(deployment: Deployment) -> Iterator[tuple[str, str]]:
             "is missing, and the environment has no AZURE_API_KEY; tenant_id, client_id and client_secret "
             "would do as well",
         )
+    if provider == "vertex_ai":
+        for name, usual in _VERTEX.items():
+            if not getattr(deployment, name):
+                yield name, f"is missing, and the environment has no {usual}"
     if provider == "azure" and _asks_entra(deployment):
         for name, usual in _ENTRA.items():
             if not getattr(deployment, name):
@@ -90,6 +106,12 @@ def _with_azure_settings(deployment: Deployment, env: Mapping[str, str]) -> Depl
         azure_scope=deployment.azure_scope or env.get("AZURE_SCOPE") or None,
         azure_authority=deployment.azure_authority or env.get("AZURE_AUTHORITY_HOST") or None,
     )
+
+
+def _with_vertex_settings(deployment: Deployment, env: Mapping[str, str]) -> Deployment:
+    settings = {name: getattr(deployment, name) or env.get(usual) or None for name, usual in _VERTEX.items()}
+    credentials = deployment.vertex_credentials or env.get(_GOOGLES_CREDENTIALS) or None
+    return replace(deployment, vertex_credentials=credentials, **settings)
 
 
 def _with_entra_id(deployment: Deployment, env: Mapping[str, str]) -> Deployment:

@@ -55,6 +55,11 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str | None = None
     client_secret: str | None = None
     azure_scope: str | None = None
+    vertex_project: str | None = None
+    vertex_location: str | None = None
+    vertex_credentials: str | dict[str, Any] | None = None
+    gcs_bucket_name: str | None = None
+    exclusive: bool = False
     organization: str | None = None
     extra_headers: dict[str, str] = {}
     weight: float = 1.0
@@ -156,7 +161,7 @@ _PARAMS = """
     use_litellm_proxy use_chat_completions_api use_xai_oauth merge_reasoning_content_in_choices mock_response
     mock_timeout supports_system_message ensure_alternating_roles user_continue_message
     assistant_continue_message roles custom_prompt_dict initial_prompt_value final_prompt_value bos_token
-    eos_token hf_model_name max_file_size_mb gcs_bucket_name bucket_name
+    eos_token hf_model_name max_file_size_mb bucket_name
     vector_bucket_name vector_store_id index_name embedding_model search_tool_name enable_tag_filtering
     enable_json_schema_validation disable_add_transform_inline_image_block api_type deployment_id project
     project_id space_id token auth

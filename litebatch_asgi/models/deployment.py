@@ -14,10 +14,11 @@ import msgspec
 
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models.contents import DATABASE_STORE
+from litebatch_asgi.models.google import secrets_of
 from litebatch_asgi.models.headers import fault_in, secrets_in
 from litebatch_asgi.models.money import MOST_OF_A_TOKEN, is_price
 
-_NOT_SHOWN = frozenset({"api_key", "azure_ad_token", "client_secret", "extra_headers"})
+_NOT_SHOWN = frozenset({"api_key", "azure_ad_token", "client_secret", "extra_headers", "vertex_credentials"})
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +44,16 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """what these tokens are for; None: Azure's AI services of the public cloud"""
     azure_authority: str | None = None
     """the host that gives them; None: what AZURE_AUTHORITY_HOST names, or that of the public cloud"""
+    vertex_project: str | None = None
+    """the project in Google Cloud, for Vertex AI"""
+    vertex_location: str | None = None
+    """a region such as `europe-west4`, or `global`"""
+    vertex_credentials: str | None = None
+    """a file of Google's credentials, or what such a file holds; None: what Google's own tools would use"""
+    gcs_bucket_name: str | None = None
+    """the bucket that inputs and results of batches on Vertex AI are kept in"""
+    exclusive: bool = False
+    """whether nobody else makes batches with these credentials, for providers that show no tags"""
     organization: str | None = None
     extra_headers: Mapping[str, str] = {}
     """sent with every request, in place of ours of the same name; secrets, as `api_key` is"""
@@ -105,15 +116,17 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def credentials(self) -> tuple[object, ...]:
-        """What it proves itself with. Two deployments that differ in it alone are not the same."""
+        """What it proves itself with, and to which bucket. Two that differ in it alone are not the same."""
         in_entra = (self.azure_ad_token, self.tenant_id, self.client_id, self.client_secret)
-        return self.api_key, self.extra_headers, *in_entra
+        at_google = (self.vertex_credentials, self.gcs_bucket_name)
+        return self.api_key, self.extra_headers, *in_entra, *at_google
 
     @property
     def secrets(self) -> frozenset[str]:
         """The strings that must never be shown."""
         own = filter(None, (self.api_key, self.azure_ad_token, self.client_secret))
-        return secrets_in(self.extra_headers.values()).union(own)
+        of_google = secrets_of(self.vertex_credentials or "")
+        return secrets_in(self.extra_headers.values()).union(own, of_google)
 
     def sends(self, header: str) -> bool:
         """Whether a header, named in lower case, is one of the deployment's own."""
@@ -132,7 +145,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def identity_hash(self) -> str:
         """12 hex digits over what identifies the deployment: never over secrets or tuning."""
-        identity = (self.provider, self.api_base, self.upstream_model, self.organization, self.api_key_env)
+        identity: tuple[str | None, ...] = (self.provider, self.api_base, self.upstream_model)
+        identity += (self.organization, self.api_key_env)
+        if self.vertex_project or self.vertex_location:
+            identity += (self.vertex_project, self.vertex_location)
         return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:12]
 
 

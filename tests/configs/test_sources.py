@@ -6,8 +6,10 @@ import os
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from litebatch_asgi.config import parse_config
+from litebatch_asgi.config.environment import with_defaults
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Deployment
 
@@ -271,3 +273,72 @@ model_list:
 def test_any_kind_of_model_info_is_taken(info: str) -> None:
     text = f"model_list: [{{model_name: m, params: {{model: m, api_key: k}}, model_info: {{{info}}}}}]"
     assert parse_config(text, {}, "c.yaml").deployments[0].mode is None
+
+
+PLACE = "vertex_project: p, vertex_location: europe-west4, gcs_bucket_name: b"
+ACCOUNT = '{"type": "service_account", "private_key": "top-key", "private_key_id": "k1"}'
+GOOGLE = {
+    "VERTEXAI_PROJECT": "ep",
+    "VERTEXAI_LOCATION": "el",
+    "GCS_BUCKET_NAME": "eb",
+    "GOOGLE_APPLICATION_CREDENTIALS": "/etc/google.json",
+}
+
+
+def of_vertex(deployment: Deployment) -> tuple[str | None, ...]:
+    return (
+        deployment.vertex_project,
+        deployment.vertex_location,
+        deployment.gcs_bucket_name,
+        deployment.vertex_credentials,
+    )
+
+
+def test_what_is_missing_for_vertex_comes_from_googles_and_litellms_variables() -> None:
+    found = with_defaults(Deployment(model_name="m", model="vertex_ai/gemini-2.5-flash"), GOOGLE)
+    assert of_vertex(found) == ("ep", "el", "eb", "/etc/google.json")
+    assert (found.api_key, found.api_base) == (None, None)
+    own = Deployment(
+        model_name="m",
+        model="vertex_ai/gemini-2.5-flash",
+        vertex_project="p",
+        vertex_location="l",
+        gcs_bucket_name="b",
+        vertex_credentials="own.json",
+    )
+    assert of_vertex(with_defaults(own, GOOGLE)) == ("p", "l", "b", "own.json")
+    other = with_defaults(Deployment(model_name="m", model="openai/m"), GOOGLE)
+    assert of_vertex(other) == (None, None, None, None)
+
+
+def test_settings_for_vertex_and_whether_it_is_exclusive_are_read_with_their_variables() -> None:
+    params = f"model: m, api_key: k, exclusive: true, {PLACE}, vertex_credentials: os.environ/C"
+    found = deployment(params, C="of-variable.json")
+    assert of_vertex(found) == ("p", "europe-west4", "b", "of-variable.json")
+    assert found.exclusive
+    assert not deployment("model: m, api_key: k").exclusive
+    assert deployment(f"model: m, api_key: k, vertex_credentials: {ACCOUNT}").vertex_credentials == (
+        '{"type":"service_account","private_key":"top-key","private_key_id":"k1"}'
+    )
+    assert "did you mean vertex_project?" in refusal("model: m, api_key: k, vertex_projct: p")
+    assert "did you mean gcs_bucket_name?" in refusal("model: m, api_key: k, gcs_bucket_nam: p")
+    assert "did you mean exclusive?" in refusal("model: m, api_key: k, exclusiv: true")
+    assert "Expected bool" in refusal("model: m, api_key: k, exclusive: perhaps")
+
+
+def test_credentials_for_vertex_are_secrets_and_the_path_of_a_file_is_none() -> None:
+    found = deployment(f"model: m, api_key: k, vertex_credentials: '{ACCOUNT}'")
+    assert {ACCOUNT, "top-key"} <= found.secrets
+    assert not any(secret in repr(found) for secret in (ACCOUNT, "top-key"))
+    assert deployment("model: m, api_key: k, vertex_credentials: a.json").secrets == {"k"}
+    assert deployment("model: m, api_key: k, vertex_credentials: '{torn'").secrets == {"k", "{torn"}
+
+
+def test_the_place_at_google_is_part_of_what_a_deployment_is_and_the_bucket_and_credentials_are_not() -> None:
+    first = deployment(f"model: m, api_key: k, {PLACE}")
+    elsewhere = replace(first, vertex_location="us-central1")
+    other_bucket = replace(first, gcs_bucket_name="c")
+    other_account = replace(first, vertex_credentials="b.json")
+    assert first.identity_hash() != elsewhere.identity_hash()
+    assert first.identity_hash() == other_bucket.identity_hash() == other_account.identity_hash()
+    assert first.credentials not in (other_bucket.credentials, other_account.credentials)

@@ -208,7 +208,8 @@ guardrails: []
             entry("colour: red"),
             "model_list[0].litellm_params.colour: unknown key; known are model, custom_llm_provider, "
             "litellm_credential_name, api_base, api_key, api_version, azure_ad_token, tenant_id, client_id, "
-            "client_secret, azure_scope, organization, extra_headers, weight, "
+            "client_secret, azure_scope, vertex_project, vertex_location, vertex_credentials, "
+            "gcs_bucket_name, exclusive, organization, extra_headers, weight, "
             "input_cost_per_token_batches, output_cost_per_token_batches",
         ),
         (entry("mode: batch"), "model_list[0].litellm_params.mode: belongs into model_info"),
