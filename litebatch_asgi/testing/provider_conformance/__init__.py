@@ -19,7 +19,9 @@ while, a batch may run, and between two looks lies the adapter's own `min_poll_s
 it, to more than either.
 
 What an adapter is free to do is left open: whether a batch of a file that is not ready, or gone, is refused
-at once or fails later; whether a size is told; in which order lists come.
+at once or fails later; whether a size is told; in which order lists come. Where the provider has a form
+of its own, requests go out and results are read by the adapter's dialect; what it says that it lacks, such as
+files or tags, is not asked of it.
 
 This package imports pytest and is therefore not part of `litebatch_asgi.testing`.
 """

@@ -60,11 +60,26 @@ class ProviderTests:
         for name in made:
             await adapter.delete_file(name)
 
-    def requests(self, count: int = 2) -> bytes:
-        """A batch input of `count` lines."""
-        return b"".join(
-            msgspec.json.encode(self.request(f"request-{index}")) + b"\n" for index in range(count)
-        )
+    def requests(self, adapter: ProviderAdapter, count: int = 2) -> bytes:
+        """A batch input of `count` lines, in the form that the adapter is given."""
+        dialect = adapter.dialect(self.model)
+        lines = [msgspec.json.encode(self.request(f"request-{index}")) for index in range(count)]
+        if dialect is not None:
+            encoded = [dialect.encode(line, number) for number, line in enumerate(lines, 1)]
+            lines = [line for line in encoded if isinstance(line, bytes)]
+            assert len(lines) == count, encoded
+        return b"".join(line + b"\n" for line in lines)
+
+    def answered(self, adapter: ProviderAdapter, row: bytes) -> str:
+        """The `custom_id` of the line of `requests` that a row of results answers."""
+        dialect = adapter.dialect(self.model)
+        if dialect is None:
+            custom_id = msgspec.json.decode(row)["custom_id"]
+            assert isinstance(custom_id, str)
+            return custom_id
+        line = dialect.decode(row).line
+        assert line is not None, row
+        return f"request-{line - 1}"
 
     def request(self, custom_id: str) -> dict[str, Any]:
         """One line of a batch input."""
@@ -85,7 +100,7 @@ class ProviderTests:
     ) -> ProviderBatch:
         """A new batch that carries the tag `job`, and further pairs, once its file is ready."""
         file = await self.ready(adapter, file)
-        return await adapter.create_batch(self.submission(file.id, job, **pairs))
+        return await adapter.create_batch(self.submission(adapter, file.id, job, **pairs))
 
     async def ended(self, adapter: ProviderAdapter, batch: ProviderBatch) -> ProviderBatch:
         """The batch, once nothing can follow."""
@@ -95,16 +110,21 @@ class ProviderTests:
                 batch = await adapter.retrieve_batch(batch.id)
         return batch
 
-    def submission(self, file_id: str, job: str = "job", **pairs: str) -> BatchSubmission:
-        """What asks for a batch that carries the tag `job`."""
+    def submission(
+        self, adapter: ProviderAdapter, file_id: str, job: str = "job", **pairs: str
+    ) -> BatchSubmission:
+        """What asks for a batch of `requests` that carries the tag `job`."""
+        lines = self.requests(adapter)
         return BatchSubmission(
             input_file_id=file_id,
             endpoint=self.endpoint,
             completion_window="24h",
-            metadata={TAG_JOB: job, TAG_INSTALLATION: "conformance", **pairs},
+            metadata=tag(job, **pairs),
             timeout_seconds=self.patience_seconds,
             model=self.model,
             requests=2,
+            size=len(lines),
+            content=None if adapter.keeps_files else lambda: blocks_of(lines),
         )
 
     async def pause(self, adapter: ProviderAdapter) -> None:
@@ -116,11 +136,21 @@ class ProviderTests:
         if capability not in self.capabilities:
             pytest.skip(f"not offered: {capability}")
 
+    def skip_without_files(self, adapter: ProviderAdapter) -> None:
+        """Skip the test where the provider has no place for files."""
+        if not adapter.keeps_files:
+            pytest.skip("the provider keeps no files")
+
     async def file_names(
         self, adapter: ProviderAdapter, since: timedelta = timedelta(minutes=-5)
     ) -> list[str]:
         """The names in the list of files made since that long from now."""
         return [file.filename async for file in adapter.list_files(since=made_since(since))]
+
+
+def tag(job: str, **pairs: str) -> dict[str, str]:
+    """The metadata of a batch for a job."""
+    return {TAG_JOB: job, TAG_INSTALLATION: "conformance", **pairs}
 
 
 def made_since(distance: timedelta) -> datetime:
