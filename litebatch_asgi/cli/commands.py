@@ -27,6 +27,7 @@ class Flavour(StrEnum):
     OPENAI = "openai"
     AZURE = "azure"
     VERTEX = "vertex"
+    ANTHROPIC = "anthropic"
 
 
 app: typer.Typer = typer.Typer(

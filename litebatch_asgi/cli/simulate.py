@@ -110,6 +110,11 @@ _WAYS_IN = {
         "            {credentials}",
         "            {address}/_simulator/credentials?account=NAME",
     ),
+    "anthropic": (
+        "  api_base  {address}",
+        "            {address}/NAME for any number of accounts",
+        "  key       any, as x-api-key or bearer token",
+    ),
 }
 
 

@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -131,6 +132,21 @@ class Account(AccountContext):
             self.queues.hold(progress.batch.id, examined)
         self.start(progress.run())
         return progress
+
+    async def create_running_batch(self, asked: NewBatch, examined: Examined, lines: Path) -> BatchProgress:
+        """Create a batch that runs at once; its input is the file at `lines`, which is moved away."""
+        progress = self._add(self._new(asked), asked.output_seconds, asked.details)
+        progress.begin_running(examined)
+        await self.disk.run(lines.rename, progress.snapshot)
+        self.start(progress.run())
+        return progress
+
+    async def delete_batch(self, batch_id: str) -> None:
+        """Let clients find a batch that has ended, and its results, no longer. Raises KeyError if unknown."""
+        batch = self.batch_store[batch_id].batch
+        self.batch_store.remove(batch_id)
+        for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
+            await self.delete_file(file_id)
 
     async def add_running_batches(
         self,

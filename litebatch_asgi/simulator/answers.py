@@ -16,8 +16,17 @@ import msgspec
 from .directives import Directive
 from .json_values import JSON, is_array, is_object
 
-SAID_IN = ("instructions", "messages", "input", "prompt", "systemInstruction", "contents", "content")
-"""members of a request that hold what it says, in this order: OpenAI's, and Gemini's"""
+SAID_IN = (
+    "system",
+    "instructions",
+    "messages",
+    "input",
+    "prompt",
+    "systemInstruction",
+    "contents",
+    "content",
+)
+"""members of a request that hold what it says, in this order: OpenAI's, Anthropic's and Gemini's"""
 MAX_NESTING = 4
 """a list of messages, the message, its list of parts, the part"""
 

@@ -77,6 +77,8 @@ class BatchProgress:
         self._output_seconds = output_seconds
         self.details: JSON = details
         """what the flavour knows of the batch beside that"""
+        self.unexecuted: int = 0
+        """how many lines were not run, once the batch has ended"""
         self._wakeup = Wakeup()
         self._since = time.monotonic()
         self._released = False
@@ -147,12 +149,17 @@ class BatchProgress:
     # the task
 
     async def run(self) -> None:
-        """Go through all statuses, to an end."""
-        snapshot = self._place("input")
+        """Go through all statuses, to an end; what lies at `snapshot` is removed then."""
         try:
-            await self._to_an_end(self._from_the_start(snapshot))
+            start = self._from_the_start if self._examined is None else self._from_running
+            await self._to_an_end(start(self.snapshot))
         finally:
-            await self._context.disk.run(snapshot.unlink, missing_ok=True)
+            await self._context.disk.run(self.snapshot.unlink, missing_ok=True)
+
+    @property
+    def snapshot(self) -> Path:
+        """Where the input of the batch lies while it runs."""
+        return self._place("input")
 
     def begin_running(self, examined: Examined) -> None:
         """Be `in_progress`, with an input that was found good."""
@@ -283,6 +290,7 @@ class BatchProgress:
         if ending == "cancelled" and self._context.settings.reset_cancelled_counts:
             counts = RequestCounts(total=counts.total, completed=0, failed=counts.total)
         self._looks_without_ids = self._fault.ids_late
+        self.unexecuted = outcome.unexecuted
         if ending in UNFINISHED and self._context.settings.cut_short_results == "none":
             await self._throw_away(outcome)
             self._become(ending, request_counts=counts)

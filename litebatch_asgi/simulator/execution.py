@@ -91,6 +91,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """lines, executed or not"""
     completed: int
     failed: int
+    unexecuted: int
+    """those of `failed` that were not run"""
     usage: Usage
 
     @property
@@ -194,6 +196,7 @@ class Execution:
         self._random = random.Random(plan.seed)  # noqa: S311 repeatable on purpose
         self._completed = 0
         self._failed = 0
+        self._unexecuted = 0
         self._usage = Usage()
 
     def run(self, stop: threading.Event) -> Outcome:
@@ -208,6 +211,7 @@ class Execution:
                 total=len(self._plan.offsets),
                 completed=self._completed,
                 failed=self._failed,
+                unexecuted=self._unexecuted,
                 usage=self._usage,
             )
 
@@ -241,6 +245,7 @@ class Execution:
         directive = directive_of(request["body"])
         if not is_done(index, self._plan.done_share):
             self._failed += 1
+            self._unexecuted += 1
             return False, row.without_response(*UNFINISHED[self._plan.ending])
         if directive.error is not None:
             self._failed += 1

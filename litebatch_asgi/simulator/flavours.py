@@ -8,7 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from . import azure_validation, validation, vertex_examination, vertex_flavour
+from . import anthropic_intake, azure_validation, validation, vertex_examination, vertex_flavour
+from .anthropic_intake import AnthropicExamination
+from .anthropic_rows import AnthropicExecution
 from .azure_answers import with_content_filters
 from .azure_validation import AzureExamination
 from .execution import Execution, Written
@@ -77,6 +79,10 @@ def _nothing_refused(batch: BatchObject, details: JSON, settings: SimulatorSetti
     return None
 
 
+def _under_its_id(batch: BatchObject, details: JSON, kind: str, count: int) -> ResultPlaces:
+    return ResultPlaces(files=((batch.id, f"{batch.id}_results.jsonl"),) * count)
+
+
 def _new_files(batch: BatchObject, details: JSON, kind: str, count: int) -> ResultPlaces:
     return ResultPlaces(files=((None, f"{batch.id}_{kind}.jsonl"),) * count)
 
@@ -139,6 +145,23 @@ FLAVOURS: dict[FlavourName, Flavour] = {
         empty_error_file=False,
         finish=_unchanged,
     ),
+    "anthropic": Flavour(
+        new_batch_id=lambda: f"msgbatch_{uuid.uuid4().hex[:24]}",
+        details=_no_details,
+        examination=AnthropicExamination,
+        refuse=_nothing_refused,
+        no_such_file=anthropic_intake.no_such_file,
+        token_limit_exceeded=anthropic_intake.token_limit_exceeded,
+        input_status="processed",
+        input_seconds=None,
+        result_seconds=None,
+        deadline=lambda batch: batch.expires_at,
+        execution=AnthropicExecution,
+        result_places=_under_its_id,
+        measure=None,
+        empty_error_file=False,
+        finish=_unchanged,
+    ),
 }
-"""OpenAI's as its OpenAPI document and recordings have it, Azure's as its documentation of batch has it,
-Vertex's as its API's discovery document and observations have it"""
+"""OpenAI's as its OpenAPI document and recordings have it, Azure's and Anthropic's as their documentation
+of batches has it, Vertex's as its API's discovery document and observations have it"""

@@ -22,5 +22,5 @@ def garbled(shown: Any, how: Garble) -> msgspec.Raw:
     if names:
         fields[names[0]] += _PLACE
     else:
-        fields["metadata"] = {**(fields["metadata"] or {}), "garbled": _PLACE}
+        fields["metadata"] = {**(fields.get("metadata") or {}), "garbled": _PLACE}
     return msgspec.Raw(msgspec.json.encode(fields).replace(_PLACE.encode(), _BYTES[how]))

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
+from .anthropic_paths import ANTHROPIC_PATHS
 from .azure_paths import AZURE_PATHS
 from .mounts import FlavourPaths
 from .openai_paths import OPENAI_PATHS
@@ -21,6 +22,7 @@ PATHS: Mapping[FlavourName, FlavourPaths] = {
     "openai": OPENAI_PATHS,
     "azure": AZURE_PATHS,
     "vertex": VERTEX_PATHS,
+    "anthropic": ANTHROPIC_PATHS,
 }
 ROOTS = {root for paths in PATHS.values() for mounted in paths.mounted for root in mounted.roots()}
 """first segments of the paths of the account `default`"""

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable
 import msgspec
 
 from .account import Account
+from .anthropic_intake import CUSTOM_ID_SUFFIX
 from .settings import FileStatus, Status
 
 UNDONE: frozenset[str] = frozenset({"cancelling", "cancelled", "failed"})
@@ -33,7 +34,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, tuple[Placed, ...]]
     """batch inputs that are neither deleted nor expired, by filename"""
     batches: dict[str, tuple[Placed, ...]]
-    """batches by the value of the tag in their metadata; those without it are left out"""
+    """batches, deleted ones too, by the value of the tag in their metadata, at Anthropic by what their first
+    custom id has after an underscore; those without it are left out"""
 
     def twins(self) -> dict[str, tuple[Placed, ...]]:
         """The tags that more than one kept batch has, in whichever accounts."""
@@ -65,9 +67,9 @@ def summarize(accounts: Iterable[Account], tag: str) -> Summary:
             if file.purpose == "batch":
                 files[file.filename].append(Placed(account=account.name, id=file.id, status=file.status))
         for batch in account.batches.values():
-            if batch.metadata and tag in batch.metadata:
-                placed = Placed(account=account.name, id=batch.id, status=batch.status)
-                batches[batch.metadata[tag]].append(placed)
+            value = (batch.metadata or {}).get(tag) or (batch.metadata or {}).get(CUSTOM_ID_SUFFIX)
+            if value is not None:
+                batches[value].append(Placed(account=account.name, id=batch.id, status=batch.status))
     return Summary(
         files={name: tuple(found) for name, found in files.items()},
         batches={value: tuple(found) for value, found in batches.items()},
