@@ -20,7 +20,8 @@ _ROOM_CODES = frozenset(
     }
 )
 _ROOM_TEXT = re.compile(
-    r"token_limit_exceeded|insufficient_quota|enqueued token limit|enqueued tokens has surpassed",
+    r"token_limit_exceeded|insufficient_quota|enqueued token limit|enqueued tokens has surpassed"
+    r"|credit balance is too low",
     re.IGNORECASE,
 )
 _MODEL_CODE = "model_not_found"
@@ -73,7 +74,8 @@ def is_about_room(error: BatchError) -> bool:
     """Whether the deployment has no room left.
 
     Source: OpenAI's `insufficient_quota`, and `token_limit_exceeded`, which Azure answers to a create with
-    status 400 and the code either in `code` or nowhere but in the text.
+    status 400 and the code either in `code` or nowhere but in the text, and Anthropic's 400 for an account
+    without credit, which has nothing but the text.
     """
     if (error.code or "").lower() in _ROOM_CODES:
         return True

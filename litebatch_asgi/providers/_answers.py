@@ -38,6 +38,7 @@ _MEANINGS: Mapping[int, type[ProviderError]] = {
     429: DeploymentRefused,
     500: ProviderBusy,
     503: ProviderBusy,
+    529: ProviderBusy,  # Anthropic's overload
 }
 """The rest of 4xx is `ContentRefused`, and what is left after that `NoClearAnswer`."""
 

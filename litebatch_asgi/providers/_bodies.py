@@ -47,9 +47,8 @@ class JSONBody(Body):
 class MultipartBody(Body):
     """A form with text fields and, as its last part, a file whose blocks pass through untouched.
 
-    Content that is longer or shorter than `upload.size` raises `ContentRefused` before the closing boundary;
-    a `ProviderError` of the content, which may come from another deployment, raises `DeploymentRefused`,
-    and any other error of the content goes on as it is. In all these cases the connection is cut.
+    What is wrong with the content, see `content_of`, is raised before the closing boundary, and the
+    connection is cut.
     """
 
     def __init__(self, fields: Sequence[tuple[str, str]], upload: FileUpload) -> None:
@@ -64,31 +63,42 @@ class MultipartBody(Body):
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
         yield self._head
-        left = self._upload.size
-        async with aclosing(self._content()) as blocks:
+        async with aclosing(content_of(self._upload)) as blocks:
             async for block in blocks:
-                left -= len(block)
-                if left < 0:
-                    raise ContentRefused(
-                        f"the content is longer than the {self._upload.size} bytes announced"
-                    )
                 yield block
-        if left:
-            raise ContentRefused(f"the content is {left} bytes short of the {self._upload.size} announced")
         self._end()
         yield self._tail
 
-    async def _content(self) -> AsyncGenerator[bytes]:
-        content = self._upload.content()
-        try:
-            async for block in content:
-                yield block
-        except ProviderError as exc:
-            raise DeploymentRefused(f"the content broke off before it was sent whole: {exc.message}") from exc
-        finally:
-            close = getattr(content, "aclose", None)
-            if close is not None:
-                await close()
+
+async def content_of(upload: FileUpload) -> AsyncGenerator[bytes]:
+    """The blocks of an upload's content, begun once, of which the end comes only if the size is right.
+
+    Content that is longer or shorter than `upload.size` raises `ContentRefused`; a `ProviderError` of the
+    content, which may come from another deployment, raises `DeploymentRefused`, and any other error of the
+    content goes on as it is.
+    """
+    left = upload.size
+    async with aclosing(_begun(upload)) as blocks:
+        async for block in blocks:
+            left -= len(block)
+            if left < 0:
+                raise ContentRefused(f"the content is longer than the {upload.size} bytes announced")
+            yield block
+    if left:
+        raise ContentRefused(f"the content is {left} bytes short of the {upload.size} announced")
+
+
+async def _begun(upload: FileUpload) -> AsyncGenerator[bytes]:
+    content = upload.content()
+    try:
+        async for block in content:
+            yield block
+    except ProviderError as exc:
+        raise DeploymentRefused(f"the content broke off before it was sent whole: {exc.message}") from exc
+    finally:
+        close = getattr(content, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def _head(boundary: str, fields: Sequence[tuple[str, str]], filename: str) -> bytes:

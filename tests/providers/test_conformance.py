@@ -10,6 +10,7 @@ import pytest
 
 from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.provider import ProviderAdapter
+from litebatch_asgi.providers.anthropic import AnthropicAdapter
 from litebatch_asgi.providers.azure import AzureAdapter
 from litebatch_asgi.providers.openai import OpenAIAdapter
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
@@ -21,6 +22,10 @@ class OpenAISmallPages(OpenAIAdapter):
 
 
 class AzureSmallPages(AzureAdapter):
+    page_size = 2
+
+
+class AnthropicSmallPages(AnthropicAdapter):
     page_size = 2
 
 
@@ -65,3 +70,20 @@ class TestAzureAdapter(Simulated):
 
 class TestAzureAdapterOnV1Paths(TestAzureAdapter):
     path: ClassVar[str] = "/openai/v1/"
+
+
+class TestAnthropicAdapter(Simulated):
+    model: ClassVar[str] = "claude-haiku-4-5"
+
+    @pytest.fixture
+    async def adapter(self) -> AsyncGenerator[ProviderAdapter]:
+        settings = SimulatorSettings(flavour="anthropic", running_seconds=0.1)
+        async with Simulator(settings=settings).running() as address:
+            deployment = Deployment(
+                model_name="virtual",
+                model="anthropic/claude-haiku-4-5",
+                api_base=f"{address}/east",
+                api_key="sk-ant-1",
+            )
+            async with aclosing(AnthropicSmallPages(deployment, Settings())) as adapter:
+                yield adapter

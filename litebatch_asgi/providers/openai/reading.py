@@ -22,7 +22,7 @@ _NAMES = """
     input_file_id output_file_id error_file_id request_counts errors
 """
 _WHOLE: Wanted = {}
-_FIELDS: Wanted = {
+FIELDS: Wanted = {
     **dict.fromkeys(_NAMES.split(), _WHOLE),
     "metadata": {TAG_JOB: _WHOLE, TAG_INSTALLATION: _WHOLE},
 }
@@ -45,20 +45,20 @@ class ListPage(msgspec.Struct, frozen=True, kw_only=True):
     """of objects without an id that can be read, what stands in its place"""
 
 
-def parse_object(answer: bytes) -> Object:
-    """The JSON object that an answer is. Raises `NoClearAnswer` if it is none.
+def parse_object(answer: bytes, fields: Wanted = FIELDS) -> Object:
+    """The `fields` of the JSON object that an answer is. Raises `NoClearAnswer` if it is none.
 
     A lone surrogate, a byte that is no UTF-8 and other slips of a provider's JSON cost at most the field that
     they stand in.
     """
-    content = _read_object(answer, _FIELDS)
+    content = _read_object(answer, fields)
     if content is None:
         raise NoClearAnswer("the answer is not a JSON object")
     return content
 
 
-def parse_page(answer: bytes) -> ListPage:
-    """A page of a list. Raises `NoClearAnswer` if the answer is none.
+def parse_page(answer: bytes, fields: Wanted = FIELDS) -> ListPage:
+    """A page of a list, of each object its `fields`. Raises `NoClearAnswer` if the answer is none.
 
     Objects without an id are passed over; but where one carries our tag, it raises `NoClearAnswer`: that it
     is there must not be missed.
@@ -69,7 +69,7 @@ def parse_page(answer: bytes) -> ListPage:
     items: list[Object] = []
     passed_over: list[object] = []
     for text in _elements(content["data"]):
-        item = _read_object(text, _FIELDS)
+        item = _read_object(text, fields)
         name = item.get("id") if item is not None else None
         if item is not None and isinstance(name, str) and name:
             items.append(item)
