@@ -95,11 +95,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     echo: bytes | None = None
     """where the row repeats the request without telling the line: the digest of that, see `Dialect`"""
 
-    def row(self, custom_id: str, *, job: str, line: int, created: int) -> bytes:
+    @property
+    def is_success(self) -> bool:
+        """Whether its row belongs into the output file; the rows of all others are for the error file."""
+        return isinstance(self.outcome, Completion | Embedding)
+
+    def row(self, custom_id: str | msgspec.Raw, *, job: str, line: int, created: int) -> bytes:
         """OpenAI's row of this answer, as a line without its newline. The same arguments give the same row.
 
         Args:
-            custom_id: the client's, of the line.
+            custom_id: the client's, of the line; raw JSON is written as it stands.
             job: which job answered; with `line` it makes the ids in the row.
             line: the number of the line.
             created: in Unix seconds, for answers that do not tell when they were made.
@@ -108,7 +113,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         ids = _Ids(f"{job}:{line}:")
         row: Object = {
             "id": ids("batch_req_", "row"),
-            "custom_id": custom_id,
+            "custom_id": custom_id if isinstance(custom_id, str) else "",
             "response": None,
             "error": None,
         }
@@ -118,7 +123,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             status = self.outcome.status if isinstance(self.outcome, Failure) else 200
             body = _body(self.outcome, ids, created)
             row["response"] = {"status_code": status, "request_id": ids("", "request"), "body": body}
-        return to_json(row)
+        written = to_json(row)
+        if isinstance(custom_id, str):
+            return written
+        return written.replace(b'"custom_id":""', b'"custom_id":' + bytes(custom_id), 1)
 
 
 def to_json(value: object) -> bytes:

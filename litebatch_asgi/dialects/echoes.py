@@ -15,13 +15,14 @@ from litebatch_asgi.jsonl.answers import members
 def request_digest(request: object) -> bytes | None:
     """The digest of a request, however it is spelled: 16 bytes; None for what is none.
 
-    Providers repeat requests with members in another order, numbers written in another way, and without what
-    is null.
+    Providers repeat requests with members in another order, numbers written in another way, without what is
+    null and perhaps without labels, which are no part of what is asked.
     """
     if not isinstance(request, dict) or not request:
         return None
+    asked = {name: each for name, each in cast("dict[str, Any]", request).items() if name != "labels"}
     try:
-        text = msgspec.json.encode(_plain(cast("dict[str, Any]", request)), order="deterministic")
+        text = msgspec.json.encode(_plain(asked), order="deterministic")
     except (RecursionError, UnicodeError):
         return None
     return blake2b(text, digest_size=16).digest()

@@ -19,6 +19,11 @@ class Dialect(Protocol):
         """The urls that lines may have."""
         ...
 
+    @property
+    def model(self) -> object:
+        """What lines are written for: dialects of one class whose models are equal encode alike."""
+        ...
+
     def encode(self, line: bytes, number: int) -> bytes | Problem:
         """The provider's line for a request, without a newline; or why this provider cannot be given it.
 

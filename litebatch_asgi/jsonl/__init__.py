@@ -16,6 +16,7 @@ from litebatch_asgi.jsonl.digest import FileDigest as FileDigest
 from litebatch_asgi.jsonl.exact import ExactPass as ExactPass
 from litebatch_asgi.jsonl.exact import PartTally as PartTally
 from litebatch_asgi.jsonl.ids import IdCollector as IdCollector
+from litebatch_asgi.jsonl.ids import RawIds as RawIds
 from litebatch_asgi.jsonl.ids import id_digest as id_digest
 from litebatch_asgi.jsonl.missing import MissingRows as MissingRows
 from litebatch_asgi.jsonl.size import Guesses as Guesses

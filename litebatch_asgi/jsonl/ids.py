@@ -53,10 +53,61 @@ def _read_id(line: bytes) -> bytes:
 
 
 def _scan_id(line: bytes) -> bytes:
+    return unescape(_scan_raw_id(line)[1:-1]).encode()
+
+
+def _scan_raw_id(line: bytes) -> bytes:
     member = scan_object(line, {"custom_id": {}}).first.get("custom_id")
     if member is None:
         raise ValueError("a line has no custom_id")
-    return unescape(line[member.start + 1 : member.end - 1]).encode()
+    return line[member.start : member.end]
+
+
+class _RawLine(msgspec.Struct, gc=False):
+    custom_id: msgspec.Raw
+
+
+_decode_raw = msgspec.json.Decoder(_RawLine).decode
+
+
+def _read_raw_id(line: bytes) -> bytes:
+    if line.isspace():
+        return b""
+    try:
+        return bytes(_decode_raw(line).custom_id)
+    except RecursionError:  # accepted where the stack was less deep
+        return _scan_raw_id(line)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not a request line: {error}") from error
+
+
+class RawIds:
+    """Reads the custom ids of an accepted input, fed in blocks of any size: as JSON, just as they stand.
+
+    One for each line, in their order; nothing for a blank one.
+    """
+
+    def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self._framer = LineFramer(max_line_bytes)
+
+    def feed(self, block: bytes) -> list[bytes]:
+        """Those of the lines that `block` completes.
+
+        Raises:
+            ValueError: a line cannot have been accepted.
+
+        """
+        return [each for run in self._framer.feed(block) for each in _raw_ids(run)]
+
+    def finish(self) -> list[bytes]:
+        """That of the last line, if no newline ended it. Raises as `feed` does."""
+        return [each for run in self._framer.finish() for each in _raw_ids(run)]
+
+
+def _raw_ids(run: Run) -> list[bytes]:
+    if run.text is None:
+        raise ValueError("a line is too long")
+    return [_read_raw_id(line) for line in run.lines()]
 
 
 class IdCollector:

@@ -46,7 +46,7 @@ class AnthropicDialect:
     endpoints: tuple[str, ...] = (CHAT,)
 
     def __init__(self, model: ClaudeModel, *, names: Mapping[str, str] | None = None) -> None:
-        self._model = model
+        self.model: ClaudeModel = model
         self._names = names or {}
 
     def encode(self, line: bytes, number: int) -> bytes | Problem:
@@ -62,12 +62,12 @@ class AnthropicDialect:
     def decode(self, row: bytes) -> Answer:
         """See `Dialect`. Rows do not repeat their requests: one that does not tell its line tells nothing."""
         told = members(read_json(row))
-        outcome = read_outcome(told, model=self._model.name, names=self._names)
+        outcome = read_outcome(told, model=self.model.name, names=self._names)
         return Answer(outcome=outcome, line=line_number(told.get("custom_id")))
 
     def _params(self, body: Object) -> Object:
-        draft = Draft(self._model)
-        apply_rules(table.CHAT, body, draft, self._model.lacks)
+        draft = Draft(self.model)
+        apply_rules(table.CHAT, body, draft, self.model.lacks)
         if not draft.turns:
             raise missing("body.messages")
         params = draft.params
@@ -82,18 +82,18 @@ class AnthropicDialect:
         if draft.choice is not None:
             choice = read_tool_choice(*draft.choice, draft.functions)
         if draft.functions:
-            params["tools"] = write_tools(draft.functions, has_formats=self._model.has_formats)
+            params["tools"] = write_tools(draft.functions, has_formats=self.model.has_formats)
             if (told := write_choice(choice, parallel=draft.is_parallel)) is not None:
                 params["tool_choice"] = told
         _check_together(draft, choice)
         return params
 
     def _default_limit(self) -> int:
-        if self._model.max_tokens is None:
+        if self.model.max_tokens is None:
             param = "body.max_completion_tokens"
             message = f"'{param}' is missing: the provider needs to be told how long an answer may be."
             raise Refusal("missing_required_parameter", param, message)
-        return self._model.max_tokens
+        return self.model.max_tokens
 
 
 def _check_together(draft: Draft, choice: ToolChoice | None) -> None:

@@ -47,7 +47,7 @@ class VertexDialect:
     endpoints: tuple[str, ...] = (CHAT, EMBEDDINGS)
 
     def __init__(self, model: GeminiModel, *, names: Mapping[str, str] | None = None) -> None:
-        self._model = model
+        self.model: GeminiModel = model
         self._names = names or {}
 
     def encode(self, line: bytes, number: int) -> bytes | Problem:
@@ -64,15 +64,17 @@ class VertexDialect:
     def decode(self, row: bytes) -> Answer:
         """See `Dialect`."""
         told = members(read_json(row))
-        outcome = read_outcome(told, model=self._model.name, names=self._names)
-        line = _line(told)
+        outcome = read_outcome(told, model=self.model.name, names=self._names)
+        lines = _lines(told)
         return Answer(
-            outcome=outcome, line=line, echo=request_digest(told.get("request")) if line is None else None
+            outcome=outcome,
+            line=next(iter(lines)) if len(lines) == 1 else None,
+            echo=None if lines else request_digest(told.get("request")),
         )
 
     def _encode_chat(self, body: Object, key: str) -> Object:
-        draft = Draft(self._model)
-        apply_rules(table.CHAT, body, draft, self._model.lacks)
+        draft = Draft(self.model)
+        apply_rules(table.CHAT, body, draft, self.model.lacks)
         if not draft.turns:
             raise missing("body.messages")
         if "logprobs" in draft.config and "responseLogprobs" not in draft.config:
@@ -95,7 +97,7 @@ class VertexDialect:
 
     def _encode_embedding(self, body: Object, key: str) -> Object:
         draft = table.EmbeddingDraft()
-        apply_rules(table.EMBEDDINGS, body, draft, self._model.lacks)
+        apply_rules(table.EMBEDDINGS, body, draft, self.model.lacks)
         if draft.text is None:
             raise missing("body.input")
         request: Object = {"content": {"parts": [{"text": draft.text}]}}
@@ -104,9 +106,8 @@ class VertexDialect:
         return {"key": key, "request": request}
 
 
-def _line(row: Object) -> int | None:
-    """The line that a row tells; None if it tells none, or several."""
+def _lines(row: Object) -> set[int]:
+    """The line that a row tells; none if it tells none, or several that contradict each other."""
     labels = inner(inner(row, "request"), "labels")
     told = (row.get("custom_id"), row.get("key"), labels.get(LABEL))
-    lines = {line for line in map(line_number, told) if line is not None}
-    return lines.pop() if len(lines) == 1 else None
+    return {line for line in map(line_number, told) if line is not None}
