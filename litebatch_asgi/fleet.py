@@ -14,6 +14,7 @@ import msgspec
 from litebatch_asgi import plugins
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.deployment_events import Rest
+from litebatch_asgi.dialects import Dialect
 from litebatch_asgi.errors import ConfigError, DeploymentGone, ProviderError
 from litebatch_asgi.listings import SharedListing
 from litebatch_asgi.metrics import NO_METRICS, Metrics
@@ -130,6 +131,13 @@ class Fleet:
         """What the deployment calls the virtual model. Raises `DeploymentGone`."""
         self.adapter(deployment_id)
         return self.catalog.deployments[deployment_id].upstream_model_for(model)
+
+    def dialect(self, deployment_id: str, model: str) -> Dialect | None:
+        """How lines of the virtual model are translated for the deployment; None: they are not.
+
+        Raises `DeploymentGone`.
+        """
+        return self.adapter(deployment_id).dialect(self.upstream_model(deployment_id, model))
 
     def upstream(self, deployment_id: str, model: str | None) -> Upstream:
         """Who answers for the deployment, and the virtual model's name there. Raises `DeploymentGone`."""

@@ -211,8 +211,8 @@ class Creator:
             refresh_from=now,
             claimed_by=self._runtime.worker,
         )
-        if target is None:
-            return job
+        if target is None or not self._runtime.fleet.adapter(target.deployment_id).keeps_files:
+            return job  # what goes out with it is brought to our disk first
         return replace(
             job,
             state=JobState.SUBMITTING,

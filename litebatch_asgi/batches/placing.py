@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.endings import UNUSABLE, JobEndings, refusal_of
+from litebatch_asgi.batches.inputs import Input, Inputs
 from litebatch_asgi.batches.targets import Target, Tries, choose, next_chance
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.waiting import waiting_for
@@ -21,6 +23,7 @@ from litebatch_asgi.errors import (
     ProviderBusy,
     ProviderError,
     ProviderNotFound,
+    RequestError,
     StateConflict,
 )
 from litebatch_asgi.failpoints import hit
@@ -52,6 +55,7 @@ class Placer(JobWork):
         self._endings = endings
         self._unclear = unclear
         self._known = RecentIds()
+        self._inputs = Inputs(runtime)
 
     async def place(self, job: Job, lease: Lease) -> Job | None:
         """Send a waiting job that is ours to a deployment; the job to go on with, or None.
@@ -61,15 +65,27 @@ class Placer(JobWork):
         state, file = await self._read(job)
         until = state.batch.expires_at
         tries = self._tries(state, job)
-        target = await choose(self.runtime, file, state.batch.model, until=until, seed=job.id, tries=tries)
-        if target is None and all(copy.state is CopyState.FAILED for copy in file.copies):
-            await self._endings.failed(job, (UNUSABLE,))
-            return None
-        if target is None or self.runtime.fleet.cooldown_left(target.deployment_id):
-            await self._wait(job, state.batch, file, tries)
-            return None
-        with self.runtime.fleet.placing(target.deployment_id):
-            return await self._send(job, state, file, target, lease)
+        while True:
+            target = await choose(
+                self.runtime, file, state.batch.model, until=until, seed=job.id, tries=tries
+            )
+            if target is None and all(copy.state is CopyState.FAILED for copy in file.copies):
+                await self._endings.failed(job, (UNUSABLE,))
+                return None
+            if target is None or self.runtime.fleet.cooldown_left(target.deployment_id):
+                await self._wait(job, state.batch, file, tries)
+                return None
+            async with AsyncExitStack() as stack:
+                try:
+                    content = await stack.enter_async_context(self._inputs.of(file, target))
+                except (ProviderError, RequestError) as error:
+                    told = self.log_fields(job, deployment=target.deployment_id, error=error.message)
+                    logger.warning("an input cannot be sent now", extra=told)
+                    due = self.runtime.next_look(self.runtime.now(), None, job.checks)
+                    tries = tries.not_before(target.deployment_id, due)
+                    continue
+                with self.runtime.fleet.placing(target.deployment_id):
+                    return await self._send(job, state, file, target, lease, content)
 
     async def unless_sent(self, job: Job) -> Job | None:
         """A waiting job that is to end unsent: itself, or what to go on with where it was sent after all."""
@@ -91,7 +107,13 @@ class Placer(JobWork):
         return job
 
     async def _send(
-        self, job: Job, state: BatchState, file: FileState, target: Target, lease: Lease
+        self,
+        job: Job,
+        state: BatchState,
+        file: FileState,
+        target: Target,
+        lease: Lease,
+        content: Input | None,
     ) -> Job | None:
         earlier = await self._unless_sent(job, state, file)
         if earlier is not job:
@@ -99,7 +121,7 @@ class Placer(JobWork):
         intended = await self._intend(job, target)
         if intended.state is not JobState.SUBMITTING:
             return intended  # cancelled in the meantime
-        return await self.submit(intended, state.batch, lease)
+        return await self.submit(intended, state.batch, lease, content)
 
     def _may_be_of_yesterday(self, job: Job, batch: Batch) -> bool:
         """Whether the database may have been restored to before the job was sent.
@@ -195,8 +217,11 @@ class Placer(JobWork):
         with self.runtime.fleet.placing(job.deployment_id):
             return await self.submit(job, batch, lease)
 
-    async def submit(self, job: Job, batch: Batch, lease: Lease) -> Job | None:
-        """Make the call that a submitting job's row announces; the job to go on with, or None."""
+    async def submit(self, job: Job, batch: Batch, lease: Lease, content: Input | None = None) -> Job | None:
+        """Make the call that a submitting job's row announces; the job to go on with, or None.
+
+        One that goes out with its content may take as long as that does: the lease is renewed meanwhile.
+        """
         self._known.add(batch.id)
         hit("place.intended")
         assert job.deployment_id is not None
@@ -208,9 +233,11 @@ class Placer(JobWork):
             endpoint=batch.endpoint,
             completion_window=batch.completion_window,
             metadata=self._metadata(job, batch, adapter.max_metadata_pairs),
-            timeout_seconds=self.runtime.settings.call_timeout_seconds,
+            timeout_seconds=self.runtime.settings.call_timeout_seconds if content is None else None,
             model=fleet.upstream_model(job.deployment_id, batch.model),
             requests=job.requests,
+            size=content.size if content is not None else None,
+            content=content.content if content is not None else None,
         )
         await lease.ensure(self.runtime.settings.call_timeout_seconds)
         try:

@@ -47,6 +47,10 @@ class Tries(msgspec.Struct, frozen=True, kw_only=True):
         pause = timedelta(seconds=poll_delay(max(0, rounds - 1), floor=floor, ceiling=ceiling, chance=0))
         return cls(again_at={where: began + pause for where, began in last.items()})
 
+    def not_before(self, deployment_id: str, moment: datetime) -> Tries:
+        """The same, with one of the deployments put off."""
+        return Tries(again_at={**self.again_at, deployment_id: moment})
+
     def first(self, ids: Collection[str], now: datetime) -> list[str]:
         """Those of the deployments that come first: untried ones, else those whose pause is over."""
         untried = [id_ for id_ in ids if id_ not in self.again_at]

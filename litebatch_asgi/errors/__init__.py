@@ -43,6 +43,7 @@
         │   ├── CopyRefused                 for it cannot use its copy of the input file: gone, not ready
         │   └── CopyDiffers                 for what it has of a file is not what was uploaded
         ├── ContentRefused                  it did nothing: the content is wrong and would be anywhere
+        │   └── CannotTake                  it cannot be asked for that, others perhaps: it was not called
         ├── ProviderNotFound                the object is not there
         ├── ProviderBusy                    500, 503: most likely it did nothing, a listing tells
         └── NoClearAnswer                   time-out, cut connection, 408, 502, 504: it may have been done
@@ -60,6 +61,7 @@ from litebatch_asgi.errors.budgets import ModelHasNoPrice as ModelHasNoPrice
 from litebatch_asgi.errors.budgets import dollars as dollars
 from litebatch_asgi.errors.providers import LONGEST_RETRY_SECONDS as LONGEST_RETRY_SECONDS
 from litebatch_asgi.errors.providers import SHORTEST_RETRY_SECONDS as SHORTEST_RETRY_SECONDS
+from litebatch_asgi.errors.providers import CannotTake as CannotTake
 from litebatch_asgi.errors.providers import ContentRefused as ContentRefused
 from litebatch_asgi.errors.providers import CopyDiffers as CopyDiffers
 from litebatch_asgi.errors.providers import CopyRefused as CopyRefused

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from litebatch_asgi.errors.base import LiteBatchError
+from litebatch_asgi.errors.requests import Problem
 
 SHORTEST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 3_600.0
@@ -59,6 +61,19 @@ class CopyDiffers(DeploymentRefused):
 
 class ContentRefused(ProviderError):
     """Any other 4xx: nothing was done, and no other deployment would take it."""
+
+
+class CannotTake(ContentRefused):
+    """The deployment's provider has no way to be asked for these lines: found out before it was called.
+
+    Others may take them. The message and `problems` are ours and fit for clients.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        first = problems[0]
+        more = f" ({len(problems)} problems in all)" if len(problems) > 1 else ""
+        super().__init__(f"{first.told}{more}", code=first.code, param=first.param)
+        self.problems: tuple[Problem, ...] = tuple(problems)
 
 
 class ProviderNotFound(ProviderError):

@@ -23,6 +23,11 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """the key that is meant, such as `body.model`"""
     message: str
 
+    @property
+    def told(self) -> str:
+        """In one sentence, with the line."""
+        return f"Line {self.line}: {self.message}" if self.line is not None else self.message
+
 
 class RequestError(LiteBatchError):
     """What a caller is told. Each class knows its HTTP status and OpenAI's `type` and `code` for it."""
@@ -54,9 +59,8 @@ class InvalidFile(InvalidRequest):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         first = problems[0]
-        where = f"Line {first.line}: " if first.line is not None else ""
         rest = f" ({len(problems)} problems in all, see `errors`.)" if len(problems) > 1 else ""
-        super().__init__(f"{where}{first.message}{rest}", param=first.param, code=first.code)
+        super().__init__(f"{first.told}{rest}", param=first.param, code=first.code)
         self.problems: tuple[Problem, ...] = tuple(problems)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litebatch_asgi.files.copies import SentAs
+from litebatch_asgi.files.forms import SentAs, dialect_of
 from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.models import FileCopy, FileState, ProviderFile, ProviderFileStatus
 
@@ -15,8 +15,10 @@ class Adopter(Sender):
 
         The others are deleted: once no batch of the file is open, for one of them may be what it reads.
         """
-        sent = self._sent(copy, state)
         found = [each for each in await self.tagged(copy, state.file) if each.id != copy.provider_file_id]
+        if not found:
+            return False
+        sent = await self._sent(copy, state)
         right: ProviderFile | None = None
         for each in [await self._sized(copy, each) for each in found]:
             if right is None and await self._is_it(copy, state, each, sent):
@@ -30,11 +32,13 @@ class Adopter(Sender):
         await self.record_upload(copy, right, sent, watch_until=watch_until)
         return True
 
-    def _sent(self, copy: FileCopy, state: FileState) -> SentAs:
+    async def _sent(self, copy: FileCopy, state: FileState) -> SentAs:
         """What the upload in doubt was sent as; of a copy that is made anew the row tells what it was."""
         if copy.provider_file_id is None and copy.bytes is not None:
-            return SentAs(copy.model, copy.bytes)
-        return self.sent_as(copy.deployment_id, state.file)
+            dialect = dialect_of(self.runtime.fleet, copy.deployment_id, state.file)
+            return SentAs(copy.model, copy.bytes, is_translated=dialect is not None)
+        async with self.form(copy.deployment_id, state) as form:
+            return form.sent
 
     async def _is_it(self, copy: FileCopy, state: FileState, found: ProviderFile, sent: SentAs) -> bool:
         """Beside the copy before, which may be as large, only the bytes tell which one it is."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -19,8 +20,8 @@ from litebatch_asgi.errors import (
     ProviderNotFound,
 )
 from litebatch_asgi.file_events import copy_events
+from litebatch_asgi.files.forms import Form, FormMaker, SentAs, spliced_as
 from litebatch_asgi.files.origin import Origin
-from litebatch_asgi.jsonl import spliced_size
 from litebatch_asgi.lifetimes import WATCH_FOR, made_since
 from litebatch_asgi.models import (
     CopyState,
@@ -47,32 +48,26 @@ _COPY_STATES = {
 }
 
 
-class SentAs(NamedTuple):
-    """What a file is at a deployment."""
-
-    model: str | None
-    """in its lines; None for a file without lines of that kind"""
-    bytes: int
-
-
 class CopyWork:
     """What is done to a claimed copy; each method writes what became of it."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.origin: Origin = Origin(runtime)
+        self.forms: FormMaker = FormMaker(runtime)
 
     def tag(self, file_id: str) -> str:
         """The file name that a copy has at its provider."""
         return f"{file_id}-{self.runtime.installation_id}.jsonl"
 
-    def sent_as(self, deployment_id: str, file: File) -> SentAs:
-        """What the file is sent as today: each deployment has its own name for the model."""
-        if file.endpoint is None:
-            return SentAs(None, file.bytes)
-        virtual = file.models[0]
-        model = self.runtime.fleet.upstream_model(deployment_id, virtual)
-        return SentAs(model, spliced_size(file.bytes, file.lines, virtual, model))
+    def form(self, deployment_id: str, state: FileState) -> AbstractAsyncContextManager[Form]:
+        """What an accepted file is to be sent as today, read from where it still is. Raises as `Origin` does.
+
+        Each deployment has its own name for the model, or its own language.
+        """
+        model = spliced_as(self.runtime.fleet, deployment_id, state.file).model
+        plain = self.origin.copied(state, model)
+        return self.forms.of(deployment_id, state.file, read=partial(self.origin.blocks, state), plain=plain)
 
     async def record_upload(
         self, copy: FileCopy, made: ProviderFile, sent: SentAs | None, *, watch_until: datetime | None

@@ -9,15 +9,12 @@ from functools import partial
 from typing import TypeAlias
 
 from litebatch_asgi.errors import CopyDiffers, NoClearAnswer, ProviderError, ProviderNotFound, StoreGone
+from litebatch_asgi.files.forms import Content, SentAs, dialect_of
 from litebatch_asgi.files.rewriting import Rewriting
 from litebatch_asgi.files.stored import original_of, stored_blocks
-from litebatch_asgi.jsonl import CheckedFile, Splicer, json_string
 from litebatch_asgi.models import CopyState, File, FileCopy, FileState
 from litebatch_asgi.runtime import Runtime
-from litebatch_asgi.spool import Spool
 
-Content: TypeAlias = Callable[[], AsyncIterator[bytes]]
-"""begins the content from its start"""
 _Rest: TypeAlias = Callable[[int], AsyncGenerator[bytes]]
 """begins it at a byte"""
 
@@ -40,18 +37,6 @@ class Origin:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def spooled(self, spool: Spool, lines: CheckedFile | None, model: str | None) -> Content:
-        """What was received, from its spool; its lines, where it has any, name `model`."""
-        if lines is None or model is None:
-            return spool.blocks
-
-        async def spliced() -> AsyncGenerator[bytes]:
-            splicer = Splicer(lines.spans, len(json_string(lines.model)), json_string(model))
-            async for block in spool.blocks():
-                yield splicer.feed(block)
-
-        return spliced
-
     def copied(self, state: FileState, model: str | None) -> Content:
         """What was received, from where it still is; its lines, where it has any, name `model`.
 
@@ -72,12 +57,13 @@ class Origin:
         return rewritten
 
     def sources(self, state: FileState) -> list[FileCopy]:
-        """The copies that may be read, in the order in which they are tried."""
+        """The copies that may be read, in the order in which they are tried. What is translated never is."""
         fleet = self._runtime.fleet
         copies = [
             copy
             for copy in state.copies
             if copy.state in _PREFERENCE and copy.provider_file_id and fleet.has(copy.deployment_id)
+            if dialect_of(fleet, copy.deployment_id, state.file) is None
         ]
         return sorted(
             copies, key=lambda copy: (fleet.cooldown_left(copy.deployment_id) > 0, _PREFERENCE[copy.state])
@@ -97,7 +83,7 @@ class Origin:
         a copy is configured any more; `StoreGone` or `StoreUnavailable` if the original cannot be read.
         """
         failures: list[ProviderError] = []
-        whole, held, has_given = _Whole(state.file), b"", False
+        whole, held, has_given = _Whole(state.file.bytes, state.file.sha256), b"", False
         async with aclosing(self._places(state)) as places:
             async for begin in places:
                 try:
@@ -120,7 +106,7 @@ class Origin:
                 if whole.is_wrong:
                     if has_given:
                         break
-                    whole, held = _Whole(state.file), b""
+                    whole, held = _Whole(state.file.bytes, state.file.sha256), b""
         raise _failure(failures)
 
     async def _places(self, state: FileState) -> AsyncGenerator[_Rest]:
@@ -138,12 +124,14 @@ class Origin:
         """Whether there is a place to read it from."""
         return bool(self.sources(state)) or await original_of(self._runtime, state) is not None
 
-    async def is_copy(self, file: File, deployment_id: str, provider_file_id: str, model: str | None) -> bool:
-        """Whether a provider's file holds what was uploaded, with `model` in its lines.
+    async def is_copy(self, file: File, deployment_id: str, provider_file_id: str, sent: SentAs) -> bool:
+        """Whether a provider's file holds what was uploaded, as it was sent there.
 
-        Raises `ProviderError` if it cannot be read to its end.
+        Of what was translated the size tells, and the digest while that is known. Raises `ProviderError` if
+        it cannot be read to its end.
         """
-        whole = _Whole(file)
+        model = None if sent.is_translated else sent.model
+        whole = _Whole(sent.bytes, sent.sha256) if sent.is_translated else _Whole(file.bytes, file.sha256)
         try:
             async with aclosing(self._rest(file, deployment_id, provider_file_id, model, 0)) as blocks:
                 async for block in blocks:
@@ -170,22 +158,22 @@ class Origin:
 class _Whole:
     """A file that is being read from several places, and whether it is what was uploaded."""
 
-    def __init__(self, file: File) -> None:
-        self._file = file
+    def __init__(self, size: int, sha256: str | None) -> None:
+        self._size = size
+        self._sha256 = sha256
         self._digest = hashlib.sha256()
         self.count = 0
         """bytes that have come"""
-        self.is_complete = not file.bytes
+        self.is_complete = not size
         self.is_wrong = False
 
     def check(self, block: bytes) -> None:
         """Look at the next bytes. Raises `ProviderError` instead of the last ones if the whole is wrong."""
         self._digest.update(block)
         self.count += len(block)
-        if self.count < self._file.bytes:
+        if self.count < self._size:
             return
-        known = self._file.sha256
-        is_right = self.count == self._file.bytes and known in (None, self._digest.hexdigest())
+        is_right = self.count == self._size and self._sha256 in (None, self._digest.hexdigest())
         self.is_complete = self.is_complete or is_right  # more of it does no harm
         self.is_wrong = not is_right
         if self.is_wrong:

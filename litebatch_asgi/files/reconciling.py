@@ -18,7 +18,7 @@ from litebatch_asgi.errors import (
 )
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.adopting import Adopter
-from litebatch_asgi.files.copies import SentAs
+from litebatch_asgi.files.forms import SentAs
 from litebatch_asgi.files.removal import Remover
 from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.leases import Lease
@@ -119,14 +119,14 @@ class CopyReconciler(Sender):
         if not await self.origin.can_be_read(state):
             await self.look_again(copy, self.next_look(copy, now))
             return
-        sent = self.sent_as(copy.deployment_id, state.file)
-        started = await self._start(copy, sent, now)
-        content = self.origin.copied(state, sent.model)
-        await self.send(started, state.file, sent, content, lease)
+        async with self.form(copy.deployment_id, state) as form:
+            if form.refusal is None:
+                copy = await self._start(copy, form.sent, self.runtime.now())
+            await self.send(copy, state.file, form, lease)
 
     async def _start(self, copy: FileCopy, sent: SentAs, now: datetime) -> FileCopy:
         """Write that an upload begins; of one that is made anew the row still says what it was sent as."""
-        what = {} if copy.provider_file_id is not None else sent._asdict()
+        what = {} if copy.provider_file_id is not None else {"model": sent.model, "bytes": sent.bytes}
         return await self.write_and_keep_claim(copy, started_at=now, search_until=None, now=now, **what)
 
     async def _keep(self, copy: FileCopy, state: FileState, now: datetime) -> None:

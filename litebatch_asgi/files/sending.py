@@ -12,8 +12,8 @@ from litebatch_asgi.errors import (
     StateConflict,
 )
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.files.copies import CopyWork, SentAs
-from litebatch_asgi.files.origin import Content
+from litebatch_asgi.files.copies import CopyWork
+from litebatch_asgi.files.forms import Form, SentAs
 from litebatch_asgi.leases import Lease
 from litebatch_asgi.lifetimes import life_to_ask_for
 from litebatch_asgi.models import CopyState, File, FileCopy, ProviderFile, ProviderFileStatus
@@ -26,15 +26,16 @@ logger: logging.Logger = logging.getLogger(__name__)
 class Sender(CopyWork):
     """Uploads copies, and says what a provider's file is worth."""
 
-    async def send(
-        self, copy: FileCopy, file: File, sent: SentAs, content: Content, lease: Lease
-    ) -> ProviderError | None:
+    async def send(self, copy: FileCopy, file: File, form: Form, lease: Lease) -> ProviderError | None:
         """Upload a copy that is ours; what stood against it, or None."""
+        if form.refusal is not None:
+            await self.record_upload_failure(copy, form.refusal)
+            return form.refusal
         upload = FileUpload(
             filename=self.tag(file.id),
             purpose=file.purpose,
-            size=sent.bytes,
-            content=content,
+            size=form.sent.bytes,
+            content=form.content,
             expires_after_seconds=life_to_ask_for(file, self.runtime.now()),
         )
         hit("upload.intended")
@@ -47,7 +48,7 @@ class Sender(CopyWork):
             await self.record_upload_failure(copy, error)
             return error
         hit("upload.answered")
-        return await self._took(copy, file, made, sent)
+        return await self._took(copy, file, made, form.sent)
 
     def _cool_down_after(self, copy: FileCopy, error: ProviderError) -> None:
         """A deployment that refuses is left alone, by batches as well; not one that has no room for files."""
@@ -96,7 +97,7 @@ class Sender(CopyWork):
         tells = made.bytes == sent.bytes
         if tells and not read and not fleet.ignores_bytes(copy.deployment_id):
             return True
-        is_right = await self.origin.is_copy(file, copy.deployment_id, made.id, sent.model)
+        is_right = await self.origin.is_copy(file, copy.deployment_id, made.id, sent)
         hit("upload.read_back")
         if is_right and made.bytes is not None and not tells:
             fleet.ignore_bytes(copy.deployment_id)

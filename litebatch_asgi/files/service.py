@@ -22,6 +22,7 @@ from litebatch_asgi.errors import (
 )
 from litebatch_asgi.files.admission import Admitted, FileCheck
 from litebatch_asgi.files.content import ContentReader
+from litebatch_asgi.files.forms import ReceivedForms
 from litebatch_asgi.files.sources import UploadContent, blocks_of
 from litebatch_asgi.files.uploading import Uploader
 from litebatch_asgi.models import (
@@ -110,12 +111,16 @@ class FileService:
                 admitted = await check.run(spool, purpose=form.purpose)
             file = self._file(principal, spool.size, filename, form, admitted)
             check_requests(principal.limits, file.lines)
-            intents = [self._uploader.intent(file, where) for where in admitted.deployment_ids]
             request = self._request(principal, file, form, repeat)
             if repeat.may_miss_answer:
                 file = replace(file, request_fingerprint=request.fingerprint)
             holds = file_holds(principal.limits)
-            earlier = await self._uploader.upload(file, intents, spool, admitted.lines, request, holds)
+            async with ReceivedForms(self._runtime, spool, admitted.lines) as forms:
+                await forms.make(file, admitted.deployment_ids)
+                intents = [
+                    self._uploader.intent(file, where, forms[where]) for where in admitted.deployment_ids
+                ]
+                earlier = await self._uploader.upload(file, intents, spool, forms, request, holds)
             if earlier is not None:
                 return Made(earlier, is_repeated=True)
             self._runtime.metrics.file_uploaded(form.purpose, spool.size, anyio.current_time() - began)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.copy_lifecycle import retraction
 from litebatch_asgi.errors import (
+    CannotTake,
     ContentRefused,
     FileTooLarge,
     InvalidRequest,
@@ -23,12 +24,10 @@ from litebatch_asgi.errors import (
     Unavailable,
 )
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.files.copies import SentAs
-from litebatch_asgi.files.origin import Origin
+from litebatch_asgi.files.forms import Form, ReceivedForms
 from litebatch_asgi.files.originals import Original
 from litebatch_asgi.files.reasons import by_deployment, not_taken
 from litebatch_asgi.files.sending import Sender
-from litebatch_asgi.jsonl import CheckedFile
 from litebatch_asgi.leases import Lease
 from litebatch_asgi.models import CopyState, CreateRequest, File, FileCopy, FileHold, FileState
 from litebatch_asgi.repeats import once
@@ -48,9 +47,8 @@ class Uploader:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._sender = Sender(runtime)
-        self._origin = Origin(runtime)
 
-    def intent(self, file: File, deployment_id: str) -> FileCopy:
+    def intent(self, file: File, deployment_id: str, form: Form) -> FileCopy:
         """The row that says that a new file is about to be sent to a deployment, and is ours."""
         return FileCopy(
             file_id=file.id,
@@ -59,7 +57,8 @@ class Uploader:
             started_at=file.created_at,
             next_check_at=file.created_at,
             claimed_by=self._runtime.worker,
-            **self._sender.sent_as(deployment_id, file)._asdict(),
+            model=form.sent.model,
+            bytes=form.sent.bytes if form.refusal is None else None,
         )
 
     async def upload(
@@ -67,7 +66,7 @@ class Uploader:
         file: File,
         copies: Sequence[FileCopy],
         spool: Spool,
-        lines: CheckedFile | None,
+        forms: ReceivedForms,
         request: CreateRequest,
         holds: Sequence[FileHold],
     ) -> FileState | None:
@@ -89,15 +88,14 @@ class Uploader:
         original = self._keeping(written.file, spool)
         turn: anyio.Event | None = None
         for copy in copies:
-            content = self._origin.spooled(spool, lines, copy.model)
-            assert copy.bytes is not None
-            sent = SentAs(copy.model, copy.bytes)
-            send: _Send = partial(self._sender.send, copy, file, sent, content)
-            if lines is None:
+            form = forms[copy.deployment_id]
+            send: _Send = partial(self._sender.send, copy, file, form)
+            if file.endpoint is None:
                 send, turn = self._in_turn(progress, copy, send, turn)
             if original is not None:
                 send = partial(_once_kept, original, send)
-            self._runtime.start(partial(self._one, progress, file, copy, send, spool.share(), since))
+            share = (form.spool or spool).share()
+            self._runtime.start(partial(self._one, progress, file, copy, send, share, since))
         await progress.settled.wait()
         if not progress.taken:
             await self._refuse(file)
@@ -107,7 +105,8 @@ class Uploader:
         with anyio.move_on_after(self._runtime.settings.place_budget_seconds):
             await progress.ended.wait()
         if not progress.ended.is_set():
-            spool.offer(progress.give_up)
+            for each in {spool, *(forms[copy.deployment_id].spool or spool for copy in copies)}:
+                each.offer(progress.give_up)
         return None
 
     def _keeping(self, file: File, spool: Spool) -> Original | None:
@@ -115,11 +114,17 @@ class Uploader:
 
         No deployment gets the file before it is there: what is accepted is kept.
         """
-        if self._runtime.settings.keep_originals != "always":
+        if self._runtime.settings.keep_originals != "always" and not self._is_translated(file):
             return None
         original = Original(self._runtime, file)
         self._runtime.start(partial(original.keep, spool.share()))
         return original
+
+    def _is_translated(self, file: File) -> bool:
+        """Whether a deployment of the file's models cannot give it back as it was."""
+        fleet = self._runtime.fleet
+        served = ((where, model) for model in file.models for where in fleet.deployments_for(model))
+        return file.endpoint is not None and any(fleet.dialect(*each) is not None for each in served)
 
     async def _insert(
         self, file: File, copies: Sequence[FileCopy], request: CreateRequest, holds: Sequence[FileHold]
@@ -200,10 +205,11 @@ class Uploader:
             by_deployment(errors),
             extra={"file_id": file.id, "owner": file.owner, "deployments": sorted(errors)},
         )
-        refused = [error for error in errors.values() if isinstance(error, ContentRefused)]
+        asked = {where: error for where, error in errors.items() if not isinstance(error, CannotTake)}
+        refused = [error for error in asked.values() if isinstance(error, ContentRefused)]
         if refused:
             return self._content_refused(file, copies, refused[0])
-        return not_taken(errors)
+        return not_taken(asked)
 
     def _content_refused(self, file: File, copies: Sequence[FileCopy], error: ContentRefused) -> RequestError:
         words = self._scrubbed(file, copies, error).rstrip(". ")

@@ -216,7 +216,7 @@ def test_a_line_that_was_never_accepted_is_an_error() -> None:
 
 
 def test_a_row_that_is_too_long_is_left_out() -> None:
-    decoder = ResultDecoder(CLAUDE, {}.get, job=JOB, created=CREATED, max_row_bytes=10)
+    decoder = ResultDecoder(CLAUDE, dict[int, msgspec.Raw]().get, job=JOB, created=CREATED, max_row_bytes=10)
     assert decoded(decoder, b"{" + b" " * 20 + b"}\n", 4) == TranslatedRows()
     assert decoder.unknown == 1
 

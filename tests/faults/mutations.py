@@ -257,8 +257,8 @@ def old_copies_are_adopted(patch: Patch) -> None:
     async def adopt_any(self: Adopter, copy: FileCopy, state: FileState) -> bool:
         found = await self.tagged(copy, state.file)
         if found:
-            sent = self.sent_as(copy.deployment_id, state.file)
-            await self.record_upload(copy, found[0], sent, watch_until=None)
+            async with self.form(copy.deployment_id, state) as form:
+                await self.record_upload(copy, found[0], form.sent, watch_until=None)
         return bool(found)
 
     patch.setattr(Adopter, "adopt", adopt_any)
