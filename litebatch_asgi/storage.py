@@ -273,6 +273,19 @@ class Storage(Protocol):
         """By deployment: the requests of its jobs that are waiting for it, under way or running there."""
         ...
 
+    async def known_provider_batches(
+        self, deployment_id: str, provider_batch_ids: Collection[str]
+    ) -> frozenset[str]:
+        """Those of a deployment's batches that a job there names as its `provider_batch_id`."""
+        ...
+
+    async def unanswered_jobs(self, deployment_id: str, requests: int) -> frozenset[str]:
+        """The ids of a deployment's jobs with so many requests that may have made a batch nobody names.
+
+        They are submitting, unclear, or watched and still to be looked at, and have no `provider_batch_id`.
+        """
+        ...
+
     async def list_events(self, *, after: str | None = None, limit: int = 100) -> list[Event]:
         """Events in order of their ids, those behind the id `after`."""
         ...

@@ -204,6 +204,21 @@ SELECT deployment_id, CAST(sum(requests) AS bigint) FROM {prefix}jobs AS jobs
 WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_id IS NOT NULL
 GROUP BY deployment_id;
 
+-- name: known_provider_batches
+SELECT DISTINCT provider_batch_id FROM {prefix}jobs AS jobs
+WHERE provider_batch_id {among_keys} AND provider_batch_id IS NOT NULL AND deployment_id = :deployment_id;
+
+-- name: unanswered_jobs
+-- The state is named twice, for the first list is to the letter that of jobs_open.
+SELECT id FROM {prefix}jobs AS jobs
+WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_id = :deployment_id
+    AND requests = :requests AND state IN ('submitting', 'unclear') AND provider_batch_id IS NULL;
+
+-- name: unanswered_watched_jobs
+SELECT id FROM {prefix}jobs AS jobs
+WHERE coalesce(deployment_id, '') = :deployment_id AND {work} = 'search' AND next_check_at >= 0
+    AND requests = :requests AND state = 'watched' AND provider_batch_id IS NULL;
+
 
 -- fragment: work
 -- What is to be done with a job, as `Work` has it; to the letter as in the indexes.

@@ -260,6 +260,24 @@ class SQLStorage:
         rows = await self._executor.fetch_all(self._queries.sql("open_requests"), {})
         return {row[0]: row[1] for row in rows}
 
+    async def known_provider_batches(
+        self, deployment_id: str, provider_batch_ids: Collection[str]
+    ) -> frozenset[str]:
+        """See `Storage.known_provider_batches`."""
+        parameters = {"deployment_id": deployment_id, "keys": encode_keys(sorted(set(provider_batch_ids)))}
+        rows = await self._executor.fetch_all(self._queries.sql("known_provider_batches"), parameters)
+        return frozenset(row[0] for row in rows)
+
+    async def unanswered_jobs(self, deployment_id: str, requests: int) -> frozenset[str]:
+        """See `Storage.unanswered_jobs`."""
+        parameters = {"deployment_id": deployment_id, "requests": requests}
+        found: set[str] = set()
+        for name in ("unanswered_jobs", "unanswered_watched_jobs"):  # in the order that jobs go through them
+            found.update(
+                row[0] for row in await self._executor.fetch_all(self._queries.sql(name), parameters)
+            )
+        return frozenset(found)
+
     async def list_events(self, *, after: str | None = None, limit: int = 100) -> list[Event]:
         """See `Storage.list_events`."""
         parameters = {"after": after or "", "limit": limit}

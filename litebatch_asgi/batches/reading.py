@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Set
+from collections.abc import AsyncGenerator, Callable, Mapping, Set
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import msgspec
 from msgspec.structs import replace
 
+from litebatch_asgi.batches.decoding import ForeignResults
 from litebatch_asgi.batches.results import NamedFile, ReadFile, named_files
 from litebatch_asgi.batches.rows import InlineRows
+from litebatch_asgi.dialects import Dialect
 from litebatch_asgi.errors import ProviderError, ProviderNotFound
 from litebatch_asgi.files.content import ContentReader
+from litebatch_asgi.files.forms import dialect_of
 from litebatch_asgi.jsonl import ExactPass, FileDigest, IdCollector, MissingRows, RowTally, Tally
-from litebatch_asgi.models import FileState, Job, ProviderBatch
+from litebatch_asgi.models import FileKind, FileState, Job, ProviderBatch
 from litebatch_asgi.runtime import Runtime
 
 
@@ -79,27 +82,46 @@ class ResultReader:
         self._runtime = runtime
         self._contents = ContentReader(runtime)
 
-    async def read(self, job: Job, snapshot: ProviderBatch) -> Reading:
-        """Read all files once and count their rows."""
-        reading = Reading(snapshot=snapshot)
-        for named in named_files(job.deployment_id, snapshot):
-            tally = RowTally(thresholds=self._runtime.prices.thresholds)
-            digest = await self._stream(named, tally.feed)
-            found = tally.finish()
-            reading = _with(reading, named, digest, found=found, kept=found)
-        return reading
+    @asynccontextmanager
+    async def reading(self, job: Job, snapshot: ProviderBatch, file: FileState) -> AsyncGenerator[Reading]:
+        """Read all files once and count their rows; what is translated is on disk until the block ends."""
+        dialect = self._dialect(job, file)
+        async with AsyncExitStack() as spools:
+            foreign = ForeignResults(self._runtime, dialect, job, file) if dialect is not None else None
+            reading = Reading(snapshot=snapshot)
+            for named in named_files(job.deployment_id, snapshot):
+                read = await foreign.read(named, spools) if foreign else await self._counted(named)
+                reading = _with(reading, named, read)
+            yield reading
+
+    def _dialect(self, job: Job, file: FileState) -> Dialect | None:
+        assert job.deployment_id is not None
+        return dialect_of(self._runtime.fleet, job.deployment_id, file.file)
+
+    async def _counted(self, named: NamedFile) -> ReadFile | None:
+        tally = RowTally(thresholds=self._runtime.prices.thresholds)
+        digest = await self._stream(named, tally.feed)
+        found = tally.finish()
+        return _read(named, digest, found=found, kept=found) if digest is not None else None
 
     @asynccontextmanager
-    async def exactly(
-        self, job: Job, snapshot: ProviderBatch, file: FileState
-    ) -> AsyncGenerator[ExactReading]:
-        """Read the input, then all files, and keep what is right of them, on disk until the block ends."""
+    async def exactly(self, job: Job, first: Reading, file: FileState) -> AsyncGenerator[ExactReading]:
+        """Read the input, then all files, and keep what is right of them, on disk until the block ends.
+
+        What was translated is not asked for again: `first` has it.
+        """
+        dialect = self._dialect(job, file)
         async with AsyncExitStack() as spools:
             ids = await self._ids(file)
             exact = ExactPass(ids, thresholds=self._runtime.prices.thresholds)
-            reading = Reading(snapshot=snapshot)
-            for named in named_files(job.deployment_id, snapshot):
-                reading = await self._compare(reading, named, exact, spools)
+            reading = Reading(snapshot=first.snapshot)
+            for named in named_files(job.deployment_id, first.snapshot):
+                if dialect is None:
+                    read = await self._compare(named, exact, spools)
+                else:
+                    before = next((each for each in first.files if each.named == named), None)
+                    read = await self._keep_again(before, exact, spools) if before else None
+                reading = _with(reading, named, read)
             if exact.superseded:
                 again = exact.again()
                 files = [await self._keep_again(each, again, spools) for each in reading.files]
@@ -114,28 +136,31 @@ class ResultReader:
                 await self._runtime.in_executor(ids.feed, block)
         return ids.finish()
 
-    async def _compare(
-        self, reading: Reading, named: NamedFile, exact: ExactPass, spools: AsyncExitStack
-    ) -> Reading:
+    async def _compare(self, named: NamedFile, exact: ExactPass, spools: AsyncExitStack) -> ReadFile | None:
         rows = await spools.enter_async_context(InlineRows(self._runtime))
         exact.start_part()
         digest = await self._stream(named, exact.feed, rows)
         await rows.write(exact.finish_part())
         part = exact.part()
         await rows.finish(part.kept.rows)
-        return _with(reading, named, digest, found=part.found, kept=part.kept, rows=rows)
+        if digest is None:
+            return None
+        return _read(named, digest, found=part.found, kept=part.kept, rows={named.kind: rows})
 
     async def _keep_again(self, file: ReadFile, exact: ExactPass, spools: AsyncExitStack) -> ReadFile:
-        """Leave out of what was kept of a file the rows for which others came later."""
-        assert file.rows is not None
-        rows = await spools.enter_async_context(InlineRows(self._runtime))
-        exact.start_part()
-        async with aclosing(file.rows.blocks()) as blocks:
-            async for block in blocks:
-                await rows.write(await self._runtime.in_executor(exact.feed, block))
-        kept = exact.part().kept
-        await rows.finish(kept.rows)
-        return replace(file, kept=kept, rows=rows)
+        """Leave out of what was kept of a file the rows that are not right."""
+        kept, found = Tally(), dict[FileKind, InlineRows]()
+        for kind, before in file.rows.items():
+            rows = found[kind] = await spools.enter_async_context(InlineRows(self._runtime))
+            exact.start_part()
+            async with aclosing(before.blocks()) as blocks:
+                async for block in blocks:
+                    await rows.write(await self._runtime.in_executor(exact.feed, block))
+            await rows.write(exact.finish_part())
+            part = exact.part()
+            await rows.finish(part.kept.rows)
+            kept += part.kept
+        return replace(file, kept=kept, rows=found)
 
     async def _stream(
         self, named: NamedFile, feed: Callable[[bytes], bytes | None], rows: InlineRows | None = None
@@ -178,25 +203,27 @@ class ResultReader:
             await rows.pour(blocks, missing)
 
 
-def _with(
-    reading: Reading,
+def _with(reading: Reading, named: NamedFile, read: ReadFile | None) -> Reading:
+    """The reading with another file, which was not given if it was not read."""
+    if read is None:
+        return replace(reading, withheld=(*reading.withheld, named))
+    return replace(reading, files=(*reading.files, read))
+
+
+def _read(
     named: NamedFile,
-    digest: FileDigest | None,
+    digest: FileDigest,
     *,
     found: Tally,
     kept: Tally,
-    rows: InlineRows | None = None,
-) -> Reading:
-    """The reading with another file, which was not given if it has no digest."""
-    if digest is None:
-        return replace(reading, withheld=(*reading.withheld, named))
-    file = ReadFile(
+    rows: Mapping[FileKind, InlineRows] | None = None,
+) -> ReadFile:
+    return ReadFile(
         named=named,
         size=digest.size,
         digest=digest.hexdigest(),
         ends_in_newline=digest.ends_in_newline,
         found=found,
         kept=kept,
-        rows=rows,
+        rows=rows or {},
     )
-    return replace(reading, files=(*reading.files, file))

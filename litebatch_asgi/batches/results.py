@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -50,13 +50,20 @@ class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
     """of all its rows"""
     kept: Tally
     """of those that are to be published"""
-    rows: InlineRows | None = None
-    """those, where they were kept on disk"""
+    rows: Mapping[FileKind, InlineRows] = {}
+    """those, where they were kept on disk, by the file that they belong into"""
+    is_translated: bool = False
+    """whether these rows are not the provider's own"""
 
     @property
     def is_right(self) -> bool:
         """Whether the file is published as it is, for all its rows are."""
-        return self.found == self.kept
+        return self.found == self.kept and not self.is_translated
+
+    @property
+    def own_rows(self) -> Mapping[FileKind, InlineRows]:
+        """The rows that are published in place of the file; none where it is published as it is."""
+        return {} if self.is_right else self.rows
 
 
 _Piece: TypeAlias = ReadFile | InlineRows
@@ -87,7 +94,10 @@ class ResultFiles:
         self._now = now
         self._pieces: dict[FileKind, list[_Piece]] = {FileKind.OUTPUT: [], FileKind.ERROR: []}
         for each in read:
-            self._add(each.named.kind, each if each.is_right or each.rows is None else each.rows)
+            for kind, rows in each.own_rows.items():
+                self._add(kind, rows)
+            if not each.own_rows:
+                self._add(each.named.kind, each)
         if own is not None:
             self._add(FileKind.ERROR, own)
         self._files = {kind: self._new(kind, pieces) for kind, pieces in self._pieces.items() if pieces}

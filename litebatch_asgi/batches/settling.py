@@ -75,12 +75,12 @@ class Settler(JobWork):
             raise StateConflict(f"{job.batch_id} or its file is gone")
         try:
             with self.span_of("settle", job, state.batch):
-                reading = await self._reader.read(job, await self._last_word(job))
-                hit("settle.read")
-                if reading.kept.holds_all(file.file.id_count, file.file.id_sum):
-                    await self._publish(job, state.batch, reading)
-                else:
-                    await self._settle_with_gaps(job, state.batch, file, reading)
+                async with self._reader.reading(job, await self._last_word(job), file) as reading:
+                    hit("settle.read")
+                    if reading.kept.holds_all(file.file.id_count, file.file.id_sum):
+                        await self._publish(job, state.batch, reading)
+                    else:
+                        await self._settle_with_gaps(job, state.batch, file, reading)
         except (ProviderError, RequestError) as error:
             logger.warning("results cannot be read now", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
@@ -110,7 +110,7 @@ class Settler(JobWork):
             if not self._is_sure(batch, reading, reads):
                 await self._read_again_later(job, reading, reads)
                 return
-        async with self._reader.exactly(job, reading.snapshot, file) as exact:
+        async with self._reader.exactly(job, reading, file) as exact:
             told = self.log_fields(job, missing=len(exact.missing), dropped=exact.dropped)
             logger.warning("results are not what was asked for", extra=told)
             if not exact.missing:
@@ -168,7 +168,7 @@ class Settler(JobWork):
     async def _write_results(
         self, job: Job, batch: Batch, reading: Reading, own: InlineRows | None, writer: ContentWriter
     ) -> None:
-        for rows in (*(file.rows for file in reading.files if not file.is_right), own):
+        for rows in (*(each for file in reading.files for each in file.own_rows.values()), own):
             if rows is not None:
                 await rows.store(writer)
         now = self.runtime.now()

@@ -71,6 +71,7 @@ Listed = TypeVar("Listed", File, Batch)
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+_UNANSWERED = frozenset({JobState.SUBMITTING, JobState.UNCLEAR})
 _OPEN_JOBS = frozenset({JobState.WAITING, JobState.SUBMITTING, JobState.UNCLEAR, JobState.SUBMITTED})
 
 
@@ -290,6 +291,25 @@ class MemoryStorage:
             if job.state in _OPEN_JOBS and job.deployment_id is not None:
                 requests[job.deployment_id] = requests.get(job.deployment_id, 0) + job.requests
         return requests
+
+    async def known_provider_batches(
+        self, deployment_id: str, provider_batch_ids: Collection[str]
+    ) -> frozenset[str]:
+        """See `Storage.known_provider_batches`."""
+        self._tables.check_open()
+        jobs = [job for job in self._tables.jobs.values() if job.deployment_id == deployment_id]
+        return frozenset(provider_batch_ids) & {job.provider_batch_id for job in jobs}
+
+    async def unanswered_jobs(self, deployment_id: str, requests: int) -> frozenset[str]:
+        """See `Storage.unanswered_jobs`."""
+        self._tables.check_open()
+        return frozenset(
+            job.id
+            for job in self._tables.jobs.values()
+            if (job.deployment_id, job.requests) == (deployment_id, requests)
+            if job.state in _UNANSWERED or (job.state is JobState.WATCHED and job.next_check_at is not None)
+            if job.provider_batch_id is None
+        )
 
     async def list_events(self, *, after: str | None = None, limit: int = 100) -> list[Event]:
         """See `Storage.list_events`."""

@@ -113,6 +113,7 @@ async def plan(connection: asyncpg.Connection, name: str, *options: str, explain
         "most": 50,
         "before": await connection.fetchval(f"SELECT min(created_at) + 15000 FROM {table}"),
         "deployment": "east",
+        "requests": 1,
     }
     parameters = defaultdict[str, object](lambda: "owner-1") | given
     if name == "next_part":
@@ -187,6 +188,9 @@ async def test_pages_of_batches(
         ("has_refreshable_jobs", "jobs_batch_id_shard_attempt_key"),
         ("refresh_jobs", "jobs_batch_id_shard_attempt_key"),
         ("open_requests", "jobs_open"),
+        ("known_provider_batches", "jobs_by_provider_batch"),
+        ("unanswered_jobs", "jobs_open"),
+        ("unanswered_watched_jobs", "jobs_due"),
         ("open_batches", "batches_open_by_input_file"),
         ("longest_due", "jobs_due"),
         ("longest_due", "file_copies_due"),

@@ -214,3 +214,45 @@ class BatchTests(StorageTests):
             await stored_batch(storage, *jobs, batch=batch)
         expected = sum(10**number for number, state in enumerate(JobState) if state in open_states)
         assert await storage.open_requests() == {"east": expected}
+
+    async def test_known_provider_batches_are_those_that_a_job_of_the_deployment_names(
+        self, storage: Storage
+    ) -> None:
+        """In whatever state the job is."""
+        for number, state in enumerate(JobState):
+            batch = a_batch(a_file())
+            there = {"state": state, "provider_batch_id": f"batch-{number}"}
+            jobs = (
+                a_job(batch, deployment_id="east", **there),
+                a_job(batch, deployment_id="west", shard=1, state=state, provider_batch_id="of west"),
+                a_job(batch, deployment_id="east", shard=2, state=state),
+            )
+            await stored_batch(storage, *jobs, batch=batch)
+        named = {f"batch-{number}" for number in range(len(JobState))}
+        asked = [*named, *named, "of west", "of nobody"]
+        assert await storage.known_provider_batches("east", asked) == named
+        assert await storage.known_provider_batches("east", ["batch-1"]) == {"batch-1"}
+        assert await storage.known_provider_batches("east", []) == frozenset()
+        assert await storage.known_provider_batches("north", asked) == frozenset()
+
+    async def test_unanswered_jobs_may_have_made_a_batch_that_nobody_names(self, storage: Storage) -> None:
+        """Submitting, unclear or watched, of the deployment, with as many requests and without a batch."""
+        expected: set[str] = set()
+        for state in JobState:
+            batch = a_batch(a_file())
+            how = {"state": state, "deployment_id": "east", "requests": 7, "next_check_at": batch.created_at}
+            job = a_job(batch, **how)
+            others = (
+                a_job(batch, shard=1, **(how | {"deployment_id": "west"})),
+                a_job(batch, shard=2, **(how | {"requests": 8})),
+                a_job(batch, shard=3, **how, provider_batch_id="known"),
+                a_job(batch, shard=4, **(how | {"deployment_id": None})),
+            )
+            await stored_batch(storage, job, *others, batch=batch)
+            if state in {JobState.SUBMITTING, JobState.UNCLEAR, JobState.WATCHED}:
+                expected.add(job.id)
+        batch = a_batch(a_file())
+        over = a_job(batch, state=JobState.WATCHED, deployment_id="east", requests=7, next_check_at=None)
+        await stored_batch(storage, over, batch=batch)
+        assert await storage.unanswered_jobs("east", 7) == expected
+        assert await storage.unanswered_jobs("north", 7) == frozenset()

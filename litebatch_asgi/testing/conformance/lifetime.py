@@ -57,6 +57,8 @@ CALLS: dict[str, Call] = {
     "claims.renew": lambda storage: storage.claims.renew([a_job(a_batch(FILE))], lease_seconds=1),
     "claims.postpone": lambda storage: storage.claims.postpone([a_job(a_batch(FILE))]),
     "open_requests": lambda storage: storage.open_requests(),
+    "known_provider_batches": lambda storage: storage.known_provider_batches("east", ["batch"]),
+    "unanswered_jobs": lambda storage: storage.unanswered_jobs("east", 3),
     "list_events": lambda storage: storage.list_events(),
     "outbox.register": lambda storage: storage.outbox.register([SINK]),
     "outbox.claim": lambda storage: storage.outbox.claim("worker", SINK, limit=1, lease_seconds=1),
