@@ -123,6 +123,12 @@ class Fleet:
             self._batches[deployment_id] = SharedListing(self.adapter(deployment_id).list_batches, _family)
         return self._batches[deployment_id]
 
+    def batches_by_size(self, deployment_id: str) -> SharedListing[ProviderBatch]:
+        """The same for a provider that tells no tags, to find those with so many requests."""
+        if deployment_id not in self._batches:
+            self._batches[deployment_id] = SharedListing(self.adapter(deployment_id).list_batches, _size)
+        return self._batches[deployment_id]
+
     def deployments_for(self, model: str) -> Mapping[str, Deployment]:
         """The deployments that serve the virtual model (or group of that name), by id; none if unknown."""
         return self.catalog.deployments_for(model)
@@ -260,3 +266,7 @@ def batch_family(installation_id: str, job_id: str) -> tuple[str, str]:
 def _family(batch: ProviderBatch) -> tuple[str, str] | None:
     installation_id, job_id = batch.metadata.get(TAG_INSTALLATION), batch.metadata.get(TAG_JOB)
     return batch_family(installation_id, job_id) if installation_id and job_id else None
+
+
+def _size(batch: ProviderBatch) -> int | None:
+    return batch.counts.total if batch.counts is not None else None

@@ -94,7 +94,9 @@ class JobEndings(JobWork):
         """Nobody knows whether the provider has the job: it is to be searched for, and stays ours."""
         logger.warning("no clear answer to a create", extra=self.log_fields(job, error=error.message))
         now = self.runtime.now()
-        grace = 0.0 if isinstance(error, ProviderBusy) else self.runtime.settings.adopt_grace_seconds
+        is_told = self.runtime.fleet.adapter(job.deployment_id).tells_tags  # else no single list is enough
+        at_once = isinstance(error, ProviderBusy) and is_told
+        grace = 0.0 if at_once else self.runtime.settings.adopt_grace_seconds
         written = await self.write_and_keep_claim(
             job, JobState.UNCLEAR, reason=error.message, search_until=now + timedelta(seconds=grace)
         )

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from litebatch_asgi.batches.endings import UNUSABLE, JobEndings, refusal_of
 from litebatch_asgi.batches.inputs import Input, Inputs
 from litebatch_asgi.batches.targets import Target, Tries, choose, next_chance
-from litebatch_asgi.batches.unclear import UnclearJobs
+from litebatch_asgi.batches.unclear import OpenCandidate, UnclearJobs
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import (
@@ -148,7 +148,7 @@ class Placer(JobWork):
             found = await self._unclear.sent_before(state, job, asked)
         except ProviderError as error:
             logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
-            if now >= until:
+            if now >= until and not isinstance(error, OpenCandidate):
                 return job
             await wait()
             return None

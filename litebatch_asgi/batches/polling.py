@@ -69,7 +69,7 @@ class Poller(JobWork):
         if snapshot.status is BatchStatus.FAILED:
             return await self._failed(job, snapshot, state)
         if snapshot.status.is_final:
-            await self._ended(job, snapshot)
+            await self._ended_or_foreign(job, snapshot)
             return None
         if self._unsent.is_cancel_overdue(state.batch):
             await self._unsent.give_up(job, INPUT_UNAVAILABLE)
@@ -143,6 +143,32 @@ class Poller(JobWork):
             "refresh_from": self.runtime.refresh_from(now, job.deployment_id),
             "due": self.runtime.next_round(now, job.deployment_id, checks),
         }
+
+    async def _ended_or_foreign(self, job: Job, snapshot: ProviderBatch) -> None:
+        """A batch that was adopted where no tag is told may turn out to be another one's: results of others
+        are never published, and the job is searched for once more.
+        """
+        try:
+            is_foreign = await self._unclear.is_foreign(job, snapshot)
+        except ProviderError as error:
+            logger.warning("no news of a batch", extra=self.log_fields(job, error=error.message))
+            await self._unsent.postpone(job)
+            return
+        if not is_foreign:
+            await self._ended(job, snapshot)
+            return
+        logger.error("a batch was taken for a job's and is not", extra=self.log_fields(job))
+        now = self.runtime.now()
+        await self.write(
+            job,
+            JobState.UNCLEAR,
+            reason="another one's batch",
+            provider_batch_id=None,
+            snapshot=None,
+            search_until=now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
+            due=now,
+            checks=0,
+        )
 
     async def _ended(self, job: Job, snapshot: ProviderBatch) -> None:
         """Its results are read in a place of its own for that: looks at others do not wait for them."""

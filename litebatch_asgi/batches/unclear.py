@@ -4,38 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
-import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.results import named_files
+from litebatch_asgi.batches.searching import BatchSearch, Sent, Sighting
 from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.batches.work import JobWork, looked_at
-from litebatch_asgi.errors import ProviderError, ProviderNotFound
+from litebatch_asgi.errors import NoClearAnswer, ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.fleet import batch_family
-from litebatch_asgi.lifetimes import WATCH_FOR, made_since
-from litebatch_asgi.models import BatchState, BatchStatus, Job, JobState, ProviderBatch
-from litebatch_asgi.models.ids import attempt_of, job_family
-from litebatch_asgi.models.provider import TAG_JOB, oldest_first
+from litebatch_asgi.lifetimes import WATCH_FOR
+from litebatch_asgi.models import (
+    BatchState,
+    BatchStatus,
+    DeploymentWait,
+    Job,
+    JobState,
+    ProviderBatch,
+    WaitingFor,
+    WaitReason,
+)
+from litebatch_asgi.recent import RecentIds
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt of a job that a provider has."""
-
-    attempt: int
-    deployment_id: str
-    batch: ProviderBatch
-
-    @property
-    def tag(self) -> str:
-        """The id of the job."""
-        return self.batch.metadata[TAG_JOB]
+class OpenCandidate(NoClearAnswer):
+    """A batch at credentials that nobody else uses may be the one that is looked for: it tells at its end."""
 
 
 class UnclearJobs(JobWork):
@@ -44,6 +42,8 @@ class UnclearJobs(JobWork):
     def __init__(self, runtime: Runtime, unsent: UnsentJobs) -> None:
         super().__init__(runtime)
         self._unsent = unsent
+        self._search = BatchSearch(runtime)
+        self._not_listed = RecentIds()
 
     async def mark_unclear(self, job: Job) -> Job:
         """A submitting job whose caller has died: whether it was sent is open."""
@@ -59,20 +59,23 @@ class UnclearJobs(JobWork):
         assert job.search_until is not None
         try:
             given = await self._seen_again(job)
-            found = [given] if given else await self._tagged(job)
+            found = Sighting(ours=[given]) if given else await self._tagged(job)
         except ProviderError as error:
             logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
             return None
-        listed = next((batch for batch in found if batch.id == job.provider_batch_id), None)
+        listed = next((batch for batch in found.ours if batch.id == job.provider_batch_id), None)
         if listed is not None and given is None:
             await self._only_listed(job, listed)
             return None
-        if found:
-            await self._adopt(job, found)
+        if found.ours:
+            await self._adopt(job, found.ours)
             return None
-        if now < job.search_until:
-            await self._unsent.postpone(job, no_later_than=job.search_until)
+        if found.perhaps:
+            await self._unsent.postpone(job, waiting_for=_open_candidate(job))
+            return None
+        if now < job.search_until or not self._was_absent_before(job):
+            await self._unsent.postpone(job, no_later_than=max(now, job.search_until))
             return None
         written = await self.write(
             job,
@@ -105,32 +108,42 @@ class UnclearJobs(JobWork):
         looked = partial(looked_at, now=now)
         await self.write(job, JobState.ENDED, snapshot=listed, checks=0, due=now, batch=looked)
 
-    async def _tagged(self, job: Job) -> list[ProviderBatch]:
+    async def _tagged(self, job: Job) -> Sighting:
         assert job.submit_started_at is not None
         assert job.deployment_id is not None
-        return await self.tagged(job, job.deployment_id, since=job.submit_started_at)
+        return await self._search.find(job, job.deployment_id, since=job.submit_started_at)
 
-    async def tagged(self, job: Job, deployment_id: str, *, since: datetime) -> list[ProviderBatch]:
-        """A deployment's batches that carry the job's tag and this installation's, oldest first.
+    def _was_absent_before(self, job: Job) -> bool:
+        """Whether a list without the job counts: one alone does not where a provider tells no tags."""
+        if self.runtime.fleet.adapter(job.deployment_id).tells_tags or job.id in self._not_listed:
+            return True
+        self._not_listed.add(job.id)
+        return False
 
-        The whole list was read.
+    async def is_foreign(self, job: Job, batch: ProviderBatch) -> bool:
+        """Whether a batch that was taken for the job's turns out to be another one's, now that it has ended.
+
+        Raises `ProviderError` if it cannot be asked.
         """
-        listed = await self._family(job, deployment_id, since=since)
-        return oldest_first([batch for batch in listed if batch.metadata[TAG_JOB] == job.id])
+        return await self._search.is_foreign(job, batch)
 
     async def sent_before(self, state: BatchState, job: Job, deployment_ids: Iterable[str]) -> list[Sent]:
         """Where a waiting job is already, though its row does not know; the newest attempt first.
 
         The row may be of yesterday: a database that was restored does not know what was placed since. Empty:
         no deployment has any attempt that is newer than the rows. Raises `ProviderError` if one cannot be
-        asked.
+        asked, or has a batch that may be one and does not tell yet: `OpenCandidate` where that is worth
+        waiting for, since nobody else makes batches there.
         """
-        family, found = job_family(job.batch_id, job.shard), list[Sent]()
+        found, since = list[Sent](), state.batch.created_at
         for deployment_id in deployment_ids:
-            for batch in await self._family(job, deployment_id, since=state.batch.created_at):
-                attempt = attempt_of(batch.metadata[TAG_JOB], family)
-                if attempt is not None and attempt >= job.attempt:
-                    found.append(Sent(attempt=attempt, deployment_id=deployment_id, batch=batch))
+            sent, perhaps = await self._search.sent_before(job, deployment_id, since=since)
+            found += sent
+            if perhaps and not sent:
+                is_alone = self.runtime.fleet.adapter(deployment_id).is_exclusive
+                raise (OpenCandidate if is_alone else NoClearAnswer)(
+                    f"{perhaps[0].id} may be the job's, which it tells once it has ended"
+                )
         return sorted(found, key=lambda sent: sent.attempt, reverse=True)
 
     async def end_earlier(self, job: Job, sent: Sequence[Sent]) -> bool:
@@ -147,12 +160,6 @@ class UnclearJobs(JobWork):
             told = self.log_fields(job, provider_batch_id=sent.batch.id, error=error.message)
             logger.warning("a twin cannot be cancelled now", extra=told)
             return False
-
-    async def _family(self, job: Job, deployment_id: str, *, since: datetime) -> list[ProviderBatch]:
-        """A deployment's attempts at the job's shard; one read serves all who look for theirs."""
-        listing = self.runtime.fleet.batches_by_family(deployment_id)
-        key = batch_family(self.runtime.installation_id, job.id)
-        return await listing.find(key, since=made_since(since))
 
     async def _adopt(self, job: Job, found: list[ProviderBatch]) -> None:
         first, *others = found
@@ -179,8 +186,8 @@ class UnclearJobs(JobWork):
         assert job.search_until is not None
         try:
             found = await self._tagged(job)
-            twins = [batch for batch in found if batch.id != job.provider_batch_id]
-            are_through = await self._end_twins(job, twins)
+            twins = [batch for batch in found.ours if batch.id != job.provider_batch_id]
+            are_through = await self._end_twins(job, twins) and not found.perhaps
         except ProviderError as error:
             logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
             are_through = False
@@ -192,8 +199,9 @@ class UnclearJobs(JobWork):
         assert job.search_until is not None
         twins: list[ProviderBatch] = []
         try:
-            twins = await self._tagged(job)
-            are_through = await self._end_twins(job, twins)
+            found = await self._tagged(job)
+            twins = found.ours
+            are_through = await self._end_twins(job, twins) and not found.perhaps
         except ProviderError as error:
             logger.warning("a watch goes on", extra=self.log_fields(job, error=error.message))
             are_through = False
@@ -225,3 +233,9 @@ class UnclearJobs(JobWork):
         for named in named_files(job.deployment_id, seen):
             await adapter.delete_file(named.provider_file_id)
         return seen.names_results or seen.counts is None or not seen.counts.done
+
+
+def _open_candidate(job: Job) -> WaitingFor:
+    """What a batch waits for while another batch at its deployment may be it."""
+    there = {job.deployment_id: DeploymentWait(reason="candidate_open")} if job.deployment_id else {}
+    return WaitingFor(reason=WaitReason.UNCLEAR.value, deployments=there)

@@ -79,11 +79,17 @@ class UnsentJobs(JobWork):
         """Whether the provider has let a cancellation wait for longer than the end grace."""
         return batch.cancel_requested_at is not None and self.runtime.now() >= self._give_up_at(batch)
 
-    async def postpone(self, job: Job, *, no_later_than: datetime | None = None) -> None:
+    async def postpone(
+        self,
+        job: Job,
+        *,
+        no_later_than: datetime | None = None,
+        waiting_for: WaitingFor | None = None,
+    ) -> None:
         """Look again later at a job whose provider is in the way; give it up once the end grace is over."""
         batch = await self._batch(job)
         if self.runtime.now() < self._give_up_at(batch):
-            await self.look_again(job, no_later_than=no_later_than)
+            await self.look_again(job, no_later_than=no_later_than, waiting_for=waiting_for)
         else:
             await self.give_up(job, INPUT_UNAVAILABLE)
 

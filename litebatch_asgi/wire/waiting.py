@@ -50,6 +50,7 @@ _AT_DEPLOYMENT: Mapping[str, str] = MappingProxyType(
         "copy_missing": "has no copy of the file yet",
         "copy_failed": "does not take the file",
         "answer_unclear": "may or may not have it",
+        "candidate_open": "has a batch that may be this one, and tells only once that has ended",
         "deployment_gone": "is in no configuration",
         "results_incomplete": "has not given all results",
     }
