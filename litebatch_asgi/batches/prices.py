@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 
 from litebatch_asgi.costs import Estimate, Quote, Rates, estimate, quote
-from litebatch_asgi.models import Deployment, FileCopy, FileState
+from litebatch_asgi.models import CopyState, Deployment, FileCopy, FileState
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -46,8 +46,15 @@ async def quote_for(runtime: Runtime, state: FileState) -> Quote:
 
 
 def dearest(found: Estimate, rates: Mapping[str, Rates | None], copies: Collection[FileCopy]) -> Quote:
-    """The quote of the dearest deployment with one of `copies`; of the dearest of all if there is none."""
-    with_copies = [rates[copy.deployment_id] for copy in copies if copy.deployment_id in rates]
+    """The quote of the dearest deployment with one of `copies`; of the dearest of all if there is none.
+
+    A deployment that does not take the file is not among them.
+    """
+    with_copies = [
+        rates[copy.deployment_id]
+        for copy in copies
+        if copy.deployment_id in rates and copy.state is not CopyState.FAILED
+    ]
     return quote(found, with_copies or list(rates.values()))
 
 

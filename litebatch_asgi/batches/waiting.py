@@ -88,4 +88,8 @@ def _said(text: str) -> str | None:
 
 
 def _copy(copy: FileCopy | None) -> DeploymentWait:
-    return DeploymentWait(reason=_COPY_STATES.get(copy.state, "copy_missing") if copy else "copy_missing")
+    if copy is None:
+        return DeploymentWait(reason="copy_missing")
+    error = copy.error if copy.state is CopyState.FAILED else None
+    said = _said(error) if error is not None else None
+    return DeploymentWait(reason=_COPY_STATES.get(copy.state, "copy_missing"), said=said)

@@ -69,6 +69,8 @@ def genai_rates(provider: str, model: str, now: datetime) -> Rates | None:
     """
     if provider not in PROVIDERS:
         return None
+    if provider == "vertex_ai":
+        model = model.rpartition("/")[2]  # of a resource such as publishers/google/models/gemini-2.5-flash
     try:
         from genai_prices import __version__
         from genai_prices.data_snapshot import get_snapshot

@@ -36,6 +36,10 @@ _TIERED = "tiered_pricing"
 _HALF = Decimal("0.5")
 _PROVIDER = "litellm_provider"
 _SAME_PROVIDER = {"text-completion-openai": "openai", "azure_text": "azure"}
+_VERTEX = "vertex_ai"
+"""LiteLLM adds whose models they are, as in `vertex_ai-language-models`"""
+_ALSO = {"vertex_ai": "gemini"}
+"""whose prices count where a provider has none of its own: Google takes the same at both of its doors"""
 
 
 def is_price_name(name: str) -> bool:
@@ -103,6 +107,13 @@ class PriceFile(msgspec.Struct, frozen=True, kw_only=True):
         _, rates = self.rates.get(f"{provider}/{model}", (None, None))
         if rates is None:
             of, rates = self.rates.get(model, (None, None))
-            if of is not None and _SAME_PROVIDER.get(of, of) != provider:
-                return None
+            if of is not None and _whose(of) != provider:
+                rates = None
+        if rates is None and provider in _ALSO:
+            return self.find(_ALSO[provider], model)
         return rates
+
+
+def _whose(provider: str) -> str:
+    """Our name of a provider that LiteLLM names."""
+    return _VERTEX if provider.startswith(f"{_VERTEX}-") else _SAME_PROVIDER.get(provider, provider)

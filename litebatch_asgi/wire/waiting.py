@@ -71,6 +71,9 @@ class DeploymentWaitObject(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Such as `busy`, `key_rejected`, `unreachable`, `copy_pending`, `copy_missing`."),
     ]
     status: Annotated[int | None, Meta(description="The HTTP status that it answered last.")]
+    said: Annotated[
+        str | None, Meta(description="Why it does not take the file, or has no room. For admins alone.")
+    ]
     until: Annotated[int | None, Meta(description="When it is asked again, in Unix seconds.")]
 
 
@@ -106,7 +109,9 @@ def waiting_for_object(waiting: WaitingFor, *, for_admin: bool) -> WaitingForObj
 
 def deployment_wait_object(wait: DeploymentWait) -> DeploymentWaitObject:
     """What stands in the way at one deployment, as admins see it."""
-    return DeploymentWaitObject(reason=wait.reason, status=wait.status, until=_unix(wait.until))
+    return DeploymentWaitObject(
+        reason=wait.reason, status=wait.status, said=wait.said, until=_unix(wait.until)
+    )
 
 
 def told_to_owner(reason: str, until: datetime | None = None) -> str:
@@ -133,6 +138,8 @@ def _at(wait: DeploymentWait, waiting: WaitingFor) -> str:
         words = _WITHOUT_STATUS.get(wait.reason, words)
     if wait.reason == "busy":
         words = _busy(wait, words)
+    elif wait.said is not None:
+        words = f'{words}: "{wait.said}"'
     answered = " ".join(str(each) for each in (wait.status, wait.code) if each is not None)
     parts = [part for part in (answered, words) if part]
     if wait.until is not None and (waiting.until is None or _time(wait.until) != _time(waiting.until)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -48,6 +49,8 @@ def prices() -> PriceFile:
         ),
         ("xai", "grok-4.3", {"plain_input": 90_000, "cached": 10_000, "plain_output": 10_000}, "0.1116"),
         ("openai", "gpt-3.5-turbo-instruct", {"plain_input": MILLION, "plain_output": MILLION}, "1.75"),
+        ("anthropic", "claude-sonnet-4-5", {"plain_input": MILLION, "plain_output": MILLION}, "9"),
+        ("vertex_ai", "gemini-2.5-pro", {"plain_input": 100_000, "plain_output": 100_000}, "0.5625"),
         (  # half of 2.5 and 15 above 200,000 tokens: 0.375 + 0.75
             "gemini",
             "gemini-2.5-pro",
@@ -76,6 +79,42 @@ def test_the_file_works_as_it_is(
 )
 def test_a_model_of_another_provider_is_not_meant(prices: PriceFile, provider: str, model: str) -> None:
     assert prices.find(provider, model) is None
+
+
+def test_a_model_of_vertex_has_its_own_price_and_else_that_of_googles_other_door() -> None:
+    """LiteLLM names whose models Vertex sells behind its name."""
+    entry = {"input_cost_per_token": 2e-6, "output_cost_per_token": 0}
+    names = {
+        "gemini-1": entry | {"litellm_provider": "vertex_ai-language-models"},
+        "gemini/gemini-1": entry | {"input_cost_per_token": 4e-6, "litellm_provider": "gemini"},
+        "vertex_ai/gemini-2": entry | {"input_cost_per_token": 6e-6},
+        "gemini/gemini-2": entry,
+        "gemini-3": entry | {"litellm_provider": "openai"},
+    }
+    prices = PriceFile.parse(json.dumps(names).encode(), "own.json")
+    for model, price in (("gemini-1", "1e-6"), ("gemini-2", "3e-6")):
+        rates = prices.find("vertex_ai", model)
+        assert rates is not None
+        assert rates.steps[TokenKind.INPUT] == ((0, Decimal(price)),)
+    assert prices.find("vertex_ai", "gemini-3") is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("vertex_ai", "gemini-2.5-flash"),
+        ("vertex_ai", "publishers/google/models/gemini-2.5-flash"),
+        ("vertex_ai", "gemini-embedding-001"),
+        ("anthropic", "claude-sonnet-4-5"),
+        ("anthropic", "claude-sonnet-4-5-20250929"),
+    ],
+)
+def test_models_of_translated_providers_have_a_price_without_a_file(provider: str, model: str) -> None:
+    """Source: BerriAI/litellm#27891 and #19925, Vertex cost is 0."""
+    deployment = Deployment(model_name="m", model=f"{provider}/{model}", api_key="k")
+    rates = PriceBook([deployment]).find(deployment, model, upstream_model=model, now=NOW)
+    assert rates is not None
+    assert cost(rates, plain_input=MILLION, plain_output=0) > 0
 
 
 def test_an_entry_of_no_provider_is_for_all() -> None:
