@@ -74,9 +74,9 @@ class ContentRows(Protocol):
     database's clock. A row that is `writing` is claimed by its writer; `ClaimStore.renew` lets the claim run
     on. `Storage.change_batch`, `create_batch` and `change_file` turn the contents that their parts name from
     `writing` into `kept`, each with the bytes of its part, and raise `StateConflict`, with nothing written,
-    if one of them is in another state: none is named twice. Contents become `deleting`, due at once, in the
-    transaction that removes the parts that name them: with the row of their file, or as soon as that is
-    written with a `deleted_at` and no open batch reads it.
+    if one of them is in another state: none is named twice. `UploadStore.add_part` does the same. Contents
+    become `deleting`, due at once, in the transaction that removes the parts that name them: with the row of
+    their file, or as soon as that is written with a `deleted_at` and no open batch reads it.
     """
 
     async def begin(self, content: Content, *, lease_seconds: float) -> Content:

@@ -32,6 +32,7 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
+from litebatch_asgi.uploads import UploadStore
 from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
 from litebatch_asgi.webhooks.queue import WebhookQueue
 
@@ -134,6 +135,11 @@ class Storage(Protocol):
         ...
 
     @property
+    def uploads(self) -> UploadStore:
+        """Files that are sent in parts, before they are files; there while the storage is open."""
+        ...
+
+    @property
     def webhook_endpoints(self) -> WebhookEndpointStore:
         """Where owners want to be told of their batches; there while the storage is open."""
         ...
@@ -182,6 +188,11 @@ class Storage(Protocol):
         `unanswered_since`, whose object has no `answered_at`. While `answering_until` of the object has not
         come it is not given out, and if there are only such ones `RequestUnderWay` is raised. What is given
         out gets the `answering_until` of the request, so that no two retries get the same.
+
+        With an `upload_id` it is the one that has made the `file_id` of that upload, whose `completion` is
+        its fingerprint: `StateConflict` is raised if that is another. What is inserted is the `file_id` from
+        then on. Raises `StateConflict` if there is no such upload, if it is `cancelled` or
+        `expired`, or if it is `completed` and its file gone. No other change of the upload passes in between.
 
         Each of `holds` is checked against the number of files that hold a place in its scope, while no other
         file can take one there: what that raises passes through. The new file then holds these places, until

@@ -138,6 +138,9 @@ async def _let_go(transaction: Transaction, queries: Queries, written: Installat
         "remove_all_events",
         "remove_all_told",
         "remove_all_heartbeats",
+        "release_all_upload_contents",
+        "remove_all_upload_parts",
+        "remove_all_uploads",
         "forget_contents_elsewhere",
     ):
         await run(name)

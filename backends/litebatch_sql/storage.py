@@ -38,6 +38,7 @@ from litebatch_asgi.storage import (
     FileQuery,
     Installation,
 )
+from litebatch_asgi.uploads import UploadStore
 from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
 from litebatch_asgi.webhooks.queue import WebhookQueue
 from litebatch_sql.changes import Changes
@@ -59,6 +60,7 @@ from litebatch_sql.repeats import Repeats
 from litebatch_sql.rows import Row, Table, encode_keys, from_microseconds
 from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, TABLES
 from litebatch_sql.threads import in_own_thread
+from litebatch_sql.uploads import SQLUploadStore
 from litebatch_sql.webhook_queue import SQLWebhookQueue
 from litebatch_sql.webhooks import SQLWebhookEndpointStore
 
@@ -89,6 +91,7 @@ class SQLStorage:
         self.figures: FigureStore = SQLFigureStore(executor, lambda: self._queries)
         self.pruning: PruningStore = SQLPruningStore(executor, lambda: self._queries)
         self.contents: ContentRows = SQLContentRows(executor, lambda: self._queries)
+        self.uploads: UploadStore = SQLUploadStore(executor, lambda: self._queries)
         self.webhook_endpoints: WebhookEndpointStore = SQLWebhookEndpointStore(
             executor, lambda: self._queries
         )

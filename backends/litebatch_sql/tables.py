@@ -17,6 +17,8 @@ from litebatch_asgi.models import (
     Job,
     Spend,
     Team,
+    Upload,
+    UploadPart,
     User,
     VirtualKey,
     WebhookEndpoint,
@@ -47,6 +49,8 @@ TOLD = Table("told", Told)
 BUDGETS = Table("scope_budgets", SeenBudget)
 HEARTBEATS = Table("heartbeats", Heartbeat)
 CONTENTS = Table("contents", Content)
+UPLOADS = Table("uploads", Upload)
+UPLOAD_PARTS = Table("upload_parts", UploadPart)
 TEAMS = Table("teams", Team, fixed=("id", "created_at"))
 USERS = Table("users", User, fixed=("id", "created_at"))
 KEYS = Table("virtual_keys", VirtualKey, fixed=("id", "created_at"))
@@ -54,6 +58,6 @@ ENDPOINTS = Table("webhook_endpoints", WebhookEndpoint, fixed=("id", "owner", "c
 
 TABLES: tuple[Table[Any], ...] = (
     *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, SPEND, EVENTS, DELIVERIES, HEARTBEATS),
-    *(TOLD, BUDGETS, CONTENTS),
+    *(TOLD, BUDGETS, CONTENTS, UPLOADS, UPLOAD_PARTS),
     *(TEAMS, USERS, KEYS, ENDPOINTS),
 )

@@ -23,6 +23,7 @@
     │   ├── KeyReused                       422     idempotency_key_in_use
     │   ├── RateLimited                     429     rate_limit_exceeded, with retry-after
     │   │   ├── SpoolFull                   429     spool_full
+    │   │   ├── UploadsFull                 429     uploads_full; parts of uploads that have not ended
     │   │   ├── DeploymentsBusy             429     deployments_busy
     │   │   ├── LimitExceeded               429     limit_exceeded; no retry where waiting is no use
     │   │   └── BudgetExceeded              429     budget_exceeded; likewise
@@ -99,3 +100,4 @@ from litebatch_asgi.errors.requests import StoreGone as StoreGone
 from litebatch_asgi.errors.requests import StoreUnavailable as StoreUnavailable
 from litebatch_asgi.errors.requests import Unauthenticated as Unauthenticated
 from litebatch_asgi.errors.requests import Unavailable as Unavailable
+from litebatch_asgi.errors.requests import UploadsFull as UploadsFull

@@ -173,6 +173,13 @@ class SpoolFull(RateLimited):
     retry_after: float | None = 10.0
 
 
+class UploadsFull(RateLimited):
+    """429: the space for the parts of uploads that have not ended is in use."""
+
+    code: str | None = "uploads_full"
+    retry_after: float | None = 30.0
+
+
 class DeploymentsBusy(RateLimited):
     """429: every deployment of the model asks to wait, `retry_after` seconds at least."""
 

@@ -58,6 +58,10 @@ from litebatch_asgi.models.spend import Spend as Spend
 from litebatch_asgi.models.spend import SpendField as SpendField
 from litebatch_asgi.models.spend import SpendPage as SpendPage
 from litebatch_asgi.models.spend import SpendQuery as SpendQuery
+from litebatch_asgi.models.uploads import Upload as Upload
+from litebatch_asgi.models.uploads import UploadPart as UploadPart
+from litebatch_asgi.models.uploads import UploadRoom as UploadRoom
+from litebatch_asgi.models.uploads import UploadStatus as UploadStatus
 from litebatch_asgi.models.usage import ChargedUsage as ChargedUsage
 from litebatch_asgi.models.usage import Counts as Counts
 from litebatch_asgi.models.usage import Usage as Usage

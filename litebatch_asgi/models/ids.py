@@ -14,14 +14,17 @@ CHARGE_PREFIX = "chg_lb"
 KEY_PREFIX = "key_lb"
 WEBHOOK_PREFIX = "we_lb"
 CONTENT_PREFIX = "content-lb"
+UPLOAD_PREFIX = "upload_lb"
+PART_PREFIX = "part_lb"
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32, lower case
 _BODY = r"[0-7][0-9a-hjkmnp-tv-z]{25}"
 _NO_FILE, _NO_BATCH = FILE_PREFIX + 26 * "0", BATCH_PREFIX + 26 * "0"
-_NO_WEBHOOK = WEBHOOK_PREFIX + 26 * "0"
+_NO_WEBHOOK, _NO_UPLOAD = WEBHOOK_PREFIX + 26 * "0", UPLOAD_PREFIX + 26 * "0"
 _FILE = re.compile(FILE_PREFIX + _BODY)
 _BATCH = re.compile(BATCH_PREFIX + _BODY)
 _WEBHOOK = re.compile(WEBHOOK_PREFIX + _BODY)
+_UPLOAD = re.compile(UPLOAD_PREFIX + _BODY)
 
 
 def _uuid7() -> int:
@@ -91,3 +94,13 @@ def webhook_id_in(text: str) -> str:
 def is_webhook_id(text: str) -> bool:
     """Whether `text` has the form of a webhook endpoint's id of ours; it may still be unknown."""
     return _WEBHOOK.fullmatch(text) is not None
+
+
+def upload_id_in(text: str) -> str:
+    """`text` if it has the form of an upload id of ours, else the id that no upload has: see `file_id_in`."""
+    return text if is_upload_id(text) else _NO_UPLOAD
+
+
+def is_upload_id(text: str) -> bool:
+    """Whether `text` has the form of an upload id of ours; it may still be unknown."""
+    return _UPLOAD.fullmatch(text) is not None

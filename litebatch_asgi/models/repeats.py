@@ -17,6 +17,7 @@ class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     With a `key` it is a repetition of the request with the same owner and key. Without one, and sent by a
     client's own retry logic, it may be a repetition of one with the same fingerprint whose answer got lost.
+    With an `upload_id` it is a repetition of whichever request has made a file of that upload.
     """
 
     owner: str
@@ -31,6 +32,8 @@ class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """its idempotency key"""
     is_retry: bool = False
     """whether the client has sent it before and got no answer"""
+    upload_id: str | None = None
+    """the upload that it makes a file of; there is no key then"""
     answer_seconds: float = 0.0
     """how long until its answer is sent, at most; the answer of a process that died is waited for so long"""
 

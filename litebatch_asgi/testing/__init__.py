@@ -16,3 +16,5 @@ from litebatch_asgi.testing.samples import a_request as a_request
 from litebatch_asgi.testing.samples import a_stored_part as a_stored_part
 from litebatch_asgi.testing.samples import an_endpoint as an_endpoint
 from litebatch_asgi.testing.samples import an_event as an_event
+from litebatch_asgi.testing.samples import an_upload as an_upload
+from litebatch_asgi.testing.samples import an_upload_part as an_upload_part

@@ -62,8 +62,10 @@ from litebatch_asgi.testing.outbox import MemoryOutbox
 from litebatch_asgi.testing.pruning import MemoryPruningStore
 from litebatch_asgi.testing.repeats import FileHolds, Repeats, Reservations
 from litebatch_asgi.testing.tables import Tables
+from litebatch_asgi.testing.uploads import MemoryUploadStore, made_of_upload
 from litebatch_asgi.testing.webhook_queue import MemoryWebhookQueue
 from litebatch_asgi.testing.webhooks import MemoryWebhookEndpointStore
+from litebatch_asgi.uploads import UploadStore
 from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
 from litebatch_asgi.webhooks.queue import WebhookQueue
 
@@ -100,6 +102,7 @@ class MemoryStorage:
         self.figures: FigureStore = MemoryFigureStore(self._tables, self._outbox.sinks)
         self.pruning: PruningStore = MemoryPruningStore(self._tables, self._repeats, self._reservations)
         self.contents: ContentRows = MemoryContentRows(self._tables)
+        self.uploads: UploadStore = MemoryUploadStore(self._tables)
         self.webhook_endpoints: WebhookEndpointStore = MemoryWebhookEndpointStore(self._tables)
         self.webhook_queue: WebhookQueue = MemoryWebhookQueue(self._tables)
 
@@ -128,7 +131,10 @@ class MemoryStorage:
     ) -> FileState:
         """See `Storage.create_file`."""
         async with self._tables.write() as draft:
-            earlier = self._repeats.earlier(draft, self._tables.files, request)
+            if request is not None and request.upload_id is not None:
+                earlier = made_of_upload(self._tables, draft, request)
+            else:
+                earlier = self._repeats.earlier(draft, self._tables.files, request)
             if earlier is None:
                 draft.insert(self._tables.files, file.id, file)
                 self._file_holds.take(draft, file, holds)

@@ -24,6 +24,8 @@ from litebatch_asgi.models import (
     FilePart,
     Job,
     PartKind,
+    Upload,
+    UploadPart,
     WebhookEndpoint,
     WebhookEventType,
 )
@@ -34,6 +36,8 @@ from litebatch_asgi.models.ids import (
     EVENT_PREFIX,
     FILE_PREFIX,
     JOB_PREFIX,
+    PART_PREFIX,
+    UPLOAD_PREFIX,
     WEBHOOK_PREFIX,
     new_id,
 )
@@ -74,6 +78,38 @@ def a_part(file: File, **fields: Any) -> FilePart:
     """The first part of `file`: one row that we wrote ourselves."""
     rows: bytes | None = fields.get("rows", b'{"custom_id": "a"}\n')
     sample = FilePart(file_id=file.id, seq=0, kind=PartKind.INLINE, bytes=len(rows or b""), rows=rows)
+    return replace(sample, **fields)
+
+
+def an_upload(**fields: Any) -> Upload:
+    """A pending upload of 400 bytes, without parts, for an hour from now."""
+    now = datetime.now(UTC)
+    sample = Upload(
+        id=new_id(UPLOAD_PREFIX),
+        owner="team:search",
+        created_by="key-1",
+        filename="in.jsonl",
+        purpose="batch",
+        bytes=400,
+        mime_type="application/jsonl",
+        models=("gpt-4o-batch",),
+        expires_after_seconds=7200,
+        created_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+    return replace(sample, **fields)
+
+
+def an_upload_part(upload: Upload, content: Content, **fields: Any) -> UploadPart:
+    """A part of an upload, of 100 bytes, that a content is."""
+    sample = UploadPart(
+        id=new_id(PART_PREFIX),
+        upload_id=upload.id,
+        bytes=100,
+        content_key=content.key,
+        store=content.store,
+        created_at=datetime.now(UTC),
+    )
     return replace(sample, **fields)
 
 

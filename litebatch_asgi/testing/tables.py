@@ -27,6 +27,8 @@ from litebatch_asgi.models import (
     FileState,
     Job,
     PartKind,
+    Upload,
+    UploadPart,
     WebhookEndpoint,
 )
 from litebatch_asgi.models.budgets import ScopeBudget
@@ -57,6 +59,8 @@ class Tables:
         self.endpoints: dict[str, WebhookEndpoint] = {}
         self.contents: dict[str, Content] = {}
         self.chunks: dict[tuple[str, int], bytes] = {}
+        self.uploads: dict[str, Upload] = {}
+        self.upload_parts: dict[str, UploadPart] = {}
         self._turn = anyio.Lock()
 
     def check_open(self) -> None:
@@ -121,23 +125,32 @@ class Tables:
     def insert_part(self, draft: Draft, part: FilePart) -> None:
         """Write a part. Raises `StateConflict` if it is there, or names a content that nobody writes."""
         draft.insert(self.parts, (part.file_id, part.seq), part)
-        if part.kind is not PartKind.STORED:
-            return
-        assert part.content_key is not None
-        content = self.contents.get(part.content_key)
-        if content is None or (content.state, content.store) != (ContentState.WRITING, part.store):
-            raise StateConflict(f"content {part.content_key} is not being written")
+        if part.kind is PartKind.STORED:
+            assert part.content_key is not None
+            assert part.store is not None
+            self.keep_content(draft, part.content_key, part.store, part.bytes)
+
+    def keep_content(self, draft: Draft, key: str, store: str, size: int) -> None:
+        """Keep a content, which something names. Raises `StateConflict` if nobody writes it."""
+        content = self.contents.get(key)
+        if content is None or (content.state, content.store) != (ContentState.WRITING, store):
+            raise StateConflict(f"content {key} is not being written")
         free: dict[str, Any] = {"next_check_at": None, "claimed_by": None, "claimed_until": None}
-        kept = replace(content, state=ContentState.KEPT, bytes=part.bytes, **free)
+        kept = replace(content, state=ContentState.KEPT, bytes=size, **free)
         draft.name(self.contents, content.key, kept)
 
     def release_contents(self, draft: Draft, file_id: str) -> None:
         """Have the contents deleted that parts of a file name."""
         for part in self.parts.values():
-            content = self.contents.get(part.content_key or "")
-            if part.file_id == file_id and content is not None and content.state is ContentState.KEPT:
-                due: dict[str, Any] = {"next_check_at": datetime.now(UTC), "epoch": content.epoch + 1}
-                draft.put(self.contents, content.key, replace(content, state=ContentState.DELETING, **due))
+            if part.file_id == file_id and part.content_key is not None:
+                self.release_content(draft, part.content_key)
+
+    def release_content(self, draft: Draft, key: str) -> None:
+        """Have a content deleted that nothing names any more."""
+        content = self.contents.get(key)
+        if content is not None and content.state is ContentState.KEPT:
+            due: dict[str, Any] = {"next_check_at": datetime.now(UTC), "epoch": content.epoch + 1}
+            draft.put(self.contents, content.key, replace(content, state=ContentState.DELETING, **due))
 
     def remove_stored_parts(self, draft: Draft, file_id: str) -> None:
         """Drop the parts of a file that name contents."""

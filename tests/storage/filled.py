@@ -43,6 +43,8 @@ from litebatch_asgi.models import (
     Reservation,
     ShortRead,
     Team,
+    UploadRoom,
+    UploadStatus,
     Usage,
     User,
     VirtualKey,
@@ -63,6 +65,8 @@ from litebatch_asgi.testing import (
     a_stored_part,
     an_endpoint,
     an_event,
+    an_upload,
+    an_upload_part,
 )
 from litebatch_asgi.testing.conformance.base import file_writing, writing
 from litebatch_postgres import PostgresStorage
@@ -129,6 +133,30 @@ async def _contents(storage: Storage) -> None:
     file = a_file(id="file-lb00000000000000000000000004", created_at=NOW, accepted_at=NOW)
     await storage.create_file(file, [])
     await storage.change_file(file.id, file_writing(parts=(a_stored_part(file, content, bytes=256),)))
+    await _uploads(storage)
+
+
+async def _uploads(storage: Storage) -> None:
+    """One that is pending, with a part, and one that has ended."""
+    room = UploadRoom(bytes=1 << 40)
+    times: dict[str, Any] = {"created_at": NOW, "expires_at": LATER}
+    upload = an_upload(
+        id="upload_lb00000000000000000000000001",
+        filename=TEXT,
+        file_id=INPUT,
+        completion="00" * 32,
+        request_key=TEXT,
+        request_fingerprint="11" * 32,
+        **times,
+    )
+    ended = an_upload(id="upload_lb00000000000000000000000002", **times)
+    for each in (upload, ended):
+        await storage.uploads.create(each, keys_since=NOW, room=room)
+    await storage.uploads.end(ended.id, UploadStatus.CANCELLED, NOW)
+    content = a_content(key="content-lb00000000000000000000000002", created_at=NOW, next_check_at=NOW)
+    await storage.contents.begin(content, lease_seconds=1)
+    part = an_upload_part(upload, content, id="part_lb00000000000000000000000001", created_at=NOW)
+    await storage.uploads.add_part(part, room=room)
 
 
 async def _fill_keys(storage: Any) -> None:

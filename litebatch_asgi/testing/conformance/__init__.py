@@ -47,6 +47,7 @@ _MODULES = (
     "reservations",
     "tellings",
     "turns",
+    "uploads",
     "webhook_queue",
     "webhooks",
 )
@@ -85,6 +86,7 @@ from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
 from litebatch_asgi.testing.conformance.reservations import ReservationTests  # noqa: E402
 from litebatch_asgi.testing.conformance.tellings import TellingTests  # noqa: E402
 from litebatch_asgi.testing.conformance.turns import TurnTests  # noqa: E402
+from litebatch_asgi.testing.conformance.uploads import UploadTests  # noqa: E402
 from litebatch_asgi.testing.conformance.webhook_queue import WebhookQueueTests  # noqa: E402
 from litebatch_asgi.testing.conformance.webhooks import WebhookEndpointTests  # noqa: E402
 
@@ -115,5 +117,6 @@ class StorageConformance(
     WebhookEndpointTests,
     WebhookQueueTests,
     ContentTests,
+    UploadTests,
 ):
     """All the tests. A subclass defines the fixture `new_storage` and says its `capabilities`."""

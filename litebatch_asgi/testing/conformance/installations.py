@@ -25,6 +25,7 @@ from litebatch_asgi.models import (
     JobState,
     Limits,
     Reservation,
+    UploadStatus,
     Work,
 )
 from litebatch_asgi.storage import FileQuery, Storage
@@ -41,6 +42,8 @@ from litebatch_asgi.testing.conformance.base import (
 )
 from litebatch_asgi.testing.conformance.ledger import all_sums
 from litebatch_asgi.testing.conformance.repeats import again, both, made, repeated
+from litebatch_asgi.testing.conformance.uploads import begun as begun_upload
+from litebatch_asgi.testing.conformance.uploads import with_part
 from litebatch_asgi.testing.samples import (
     a_batch,
     a_charge,
@@ -171,6 +174,20 @@ class InstallationConformance(StorageTests):
             watch_seconds=HOUR,
         )
         assert [each.key for each in due] == [contents[0].key]
+
+    async def test_uploads_are_left_to_the_original(self, storage: Storage) -> None:
+        """The copy has none of them, and deletes what it has itself of their parts."""
+        upload, ended = [await begun_upload(storage) for _ in range(2)]
+        part = await with_part(storage, upload)
+        await storage.uploads.end(ended.id, UploadStatus.CANCELLED, ended.created_at)
+        await (await closed(storage)).copied(idle_seconds=HOUR)
+        await storage.open()
+        for each in (upload, ended):
+            assert await storage.uploads.get(each.id) is None
+        due = await storage.contents.claim_due(
+            "worker", stores=["database"], limit=9, lease_seconds=HOUR, watch_seconds=HOUR
+        )
+        assert [each.key for each in due] == [part.content_key]
 
     async def test_a_claim_on_a_job_of_the_original_is_void(self, storage: Storage) -> None:
         """Whoever holds one can write no more."""
