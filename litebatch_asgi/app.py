@@ -19,7 +19,7 @@ from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.config import Config, load_config
 from litebatch_asgi.engine import Engine
 from litebatch_asgi.errors import ConfigError, LifespanNotEntered, StorageUnavailable
-from litebatch_asgi.files import FileService
+from litebatch_asgi.files import FileService, UploadService
 from litebatch_asgi.fleet import Fleet, load_factories
 from litebatch_asgi.metrics import NO_METRICS, Kept, Metrics
 from litebatch_asgi.metrics import load as load_metrics
@@ -202,6 +202,11 @@ class LiteBatch:
     def files(self) -> FileService:
         """Files, for calls in process. Raises `LifespanNotEntered`."""
         return self._services.files
+
+    @property
+    def uploads(self) -> UploadService:
+        """Files that are sent in parts, for calls in process. Raises `LifespanNotEntered`."""
+        return self._services.uploads
 
     @property
     def batches(self) -> BatchService:

@@ -18,7 +18,7 @@ from litebatch_asgi.clock import Clock
 from litebatch_asgi.contents import ContentStore
 from litebatch_asgi.delivering import Deliveries, WebhookWorker
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.files import FileService
+from litebatch_asgi.files import FileService, UploadService
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Settings
@@ -53,6 +53,7 @@ class Engine:
     """
 
     files: FileService
+    uploads: UploadService
     batches: BatchService
     spending: SpendService
     webhooks: WebhookService
@@ -158,6 +159,7 @@ class Engine:
                 await deliveries.register()
                 dispatcher = JobDispatcher(runtime)
                 self.files = FileService(runtime)
+                self.uploads = UploadService(runtime, self.files)
                 self.batches = BatchService(runtime, dispatcher)
                 self.spending = SpendService(runtime)
                 self.webhooks = WebhookService(

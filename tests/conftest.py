@@ -27,6 +27,7 @@ ON_EITHER = frozenset(
         "replicas",
         "retries",
         "survival",
+        "uploads",
     }
 )
 """folders whose tests run on one database, and on the other one in the long run"""

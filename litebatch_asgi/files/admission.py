@@ -102,18 +102,12 @@ class FileCheck:
     async def run(self, spool: Spool, *, purpose: str) -> Admitted:
         """Look at the request's models and, if it is for batches, at every line.
 
-        Raises `InvalidFile` with all problems of the lines, `ModelAccessDenied`, or `InvalidRequest`.
+        Raises `InvalidFile` with all problems of the lines, and what `request` raises.
         """
-        for target in self._targets:
-            error = model_error(self._runtime.fleet.catalog, self._principal, target)
-            if error is not None:
-                if not isinstance(error, ModelAccessDenied):  # that one is of the model, wherever it is named
-                    error.param = "target_model_names"
-                raise error
+        usable = self.request(purpose=purpose)
         digest = hashlib.sha256()
-        if purpose != "batch":
-            models = self._targets or self._only_model()
-            deployment_ids = self._usable_by(models, purpose)
+        if usable is not None:
+            models, deployment_ids = usable
             await spool.scan(digest.update)
             return Admitted(
                 sha256=digest.hexdigest(), models=models, deployment_ids=deployment_ids, lines=None
@@ -133,6 +127,23 @@ class FileCheck:
             deployment_ids=tuple(self._runtime.fleet.deployments_for(lines.model)),
             lines=lines,
         )
+
+    def request(self, *, purpose: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        """Look at what is known before the file is there.
+
+        Returns the models and deployments of a file without lines, None for one that has them. Raises
+        `ModelAccessDenied` or `InvalidRequest`.
+        """
+        for target in self._targets:
+            error = model_error(self._runtime.fleet.catalog, self._principal, target)
+            if error is not None:
+                if not isinstance(error, ModelAccessDenied):  # that one is of the model, wherever it is named
+                    error.param = "target_model_names"
+                raise error
+        if purpose == "batch":
+            return None
+        models = self._targets or self._only_model()
+        return models, self._usable_by(models, purpose)
 
     def _usable_by(self, models: tuple[str, ...], purpose: str) -> tuple[str, ...]:
         """The deployments that can use such a file, those that have just refused something last."""

@@ -25,7 +25,8 @@ class Kept:
     """Bytes that are in a store, and not named yet."""
 
     def __init__(self, content: Content, size: int) -> None:
-        self._content = content
+        self.key: str = content.key
+        self.store: str = content.store
         self.size = size
 
     def part(self, file_id: str, seq: int) -> FilePart:
@@ -35,8 +36,8 @@ class Kept:
             seq=seq,
             kind=PartKind.STORED,
             bytes=self.size,
-            content_key=self._content.key,
-            store=self._content.store,
+            content_key=self.key,
+            store=self.store,
         )
 
 

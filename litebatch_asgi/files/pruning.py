@@ -30,7 +30,7 @@ class Pruner:
         now = self._runtime.now()
         if not self._left and (self._next_round is None or now >= self._next_round):
             self._next_round = now + EVERY
-            self._left = {"batches": None, "files": None, "keys": None, "events": None}
+            self._left = {"batches": None, "files": None, "keys": None, "events": None, "uploads": None}
         for kind, after in tuple(self._left.items()):
             pruned = await self._pruned(kind, after, now)
             if pruned.removed:
@@ -47,7 +47,9 @@ class Pruner:
             return await pruning.ended_batches(before, after=after, limit=_AT_ONCE)
         if kind == "files":
             return await pruning.deleted_files(before, after=after, limit=_AT_ONCE)
-        if kind == "events":
+        if kind == "uploads":
+            removed = await self._runtime.storage.uploads.remove_ended(before, limit=_AT_ONCE)
+        elif kind == "events":
             removed = await pruning.operator_events(before, limit=_AT_ONCE)
         else:
             removed = await pruning.idempotency_keys(now - KEY_LIVES, limit=_AT_ONCE)

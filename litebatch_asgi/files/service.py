@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import anyio
 import msgspec
@@ -23,7 +23,8 @@ from litebatch_asgi.errors import (
 from litebatch_asgi.files.admission import Admitted, FileCheck
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.files.forms import ReceivedForms
-from litebatch_asgi.files.sources import UploadContent, blocks_of
+from litebatch_asgi.files.sources import UploadContent
+from litebatch_asgi.files.spooling import spooled
 from litebatch_asgi.files.uploading import Uploader
 from litebatch_asgi.models import (
     CreateRequest,
@@ -35,7 +36,7 @@ from litebatch_asgi.models import (
     Principal,
 )
 from litebatch_asgi.models.ids import FILE_PREFIX, file_id_in, new_id
-from litebatch_asgi.models.limits import FileCap, check_requests, file_cap, file_holds
+from litebatch_asgi.models.limits import check_requests, file_cap, file_holds
 from litebatch_asgi.models.principal import owner_to_list
 from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint
 from litebatch_asgi.runtime import Runtime
@@ -43,6 +44,15 @@ from litebatch_asgi.spool import Spool
 from litebatch_asgi.storage import FileQuery
 from litebatch_asgi.wire import FileListQuery, Repeat, UploadForm
 from litebatch_asgi.wire.filenames import clean_filename
+
+
+class Completion(NamedTuple):
+    """What makes a file of an upload that was sent in parts."""
+
+    upload_id: str
+    fingerprint: str
+    """equal for completions of the upload that ask for the same"""
+
 
 BATCH_LIVES_SECONDS = 2_592_000
 """30 days, as long as OpenAI keeps files of purpose `batch` and batch results unless told otherwise."""
@@ -92,17 +102,25 @@ class FileService:
         repeat = Repeat(key=idempotency_key, in_process=True)
         cap = file_cap(principal.limits, self._runtime.settings.largest_file_bytes)
         with tracing.span("upload") as span:
-            async with await self._spooled(content, cap) as spool:
+            async with await spooled(self._runtime, content, cap) as spool:
                 made = await self.upload(principal, spool, clean_filename(filename), form, repeat)
             span.about(made.object.file)
         return made.object.file
 
     async def upload(
-        self, principal: Principal, spool: Spool, filename: str, form: UploadForm, repeat: Repeat
+        self,
+        principal: Principal,
+        spool: Spool,
+        filename: str,
+        form: UploadForm,
+        repeat: Repeat,
+        *,
+        completes: Completion | None = None,
     ) -> Made[FileState]:
         """`create`, of what was received and checked already; the spool stays the caller's to close.
 
-        One that comes again leads to the file that it led to before.
+        One that comes again leads to the file that it led to before, as does any other that `completes` the
+        same upload. Raises `StateConflict` if that has ended, or was completed in another way.
         """
         began = anyio.current_time()
         with self._runtime.call():
@@ -112,6 +130,10 @@ class FileService:
             file = self._file(principal, spool.size, filename, form, admitted)
             check_requests(principal.limits, file.lines)
             request = self._request(principal, file, form, repeat)
+            if completes is not None:
+                request = replace(
+                    request, upload_id=completes.upload_id, fingerprint=completes.fingerprint, key=None
+                )
             if repeat.may_miss_answer:
                 file = replace(file, request_fingerprint=request.fingerprint)
             holds = file_holds(principal.limits)
@@ -265,24 +287,6 @@ class FileService:
             return await self.retrieve(principal, file_id)
         except NotFound as error:
             raise InvalidRequest(f"No file with id '{file_id}' to go on after.", param="after") from error
-
-    async def _spooled(self, content: UploadContent, cap: FileCap) -> Spool:
-        spool = self._runtime.spooler.new()
-        try:
-            await self._pour(content, spool, cap)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await spool.aclose()
-            raise
-        return spool
-
-    async def _pour(self, content: UploadContent, spool: Spool, cap: FileCap) -> None:
-        async with aclosing(blocks_of(content, self._runtime.in_executor)) as blocks:
-            async for block in blocks:
-                if spool.size + len(block) > cap.bytes:
-                    raise cap.exceeded()
-                await spool.write(block)
-        await spool.finish()
 
 
 def _expiry(now: datetime, purpose: str, seconds: int | None) -> datetime | None:

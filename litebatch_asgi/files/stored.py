@@ -7,13 +7,15 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from litebatch_asgi.errors import ContentMissing
-from litebatch_asgi.models import FilePart, FileState, PartKind
+from litebatch_asgi.models import FilePart, FileState, PartKind, UploadPart
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 
-async def stored_blocks(runtime: Runtime, part: FilePart, start: int = 0) -> AsyncGenerator[bytes]:
+async def stored_blocks(
+    runtime: Runtime, part: FilePart | UploadPart, start: int = 0
+) -> AsyncGenerator[bytes]:
     """The bytes of a stored part from `start` on. Raises `StoreGone` or `StoreUnavailable`."""
     assert part.content_key is not None
     store = runtime.stores.store(part.store)
@@ -22,7 +24,8 @@ async def stored_blocks(runtime: Runtime, part: FilePart, start: int = 0) -> Asy
             async for block in blocks:
                 yield block
     except ContentMissing:
-        told = {"file_id": part.file_id, "content": part.content_key, "store": part.store}
+        of = part.file_id if isinstance(part, FilePart) else part.upload_id
+        told = {"of": of, "content": part.content_key, "store": part.store}
         logger.exception("a content store has lost a content", extra=told)
         raise
 

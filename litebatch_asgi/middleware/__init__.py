@@ -30,6 +30,13 @@ class LiteBatchMiddleware:
     GET HEAD DELETE       /files/{id}                            the id begins with `file-lb` and has the form
                                                                  of ours
     GET HEAD              /files/{id}/content                    the same
+    POST                  /uploads                               virtual models are named as
+                                                                 `target_model_names` in the JSON body, or as
+                                                                 for files in the header or the query
+    POST                  /uploads/{id}/parts                    the id begins with `upload_lb` and has the
+                                                                 form of ours
+    POST                  /uploads/{id}/complete                 the same
+    POST                  /uploads/{id}/cancel                   the same
     POST                  /batches                               `input_file_id` in the JSON body has that
                                                                  form
     POST                  /batches/dry_run                       the same

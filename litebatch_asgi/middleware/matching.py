@@ -13,6 +13,7 @@ from litebatch_asgi.models.ids import is_file_id
 from litebatch_asgi.models.limits import FileCap
 from litebatch_asgi.routes.multipart import UploadParser
 from litebatch_asgi.wire.names import NAMES_FIELDS
+from litebatch_asgi.wire.uploads import names_in
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -30,6 +31,7 @@ class _NewBatch(msgspec.Struct):
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode
+_decode_object = msgspec.json.Decoder(dict[str, object]).decode
 _decode_new_batch = msgspec.json.Decoder(_NewBatch).decode
 
 
@@ -43,6 +45,14 @@ def names_managed_input(body: bytes) -> bool:
     try:
         return is_file_id(_decode_new_batch(body).input_file_id)
     except (ValueError, RecursionError):
+        return False
+
+
+def body_names_models(body: bytes) -> bool:
+    """Whether the body of `POST /uploads` names any virtual model."""
+    try:
+        return names_models(names_in(_decode_object(body)))
+    except (ValueError, RecursionError, RequestError):
         return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, NamedTuple, Protocol
 
@@ -14,7 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from litebatch_asgi.auth import Authenticator, identify
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import InvalidRequest, RequestError
-from litebatch_asgi.middleware.matching import UploadMatcher, names_managed_input, names_models
+from litebatch_asgi.middleware.matching import (
+    UploadMatcher,
+    body_names_models,
+    names_managed_input,
+    names_models,
+)
 from litebatch_asgi.middleware.replay import SmallBody, SpooledBody
 from litebatch_asgi.middleware.rules import UNMANAGED, Sign, local_path, without_unmanaged
 from litebatch_asgi.models import Principal
@@ -53,7 +59,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """How long, in seconds, a request is waited for before it is passed on as it is."""
 
     json_seconds: float = JSON_SECONDS
-    """for the body of `POST /batches`"""
+    """for the body of `POST /batches` or `POST /uploads`"""
     slot_seconds: float = 30.0
     """for an upload slot; it is answered by 429 then"""
 
@@ -112,7 +118,9 @@ class Responder:
             signs = self._litebatch.settings.webhook_keys
             return await self._unless_told() if signs else self._unmanaged()
         if sign is Sign.INPUT:
-            return await self._new_batch()
+            return await self._by_body(names_managed_input)
+        if sign is Sign.NAMED:
+            return await self._new_upload()
         return self._managed()
 
     async def _unless_told(self) -> Onward:
@@ -123,21 +131,33 @@ class Responder:
         caller = await self._caller()
         return self._unmanaged() if caller is None else self._managed(caller=caller)
 
-    async def _new_batch(self) -> Onward:
+    async def _new_upload(self) -> Onward:
+        caller = await self._caller()
+        if caller is None:
+            return self._unmanaged()
+        if self._names_models():
+            return self._managed(caller=caller)
+        return await self._by_body(body_names_models, caller=caller)
+
+    async def _by_body(self, is_managed: Callable[[bytes], bool], caller: Principal | None = None) -> Onward:
         body = SmallBody(self._receive, most=MAX_JSON_BYTES)
         content = await body.read(within_seconds=self._context.timeouts.json_seconds)
-        if content is not None and names_managed_input(content):
-            return self._managed(body)
+        if content is not None and is_managed(content):
+            return self._managed(body, caller=caller)
         return self._unmanaged(body)
+
+    def _names_models(self) -> bool:
+        """Whether the query or the header names virtual models."""
+        request = HTTPConnection(self._scope)
+        return names_models([*request.query_params.multi_items(), *_named_in(request.headers)])
 
     async def _upload(self, kept: AsyncExitStack) -> Onward:
         caller = await self._caller()
         if caller is None:
             return self._unmanaged()
-        request = HTTPConnection(self._scope)
-        if names_models([*request.query_params.multi_items(), *_named_in(request.headers)]):
+        if self._names_models():
             return self._managed(caller=caller)
-        matcher = self._matcher(request.headers)
+        matcher = self._matcher(HTTPConnection(self._scope).headers)
         if matcher is None:
             return self._unmanaged()
         async with self._upload_slot(caller):

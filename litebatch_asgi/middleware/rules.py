@@ -9,7 +9,7 @@ from types import MappingProxyType
 import msgspec
 from starlette.types import Scope
 
-from litebatch_asgi.models.ids import is_batch_id, is_file_id, is_webhook_id
+from litebatch_asgi.models.ids import is_batch_id, is_file_id, is_upload_id, is_webhook_id
 
 UNMANAGED = b"managed=false"
 """in the query of what no id tells of: the caller wants the app behind"""
@@ -28,6 +28,10 @@ class Sign(Enum):
     """the id in the path has the form of our files' ids"""
     BATCH_ID = auto()
     """the id in the path has the form of our batches' ids"""
+    NAMED = auto()
+    """the request or its JSON body names virtual models"""
+    UPLOAD_ID = auto()
+    """the id in the path has the form of our uploads' ids"""
     WEBHOOK_ID = auto()
     """the id in the path has the form of our webhook endpoints' ids"""
     INPUT = auto()
@@ -48,6 +52,10 @@ RULES = (
     Rule(methods=("GET", "HEAD"), path="/files", sign=Sign.ALWAYS),
     Rule(methods=("GET", "HEAD", "DELETE"), path="/files/{id}", sign=Sign.FILE_ID),
     Rule(methods=("GET", "HEAD"), path="/files/{id}/content", sign=Sign.FILE_ID),
+    Rule(methods=("POST",), path="/uploads", sign=Sign.NAMED),
+    Rule(methods=("POST",), path="/uploads/{id}/parts", sign=Sign.UPLOAD_ID),
+    Rule(methods=("POST",), path="/uploads/{id}/complete", sign=Sign.UPLOAD_ID),
+    Rule(methods=("POST",), path="/uploads/{id}/cancel", sign=Sign.UPLOAD_ID),
     Rule(methods=("POST",), path="/batches", sign=Sign.INPUT),
     Rule(methods=("POST",), path="/batches/dry_run", sign=Sign.INPUT),
     Rule(methods=("GET", "HEAD"), path="/batches", sign=Sign.ALWAYS),
@@ -67,7 +75,12 @@ _BY_PATH: Mapping[tuple[str, str], Sign] = MappingProxyType(
     {(method, rule.path): rule.sign for rule in RULES for method in rule.methods}
 )
 _HAS_FORM: Mapping[Sign, Callable[[str], bool]] = MappingProxyType(
-    {Sign.FILE_ID: is_file_id, Sign.BATCH_ID: is_batch_id, Sign.WEBHOOK_ID: is_webhook_id}
+    {
+        Sign.FILE_ID: is_file_id,
+        Sign.BATCH_ID: is_batch_id,
+        Sign.UPLOAD_ID: is_upload_id,
+        Sign.WEBHOOK_ID: is_webhook_id,
+    }
 )
 
 

@@ -217,6 +217,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """how long the body of an upload may take to arrive"""
     max_spool_bytes: int = 17_179_869_184
     """of all uploads of a process together, those included that are still being sent to slow deployments"""
+    max_unfinished_upload_bytes: int = 17_179_869_184
+    """in the content store, of the parts of all uploads that have not ended; see `POST /uploads`"""
     spool_dir: str | None = None
     """where uploads are kept while they are checked and sent on; None: the system's temporary folder"""
     content_store: str = DATABASE_STORE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Protocol
 
 import msgspec
 
@@ -142,6 +143,19 @@ def requests_exceeded(every: Sequence[Limits], requests: int) -> Iterator[Exceed
         limit = limits.max_batch_requests
         if limit is not None and requests > limit:
             yield Exceeded(name="max_batch_requests", whose=limits.whose, limit=limit, used=0, asked=requests)
+
+
+class SizeCap(Protocol):
+    """How many bytes may come."""
+
+    @property
+    def bytes(self) -> int:
+        """At most so many."""
+        ...
+
+    def exceeded(self) -> FileTooLarge:
+        """What is said of more."""
+        ...
 
 
 class FileCap(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,13 +20,17 @@ from litebatch_asgi.routes.respond import Answered as Answered
 from litebatch_asgi.routes.respond import Respond as Respond
 from litebatch_asgi.routes.respond import error_answer as error_answer
 from litebatch_asgi.routes.services import Services as Services
+from litebatch_asgi.routes.slots import UploadSlots
 from litebatch_asgi.routes.spend import SpendRoutes
+from litebatch_asgi.routes.uploads import UploadRoutes
 from litebatch_asgi.routes.webhooks import WebhookRoutes
 
 
 def build_routes(services: Services, authenticator: Authenticator) -> list[Route]:
     """The routes of the API, without `/v1`. They raise what `Respond` makes answers of."""
-    files, batches, models = FileRoutes(services), BatchRoutes(services), ModelRoutes(services)
+    slots = UploadSlots(services.settings.max_concurrent_uploads)
+    files, uploads = FileRoutes(services, slots), UploadRoutes(services, slots)
+    batches, models = BatchRoutes(services), ModelRoutes(services)
     spend = SpendRoutes(services)
     webhooks = WebhookRoutes(services)
 
@@ -42,6 +46,10 @@ def build_routes(services: Services, authenticator: Authenticator) -> list[Route
         route("/files/{id}", GET=files.retrieve, DELETE=files.delete),
         route("/files/{id}/content", GET=files.content),
         route("/files", GET=files.list, POST=files.create),
+        route("/uploads", POST=uploads.create),
+        route("/uploads/{id}/parts", POST=uploads.add_part),
+        route("/uploads/{id}/complete", POST=uploads.complete),
+        route("/uploads/{id}/cancel", POST=uploads.cancel),
         route("/models", GET=models.list),
         route("/models/{id:path}", GET=models.retrieve),
         route("/model_group/info", GET=models.groups),

@@ -24,9 +24,9 @@ NAMES_HEADER = "x-litebatch-target-model-names"
 class FileRoutes:
     """The handlers of `/files` and below."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, slots: UploadSlots) -> None:
         self._services = services
-        self._slots = UploadSlots(services.settings.max_concurrent_uploads)
+        self._slots = slots
 
     async def create(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /files`."""

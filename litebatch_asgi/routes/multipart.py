@@ -13,7 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 
 from litebatch_asgi.errors import InvalidRequest
-from litebatch_asgi.models.limits import FileCap
+from litebatch_asgi.models.limits import SizeCap
 from litebatch_asgi.wire import checks
 from litebatch_asgi.wire.filenames import clean_filename
 
@@ -47,10 +47,14 @@ def boundary_of(content_type: str | None) -> bytes:
 
 
 class UploadParser:
-    """Takes the body of an upload apart, piece by piece as it arrives. Does no I/O."""
+    """Takes the body of an upload apart, piece by piece as it arrives. Does no I/O.
 
-    def __init__(self, boundary: bytes, *, cap: FileCap) -> None:
+    `field` is the name that the file goes by.
+    """
+
+    def __init__(self, boundary: bytes, *, cap: SizeCap, field: str = "file") -> None:
         self._cap = cap
+        self._field = field
         self._received_bytes = 0
         self._file_bytes = 0
         self._parts = 0
@@ -114,7 +118,7 @@ class UploadParser:
         if not self._complete:
             raise InvalidRequest("The body ended before the closing boundary of the form.")
         if self._filename is None:
-            raise checks.missing("file")
+            raise checks.missing(self._field)
         return Received(filename=self._filename, fields=tuple(self._fields))
 
     def _part_begin(self) -> None:
@@ -148,24 +152,27 @@ class UploadParser:
         filename = _extended_filename(disposition) or options.get(b"filename")
         if filename is not None:
             self._file_begin(filename)
-        elif self._field_name == "file":
-            raise _bad_file("'file' must be a file, with a filename, not a text field.")
+        elif self._field_name == self._field:
+            raise self._bad_file("must be a file, with a filename, not a text field.")
         else:
             self._field_value = bytearray()
 
     def _file_begin(self, filename: bytes) -> None:
-        if self._field_name != "file":
+        if self._field_name != self._field:
             raise InvalidRequest(
-                f"'{self._field_name}' is a file; the file of an upload goes by the name 'file'.",
+                f"'{self._field_name}' is a file; the file of an upload goes by the name '{self._field}'.",
                 param=self._field_name,
                 code="unknown_parameter",
             )
         if self._filename is not None:
-            raise _bad_file("Only one 'file' can be uploaded at a time.")
+            raise self._bad_file("can be sent once only in a request.")
         if not filename:
-            raise _bad_file("'file' has an empty filename: was a file chosen?")
+            raise self._bad_file("has an empty filename: was a file chosen?")
         self._filename = clean_filename(filename.decode(errors="replace"))
         self._field_value = None
+
+    def _bad_file(self, why: str) -> InvalidRequest:
+        return InvalidRequest(f"'{self._field}' {why}", param=self._field, code="invalid_value")
 
     def _part_data(self, chunk: bytes, start: int, end: int) -> None:
         if self._field_value is None:
@@ -209,7 +216,3 @@ def _text(raw: bytes | bytearray, param: str | None) -> str:
 
 def _not_multipart() -> InvalidRequest:
     return InvalidRequest("The body is not valid multipart/form-data.")
-
-
-def _bad_file(message: str) -> InvalidRequest:
-    return InvalidRequest(message, param="file", code="invalid_value")

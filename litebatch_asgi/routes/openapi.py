@@ -13,6 +13,7 @@ from litebatch_asgi import errors, wire
 from litebatch_asgi.routes.endpoint import not_allowed
 from litebatch_asgi.routes.operations import OPERATIONS, UNIVERSAL, Link, Operation, Operations
 from litebatch_asgi.routes.respond import JSONAnswer
+from litebatch_asgi.routes.upload_operations import UPLOAD_OPERATIONS
 from litebatch_asgi.routes.webhook_operations import WEBHOOK_OPERATIONS
 from litebatch_asgi.wire.repeats import KEY_HEADER, MAX_KEY
 
@@ -62,7 +63,7 @@ class Description:
 
 def describe(version: str, *more: Operations) -> dict[str, Any]:
     """The document, without the servers; `more` is what is served beside the API."""
-    served = (OPERATIONS, WEBHOOK_OPERATIONS, *more)
+    served = (OPERATIONS, UPLOAD_OPERATIONS, WEBHOOK_OPERATIONS, *more)
     return {
         "openapi": "3.1.0",
         "info": {

@@ -7,7 +7,7 @@ import asyncio
 from starlette.requests import Request
 
 from litebatch_asgi.models import Settings
-from litebatch_asgi.models.limits import FileCap
+from litebatch_asgi.models.limits import SizeCap
 from litebatch_asgi.routes.multipart import (
     MAX_FORM_BYTES,
     Received,
@@ -18,15 +18,17 @@ from litebatch_asgi.routes.pace import UploadPace
 from litebatch_asgi.spool import Spool
 
 
-async def receive_upload(request: Request, spool: Spool, *, cap: FileCap, settings: Settings) -> Received:
-    """Read the body of an upload and finish `spool` with the file's bytes.
+async def receive_upload(
+    request: Request, spool: Spool, *, cap: SizeCap, settings: Settings, field: str = "file"
+) -> Received:
+    """Read the body of an upload and finish `spool` with the bytes of its file, which is called `field`.
 
     Fields come in any order (openai-python sends the file last, openai-node first), with or without a
     Content-Length. Raises `FileTooLarge` as soon as that is certain, `InvalidRequest` for a body that is
     not a whole form with exactly one file, `RequestTimeout` for one that comes too slowly for `settings`, and
     Starlette's `ClientDisconnect` when the client leaves.
     """
-    parser = UploadParser(boundary_of(request.headers.get("content-type")), cap=cap)
+    parser = UploadParser(boundary_of(request.headers.get("content-type")), cap=cap, field=field)
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > cap.bytes + MAX_FORM_BYTES:
         raise cap.exceeded()

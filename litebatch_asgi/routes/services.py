@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from litebatch_asgi.batches import BatchService, SpendService
-from litebatch_asgi.files import FileService
+from litebatch_asgi.files import FileService, UploadService
 from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Principal, Settings
 from litebatch_asgi.spool import Spooler
@@ -34,6 +34,11 @@ class Services(Protocol):
     @property
     def files(self) -> FileService:
         """Everything about files."""
+        ...
+
+    @property
+    def uploads(self) -> UploadService:
+        """Everything about files that are sent in parts."""
         ...
 
     @property

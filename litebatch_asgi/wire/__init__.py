@@ -49,6 +49,17 @@ from litebatch_asgi.wire.spend import parse_spend_query as parse_spend_query
 from litebatch_asgi.wire.spend import prefers_csv as prefers_csv
 from litebatch_asgi.wire.spend import spend_csv as spend_csv
 from litebatch_asgi.wire.spend import spend_list as spend_list
+from litebatch_asgi.wire.uploads import CompleteUpload as CompleteUpload
+from litebatch_asgi.wire.uploads import CompleteUploadBody as CompleteUploadBody
+from litebatch_asgi.wire.uploads import CreateUpload as CreateUpload
+from litebatch_asgi.wire.uploads import CreateUploadBody as CreateUploadBody
+from litebatch_asgi.wire.uploads import UploadObject as UploadObject
+from litebatch_asgi.wire.uploads import UploadPartObject as UploadPartObject
+from litebatch_asgi.wire.uploads import parse_complete_upload as parse_complete_upload
+from litebatch_asgi.wire.uploads import parse_create_upload as parse_create_upload
+from litebatch_asgi.wire.uploads import part_schema as part_schema
+from litebatch_asgi.wire.uploads import upload_object as upload_object
+from litebatch_asgi.wire.uploads import upload_part_object as upload_part_object
 from litebatch_asgi.wire.webhooks import CreateWebhookBody as CreateWebhookBody
 from litebatch_asgi.wire.webhooks import DeletedWebhookEndpoint as DeletedWebhookEndpoint
 from litebatch_asgi.wire.webhooks import RotateSecretBody as RotateSecretBody

@@ -73,7 +73,7 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
         if self.metadata is not None:
             _check_metadata(self.metadata)
         if self.output_expires_after is not None:
-            _check_expiry(self.output_expires_after, "output_expires_after")
+            check_expiry(self.output_expires_after, "output_expires_after")
         if self.max_cost is not None:
             check_amount(self.max_cost, MAX_COST)
 
@@ -89,7 +89,7 @@ class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
         checks.one_of(UPLOAD_PURPOSES, checks.text(self.purpose, "purpose"), "purpose")
         check_model_names(self.target_model_names)
         if self.expires_after_seconds is not None:
-            _check_expiry(self.expires_after_seconds, "expires_after")
+            check_expiry(self.expires_after_seconds, "expires_after")
 
 
 def parse_create_batch(body: bytes) -> CreateBatch:
@@ -101,7 +101,7 @@ def parse_create_batch(body: bytes) -> CreateBatch:
         endpoint=checks.required_text(given, "endpoint"),
         completion_window=checks.required_text(given, "completion_window"),
         metadata=cast("dict[str, str] | None", given.get("metadata")),
-        output_expires_after=_json_expiry(given.get("output_expires_after"), "output_expires_after"),
+        output_expires_after=json_expiry(given.get("output_expires_after"), "output_expires_after"),
         max_cost=_max_cost(given.get("litebatch")),
     )
 
@@ -177,7 +177,8 @@ def _max_cost(given: object) -> Decimal | None:
     return amount_of(most, MAX_COST)
 
 
-def _json_expiry(given: object, param: str) -> int | None:
+def json_expiry(given: object, param: str) -> int | None:
+    """The seconds that an `expires_after` in a JSON body says, whose range is checked where it is kept."""
     return None if given is None else _seconds_of(checks.json_object(given, param), param)
 
 
@@ -196,7 +197,6 @@ def _form_expiry(fields: Pairs, param: str) -> int | None:
 
 
 def _seconds_of(given: Mapping[str, object], param: str) -> int:
-    """What an `expires_after` says, whose range is checked where it is kept."""
     checks.only_known(given, _EXPIRY_KEYS, f"{param}.")
     for key in _EXPIRY_KEYS:
         if key not in given:
@@ -206,7 +206,8 @@ def _seconds_of(given: Mapping[str, object], param: str) -> int:
     return checks.whole_number(given["seconds"], f"{param}.seconds")
 
 
-def _check_expiry(seconds: object, param: str) -> None:
+def check_expiry(seconds: object, param: str) -> None:
+    """Raises `InvalidRequest` for fewer or more seconds than a file may be kept."""
     checks.in_range(seconds, f"{param}.seconds", MIN_EXPIRY_SECONDS, MAX_EXPIRY_SECONDS)
 
 

@@ -21,6 +21,7 @@ from starlette.routing import Mount
 from litebatch_asgi import wire
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.routes.openapi import describe
+from litebatch_asgi.routes.upload_operations import UPLOAD_OPERATIONS
 from litebatch_asgi.routes.webhook_operations import WEBHOOK_OPERATIONS
 from litebatch_asgi.server.gateway import build_gateway
 from tests.harness import ENDPOINT, QUICK, Gateway, lines, running_gateway
@@ -46,7 +47,7 @@ def test_it_is_valid() -> None:
 
 def test_it_has_every_path_and_method() -> None:
     described = {(path, method.upper()) for path, method, _ in OPERATIONS}
-    plain = {re.sub("file-x|batch_x|model-x|we_x", "{id}", path): path for path in PATHS}
+    plain = {re.sub("file-x|batch_x|upload_x|model-x|we_x", "{id}", path): path for path in PATHS}
     there = {(path, method) for path, sample in plain.items() for method in PATHS[sample] - {"HEAD"}}
     assert described == there
 
@@ -268,8 +269,8 @@ async def test_real_answers_are_as_described(held_gateway: Gateway) -> None:
         await client.ask("post", "/files", files={"file": ("in.jsonl", b"no JSON\n{}")}, data=form)
         await client.ask("post", "/batches", json=body | {"metadata": {"n": 1}})
         await client.ask("get", "/files", params={"limit": "0"})
-    about_webhooks = {each for path in WEBHOOK_OPERATIONS for each in ids_at(path)}
-    assert client.done == {operation["operationId"] for _, _, operation in OPERATIONS} - about_webhooks
+    elsewhere = {each for path in (*WEBHOOK_OPERATIONS, *UPLOAD_OPERATIONS) for each in ids_at(path)}
+    assert client.done == {operation["operationId"] for _, _, operation in OPERATIONS} - elsewhere
 
 
 def ids_at(path: str) -> list[str]:
