@@ -8,7 +8,6 @@ from functools import partial
 
 from litebatch_asgi.copy_lifecycle import deletion
 from litebatch_asgi.errors import RequestUnderWay, StateConflict
-from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.pruning import Pruner
 from litebatch_asgi.models import FileChange, FileState, UploadStatus
 from litebatch_asgi.runtime import Runtime
@@ -41,7 +40,6 @@ class Sweeper:
         for upload_id in found:
             with suppress(StateConflict, RequestUnderWay):  # it is being removed, or its file is on its way
                 await uploads.end(upload_id, UploadStatus.EXPIRED, now)
-                hit("upload.expired")
         return len(found) == _AT_ONCE
 
     async def _expire(self) -> bool:

@@ -224,7 +224,6 @@ class UploadService:
                 raise InvalidRequest(f"Upload '{upload.id}' is being completed.") from error
             except StateConflict as error:
                 raise unknown_upload(upload_id) from error
-            hit("upload.cancelled")
         if upload.status is not UploadStatus.CANCELLED:
             raise self._ended(upload)
         return upload

@@ -15,7 +15,7 @@ from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.auth import Authenticator
 from litebatch_asgi.middleware import LiteBatchMiddleware
 from litebatch_asgi.models import Deployment, Settings
-from litebatch_asgi.models.ids import BATCH_PREFIX, FILE_PREFIX, WEBHOOK_PREFIX
+from litebatch_asgi.models.ids import BATCH_PREFIX, FILE_PREFIX, UPLOAD_PREFIX, WEBHOOK_PREFIX
 from litebatch_asgi.testing import MemoryStorage
 from tests.harness import MODEL, QUICK, by_key
 from tests.http.forms import CONTENT_TYPE
@@ -23,6 +23,7 @@ from tests.http.forms import CONTENT_TYPE
 NOWHERE = "http://127.0.0.1:9/v1"
 FILE_ID = f"{FILE_PREFIX}01m817a3r5fkw99bczhzxsvyhe"
 BATCH_ID = f"{BATCH_PREFIX}01m817a3r5ft1vx0kwyp9gd0jw"
+UPLOAD_ID = f"{UPLOAD_PREFIX}01m817a3r5ft1vx0kwyp9gd0jw"
 WEBHOOK_ID = f"{WEBHOOK_PREFIX}01m817a3r5ft1vx0kwyp9gd0jw"
 SIGNING = replace(QUICK, webhook_keys=("webhook-key-of-the-tests-01234567",))
 ALICE = [(b"authorization", b"Bearer alice")]

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import anyio
 import httpx2
-from openai import APIConnectionError, APIStatusError, NotFoundError
-from openai.types import Batch
+from openai import APIConnectionError, APIStatusError, BadRequestError, NotFoundError
+from openai.types import Batch, Upload
+from openai.types.uploads import UploadPart
 
 from tests.faults.world import JOURNEY, World
 from tests.harness import Gateway, lines
@@ -30,15 +31,28 @@ POOR_SHARE = 0.4
 """of the creates, how many are made with that"""
 FEW_FILES, MANY_FILES = 4, 12
 """below: files are uploaded rather than used; up to: none is deleted"""
+PARTS_NAME = "in-parts-"
+"""what the names of files begin with that are sent in parts: no two of them have the same"""
+PARTS_SHARE = 0.3
+"""of the uploads, how many are sent in parts"""
+MOST_TRIES = 8
+"""at completing one of these, until there is an answer"""
 MAY_BE_TOLD = {
     "upload": {429, 503},
+    "begin": {429, 503},
+    "part": {404, 429, 503},
+    "complete": {404, 429, 503},
+    "drop": {400, 404, 503},
     "create": {404, 429, 503},
     "cancel": {409, 503},
     "look": {503},
     "read": {404, 503},
     "delete": {503},
 }
-"""besides success: to come again, that the batch has ended, that a file was deleted meanwhile"""
+"""besides success: to come again, that the batch has ended, that a file was deleted meanwhile
+
+That an upload is not there is said where a backup has been put back.
+"""
 
 T = TypeVar("T")
 
@@ -124,10 +138,38 @@ class Client:
             await anyio.sleep(self._chance.random() * 2 * pause_seconds)
 
     async def upload(self) -> None:
-        """Upload a file."""
+        """Upload a file, in one go or in parts."""
+        if self._chance.random() < PARTS_SHARE:
+            await self._upload_in_parts()
+            return
         file = await self._try("upload", lambda gateway: gateway.upload(CONTENT))
         if file is not None:
             self._world.files[file.id] = CONTENT
+
+    async def _upload_in_parts(self) -> None:
+        """Each part to another process, perhaps; now and then somebody thinks better of it."""
+        self._made += 1
+        upload = await self._try("begin", partial(_begin, f"{PARTS_NAME}{self._name}-{self._made}.jsonl"))
+        if upload is None:
+            return
+        ids: list[str] = []
+        half = len(CONTENT) // 2
+        for piece in (CONTENT[:half], CONTENT[half:]):
+            for _ in range(MOST_TRIES):
+                part = await self._try("part", partial(_send_part, upload.id, piece))
+                if part is not None:
+                    ids.append(part.id)
+                    break
+                await anyio.sleep(self._chance.random() / 4)
+        if len(ids) < 2 or self._chance.random() < 0.1:
+            await self._try("drop", partial(_drop, upload.id))
+            return
+        for _ in range(MOST_TRIES):
+            file_id = await self._try("complete", partial(_complete, upload.id, ids))
+            if file_id is not None:
+                self._world.files[file_id] = CONTENT
+                return
+            await anyio.sleep(self._chance.random() / 4)
 
     async def create(self) -> None:
         """Create a batch on some file."""
@@ -228,6 +270,35 @@ class Client:
 
 async def _create(file_id: str, journey: str, key: str, gateway: Gateway) -> Batch:
     return await gateway.create(file_id, key=key, metadata={JOURNEY: journey})
+
+
+async def _begin(filename: str, gateway: Gateway) -> Upload:
+    client = gateway.client()
+    return await client.uploads.create(
+        bytes=len(CONTENT), filename=filename, mime_type="application/jsonl", purpose="batch"
+    )
+
+
+async def _send_part(upload_id: str, piece: bytes, gateway: Gateway) -> UploadPart:
+    client = gateway.client()
+    return await client.uploads.parts.create(upload_id, data=piece)
+
+
+async def _complete(upload_id: str, part_ids: list[str], gateway: Gateway) -> str | None:
+    """The id of the file; None where a part is not there, for a backup has been put back."""
+    client = gateway.client()
+    try:
+        upload = await client.uploads.complete(upload_id, part_ids=part_ids)
+    except BadRequestError as error:
+        if "has no part" in error.message:
+            return None
+        raise
+    return upload.file.id if upload.file is not None else None
+
+
+async def _drop(upload_id: str, gateway: Gateway) -> Upload:
+    client = gateway.client()
+    return await client.uploads.cancel(upload_id)
 
 
 async def _cancel(batch_id: str, gateway: Gateway) -> Batch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -19,7 +19,7 @@ from litebatch_asgi.simulator.journal import JournalEntry
 from tests.faults.promises import SENT_SECONDS, broken, robbed
 from tests.faults.world import JOURNEY, World
 from tests.harness import rows_of
-from tests.survival.clients import CONTENT, ENDED, Memory
+from tests.survival.clients import CONTENT, ENDED, PARTS_NAME, Memory
 from tests.survival.money import wrong_charges
 from tests.survival.settings import PROMPT_SECONDS
 
@@ -41,6 +41,7 @@ async def violations(memory: Memory) -> list[str]:
     found += await broken(world, repair_seconds=REPAIR_SECONDS)
     found += [text async for text in _endings(memory)]
     found += [text async for text in wrong_charges(world)]
+    found += await _contents(world)
     found += await memory.telling.violations(repair_seconds=REPAIR_SECONDS)
     return found + [text async for text in _made_in_vain(memory)]
 
@@ -68,11 +69,28 @@ async def _files(memory: Memory) -> list[str]:
     world = memory.world
     client = world.gateway.client()
     gone = memory.deleted | memory.maybe_deleted
-    listed = {file.id async for file in client.files.list(purpose="batch")}
-    found = [f"{file_id} was acknowledged and is lost" for file_id in world.files.keys() - listed]
+    files = {file.id: file.filename async for file in client.files.list(purpose="batch")}
+    listed = files.keys()
+    names = Counter(name for name in files.values() if name.startswith(PARTS_NAME))
+    found = [f"{name} was made {count} times of one upload" for name, count in names.items() if count > 1]
+    found += [f"{file_id} was acknowledged and is lost" for file_id in world.files.keys() - listed]
     found += [f"{file_id} was deleted and is listed" for file_id in gone & listed]
     world.files |= dict.fromkeys(listed - gone, CONTENT)
     return found
+
+
+async def _contents(world: World) -> list[str]:
+    """Every part has its content, and nothing is kept that no part names."""
+    kept = {row[0] for row in await world.rows("""SELECT "key" FROM contents WHERE state = 'kept'""")}
+    named = {row[0] for row in await world.rows("SELECT content_key FROM upload_parts")}
+    of_files = "SELECT content_key FROM file_parts WHERE content_key IS NOT NULL"
+    named |= {row[0] for row in await world.rows(of_files)}
+    ended = (
+        "SELECT upload_id FROM upload_parts WHERE upload_id IN (SELECT id FROM uploads WHERE ended_at > 0)"
+    )
+    found = [f"content {key} is named and not kept" for key in named - kept]
+    found += [f"content {key} is kept and not named" for key in kept - named]
+    return [*found, *(f"upload {row[0]} has ended and has parts" for row in await world.rows(ended))]
 
 
 async def _batches(memory: Memory) -> list[str]:

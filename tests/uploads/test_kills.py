@@ -1,0 +1,93 @@
+"""kill -9 at each step of an upload in parts: nothing is lost, is there twice, or stays for ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import anyio
+import pytest
+from openai import APIConnectionError
+
+from tests.database import Database
+from tests.harness import PATIENCE_SECONDS
+from tests.survival.server import KEY, Deployed, deployed
+from tests.uploads.sending import CONTENT, begin, pieces, send
+
+PARTS = pieces(CONTENT, 3000)
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, database: Database) -> AsyncGenerator[Deployed]:
+    """A gateway process that keeps contents in a folder."""
+    (tmp_path / "contents").mkdir()
+    store = (tmp_path / "contents").as_uri()
+    async with deployed(tmp_path, database=database, content_store=store) as gateway:
+        yield gateway
+
+
+async def one_file_and_no_content(gateway: Deployed, folder: Path, file_id: str) -> None:
+    """There is this file and no other, at each deployment once; of its parts nothing is left."""
+    client = gateway.client(KEY)
+    assert [file.id async for file in client.files.list()] == [file_id]
+    assert (await client.files.content(file_id)).content == CONTENT
+
+    def has_copies() -> bool:
+        return all(
+            [file.filename[:33] for file in gateway.provider_files(name)] == [file_id]
+            for name in ("east", "west")
+        )
+
+    await gateway.simulator.until(has_copies)
+    assert await gateway.database.rows("SELECT status FROM uploads") == [("completed",)]
+    assert await gateway.database.rows("SELECT id FROM upload_parts") == []
+    with anyio.fail_after(PATIENCE_SECONDS):
+        while list((folder / "contents").iterdir()):  # noqa: ASYNC110
+            await anyio.sleep(0.05)
+    assert await gateway.database.rows("SELECT 1 FROM contents WHERE state <> 'deleting'") == []
+
+
+@pytest.mark.parametrize(
+    "place", ["content.put", "part.kept", pytest.param("content.begun", marks=pytest.mark.long)]
+)
+async def test_killed_while_a_part_is_kept(gateway: Deployed, tmp_path: Path, place: str) -> None:
+    """The client sends it again, and what there is of the first try goes."""
+    await gateway.restart(f"{place}=2*kill")
+    client = gateway.client(KEY)
+    upload = await begin(client)
+    ids = await send(client, upload.id, PARTS[:1])
+    with pytest.raises(APIConnectionError):
+        await send(client, upload.id, PARTS[1:2])
+    await gateway.server.died()
+    await gateway.restart()
+    ids += await send(client, upload.id, PARTS[1:])
+    completed = await client.uploads.complete(upload.id, part_ids=ids)
+    assert completed.file is not None
+    await one_file_and_no_content(gateway, tmp_path, completed.file.id)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "upload.created",
+        "upload.stored",
+        "completion.accepted",
+        *(
+            pytest.param(place, marks=pytest.mark.long)
+            for place in ("completion.poured", "upload.intended", "upload.answered", "completion.ended")
+        ),
+    ],
+)
+async def test_killed_while_an_upload_is_completed(gateway: Deployed, tmp_path: Path, place: str) -> None:
+    """Completed again it is one file: that of the first try, where that was accepted."""
+    await gateway.restart(f"{place}=kill")
+    client = gateway.client(KEY)
+    upload = await begin(client)
+    ids = await send(client, upload.id, PARTS)
+    with pytest.raises(APIConnectionError):
+        await client.uploads.complete(upload.id, part_ids=ids)
+    await gateway.server.died()
+    await gateway.restart()
+    completed = await client.uploads.complete(upload.id, part_ids=ids)
+    assert completed.file is not None
+    await one_file_and_no_content(gateway, tmp_path, completed.file.id)
