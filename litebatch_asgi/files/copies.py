@@ -34,6 +34,7 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.models.provider import oldest_first
 from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.wire.filenames import ending_of
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -56,9 +57,10 @@ class CopyWork:
         self.origin: Origin = Origin(runtime)
         self.forms: FormMaker = FormMaker(runtime)
 
-    def tag(self, file_id: str) -> str:
-        """The file name that a copy has at its provider."""
-        return f"{file_id}-{self.runtime.installation_id}.jsonl"
+    def tag(self, file: File) -> str:
+        """The file name that a copy has at its provider, which takes it by its ending for what it is."""
+        ending = ".jsonl" if file.purpose == "batch" else ending_of(file.filename)
+        return f"{file.id}-{self.runtime.installation_id}{ending}"
 
     def form(self, deployment_id: str, state: FileState) -> AbstractAsyncContextManager[Form]:
         """What an accepted file is to be sent as today, read from where it still is. Raises as `Origin` does.
@@ -197,7 +199,7 @@ class CopyWork:
     async def tagged(self, copy: FileCopy, file: File) -> list[ProviderFile]:
         """The provider's files that carry our tag, oldest first; the whole list was read."""
         listing = self.runtime.fleet.files_by_name(copy.deployment_id)
-        return oldest_first(await listing.find(self.tag(copy.file_id), since=made_since(file.created_at)))
+        return oldest_first(await listing.find(self.tag(file), since=made_since(file.created_at)))
 
     async def is_surely_absent(self, copy: FileCopy, now: datetime) -> bool:
         """Whether a list that was read after `now`, without our tag, settles it: the upload did not happen.

@@ -32,7 +32,7 @@ class Sender(CopyWork):
             await self.record_upload_failure(copy, form.refusal)
             return form.refusal
         upload = FileUpload(
-            filename=self.tag(file.id),
+            filename=self.tag(file),
             purpose=file.purpose,
             size=form.sent.bytes,
             content=form.content,

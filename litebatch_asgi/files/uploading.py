@@ -219,7 +219,7 @@ class Uploader:
         return InvalidRequest(told, code=error.code, param="file")
 
     def _scrubbed(self, file: File, copies: Sequence[FileCopy], error: ProviderError) -> str:
-        names = {self._sender.tag(file.id): file.filename}
+        names = {self._sender.tag(file): file.filename}
         for copy in copies:
             names[copy.deployment_id] = "the deployment"
             if file.endpoint is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 MAX_FILENAME = 255
 DEFAULT_FILENAME = "upload"
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,16}$")
 
 
 def clean_filename(given: str) -> str:
@@ -19,3 +22,9 @@ def clean_filename(given: str) -> str:
     _, dot, suffix = name.rpartition(".")
     ending = f"{dot}{suffix}" if dot and len(suffix) <= 16 else ""
     return name[: MAX_FILENAME - len(ending)].rstrip() + ending
+
+
+def ending_of(filename: str) -> str:
+    """The suffix of a name with its dot, such as `.png`; nothing where it has none that is one."""
+    found = _ENDING.search(filename)
+    return found[0] if found is not None else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,99 @@ async def test_it_goes_to_one_deployment(gateway: InProcess) -> None:
         return not where(gateway.simulator) and not await gateway.database.rows("SELECT 1 FROM files")
 
     await gateway.eventually(is_gone)
+
+
+OTHERS: dict[Any, tuple[str, str]] = {
+    "assistants": ("report.pdf", ".pdf"),
+    "fine-tune": ("train.jsonl", ".jsonl"),
+    "vision": ("a.b.PNG", ".PNG"),
+    "user_data": ("notes", ""),
+    "evals": ("evals.no suffix", ""),
+}
+"""names of files, and how the names of their copies end"""
+
+
+@pytest.mark.parametrize("purpose", OTHERS)
+@pytest.mark.parametrize("in_parts", [False, True], ids=["whole", "in parts"])
+async def test_each_purpose_goes_all_the_way(gateway: InProcess, purpose: Any, in_parts: bool) -> None:
+    """Uploaded, listed, read, expired when that was asked for, deleted; a provider sees the right ending."""
+    name, ending = OTHERS[purpose]
+    client, hour = gateway.client(), {"anchor": "created_at", "seconds": 3600}
+    await gateway.upload()
+    if in_parts:
+        upload = await client.uploads.upload_file_chunked(
+            file=CONTENT,
+            filename=name,
+            bytes=len(CONTENT),
+            mime_type="application/octet-stream",
+            purpose=purpose,
+            part_size=10_000,
+        )
+        assert upload.file is not None
+        file = upload.file
+        begun = await client.uploads.create(
+            filename=name,
+            bytes=1,
+            mime_type="x",
+            purpose=purpose,
+            expires_after=hour,  # type: ignore[arg-type]
+        )
+        part = await client.uploads.parts.create(begun.id, data=b"x")
+        other = (await client.uploads.complete(begun.id, part_ids=[part.id])).file
+    else:
+        file = await client.files.create(file=(name, CONTENT), purpose=purpose)
+        other = await client.files.create(file=(name, b"x"), purpose=purpose, expires_after=hour)  # type: ignore[arg-type]
+    assert other is not None
+    assert (file.filename, file.purpose, file.status, file.expires_at) == (name, purpose, "processed", None)
+    assert other.expires_at == other.created_at + 3600
+    assert [each.id for each in (await client.files.list(purpose=purpose)).data] == [other.id, file.id]
+    assert await client.files.retrieve(file.id) == file
+    assert await gateway.content(file.id) == CONTENT
+    copies = [each for each in gateway.simulator.account("east").files.values() if each.purpose == purpose]
+    assert [each.filename[33:].partition("-")[2][16:] for each in copies] == [ending] * 2
+    assert [each.expires_at is None for each in copies] == [True, False]
+    with pytest.raises(BadRequestError):
+        await gateway.create(file.id)
+    for each in (file, other):
+        await client.files.delete(each.id)
+
+    async def is_gone() -> bool:
+        return not where(gateway.simulator, purpose)
+
+    await gateway.eventually(is_gone)
+
+
+@pytest.mark.parametrize("in_parts", [False, True], ids=["whole", "in parts"])
+async def test_it_expires_when_that_was_asked_for(tmp_path: Path, database: Database, in_parts: bool) -> None:
+    """Its copies with it; what nobody gave an end stays."""
+
+    def earlier() -> datetime:
+        return datetime.now(UTC) - timedelta(hours=3)
+
+    async with running_gateway(tmp_path, database=database, clock=earlier) as gateway:
+        client, hour = gateway.client(), {"anchor": "created_at", "seconds": 3600}
+        kept = await upload(gateway)
+        if in_parts:
+            begun = await client.uploads.create(
+                filename="a",
+                bytes=1,
+                mime_type="x",
+                purpose="vision",
+                expires_after=hour,  # type: ignore[arg-type]
+            )
+            part = await client.uploads.parts.create(begun.id, data=b"x")
+            await client.uploads.complete(begun.id, part_ids=[part.id])
+        else:
+            await client.files.create(file=("a", b"x"), purpose="vision", expires_after=hour)  # type: ignore[arg-type]
+
+    async with running_gateway(tmp_path, database=database, simulator=gateway.simulator) as gateway:
+        assert [file.id for file in (await gateway.client().files.list()).data] == [kept.id]
+
+        async def is_gone() -> bool:
+            files = gateway.simulator.account("east").files.values()
+            return len([file for file in files if file.purpose == "vision"]) == 1
+
+        await gateway.eventually(is_gone)
 
 
 @pytest.mark.parametrize(
