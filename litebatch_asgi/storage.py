@@ -29,6 +29,7 @@ from litebatch_asgi.models import (
     FileHold,
     FilePart,
     FileState,
+    ModelPattern,
 )
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
@@ -67,6 +68,8 @@ class FileQuery(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str | None = None
     models: tuple[str, ...] = ()
     """files for at least one of these virtual models; empty: for any"""
+    patterns: tuple[ModelPattern, ...] = ()
+    """files for at least one virtual model whose best pattern is wanted; empty: for any"""
     after: File | None = None
     """the last file of the page before"""
     descending: bool = True
@@ -81,6 +84,8 @@ class BatchQuery(msgspec.Struct, frozen=True, kw_only=True):
     """None: every owner's"""
     models: tuple[str, ...] = ()
     """batches of one of these virtual models; empty: of any"""
+    patterns: tuple[ModelPattern, ...] = ()
+    """batches whose virtual model's best pattern is wanted; empty: all"""
     after: Batch | None = None
     """the last batch of the page before"""
     limit: int

@@ -24,6 +24,13 @@ jsonb_array_elements(CAST(CAST(:keys AS text) AS jsonb)) AS keys (value)
 
 -- fragment: deployments jsonb_array_elements_text(CAST(CAST(:deployments AS text) AS jsonb)) AS asked (value)
 -- fragment: models SELECT jsonb_array_elements_text(CAST(CAST(:models AS text) AS jsonb))
+-- fragment: patterns
+SELECT
+    value ->> 0 AS start,
+    CAST(value ->> 1 AS integer) AS is_whole,
+    CAST(value ->> 2 AS integer) AS is_wanted
+FROM jsonb_array_elements(CAST(CAST(:patterns AS text) AS jsonb))
+
 -- fragment: avoided SELECT jsonb_array_elements_text(CAST(CAST(:avoid AS text) AS jsonb))
 -- fragment: fingerprints SELECT jsonb_array_elements_text(CAST(CAST(:fingerprints AS text) AS jsonb))
 -- fragment: wants_event webhook_endpoints.event_types @> to_jsonb(events.type)

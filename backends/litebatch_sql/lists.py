@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import anyio.lowlevel
 
-from litebatch_asgi.models import Batch, File
+from litebatch_asgi.models import Batch, File, ModelPattern
 from litebatch_asgi.storage import BatchQuery, FileQuery
 from litebatch_sql.executor import Parameters, Reader
 from litebatch_sql.queries import Queries
@@ -35,6 +35,7 @@ class Lists:
             "owner": query.owner,
             "purpose": query.purpose,
             "models": encode_json(query.models),
+            "patterns": _written(query.patterns),
             "now": to_microseconds(query.now),
             "limit": query.limit,
             **_behind(query.after),
@@ -48,6 +49,7 @@ class Lists:
             before=query.after is not None and query.descending,
             after=query.after is not None and not query.descending,
             purpose=query.purpose is not None,
+            patterns=len(query.patterns) > 0,
         )
         if not query.models:
             return await self._page(FILES, self._sql(f"list{of_all}_files", *options), parameters)
@@ -61,17 +63,26 @@ class Lists:
             owner=query.owner is not None,
             purpose=query.purpose is not None,
             models=len(query.models) > 0,
+            patterns=len(query.patterns) > 0,
         )
         return await self._page(FILES, self._sql("list_expired_files", *options), parameters)
 
     async def batches(self, query: BatchQuery) -> list[Batch]:
         """See `Storage.list_batches`."""
         before = query.after is not None
-        parameters = {"owner": query.owner, "limit": query.limit, **_behind(query.after)}
+        parameters = {
+            "owner": query.owner,
+            "patterns": _written(query.patterns),
+            "limit": query.limit,
+            **_behind(query.after),
+        }
+        patterns = len(query.patterns) > 0
         if query.owner is None and not query.models:
-            statement = self._sql("list_all_batches", *_options(before=before))
+            statement = self._sql("list_all_batches", *_options(before=before, patterns=patterns))
             return await self._page(BATCHES, statement, parameters)
-        options = _options(before=before, owner=query.owner is not None, model=len(query.models) > 0)
+        options = _options(
+            before=before, owner=query.owner is not None, model=len(query.models) > 0, patterns=patterns
+        )
         statement = self._sql("list_batches", *options)
         pages = await self._pages(BATCHES, statement, query.models or (None,), parameters)
         return _merged(pages, query.limit, descending=True)
@@ -111,6 +122,13 @@ def _merged(pages: Sequence[list[Listed]], limit: int, *, descending: bool) -> l
         if not merged or merged[-1].id != item.id:
             merged.append(item)
     return merged
+
+
+def _written(patterns: Sequence[ModelPattern]) -> str:
+    """Patterns as the queries take them."""
+    return encode_json(
+        [(pattern.start, int(pattern.is_whole), int(pattern.is_wanted)) for pattern in patterns]
+    )
 
 
 def _options(**lines: bool) -> list[str]:

@@ -12,7 +12,8 @@ is part of the statement only where that option is given. Columns of a `Table` a
 `{prefix}` stands before the name of each table: `FROM {prefix}files AS files`. The name of another query
 stands for that query in parentheses, as in `FROM {due_jobs} AS due`.
 
-A line `-- fragment: <name> <text>`, where the text may go on below, names what `{<name>}` stands for. A line
+A line `-- fragment: <name> <text>`, where the text may go on below, names what `{<name>}` stands for: one
+line, so that an option holds for all of it. A line
 `-- type: <kind> <type>` before the first query is the database's type for columns of a kind (`key`, `json`,
 `money`, `blob`): `{type.json}` in migrations. Values of a kind that is not kept as text are written and read
 by way of text.
@@ -87,7 +88,7 @@ class Queries:
         if name in self._tables:
             return self._tables[name].sql(form, self._types)
         if name in self._fragments:
-            return self.expanded(_statement(self._fragments[name], ()))
+            return self.expanded(" ".join(_statement(self._fragments[name], ()).splitlines()))
         return f"({self.sql(name)})"
 
     def __contains__(self, name: str) -> bool:

@@ -9,6 +9,26 @@ SELECT {now};
 -- fragment: held_copy_keys
 SELECT {key_0}, CAST({key_1} AS integer), {key_2}, CAST({key_3} AS bigint), {key_4} FROM {keys}
 
+-- fragment: file_has_wanted_model
+EXISTS (
+    SELECT 1 FROM {prefix}file_models AS models_of_file
+    WHERE models_of_file.file_id = files.id AND (
+        SELECT is_wanted FROM ({patterns}) AS patterns
+        WHERE substr(models_of_file.model, 1, length(start)) = start
+          AND (is_whole = 0 OR models_of_file.model = start)
+        ORDER BY is_whole DESC, length(start) DESC
+        LIMIT 1
+    ) = 1
+)
+
+-- fragment: batch_has_wanted_model
+(
+    SELECT is_wanted FROM ({patterns}) AS patterns
+    WHERE substr(batches.model, 1, length(start)) = start AND (is_whole = 0 OR batches.model = start)
+    ORDER BY is_whole DESC, length(start) DESC
+    LIMIT 1
+) = 1
+
 -- name: get_installation
 SELECT id, schema_version, fingerprint FROM {prefix}installation AS installation;
 
@@ -51,6 +71,7 @@ WHERE accepted_at IS NOT NULL AND deleted_at IS NULL
   AND purpose = :purpose  -- if purpose
   AND (created_at, id) < (:last_created_at, :last_id)  -- if before
   AND (created_at, id) > (:last_created_at, :last_id)  -- if after
+  AND {file_has_wanted_model}  -- if patterns
 ORDER BY created_at DESC, id DESC  -- if descending
 ORDER BY created_at, id  -- if ascending
 LIMIT :limit;
@@ -66,6 +87,7 @@ WHERE accepted_at IS NOT NULL AND deleted_at IS NULL
   AND (created_at + 0, id) < (:last_created_at, :last_id)  -- if before
   AND created_at + 0 >= :last_created_at  -- if after
   AND (created_at + 0, id) > (:last_created_at, :last_id)  -- if after
+  AND {file_has_wanted_model}  -- if patterns
 ORDER BY created_at + 0 DESC, id DESC  -- if descending
 ORDER BY created_at + 0, id  -- if ascending
 LIMIT :limit;
@@ -79,6 +101,7 @@ WHERE file_models.model = :model AND file_models.owner = :owner
   AND file_models.purpose = :purpose  -- if purpose
   AND (file_models.created_at, file_models.file_id) < (:last_created_at, :last_id)  -- if before
   AND (file_models.created_at, file_models.file_id) > (:last_created_at, :last_id)  -- if after
+  AND {file_has_wanted_model}  -- if patterns
 ORDER BY file_models.created_at DESC, file_models.file_id DESC  -- if descending
 ORDER BY file_models.created_at, file_models.file_id  -- if ascending
 LIMIT :limit;
@@ -94,6 +117,7 @@ WHERE file_models.model = :model
   AND (file_models.created_at + 0, file_models.file_id) < (:last_created_at, :last_id)  -- if before
   AND file_models.created_at + 0 >= :last_created_at  -- if after
   AND (file_models.created_at + 0, file_models.file_id) > (:last_created_at, :last_id)  -- if after
+  AND {file_has_wanted_model}  -- if patterns
 ORDER BY file_models.created_at + 0 DESC, file_models.file_id DESC  -- if descending
 ORDER BY file_models.created_at + 0, file_models.file_id  -- if ascending
 LIMIT :limit;
@@ -109,6 +133,7 @@ WHERE accepted_at IS NOT NULL AND deleted_at IS NULL AND expires_at <= :now
       WHERE file_models.file_id = files.id AND file_models.model IN ({models})  -- if models
   )  -- if models
   AND (expires_at, id) > (:last_expires_at, :last_id)  -- if behind
+  AND {file_has_wanted_model}  -- if patterns
 ORDER BY expires_at, id
 LIMIT :limit;
 
@@ -165,6 +190,7 @@ WHERE TRUE
   AND owner = :owner  -- if owner
   AND model = :model  -- if model
   AND (created_at, id) < (:last_created_at, :last_id)  -- if before
+  AND {batch_has_wanted_model}  -- if patterns
 ORDER BY created_at DESC, id DESC
 LIMIT :limit;
 
@@ -174,6 +200,7 @@ SELECT {batches} FROM {prefix}batches AS batches
 WHERE TRUE
   AND created_at + 0 <= :last_created_at  -- if before
   AND (created_at + 0, id) < (:last_created_at, :last_id)  -- if before
+  AND {batch_has_wanted_model}  -- if patterns
 ORDER BY created_at + 0 DESC, id DESC
 LIMIT :limit;
 

@@ -21,6 +21,13 @@ json_each(:keys) AS keys
 -- fragment: among_keys IN (SELECT {key_0} FROM {keys})
 -- fragment: deployments json_each(:deployments) AS asked
 -- fragment: models SELECT value FROM json_each(:models)
+-- fragment: patterns
+SELECT
+    json_extract(value, '$[0]') AS start,
+    json_extract(value, '$[1]') AS is_whole,
+    json_extract(value, '$[2]') AS is_wanted
+FROM json_each(:patterns)
+
 -- fragment: avoided SELECT value FROM json_each(:avoid)
 -- fragment: fingerprints SELECT value FROM json_each(:fingerprints)
 -- fragment: wants_event events.type IN (SELECT value FROM json_each(webhook_endpoints.event_types))

@@ -44,6 +44,7 @@ from litebatch_asgi.models.limits import Exceeded as Exceeded
 from litebatch_asgi.models.limits import FileHold as FileHold
 from litebatch_asgi.models.limits import Limits as Limits
 from litebatch_asgi.models.page import Page as Page
+from litebatch_asgi.models.patterns import ModelPattern as ModelPattern
 from litebatch_asgi.models.principal import Principal as Principal
 from litebatch_asgi.models.provider import BatchError as BatchError
 from litebatch_asgi.models.provider import BatchStatus as BatchStatus

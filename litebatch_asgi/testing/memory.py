@@ -39,6 +39,7 @@ from litebatch_asgi.models import (
     FileState,
     JobState,
 )
+from litebatch_asgi.models.patterns import is_wanted
 from litebatch_asgi.models.sums import with_charges
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
@@ -166,6 +167,7 @@ class MemoryStorage:
             and query.owner in (None, file.owner)
             and query.purpose in (None, file.purpose)
             and (not query.models or set(query.models) & set(file.models))
+            and (not query.patterns or any(is_wanted(query.patterns, model) for model in file.models))
         ]
         if query.expired:
             return _page(found, after=query.after, limit=query.limit, descending=False, order=_end)
@@ -235,6 +237,7 @@ class MemoryStorage:
             batch
             for batch in self._tables.batches.values()
             if query.owner in (None, batch.owner) and (not query.models or batch.model in query.models)
+            if not query.patterns or is_wanted(query.patterns, batch.model)
         ]
         return _page(found, after=query.after, limit=query.limit, descending=True)
 

@@ -64,6 +64,7 @@ def test_pages_of_files(
     name, *filters = options
     found = plan(connection, name, *page, *filters)
     assert index in found
+    assert index in plan(connection, name, *page, *filters, "patterns")
     begins = ("<expr><?", "<expr>>?", ")<(?,?)", ")>(?,?)")
     assert any(begin in found for begin in begins) == (len(page) == 2), found
     assert "TEMP B-TREE" not in found
@@ -108,6 +109,7 @@ def test_pages_of_batches(
     name, *filters = options
     found = plan(connection, name, *page, *filters)
     assert f"batches USING INDEX {index}" in found
+    assert f"batches USING INDEX {index}" in plan(connection, name, *page, *filters, "patterns")
     assert ("(created_at,id)<(?,?)" in found or "<expr><?" in found) == bool(page)
     assert "TEMP B-TREE" not in found
 

@@ -10,7 +10,8 @@ from itertools import product
 import pytest
 from msgspec.structs import replace
 
-from litebatch_asgi.models import Batch, BatchChange, File, FileState, FileStatus
+from litebatch_asgi.models import Batch, BatchChange, File, FileState, FileStatus, ModelPattern
+from litebatch_asgi.models.patterns import is_wanted
 from litebatch_asgi.storage import BatchQuery, FileQuery, Storage
 from litebatch_asgi.testing.conformance.base import (
     StorageTests,
@@ -193,6 +194,46 @@ class ListTests(StorageTests):
         assert await found('z"', "unknown") == [("y", 'z"')]
         assert await found("unknown") == []
         assert await found() == models
+
+    async def test_files_and_batches_whose_best_pattern_is_wanted(self, storage: Storage) -> None:
+        """A whole name fits better than a beginning, and a longer beginning better than a shorter one."""
+        names = ("gpt-4o", "azure/a", "azure/b%", "azure/vip/c", "AZURE/a", "azure", "azure_x", "")
+        files = [a_file(owner="a", models=(name,), created_at=NOW) for name in names]
+        files += [a_file(owner="a", models=("azure/a", "gpt-4o")), a_file(owner="a", models=())]
+        for file in files:
+            await stored_file(storage, file=file)
+        batches = [a_batch(a_file(), owner="a", model=name, created_at=NOW) for name in names]
+        await _stored_batches(storage, batches)
+
+        async def found(**patterns: bool) -> tuple[list[str], list[str]]:
+            asked = tuple(ModelPattern.of(name, is_wanted=wanted) for name, wanted in patterns.items())
+            assert {name for name in names if is_wanted(asked, name)} == {
+                batch.model
+                for batch in await _batch_pages(storage, BatchQuery(owner="a", patterns=asked, limit=3))
+            }
+            of_all = await _batch_pages(storage, BatchQuery(owner=None, patterns=asked, limit=100))
+            listed = await _file_pages(storage, FileQuery(owner="a", now=NOW, patterns=asked, limit=3))
+            everybodys = await _file_pages(storage, FileQuery(owner=None, now=NOW, patterns=asked, limit=3))
+            assert [file.id for file in everybodys if file.owner == "a"] == [file.id for file in listed]
+            return sorted(batch.model for batch in of_all), sorted(",".join(file.models) for file in listed)
+
+        azures = ["azure/a", "azure/b%", "azure/vip/c"]
+        assert await found(**{"azure/*": True}) == (azures, sorted([*azures, "azure/a,gpt-4o"]))
+        others = ["", "AZURE/a", "azure", "azure_x", "gpt-4o"]
+        assert await found(**{"azure/*": False, "*": True}) == (others, sorted([*others, "azure/a,gpt-4o"]))
+        nested = {"*": False, "azure/*": True, "azure/vip/*": False, "azure/a": False, "azure/vip/c": True}
+        assert (await found(**nested))[0] == ["azure/b%", "azure/vip/c"]
+        assert await found(**{"unknown": True}) == ([], [])
+        query = FileQuery(
+            owner=None,
+            now=NOW,
+            models=("gpt-4o",),
+            patterns=(ModelPattern.of("azure/*", is_wanted=True),),
+            limit=9,
+        )
+        assert [file.models for file in await storage.list_files(query)] == [("azure/a", "gpt-4o")]
+        of_model = BatchQuery(owner=None, models=("azure/a", "gpt-4o"), patterns=query.patterns, limit=9)
+        assert [batch.model for batch in await storage.list_batches(of_model)] == ["azure/a"]
 
     async def test_filtered_files_are_paged_exactly_once(self, storage: Storage) -> None:
         """In their order, each once however many of the models it is for."""
