@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 import msgspec
 
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.models import Deployment, Principal, UnservedModel
+from litebatch_asgi.models import Deployment, ModelPattern, Principal, UnservedModel
 
 
 class ModelGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +103,70 @@ class Catalog:
 
     def may_use(self, principal: Principal, model: str) -> bool:
         """Whether a principal may use the virtual model `model`; nothing else decides it."""
-        return _covers(self.rights_to(principal.models), model)
+        rights = self.rights_to(principal.models)
+        return any(_covers(rights, name) for name in self._names_of(model))
+
+    def _names_of(self, model: str) -> tuple[str, ...]:
+        """The model's names: with and without its provider where the group `*` serves both as the same."""
+        if self._provider_of_rest is None:
+            return (model,)
+        prefix = f"{self._provider_of_rest}/"
+        other = model.removeprefix(prefix) if model.startswith(prefix) else prefix + model
+        is_same = self._name_for(model) == self._name_for(other) == "*"
+        return (model, other) if is_same else (model,)
+
+    @property
+    def _provider_of_rest(self) -> str | None:
+        """Who alone serves the group `*`."""
+        rest = self.groups.get("*")
+        found = {each.provider for each in rest.deployments.values()} if rest is not None else set[str]()
+        return next(iter(found)) if len(found) == 1 else None
+
+    def prefix_of(self, provider: str) -> str | None:
+        """What stands before a provider's own names of models in the names of virtual ones.
+
+        `azure/`, where there are groups whose names begin so. Nothing, where the group `*` is the provider's
+        alone. None: its own names of models are of no use here.
+        """
+        prefix = f"{provider}/"
+        if any(name.startswith(prefix) for name in self.groups):
+            return prefix
+        return "" if provider == self._provider_of_rest else None
+
+    def model_of(self, provider: str, model: str) -> str:
+        """The virtual model that a provider's own name stands for; it may have the prefix before it.
+
+        A virtual model of the provider stands for itself where that one is not served. Whoever names a
+        provider gets nothing that naming the virtual model would not get.
+        """
+        if model.startswith(f"{provider}/"):
+            return model
+        named = (self.prefix_of(provider) or "") + model
+        is_virtual = bool(self.deployments_for(model)) and self.is_of(provider, model)
+        return model if is_virtual and not self.deployments_for(named) else named
+
+    def nameable_providers(self) -> list[str]:
+        """The providers any of whose models can be had, in the order of the configuration."""
+        found = dict.fromkeys(each.provider for each in self.deployments.values())
+        prefixes = {each: self.prefix_of(each) for each in found}
+        return [
+            each for each, prefix in prefixes.items() if prefix is not None and f"{prefix}*" in self.groups
+        ]
+
+    def has_provider(self, provider: str) -> bool:
+        """Whether any group is of the provider."""
+        return any(_is_of(group, provider) for group in self.groups.values())
+
+    def is_of(self, provider: str, model: str) -> bool:
+        """Whether the virtual model (or group of that name) is of the provider, or nobody's here."""
+        group = self.groups.get(model) or self.resolve(model)
+        return group is None or _is_of(group, provider)
+
+    def patterns_of(self, provider: str) -> tuple[ModelPattern, ...]:
+        """Tells the provider's virtual models, those that `is_of` knows, from all others."""
+        return tuple(
+            ModelPattern.of(group.name, is_wanted=_is_of(group, provider)) for group in self.groups.values()
+        )
 
     def rights_to(self, names: Iterable[str] | None) -> Rights | None:
         """The virtual models, some ending in `*`, that these names of models and access groups stand for.
@@ -163,6 +226,12 @@ def _covered(names: Iterable[str], rights: Set[str]) -> Iterator[str]:
     """Those of the names that the rights allow; the prefixes among these are looked for once."""
     prefixes = tuple(name[:-1] for name in rights if name.endswith("*"))
     return (name for name in names if name in rights or name.startswith(prefixes))
+
+
+def _is_of(group: ModelGroup, provider: str) -> bool:
+    """Whether a group has a deployment of the provider, or is called like its models."""
+    is_called_so = group.name.startswith(f"{provider}/")
+    return is_called_so or any(each.provider == provider for each in group.deployments.values())
 
 
 def _access_groups(groups: Iterable[ModelGroup]) -> dict[str, frozenset[str]]:

@@ -224,9 +224,13 @@ class Creator:
 
 def _parameters(asked: CreateBatch) -> tuple[object, ...]:
     """What makes two requests the same. What is not given is left out: a newer version is asked the same."""
-    names = [name for name in asked.__struct_fields__ if name != "max_cost"]
-    given = tuple(getattr(asked, name) for name in names)
-    return given if asked.max_cost is None else (*given, dollars(asked.max_cost))
+    later: tuple[object, ...] = ()
+    if asked.max_cost is not None:
+        later += (dollars(asked.max_cost),)
+    if asked.custom_llm_provider is not None:
+        later += ("custom_llm_provider", asked.custom_llm_provider)
+    names = [name for name in asked.__struct_fields__ if name not in ("max_cost", "custom_llm_provider")]
+    return (*(getattr(asked, name) for name in names), *later)
 
 
 def _shown(principal: Principal, batch: Batch) -> Batch:

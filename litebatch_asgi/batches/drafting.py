@@ -5,6 +5,7 @@ from __future__ import annotations
 from litebatch_asgi import tracing
 from litebatch_asgi.errors import DeploymentGone, InvalidRequest, NotFound
 from litebatch_asgi.files.admission import model_error
+from litebatch_asgi.files.providers import check_provider
 from litebatch_asgi.files.service import unknown_file
 from litebatch_asgi.lifetimes import would_last
 from litebatch_asgi.models import Batch, Counts, FileState, Principal
@@ -23,6 +24,7 @@ class Drafts:
     async def draft(self, principal: Principal, asked: CreateBatch, batch_id: str) -> tuple[Batch, FileState]:
         """The batch, not placed anywhere, and its input. Raises `RequestError` if it cannot be."""
         file = await self._input(principal, asked.input_file_id, asked.endpoint)
+        check_provider(self._runtime.fleet.catalog, asked.custom_llm_provider, file.file.models[:1])
         self._check_copies(file)
         return self._batch(principal, asked, file, batch_id), file
 

@@ -18,6 +18,7 @@ from litebatch_asgi.batches.dry_run import DryRuns
 from litebatch_asgi.batches.work import BatchWriter
 from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from litebatch_asgi.failpoints import hit
+from litebatch_asgi.files.providers import check_provider
 from litebatch_asgi.files.service import names_of
 from litebatch_asgi.lifecycle import batch_change, hurried
 from litebatch_asgi.models import (
@@ -63,6 +64,7 @@ class BatchService:
         metadata: Mapping[str, str] | None = None,
         output_expires_after: int | None = None,
         max_cost: Decimal | None = None,
+        custom_llm_provider: str | None = None,
         idempotency_key: str | None = None,
     ) -> Batch:
         """Begin a batch on an uploaded file.
@@ -70,7 +72,8 @@ class BatchService:
         From the moment the rows are written the batch exists. Waits for its placement at most
         `place_budget_seconds`; after that it goes on without the caller. `metadata` has at most 16 pairs,
         of 64 and 512 characters. `output_expires_after` is in seconds after the creation of each result
-        file: an hour to 30 days. `max_cost` is what the batch may be estimated to cost, in US dollars. The
+        file: an hour to 30 days. `max_cost` is what the batch may be estimated to cost, in US dollars.
+        `custom_llm_provider` is refused unless the file is for a model of that provider. The
         same `idempotency_key` (at most 255 printable characters) with the same request gives the same batch
         for 24 hours. Raises `NotFound` for the file, `InvalidRequest`, `ModelAccessDenied`, `AboveLimit`,
         `LimitExceeded`, `AboveBudget`, `BudgetExceeded`, `ModelHasNoPrice`, or `KeyReused` for a key that
@@ -83,6 +86,7 @@ class BatchService:
             metadata=metadata,
             output_expires_after=output_expires_after,
             max_cost=max_cost,
+            custom_llm_provider=custom_llm_provider,
         )
         made = await self.begin(principal, asked, Repeat(key=idempotency_key, in_process=True))
         return made.object
@@ -152,23 +156,33 @@ class BatchService:
         after: str | None = None,
         target_model_names: Sequence[str] = (),
         owner: str | None = None,
+        custom_llm_provider: str | None = None,
     ) -> Page[Batch]:
         """Batches of the principal's owner, newest first.
+
+        Those on models of `custom_llm_provider`, where it is named.
 
         An admin sees everybody's, or those of `owner`, which is `PermissionDenied` to anybody else. At most
         `limit` of them, 1 to 100. `after` is the id of the last batch of the page before;
         `InvalidRequest` if it is not a visible one, or for values that cannot be.
         """
         asked = BatchListQuery(
-            limit=limit, after=after, target_model_names=names_of(target_model_names), owner=owner
+            limit=limit,
+            after=after,
+            target_model_names=names_of(target_model_names),
+            owner=owner,
+            custom_llm_provider=custom_llm_provider,
         )
         return await self.page(principal, asked)
 
     async def page(self, principal: Principal, asked: BatchListQuery) -> Page[Batch]:
         """`list`, of a query that was checked already."""
+        provider, catalog = asked.custom_llm_provider, self._runtime.fleet.catalog
+        check_provider(catalog, provider, ())
         query = BatchQuery(
             owner=owner_to_list(principal, asked.owner),
             models=asked.target_model_names,
+            patterns=catalog.patterns_of(provider) if provider is not None else (),
             after=await self._after(principal, asked.after),
             limit=asked.limit + 1,
         )
@@ -236,6 +250,12 @@ class BatchService:
         page = found[: asked.limit]
         items = page if principal.is_admin else [event_for_owner(event) for event in page]
         return Page(items=items, has_more=len(found) > asked.limit)
+
+    async def check_provider(self, principal: Principal, batch_id: str, provider: str | None) -> None:
+        """Raises `InvalidRequest` for a batch that is not of a provider (None: any), and `NotFound`."""
+        if provider is not None:
+            batch = await self._visible(principal, batch_id)
+            check_provider(self._runtime.fleet.catalog, provider, (batch.model,))
 
     async def _visible(self, principal: Principal, batch_id: str) -> Batch:
         batch = await self._runtime.storage.get_batch(batch_id_in(batch_id))

@@ -9,6 +9,7 @@ import msgspec
 
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import InvalidFile, InvalidRequest, ModelAccessDenied, Problem, RequestError
+from litebatch_asgi.files.providers import check_provider, no_own_models
 from litebatch_asgi.jsonl import CheckedFile, CheckLimits, Guesses, LineChecker
 from litebatch_asgi.models import Principal, Settings
 from litebatch_asgi.runtime import Runtime
@@ -21,7 +22,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
 
     sha256: str
     models: tuple[str, ...]
-    """virtual models; the first is the one of the lines"""
+    """as `File.models`"""
     deployment_ids: tuple[str, ...]
     """where it goes: to all of them, or, without lines, to the first that takes it"""
     lines: CheckedFile | None
@@ -56,25 +57,47 @@ def _why_not(catalog: Catalog, model: str, usable: Sequence[str]) -> str:
 class ModelCheck:
     """Which models the lines of a principal's file may name, of those that the request names if it does."""
 
-    def __init__(self, catalog: Catalog, principal: Principal, targets: Sequence[str]) -> None:
+    def __init__(
+        self, catalog: Catalog, principal: Principal, targets: Sequence[str], provider: str | None = None
+    ) -> None:
         self._catalog = catalog
         self._principal = principal
         self._targets = targets
+        self._provider = None if targets else provider
         self.denied: RequestError | None = None
         """that the principal may not use a model that a line names"""
 
+    def virtual(self, model: str) -> str:
+        """The virtual model that is meant by the name that a line has."""
+        return model if self._provider is None else self._catalog.model_of(self._provider, model)
+
     def problem(self, model: str) -> Problem | None:
         """What is wrong with a line that names this model."""
-        error = model_error(self._catalog, self._principal, model)
+        virtual = self.virtual(model)
+        error = model_error(self._catalog, self._principal, virtual)
         if isinstance(error, ModelAccessDenied):
             self.denied = error
         if error is not None:
-            return _line_problem(error.code or "invalid_request", error.message)
+            hint = self._hint() if error.code == "model_not_found" else ""
+            return _line_problem(error.code or "invalid_request", error.message + hint)
+        if self._provider is not None and not self._catalog.is_of(self._provider, virtual):
+            message = f"The model '{model[:100]}' is not one of the provider '{self._provider}'."
+            return _line_problem("mismatched_model", message)
         if self._targets and model not in self._targets:
             wanted = ", ".join(f"'{name}'" for name in self._targets)
             message = f"The model '{model[:100]}' is not among target_model_names ({wanted})."
             return _line_problem("mismatched_model", message)
         return None
+
+    def _hint(self) -> str:
+        """What more there is to say where a model is not known."""
+        if self._provider is not None:
+            return no_own_models(self._catalog, self._provider)
+        names = self._catalog.models_for(self._principal)
+        providers = ", ".join(name.removesuffix("/*") for name in names if name.endswith("/*"))
+        if self._targets or not providers:
+            return ""
+        return f" Set custom_llm_provider where it is a provider's own name of a model: {providers}."
 
 
 def line_checker(
@@ -93,11 +116,14 @@ def line_checker(
 class FileCheck:
     """The check of one file, for one principal and the models the request names."""
 
-    def __init__(self, runtime: Runtime, principal: Principal, targets: Sequence[str]) -> None:
+    def __init__(
+        self, runtime: Runtime, principal: Principal, targets: Sequence[str], provider: str | None = None
+    ) -> None:
         self._runtime = runtime
         self._principal = principal
         self._targets = tuple(dict.fromkeys(targets))
-        self._models = ModelCheck(runtime.fleet.catalog, principal, self._targets)
+        self._provider = provider
+        self._models = ModelCheck(runtime.fleet.catalog, principal, self._targets, provider)
 
     async def run(self, spool: Spool, *, purpose: str) -> Admitted:
         """Look at the request's models and, if it is for batches, at every line.
@@ -120,11 +146,11 @@ class FileCheck:
 
         await spool.scan(feed)
         lines = await self._checked(checker)
-        others = tuple(target for target in self._targets if target != lines.model)
+        model = self._models.virtual(lines.model)
         return Admitted(
             sha256=digest.hexdigest(),
-            models=(lines.model, *others),
-            deployment_ids=tuple(self._runtime.fleet.deployments_for(lines.model)),
+            models=(model, *self._others(lines.model, model)),
+            deployment_ids=tuple(self._runtime.fleet.deployments_for(model)),
             lines=lines,
         )
 
@@ -140,10 +166,17 @@ class FileCheck:
                 if not isinstance(error, ModelAccessDenied):  # that one is of the model, wherever it is named
                     error.param = "target_model_names"
                 raise error
+        check_provider(self._runtime.fleet.catalog, self._provider, self._targets)
         if purpose == "batch":
             return None
         models = self._targets or self._only_model()
         return models, self._usable_by(models, purpose)
+
+    def _others(self, written: str, model: str) -> tuple[str, ...]:
+        """What a batch input is for beside the virtual model of its lines; see `File.models`."""
+        if written != model:
+            return (f"{model.removesuffix(written)}*",)
+        return tuple(target for target in self._targets if target != model and not target.endswith("*"))
 
     def _usable_by(self, models: tuple[str, ...], purpose: str) -> tuple[str, ...]:
         """The deployments that can use such a file, those that have just refused something last."""
@@ -170,8 +203,14 @@ class FileCheck:
             raise
 
     def _only_model(self) -> tuple[str, ...]:
-        """Where files go that name no model: to the only one there is."""
-        models = self._runtime.fleet.catalog.models_for(self._principal)
+        """Where files go that name no model: to the only one there is, or to the group of all others."""
+        catalog = self._runtime.fleet.catalog
+        models = catalog.models_for(self._principal)
+        if self._provider is not None:
+            models = [name for name in models if catalog.is_of(self._provider, name)]
+        rest = f"{catalog.prefix_of(self._provider) or ''}*" if self._provider is not None else "*"
+        if rest in models:
+            return (rest,)
         if len(models) != 1:
             may = ", ".join(models) or "none"
             raise InvalidRequest(

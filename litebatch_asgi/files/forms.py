@@ -58,9 +58,8 @@ def spliced_as(fleet: Fleet, deployment_id: str, file: File) -> SentAs:
     """What a file is at a deployment that speaks OpenAI: there the model has a name of its own."""
     if file.endpoint is None:
         return SentAs(None, file.bytes)
-    virtual = file.models[0]
-    model = fleet.upstream_model(deployment_id, virtual)
-    return SentAs(model, spliced_size(file.bytes, file.lines, virtual, model))
+    model = fleet.upstream_model(deployment_id, file.models[0])
+    return SentAs(model, spliced_size(file.bytes, file.lines, file.line_model, model))
 
 
 def spliced(spool: Spool, lines: CheckedFile | None, model: str | None) -> Content:

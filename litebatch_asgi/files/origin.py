@@ -46,7 +46,7 @@ class Origin:
             return lambda: self.blocks(state)
 
         async def rewritten() -> AsyncGenerator[bytes]:
-            rewriting = Rewriting(self._runtime, state.file.models[0], model)
+            rewriting = Rewriting(self._runtime, state.file.line_model, model)
             async with (
                 aclosing(self.blocks(state)) as blocks,
                 aclosing(rewriting.over(blocks)) as rewritten,
@@ -147,7 +147,7 @@ class Origin:
         async with self._runtime.fleet.adapter(deployment_id).stream_file(provider_file_id) as stream:
             blocks = _each(stream.blocks)
             if model is not None:
-                blocks = Rewriting(self._runtime, model, file.models[0]).over(stream.blocks)
+                blocks = Rewriting(self._runtime, model, file.line_model).over(stream.blocks)
             async with aclosing(blocks):
                 async for block in blocks:
                     if start < len(block):

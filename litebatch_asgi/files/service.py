@@ -23,6 +23,7 @@ from litebatch_asgi.errors import (
 from litebatch_asgi.files.admission import Admitted, FileCheck
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.files.forms import ReceivedForms
+from litebatch_asgi.files.providers import check_provider
 from litebatch_asgi.files.sources import UploadContent
 from litebatch_asgi.files.spooling import spooled
 from litebatch_asgi.files.uploading import Uploader
@@ -78,6 +79,7 @@ class FileService:
         purpose: str,
         target_model_names: Sequence[str] = (),
         expires_after_seconds: int | None = None,
+        custom_llm_provider: str | None = None,
         idempotency_key: str | None = None,
     ) -> File:
         """Check a file and give it to every deployment of its model.
@@ -86,7 +88,8 @@ class FileService:
         such files.
 
         `content` is bytes, a path, a binary file object, or an iterable of bytes: see `UploadContent`.
-        `target_model_names` are virtual models; without any the model that the lines name decides.
+        `target_model_names` are virtual models; without any the model that the lines name decides. With
+        `custom_llm_provider`, such as `azure`, the lines have that provider's own name of it.
         `expires_after_seconds` counts from now: an hour to 30 days. Returns the accepted file: at least one
         deployment has it. The same `idempotency_key` (at most 255 printable characters) with the same content
         and values gives the same file for 24 hours. Raises `InvalidFile` with all problems of its lines,
@@ -98,6 +101,7 @@ class FileService:
             purpose=purpose,
             target_model_names=names_of(target_model_names),
             expires_after_seconds=expires_after_seconds,
+            custom_llm_provider=custom_llm_provider,
         )
         repeat = Repeat(key=idempotency_key, in_process=True)
         cap = file_cap(principal.limits, self._runtime.settings.largest_file_bytes)
@@ -124,7 +128,7 @@ class FileService:
         """
         began = anyio.current_time()
         with self._runtime.call():
-            check = FileCheck(self._runtime, principal, form.target_model_names)
+            check = FileCheck(self._runtime, principal, form.target_model_names, form.custom_llm_provider)
             with tracing.span("check"):
                 admitted = await check.run(spool, purpose=form.purpose)
             file = self._file(principal, spool.size, filename, form, admitted)
@@ -159,7 +163,10 @@ class FileService:
             self._runtime.start(partial(self._runtime.storage.change_file, file_id, decide))
 
     def _request(self, principal: Principal, file: File, form: UploadForm, repeat: Repeat) -> CreateRequest:
-        asked = (file.sha256, file.filename, *msgspec.structs.astuple(form))
+        *given, provider = msgspec.structs.astuple(form)
+        if provider is not None:  # what is not given is left out: a newer version is asked the same
+            given.append(provider)
+        asked = (file.sha256, file.filename, *given)
         return CreateRequest(
             owner=file.owner,
             fingerprint=fingerprint("file", principal, *asked),
@@ -212,8 +219,11 @@ class FileService:
         purpose: str | None = None,
         target_model_names: Sequence[str] = (),
         owner: str | None = None,
+        custom_llm_provider: str | None = None,
     ) -> Page[File]:
         """Files of the principal's owner, newest first unless `order` is `asc`.
+
+        Those for models of `custom_llm_provider`, where it is named.
 
         An admin sees everybody's, or those of `owner`, which is `PermissionDenied` to anybody else. At most
         `limit` of them, 1 to 10,000. `after` is the id of the last file of the page before;
@@ -226,16 +236,20 @@ class FileService:
             purpose=purpose,
             target_model_names=names_of(target_model_names),
             owner=owner,
+            custom_llm_provider=custom_llm_provider,
         )
         return await self.page(principal, asked)
 
     async def page(self, principal: Principal, asked: FileListQuery) -> Page[File]:
         """`list`, of a query that was checked already."""
+        provider, catalog = asked.custom_llm_provider, self._runtime.fleet.catalog
+        check_provider(catalog, provider, ())
         query = FileQuery(
             owner=owner_to_list(principal, asked.owner),
             now=self._runtime.now(),
             purpose=asked.purpose,
             models=asked.target_model_names,
+            patterns=catalog.patterns_of(provider) if provider is not None else (),
             after=await self._after(principal, asked.after),
             descending=asked.order != "asc",
             limit=asked.limit + 1,
@@ -270,6 +284,12 @@ class FileService:
             raise unknown_file(file_id) from error
         self._runtime.metrics.file_deleted()
         self._runtime.wake()
+
+    async def check_provider(self, principal: Principal, file_id: str, provider: str | None) -> None:
+        """Raises `InvalidRequest` for a file that is not of a provider (None: any), and `NotFound`."""
+        if provider is not None:
+            state = await self.state(principal, file_id)
+            check_provider(self._runtime.fleet.catalog, provider, state.file.models[:1])
 
     async def state(self, principal: Principal, file_id: str) -> FileState:
         """A file with its copies, by one read. Raises `NotFound`."""

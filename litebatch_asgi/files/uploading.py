@@ -223,7 +223,8 @@ class Uploader:
         for copy in copies:
             names[copy.deployment_id] = "the deployment"
             if file.endpoint is not None:
-                names[self._runtime.fleet.upstream_model(copy.deployment_id, file.models[0])] = file.models[0]
+                upstream = self._runtime.fleet.upstream_model(copy.deployment_id, file.models[0])
+                names[upstream] = file.line_model
         return scrub(error.message, names=names)
 
 

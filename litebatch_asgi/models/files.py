@@ -54,7 +54,11 @@ class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sha256: str | None = None
     """hex; None for what we did not receive ourselves"""
     models: tuple[str, ...] = ()
-    """virtual models; the first is the one of the lines"""
+    """virtual models; the first is the one of the lines
+
+    A later one that ends in `*` stands for the provider that the request named: the lines of a batch input
+    leave out what is before the `*`.
+    """
     endpoint: str | None = None
     """the `url` of all lines of a batch input"""
     lines: int = 0
@@ -90,6 +94,13 @@ class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """the number of the next shard that is cut out of it"""
     traceparent: str | None = None
     """the span of the request that has made it, see `litebatch_asgi.tracing`; never shown to clients"""
+
+    @property
+    def line_model(self) -> str:
+        """The model as the lines of a batch input write it, which is the virtual one or the end of it."""
+        model = self.models[0]
+        starts = (name[:-1] for name in self.models[1:] if name.endswith("*"))
+        return next((model.removeprefix(start) for start in starts if model.startswith(start)), model)
 
     def is_visible(self, now: datetime) -> bool:
         """Whether clients may see it: acknowledged, not deleted, not expired."""

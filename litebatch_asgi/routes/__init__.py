@@ -16,6 +16,7 @@ from litebatch_asgi.routes.endpoint import Endpoint, Handler
 from litebatch_asgi.routes.files import FileRoutes
 from litebatch_asgi.routes.models import ModelRoutes
 from litebatch_asgi.routes.openapi import Description
+from litebatch_asgi.routes.providers import ProviderPaths
 from litebatch_asgi.routes.respond import Answered as Answered
 from litebatch_asgi.routes.respond import Respond as Respond
 from litebatch_asgi.routes.respond import error_answer as error_answer
@@ -77,7 +78,8 @@ def build_app(
     """
     description = Route("/openapi.json", Description(version("litebatch-asgi")))
     routes = [*build_routes(services, authenticator), description]
-    router = Router(routes, redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
+    last = ProviderPaths(_no_such_path)
+    last.router = router = Router(routes, redirect_slashes=False, default=last, lifespan=lifespan)
     return Respond(router, counting(services))
 
 

@@ -11,6 +11,7 @@ from litebatch_asgi import tracing, wire
 from litebatch_asgi.models import Principal
 from litebatch_asgi.routes.answering import created
 from litebatch_asgi.routes.endpoint import small_body
+from litebatch_asgi.routes.providers import named_provider, provider_namings
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.routes.services import Services
 
@@ -24,7 +25,7 @@ class BatchRoutes:
     async def create(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /batches`."""
         repeat = wire.parse_repeat(request.headers)
-        asked = wire.parse_create_batch(await small_body(request))
+        asked = wire.parse_create_batch(await small_body(request), provider_namings(request))
         batches = self._services.batches
         with tracing.request(request.scope["headers"]):
             made = await batches.begin(principal, asked, repeat)
@@ -35,35 +36,36 @@ class BatchRoutes:
 
     async def dry_run(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /batches/dry_run`."""
-        asked = wire.parse_create_batch(await small_body(request))
+        asked = wire.parse_create_batch(await small_body(request), provider_namings(request))
         told = await self._services.batches.look_ahead(principal, asked)
         return JSONAnswer(wire.dry_run_object(told, for_admin=principal.is_admin))
 
     async def list(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /batches`."""
-        query = wire.parse_batch_list_query(request.query_params.multi_items())
+        query = wire.parse_batch_list_query(request.query_params.multi_items(), provider_namings(request))
         page = await self._services.batches.page(principal, query)
         return JSONAnswer(wire.batch_list(page, for_admin=principal.is_admin))
 
     async def retrieve(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /batches/{id}`."""
-        batch = await self._services.batches.retrieve(principal, _batch_id(request))
+        batch = await self._services.batches.retrieve(principal, await self._batch_id(request, principal))
         cost = wire.batch_cost(batch)
         headers = {"x-litebatch-cost": cost} if cost is not None else None
         return JSONAnswer(wire.batch_object(batch, for_admin=principal.is_admin), headers=headers)
 
     async def cancel(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /batches/{id}/cancel`."""
-        batch = await self._services.batches.cancel(principal, _batch_id(request))
+        batch = await self._services.batches.cancel(principal, await self._batch_id(request, principal))
         return JSONAnswer(wire.batch_object(batch, for_admin=principal.is_admin))
 
     async def events(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /batches/{id}/events`."""
         query = wire.parse_event_list_query(request.query_params.multi_items())
-        page = await self._services.batches.story(principal, _batch_id(request), query)
+        page = await self._services.batches.story(principal, await self._batch_id(request, principal), query)
         return JSONAnswer(wire.batch_event_list(page, for_admin=principal.is_admin))
 
-
-def _batch_id(request: Request) -> str:
-    batch_id: str = request.path_params["id"]
-    return batch_id
+    async def _batch_id(self, request: Request, principal: Principal) -> str:
+        """The id in the path. Raises `InvalidRequest` if its batch is not of the provider that is named."""
+        batch_id: str = request.path_params["id"]
+        await self._services.batches.check_provider(principal, batch_id, named_provider(request))
+        return batch_id

@@ -13,6 +13,7 @@ from litebatch_asgi.models import FileState, Principal
 from litebatch_asgi.models.limits import file_cap
 from litebatch_asgi.routes.answering import created
 from litebatch_asgi.routes.content import FileContent, content_headers
+from litebatch_asgi.routes.providers import named_provider, provider_namings
 from litebatch_asgi.routes.receive import receive_upload
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.routes.services import Services
@@ -41,7 +42,10 @@ class FileRoutes:
             async with self._services.spooler.new() as spool:
                 received = await receive_upload(request, spool, cap=cap, settings=settings)
                 form = wire.parse_upload_form(
-                    received.fields, request.query_params.multi_items(), request.headers.get(NAMES_HEADER)
+                    received.fields,
+                    request.query_params.multi_items(),
+                    request.headers.get(NAMES_HEADER),
+                    provider_namings(request),
                 )
                 made = await files.upload(principal, spool, received.filename, form, repeat)
             span.about(made.object.file)
@@ -51,24 +55,24 @@ class FileRoutes:
 
     async def list(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /files`."""
-        query = wire.parse_file_list_query(request.query_params.multi_items())
+        query = wire.parse_file_list_query(request.query_params.multi_items(), provider_namings(request))
         page = await self._services.files.page(principal, query)
         return JSONAnswer(wire.file_list(page, for_admin=principal.is_admin))
 
     async def retrieve(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /files/{id}`."""
-        state = await self._services.files.state(principal, _file_id(request))
+        state = await self._services.files.state(principal, await self._file_id(request, principal))
         return JSONAnswer(_object(state, principal))
 
     async def delete(self, request: Request, principal: Principal) -> ASGIApp:
         """`DELETE /files/{id}`."""
-        file_id = _file_id(request)
+        file_id = await self._file_id(request, principal)
         await self._services.files.delete(principal, file_id)
         return JSONAnswer(wire.DeletedFile(id=file_id))
 
     async def content(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /files/{id}/content`."""
-        file = await self._services.files.retrieve(principal, _file_id(request))
+        file = await self._services.files.retrieve(principal, await self._file_id(request, principal))
         if request.method == "HEAD":
             answer = Response()
             answer.raw_headers = content_headers(file)
@@ -78,11 +82,12 @@ class FileRoutes:
             first = await anext(blocks, b"")
         return FileContent(file, first, blocks)
 
+    async def _file_id(self, request: Request, principal: Principal) -> str:
+        """The id in the path. Raises `InvalidRequest` if its file is not of the provider that is named."""
+        file_id: str = request.path_params["id"]
+        await self._services.files.check_provider(principal, file_id, named_provider(request))
+        return file_id
+
 
 def _object(state: FileState, principal: Principal) -> wire.FileObject:
     return wire.file_object(state.file, for_admin=principal.is_admin, copies=state.copies)
-
-
-def _file_id(request: Request) -> str:
-    file_id: str = request.path_params["id"]
-    return file_id

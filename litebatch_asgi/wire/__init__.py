@@ -26,6 +26,11 @@ from litebatch_asgi.wire.objects import file_list as file_list
 from litebatch_asgi.wire.objects import file_object as file_object
 from litebatch_asgi.wire.objects import model_group_list as model_group_list
 from litebatch_asgi.wire.objects import model_list as model_list
+from litebatch_asgi.wire.providers import PROVIDER_FIELD as PROVIDER_FIELD
+from litebatch_asgi.wire.providers import PROVIDER_HEADER as PROVIDER_HEADER
+from litebatch_asgi.wire.providers import Naming as Naming
+from litebatch_asgi.wire.providers import named_provider as named_provider
+from litebatch_asgi.wire.providers import namings as namings
 from litebatch_asgi.wire.queries import BatchListQuery as BatchListQuery
 from litebatch_asgi.wire.queries import EventListQuery as EventListQuery
 from litebatch_asgi.wire.queries import FileListQuery as FileListQuery

@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from litebatch_asgi.wire.amounts import Dollars
+from litebatch_asgi.wire.names import PLAIN
+from litebatch_asgi.wire.providers import MAX_PROVIDER
 from litebatch_asgi.wire.requests import (
     BATCH_ENDPOINTS,
     MAX_EXPIRY_SECONDS,
@@ -26,6 +28,7 @@ _STORABLE = {"pattern": r"^[^\x00]*$"}
 _MetadataKey = Annotated[str, Meta(max_length=MAX_METADATA_KEY, extra_json_schema=_STORABLE)]
 _MetadataValue = Annotated[str, Meta(max_length=MAX_METADATA_VALUE, extra_json_schema=_STORABLE)]
 _Metadata = Annotated[dict[_MetadataKey, _MetadataValue], Meta(max_length=MAX_METADATA_PAIRS)]
+_Provider = Annotated[str, Meta(max_length=MAX_PROVIDER, extra_json_schema=PLAIN)]
 _Seconds = Annotated[int, Meta(ge=MIN_EXPIRY_SECONDS, le=MAX_EXPIRY_SECONDS)]
 
 
@@ -52,6 +55,8 @@ class CreateBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     metadata: _Metadata | None = None
     output_expires_after: ExpiresAfter | None = None
     litebatch: LiteBatchOptions | None = None
+    custom_llm_provider: _Provider | None = None
+    """the provider that the input file was uploaded for; another one is refused"""
 
 
 def upload_schema() -> dict[str, Any]:
@@ -65,6 +70,15 @@ def upload_schema() -> dict[str, Any]:
                 "type": "string",
                 "description": "Virtual models, separated by commas. Without them the file's lines decide.",
             },
+            "custom_llm_provider": {
+                "type": "string",
+                "maxLength": MAX_PROVIDER,
+                "description": (
+                    "A provider such as `azure`, whose own names of models the file's lines have. With "
+                    "target_model_names these decide."
+                ),
+            }
+            | PLAIN,
             "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
             "expires_after[seconds]": {
                 "type": "integer",

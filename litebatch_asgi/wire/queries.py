@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, cast
 
 import msgspec
@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from litebatch_asgi.wire import checks
 from litebatch_asgi.wire.names import MAX_NAME, MAX_NAMES, PLAIN, Pairs, check_model_names, model_names
+from litebatch_asgi.wire.providers import MAX_PROVIDER, Naming, check_provider_name, named_provider
 from litebatch_asgi.wire.requests import UPLOAD_PURPOSES
 
 FILE_PURPOSES = (*UPLOAD_PURPOSES, "assistants_output", "batch_output", "fine-tune-results")
@@ -38,6 +39,14 @@ _ModelNames = Annotated[
         ),
     ),
 ]
+_Provider = Annotated[
+    str,
+    Meta(
+        max_length=MAX_PROVIDER,
+        description="A provider such as `azure`; what is for a model of it is listed.",
+        extra_json_schema=PLAIN,
+    ),
+]
 _Owner = Annotated[
     str,
     Meta(
@@ -57,6 +66,7 @@ class FileListQuery(msgspec.Struct, frozen=True, kw_only=True):
     purpose: Annotated[str, Meta(extra_json_schema={"enum": list(FILE_PURPOSES)})] | None = None
     target_model_names: _ModelNames = ()
     owner: _Owner | None = None
+    custom_llm_provider: _Provider | None = None
 
     def __post_init__(self) -> None:
         checks.in_range(self.limit, "limit", 1, MAX_FILES_PAGE)
@@ -66,6 +76,7 @@ class FileListQuery(msgspec.Struct, frozen=True, kw_only=True):
             checks.one_of(FILE_PURPOSES, checks.text(self.purpose, "purpose"), "purpose")
         check_model_names(self.target_model_names)
         _check_owner(self.owner)
+        check_provider_name(self.custom_llm_provider)
 
 
 class BatchListQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,12 +86,14 @@ class BatchListQuery(msgspec.Struct, frozen=True, kw_only=True):
     after: _Cursor | None = None
     target_model_names: _ModelNames = ()
     owner: _Owner | None = None
+    custom_llm_provider: _Provider | None = None
 
     def __post_init__(self) -> None:
         checks.in_range(self.limit, "limit", 1, MAX_BATCHES_PAGE)
         _check_after(self.after)
         check_model_names(self.target_model_names)
         _check_owner(self.owner)
+        check_provider_name(self.custom_llm_provider)
 
 
 class WebhookListQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,8 +122,11 @@ class EventListQuery(msgspec.Struct, frozen=True, kw_only=True):
         checks.one_of(("asc", "desc"), checks.text(self.order, "order"), "order")
 
 
-def parse_file_list_query(query: Pairs) -> FileListQuery:
-    """The query of `GET /files`. A parameter without a value, as openai-node sends null, is not given."""
+def parse_file_list_query(query: Pairs, named: Sequence[Naming] = ()) -> FileListQuery:
+    """The query of `GET /files`. A parameter without a value, as openai-node sends null, is not given.
+
+    `named` is where the request names a provider.
+    """
     last = dict(query)
     return FileListQuery(
         limit=_limit(last, MAX_FILES_PAGE),
@@ -119,10 +135,11 @@ def parse_file_list_query(query: Pairs) -> FileListQuery:
         purpose=last.get("purpose") or None,
         target_model_names=model_names(query),
         owner=last.get("owner") or None,
+        custom_llm_provider=named_provider(named),
     )
 
 
-def parse_batch_list_query(query: Pairs) -> BatchListQuery:
+def parse_batch_list_query(query: Pairs, named: Sequence[Naming] = ()) -> BatchListQuery:
     """The query of `GET /batches`; see `parse_file_list_query`."""
     last = dict(query)
     return BatchListQuery(
@@ -130,6 +147,7 @@ def parse_batch_list_query(query: Pairs) -> BatchListQuery:
         after=last.get("after") or None,
         target_model_names=model_names(query),
         owner=last.get("owner") or None,
+        custom_llm_provider=named_provider(named),
     )
 
 

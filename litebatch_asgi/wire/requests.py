@@ -8,7 +8,7 @@ for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import cast
@@ -19,6 +19,7 @@ from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.wire import checks
 from litebatch_asgi.wire.amounts import amount_of, check_amount
 from litebatch_asgi.wire.names import NAMES_FIELDS, Pairs, check_model_names, model_names
+from litebatch_asgi.wire.providers import PROVIDER_FIELD, Naming, check_provider_name, named_provider
 
 BATCH_ENDPOINTS = (
     "/v1/responses",
@@ -48,6 +49,7 @@ _CREATE_BATCH_KEYS = (
     "metadata",
     "output_expires_after",
     "litebatch",
+    PROVIDER_FIELD,
 )
 _LITEBATCH_KEYS = ("max_cost",)
 _EXPIRY_KEYS = ("anchor", "seconds")
@@ -64,6 +66,8 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
     """seconds after the creation of an output or error file"""
     max_cost: Decimal | None = None
     """US dollars that it may be estimated to cost"""
+    custom_llm_provider: str | None = None
+    """the provider that the input file is to be at"""
 
     def __post_init__(self) -> None:
         checks.text(self.input_file_id, "input_file_id")
@@ -76,6 +80,7 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
             check_expiry(self.output_expires_after, "output_expires_after")
         if self.max_cost is not None:
             check_amount(self.max_cost, MAX_COST)
+        check_provider_name(self.custom_llm_provider)
 
 
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,18 +89,22 @@ class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str
     target_model_names: tuple[str, ...] = ()
     expires_after_seconds: int | None = None
+    custom_llm_provider: str | None = None
+    """the provider whose own names of models the lines have"""
 
     def __post_init__(self) -> None:
+        check_provider_name(self.custom_llm_provider)
         checks.one_of(UPLOAD_PURPOSES, checks.text(self.purpose, "purpose"), "purpose")
         check_model_names(self.target_model_names)
         if self.expires_after_seconds is not None:
             check_expiry(self.expires_after_seconds, "expires_after")
 
 
-def parse_create_batch(body: bytes) -> CreateBatch:
-    """The body of `POST /batches`."""
+def parse_create_batch(body: bytes, named: Sequence[Naming] = ()) -> CreateBatch:
+    """The body of `POST /batches`; `named` is where else the request names a provider."""
     given = json_body(body)
     checks.only_known(given, _CREATE_BATCH_KEYS)
+    field = given.get(PROVIDER_FIELD)
     return CreateBatch(
         input_file_id=checks.required_text(given, "input_file_id"),
         endpoint=checks.required_text(given, "endpoint"),
@@ -103,14 +112,23 @@ def parse_create_batch(body: bytes) -> CreateBatch:
         metadata=cast("dict[str, str] | None", given.get("metadata")),
         output_expires_after=json_expiry(given.get("output_expires_after"), "output_expires_after"),
         max_cost=_max_cost(given.get("litebatch")),
+        custom_llm_provider=named_provider(
+            named, None if field is None else checks.text(field, PROVIDER_FIELD)
+        ),
     )
 
 
-def parse_upload_form(fields: Pairs, query: Pairs = (), names_header: str | None = None) -> UploadForm:
+def parse_upload_form(
+    fields: Pairs,
+    query: Pairs = (),
+    names_header: str | None = None,
+    named: Sequence[Naming] = (),
+) -> UploadForm:
     """The form fields of `POST /files`, the file itself aside; unknown ones are passed over.
 
-    Virtual models may be named in the form, in the query and in a header; all of them count. Dots are
-    accepted for brackets in `expires_after[seconds]`, as some providers' samples write them.
+    Virtual models may be named in the form, in the query and in a header; all of them count. `named` is where
+    else than in the form the request names a provider. Dots are accepted for brackets in
+    `expires_after[seconds]`, as some providers' samples write them.
     """
     purposes = [value for name, value in fields if name == "purpose"]
     if not purposes:
@@ -118,10 +136,12 @@ def parse_upload_form(fields: Pairs, query: Pairs = (), names_header: str | None
     if len(purposes) > 1:
         raise _twice("purpose")
     header = [(NAMES_FIELDS[0], names_header)] if names_header is not None else []
+    providers = [Naming("the form", value.strip()) for name, value in fields if name == PROVIDER_FIELD]
     return UploadForm(
         purpose=purposes[0],
         target_model_names=model_names([*fields, *query, *header]),
         expires_after_seconds=_form_expiry(fields, "expires_after"),
+        custom_llm_provider=named_provider([*named, *(each for each in providers if each.provider)]),
     )
 
 
