@@ -65,6 +65,9 @@ def report(config: Config, catalog: Catalog, path: Path) -> Iterator[str]:
 
     yield f"{path} can be served"
     yield from _served(catalog)
+    if providers := catalog.nameable_providers():
+        yield "\nProviders that requests may name (custom_llm_provider)"
+        yield from _wrapped(_listed(providers), 2)
     if config.unserved:
         yield "\nNot served"
         for each in config.unserved:

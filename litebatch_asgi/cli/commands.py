@@ -69,7 +69,9 @@ def litebatch(
 def serve(
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="YAML; a LiteLLM one works. Without it: OPENAI_API_KEY."),
+        typer.Option(
+            metavar="FILE", help="YAML; a LiteLLM one works. Without it: OPENAI_API_KEY and the like."
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(metavar="HOST", help="Where to listen; beyond loopback a master key is needed.")

@@ -103,13 +103,17 @@ def title() -> str:
 
 
 def what_is_served(config: Config) -> Iterator[str]:
-    """A line for each model and each of its deployments, and one for the database."""
-    for group in Catalog(config.deployments).groups.values():
+    """A line for each model and each of its deployments, one for providers, and one for the database."""
+    catalog = Catalog(config.deployments)
+    for group in catalog.groups.values():
         yield f"  model     {group.name}"
         width = max(map(len, group.deployments))
         for deployment_id, deployment in group.deployments.items():
             base = f" at {without_password(deployment.api_base)}" if deployment.api_base else ""
             yield f"            {deployment_id:<{width}}  {deployment.model}{base}"
+    providers = catalog.nameable_providers()
+    if providers:
+        yield f"  providers {', '.join(providers)} may be named by requests (custom_llm_provider)"
     yield f"  database  {without_password(config.database_url)}"
 
 

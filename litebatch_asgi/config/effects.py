@@ -108,7 +108,7 @@ _ROUTES = """
     headers default_headers extra_query model_alias_map model_group_alias custom_provider_map blocked
     supported_environments store_model_in_db completion_model embedding_model image_generation_model
     moderation_model infer_model_from_keys forward_openai_org_id forward_client_headers_to_llm_api
-    provider_specific_header provider_affinity_header enable_tag_filtering files_settings batch_settings
+    provider_specific_header provider_affinity_header enable_tag_filtering batch_settings
     azure_username azure_password
 """
 _ROUTES_PATTERN = r"(aws|vertex|bedrock|watsonx|sagemaker|auto_router|complexity_router|adaptive_router)_.+"

@@ -53,9 +53,31 @@ class EntryReader:
         place = f"{path}.{name}"
         if not is_mapping(written):
             reading.refuse(place, "is to be a mapping of names to values")
+        return self._read(entry.model_name, written, place, entry.model_info, path)
+
+    def read_provider(self, value: Any, path: str) -> Deployment | UnservedModel:
+        """The entry of `files_settings` at `path`: all models of a provider. Raises `Unreadable`."""
+        reading = self._reading
+        if not is_mapping(value):
+            reading.refuse(path, "is to be a mapping of names to values")
+        provider = reading.resolved(value.get("custom_llm_provider"), f"{path}.custom_llm_provider")
+        if not isinstance(provider, str) or not provider:
+            reading.refuse(f"{path}.custom_llm_provider", "is missing: name a provider, such as openai")
+        if "model" in value:
+            reading.refuse(
+                f"{path}.model", "belongs into model_list: here all models of a provider are meant"
+            )
+        every = f"{provider}/*"
+        return self._read(every, {**value, "model": every}, path, None, path)
+
+    def _read(
+        self, model_name: str, written: dict[Any, Any], place: str, told: Any, path: str
+    ) -> Deployment | UnservedModel:
+        """What is `written` at `place` of a model, with the `model_info` that is told of it."""
+        reading = self._reading
         shared = self._shared(written)
         written, places = _joined(written, shared)
-        unserved = self._unserved(entry.model_name, written)
+        unserved = self._unserved(model_name, written)
         if unserved is not None:
             return unserved
         self._check_credential(written, shared, place)
@@ -63,7 +85,6 @@ class EntryReader:
             headers = self._headers(written["extra_headers"], f"{place}.extra_headers")
             written = {**written, "extra_headers": headers}
         written, prices = without_prices(reading, written, place)
-        told = entry.model_info
         if is_mapping(told):
             told, of_model = without_prices(reading, told, f"{path}.model_info")
             prices = {**prices, **of_model}
@@ -73,7 +94,7 @@ class EntryReader:
             raise Unreadable
         self._check(params, place, places)
         try:
-            deployment = _deployment(entry.model_name, params, info, prices, variable(written.get("api_key")))
+            deployment = _deployment(model_name, params, info, prices, variable(written.get("api_key")))
         except ConfigError as error:
             reading.refuse(path, str(error))
         deployment = with_defaults(deployment, reading.env)

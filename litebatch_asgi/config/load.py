@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from litebatch_asgi.config.environment import with_defaults
 from litebatch_asgi.config.files import read_files
 from litebatch_asgi.config.parse import Config, database_url_of, parse_document
+from litebatch_asgi.config.providers import providers_in
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.models import Deployment
+from litebatch_asgi.models.variables import USUAL_VARIABLES
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
@@ -32,19 +32,24 @@ def load_database_url(path: str | os.PathLike[str]) -> str:
 
 
 def config_from_environment(env: Mapping[str, str]) -> Config:
-    """The configuration that needs no file: every model, at OpenAI or what OPENAI_BASE_URL names.
+    """The configuration that needs no file: all models of the providers whose credentials are there.
 
-    LITEBATCH_MASTER_KEY, if set, is asked of callers. Raises `ConfigError` without OPENAI_API_KEY.
+    Those of OpenAI, or what OPENAI_BASE_URL names, need not have their provider named. LITEBATCH_MASTER_KEY,
+    if set, is asked of callers. Raises `ConfigError` where there are no credentials.
     """
-    if not env.get("OPENAI_API_KEY"):
+    found = providers_in(env)
+    if not found.deployments:
+        usual = " and ".join(USUAL_VARIABLES["azure"])
         raise ConfigError(
             "nothing to serve. Either name a configuration:\n"
             "  litebatch serve --config litebatch.yaml\n"
             "or give the key of an OpenAI account, for all of its models:\n"
-            "  OPENAI_API_KEY=sk-... litebatch serve"
+            "  OPENAI_API_KEY=sk-... litebatch serve\n"
+            f"or the credentials of another provider, such as {usual}."
+            + "".join(f"\n{line}" for line in found.warnings)
         )
-    everything = Deployment(model_name="*", model="openai/*")
     return Config(
-        deployments=(with_defaults(everything, env),),
+        deployments=found.deployments,
         master_key=env.get("LITEBATCH_MASTER_KEY") or None,
+        warnings=found.warnings,
     )

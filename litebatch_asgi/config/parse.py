@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from litebatch_asgi.config.effects import Unused, summary_of
 from litebatch_asgi.config.entries import EntryReader, SharedCredential, refuse_shared_ids
 from litebatch_asgi.config.environment import with_variables
 from litebatch_asgi.config.files import INCLUDE, Document, read_text
+from litebatch_asgi.config.providers import read_providers
 from litebatch_asgi.config.reading import Reading, Unreadable, is_mapping
 from litebatch_asgi.config.vocabulary import File
 from litebatch_asgi.errors import ConfigError
@@ -118,14 +119,22 @@ def _told(source: str, faults: list[str]) -> str:
 
 def _config(reading: Reading, document: Document, source: str) -> Config:
     file = reading.section(document.content, "", vocabulary.FILE)
-    if not file.model_list:
+    if not file.model_list and not file.files_settings:
         reading.refuse("model_list", f"names no model; the least is\n{EXAMPLE}")
     reading.env = with_variables(reading.env, file.environment_variables)
     general = reading.attempt(file.general_settings, "general_settings", vocabulary.GENERAL_SETTINGS)
     settings = reading.attempt(file.litebatch_settings, "litebatch_settings", vocabulary.LITEBATCH_SETTINGS)
     if general is not None and general.master_key == "":
         reading.fault("general_settings.master_key", "is empty: give a key, or leave the line out")
-    deployments, unserved = _models(reading, file, document)
+    reader = EntryReader(reading, plugins.offered(plugins.PROVIDERS), _credentials(reading, file, document))
+    deployments, unserved = _models(reading, reader, file, document)
+    named = read_providers(
+        reading, reader, _placed(document, "files_settings", file.files_settings), deployments, unserved
+    )
+    deployments += named.deployments
+    unserved += named.unserved
+    if not deployments and not reading.faults:
+        _refuse_unserved(reading, unserved)
     if general is None or settings is None:
         raise Unreadable
     advice = tuple(callback_advice(document.content.get("litellm_settings"), settings.sinks))
@@ -140,20 +149,18 @@ def _config(reading: Reading, document: Document, source: str) -> Config:
         callbacks=advice,
         warnings=(
             *_warnings(source, reading.unused, unserved),
+            *(f"{source}: {line}" for line in named.warnings),
             *(f"{source}: {line}" for line in advice),
         ),
     )
 
 
 def _models(
-    reading: Reading, file: File, document: Document
+    reading: Reading, reader: EntryReader, file: File, document: Document
 ) -> tuple[tuple[Deployment, ...], tuple[UnservedModel, ...]]:
-    providers = plugins.offered(plugins.PROVIDERS)
-    reader = EntryReader(reading, providers, _credentials(reading, file, document))
     deployments: list[tuple[str, Deployment]] = []
     unserved: list[UnservedModel] = []
-    for index, entry in enumerate(file.model_list):
-        path = _place(document, "model_list", index)
+    for path, entry in _placed(document, "model_list", file.model_list):
         try:
             model = reader.read(entry, path)
         except Unreadable:
@@ -163,18 +170,19 @@ def _models(
         else:
             unserved.append(model)
     refuse_shared_ids(reading, deployments)
-    if not deployments and not reading.faults:
-        reasons = ", ".join(dict.fromkeys(each.reason for each in unserved))
-        known = ", ".join(sorted(providers))
-        reading.fault("model_list", f"none of its models can be served: {reasons}; it has them for {known}")
     return tuple(deployment for _, deployment in deployments), tuple(unserved)
+
+
+def _refuse_unserved(reading: Reading, unserved: Sequence[UnservedModel]) -> None:
+    reasons = ", ".join(dict.fromkeys(each.reason for each in unserved))
+    known = ", ".join(sorted(plugins.offered(plugins.PROVIDERS)))
+    reading.fault("model_list", f"none of its models can be served: {reasons}; it has them for {known}")
 
 
 def _credentials(reading: Reading, file: File, document: Document) -> dict[str, SharedCredential]:
     """Those of the list, by name; variables are looked up once a deployment that is served needs them."""
     found: dict[str, SharedCredential] = {}
-    for index, value in enumerate(file.credential_list):
-        path = _place(document, "credential_list", index)
+    for path, value in _placed(document, "credential_list", file.credential_list):
         credential = reading.attempt(value, path, vocabulary.CREDENTIAL)
         if credential is not None:
             words = vocabulary.CREDENTIAL_VALUES
@@ -189,9 +197,10 @@ def _credentials(reading: Reading, file: File, document: Document) -> dict[str, 
     return found
 
 
-def _place(document: Document, name: str, index: int) -> str:
-    places = document.places.get(name)
-    return places[index] if places else f"{name}[{index}]"
+def _placed(document: Document, name: str, values: Sequence[Any]) -> list[tuple[str, Any]]:
+    """The entries of a list, each with the path that leads to it."""
+    places = document.places.get(name) or [f"{name}[{index}]" for index in range(len(values))]
+    return list(zip(places, values, strict=True))
 
 
 def _warnings(source: str, unused: tuple[Unused, ...], unserved: tuple[UnservedModel, ...]) -> Iterator[str]:

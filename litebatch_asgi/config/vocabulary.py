@@ -30,6 +30,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     litebatch_settings: Any = None
     environment_variables: dict[str, Any] = {}
     credential_list: list[Any] = []
+    files_settings: list[Any] = []
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,7 +144,7 @@ _HOME: Mapping[str, type[msgspec.Struct]] = {
 _SECTIONS = """
     litellm_settings router_settings callback_settings callbacks cache_params guardrails
     mcp_servers mcp_tools mcp_aliases vector_store_registry search_tools sandbox_tools
-    assistant_settings files_settings finetune_settings batch_settings prompts policies policy_attachments
+    assistant_settings finetune_settings batch_settings prompts policies policy_attachments
     agents agent_list tools skills jwt_settings default_team_settings worker_registry key_management_settings
     health_check_settings
 """

@@ -232,7 +232,7 @@ guardrails: []
         (
             entry(rest="1: {}"),
             "1: unknown key; known are model_list, general_settings, litebatch_settings, "
-            "environment_variables, credential_list",
+            "environment_variables, credential_list, files_settings",
         ),
     ],
 )
