@@ -12,6 +12,9 @@ from litebatch_asgi.middleware.rules import RULES as RULES
 from litebatch_asgi.middleware.rules import Sign, local_path, sign_for
 from litebatch_asgi.routes.slots import UploadSlots
 
+_WITH_PROVIDER = ("/files", "/batches")
+"""what stands below a provider's name too"""
+
 
 class LiteBatchMiddleware:
     """Takes the Files and Batches traffic for managed models; all else goes to the app behind as it came.
@@ -55,6 +58,10 @@ class LiteBatchMiddleware:
     GET HEAD              /webhook_event_types                   `webhook_keys` are set, but for
                                                                  `?managed=false`
     ====================  =====================================  =============================================
+
+    A provider may be named in the query or form as `custom_llm_provider`, in the header
+    `custom-llm-provider`, or in the path, as in `/azure/v1/batches`: a file's lines then have its own names
+    of models. What names a provider that no deployment is of goes to the app behind, but for ids of ours.
 
     So `GET /models` is answered by the app behind, which may add `litebatch.models(principal)` to its own.
     Paths count as they are once percent-decoded, below the `root_path` the app is mounted under: none is
@@ -106,15 +113,25 @@ class LiteBatchMiddleware:
         if scope["type"] == "lifespan":
             context = self.litebatch.lifespan(self.app)
             await LifespanResponder(self.app, context, receive, send).respond(scope)
-        elif (sign := self._sign(scope)) is not None:
-            await Responder(self._context, scope, receive, send).respond(sign)
+            return
+        sign, provider = self._sign(scope)
+        if sign is not None:
+            await Responder(self._context, scope, receive, send, provider=provider).respond(sign)
         else:
             await self.app(scope, receive, send)
 
-    def _sign(self, scope: Scope) -> Sign | None:
+    def _sign(self, scope: Scope) -> tuple[Sign | None, str | None]:
+        """What to look at, and the provider that the path names."""
         if scope["type"] != "http":
-            return None
-        path = local_path(scope)
-        if not path.startswith(f"{self.prefix}/"):
-            return None
-        return sign_for(scope["method"], path.removeprefix(self.prefix))
+            return None, None
+        method, path = scope["method"], local_path(scope)
+        if path.startswith(f"{self.prefix}/"):
+            sign = sign_for(method, path.removeprefix(self.prefix))
+            if sign is not None:
+                return sign, None
+        provider, slash, rest = path.removeprefix("/").partition("/")
+        below = (slash + rest).removeprefix(self.prefix)
+        is_below = slash + rest == self.prefix + below and below.startswith(_WITH_PROVIDER)
+        if is_below and self.litebatch.catalog.has_provider(provider):
+            return sign_for(method, below), provider
+        return None, None

@@ -13,6 +13,7 @@ from litebatch_asgi.models.ids import is_file_id
 from litebatch_asgi.models.limits import FileCap
 from litebatch_asgi.routes.multipart import UploadParser
 from litebatch_asgi.wire.names import NAMES_FIELDS
+from litebatch_asgi.wire.providers import PROVIDER_FIELD
 from litebatch_asgi.wire.uploads import names_in
 
 _BOM = b"\xef\xbb\xbf"
@@ -60,16 +61,19 @@ class UploadMatcher:
     """Finds out from the body of an upload, as it arrives, whether the file is to be managed.
 
     It is when the form names virtual models, or has the purpose `batch` and a file whose first line names a
-    model that `is_served`. A body that is not a form as an upload has it tells nothing from there on. When
-    the answer comes depends on the order of the fields, but never on how the body is cut into chunks.
+    model that `is_served`, a provider's own name where the form names a provider. A body that is not a form
+    as an upload has it tells nothing from there on. When the answer comes depends on the order of the fields,
+    but never on how the body is cut into chunks.
     """
 
-    def __init__(self, boundary: bytes, *, max_line_bytes: int, is_served: Callable[[str], bool]) -> None:
+    def __init__(
+        self, boundary: bytes, *, max_line_bytes: int, is_served: Callable[[str, list[str]], bool]
+    ) -> None:
         # the size of the file is its receiver's concern
         self._parser = UploadParser(boundary, cap=FileCap(bytes=sys.maxsize))
         self._first_line: LineFramer | None = LineFramer(max_line_bytes)
         self._is_served = is_served
-        self._has_served_model = False
+        self._model: str | None = None
 
     def feed(self, chunk: bytes) -> bool | None:
         """Go on with the next piece of the body: whether the file is managed, None while that is open."""
@@ -95,7 +99,11 @@ class UploadMatcher:
 
     def _told(self) -> bool:
         fields = self._parser.fields
-        return names_models(fields) or (self._has_served_model and ("purpose", "batch") in fields)
+        if names_models(fields):
+            return True
+        if self._model is None or ("purpose", "batch") not in fields:
+            return False
+        return self._is_served(self._model, [value for name, value in fields if name == PROVIDER_FIELD])
 
     def _look_at(self, runs: Iterable[Run]) -> None:
         """Take the model of the first line that is not blank; then no other line is looked at."""
@@ -103,12 +111,13 @@ class UploadMatcher:
             line = next((line for line in run.lines() if line.strip()), None)
             if line is not None or run.text is None:
                 self._first_line = None
-                self._has_served_model = line is not None and self._names_served_model(line)
+                self._model = None if line is None else _model_in(line)
                 return
 
-    def _names_served_model(self, line: bytes) -> bool:
-        # here, not in a thread: the decoder would hold the interpreter's lock there all the same
-        try:
-            return self._is_served(_decode_line(line.removeprefix(_BOM)).body.model)
-        except (ValueError, RecursionError):
-            return False
+
+def _model_in(line: bytes) -> str | None:
+    # here, not in a thread: the decoder would hold the interpreter's lock there all the same
+    try:
+        return _decode_line(line.removeprefix(_BOM)).body.model
+    except (ValueError, RecursionError):
+        return None

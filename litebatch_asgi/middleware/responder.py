@@ -29,6 +29,7 @@ from litebatch_asgi.routes.endpoint import CALLER, JSON_SECONDS, MAX_JSON_BYTES
 from litebatch_asgi.routes.files import NAMES_HEADER
 from litebatch_asgi.routes.multipart import MAX_FORM_BYTES, boundary_of
 from litebatch_asgi.routes.pace import UploadPace
+from litebatch_asgi.routes.providers import PROVIDER, provider_namings
 from litebatch_asgi.routes.slots import UploadSlots
 
 
@@ -89,15 +90,25 @@ class Onward(NamedTuple):
 class Responder:
     """One request that may be a managed one."""
 
-    def __init__(self, context: MiddlewareContext, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        context: MiddlewareContext,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        provider: str | None = None,
+    ) -> None:
         self._context = context
         self._litebatch = context.litebatch
         self._scope = scope
         self._receive = receive
         self._send = send
         root = scope.get("root_path", "")
-        ours = {"path": root + local_path(scope), "root_path": root + context.prefix}
+        prefix = context.prefix if provider is None else f"/{provider}{context.prefix}"
+        ours = {"path": root + local_path(scope), "root_path": root + prefix, PROVIDER: provider}
         self._managed_scope: Scope = {**scope, **ours}
+        self._providers = [each.provider for each in provider_namings(HTTPConnection(self._managed_scope))]
 
     async def respond(self, sign: Sign) -> None:
         """Find out by this sign whose the request is, and pass it on."""
@@ -111,9 +122,9 @@ class Responder:
     async def _decide(self, sign: Sign, kept: AsyncExitStack) -> Onward:
         """Where the request goes. What is kept for it is closed with `kept`. Raises `RequestError`."""
         if sign is Sign.FORM:
-            return await self._upload(kept)
+            return await self._upload(kept) if self._has(self._providers) else self._unmanaged()
         if sign is Sign.ALWAYS:
-            return await self._unless_told()
+            return await self._unless_told() if self._has(self._providers) else self._unmanaged()
         if sign is Sign.SIGNED:
             signs = self._litebatch.settings.webhook_keys
             return await self._unless_told() if signs else self._unmanaged()
@@ -195,9 +206,18 @@ class Responder:
         except InvalidRequest:
             return None
 
-    def _is_served(self, model: str) -> bool:
-        catalog = self._litebatch.catalog
+    def _is_served(self, model: str, named: list[str]) -> bool:
+        """Whether an upload is ours whose form names these providers, and whose first line this model."""
+        catalog, providers = self._litebatch.catalog, [*self._providers, *(each for each in named if each)]
+        if not self._has(providers):
+            return False
+        if providers:
+            model = catalog.model_of(providers[0], model)
         return model in catalog.groups or catalog.resolve(model) is not None
+
+    def _has(self, providers: list[str]) -> bool:
+        """Whether there is no provider among these that only the app behind may know."""
+        return all(map(self._litebatch.catalog.has_provider, providers))
 
     async def _caller(self) -> Principal | None:
         return await identify(self._litebatch.authenticator, HTTPConnection(self._managed_scope))
