@@ -164,9 +164,10 @@ class Catalog:
 
     def patterns_of(self, provider: str) -> tuple[ModelPattern, ...]:
         """Tells the provider's virtual models, those that `is_of` knows, from all others."""
-        return tuple(
-            ModelPattern.of(group.name, is_wanted=_is_of(group, provider)) for group in self.groups.values()
-        )
+        wanted = [name for name, group in self.groups.items() if _is_of(group, provider)]
+        starts = tuple(name[:-1] for name in wanted if name.endswith("*"))
+        others = [name for name in self.groups if name not in wanted and name.startswith(starts)]
+        return tuple(ModelPattern.of(name, is_wanted=name in wanted) for name in (*wanted, *others))
 
     def rights_to(self, names: Iterable[str] | None) -> Rights | None:
         """The virtual models, some ending in `*`, that these names of models and access groups stand for.

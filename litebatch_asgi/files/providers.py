@@ -11,6 +11,11 @@ from litebatch_asgi.models.variables import USUAL_VARIABLES
 from litebatch_asgi.wire.providers import PROVIDER_FIELD
 
 
+def is_here(catalog: Catalog, provider: str) -> bool:
+    """Whether a model of a provider is served. That one is called `team/a` makes no provider of `team`."""
+    return provider in plugins.offered(plugins.PROVIDERS) and catalog.has_provider(provider)
+
+
 def check_provider(catalog: Catalog, provider: str | None, models: Iterable[str]) -> None:
     """Raises `InvalidRequest` for a provider that is not here, or that none of the models' deployments is of.
 
@@ -18,7 +23,7 @@ def check_provider(catalog: Catalog, provider: str | None, models: Iterable[str]
     """
     if provider is None:
         return
-    if not catalog.has_provider(provider):
+    if not is_here(catalog, provider):
         raise _unknown(provider)
     for model in models:
         if not catalog.is_of(provider, model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.files.providers import is_here
 from litebatch_asgi.middleware.lifespan import LifespanResponder
 from litebatch_asgi.middleware.responder import Managing, MiddlewareContext, Responder
 from litebatch_asgi.middleware.responder import Timeouts as Timeouts
@@ -132,6 +133,6 @@ class LiteBatchMiddleware:
         provider, slash, rest = path.removeprefix("/").partition("/")
         below = (slash + rest).removeprefix(self.prefix)
         is_below = slash + rest == self.prefix + below and below.startswith(_WITH_PROVIDER)
-        if is_below and self.litebatch.catalog.has_provider(provider):
+        if is_below and is_here(self.litebatch.catalog, provider):
             return sign_for(method, below), provider
         return None, None

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from litebatch_asgi.auth import Authenticator, identify
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import InvalidRequest, RequestError
+from litebatch_asgi.files.providers import is_here
 from litebatch_asgi.middleware.matching import (
     UploadMatcher,
     body_names_models,
@@ -217,7 +218,7 @@ class Responder:
 
     def _has(self, providers: list[str]) -> bool:
         """Whether there is no provider among these that only the app behind may know."""
-        return all(map(self._litebatch.catalog.has_provider, providers))
+        return all(is_here(self._litebatch.catalog, provider) for provider in providers)
 
     async def _caller(self) -> Principal | None:
         return await identify(self._litebatch.authenticator, HTTPConnection(self._managed_scope))

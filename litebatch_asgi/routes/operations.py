@@ -115,13 +115,18 @@ OPERATIONS: Operations = {
     },
     "/files/{id}": {
         "get": Operation(
-            id="retrieveFile", summary="Look at a file.", answer=wire.FileObject, errors=(NotFound,)
+            id="retrieveFile",
+            summary="Look at a file.",
+            answer=wire.FileObject,
+            query=wire.ProviderQuery,
+            errors=(InvalidRequest, NotFound),
         ),
         "delete": Operation(
             id="deleteFile",
             summary="Delete a file, and its copies once no batch needs them.",
             answer=wire.DeletedFile,
-            errors=(NotFound,),
+            query=wire.ProviderQuery,
+            errors=(InvalidRequest, NotFound),
         ),
     },
     "/files/{id}/content": {
@@ -129,7 +134,8 @@ OPERATIONS: Operations = {
             id="downloadFile",
             summary="Read a file: an input as it was uploaded, or the results of a batch.",
             answer=None,
-            errors=(NotFound, DeploymentGone),
+            query=wire.ProviderQuery,
+            errors=(InvalidRequest, NotFound, DeploymentGone),
         ),
     },
     "/batches": {
@@ -161,7 +167,11 @@ OPERATIONS: Operations = {
     },
     "/batches/{id}": {
         "get": Operation(
-            id="retrieveBatch", summary="Look at a batch.", answer=wire.BatchObject, errors=(NotFound,)
+            id="retrieveBatch",
+            summary="Look at a batch.",
+            answer=wire.BatchObject,
+            query=wire.ProviderQuery,
+            errors=(InvalidRequest, NotFound),
         ),
     },
     "/batches/{id}/cancel": {
@@ -169,7 +179,8 @@ OPERATIONS: Operations = {
             id="cancelBatch",
             summary="Cancel a batch. What is done by then is kept.",
             answer=wire.BatchObject,
-            errors=(NotFound, Conflict),
+            query=wire.ProviderQuery,
+            errors=(InvalidRequest, NotFound, Conflict),
         ),
     },
     "/batches/{id}/events": {

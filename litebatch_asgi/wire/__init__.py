@@ -34,6 +34,7 @@ from litebatch_asgi.wire.providers import namings as namings
 from litebatch_asgi.wire.queries import BatchListQuery as BatchListQuery
 from litebatch_asgi.wire.queries import EventListQuery as EventListQuery
 from litebatch_asgi.wire.queries import FileListQuery as FileListQuery
+from litebatch_asgi.wire.queries import ProviderQuery as ProviderQuery
 from litebatch_asgi.wire.queries import WebhookListQuery as WebhookListQuery
 from litebatch_asgi.wire.queries import parse_batch_list_query as parse_batch_list_query
 from litebatch_asgi.wire.queries import parse_event_list_query as parse_event_list_query

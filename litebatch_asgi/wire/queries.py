@@ -43,7 +43,10 @@ _Provider = Annotated[
     str,
     Meta(
         max_length=MAX_PROVIDER,
-        description="A provider such as `azure`; what is for a model of it is listed.",
+        description=(
+            "A provider such as `azure`: what is for a model of it counts alone. The header "
+            "`custom-llm-provider` and a path such as `/azure/v1/batches` say the same."
+        ),
         extra_json_schema=PLAIN,
     ),
 ]
@@ -55,6 +58,12 @@ _Owner = Annotated[
         extra_json_schema=PLAIN,
     ),
 ]
+
+
+class ProviderQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The query of what is told by an id. An object of another provider is refused."""
+
+    custom_llm_provider: _Provider | None = None
 
 
 class FileListQuery(msgspec.Struct, frozen=True, kw_only=True):
