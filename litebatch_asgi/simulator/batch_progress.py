@@ -70,6 +70,8 @@ class BatchProgress:
         self._check = InputCheck(context, files, queues)
         self.batch: BatchObject = batch
         self.project: str = context.settings.project
+        self.made_at: float = context.now()
+        """Unix seconds, by the account's clock"""
         self.listed_at: float = time.monotonic()
         self.lists_before: int = context.lists_made["list_batches"]
         self.number: int = number

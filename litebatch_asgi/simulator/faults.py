@@ -55,6 +55,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     many bytes of the request's body are there, always `early`. A batch that is to `vanish` is in no list, and
     retrieve and cancel answer 404; every answer that is wrong in this way is one of the `times`.
 
+    At Vertex an upload may take several calls: `start_upload`, an `upload_chunk` for each part but the last
+    and for each look at how far it is, and `upload_file` for the part that makes the object.
+
     What the provider does by itself waits for `delay` or `stall` too, a batch until it is cancelled at most.
     """
 
@@ -90,8 +93,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     hide_newest: int = 0
     """lists: leave out so many of the newest objects"""
     file_status: FileStatus | None = None
-    """`upload_file`, `retrieve_file`: the status that the file has from then on; `check_file`: the status
-    that it has after `pending`"""
+    """`upload_file`, `retrieve_file`, not at Vertex: the status that the file has from then on; `check_file`:
+    the status that it has after `pending`"""
     code: str | None = None
     """`validate_batch`: the batch fails with this error code, `message` and `param`; with `status`: of the
     answer"""

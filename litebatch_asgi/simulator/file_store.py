@@ -74,7 +74,8 @@ class FileStore:
 
         It is said to have `surplus` more bytes than it has. `file_id` is of no other file; None makes one.
         """
-        created_at = int(self._context.now())
+        made_at = self._context.now()
+        created_at = int(made_at)
         shown = FileObject(
             id=file_id or f"file-{uuid.uuid4().hex[:24]}",
             bytes=written.bytes + surplus,
@@ -90,6 +91,7 @@ class FileStore:
             project=project,
             bytes=written.bytes,
             sha256=written.sha256,
+            made_at=made_at,
             listed_at=time.monotonic(),
             lists_before=self._context.lists_made["list_files"],
             details=details or {},

@@ -41,6 +41,8 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     """of the content, whatever `shown` says"""
     sha256: str
+    made_at: float
+    """Unix seconds, by the account's clock"""
     listed_at: float
     """monotonic seconds at which it was stored: what a lagging list compares"""
     lists_before: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from .account import Account
 from .calls import Call
@@ -19,7 +19,7 @@ from .wire import ApiError
 def resource(stored: StoredFile, base: str) -> JSON:
     """An object as clients see it; `base` is the address of the account."""
     bucket, name = bucket_and_name(stored.shown.id) or ("", "")
-    at = datetime.fromtimestamp(stored.shown.created_at, UTC).isoformat(timespec="milliseconds")
+    at = datetime.fromtimestamp(stored.made_at, UTC).isoformat(timespec="milliseconds")
     created, details = at.replace("+00:00", "Z"), stored.details
     path = f"storage/v1/b/{bucket}/o/{quote(name, safe='')}"
     generation = generation_of(stored)
@@ -96,8 +96,8 @@ async def put_object(account: Account, uri: str, written: Written, details: JSON
 
 
 def filename_of(uri: str) -> str:
-    """The last part of an object's name."""
-    return uri.rpartition("/")[2]
+    """The last part of an object's name, as it would be without the encoding that names of files may need."""
+    return unquote(uri.rpartition("/")[2])
 
 
 def base_of(call: Call[StorageDialect]) -> str:

@@ -145,7 +145,7 @@ def invalid(message: str) -> ApiError:
 def job_shown(progress: BatchProgress, batch: BatchObject) -> JSON:
     """A job as clients see it; `batch` is what `progress` shows."""
     told: JSON = {"name": batch.id, **progress.details, "state": f"JOB_STATE_{STATES[batch.status]}"}
-    told |= _times(batch)
+    told |= _times(progress, batch)
     error = _error(batch)
     if error is not None:
         told["error"] = error
@@ -157,17 +157,15 @@ def job_shown(progress: BatchProgress, batch: BatchObject) -> JSON:
     return told
 
 
-def _times(batch: BatchObject) -> JSON:
+def _times(progress: BatchProgress, batch: BatchObject) -> JSON:
     ended = batch.completed_at or batch.failed_at or batch.expired_at or batch.cancelled_at
-    started = batch.in_progress_at
+    created, started = progress.made_at, batch.in_progress_at
     updated = max(
-        at
-        for at in (batch.created_at, started, batch.finalizing_at, batch.cancelling_at, ended)
-        if at is not None
+        at for at in (created, started, batch.finalizing_at, batch.cancelling_at, ended) if at is not None
     )
-    times = {"createTime": batch.created_at, "startTime": started, "endTime": ended, "updateTime": updated}
+    times = {"createTime": created, "startTime": started, "endTime": ended, "updateTime": updated}
     return {
-        name: datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        name: datetime.fromtimestamp(max(at, created), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         for name, at in times.items()
         if at is not None
     }
