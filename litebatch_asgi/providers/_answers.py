@@ -46,6 +46,7 @@ _OBJECT_GONE = frozenset({404, 410})
 _MAY_MEAN_COPY = _OBJECT_GONE | {403}
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
 _KEY = re.compile(r"\bsk-[\w*.-]+")
+_DURATION = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?s")
 _MAX_MESSAGE = 500
 
 
@@ -57,6 +58,8 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     param: str | None = None
     message: str | None = None
     line: int | None = None
+    wait: float | None = None
+    """seconds for which it asks not to be asked, in the body in place of a header"""
 
     @property
     def is_quota(self) -> bool:
@@ -77,6 +80,11 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     def code_beside(self, status: int) -> str | None:
         """The code, unless it only repeats the status: Azure has `"code": "404"`."""
         return None if self.code == str(status) else self.code
+
+    def asked_wait(self, headers: Mapping[str, str]) -> float | None:
+        """The seconds that the answer asks for, by its headers or its body."""
+        told = retry_after(headers, datetime.now(UTC))
+        return self.wait if told is None else told
 
 
 def answered_with(
@@ -100,7 +108,7 @@ def answered_with(
         status=status,
         code=_name(complaint.code_beside(status), hidden),
         param=_name(complaint.param, hidden),
-        retry_after=retry_after(headers, datetime.now(UTC)),
+        retry_after=complaint.asked_wait(headers),
     )
 
 
@@ -129,7 +137,8 @@ def read_complaint(body: bytes) -> Complaint:
     """Make out what an error body says.
 
     Known forms: OpenAI's `{"error": {...}}`, an `error` that is a string, the parts at the top level
-    (Azure's gateway, Mistral's `detail`), a list around any of these, plain text, HTML, nothing.
+    (Azure's gateway, Mistral's `detail`), a list around any of these, plain text, HTML, nothing. Google's
+    google.rpc.Status has a number as its `code`, the name in `status`, and perhaps a wait in `details`.
     """
     try:
         content: object = msgspec.json.decode(body)
@@ -142,14 +151,24 @@ def read_complaint(body: bytes) -> Complaint:
     if not isinstance(inner, dict):
         return Complaint(message=_text(inner))
     parts = cast("dict[str, Any]", inner)
-    line = parts.get("line")
+    line, code, name = (parts.get(key) for key in ("line", "code", "status"))
     return Complaint(
-        code=_text(parts.get("code")),
+        code=name if isinstance(code, int) and isinstance(name, str) and name else _text(code),
         type=_text(parts.get("type")),
         param=_text(parts.get("param")),
         message=_text(parts.get("message")) or _text(parts.get("detail")),
         line=line if isinstance(line, int) else None,
+        wait=_wait(parts.get("details")),
     )
+
+
+def _wait(details: object) -> float | None:
+    """The seconds of a google.rpc.RetryInfo, whose duration reads `13.5s`."""
+    for detail in cast("list[object]", details) if isinstance(details, list) else ():
+        delay = cast("dict[str, object]", detail).get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and _DURATION.fullmatch(delay):
+            return float(delay[:-1])
+    return None
 
 
 def _text(value: object) -> str | None:

@@ -14,11 +14,14 @@ from litebatch_asgi.provider import FileUpload
 
 
 class Body(httpx2.AsyncByteStream):
-    """A request's body of known length, sent at most once.
+    """A request's body of known length.
 
-    As the last piece goes to the connection, `handed_over` turns true and `on_end` is called. Before that
-    the provider has at most a torn request, which it cannot have acted upon; from then on it may have.
+    It is sent once; one that `can_be_begun_again` may be sent another time, where that does no harm. As the
+    last piece goes to the connection, `handed_over` turns true and `on_end` is called. Before that the
+    provider has at most a torn request, which it cannot have acted upon; from then on it may have.
     """
+
+    can_be_begun_again: bool = False
 
     def __init__(self, *, content_type: str, length: int) -> None:
         self.content_type = content_type
@@ -35,6 +38,8 @@ class Body(httpx2.AsyncByteStream):
 class JSONBody(Body):
     """A value as JSON."""
 
+    can_be_begun_again = True
+
     def __init__(self, value: object) -> None:
         self._content = msgspec.json.encode(value)
         super().__init__(content_type="application/json", length=len(self._content))
@@ -42,6 +47,25 @@ class JSONBody(Body):
     async def __aiter__(self) -> AsyncGenerator[bytes]:
         self._end()
         yield self._content
+
+
+class BlocksBody(Body):
+    """Bytes that are kept in several blocks."""
+
+    can_be_begun_again = True
+
+    def __init__(self, blocks: Sequence[bytes], *, content_type: str) -> None:
+        self._blocks = blocks
+        super().__init__(content_type=content_type, length=sum(map(len, blocks)))
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        last = len(self._blocks) - 1
+        if last < 0:
+            self._end()
+        for index, block in enumerate(self._blocks):
+            if index == last:
+                self._end()
+            yield block
 
 
 class MultipartBody(Body):

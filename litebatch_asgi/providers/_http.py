@@ -48,6 +48,19 @@ class AnswerTooLong(NoClearAnswer):
     """The answer is longer than `MAX_ANSWER_BYTES`."""
 
 
+class TokenRefused(DeploymentRefused):
+    """The token is not good any more, and there may be another one."""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that came whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    """case does not matter"""
+    content: bytes
+
+
 class _Call(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
@@ -55,12 +68,16 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
     body: Body | None = None
     names_object: bool = False
     seconds: float | None = None
+    more_headers: Mapping[str, str] = {}
+    expected: frozenset[int] = frozenset()
+    """statuses beside 2xx that are answers and no refusals"""
 
     @property
     def headers(self) -> dict[str, str]:
         if self.body is None:
-            return {}
-        return {"Content-Type": self.body.content_type, "Content-Length": str(self.body.length)}
+            return dict(self.more_headers)
+        own = {"Content-Type": self.body.content_type, "Content-Length": str(self.body.length)}
+        return {**own, **self.more_headers}
 
 
 class TokenSource(Protocol):
@@ -68,6 +85,10 @@ class TokenSource(Protocol):
 
     async def value(self) -> str:
         """A token that is good now. Raises a `ProviderError`."""
+        ...
+
+    def refused(self, token: str) -> bool:
+        """Note that the provider takes a token no longer; whether the next `value` may be another one."""
         ...
 
     async def aclose(self) -> None:
@@ -133,30 +154,64 @@ class ProviderHTTP:
         times, all of them together within `Settings.call_timeout_seconds`.
         """
         call = _Call(method=method, path=path, params=params, names_object=names_object)
-        return await self._repeated(partial(self._answer, call))
+        return (await self._repeated(partial(self._answer, call))).content
 
     async def send(self, path: str, body: Body, *, timeout: float | None = None) -> bytes:
-        """The body of the answer to a POST that is sent once.
+        """The body of the answer to a POST that is sent once: see `exchange`."""
+        return (await self.exchange("POST", path, body, timeout=timeout)).content
 
-        `timeout`: seconds for the whole call; None: each step has `Settings.provider_timeout_seconds`, and
-        the answer comes whole within twice that from the end of the body.
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        body: Body,
+        *,
+        headers: Mapping[str, str] | None = None,
+        expected: frozenset[int] = frozenset(),
+        names_object: bool = False,
+        timeout: float | None = None,
+        repeat: bool = False,
+    ) -> Reply:
+        """The answer to a request that is sent once, with a status of 2xx or one of `expected`.
+
+        Only where a token was refused, so that nothing was done, a body that can be begun again is sent again
+        with the next one. `repeat`: nor does it do any harm otherwise; it is then tried as `read` does.
+        `path`: or a whole URL. `timeout`: seconds for the whole call; None: each step has
+        `Settings.provider_timeout_seconds`, and the answer comes whole within twice that from the end of the
+        body.
         """
-        call = _Call(method="POST", path=path, body=body, seconds=timeout)
+        call = _Call(
+            method=method,
+            path=path,
+            body=body,
+            names_object=names_object,
+            seconds=timeout,
+            more_headers=headers or {},
+            expected=expected,
+        )
+        if repeat:
+            return await self._repeated(partial(self._answer, call))
         with anyio.move_on_after(timeout) as limit:
             if timeout is None:
                 body.on_end = partial(_end_within, limit, 2 * self._step_seconds)
+            try:
+                return await self._answer(call)
+            except TokenRefused:
+                if not body.can_be_begun_again:
+                    raise
+            body.handed_over = False
             return await self._answer(call)
         raise _unanswered("no whole answer in time", body)
 
     @asynccontextmanager
-    async def download(self, path: str) -> AsyncGenerator[ProviderStream]:
+    async def download(self, path: str, *, params: Query | None = None) -> AsyncGenerator[ProviderStream]:
         """The body of the answer to a GET, in the blocks in which it arrives.
 
         Opening it may be repeated, reading is not. A body whose end could not be told from a cut connection,
         that comes compressed although it was asked for as it is, or more slowly than the settings allow,
         raises `NoClearAnswer`.
         """
-        call = _Call(method="GET", path=path, names_object=True)
+        call = _Call(method="GET", path=path, params=params, names_object=True)
         async with AsyncExitStack() as stack:
 
             async def opened() -> httpx2.Response:
@@ -189,13 +244,13 @@ class ProviderHTTP:
                 await anyio.sleep(pause)
         raise failure
 
-    async def _answer(self, call: _Call) -> bytes:
+    async def _answer(self, call: _Call) -> Reply:
         async with self._response(call) as response:
             with _translated():
                 content = await _content(response, MAX_ANSWER_BYTES + 1)
         if len(content) > MAX_ANSWER_BYTES:
             raise AnswerTooLong(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-        return content
+        return Reply(status=response.status_code, headers=response.headers, content=content)
 
     @asynccontextmanager
     async def _response(self, call: _Call) -> AsyncGenerator[httpx2.Response]:
@@ -212,7 +267,7 @@ class ProviderHTTP:
         with _translated(call.body):
             response = await client.send(request, stream=True)
         try:
-            if not response.is_success:
+            if not response.is_success and response.status_code not in call.expected:
                 raise await self._refusal(response, call.names_object)
             yield response
         finally:
@@ -237,13 +292,17 @@ class ProviderHTTP:
             content = await _content(response, MAX_ERROR_BYTES)
         except httpx2.RequestError:
             content = b""  # the status alone has to do
-        return answered_with(
+        refusal = answered_with(
             response.status_code,
             response.headers,
             content,
             names_object=names_object,
             hidden=self._hidden,
         )
+        token = response.request.headers.get("authorization", "").removeprefix("Bearer ")
+        if response.status_code == 401 and self._tokens is not None and self._tokens.refused(token):
+            return TokenRefused(refusal.message, status=401, code=refusal.code, param=refusal.param)
+        return refusal
 
     async def _connected(self) -> httpx2.AsyncClient:
         async with self._opening:
@@ -323,6 +382,8 @@ def _unanswered(message: str, body: Body | None, *, before_sending: bool = False
 def _pause_after(error: ProviderError, repeats: int) -> float | None:
     """Seconds until the next try; None: there is none. What took its whole time once is not tried again."""
     passing = isinstance(error, (ProviderBusy, NoClearAnswer)) or error.status in (None, 429)
+    if isinstance(error, TokenRefused) and repeats == 0:
+        return 0.0
     passing = passing and not isinstance(error, AnswerTooLong)
     if repeats == MAX_REPEATS or not passing or isinstance(error.__cause__, httpx2.TimeoutException):
         return None

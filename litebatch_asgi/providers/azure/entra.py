@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NoReturn
-
-import anyio
 
 from litebatch_asgi.errors import ConfigError, DeploymentRefused
 from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.providers._connection import named
+from litebatch_asgi.providers._tokens import KeptToken
 from litebatch_asgi.threads import in_thread
 
 if TYPE_CHECKING:
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 SCOPE = "https://cognitiveservices.azure.com/.default"
 RENEW_SECONDS = 300.0
 """so long before its end a token is renewed"""
-SPARE_SECONDS = 10.0
-"""so long before its end a token that cannot be renewed is not used any more"""
 
 
 class EntraToken:
@@ -36,20 +32,15 @@ class EntraToken:
         self._deployment = deployment
         self._seconds = settings.call_timeout_seconds
         self._credential: ClientSecretCredential | None = None
-        self._value = ""
-        self._ends_at = 0.0
-        self._turn = anyio.Lock()
+        self._token = KeptToken(self._fetch, renew_seconds=RENEW_SECONDS)
 
     async def value(self) -> str:
         """A token that is good for some minutes. Raises `DeploymentRefused` if there is none to be had."""
-        async with self._turn:
-            if time.time() >= self._ends_at - RENEW_SECONDS:
-                try:
-                    self._value, self._ends_at = await in_thread(self._fetch)
-                except DeploymentRefused:
-                    if time.time() >= self._ends_at - SPARE_SECONDS:
-                        raise
-            return self._value
+        return await self._token.value()
+
+    def refused(self, token: str) -> bool:
+        """A token that Azure refuses lacks rights: another one would be refused as well."""
+        return False
 
     async def aclose(self) -> None:
         """Close the connection to Entra ID."""
