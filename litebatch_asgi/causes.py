@@ -25,6 +25,24 @@ _ROOM_TEXT = re.compile(
     re.IGNORECASE,
 )
 _MODEL_CODE = "model_not_found"
+_IMPORT_CODE = "INVALID_ARGUMENT"
+_GOOGLES_ROOM_CODE = "RESOURCE_EXHAUSTED"
+_GOOGLES_CODES = frozenset(
+    {
+        "ABORTED",
+        "DATA_LOSS",
+        "DEADLINE_EXCEEDED",
+        "FAILED_PRECONDITION",
+        "INTERNAL",
+        "NOT_FOUND",
+        "PERMISSION_DENIED",
+        "UNAUTHENTICATED",
+        "UNAVAILABLE",
+        "UNIMPLEMENTED",
+        "UNKNOWN",
+    }
+)
+"""names of google.rpc.Code with which a job of Vertex AI fails that its content has no part in"""
 _FILE_TEXT = re.compile(
     r"(cannot|could not|can't) find (the )?(input )?file"
     r"|no such (input )?file"
@@ -54,7 +72,8 @@ def cause_of(errors: Sequence[BatchError], *, others_left: bool) -> Cause:
     """Why a batch failed, from all errors that its provider tells; one about the content decides.
 
     `others_left`: whether another deployment could still take it. That a model is unknown is then this
-    deployment's fault, for the name there is of our configuration. A batch without errors is the content's.
+    deployment's fault, for the name there is of our configuration; and so is that Vertex AI cannot import a
+    file, for other providers read it in another way. A batch without errors is the content's.
     """
     causes = {_cause_of(error, others_left=others_left) for error in errors}
     if not causes or Cause.CONTENT in causes:
@@ -65,19 +84,21 @@ def cause_of(errors: Sequence[BatchError], *, others_left: bool) -> Cause:
 def _cause_of(error: BatchError, *, others_left: bool) -> Cause:
     if is_about_room(error):
         return Cause.DEPLOYMENT
-    if (error.code or "").lower() == _MODEL_CODE and others_left:
+    if others_left and ((error.code or "").lower() == _MODEL_CODE or error.code == _IMPORT_CODE):
         return Cause.DEPLOYMENT
-    return Cause.COPY if is_about_copy(error) else Cause.CONTENT
+    if is_about_copy(error):
+        return Cause.COPY
+    return Cause.DEPLOYMENT if error.code in _GOOGLES_CODES else Cause.CONTENT
 
 
 def is_about_room(error: BatchError) -> bool:
     """Whether the deployment has no room left.
 
-    Source: OpenAI's `insufficient_quota`, and `token_limit_exceeded`, which Azure answers to a create with
-    status 400 and the code either in `code` or nowhere but in the text, and Anthropic's 400 for an account
-    without credit, which has nothing but the text.
+    Source: OpenAI's `insufficient_quota`, Google's `RESOURCE_EXHAUSTED`, and `token_limit_exceeded`, which
+    Azure answers to a create with status 400 and the code either in `code` or nowhere but in the text, and
+    Anthropic's 400 for an account without credit, which has nothing but the text.
     """
-    if (error.code or "").lower() in _ROOM_CODES:
+    if (error.code or "").lower() in _ROOM_CODES or error.code == _GOOGLES_ROOM_CODE:
         return True
     return not error.line and bool(_ROOM_TEXT.search(_text(error)))
 

@@ -33,6 +33,8 @@ class Refusal(StrEnum):
     """it cannot use the copy that it has of the file"""
     VANISHED = "batches_vanished"
     """it does not know several batches any more that it had: its key may be of another project now"""
+    FAILS = "jobs_fail"
+    """it takes batches and fails them, as one does that may not read its files"""
     OTHER = "refused"
     """it answers something else, such as 404 for an address that is wrong"""
 
@@ -65,6 +67,8 @@ def words_for(kind: Refusal, status: int | None) -> str:
             return "cannot be reached or does not answer" if status is None else f"answered {status}"
         case Refusal.VANISHED:
             return "does not know several batches any more that it had, as if its key were of another project"
+        case Refusal.FAILS:
+            return "fails the batches that it has taken"
         case Refusal.OTHER:
             return f"answered {status}"
 

@@ -194,7 +194,7 @@ class Poller(JobWork):
             return await self._endings.copy_refused(job, state.batch, refusal)
         if cause is Cause.DEPLOYMENT:
             gave_back = DeploymentRefused(first.message or "", code=first.code)
-            kind = Refusal.BUSY if is_about_room(first) else Refusal.OTHER
+            kind = Refusal.BUSY if is_about_room(first) else Refusal.FAILS
             self.runtime.fleet.refused(job.deployment_id, gave_back, kind=kind)
             return await self._endings.refused(job, gave_back)
         told = (fit_for_owner(error, job, state.batch, self.runtime) for error in errors)

@@ -43,10 +43,21 @@ ROOM = [
     BatchError(code="billing_hard_limit_reached"),
     BatchError(code="invalid_request", message="The number of enqueued tokens has surpassed the limit"),
     BatchError(message="token_limit_exceeded: try again later"),
+    # Vertex AI
+    BatchError(code="RESOURCE_EXHAUSTED", message="Quota exceeded for the batch requests of M."),
+]
+GOOGLES = [
+    BatchError(code="PERMISSION_DENIED", message="The service agent has no permission to access gs://b/in."),
+    BatchError(code="FAILED_PRECONDITION", message="The bucket does not exist."),
+    BatchError(code="NOT_FOUND", message="The endpoint was not found."),
+    BatchError(code="INTERNAL", message="Internal error. Try again."),
+    BatchError(code="UNKNOWN"),
 ]
 MODEL = [
     BatchError(code="model_not_found", param="body.model", message="Not supported by the Batch API."),
     BatchError(code="model_not_found", line=7),
+    # Vertex AI: a file that its import does not take
+    BatchError(code="INVALID_ARGUMENT", message="Failed to import data. Rows: 1; errors: 1."),
 ]
 CONTENT = [
     BatchError(),
@@ -66,6 +77,8 @@ CONTENT = [
     BatchError(param="body.messages", message="Cannot find file cat.png."),
     BatchError(line=3, message="Say enqueued token limit."),
     BatchError(code="invalid_request", message="Invalid value: '/v1/x'."),
+    BatchError(code="invalid_argument", message="names in lower case are not Google's"),
+    BatchError(code="permission_denied"),
 ]
 
 
@@ -73,7 +86,7 @@ CONTENT = [
     ("errors", "cause"),
     [
         *((errors, Cause.COPY) for errors in COPY),
-        *((errors, Cause.DEPLOYMENT) for errors in (*ROOM, *MODEL)),
+        *((errors, Cause.DEPLOYMENT) for errors in (*ROOM, *MODEL, *GOOGLES)),
         *((errors, Cause.CONTENT) for errors in CONTENT),
     ],
 )
@@ -82,11 +95,11 @@ def test_each_error_has_one_cause(errors: BatchError, cause: Cause) -> None:
 
 
 @pytest.mark.parametrize("error", MODEL)
-def test_a_model_that_no_deployment_has_is_the_contents_fault(error: BatchError) -> None:
+def test_what_no_other_deployment_is_left_for_is_the_contents_fault(error: BatchError) -> None:
     assert cause_of([error], others_left=False) is Cause.CONTENT
 
 
-@pytest.mark.parametrize("error", [*COPY, *ROOM, *CONTENT])
+@pytest.mark.parametrize("error", [*COPY, *ROOM, *GOOGLES, *CONTENT])
 def test_other_causes_do_not_depend_on_what_is_left(error: BatchError) -> None:
     assert cause_of([error], others_left=False) is cause_of([error], others_left=True)
 
@@ -95,7 +108,7 @@ def test_without_a_word_it_is_the_content() -> None:
     assert cause_of([], others_left=True) is Cause.CONTENT
 
 
-some = st.sampled_from([*COPY, *ROOM, *MODEL])
+some = st.sampled_from([*COPY, *ROOM, *MODEL, *GOOGLES])
 
 
 @given(errors=st.lists(some, min_size=1), wrong=st.sampled_from(CONTENT), data=st.data())
