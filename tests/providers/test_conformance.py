@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import ClassVar
@@ -15,6 +16,8 @@ from litebatch_asgi.providers.azure import AzureAdapter
 from litebatch_asgi.providers.openai import OpenAIAdapter
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from litebatch_asgi.testing.provider_conformance import Capability, ProviderConformance
+
+from .vertex import SmallChunks
 
 
 class OpenAISmallPages(OpenAIAdapter):
@@ -65,6 +68,32 @@ class TestAzureAdapter(Simulated):
                 api_key="key-1",
             )
             async with aclosing(AzureSmallPages(deployment, Settings())) as adapter:
+                yield adapter
+
+
+class VertexSmallPages(SmallChunks):
+    page_size = 2
+    objects_per_page = 2
+
+
+class TestVertexAdapter(Simulated):
+    model: ClassVar[str] = "gemini-2.5-flash"
+
+    @pytest.fixture(params=[1, 3], ids=["one shard", "three shards"])
+    async def adapter(self, request: pytest.FixtureRequest) -> AsyncGenerator[ProviderAdapter]:
+        settings = SimulatorSettings(flavour="vertex", running_seconds=0.1, output_shards=request.param)
+        simulator = Simulator(settings=settings)
+        async with simulator.running() as address:
+            deployment = Deployment(
+                model_name="virtual",
+                model="vertex_ai/gemini-2.5-flash",
+                api_base=f"{address}/east",
+                vertex_project="my-project",
+                vertex_location="europe-west4",
+                vertex_credentials=json.dumps(await simulator.service_account(address, "east")),
+                gcs_bucket_name="my-bucket",
+            )
+            async with aclosing(VertexSmallPages(deployment, Settings())) as adapter:
                 yield adapter
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from litebatch_asgi.dialects.reading import inner, read_json, text_of
 from litebatch_asgi.jsonl.answers import members, whole
 
-_BY_NUMBER = {
+NAMES = {
     1: "CANCELLED",
     2: "UNKNOWN",
     3: "INVALID_ARGUMENT",
@@ -29,6 +29,7 @@ _BY_NUMBER = {
     15: "DATA_LOSS",
     16: "UNAUTHENTICATED",
 }
+"""of google.rpc.Code, by its numbers"""
 _STATUSES = {
     "CANCELLED": 499,
     "UNKNOWN": 500,
@@ -71,7 +72,7 @@ def read_status(text: str) -> Status:
     told = members(read_json(text[brace:].encode("utf-8", "replace"))) if brace >= 0 else {}
     error = inner(told, "error") or told
     number = whole(error.get("code")) or 0
-    name = text_of(error.get("status")) or _BY_NUMBER.get(number, "")
+    name = text_of(error.get("status")) or NAMES.get(number, "")
     code = number if 400 <= number <= 599 else _STATUSES.get(name)
     if code is None:
         code = _PHRASES.get(text.partition(":")[0], 500)
