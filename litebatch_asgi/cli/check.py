@@ -104,12 +104,20 @@ def _served(catalog: Catalog) -> Iterator[str]:
 
 def _credentials(deployment: Deployment) -> str:
     """What the deployment proves itself with, without a secret."""
+    from litebatch_asgi.models.google import is_text_of_credentials
+
     if deployment.azure_ad_token:
         return "with a token of Entra ID"
     if deployment.api_key:
         return f"with the key from {deployment.api_key_env or 'the file'}"
     if deployment.client_id:
         return f"as the application {deployment.client_id} of Entra ID"
+    if deployment.provider == "vertex_ai" and not deployment.sends("authorization"):
+        if deployment.vertex_credentials is None:
+            return "with Google's default credentials"
+        given = deployment.vertex_credentials
+        where = "vertex_credentials" if is_text_of_credentials(given) else given
+        return f"with the credentials in {where}"
     if deployment.sends("authorization") or deployment.sends("api-key"):
         return "with the key in its extra_headers"
     return "without a key"

@@ -77,7 +77,7 @@ class EntryReader:
         reading = self._reading
         shared = self._shared(written)
         written, places = _joined(written, shared)
-        unserved = self._unserved(model_name, written)
+        unserved = self._unserved(model_name, written, told)
         if unserved is not None:
             return unserved
         self._check_credential(written, shared, place)
@@ -102,7 +102,7 @@ class EntryReader:
             reading.fault(f"{place}.{setting}", message)
         return deployment
 
-    def _unserved(self, model_name: str, written: Mapping[Any, Any]) -> UnservedModel | None:
+    def _unserved(self, model_name: str, written: Mapping[Any, Any], told: Any) -> UnservedModel | None:
         model, custom, base = (
             self._reading.peek(written.get(name)) for name in ("model", "custom_llm_provider", "api_base")
         )
@@ -110,10 +110,19 @@ class EntryReader:
             return None
         full = _with_provider(model, custom if isinstance(custom, str) else None, has_base=bool(base))
         head, slash, _ = full.partition("/")
-        if not slash or head in self._providers:
+        if slash and head not in self._providers:
+            reason = f"LiteBatch has no adapter for {head}"
+        elif head == "vertex_ai" and not self._may_have_batches(told, written):
+            reason = "LiteBatch has no gcs_bucket_name for it, which batches need"
+        else:
             return None
-        reason = f"LiteBatch has no adapter for {head}"
         return UnservedModel(model_name=model_name, model=full, reason=reason)
+
+    def _may_have_batches(self, told: Any, written: Mapping[Any, Any]) -> bool:
+        """Whether a model on Vertex AI is meant for batches: LiteLLM needs a bucket for nothing else."""
+        mode = told.get("mode") if is_mapping(told) else None
+        bucket = written.get("gcs_bucket_name") or self._reading.env.get("GCS_BUCKET_NAME")
+        return bool(bucket) or self._reading.peek(mode) == "batch"
 
     def _shared(self, written: Mapping[Any, Any]) -> SharedCredential | None:
         return self._credentials.get(str(self._reading.peek(written.get("litellm_credential_name"))))

@@ -47,3 +47,36 @@ def test_check_tells_all_that_keeps_a_gateway_from_starting(
     answer = capsys.readouterr()
     assert (ended.value.code, answer.out) == (2, "")
     assert answer.err == f"error: {told.format(file=file)}\n"
+
+
+@pytest.mark.parametrize(
+    ("credentials", "told"),
+    [
+        ("vertex_credentials: /etc/google.json", "with the credentials in /etc/google.json"),
+        (
+            """vertex_credentials: '{"type": "authorized_user", "refresh_token": "hidden"}'""",
+            "with the credentials in vertex_credentials",
+        ),
+        ("weight: 1", "with Google's default credentials"),
+        ("extra_headers: {Authorization: Bearer hidden}", "with the key in its extra_headers"),
+    ],
+)
+def test_check_tells_what_a_deployment_on_vertex_proves_itself_with(
+    credentials: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "c.yaml"
+    place = "vertex_project: p, vertex_location: global, gcs_bucket_name: bucket"
+    params = f"{{model: vertex_ai/gemini-2.5-flash, {place}, {credentials}}}"
+    file.write_text(f"model_list: [{{model_name: m, params: {params}, model_info: {{id: g}}}}]")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setattr(sys, "argv", ["litebatch", "check", "--config", str(file)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    answer = capsys.readouterr()
+    assert ended.value.code == 0, answer.err
+    assert f"g: vertex_ai/gemini-2.5-flash, {told}" in " ".join(answer.out.split())
+    assert "hidden" not in answer.out

@@ -342,3 +342,30 @@ def test_the_place_at_google_is_part_of_what_a_deployment_is_and_the_bucket_and_
     assert first.identity_hash() != elsewhere.identity_hash()
     assert first.identity_hash() == other_bucket.identity_hash() == other_account.identity_hash()
     assert first.credentials not in (other_bucket.credentials, other_account.credentials)
+
+
+def test_what_a_deployment_for_batches_on_vertex_lacks_is_told() -> None:
+    told = refusal("model: vertex_ai/m, gcs_bucket_name: b")
+    assert told == (
+        "c.yaml: 2 things are wrong:\n"
+        "  model_list[0].litellm_params.vertex_project: is missing, and the environment has no "
+        "VERTEXAI_PROJECT\n"
+        "  model_list[0].litellm_params.vertex_location: is missing, and the environment has no "
+        "VERTEXAI_LOCATION"
+    )
+    text = "model_list: [{model_name: m, params: {model: vertex_ai/m}, model_info: {mode: batch}}]"
+    with pytest.raises(ConfigError, match=r"gcs_bucket_name: is missing, .* no GCS_BUCKET_NAME"):
+        parse_config(text, {}, "c.yaml")
+    config = parse_config(text, GOOGLE, "c.yaml")
+    assert of_vertex(config.deployments[0]) == ("ep", "el", "eb", "/etc/google.json")
+
+
+def test_a_model_on_vertex_without_a_bucket_is_for_live_calls_and_not_served() -> None:
+    text = """
+model_list:
+  - {model_name: m, params: {model: m, api_key: k}}
+  - {model_name: g, params: {model: vertex_ai/g, vertex_project: os.environ/NONE}, model_info: {mode: chat}}
+"""
+    [unserved] = parse_config(text, {}, "c.yaml").unserved
+    assert (unserved.model_name, unserved.model) == ("g", "vertex_ai/g")
+    assert unserved.reason == "LiteBatch has no gcs_bucket_name for it, which batches need"
