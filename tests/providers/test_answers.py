@@ -55,7 +55,7 @@ def means(status: int, body: bytes = b"", *, names_object: bool = False) -> type
         (504, NoClearAnswer),
         (520, NoClearAnswer),
         (524, NoClearAnswer),
-        (529, NoClearAnswer),
+        (529, ProviderBusy),
         (301, DeploymentRefused),
         (302, NoClearAnswer),
         (303, NoClearAnswer),
