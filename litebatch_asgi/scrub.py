@@ -13,11 +13,13 @@ _PRIVATE = re.compile(
                  | \b(?:https?|gs|s3)://[^\s'")\]}>,]+
                  | \b[\w-]+(?:\.[\w-]+)*\.(?:com|net|ai|io|dev|cloud|us|cn|local|internal)\b(?::\d+)?
                  | \b(?:[\w-]+\.)+[\w-]+:\d{2,5}\b | \blocalhost:\d+ | \b\d{1,3}(?:\.\d{1,3}){3}\b )
-  | (?P<key>     \b(?:sk|pk|key|api[-_]key)-[\w*-]{6,} | \bBearer\s+\S+
+  | (?P<key>     \b(?:sk|pk|key|api[-_]key)-[\w*-]{6,} | \bgsk_\w{6,} | \bBearer\s+\S+
                  | \bAIza[\w-]{10,} | \bya29\.[\w.-]+ | \bGOCSPX-[\w-]+ | \beyJ[\w-]{10,}\.[\w.-]+ )
   | (?P<id>      \b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b
                  | \b(?:file|assistant|batch|batch_req|org|proj|project|req|resp|user)[-_][A-Za-z0-9_-]{6,}
                  | \b(?:msgbatch|msg|toolu|srvtoolu|wrkspc)_(?=\w*\d)\w{6,}
+                 | \b(?:ft|ag):[\w.-]+(?::[\w.-]+)+ | \b(?:cmpl|chatcmpl)-\w{6,}
+                 | \b(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[a-zA-Z0-9]{32}\b
                  | \b(?:files|batches|operations|cachedContents)/(?=[\w-]*\d)[\w-]{6,}
                  | (?<![\w.-])\d{11,}(?![\w.-]) )
     """,

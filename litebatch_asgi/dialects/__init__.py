@@ -9,7 +9,8 @@ On the way up `Dialect.encode` writes each line anew; on the way back `Dialect.d
     answer.line                                 # 7
     answer.row(custom_id, job=job_id, line=7, created=now)
 
-What becomes of each parameter is told by a table a provider: `vertex.table`, `anthropic.table`.
+What becomes of each parameter is told by a table a provider: `vertex.table`, `anthropic.table`,
+`mistral.table`.
 """
 
 from litebatch_asgi.dialects.answers import Answer as Answer
@@ -21,6 +22,8 @@ from litebatch_asgi.dialects.decoding import TranslatedRows as TranslatedRows
 from litebatch_asgi.dialects.echoes import line_digest as line_digest
 from litebatch_asgi.dialects.encoding import FileEncoder as FileEncoder
 from litebatch_asgi.dialects.encoding import encode_alike as encode_alike
+from litebatch_asgi.dialects.mistral import MistralDialect as MistralDialect
+from litebatch_asgi.dialects.mistral import MistralModel as MistralModel
 from litebatch_asgi.dialects.seam import Dialect as Dialect
 from litebatch_asgi.dialects.surrogates import line_number as line_number
 from litebatch_asgi.dialects.surrogates import surrogate as surrogate

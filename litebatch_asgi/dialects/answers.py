@@ -46,11 +46,12 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds"""
 
 
-class Embedding(msgspec.Struct, frozen=True, kw_only=True):
+class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
     """An answer to a request for embeddings."""
 
     model: str
-    values: list[float]
+    vectors: list[list[float]]
+    """one of each input, in the order of the inputs"""
     prompt_tokens: int | None = None
 
 
@@ -76,7 +77,7 @@ EXPIRED = NotExecuted(
 CANCELLED = NotExecuted(
     code="batch_cancelled", message="This request was not executed because the batch was cancelled."
 )
-Outcome: TypeAlias = Completion | Embedding | Failure | NotExecuted
+Outcome: TypeAlias = Completion | Embeddings | Failure | NotExecuted
 
 
 def malformed(what: str) -> Failure:
@@ -98,7 +99,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_success(self) -> bool:
         """Whether its row belongs into the output file; the rows of all others are for the error file."""
-        return isinstance(self.outcome, Completion | Embedding)
+        return isinstance(self.outcome, Completion | Embeddings)
 
     def row(self, custom_id: str | msgspec.Raw, *, job: str, line: int, created: int) -> bytes:
         """OpenAI's row of this answer, as a line without its newline. The same arguments give the same row.
@@ -148,13 +149,16 @@ class _Ids:
         return prefix + digest.hexdigest()
 
 
-def _body(outcome: Completion | Embedding | Failure, ids: _Ids, created: int) -> Object:
+def _body(outcome: Completion | Embeddings | Failure, ids: _Ids, created: int) -> Object:
     if isinstance(outcome, Failure):
         error = {"message": outcome.message, "type": _error_type(outcome.status), "param": None}
         return {"error": {**error, "code": outcome.code}}
-    if isinstance(outcome, Embedding):
-        data = {"object": "embedding", "index": 0, "embedding": outcome.values}
-        body: Object = {"object": "list", "data": [data], "model": outcome.model}
+    if isinstance(outcome, Embeddings):
+        data = [
+            {"object": "embedding", "index": index, "embedding": vector}
+            for index, vector in enumerate(outcome.vectors)
+        ]
+        body: Object = {"object": "list", "data": data, "model": outcome.model}
         if outcome.prompt_tokens is not None:
             tokens = outcome.prompt_tokens
             body["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}

@@ -32,6 +32,12 @@ from litebatch_asgi.scrub import scrub
         ("token ya29.a0Af_B-xyz.123 expired", "token [key] expired"),
         ("token eyJhbGciOiJSUzI1.eyJpc3MiOi.abc-_1 expired", "token [key] expired"),
         ("key sk-ant-api03-aBc_dEf expired", "key [key] expired"),
+        ("key gsk_aBcDeFgH1234567890 expired", "key [key] expired"),
+        ("key b3K9dQ2mZx7Lw0TtVyRf5NcJ8hGsAeUo expired", "key [id] expired"),
+        ("Request 0123456789abcdef0123456789abcdef failed", "Request [id] failed"),
+        ("cmpl-e5cc70bb28c444948073e77776eb30ef was cut", "[id] was cut"),
+        ("model ft:open-mistral-7b:587a6b29:20240514:7e773925 is gone", "model [id] is gone"),
+        ("agent ag:12345678:20240801:helper:9f8e7d6c is gone", "agent [id] is gone"),
         ("run@acme-prod.iam.gserviceaccount.com may not read gs://b/in", "[address] may not read [address]"),
     ],
 )
@@ -47,6 +53,7 @@ def test_what_is_blotted_out(text: str, shown: str) -> None:
         "messages[0].content:12 is no text",
         "file-lb01m81c757zfxk8wcx8ss6xjsm9 is empty",
         "Unknown field msg_content of the files/messages; see operations/running.",
+        "The organization's characteristicallyinstitutionalwords of left:right stay.",
         "At 1790000000 there were 2147483648 tokens, 0.12345678901234 of all.",
     ],
 )

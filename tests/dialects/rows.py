@@ -153,3 +153,98 @@ def anthropic_rows() -> st.SearchStrategy[bytes]:
     """Rows of a Message Batch, with all sorts of things in them."""
     rows = record({"custom_id": some("r7", values)}, {"result": wrong_now_and_then(_results)})
     return wrong_now_and_then(rows).map(lambda row: json.dumps(row).encode())
+
+
+_chunks = wrong_now_and_then(
+    st.one_of(
+        record({"type": "text", "text": some(texts, values)}, {}),
+        record(
+            {
+                "type": "thinking",
+                "thinking": some([{"type": "text", "text": "Hmm."}], [{"type": "reference"}], values),
+            },
+            {"closed": True},
+        ),
+        record({"type": some("reference", "image_url", values)}, {}),
+    )
+)
+_called = record(
+    {
+        "function": wrong_now_and_then(
+            record({"name": some("weather", values), "arguments": some('{"a":1}', {"a": 1}, values)}, {})
+        )
+    },
+    {"id": "D681PevKs", "type": "function"},
+)
+_choices = wrong_now_and_then(
+    record(
+        {"finish_reason": some("stop", "length", "model_length", "error", "tool_calls", "new", values)},
+        {
+            "index": some(0, values),
+            "message": wrong_now_and_then(
+                record(
+                    {"role": "assistant"},
+                    {
+                        "content": some(texts, None, st.lists(_chunks, max_size=3), values),
+                        "tool_calls": some(None, st.lists(_called, max_size=2), values),
+                    },
+                )
+            ),
+            "logprobs": some(
+                None,
+                {"content": [{"token": "a", "logprob": -0.5, "top_logprobs": [{"token": "b"}]}]},
+                {"content": [values]},
+                values,
+            ),
+        },
+    )
+)
+_bodies = st.one_of(
+    record(
+        {"choices": wrong_now_and_then(st.lists(_choices, max_size=2))},
+        {
+            "model": some("mistral-x", values),
+            "created": some(1_790_000_000, values),
+            "usage": wrong_now_and_then(
+                record(
+                    {"prompt_tokens": _count, "completion_tokens": _count},
+                    {
+                        "prompt_tokens_details": some({"cached_tokens": 3}, values),
+                        "num_cached_tokens": _count,
+                    },
+                )
+            ),
+        },
+    ),
+    record(
+        {
+            "data": wrong_now_and_then(
+                st.lists(
+                    record({"embedding": some([0.5, 1], values)}, {"index": some(0, 1, values)}), max_size=2
+                )
+            )
+        },
+        {"usage": some({"prompt_tokens": 3}, values)},
+    ),
+    some(
+        '{"object":"error","message":"no","type":"invalid_request_error","code":"3230"}',
+        '{"detail":[{"loc":["body","n"],"msg":"no","type":"int_type","input":null}]}',
+        "upstream connect error",
+    ),
+)
+
+
+def mistral_rows() -> st.SearchStrategy[bytes]:
+    """Rows of Mistral's batches, with all sorts of things in them."""
+    rows = record(
+        {"custom_id": some("r7", values)},
+        {
+            "response": wrong_now_and_then(
+                record(
+                    {"status_code": some(200, 200, 400, 422, 500, values)}, {"body": some(_bodies, values)}
+                )
+            ),
+            "error": some(None, None, "rate limited", {"message": "no"}, values),
+        },
+    )
+    return wrong_now_and_then(rows).map(lambda row: json.dumps(row).encode())

@@ -47,12 +47,21 @@ from openai.types.chat import (
 from litebatch_asgi.dialects.anthropic import table as anthropic
 from litebatch_asgi.dialects.conversation import MESSAGE_KEYS
 from litebatch_asgi.dialects.media import PART_KEYS
+from litebatch_asgi.dialects.mistral import table as mistral
 from litebatch_asgi.dialects.rules import Handling, Rule
 from litebatch_asgi.dialects.tools import FUNCTION_KEYS
 from litebatch_asgi.dialects.vertex import table as vertex
 
-CHATS: dict[str, Mapping[str, Rule[Any]]] = {"anthropic": anthropic.CHAT, "vertex": vertex.CHAT}
-TABLES: dict[str, Mapping[str, Rule[Any]]] = {**CHATS, "vertex embeddings": vertex.EMBEDDINGS}
+CHATS: dict[str, Mapping[str, Rule[Any]]] = {
+    "anthropic": anthropic.CHAT,
+    "mistral": mistral.CHAT,
+    "vertex": vertex.CHAT,
+}
+EMBEDDINGS: dict[str, Mapping[str, Rule[Any]]] = {
+    "mistral embeddings": mistral.EMBEDDINGS,
+    "vertex embeddings": vertex.EMBEDDINGS,
+}
+TABLES: dict[str, Mapping[str, Rule[Any]]] = {**CHATS, **EMBEDDINGS}
 
 
 @pytest.mark.parametrize("name", CHATS)
@@ -61,9 +70,10 @@ def test_every_parameter_of_chat_completions_has_a_rule(name: str) -> None:
     assert set(CHATS[name]) == known
 
 
-def test_every_parameter_of_embeddings_has_a_rule() -> None:
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_every_parameter_of_embeddings_has_a_rule(name: str) -> None:
     known = set(get_type_hints(embedding_create_params.EmbeddingCreateParams))
-    assert set(vertex.EMBEDDINGS) == known | {"stream"}
+    assert set(EMBEDDINGS[name]) == known | {"stream"}
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from litebatch_asgi.dialects.answers import Choice, Failure, ToolCall, malformed, to_json
+from litebatch_asgi.dialects.logprobs import logprob
 from litebatch_asgi.dialects.reading import inner, items, text_of
 from litebatch_asgi.dialects.values import Object
 from litebatch_asgi.jsonl.answers import members
@@ -87,10 +88,4 @@ def _top(told: Any) -> list[Object]:
 
 
 def _logprob(told: Object) -> Object:
-    token, logprob = text_of(told.get("token")) or "", told.get("logProbability", 0)
-    is_number = isinstance(logprob, int | float) and not isinstance(logprob, bool)
-    return {
-        "token": token,
-        "bytes": list(token.encode("utf-8", "replace")),
-        "logprob": logprob if is_number else -9999.0,
-    }
+    return logprob(told.get("token"), told.get("logProbability", 0))

@@ -8,7 +8,7 @@ from litebatch_asgi.dialects.answers import (
     CANCELLED,
     Choice,
     Completion,
-    Embedding,
+    Embeddings,
     Failure,
     Outcome,
     malformed,
@@ -68,8 +68,8 @@ def _read_embedding(response: Object, model: str) -> Outcome:
         return malformed("the embedding is no list of numbers")
     usage = inner(response, "usageMetadata")
     told = usage.get("promptTokenCount", response.get("tokenCount"))
-    return Embedding(
-        model=_model(response, model), values=values, prompt_tokens=None if told is None else tokens(told)
+    return Embeddings(
+        model=_model(response, model), vectors=[values], prompt_tokens=None if told is None else tokens(told)
     )
 
 
