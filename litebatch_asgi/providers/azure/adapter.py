@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 
-import anyio
 import httpx2
-from msgspec.structs import replace
 
-from litebatch_asgi.errors import ConfigError, CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
+from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.lifetimes import FileLife
-from litebatch_asgi.models import Deployment, ProviderBatch, Settings
-from litebatch_asgi.provider import BatchSubmission
+from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.providers._connection import base_url, connection, named
 from litebatch_asgi.providers.azure.entra import EntraToken
 from litebatch_asgi.providers.openai.api import FilesAndBatches
@@ -45,9 +41,10 @@ class AzureAdapter(FilesAndBatches):
     """
 
     min_poll_seconds: float = 60.0
-    file_life: FileLife = FileLife(shortest=1_209_600, longest=2_592_000, is_required=True)
+    file_life: FileLife | None = FileLife(shortest=1_209_600, longest=2_592_000, is_required=True)
     """a batch's input is always given an end, for the sake of the larger limit"""
     ready: Collection[str] = frozenset({"processed"})
+    may_mean_lost_file: Collection[int] = frozenset({404})
     purposes: Collection[str] = frozenset({"assistants", "batch", "fine-tune"})
     """Sources: the authoring specification; Microsoft's article on the Responses API, that `user_data` is not
     supported and `assistants` is to be used in its place"""
@@ -62,33 +59,11 @@ class AzureAdapter(FilesAndBatches):
             connection(deployment, settings, base=base, headers=headers, params=version, tokens=tokens)
         )
 
-    async def create_batch(self, submission: BatchSubmission) -> ProviderBatch:
-        """Make a batch, in one request; a file that is gone or not processed yet gives a `CopyRefused`.
-
-        What is not found, Azure does not say: after a 404 the file is looked for.
-        """
-        deadline = anyio.current_time() + (submission.timeout_seconds or math.inf)
-        try:
-            return await super().create_batch(submission)
-        except DeploymentRefused as exc:
-            if exc.status == 404 and await self._is_gone(submission.input_file_id, deadline):
-                raise CopyRefused(f"the input file is gone: {exc.message}", status=404) from exc
-            raise
-
-    async def _is_gone(self, file_id: str, deadline: float) -> bool:
-        with anyio.CancelScope(deadline=deadline):
-            try:
-                await self.retrieve_file(file_id)
-            except ProviderError as exc:
-                return isinstance(exc, ProviderNotFound)
-        return False
-
     async def _page_of_files(self, after: str | None) -> ListPage:
         """The classic list of files comes whole: it knows no `limit`, and says nothing of more."""
         if self._is_v1:
             return await super()._page_of_files(after)
-        page = await self._page("/files", {}, after)
-        return replace(page, has_more=bool(page.has_more))
+        return await self._whole_list("/files", after)
 
 
 def _base_url(deployment: Deployment) -> httpx2.URL:
