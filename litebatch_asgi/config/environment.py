@@ -32,6 +32,7 @@ _VERTEX = {
 }
 _GOOGLES_CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 _NEED_BASE = frozenset({"azure", "hosted_vllm"})
+_NEED_KEY = frozenset({"groq"})
 
 
 def variable(value: Any) -> str | None:
@@ -83,6 +84,8 @@ def lacking(deployment: Deployment) -> Iterator[tuple[str, str]]:
         yield "api_base", f"is missing, and the environment has no {provider.upper()}_API_BASE"
     if provider == "openai" and not deployment.api_base and not _has_credentials(deployment):
         yield "api_key", "is missing, and the environment has no OPENAI_API_KEY"
+    if provider in _NEED_KEY and not _has_credentials(deployment):
+        yield "api_key", f"is missing, and the environment has no {provider.upper()}_API_KEY"
     if provider == "azure" and not _has_credentials(deployment):
         yield (
             "api_key",

@@ -47,6 +47,18 @@ def connection(
     )
 
 
+def keyed_connection(deployment: Deployment, settings: Settings, *, base: str, variable: str) -> ProviderHTTP:
+    """HTTP to a provider that is proven to by a key as a bearer token, at `base` unless told otherwise.
+
+    `variable`: of the environment, in which such a key usually is. Raises `ConfigError` if there is no key.
+    """
+    if not deployment.api_key and not deployment.sends("authorization"):
+        raise ConfigError(f"{named(deployment)} needs an `api_key`, such as `api_key: os.environ/{variable}`")
+    headers = {"Authorization": f"Bearer {deployment.api_key}"} if deployment.api_key else {}
+    url = base_url(deployment, deployment.api_base or base, example=base)
+    return connection(deployment, settings, base=url, headers=headers)
+
+
 def base_url(deployment: Deployment, address: str, *, example: str) -> httpx2.URL:
     """`address`, if requests can be sent to it. Raises `ConfigError`, which shows `example`."""
     try:
