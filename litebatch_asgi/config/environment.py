@@ -32,7 +32,7 @@ _VERTEX = {
 }
 _GOOGLES_CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 _NEED_BASE = frozenset({"azure", "hosted_vllm"})
-_NEED_KEY = frozenset({"groq"})
+_NEED_KEY = frozenset({"groq", "mistral"})
 
 
 def variable(value: Any) -> str | None:

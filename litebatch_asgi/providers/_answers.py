@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from litebatch_asgi.causes import is_about_copy, is_about_room
+from litebatch_asgi.dialects.details import error_words
 from litebatch_asgi.errors import (
     ContentRefused,
     CopyRefused,
@@ -137,8 +138,9 @@ def read_complaint(body: bytes) -> Complaint:
     """Make out what an error body says.
 
     Known forms: OpenAI's `{"error": {...}}`, an `error` that is a string, the parts at the top level
-    (Azure's gateway, Mistral's `detail`), a list around any of these, plain text, HTML, nothing. Google's
-    google.rpc.Status has a number as its `code`, the name in `status`, and perhaps a wait in `details`.
+    (Azure's gateway; the `detail` of Mistral and FastAPI, which may be a list), a list around any of these,
+    plain text, HTML, nothing. Google's google.rpc.Status has a number as its `code`, the name in `status`,
+    and perhaps a wait in `details`.
     """
     try:
         content: object = msgspec.json.decode(body)
@@ -156,7 +158,7 @@ def read_complaint(body: bytes) -> Complaint:
         code=name if isinstance(code, int) and isinstance(name, str) and name else _text(code),
         type=_text(parts.get("type")),
         param=_text(parts.get("param")),
-        message=_text(parts.get("message")) or _text(parts.get("detail")),
+        message=_words(parts.get("message")) or _words(parts.get("detail")),
         line=line if isinstance(line, int) else None,
         wait=_wait(parts.get("details")),
     )
@@ -169,6 +171,10 @@ def _wait(details: object) -> float | None:
         if isinstance(delay, str) and _DURATION.fullmatch(delay):
             return float(delay[:-1])
     return None
+
+
+def _words(value: object) -> str | None:
+    return error_words(value) or _text(value)
 
 
 def _text(value: object) -> str | None:

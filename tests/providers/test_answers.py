@@ -301,3 +301,29 @@ def test_a_message_stays_short_and_on_one_line() -> None:
     error = answered_with(400, {}, openai_error(None, "a\r\n\x1b[31m" + "b" * 10_000), names_object=False)
     assert len(error.message) < 600
     assert error.message.isprintable()
+
+
+DETAIL = [
+    {"type": "missing", "loc": ["body", "lines", 3, "body"], "msg": "Field required", "input": "secret"},
+    {"type": "string_type", "loc": ["body", "model"], "msg": "Input should be a valid string", "input": 1},
+]
+WORDS = "body.lines[3].body: Field required; body.model: Input should be a valid string"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"detail": "Invalid API Key"}, "Invalid API Key"),
+        ({"detail": DETAIL}, WORDS),
+        ({"object": "error", "message": {"detail": DETAIL}, "type": "invalid_request_error"}, WORDS),
+        ({"message": "no", "detail": DETAIL}, "no"),
+        ({"detail": ["one", "two"]}, "one; two"),
+        ({"detail": {"message": "three"}}, "three"),
+        ({"detail": {"reason": "four"}}, '{"reason":"four"}'),
+        ({"detail": []}, "[]"),
+        ({"error": {"message": "five"}, "detail": "six"}, "five"),
+    ],
+)
+def test_details_of_every_shape_are_told_in_words(body: object, words: str) -> None:
+    """Those of FastAPI repeat what was sent, which is nobody's business."""
+    assert read_complaint(msgspec.json.encode(body)).message == words

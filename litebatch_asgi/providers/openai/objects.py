@@ -34,6 +34,9 @@ _STATUSES: Mapping[str, BatchStatus] = {
     "running": BatchStatus.IN_PROGRESS,
     "finalising": BatchStatus.FINALIZING,
     "succeeded": BatchStatus.COMPLETED,
+    "success": BatchStatus.COMPLETED,  # Mistral, as the next two
+    "timeout_exceeded": BatchStatus.EXPIRED,
+    "cancellation_requested": BatchStatus.CANCELLING,
     "canceling": BatchStatus.CANCELLING,
     "canceled": BatchStatus.CANCELLED,
 }

@@ -21,12 +21,16 @@ _NAMES = """
     id status created_at expires_at filename bytes status_details in_progress_at finalizing_at
     input_file_id output_file_id error_file_id request_counts errors
 """
+_NAMES_AT_MISTRAL = """
+    deleted input_files output_file error_file started_at
+    total_requests completed_requests succeeded_requests failed_requests
+"""
 _WHOLE: Wanted = {}
 FIELDS: Wanted = {
-    **dict.fromkeys(_NAMES.split(), _WHOLE),
+    **dict.fromkeys([*_NAMES.split(), *_NAMES_AT_MISTRAL.split()], _WHOLE),
     "metadata": {TAG_JOB: _WHOLE, TAG_INSTALLATION: _WHOLE},
 }
-_PAGE: Wanted = {"data": _WHOLE, "has_more": _WHOLE}
+_PAGE: Wanted = {"data": _WHOLE, "has_more": _WHOLE, "total": _WHOLE}
 _OUR_TAGS = (TAG_JOB.encode(), FILE_PREFIX.encode())
 _NOT_READ = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -41,6 +45,8 @@ class ListPage(msgspec.Struct, frozen=True, kw_only=True):
     """each with an id"""
     has_more: bool | None
     """None where the provider does not say"""
+    total: int | None = None
+    """objects of the whole list, if the provider says"""
     passed_over: tuple[object, ...] = ()
     """of objects without an id that can be read, what stands in its place"""
 
@@ -77,10 +83,11 @@ def parse_page(answer: bytes, fields: Wanted = FIELDS) -> ListPage:
         if any(tag in bytes(text) for tag in _OUR_TAGS):
             raise NoClearAnswer("an object of the list carries our tag and no id")
         passed_over.append(name)
-    has_more = _value(content["has_more"]) if "has_more" in content else None
+    has_more, total = (_value(content[name]) if name in content else None for name in ("has_more", "total"))
     return ListPage(
         items=tuple(items),
         has_more=has_more if isinstance(has_more, bool) else None,
+        total=total if isinstance(total, int) and not isinstance(total, bool) else None,
         passed_over=tuple(passed_over),
     )
 

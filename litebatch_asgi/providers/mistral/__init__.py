@@ -1,0 +1,3 @@
+"""Mistral."""
+
+from litebatch_asgi.providers.mistral.adapter import MistralAdapter as MistralAdapter
