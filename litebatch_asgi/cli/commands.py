@@ -28,6 +28,7 @@ class Flavour(StrEnum):
     AZURE = "azure"
     VERTEX = "vertex"
     ANTHROPIC = "anthropic"
+    GROQ = "groq"
 
 
 app: typer.Typer = typer.Typer(

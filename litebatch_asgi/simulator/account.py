@@ -19,7 +19,6 @@ from .disk import Disk
 from .fault_book import FaultBook
 from .faults import ArmedFault, Fault
 from .file_store import FileStore
-from .flavours import DAY
 from .json_values import JSON
 from .objects import TERMINAL, BatchObject, FileObject
 from .settings import FileStatus, SimulatorSettings, Status
@@ -27,6 +26,7 @@ from .storage_uploads import UploadSession
 from .token_queues import TokenQueues
 from .validation import Examined
 from .wakeup import Wakeup
+from .wire import DAY
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +35,7 @@ class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
     input_file_id: str
     endpoint: str
     completion_window: str
+    window_seconds: int = DAY
     metadata: dict[str, str] | None = None
     output_seconds: int | None = None
     """life of the result files"""
@@ -209,7 +210,7 @@ class Account(AccountContext):
             completion_window=asked.completion_window,
             created_at=created_at,
             status="validating" if self._settings.scheduling_seconds is None else "scheduling",
-            expires_at=created_at + DAY,
+            expires_at=created_at + asked.window_seconds,
             metadata=asked.metadata,
         )
 

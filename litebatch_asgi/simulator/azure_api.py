@@ -18,7 +18,7 @@ import msgspec
 from starlette.requests import Request
 
 from .account import Account, NewBatch
-from .dialects import Admission, SettingsKeys
+from .dialects import Admission, OpenAIWays, SettingsKeys
 from .json_values import JSON, is_object
 from .objects import BatchObject, FileObject
 from .openai_api import bearer
@@ -38,12 +38,11 @@ WRONG_KEY = (
 )
 
 
-class AzureDialect(SettingsKeys):
+class AzureDialect(OpenAIWays, SettingsKeys):
     """`OpenAILikeDialect` of `/openai`, or with `v1` of `/openai/v1`."""
 
     endpoints: tuple[str, ...] = ENDPOINTS + tuple(endpoint.removeprefix("/v1") for endpoint in ENDPOINTS)
     least_expiry = 1_209_600
-    reads_uploads = False
 
     def __init__(self, *, v1: bool) -> None:
         self._v1 = v1

@@ -11,7 +11,7 @@ from .batch_progress import BatchProgress
 from .calls import Call
 from .dialects import OpenAILikeDialect
 from .json_values import JSON, is_object
-from .lists import list_of, listed, page, page_number, query_of
+from .lists import Page, listed, page, page_number
 from .objects import BatchObject
 from .replies import Reply, json_reply
 from .wire import (
@@ -64,12 +64,14 @@ def _new_batch(dialect: OpenAILikeDialect, asked: JSON) -> NewBatch:
             raise wrong_type(key, "a string")
     if asked["endpoint"] not in dialect.endpoints:
         raise wrong_value("endpoint", asked["endpoint"], dialect.endpoints)
-    if asked["completion_window"] != "24h":
+    seconds = dialect.window_seconds(asked["completion_window"])
+    if seconds is None:
         raise wrong_value("completion_window", asked["completion_window"], ["24h"])
     return NewBatch(
         input_file_id=asked["input_file_id"],
         endpoint=asked["endpoint"],
         completion_window=asked["completion_window"],
+        window_seconds=seconds,
         metadata=metadata_of(asked.get("metadata")),
         output_seconds=_output_seconds(dialect, asked.get("output_expires_after")),
     )
@@ -85,7 +87,7 @@ def _output_seconds(dialect: OpenAILikeDialect, asked: object) -> int | None:
 
 async def list_batches(call: Call[OpenAILikeDialect]) -> Reply:
     """`GET /batches`."""
-    query = query_of(call.request.query_params, default=20, most=100)
+    query = call.dialect.query(call.request.query_params, default=20, most=100)
     account, project = call.account, call.account.settings.project
     after = account.batch_store.find(query.after or "", project)
     call.page = page_number(query, account.batch_store.all(project), after)
@@ -95,7 +97,8 @@ async def list_batches(call: Call[OpenAILikeDialect]) -> Reply:
     account.lists_made[call.name] += 1
     chosen, more = page(query, seen, after)
     shown = call.garbled(chosen, [_shown(call, each.shown()) for each in chosen])
-    return json_reply(list_of([each.batch.id for each in chosen], shown, has_more=more))
+    ids = [each.batch.id for each in chosen]
+    return json_reply(call.dialect.listed(Page(ids=ids, shown=shown, has_more=more, total=len(seen))))
 
 
 async def retrieve_batch(call: Call[OpenAILikeDialect]) -> Reply:

@@ -7,6 +7,7 @@ A dialect belongs to a path, not to an account: Azure has two, `/openai` with an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -14,10 +15,11 @@ from starlette.requests import Request
 
 from .account import Account, NewBatch
 from .json_values import JSON
+from .lists import Page, Query, list_of, query_of
 from .objects import BatchObject, FileObject
 from .settings import SimulatorSettings
 from .validation import Examined
-from .wire import ApiError
+from .wire import DAY, PURPOSES, ApiError
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +72,26 @@ class OpenAILikeDialect(Dialect, Protocol):
     """seconds, of `expires_after`"""
     created: int
     """status of an answer to what made an object"""
-    reads_uploads: bool
-    """whether the first line of a batch input is looked at as it is uploaded"""
+    purposes: tuple[str, ...]
+    """what a file may be uploaded for"""
+    most_input_bytes: int
+    """of a batch input, unless the settings say otherwise"""
+
+    def window_seconds(self, window: str) -> int | None:
+        """How long a completion window is; None: it is not supported."""
+        ...
+
+    def query(self, params: Mapping[str, str], *, default: int, most: int) -> Query:
+        """Which page of a list is asked for, `default` and `most` being numbers of objects."""
+        ...
+
+    def listed(self, page: Page) -> JSON:
+        """The list object around a page."""
+        ...
+
+    async def check_input(self, account: Account, path: Path) -> None:
+        """Look at the content of a batch input as it is uploaded. Raises ApiError."""
+        ...
 
     def check_upload(self, account: Account, seconds: int | None) -> None:
         """Look whether there is room for a batch input with this `expires_after`. Raises ApiError."""
@@ -92,6 +112,28 @@ class OpenAILikeDialect(Dialect, Protocol):
     def batch(self, shown: BatchObject, settings: SimulatorSettings) -> Any:
         """A batch as clients see it."""
         ...
+
+
+class OpenAIWays:
+    """What the dialects of OpenAI and of those that are nearly like it have in common."""
+
+    purposes: tuple[str, ...] = PURPOSES
+    most_input_bytes = 200 * 1024 * 1024
+
+    def window_seconds(self, window: str) -> int | None:
+        """A day, and nothing else."""
+        return DAY if window == "24h" else None
+
+    def query(self, params: Mapping[str, str], *, default: int, most: int) -> Query:
+        """By `limit`, `after` and `order`."""
+        return query_of(params, default=default, most=most)
+
+    def listed(self, page: Page) -> JSON:
+        """With `has_more`."""
+        return list_of(page)
+
+    async def check_input(self, account: Account, path: Path) -> None:
+        """Nothing is looked at."""
 
 
 class SettingsKeys:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import time
-import uuid
 from collections.abc import Mapping
 
 import msgspec
@@ -77,7 +76,7 @@ class FileStore:
         made_at = self._context.now()
         created_at = int(made_at)
         shown = FileObject(
-            id=file_id or f"file-{uuid.uuid4().hex[:24]}",
+            id=file_id or self._context.flavour.new_file_id(),
             bytes=written.bytes + surplus,
             created_at=created_at,
             filename=filename,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from .calls import Call
 from .dialects import OpenAILikeDialect
-from .lists import list_of, listed, page, page_number, query_of
+from .lists import Page, listed, page, page_number
 from .objects import FileObject, StoredFile
 from .replies import FileBody, Reply, json_reply
-from .uploads import Upload, check_first_line, receive_upload
-from .wire import PURPOSES, ApiError, expires_after, missing, wrong_value
+from .uploads import Upload, receive_upload
+from .wire import ApiError, expires_after, missing, wrong_value
 
 
 async def upload_file(call: Call[OpenAILikeDialect]) -> Reply:
@@ -39,8 +39,8 @@ async def _check_upload(call: Call[OpenAILikeDialect], upload: Upload, path: Pat
     purpose = upload.fields.get("purpose")
     if purpose is None:
         raise missing("purpose")
-    if purpose not in PURPOSES:
-        raise wrong_value("purpose", purpose, PURPOSES)
+    if purpose not in call.dialect.purposes:
+        raise wrong_value("purpose", purpose, call.dialect.purposes)
     expiry = _expiry_fields(upload.fields)
     seconds = expires_after(expiry, "expires_after", call.dialect.least_expiry) if expiry else None
     if purpose == "batch":
@@ -53,10 +53,10 @@ async def _check_batch_input(call: Call[OpenAILikeDialect], upload: Upload, path
     if not upload.filename.endswith(".jsonl"):
         message = "Invalid file format for Batch API. Must be .jsonl"
         raise ApiError(400, message, extra={"detail": {"message": message, "code": None}})
-    if upload.file.bytes > call.account.settings.max_batch_file_bytes:
+    most = call.account.settings.max_batch_file_bytes
+    if upload.file.bytes > (call.dialect.most_input_bytes if most is None else most):
         raise ApiError(400, "File is too large.")
-    if call.dialect.reads_uploads:
-        await call.account.disk.run(check_first_line, path)
+    await call.dialect.check_input(call.account, path)
 
 
 def _expiry_fields(fields: Mapping[str, str]) -> dict[str, str]:
@@ -72,7 +72,7 @@ def _expiry_fields(fields: Mapping[str, str]) -> dict[str, str]:
 async def list_files(call: Call[OpenAILikeDialect]) -> Reply:
     """`GET /files`."""
     params = call.request.query_params
-    query, purpose = query_of(params, default=10_000, most=10_000), params.get("purpose")
+    query, purpose = call.dialect.query(params, default=10_000, most=10_000), params.get("purpose")
     store, project = call.account.file_store, call.account.settings.project
     files = [each for each in store.all(project) if purpose in (None, each.shown.purpose)]
     after = store.find(query.after or "", project)
@@ -82,7 +82,8 @@ async def list_files(call: Call[OpenAILikeDialect]) -> Reply:
     call.account.lists_made[call.name] += 1
     chosen, more = page(query, seen, after)
     shown = call.garbled(chosen, [call.dialect.file(stored.shown) for stored in chosen])
-    return json_reply(list_of([stored.shown.id for stored in chosen], shown, has_more=more))
+    ids = [stored.shown.id for stored in chosen]
+    return json_reply(call.dialect.listed(Page(ids=ids, shown=shown, has_more=more, total=len(seen))))
 
 
 async def retrieve_file(call: Call[OpenAILikeDialect]) -> Reply:

@@ -21,8 +21,7 @@ from .storage_uploads import measured
 from .validation import Examination
 from .vertex_examination import VertexExamination
 from .vertex_execution import VertexExecution
-
-DAY = 86_400
+from .wire import DAY
 
 
 class ResultPlaces(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +37,7 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     """The ways of one provider."""
 
     new_batch_id: Callable[[], str]
+    new_file_id: Callable[[], str] = lambda: f"file-{uuid.uuid4().hex[:24]}"
     details: Callable[[BatchObject], JSON]
     """what is known of a batch beside that, if it was made by the simulator itself"""
     examination: type[Examination]
@@ -128,6 +128,24 @@ FLAVOURS: dict[FlavourName, Flavour] = {
         empty_error_file=True,
         finish=with_content_filters,
     ),
+    "groq": Flavour(
+        new_batch_id=lambda: f"batch_{uuid.uuid4().hex[:26]}",
+        new_file_id=lambda: f"file_{uuid.uuid4().hex[:26]}",
+        details=_no_details,
+        examination=Examination,
+        refuse=_nothing_refused,
+        no_such_file=validation.no_such_file,
+        token_limit_exceeded=validation.token_limit_exceeded,
+        input_status="processed",
+        input_seconds=None,
+        result_seconds=None,
+        deadline=lambda batch: batch.expires_at,
+        execution=Execution,
+        result_places=_new_files,
+        measure=None,
+        empty_error_file=False,
+        finish=_unchanged,
+    ),
     "vertex": Flavour(
         new_batch_id=vertex_flavour.new_job_name,
         details=vertex_flavour.job_details,
@@ -164,4 +182,5 @@ FLAVOURS: dict[FlavourName, Flavour] = {
     ),
 }
 """OpenAI's as its OpenAPI document and recordings have it, Azure's and Anthropic's as their documentation
-of batches has it, Vertex's as its API's discovery document and observations have it"""
+of batches has it, Vertex's as its API's discovery document and observations have it, Groq's as the types of
+its package"""

@@ -18,8 +18,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Checked parameters of a list."""
 
     limit: int
-    after: str | None
-    ascending: bool
+    after: str | None = None
+    ascending: bool = False
+    number: int | None = None
+    """of a page, from 0, where pages are not asked for by what they come after"""
 
 
 def query_of(params: Mapping[str, str], *, default: int, most: int) -> Query:
@@ -66,7 +68,7 @@ def page(query: Query, items: Sequence[L], after: L | None) -> tuple[Sequence[L]
     if skipped is None:
         message = f"Invalid 'after': no object with id '{query.after}' exists."
         raise ApiError(400, message, param="after", code="invalid_value")
-    left = len(items) - skipped
+    left = max(0, len(items) - skipped)
     if query.ascending:
         return items[skipped : skipped + query.limit], left > query.limit
     return items[max(0, left - query.limit) : left][::-1], left > query.limit
@@ -80,6 +82,8 @@ def page_number(query: Query, items: Sequence[L], after: L | None) -> int | None
 
 def _skipped(query: Query, items: Sequence[L], after: L | None) -> int | None:
     """How many items the pages before have; None if what they ended with is not among the items."""
+    if query.number is not None:
+        return query.number * query.limit
     if query.after is None:
         return 0
     if after is None:
@@ -90,14 +94,24 @@ def _skipped(query: Query, items: Sequence[L], after: L | None) -> int | None:
     return index + 1 if query.ascending else len(items) - index
 
 
-def list_of(ids: Sequence[str], shown: Sequence[Any], *, has_more: bool) -> JSON:
-    """The list object around a page of files or batches with these ids."""
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of files or batches, before a list object is made of it."""
+
+    ids: Sequence[str]
+    shown: Sequence[Any]
+    has_more: bool
+    total: int
+    """objects on all pages"""
+
+
+def list_of(page: Page) -> JSON:
+    """OpenAI's list object around a page."""
     return {
         "object": "list",
-        "data": shown,
-        "first_id": ids[0] if ids else None,
-        "last_id": ids[-1] if ids else None,
-        "has_more": has_more,
+        "data": page.shown,
+        "first_id": page.ids[0] if page.ids else None,
+        "last_id": page.ids[-1] if page.ids else None,
+        "has_more": page.has_more,
     }
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
 
 from .account import Account, NewBatch
-from .dialects import Admission, SettingsKeys
+from .dialects import Admission, OpenAIWays, SettingsKeys
 from .json_values import JSON
 from .objects import BatchObject, FileObject
 from .settings import SimulatorSettings
+from .uploads import check_first_line
 from .wire import ENDPOINTS, ApiError
 
 
@@ -22,13 +24,12 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-class OpenAIDialect(SettingsKeys):
+class OpenAIDialect(OpenAIWays, SettingsKeys):
     """`OpenAILikeDialect` of `/v1`. Source: OpenAI's OpenAPI document, and recordings of the live service."""
 
     endpoints: tuple[str, ...] = ENDPOINTS
     least_expiry = 3600
     created = 200
-    reads_uploads = True
 
     def api_key(self, headers: Mapping[str, str]) -> str | None:
         """The bearer token."""
@@ -46,6 +47,10 @@ class OpenAIDialect(SettingsKeys):
 
     def check_request(self, request: Request) -> None:
         """Nothing that every call must have."""
+
+    async def check_input(self, account: Account, path: Path) -> None:
+        """The first line alone."""
+        await account.disk.run(check_first_line, path)
 
     def check_upload(self, account: Account, seconds: int | None) -> None:
         """No limit of files."""

@@ -19,7 +19,7 @@ Status = Literal[
 ]
 """OpenAI's, and `scheduling`, which is AIBrix's"""
 FileStatus = Literal["uploaded", "pending", "running", "processed", "error", "deleting", "deleted"]
-FlavourName = Literal["openai", "azure", "vertex", "anthropic"]
+FlavourName = Literal["openai", "azure", "vertex", "anthropic", "groq"]
 
 
 class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +65,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     fail_fast: bool = False
     """Azure: `token_limit_exceeded` is told by the create as 400, not by a batch that fails"""
     max_file_bytes: int = 512 * 1024 * 1024
-    max_batch_file_bytes: int = 200 * 1024 * 1024
+    max_batch_file_bytes: int | None = None
+    """of a batch input; None: 200 MiB, at Groq 100 MB"""
     max_create_bytes: int = 256_000_000
     """Anthropic: of the body of a create, which has the requests"""
     max_lines: int | None = None

@@ -19,6 +19,8 @@ ENDPOINTS = (
     "/v1/images/edits",
     "/v1/videos",
 )
+HOUR = 3_600
+DAY = 24 * HOUR
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 
 

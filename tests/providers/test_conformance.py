@@ -13,6 +13,7 @@ from litebatch_asgi.models import Deployment, Settings
 from litebatch_asgi.provider import ProviderAdapter
 from litebatch_asgi.providers.anthropic import AnthropicAdapter
 from litebatch_asgi.providers.azure import AzureAdapter
+from litebatch_asgi.providers.groq import GroqAdapter
 from litebatch_asgi.providers.openai import OpenAIAdapter
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from litebatch_asgi.testing.provider_conformance import Capability, ProviderConformance
@@ -115,4 +116,19 @@ class TestAnthropicAdapter(Simulated):
                 api_key="sk-ant-1",
             )
             async with aclosing(AnthropicSmallPages(deployment, Settings())) as adapter:
+                yield adapter
+
+
+class TestGroqAdapter(Simulated):
+    @pytest.fixture
+    async def adapter(self) -> AsyncGenerator[ProviderAdapter]:
+        settings = SimulatorSettings(flavour="groq", running_seconds=0.1)
+        async with Simulator(settings=settings).running() as address:
+            deployment = Deployment(
+                model_name="virtual",
+                model="groq/llama-3.1-8b-instant",
+                api_base=f"{address}/east/openai/v1",
+                api_key="gsk_1",
+            )
+            async with aclosing(GroqAdapter(deployment, Settings())) as adapter:
                 yield adapter
