@@ -29,6 +29,7 @@ class Flavour(StrEnum):
     VERTEX = "vertex"
     ANTHROPIC = "anthropic"
     GROQ = "groq"
+    MISTRAL = "mistral"
 
 
 app: typer.Typer = typer.Typer(

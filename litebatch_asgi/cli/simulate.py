@@ -115,6 +115,11 @@ _WAYS_IN = {
         "            {address}/NAME for any number of accounts",
         "  key       any, as x-api-key or bearer token",
     ),
+    "mistral": (
+        "  api_base  {address}/v1",
+        "            {address}/NAME/v1 for any number of accounts",
+        "  key       any bearer token",
+    ),
     "groq": (
         "  api_base  {address}/openai/v1",
         "            {address}/NAME/openai/v1 for any number of accounts",

@@ -35,7 +35,8 @@ class Directive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     audio_output_tokens: int = 0
     image_output_tokens: int = 0
     finish_reason: str | None = None
-    """Vertex: why the answer ends, such as `SAFETY`; without content unless it is `STOP` or `MAX_TOKENS`"""
+    """why the answer ends; Vertex: such as `SAFETY`, without content unless it is `STOP` or `MAX_TOKENS`;
+    Mistral: such as `model_length`"""
     usage: Any = msgspec.UNSET
     """what the answer has in place of its usage, however wrong; the account counts what it would have told"""
 

@@ -8,13 +8,22 @@ from pathlib import Path
 
 import msgspec
 
-from . import anthropic_intake, azure_validation, validation, vertex_examination, vertex_flavour
+from . import (
+    anthropic_intake,
+    azure_validation,
+    mistral_validation,
+    validation,
+    vertex_examination,
+    vertex_flavour,
+)
 from .anthropic_intake import AnthropicExamination
 from .anthropic_rows import AnthropicExecution
 from .azure_answers import with_content_filters
 from .azure_validation import AzureExamination
 from .execution import Execution, Written
 from .json_values import JSON
+from .mistral_execution import MistralExecution
+from .mistral_validation import MistralExamination
 from .objects import BatchObject, BatchProblem
 from .settings import FileStatus, FlavourName, SimulatorSettings
 from .storage_uploads import measured
@@ -146,6 +155,24 @@ FLAVOURS: dict[FlavourName, Flavour] = {
         empty_error_file=False,
         finish=_unchanged,
     ),
+    "mistral": Flavour(
+        new_batch_id=lambda: str(uuid.uuid4()),
+        new_file_id=lambda: str(uuid.uuid4()),
+        details=_no_details,
+        examination=MistralExamination,
+        refuse=_nothing_refused,
+        no_such_file=mistral_validation.no_such_file,
+        token_limit_exceeded=validation.token_limit_exceeded,
+        input_status="processed",
+        input_seconds=None,
+        result_seconds=None,
+        deadline=lambda batch: batch.expires_at,
+        execution=MistralExecution,
+        result_places=_new_files,
+        measure=None,
+        empty_error_file=False,
+        finish=_unchanged,
+    ),
     "vertex": Flavour(
         new_batch_id=vertex_flavour.new_job_name,
         details=vertex_flavour.job_details,
@@ -183,4 +210,4 @@ FLAVOURS: dict[FlavourName, Flavour] = {
 }
 """OpenAI's as its OpenAPI document and recordings have it, Azure's and Anthropic's as their documentation
 of batches has it, Vertex's as its API's discovery document and observations have it, Groq's as the types of
-its package"""
+its package, Mistral's as its OpenAPI document and third parties' captures have it"""

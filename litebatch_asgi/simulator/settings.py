@@ -19,7 +19,7 @@ Status = Literal[
 ]
 """OpenAI's, and `scheduling`, which is AIBrix's"""
 FileStatus = Literal["uploaded", "pending", "running", "processed", "error", "deleting", "deleted"]
-FlavourName = Literal["openai", "azure", "vertex", "anthropic", "groq"]
+FlavourName = Literal["openai", "azure", "vertex", "anthropic", "groq", "mistral"]
 
 
 class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,11 +66,12 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Azure: `token_limit_exceeded` is told by the create as 400, not by a batch that fails"""
     max_file_bytes: int = 512 * 1024 * 1024
     max_batch_file_bytes: int | None = None
-    """of a batch input; None: 200 MiB, at Groq 100 MB"""
+    """of a batch input; None: 200 MiB, at Groq 100 MB, at Mistral 512 MiB"""
     max_create_bytes: int = 256_000_000
     """Anthropic: of the body of a create, which has the requests"""
     max_lines: int | None = None
-    """lines of one batch; None: 50,000, at Azure and Anthropic 100,000, at Vertex 200,000"""
+    """lines of one batch; None: 50,000, at Azure and Anthropic 100,000, at Vertex 200,000, at Mistral
+    1,000,000"""
     max_unexpiring_files: int = 500
     """Azure: batch inputs that were uploaded without `expires_after`"""
     max_expiring_files: int = 10_000

@@ -14,6 +14,7 @@ from litebatch_asgi.provider import ProviderAdapter
 from litebatch_asgi.providers.anthropic import AnthropicAdapter
 from litebatch_asgi.providers.azure import AzureAdapter
 from litebatch_asgi.providers.groq import GroqAdapter
+from litebatch_asgi.providers.mistral import MistralAdapter
 from litebatch_asgi.providers.openai import OpenAIAdapter
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from litebatch_asgi.testing.provider_conformance import Capability, ProviderConformance
@@ -30,6 +31,10 @@ class AzureSmallPages(AzureAdapter):
 
 
 class AnthropicSmallPages(AnthropicAdapter):
+    page_size = 2
+
+
+class MistralSmallPages(MistralAdapter):
     page_size = 2
 
 
@@ -131,4 +136,19 @@ class TestGroqAdapter(Simulated):
                 api_key="gsk_1",
             )
             async with aclosing(GroqAdapter(deployment, Settings())) as adapter:
+                yield adapter
+
+
+class TestMistralAdapter(Simulated):
+    @pytest.fixture
+    async def adapter(self) -> AsyncGenerator[ProviderAdapter]:
+        settings = SimulatorSettings(flavour="mistral", running_seconds=0.1)
+        async with Simulator(settings=settings).running() as address:
+            deployment = Deployment(
+                model_name="virtual",
+                model="mistral/mistral-small-latest",
+                api_base=f"{address}/east/v1",
+                api_key="key-1",
+            )
+            async with aclosing(MistralSmallPages(deployment, Settings())) as adapter:
                 yield adapter

@@ -1,0 +1,68 @@
+"""The checks of Mistral's batch inputs: all lines as a file is uploaded, their bodies when a job runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from .answers import input_tokens_of
+from .directives import directive_of, is_done
+from .json_values import JSON
+from .mistral_rules import Refused, check_request, details
+from .mistral_schema import BatchRequest
+from .objects import BatchProblem
+from .settings import SimulatorSettings
+from .validation import Examination, LineRefused, parse
+from .wire import ApiError, versioned
+
+MOST_TOLD = 10
+
+
+class MistralExamination(Examination):
+    """Reads an input file once, line by line. Custom ids may be missing, and the same."""
+
+    most_lines = 1_000_000
+
+    def _check(self, line: bytes) -> None:
+        body: JSON = parse(line)["body"]
+        self._input_tokens += input_tokens_of(body)
+        if is_done(len(self._offsets) - 1, self._settings.done_share):
+            self._done += 1
+            self._done_failing += fails(body, versioned(self._endpoint))
+
+
+def fails(body: JSON, endpoint: str) -> bool:
+    """Whether a request is refused, or asks for its own failure."""
+    try:
+        check_request(body, endpoint)
+    except Refused:
+        return True
+    return directive_of(body).fails
+
+
+def check_lines(path: Path) -> None:
+    """Look at every line of an upload. Raises ApiError, with 422, if any breaks the schema."""
+    problems: list[JSON] = []
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines):
+            if not line.isspace() and len(problems) < MOST_TOLD:
+                problems += _problems(line, number)
+    if problems:
+        raise ApiError(422, "Invalid file format.", extra={"detail": problems})
+
+
+def _problems(line: bytes, number: int) -> list[JSON]:
+    place = ("body", "file", number)
+    try:
+        msgspec.convert(parse(line), BatchRequest)
+    except LineRefused as refused:
+        return [{"type": "json_invalid", "loc": list(place), "msg": refused.message, "input": None}]
+    except msgspec.ValidationError as error:
+        return details(error, *place)
+    return []
+
+
+def no_such_file(file_id: str, settings: SimulatorSettings) -> BatchProblem:
+    """Why a job fails whose input file was there when it was created and is not any more."""
+    return BatchProblem(code="not_found", message=f"Input file {file_id} not found")
