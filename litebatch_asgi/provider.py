@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -25,6 +25,8 @@ class FileUpload(msgspec.Struct, frozen=True, kw_only=True):
     """begins the content from its start, in blocks of some 256 KiB"""
     expires_after_seconds: int | None
     """the shortest time it has to live; the adapter makes it what the provider allows; None: for ever"""
+    extra: Mapping[str, Any] = {}
+    """more fields of the form, for providers that speak OpenAI; others leave them out"""
 
 
 class BatchSubmission(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,8 @@ class BatchSubmission(msgspec.Struct, frozen=True, kw_only=True):
     """bytes of `content`; exact"""
     content: Callable[[], AsyncIterator[bytes]] | None = None
     """begins the input's lines, for a provider that keeps no files; None for all others"""
+    extra: Mapping[str, Any] = {}
+    """more fields of the body, for providers that speak OpenAI; others leave them out"""
 
 
 class ProviderStream(msgspec.Struct, frozen=True, kw_only=True):

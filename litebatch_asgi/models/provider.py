@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from litebatch_asgi.models.usage import Counts
+from litebatch_asgi.models.usage import Counts, Usage
 
 TAG_JOB = "litebatch_job"
 """metadata key of a provider's batch: the id of our job"""
@@ -74,10 +74,16 @@ class ProviderFile(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime | None
     expires_at: datetime | None = None
     status_details: str | None = None
+    purpose: str | None = None
+    """OpenAI's word; None where the provider does not say"""
 
 
 class ProviderBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch as a provider describes it; an empty id of a file is None."""
+    """A batch as a provider describes it; an empty id of a file is None.
+
+    What stands below `metadata` is told to whoever asks for the provider's own object, where the provider
+    says it; nothing is decided by it.
+    """
 
     id: str
     status: BatchStatus
@@ -91,6 +97,16 @@ class ProviderBatch(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[BatchError, ...] = ()
     """the first ones, at most `MOST_ERRORS`"""
     metadata: dict[str, str] = {}
+    endpoint: str | None = None
+    completion_window: str | None = None
+    model: str | None = None
+    expires_at: datetime | None = None
+    completed_at: datetime | None = None
+    failed_at: datetime | None = None
+    expired_at: datetime | None = None
+    cancelling_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    usage: Usage | None = None
 
     @property
     def names_results(self) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litebatch_asgi.errors import NoClearAnswer
-from litebatch_asgi.models import BatchError, BatchStatus, Counts, ProviderFileStatus
+from litebatch_asgi.models import BatchError, BatchStatus, Counts, ProviderFileStatus, Usage
 from litebatch_asgi.providers.openai.objects import parse_batch, parse_file, parse_time
 from litebatch_asgi.providers.openai.reading import parse_object, parse_page
 
@@ -35,9 +35,23 @@ def test_a_batch_of_openai_is_read_whole() -> None:
             "error_file_id": None,
             "created_at": 1_700_000_000,
             "in_progress_at": 1_700_000_001,
+            "expires_at": 1_700_086_400,
             "finalizing_at": 1_700_000_002,
+            "completed_at": 1_700_000_003,
+            "failed_at": None,
+            "expired_at": 1_700_000_004,
+            "cancelling_at": 1_700_000_005,
+            "cancelled_at": 1_700_000_006,
             "request_counts": {"total": 3, "completed": 2, "failed": 1},
-            "metadata": {"litebatch_job": "j"},
+            "usage": {
+                "input_tokens": 40,
+                "input_tokens_details": {"cached_tokens": 30},
+                "output_tokens": 2,
+                "output_tokens_details": {"reasoning_tokens": 1},
+                "total_tokens": 42,
+            },
+            "model": "gpt-4o-mini",
+            "metadata": {"litebatch_job": "j", "team": "a"},
         }
     )
     assert (batch.id, batch.status, batch.input_file_id) == ("batch_1", BatchStatus.COMPLETED, "file-in")
@@ -47,7 +61,20 @@ def test_a_batch_of_openai_is_read_whole() -> None:
     assert batch.finalizing_at == MOMENT + timedelta(seconds=2)
     assert batch.counts == Counts(total=3, completed=2, failed=1)
     assert batch.errors == (BatchError(code="c", line=3, message="m", param="body.model"),)
-    assert batch.metadata == {"litebatch_job": "j"}
+    assert batch.metadata == {"litebatch_job": "j", "team": "a"}
+    assert (batch.endpoint, batch.completion_window) == ("/v1/chat/completions", "24h")
+    assert (batch.model, batch.expires_at) == ("gpt-4o-mini", MOMENT + timedelta(days=1))
+    ends = (batch.completed_at, batch.expired_at, batch.cancelling_at, batch.cancelled_at)
+    assert ends == tuple(MOMENT + timedelta(seconds=seconds) for seconds in (3, 4, 5, 6))
+    assert batch.failed_at is None
+    assert batch.usage == Usage(
+        input_tokens=40, cached_tokens=30, output_tokens=2, reasoning_tokens=1, total_tokens=42
+    )
+
+
+@pytest.mark.parametrize("usage", [{}, {"input_tokens": 10**30}, {"input_tokens_details": []}])
+def test_usage_that_makes_no_sense_is_nothing(usage: dict[str, Any]) -> None:
+    assert parse_batch({"id": "b", "usage": usage}).usage == Usage()
 
 
 @pytest.mark.parametrize("absent", [None, ""])

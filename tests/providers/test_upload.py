@@ -37,6 +37,20 @@ from .wire import (
 )
 
 
+async def test_more_fields_of_the_form_go_out_as_the_stock_client_writes_them() -> None:
+    extra = {"litebatch": {"a": [1, True], "b": None}, "target_model_names": "east"}
+    upload = msgspec.structs.replace(upload_of(b"{}"), extra=extra)
+    async with raw_server(answer(FILE)) as server, adapter_for(server.base_url) as adapter:
+        await adapter.upload_file(upload)
+    [request] = server.received
+    assert field_names(request) == [
+        "purpose",
+        *("litebatch[a][]", "litebatch[a][]", "target_model_names"),
+        "file",
+    ]
+    assert [part.get_payload() for part in parts_of(request)][1:4] == ["1", "true", "east"]
+
+
 def large_upload(*, blocks: int) -> FileUpload:
     return upload_of(*[bytes(262_144)] * blocks)
 

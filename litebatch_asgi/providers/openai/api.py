@@ -26,6 +26,7 @@ from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderStream
 from litebatch_asgi.providers._bodies import JSONBody, MultipartBody
 from litebatch_asgi.providers._http import AnswerTooLong, ProviderHTTP, Query, work_on
+from litebatch_asgi.providers.openai.forms import form_fields
 from litebatch_asgi.providers.openai.listing import list_since
 from litebatch_asgi.providers.openai.objects import OPENAI_READY, known_status, parse_batch, parse_file
 from litebatch_asgi.providers.openai.reading import ListPage, Object, parse_object, parse_page
@@ -83,6 +84,7 @@ class FilesAndBatches:
             seconds = self.file_life.granted(upload.expires_after_seconds, purpose=upload.purpose)
             if seconds is not None:
                 fields += [("expires_after[anchor]", "created_at"), ("expires_after[seconds]", str(seconds))]
+        fields += form_fields(upload.extra)
         answer = await self._http.send("/files", MultipartBody(fields, upload))
         return self._file(await work_on(answer, parse_object))
 
@@ -132,6 +134,7 @@ class FilesAndBatches:
         }
         if submission.metadata:
             fields["metadata"] = submission.metadata
+        fields |= submission.extra
         return fields
 
     async def _is_gone(self, file_id: str, deadline: float) -> bool:

@@ -14,12 +14,14 @@ from litebatch_asgi.models import (
     ProviderBatch,
     ProviderFile,
     ProviderFileStatus,
+    Usage,
 )
 from litebatch_asgi.models.provider import LONGEST_MESSAGE, LONGEST_NAME, MOST_ERRORS
 from litebatch_asgi.providers.openai.reading import Object
 
 OPENAI_READY = frozenset({"", "uploaded", "processed"})
 """file statuses with which a batch may start: OpenAI needs no wait, and may leave the field out"""
+_MOST = 1 << 63
 _NEVER = datetime.fromtimestamp(0, UTC)
 _FAILED = frozenset({"error", "failed", "deleting", "deleted"})
 _STATUSES: Mapping[str, BatchStatus] = {
@@ -61,6 +63,7 @@ def parse_file(content: Object, *, ready: Collection[str] = OPENAI_READY) -> Pro
         created_at=parse_time(content.get("created_at")),
         expires_at=parse_time(content.get("expires_at")),
         status_details=_text(content.get("status_details"), LONGEST_MESSAGE),
+        purpose=_text(content.get("purpose"), LONGEST_NAME),
     )
 
 
@@ -81,6 +84,16 @@ def parse_batch(content: Object) -> ProviderBatch:
         counts=_counts(content.get("request_counts")),
         errors=_errors(content.get("errors")),
         metadata=_metadata(content.get("metadata")),
+        endpoint=_text(content.get("endpoint"), LONGEST_NAME),
+        completion_window=_text(content.get("completion_window"), LONGEST_NAME),
+        model=_text(content.get("model"), LONGEST_NAME),
+        expires_at=parse_time(content.get("expires_at")),
+        completed_at=parse_time(content.get("completed_at")),
+        failed_at=parse_time(content.get("failed_at")),
+        expired_at=parse_time(content.get("expired_at")),
+        cancelling_at=parse_time(content.get("cancelling_at")),
+        cancelled_at=parse_time(content.get("cancelled_at")),
+        usage=_usage(content.get("usage")),
     )
 
 
@@ -130,7 +143,9 @@ def _word(value: object) -> str:
 def _count(value: object) -> int | None:
     if isinstance(value, str) and value.isdecimal() and len(value) < 20:
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value < _MOST else None
 
 
 def _counts(value: object) -> Counts | None:
@@ -141,6 +156,26 @@ def _counts(value: object) -> Counts | None:
     if total is None and completed is None and failed is None:
         return None
     return Counts(total=total or 0, completed=completed or 0, failed=failed or 0)
+
+
+def _usage(value: object) -> Usage | None:
+    if not isinstance(value, dict):
+        return None
+    content = cast("Object", value)
+    sent, made = (_count(content.get(name)) or 0 for name in ("input_tokens", "output_tokens"))
+    total = _count(content.get("total_tokens"))
+    return Usage(
+        input_tokens=sent,
+        cached_tokens=_detail(content, "input_tokens_details", "cached_tokens"),
+        output_tokens=made,
+        reasoning_tokens=_detail(content, "output_tokens_details", "reasoning_tokens"),
+        total_tokens=sent + made if total is None else total,
+    )
+
+
+def _detail(usage: Object, details: str, name: str) -> int:
+    value: object = usage.get(details)
+    return (_count(cast("Object", value).get(name)) if isinstance(value, dict) else None) or 0
 
 
 def _errors(value: object) -> tuple[BatchError, ...]:

@@ -19,7 +19,8 @@ Object: TypeAlias = Mapping[str, Any]
 
 _NAMES = """
     id status created_at expires_at filename bytes status_details in_progress_at finalizing_at
-    input_file_id output_file_id error_file_id request_counts errors
+    input_file_id output_file_id error_file_id request_counts errors purpose endpoint completion_window model
+    completed_at failed_at expired_at cancelling_at cancelled_at usage
 """
 _NAMES_AT_MISTRAL = """
     deleted input_files output_file error_file started_at
