@@ -1,8 +1,9 @@
 """OpenAI's Files and Batches API over many provider deployments, as an ASGI app.
 
 What is imported from here is the public API, together with `litebatch_asgi.errors`, the seams in
-`litebatch_asgi.storage`, `litebatch_asgi.provider`, `litebatch_asgi.sink` and `litebatch_asgi.auth`, and the
-tools for testing in `litebatch_asgi.simulator` and `litebatch_asgi.testing`.
+`litebatch_asgi.storage`, `litebatch_asgi.provider`, `litebatch_asgi.sink` and `litebatch_asgi.auth`, the
+functions for one provider in `litebatch_asgi.sdk`, and the tools for testing in `litebatch_asgi.simulator`
+and `litebatch_asgi.testing`.
 """
 
 from litebatch_asgi.app import LiteBatch as LiteBatch

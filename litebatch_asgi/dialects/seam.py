@@ -24,6 +24,14 @@ class Dialect(Protocol):
         """What lines are written for: dialects of one class whose models are equal encode alike."""
         ...
 
+    @property
+    def longest_key(self) -> int | None:
+        """Characters of what may stand in place of the surrogate that begins an encoded line.
+
+        Letters, digits, `_` and `-`; it comes back with the row. None: as many as may be.
+        """
+        ...
+
     def encode(self, line: bytes, number: int) -> bytes | Problem:
         """The provider's line for a request, without a newline; or why this provider cannot be given it.
 

@@ -47,6 +47,11 @@ class RequestError(LiteBatchError):
         if code is not None:
             self.code = code
 
+    @property
+    def status_code(self) -> int:
+        """The HTTP status, under the name that the stock client's errors have for it."""
+        return self.status
+
 
 class InvalidRequest(RequestError):
     """400: a field of the request is missing, of the wrong type or has a value that cannot be."""

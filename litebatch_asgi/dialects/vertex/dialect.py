@@ -45,6 +45,7 @@ class VertexDialect:
     """
 
     endpoints: tuple[str, ...] = (CHAT, EMBEDDINGS)
+    longest_key: int | None = None
 
     def __init__(self, model: GeminiModel, *, names: Mapping[str, str] | None = None) -> None:
         self.model: GeminiModel = model
