@@ -18,6 +18,7 @@ from tests.harness import InProcess, running_gateway
 ON_EITHER = frozenset(
     {
         "access",
+        "adoption",
         "costs",
         "delivering",
         "faults",

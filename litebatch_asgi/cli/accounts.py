@@ -20,7 +20,7 @@ from litebatch_asgi.keys import keys_of
 from litebatch_asgi.models import Account, Team, User, VirtualKey
 from litebatch_asgi.server.keys import KeyService
 from litebatch_asgi.server.keys.cache import CACHED_SECONDS
-from litebatch_asgi.storage import Storage
+from litebatch_asgi.storage import Installation, Storage
 
 PAGE = 1000
 BY = "command line"
@@ -140,11 +140,17 @@ async def _keys_of(service: KeyService, account: Account) -> str:
 @asynccontextmanager
 async def opened(url: str) -> AsyncGenerator[Storage]:
     """The database of a gateway, which is never made. Raises `ConfigError`."""
+    async with installed(url) as (storage, _):
+        yield storage
+
+
+@asynccontextmanager
+async def installed(url: str) -> AsyncGenerator[tuple[Storage, Installation]]:
+    """The same, with what it says of itself."""
     storage = open_storage(url)
     if isinstance(storage, KeepsInstallation):
         await storage.installations.look(alive_seconds=0)  # opening would make what is not there
     try:
-        await storage.open()
-        yield storage
+        yield storage, await storage.open()
     finally:
         await storage.close()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from litebatch_asgi.cli.adopt import adopt
 from litebatch_asgi.cli.check import check
 from litebatch_asgi.cli.completion import completion
 from litebatch_asgi.cli.database_commands import app as database_commands
@@ -196,6 +197,12 @@ app.command(
         "litebatch reprice --since 2026-11-01 --model gpt-4o --config litebatch.yaml",
     )
 )(reprice)
+app.command(
+    epilog=example(
+        "litebatch adopt --deployment eu-general --owner team:search --dry-run",
+        "litebatch adopt --deployment eu-general --owner user:7 --since 2026-11-01",
+    )
+)(adopt)
 app.command(
     epilog=example(
         "litebatch metrics --dashboard > litebatch.json", "litebatch metrics --alerts > alerts.yaml"

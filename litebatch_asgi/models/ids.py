@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
+from datetime import datetime
+from hashlib import blake2b
 
 FILE_PREFIX = "file-lb"
 BATCH_PREFIX = "batch_lb"
@@ -27,18 +29,26 @@ _WEBHOOK = re.compile(WEBHOOK_PREFIX + _BODY)
 _UPLOAD = re.compile(UPLOAD_PREFIX + _BODY)
 
 
-def _uuid7() -> int:
+def _uuid7(milliseconds: int, bits: bytes) -> int:
     """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, version, 12 random bits, variant, 62 random bits."""
-    random = int.from_bytes(os.urandom(10), "big")
-    milliseconds = time.time_ns() // 1_000_000
-    high = (milliseconds & (1 << 48) - 1) << 16 | 0x7 << 12 | random >> 68
+    random = int.from_bytes(bits, "big")
+    high = (milliseconds & (1 << 48) - 1) << 16 | 0x7 << 12 | (random >> 68) & 0xFFF
     return high << 64 | 0b10 << 62 | random & (1 << 62) - 1
 
 
 def new_id(prefix: str) -> str:
     """A fresh id: `prefix` and 26 characters that sort by the millisecond they were made in."""
-    value = _uuid7()
-    return prefix + "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+    return prefix + _spelled(_uuid7(time.time_ns() // 1_000_000, os.urandom(10)))
+
+
+def derived_id(prefix: str, made_at: datetime, *parts: str) -> str:
+    """The id of what is known by `parts`: always the same, of the form of a fresh one of that time."""
+    digest = blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=10).digest()
+    return prefix + _spelled(_uuid7(int(made_at.timestamp() * 1000), digest))
+
+
+def _spelled(value: int) -> str:
+    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
 
 
 def job_id(batch_id: str, shard: int, attempt: int) -> str:

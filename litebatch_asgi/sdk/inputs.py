@@ -83,7 +83,7 @@ def _opened(given: FileInput, default_name: str) -> Generator[Source]:
         yield Source(file, name=clean_filename(name or default_name), start=start, size=size)
 
 
-def _named(given: Any) -> tuple[str | None, Any]:
+def _named(given: FileInput) -> tuple[str | None, Any]:
     if not isinstance(given, tuple):
         return None, given
     parts: tuple[Any, ...] = given

@@ -106,6 +106,7 @@ def validate(*options: str) -> Screen:
 
 
 SHOWN: dict[str, Screen] = {
+    "adopt-help": ended("adopt", "--help"),
     "demo": ended("demo"),
     "files-validate": validate("fine.jsonl", "--config", "litebatch.yaml"),
     "files-validate-help": ended("files", "validate", "--help"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from litebatch_asgi.dialects import AnthropicDialect, ClaudeModel, Dialect, GeminiModel, VertexDialect
@@ -22,8 +22,10 @@ CLAUDE = AnthropicDialect(ClaudeModel.named("claude-sonnet-4-5", max_tokens=100)
 GEMINI = VertexDialect(GeminiModel.named("gemini-2.5-flash"))
 IDS = ["7", "000000", "r1", "lbc-x", "lbb-7", 'ü — "quoted" \\ \'n', "\u0000", "a" * 38]
 LONG = ["x" * 500, "é" * 40]
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@_PATIENT
 @given(st.text(st.characters()))
 def test_every_custom_id_comes_back(custom_id: str) -> None:
     text = carrier(custom_id)
@@ -31,6 +33,7 @@ def test_every_custom_id_comes_back(custom_id: str) -> None:
     assert carried(text) == custom_id
 
 
+@_PATIENT
 @given(st.text(st.characters()) | st.integers() | st.none())
 def test_what_carries_nothing_is_told_from_it(value: object) -> None:
     found = carried(value)

@@ -1,0 +1,146 @@
+"""`litebatch adopt`: batches and files that were made elsewhere become managed ones."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from litebatch_asgi.cli import options
+from litebatch_asgi.cli.output import Row, print_rows
+
+if TYPE_CHECKING:
+    from litebatch_asgi.adoption import Adopted, Adopter
+    from litebatch_asgi.config import Config
+
+COLUMNS = ("KIND", "PROVIDER'S ID", "ID", "STATUS", "REQUESTS", "OUTCOME")
+
+
+def adopt(
+    deployment: Annotated[
+        str, typer.Option(metavar="ID", help="Of the configuration, as `litebatch check` shows it.")
+    ],
+    owner: Annotated[
+        str, typer.Option(metavar="OWNER", help="Who gets them, such as team:search, user:7 or key:ab12.")
+    ],
+    since: Annotated[
+        datetime,
+        typer.Option(
+            metavar="DATE",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="Only what was made since then, in UTC.",
+            show_default="all",
+        ),
+    ] = datetime(2020, 1, 1),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would be adopted, and write nothing.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The gateway's, which has the deployment.")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="In place of general_settings.database_url.")
+    ] = None,
+    output: options.Output = None,
+) -> None:
+    """Take over batches and files of a deployment.
+
+    Those that were made elsewhere get unified ids and an owner; a running gateway then follows the
+    batches, publishes their results and charges them, as if it had made them.
+    Each input is read once. What cannot be read, or is for another model, is
+    passed over and told. The command may be run beside a gateway, and again:
+    nothing is adopted twice.
+    """
+    from litebatch_asgi.server.startup import Options, arm_failpoints
+    from litebatch_asgi.wire import checks
+    from litebatch_asgi.wire.queries import MAX_OWNER
+
+    read = Options(host="localhost", config=config, database=database).configuration(os.environ)
+    arm_failpoints(os.environ)
+    checks.plain(checks.no_longer_than(MAX_OWNER, owner, "owner"), "owner")
+    if not owner.strip():
+        raise typer.BadParameter("the owner is empty", param_hint="--owner")
+    found = asyncio.run(_adopted(read, deployment, owner, since.replace(tzinfo=UTC), dry_run=dry_run))
+    print_rows(COLUMNS, [_row(each, dry_run=dry_run) for each in found if each.outcome != "known"], output)
+    _tell(found, dry_run=dry_run)
+
+
+async def _adopted(
+    config: Config, deployment_id: str, owner: str, since: datetime, *, dry_run: bool
+) -> list[Adopted]:
+    from litebatch_asgi.errors import ProviderError, Unavailable
+
+    async with _adopter(config, deployment_id, owner, dry_run=dry_run) as adopter:
+        try:
+            return [each async for each in adopter.adopt(since)]
+        except ProviderError as error:
+            typer.echo(f"error: {deployment_id} does not list what it has: {error.message}", err=True)
+            raise typer.Exit(1) from error
+        except Unavailable as error:
+            typer.echo(f"error: {error.message}", err=True)
+            raise typer.Exit(1) from error
+
+
+@asynccontextmanager
+async def _adopter(
+    config: Config, deployment_id: str, owner: str, *, dry_run: bool
+) -> AsyncGenerator[Adopter]:
+    from litebatch_asgi.adoption import Adopter
+    from litebatch_asgi.adoption.rows import Account
+    from litebatch_asgi.catalog import Catalog
+    from litebatch_asgi.cli.accounts import database_of, installed
+    from litebatch_asgi.errors import ConfigError
+    from litebatch_asgi.fleet import load_factories
+    from litebatch_asgi.prices import load_prices
+
+    catalog = Catalog(config.deployments, config.unserved)
+    found = catalog.deployments.get(deployment_id)
+    if found is None:
+        known = ", ".join(catalog.deployments)
+        raise ConfigError(f"there is no deployment {deployment_id!r} in the configuration, which has {known}")
+    adapter = load_factories([found.provider])[found.provider](found, config.settings)
+    try:
+        async with installed(database_of(None, config.database_url)) as (storage, installation):
+            account = Account(
+                installation_id=installation.id,
+                deployment_id=deployment_id,
+                deployment=found,
+                owner=owner,
+            )
+            yield Adopter(
+                storage,
+                account,
+                adapter,
+                config.settings,
+                thresholds=load_prices(catalog, config.settings).thresholds,
+                dry_run=dry_run,
+            )
+    finally:
+        await adapter.aclose()
+
+
+def _row(adopted: Adopted, *, dry_run: bool) -> Row:
+    would = "would be adopted" if dry_run else "adopted"
+    outcome = would if adopted.reason is None else f"passed over: {adopted.reason}"
+    requests = "" if adopted.requests is None else str(adopted.requests)
+    cells = (
+        *(adopted.kind, adopted.provider_id, adopted.id or ""),
+        *(adopted.status or "", requests, outcome),
+    )
+    return Row(cells=cells, plain=cells, object=adopted)
+
+
+def _tell(found: list[Adopted], *, dry_run: bool) -> None:
+    """How many of each, for whoever looks on."""
+    counts = Counter[tuple[str, str]]((each.kind, each.outcome) for each in found)
+    for kind, word in (("batch", "batches"), ("file", "files without a batch")):
+        adopted, known, passed = (counts[kind, outcome] for outcome in ("adopted", "known", "passed_over"))
+        would = "would be adopted" if dry_run else "are adopted"
+        typer.echo(f"{word}: {adopted} {would}, {known} were managed before, {passed} passed over", err=True)
