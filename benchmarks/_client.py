@@ -21,6 +21,9 @@ _FORM_HEAD = (
     f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="requests.jsonl"\r\n'
     "Content-Type: application/jsonl\r\n\r\n"
 ).encode()
+_PART_HEAD = (
+    f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="data"; filename="upload"\r\n\r\n'
+).encode()
 _FORM_TAIL = f"\r\n--{_BOUNDARY}--\r\n".encode()
 _AUTHORIZATION = "Bearer any"
 _TIMEOUT_SECONDS = 300.0
@@ -30,13 +33,40 @@ Address = tuple[str, int]
 
 def upload(address: Address, blocks: Iterable[bytes], size: int) -> dict[str, Any]:
     """Send a file of `size` bytes to `POST /v1/files`; the answer. Raises `RuntimeError` if it is refused."""
+    return _post_form(address, "/v1/files", _FORM_HEAD, blocks, size)
+
+
+def upload_in_parts(address: Address, blocks: Iterable[bytes], size: int, part_bytes: int) -> dict[str, Any]:
+    """The same by `POST /v1/uploads`, in parts of about so many bytes, one after the other; the file."""
+    asked = {"filename": "requests.jsonl", "purpose": "batch", "bytes": size, "mime_type": "text/jsonl"}
+    at = f"/v1/uploads/{post_json(address, '/v1/uploads', asked)['id']}"
+    ids: list[str] = []
+    part: list[bytes] = []
+
+    def send() -> None:
+        made = _post_form(address, f"{at}/parts", _PART_HEAD, part, sum(map(len, part)))
+        ids.append(made["id"])
+        part.clear()
+
+    for block in blocks:
+        if sum(map(len, part)) + len(block) > part_bytes:
+            send()
+        part.append(block)
+    send()
+    file: dict[str, Any] = post_json(address, f"{at}/complete", {"part_ids": ids})["file"]
+    return file
+
+
+def _post_form(
+    address: Address, path: str, head: bytes, blocks: Iterable[bytes], size: int
+) -> dict[str, Any]:
     headers = {
         "Authorization": _AUTHORIZATION,
         "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
-        "Content-Length": str(len(_FORM_HEAD) + size + len(_FORM_TAIL)),
+        "Content-Length": str(len(head) + size + len(_FORM_TAIL)),
     }
     with closing(HTTPConnection(*address, timeout=_TIMEOUT_SECONDS)) as connection:
-        connection.request("POST", "/v1/files", _form(blocks), headers)
+        connection.request("POST", path, _form(head, blocks), headers)
         answer: dict[str, Any] = msgspec.json.decode(_accepted(connection).read())
         return answer
 
@@ -79,8 +109,8 @@ def requests_per_second(
         return runner.run(_load(address, requests, connections, seconds))
 
 
-def _form(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    yield _FORM_HEAD
+def _form(head: bytes, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    yield head
     yield from blocks
     yield _FORM_TAIL
 

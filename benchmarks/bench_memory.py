@@ -1,4 +1,4 @@
-"""What 1 GB in 100,000 lines costs in memory, up and down, and how late the event loop runs meanwhile."""
+"""What 1 GB in 100,000 lines costs in memory, up, in parts and down, and how late the event loop runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from zlib import crc32
 import msgspec
 
 from benchmarks import _report
-from benchmarks._client import Address, download, get_json, upload
+from benchmarks._client import Address, download, get_json, upload, upload_in_parts
 from benchmarks._content import Content
 from benchmarks._gateway import Lag, write_config
 from benchmarks._processes import Server, running, scratch, step_back
+from litebatch_asgi.models.uploads import MOST_PART_BYTES
 
 CONTENT = Content(lines=100_000, line_bytes=10_000)
 MEMORY_BAR = 64.0
@@ -61,6 +62,12 @@ def take_lag(server: Server) -> Lag:
 def send(address: Address) -> str:
     """Upload the file; its id."""
     file_id: str = upload(address, CONTENT.blocks(), CONTENT.size)["id"]
+    return file_id
+
+
+def send_in_parts(address: Address) -> str:
+    """The same in parts, as large as the stock client makes them; its id."""
+    file_id: str = upload_in_parts(address, CONTENT.blocks(), CONTENT.size, MOST_PART_BYTES)["id"]
     return file_id
 
 
@@ -110,6 +117,8 @@ def main() -> None:
         file_id, up = measure(gateway, beside, idle, lambda: send(gateway.address))
         report("upload", up)
         _report.at_most("upload of 1 GB: lag, p99.9", up.lag.p999, LAG_BAR, "ms")
+        _, parts = measure(gateway, beside, idle, lambda: send_in_parts(gateway.address))
+        report("upload in parts", parts)
         received, down = measure(gateway, beside, idle, lambda: receive(gateway.address, file_id))
         report("download", down)
     if received != checksum(CONTENT.blocks()):
