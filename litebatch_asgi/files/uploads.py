@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
@@ -12,7 +12,15 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from litebatch_asgi import tracing
-from litebatch_asgi.errors import InvalidRequest, NotFound, RequestUnderWay, StateConflict
+from litebatch_asgi.errors import (
+    ContentMissing,
+    InvalidRequest,
+    LiteBatchError,
+    NotFound,
+    RequestUnderWay,
+    StateConflict,
+    Unavailable,
+)
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.admission import FileCheck
 from litebatch_asgi.files.keeping import ContentWriter
@@ -139,9 +147,9 @@ class UploadService:
         with self._runtime.call():
             try:
                 return await ContentWriter.run(self._runtime, partial(self._keep, upload, spool))
-            except StateConflict:
+            except StateConflict as error:
                 await self.check_pending(principal, upload_id)
-                raise
+                raise Unavailable("The part was not kept in time. Send it again.") from error
 
     async def _keep(self, upload: Upload, spool: Spool, writer: ContentWriter) -> UploadPart:
         kept = await writer.put(spool.blocks())
@@ -182,33 +190,57 @@ class UploadService:
             return await self._completed(principal, upload, completion)
         if upload.status is not UploadStatus.PENDING:
             raise self._ended(upload)
-        parts = await self._parts(upload, asked.part_ids)
-        with tracing.span("upload") as span:
-            try:
-                async with self._runtime.spooler.new() as spool:
-                    await self._pour(parts, spool, asked.md5)
-                    hit("completion.poured")
-                    form = UploadForm(
-                        purpose=upload.purpose,
-                        target_model_names=upload.models,
-                        expires_after_seconds=upload.expires_after_seconds,
-                    )
-                    repeat = Repeat(in_process=True)
-                    made = await self._files.upload(
-                        principal, spool, upload.filename, form, repeat, completes=completion
-                    )
-            except StateConflict:
-                upload = await self._current(principal, upload_id)
-                if upload.status is not UploadStatus.COMPLETED:
-                    raise self._ended(upload) from None
-                return await self._completed(principal, upload, completion)
-            span.about(made.object.file)
+        try:
+            made = await self._make(principal, upload, asked, completion)
+        except (StateConflict, InvalidRequest, ContentMissing) as error:
+            return await self._completed_otherwise(principal, upload_id, completion, error)
         hit("completion.accepted")
-        ended = await self._runtime.storage.uploads.end(
-            upload.id, UploadStatus.COMPLETED, self._runtime.now()
+        with suppress(StateConflict):  # the file is deleted already
+            upload = await self._end(upload, UploadStatus.COMPLETED)
+            hit("completion.ended")
+        return Completed(upload, made)
+
+    async def _make(
+        self, principal: Principal, upload: Upload, asked: CompleteUpload, completion: Completion
+    ) -> FileState:
+        parts = await self._parts(upload, asked.part_ids)
+        form = UploadForm(
+            purpose=upload.purpose,
+            target_model_names=upload.models,
+            expires_after_seconds=upload.expires_after_seconds,
         )
-        hit("completion.ended")
-        return Completed(ended, made.object)
+        with tracing.span("upload") as span:
+            async with self._runtime.spooler.new() as spool:
+                await self._pour(parts, spool, asked.md5)
+                hit("completion.poured")
+                repeat = Repeat(in_process=True)
+                made = await self._files.upload(
+                    principal, spool, upload.filename, form, repeat, completes=completion
+                )
+            span.about(made.object.file)
+        return made.object
+
+    async def _completed_otherwise(
+        self, principal: Principal, upload_id: str, completion: Completion, error: LiteBatchError
+    ) -> Completed:
+        """What there is where a completion failed, maybe for another one that has taken its parts away.
+
+        Raises the error where that is not so.
+        """
+        upload = await self._current(principal, upload_id)
+        if upload.status is UploadStatus.PENDING:
+            if not isinstance(error, StateConflict):
+                raise error
+            try:  # somebody has made its file, and has not said yet that it has ended
+                upload = await self._end(upload, UploadStatus.COMPLETED)
+            except (StateConflict, RequestUnderWay):
+                raise Unavailable("The upload is being changed. Complete it again.") from error
+        if upload.status is not UploadStatus.COMPLETED:
+            raise self._ended(upload)
+        return await self._completed(principal, upload, completion)
+
+    async def _end(self, upload: Upload, status: UploadStatus) -> Upload:
+        return await self._runtime.storage.uploads.end(upload.id, status, self._runtime.now())
 
     async def cancel(self, principal: Principal, upload_id: str) -> Upload:
         """Drop an upload with its parts; once more changes nothing.
@@ -217,9 +249,8 @@ class UploadService:
         """
         upload = await self._current(principal, upload_id)
         if upload.status is UploadStatus.PENDING:
-            uploads, now = self._runtime.storage.uploads, self._runtime.now()
             try:
-                upload = await uploads.end(upload.id, UploadStatus.CANCELLED, now)
+                upload = await self._end(upload, UploadStatus.CANCELLED)
             except RequestUnderWay as error:
                 raise InvalidRequest(f"Upload '{upload.id}' is being completed.") from error
             except StateConflict as error:
@@ -237,13 +268,12 @@ class UploadService:
     async def _current(self, principal: Principal, upload_id: str) -> Upload:
         """An upload as it really is: nobody may have said yet that it has expired, or has its file."""
         upload = await self._owned(principal, upload_id)
-        now = self._runtime.now()
-        if upload.status is not UploadStatus.PENDING or not upload.is_expired(now):
+        if upload.status is not UploadStatus.PENDING or not upload.is_expired(self._runtime.now()):
             return upload
         if upload.file_id is None:  # its parts stay a little longer, for a completion that reads them
             raise self._ended(upload)
         try:
-            return await self._runtime.storage.uploads.end(upload.id, UploadStatus.EXPIRED, now)
+            return await self._end(upload, UploadStatus.EXPIRED)
         except RequestUnderWay:
             return upload
 
@@ -305,7 +335,6 @@ _CODES = {
     UploadStatus.COMPLETED: "upload_completed",
     UploadStatus.CANCELLED: "upload_cancelled",
     UploadStatus.EXPIRED: "upload_expired",
-    UploadStatus.PENDING: "upload_pending",
 }
 
 

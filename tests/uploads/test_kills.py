@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import anyio
 import pytest
-from openai import APIConnectionError
+from openai import APIConnectionError, InternalServerError
 
 from tests.database import Database
 from tests.harness import PATIENCE_SECONDS
-from tests.survival.server import KEY, Deployed, deployed
+from tests.survival.server import KEY, Deployed, deployed, replicas
 from tests.uploads.sending import CONTENT, begin, pieces, send
 
 PARTS = pieces(CONTENT, 3000)
@@ -91,3 +92,32 @@ async def test_killed_while_an_upload_is_completed(gateway: Deployed, tmp_path: 
     completed = await client.uploads.complete(upload.id, part_ids=ids)
     assert completed.file is not None
     await one_file_and_no_content(gateway, tmp_path, completed.file.id)
+
+
+async def test_stopped_while_a_part_is_kept(tmp_path: Path, database: Database) -> None:
+    """Woken after its lease, when somebody else has thrown its content away, it says so."""
+    (tmp_path / "contents").mkdir()
+    store = (tmp_path / "contents").as_uri()
+    async with replicas(2, tmp_path, database=database, content_store=store) as (zombie, heir):
+        await zombie.restart("content.put=stop")
+        client = zombie.client(KEY)
+        upload = await begin(client)
+
+        async def is_discarded() -> bool:
+            return await zombie.database.rows("SELECT state FROM contents") == [("deleting",)]
+
+        async def wake() -> None:
+            assert await zombie.server.stopped_within(PATIENCE_SECONDS)
+            await heir.restart()
+            await heir.eventually(is_discarded)
+            zombie.server.signal(signal.SIGCONT)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wake)
+            with pytest.raises(InternalServerError) as refused:
+                await send(client, upload.id, [CONTENT])
+        assert (refused.value.status_code, refused.value.code) == (503, "service_unavailable")
+        ids = await send(client, upload.id, [CONTENT])
+        completed = await client.uploads.complete(upload.id, part_ids=ids)
+        assert completed.file is not None
+        await one_file_and_no_content(zombie, tmp_path, completed.file.id)
