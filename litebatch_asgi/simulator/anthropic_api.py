@@ -20,7 +20,7 @@ from .batch_progress import BatchProgress
 from .calls import Call
 from .dialects import SettingsKeys
 from .json_values import JSON
-from .lists import Query, list_of, listed, page, page_number
+from .lists import Page, Query, list_of, listed, page, page_number
 from .objects import TERMINAL, BatchObject
 from .openai_api import bearer
 from .replies import FileBody, Reply, json_reply
@@ -116,8 +116,8 @@ async def list_batches(call: AnthropicCall) -> Reply:
     chosen = chosen[::-1] if query.ascending else chosen
     shown = call.garbled(chosen, [_shown(call, each) for each in chosen])
     ids = [each.batch.id for each in chosen]
-    listing = {key: value for key, value in list_of(ids, shown, has_more=more).items() if key != "object"}
-    return json_reply(listing)
+    listing = list_of(Page(ids=ids, shown=shown, has_more=more, total=len(seen)))
+    return json_reply({key: value for key, value in listing.items() if key != "object"})
 
 
 async def retrieve_batch(call: AnthropicCall) -> Reply:

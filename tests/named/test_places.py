@@ -219,14 +219,14 @@ async def test_mounted_below_a_path_of_the_host(tmp_path: Path) -> None:
 async def test_a_key_of_one_provider_is_not_used_for_another(gateway: NamedGateway) -> None:
     """The same upload with another provider is another request."""
     async with calling(gateway) as http:
-        key = {"headers": {"idempotency-key": "nightly"}}
+        key: dict[str, Any] = {"headers": {"idempotency-key": "nightly"}}
         first = await http.post("/azure/v1/files", **multipart(CONTENT), **key)
         again = await http.post("/v1/azure/files", **multipart(CONTENT), **key)
         assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
         for path in ("/openai/v1/files", "/v1/files"):
             assert (await http.post(path, **multipart(CONTENT), **key)).status_code == 422
         body = {"input_file_id": first.json()["id"], **CREATE}
-        other = {"headers": {"idempotency-key": "nightly batch"}}
+        other: dict[str, Any] = {"headers": {"idempotency-key": "nightly batch"}}
         batch = await http.post("/azure/v1/batches", json=body, **other)
         same = await http.post("/v1/azure/batches", json=body, **other)
         assert (same.status_code, same.json()["id"]) == (200, batch.json()["id"])

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
+import httpx2
 from mistralai.client import Mistral
 from mistralai.client.models import BatchJob
 
@@ -21,7 +21,7 @@ JSON = dict[str, Any]
 @asynccontextmanager
 async def mistral_client(address: str, account: str = "east", key: str = "key-1") -> AsyncGenerator[Mistral]:
     """A client without TLS, which does not retry."""
-    async with httpx.AsyncClient(verify=False) as http:
+    async with httpx2.AsyncClient(verify=False) as http:
         given: Any = http
         yield Mistral(api_key=key, server_url=f"{address}/{account}", async_client=given)
 

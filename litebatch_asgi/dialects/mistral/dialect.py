@@ -41,9 +41,10 @@ class MistralDialect:
     """
 
     endpoints: tuple[str, ...] = (CHAT, EMBEDDINGS)
+    longest_key: int | None = None
 
     def __init__(self, model: MistralModel, *, names: Mapping[str, str] | None = None) -> None:
-        self._model = model
+        self.model: MistralModel = model
         self._names = names or {}
 
     def encode(self, line: bytes, number: int) -> bytes | Problem:
@@ -60,12 +61,12 @@ class MistralDialect:
     def decode(self, row: bytes) -> Answer:
         """See `Dialect`. Rows do not repeat their requests: one that does not tell its line tells nothing."""
         told = members(read_json(row))
-        outcome = read_outcome(told, model=self._model.name, names=self._names)
+        outcome = read_outcome(told, model=self.model.name, names=self._names)
         return Answer(outcome=outcome, line=line_number(told.get("custom_id")))
 
     def _chat(self, body: Object) -> Object:
-        draft = Draft(self._model)
-        apply_rules(table.CHAT, body, draft, self._model.lacks)
+        draft = Draft(self.model)
+        apply_rules(table.CHAT, body, draft, self.model.lacks)
         if not draft.turns:
             raise missing("body.messages")
         written = draft.body
@@ -85,8 +86,8 @@ class MistralDialect:
         return written
 
     def _embeddings(self, body: Object) -> Object:
-        draft = Draft(self._model)
-        apply_rules(table.EMBEDDINGS, body, draft, self._model.lacks)
+        draft = Draft(self.model)
+        apply_rules(table.EMBEDDINGS, body, draft, self.model.lacks)
         if "input" not in draft.body:
             raise missing("body.input")
         return draft.body
