@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,15 @@ async def test_wrong_use(gateway: InProcess, elsewhere: Elsewhere, tmp_path: Pat
     ended = await elsewhere.adopt("--database", f"sqlite:///{tmp_path / 'none.db'}")
     assert ended.returncode == 2
     assert not (tmp_path / "none.db").exists()
+
+
+async def test_providers_that_keep_no_lines_of_openais_are_refused(
+    gateway: InProcess, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    config = anyio.Path(tmp_path / "claude.yaml")
+    params = {"model": "anthropic/claude-haiku-4-5", "api_key": "k", "api_base": "http://127.0.0.1:9"}
+    entry = {"model_name": MODEL, "litellm_params": params, "model_info": {"id": "west"}}
+    await config.write_text(json.dumps({"model_list": [entry]}))
+    ended = await elsewhere.adopt("--config", str(config))
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "the provider of west does not keep lines in OpenAI's form" in ended.stderr
