@@ -28,7 +28,7 @@ class Dialect(Protocol):
     def longest_key(self) -> int | None:
         """Characters of what may stand in place of the surrogate that begins an encoded line.
 
-        Letters, digits, `_` and `-`; it comes back with the row. None: as many as may be.
+        Letters, digits and `-`; it comes back with the row. None: as many as may be.
         """
         ...
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypedDict, TypeVar, cast
 
 import anyio
+import msgspec
 
 from litebatch_asgi import plugins
 from litebatch_asgi.config.environment import lacking, with_defaults
@@ -33,7 +34,8 @@ class Access(TypedDict, total=False):
 
     What is not given comes from the environment, under LiteLLM's names: `OPENAI_API_KEY`, `OPENAI_BASE_URL`
     or `OPENAI_API_BASE`, `OPENAI_ORGANIZATION`; `AZURE_API_KEY`, `AZURE_API_BASE`, `AZURE_API_VERSION`, and
-    `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET` or `AZURE_AD_TOKEN`; for other providers
+    `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET` or `AZURE_AD_TOKEN`; `VERTEXAI_PROJECT`,
+    `VERTEXAI_LOCATION`, `GCS_BUCKET_NAME` and `GOOGLE_APPLICATION_CREDENTIALS`; for other providers
     `NAME_API_KEY` and `NAME_API_BASE`.
     """
 
@@ -49,7 +51,7 @@ class Access(TypedDict, total=False):
     azure_authority: str | None
     vertex_project: str | None
     vertex_location: str | None
-    vertex_credentials: str | None
+    vertex_credentials: str | Mapping[str, Any] | None
     gcs_bucket_name: str | None
     extra_headers: Mapping[str, str] | None
     """sent with every request"""
@@ -131,6 +133,8 @@ def deployment_for(name: str, access: Access, env: Mapping[str, str]) -> Deploym
         for key, value in given.items()
         if value is not None and key not in _NOT_USED and key not in _OF_THE_CALL
     }
+    if isinstance(settings.get("vertex_credentials"), Mapping):
+        settings["vertex_credentials"] = msgspec.json.encode(settings["vertex_credentials"]).decode()
     deployment = with_defaults(Deployment(model_name="sdk", model=f"{name}/*", **settings), env)
     for setting, message in lacking(deployment):
         kind = Unauthenticated if setting == "api_key" else InvalidRequest

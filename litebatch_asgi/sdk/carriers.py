@@ -1,8 +1,8 @@
 """Custom ids on their way through a provider that narrows what an id may be.
 
 Nobody here keeps which line had which custom_id, so the line that goes out carries it: after `lbc-` as it is
-where it consists of letters, digits, `_` and `-`, otherwise after `lbb-` in base64. One that is too long for
-the provider is left out, and the surrogate stays, which only the original file can resolve.
+where it consists of letters, digits and `-`, otherwise after `lbb-` in base32. One that is too long for the
+provider is left out, and the surrogate stays, which only the original file can resolve.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 
 from litebatch_asgi.dialects.surrogates import surrogate
 
-_PLAIN = re.compile(r"[A-Za-z0-9_-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9-]*")
 _KEYS = ("custom_id", "key")
 """what encoded lines begin with, and rows have among their members"""
 
 
 def carrier(custom_id: str) -> str:
-    """The text that carries a custom_id, of letters, digits, `_` and `-`."""
+    """The text that carries a custom_id, of letters, digits and `-`."""
     if _PLAIN.fullmatch(custom_id):
         return f"lbc-{custom_id}"
-    coded = base64.urlsafe_b64encode(custom_id.encode("utf-8", "surrogatepass"))
+    coded = base64.b32encode(custom_id.encode("utf-8", "surrogatepass"))
     return f"lbb-{coded.decode().rstrip('=')}"
 
 
@@ -36,7 +36,7 @@ def carried(value: object) -> str | None:
         return None
     coded = value[4:]
     try:
-        return base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4)).decode("utf-8", "surrogatepass")
+        return base64.b32decode(coded + "=" * (-len(coded) % 8)).decode("utf-8", "surrogatepass")
     except ValueError:
         return None
 

@@ -33,10 +33,16 @@ async def test_a_copy_is_made_from_another_one(tmp_path: Path) -> None:
             await providers.azure.until(lambda: len(other.files) == 1)
             sizes = [entry.bytes for entry in providers.azure.journal.select("upload_file", account="other")]
             assert sizes[-1] == len(content)
-            own = providers.azure.account("own")
-            for lost in list(own.files):
-                await own.delete_file(lost)
-            assert await gateway.content(file.id) == content
+
+            async def can_be_read() -> bool:
+                async with gateway.http() as http:
+                    answer = await http.get(f"/files/{file.id}/content")
+                return answer.status_code == 200 and answer.content == content
+
+            for account in (providers.azure.account("own"), other):
+                unreadable = account.add_fault(Fault(call="stream_file", status=500, times=None))
+                await gateway.eventually(can_be_read)
+                providers.azure.remove_fault(unreadable)
             batch = await gateway.ended((await gateway.create(file.id)).id)
             assert batch.status == "completed"
             assert ids_of(await gateway.content(batch.output_file_id)) == [f"request-{n}" for n in range(3)]

@@ -20,8 +20,8 @@ from tests.harness import rows_of
 
 CLAUDE = AnthropicDialect(ClaudeModel.named("claude-sonnet-4-5", max_tokens=100))
 GEMINI = VertexDialect(GeminiModel.named("gemini-2.5-flash"))
-IDS = ["7", "000000", "r1", "lbc-x", "lbb-7", 'ü — "quoted" \\ \'n', "\u0000", "a" * 38]
-LONG = ["x" * 500, "é" * 40]
+IDS = ["7", "000000", "r1", "lbc-x", "lbb-7", 'ü — "quoted" \\ \'n', "\u0000", "a-9" * 14]
+LONG = ["x" * 500, "a" * 44, "é" * 14]
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -29,7 +29,7 @@ _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters()))
 def test_every_custom_id_comes_back(custom_id: str) -> None:
     text = carrier(custom_id)
-    assert re.fullmatch(r"[A-Za-z0-9_-]+", text)
+    assert re.fullmatch(r"[A-Za-z0-9-]+", text)
     assert carried(text) == custom_id
 
 

@@ -44,8 +44,8 @@ class AnthropicDialect:
     """
 
     endpoints: tuple[str, ...] = (CHAT,)
-    longest_key: int | None = 44
-    """of the 64 that Anthropic takes, those that leave room for a tag behind it"""
+    longest_key: int | None = 47
+    """of the 64 that Anthropic takes, those that leave room for a mark behind it"""
 
     def __init__(self, model: ClaudeModel, *, names: Mapping[str, str] | None = None) -> None:
         self.model: ClaudeModel = model
