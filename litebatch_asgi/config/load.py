@@ -10,7 +10,6 @@ from litebatch_asgi.config.files import read_files
 from litebatch_asgi.config.parse import Config, database_url_of, parse_document
 from litebatch_asgi.config.providers import providers_in
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.models.variables import USUAL_VARIABLES
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
@@ -39,13 +38,13 @@ def config_from_environment(env: Mapping[str, str]) -> Config:
     """
     found = providers_in(env)
     if not found.deployments:
-        usual = " and ".join(USUAL_VARIABLES["azure"])
         raise ConfigError(
             "nothing to serve. Either name a configuration:\n"
             "  litebatch serve --config litebatch.yaml\n"
             "or give the key of an OpenAI account, for all of its models:\n"
             "  OPENAI_API_KEY=sk-... litebatch serve\n"
-            f"or the credentials of another provider, such as {usual}."
+            "or the credentials of another provider, for instance Azure:\n"
+            "  AZURE_API_KEY=... AZURE_API_BASE=https://... litebatch serve"
             + "".join(f"\n{line}" for line in found.warnings)
         )
     return Config(
