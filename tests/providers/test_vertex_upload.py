@@ -217,7 +217,7 @@ async def test_a_last_chunk_that_is_refused_clearly_made_nothing() -> None:
 
 
 async def test_silence_is_asked_about_too() -> None:
-    async with raw_server() as server, vertex_for(server.root, seconds=0.4) as adapter:
+    async with raw_server() as server, vertex_for(server.root, seconds=1.0) as adapter:
         server.script(session(server.root), silence, answer(OBJECT))
         await adapter.upload_file(upload_of(b"{}\n"))
     assert ranges(server) == ["bytes 0-2/3", "bytes */3"]
@@ -229,12 +229,14 @@ async def test_silence_is_asked_about_too() -> None:
         (google_refusal(404, "NOT_FOUND", "The specified bucket does not exist."), DeploymentRefused),
         (google_refusal(403, "PERMISSION_DENIED"), DeploymentRefused),
         (google_refusal(400, "INVALID_ARGUMENT"), DeploymentRefused),
+        (google_refusal(504, "DEADLINE_EXCEEDED"), DeploymentRefused),
+        (cut(), DeploymentRefused),
     ],
 )
 async def test_a_bucket_that_takes_nothing_is_the_deployments_fault(
     given: Answer, meaning: type[ProviderError]
 ) -> None:
-    async with raw_server(given) as server, vertex_for(server.root) as adapter:
+    async with raw_server(given, given, given) as server, vertex_for(server.root) as adapter:
         with pytest.raises(ProviderError) as caught:
             await adapter.upload_file(upload_of(b"{}\n"))
     assert type(caught.value) is meaning

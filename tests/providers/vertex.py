@@ -67,7 +67,7 @@ def vertex(base: str | None, **changes: Any) -> SmallChunks:
     }
     if "vertex_credentials" not in changes:
         fields["extra_headers"] = {"Authorization": "Bearer given-token"}
-    seconds = changes.pop("seconds", 5.0)
+    seconds = changes.pop("seconds", 30.0)
     return SmallChunks(Deployment(**{**fields, **changes}), Settings(provider_timeout_seconds=seconds))
 
 

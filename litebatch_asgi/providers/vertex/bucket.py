@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 
-from litebatch_asgi.errors import DeploymentRefused, NoClearAnswer, ProviderNotFound
+from litebatch_asgi.errors import DeploymentRefused, NoClearAnswer, ProviderBusy, ProviderNotFound
 from litebatch_asgi.provider import FileUpload, ProviderStream
 from litebatch_asgi.providers._bodies import JSONBody
 from litebatch_asgi.providers._http import ProviderHTTP, Query
@@ -40,23 +40,30 @@ class Bucket:
 
     async def upload(self, bucket: str, name: str, upload: FileUpload) -> Object:
         """Send an object that must not be there yet: see `ResumableUpload.run`."""
-        query = urlencode({"uploadType": "resumable", "name": name, "ifGenerationMatch": 0})
-        headers = {
-            "X-Upload-Content-Type": CONTENT_TYPE,
-            "X-Upload-Content-Length": str(upload.size),
-        }
-        with content_is_not_to_blame():  # to begin a session makes nothing, so that it may be repeated
-            reply = await self._http.exchange(
-                "POST",
-                f"/upload/storage/v1/b/{quote(bucket, safe='')}/o?{query}",
-                JSONBody({"name": name, "contentType": CONTENT_TYPE}),
-                headers=headers,
-                repeat=True,
-            )
-        session = self._session(reply.headers.get("location", ""))
+        try:
+            with content_is_not_to_blame():
+                session = await self._begin(bucket, name, upload.size)
+        except (NoClearAnswer, ProviderBusy) as error:
+            raise DeploymentRefused(
+                f"the upload did not begin: {error.message}",
+                status=error.status,
+                retry_after=error.retry_after,
+            ) from error
         return read_object(
             await ResumableUpload(self._http, session, upload, CONTENT_TYPE).run(self._chunk_bytes)
         )
+
+    async def _begin(self, bucket: str, name: str, size: int) -> str:
+        """The address of a new upload. To begin one makes no object, so that it may be repeated."""
+        query = urlencode({"uploadType": "resumable", "name": name, "ifGenerationMatch": 0})
+        reply = await self._http.exchange(
+            "POST",
+            f"/upload/storage/v1/b/{quote(bucket, safe='')}/o?{query}",
+            JSONBody({"name": name, "contentType": CONTENT_TYPE}),
+            headers={"X-Upload-Content-Type": CONTENT_TYPE, "X-Upload-Content-Length": str(size)},
+            repeat=True,
+        )
+        return self._session(reply.headers.get("location", ""))
 
     def _session(self, location: str) -> str:
         """The address of an upload, at our own base: credentials go nowhere else."""
