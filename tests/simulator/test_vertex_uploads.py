@@ -191,6 +191,7 @@ async def test_an_object_is_replaced(http: httpx2.AsyncClient, account: Account)
     assert int(after["generation"]) > int(before["generation"])
     assert await content(http, "in/k.jsonl") == b"after"
     assert list(account.files) == [f"gs://{BUCKET}/in/k.jsonl"]
+    assert len(list(account.disk.path("").iterdir())) == 1
     stale = {"ifGenerationMatch": before["generation"]}
     assert (await http.delete(at("in/k.jsonl"), params=stale)).status_code == 412
     assert (await http.get(at("in/k.jsonl"), params={"generation": before["generation"]})).status_code == 404
