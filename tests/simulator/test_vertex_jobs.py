@@ -235,6 +235,9 @@ async def test_a_bad_line_fails_the_job(http: httpx2.AsyncClient, account: Accou
     assert error["code"] == 3
     assert error["message"].startswith("Failed to import data. ")
     assert "Rows: 2" in error["message"]
+    (batch,) = account.batches.values()
+    assert batch.errors is not None
+    assert len(batch.errors.data) == 1
     assert await listed(http, "out/") == []
 
 

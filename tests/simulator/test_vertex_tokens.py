@@ -83,8 +83,11 @@ async def test_a_token_of_one_account_is_none_of_another(
     async with plain_http(headers=headers) as client:
         assert (await client.get(f"{address}/east{JOBS}")).status_code == 200
         assert (await client.get(f"{address}/west{JOBS}")).status_code == 401
-        response = await client.post(f"{address}/west/token", data={"assertion": signed(info)})
-        assert response.status_code == 400
+        # signed for the right place, by an account of another one
+        assertion = signed(info, aud=f"{address}/west/token")
+        fields = {"grant_type": GRANT, "assertion": assertion}
+        response = await client.post(f"{address}/west/token", data=fields)
+        assert (response.status_code, response.json()["error"]) == (400, "invalid_grant")
 
 
 async def test_tokens_expire(http: httpx2.AsyncClient, account: Account, info: JSON) -> None:
