@@ -99,9 +99,14 @@ class BatchSearch:
         return found, perhaps
 
     async def is_foreign(self, job: Job, batch: ProviderBatch) -> bool:
-        """Whether a batch that the job names turns out to be another one's, now that it has ended."""
+        """Whether a batch that was adopted for a job turns out to be another one's, now that it has ended."""
         adapter = self._runtime.fleet.adapter(job.deployment_id)
-        return not adapter.tells_tags and await adapter.is_tagged(batch, self._tag(job.id)) is False
+        was_unclear = job.reason is not None
+        return (
+            was_unclear
+            and not adapter.tells_tags
+            and await adapter.is_tagged(batch, self._tag(job.id)) is False
+        )
 
     async def _family(self, job: Job, deployment_id: str, *, since: datetime) -> list[ProviderBatch]:
         """A deployment's attempts at the job's shard."""
