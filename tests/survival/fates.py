@@ -23,6 +23,8 @@ HAS_AN_ANSWER = (
     *("deliver.taken", "deliver.before_mark"),
 )
 """failpoints at which a replica knows what is not written yet: the worst to be stopped at"""
+TRANSLATING = {"upload.translated", "place.translated", "settle.decoded"}
+"""failpoints that are passed for deployments that do not speak OpenAI"""
 MOST_STARTS = 5
 """that fail with nothing in the way"""
 TERM_SECONDS = 15.0
@@ -32,13 +34,13 @@ TERM_SECONDS = 15.0
 def failpoints() -> list[str]:
     """The names of all failpoints that a replica passes, read from the source.
 
-    Those of originals are not among them: they are not kept.
+    Those of originals and translations are not among them: no deployment here needs either.
     """
     folder = Path(litebatch_asgi.__file__).parent
     texts = [path.read_text() for path in folder.rglob("*.py")]
     names = {name for text in texts for name in re.findall(r'\bhit\("([\w.]+)"\)', text)}
     apart = ("content.named", "reprice.", "webhook.")
-    return sorted(name for name in names if not name.startswith(apart))
+    return sorted(name for name in names - TRANSLATING if not name.startswith(apart))
 
 
 class Toll:

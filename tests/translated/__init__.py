@@ -1,0 +1,1 @@
+"""Deployments that do not speak OpenAI, beside others that do."""
