@@ -54,6 +54,7 @@ from tests.faults.journey import outcome
 from tests.faults.renewals import LOST_UPLOADS, models_change
 from tests.faults.senders import several_senders
 from tests.faults.settled import counts_that_begin_anew, gap_in_results, results_that_changed
+from tests.faults.tagless import create_lost_while_the_list_lags
 from tests.faults.troubles import ALL
 from tests.faults.zombies import upload_of_a_zombie
 from tests.journey.test_restored import restored_while_waiting
@@ -348,10 +349,24 @@ def endpoints_are_not_held(patch: Patch) -> None:
     patch.setattr(SQLWebhookQueue, "claim", claim_for_no_time)
 
 
+def one_list_is_enough_without_tags(patch: Patch) -> None:
+    """Where a provider tells no tags, the first list without a candidate counts."""
+    search = UnclearJobs.search
+
+    async def search_once(self: UnclearJobs, job: Job) -> Job | None:
+        if not self.runtime.fleet.adapter(job.deployment_id).tells_tags:
+            job = replace(job, search_until=self.runtime.now())
+        return await search(self, job)
+
+    patch.setattr(UnclearJobs, "search", search_once)
+    patch.setattr(UnclearJobs, "_was_absent_before", lambda *_: True)
+
+
 MUTATIONS = (
     Mutation(switch_off=target_is_written_last, journey=_under("death at place.answered")),
     Mutation(switch_off=no_answer_is_a_refusal, journey=_under("create_batch done, 504")),
     Mutation(switch_off=no_grace_for_jobs, journey=_under("create lost, list lags by calls")),
+    Mutation(switch_off=one_list_is_enough_without_tags, journey=create_lost_while_the_list_lags),
     Mutation(switch_off=the_vanished_are_given_up_early, journey=unknown_for_a_while),
     Mutation(switch_off=old_jobs_are_sent_unseen, journey=restored_while_waiting),
     Mutation(switch_off=no_watch_for_twins, journey=_under("create done when it was given up")),
