@@ -295,10 +295,14 @@ class Storage(Protocol):
         """Those of a deployment's batches that a job there names as its `provider_batch_id`."""
         ...
 
-    async def unanswered_jobs(self, deployment_id: str, requests: int) -> frozenset[str]:
+    async def unanswered_jobs(
+        self, deployment_id: str, requests: int, *, with_waiting: bool = False
+    ) -> frozenset[str]:
         """The ids of a deployment's jobs with so many requests that may have made a batch nobody names.
 
         They are submitting, unclear, or watched and still to be looked at, and have no `provider_batch_id`.
+        `with_waiting`: also those that wait for any deployment, which a database that was restored may not
+        know to be sent.
         """
         ...
 

@@ -241,6 +241,11 @@ SELECT id FROM {prefix}jobs AS jobs
 WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted') AND deployment_id = :deployment_id
     AND requests = :requests AND state IN ('submitting', 'unclear') AND provider_batch_id IS NULL;
 
+-- name: waiting_jobs
+SELECT id FROM {prefix}jobs AS jobs
+WHERE coalesce(deployment_id, '') = '' AND {work} = 'place' AND next_check_at >= 0
+    AND requests = :requests AND state = 'waiting';
+
 -- name: unanswered_watched_jobs
 SELECT id FROM {prefix}jobs AS jobs
 WHERE coalesce(deployment_id, '') = :deployment_id AND {work} = 'search' AND next_check_at >= 0

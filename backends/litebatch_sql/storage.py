@@ -271,14 +271,18 @@ class SQLStorage:
         rows = await self._executor.fetch_all(self._queries.sql("known_provider_batches"), parameters)
         return frozenset(row[0] for row in rows)
 
-    async def unanswered_jobs(self, deployment_id: str, requests: int) -> frozenset[str]:
+    async def unanswered_jobs(
+        self, deployment_id: str, requests: int, *, with_waiting: bool = False
+    ) -> frozenset[str]:
         """See `Storage.unanswered_jobs`."""
-        parameters = {"deployment_id": deployment_id, "requests": requests}
+        of_deployment = {"deployment_id": deployment_id, "requests": requests}
+        asked: list[tuple[str, dict[str, Any]]] = [("waiting_jobs", {"requests": requests})]
+        asked = asked if with_waiting else []
+        asked += [(name, of_deployment) for name in ("unanswered_jobs", "unanswered_watched_jobs")]
         found: set[str] = set()
-        for name in ("unanswered_jobs", "unanswered_watched_jobs"):  # in the order that jobs go through them
-            found.update(
-                row[0] for row in await self._executor.fetch_all(self._queries.sql(name), parameters)
-            )
+        for name, parameters in asked:  # in the order that jobs go through these states
+            rows = await self._executor.fetch_all(self._queries.sql(name), parameters)
+            found.update(row[0] for row in rows)
         return frozenset(found)
 
     async def list_events(self, *, after: str | None = None, limit: int = 100) -> list[Event]:

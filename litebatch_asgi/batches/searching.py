@@ -53,14 +53,20 @@ class BatchSearch:
         self._runtime = runtime
         self._foreign = RecentIds()
 
-    async def find(self, job: Job, deployment_id: str, *, since: datetime) -> Sighting:
-        """The job's batches among those made since then; one read serves all who look for theirs."""
+    async def find(
+        self, job: Job, deployment_id: str, *, since: datetime, to_cancel: bool = False
+    ) -> Sighting:
+        """The job's batches among those made since then; one read serves all who look for theirs.
+
+        `to_cancel`: what is found is to be cancelled. One that was taken for the job's by mistake would show
+        at its end; one that was cancelled by mistake is lost.
+        """
         adapter = self._runtime.fleet.adapter(deployment_id)
         if adapter.tells_tags:
             listed = await self._family(job, deployment_id, since=since)
             tagged = [batch for batch in listed if batch.metadata[TAG_JOB] == job.id]
             return Sighting(ours=oldest_first(tagged))
-        candidates, has_rivals = await self._candidates(job, deployment_id, since)
+        candidates, has_rivals = await self._candidates(job, deployment_id, since, with_waiting=to_cancel)
         ours: list[ProviderBatch] = []
         perhaps: list[ProviderBatch] = []
         for batch in candidates:
@@ -115,7 +121,7 @@ class BatchSearch:
         return await listing.find(key, since=made_since(since))
 
     async def _candidates(
-        self, job: Job, deployment_id: str, since: datetime
+        self, job: Job, deployment_id: str, since: datetime, *, with_waiting: bool = False
     ) -> tuple[list[ProviderBatch], bool]:
         """The batches that the job may have made, and whether another job may have made one of them.
 
@@ -131,10 +137,10 @@ class BatchSearch:
         if not listed:
             return [], False
         storage = self._runtime.storage
-        rivals = await storage.unanswered_jobs(deployment_id, job.requests) - {job.id}
+        unanswered = await storage.unanswered_jobs(deployment_id, job.requests, with_waiting=with_waiting)
         known = await storage.known_provider_batches(deployment_id, [batch.id for batch in listed])
         known -= {job.provider_batch_id}
-        return [batch for batch in listed if batch.id not in known], bool(rivals)
+        return [batch for batch in listed if batch.id not in known], bool(unanswered - {job.id})
 
     async def _is_of(self, batch: ProviderBatch, tag: str, adapter: ProviderAdapter) -> bool | None:
         """Whether the job with this id has made a batch; None: that cannot be told yet."""

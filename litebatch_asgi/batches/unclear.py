@@ -108,10 +108,11 @@ class UnclearJobs(JobWork):
         looked = partial(looked_at, now=now)
         await self.write(job, JobState.ENDED, snapshot=listed, checks=0, due=now, batch=looked)
 
-    async def _tagged(self, job: Job) -> Sighting:
+    async def _tagged(self, job: Job, *, to_cancel: bool = False) -> Sighting:
         assert job.submit_started_at is not None
         assert job.deployment_id is not None
-        return await self._search.find(job, job.deployment_id, since=job.submit_started_at)
+        since = job.submit_started_at
+        return await self._search.find(job, job.deployment_id, since=since, to_cancel=to_cancel)
 
     def _was_absent_before(self, job: Job) -> bool:
         """Whether a list without the job counts: one alone does not where a provider tells no tags."""
@@ -185,7 +186,7 @@ class UnclearJobs(JobWork):
         now = self.runtime.now()
         assert job.search_until is not None
         try:
-            found = await self._tagged(job)
+            found = await self._tagged(job, to_cancel=True)
             twins = [batch for batch in found.ours if batch.id != job.provider_batch_id]
             are_through = await self._end_twins(job, twins) and not found.perhaps
         except ProviderError as error:
@@ -199,7 +200,7 @@ class UnclearJobs(JobWork):
         assert job.search_until is not None
         twins: list[ProviderBatch] = []
         try:
-            found = await self._tagged(job)
+            found = await self._tagged(job, to_cancel=True)
             twins = found.ours
             are_through = await self._end_twins(job, twins) and not found.perhaps
         except ProviderError as error:

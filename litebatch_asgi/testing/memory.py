@@ -309,16 +309,21 @@ class MemoryStorage:
         jobs = [job for job in self._tables.jobs.values() if job.deployment_id == deployment_id]
         return frozenset(provider_batch_ids) & {job.provider_batch_id for job in jobs}
 
-    async def unanswered_jobs(self, deployment_id: str, requests: int) -> frozenset[str]:
+    async def unanswered_jobs(
+        self, deployment_id: str, requests: int, *, with_waiting: bool = False
+    ) -> frozenset[str]:
         """See `Storage.unanswered_jobs`."""
         self._tables.check_open()
-        return frozenset(
+        jobs = [job for job in self._tables.jobs.values() if job.requests == requests]
+        there = [job for job in jobs if job.deployment_id == deployment_id and job.provider_batch_id is None]
+        found = {
             job.id
-            for job in self._tables.jobs.values()
-            if (job.deployment_id, job.requests) == (deployment_id, requests)
+            for job in there
             if job.state in _UNANSWERED or (job.state is JobState.WATCHED and job.next_check_at is not None)
-            if job.provider_batch_id is None
-        )
+        }
+        if with_waiting:
+            found |= {job.id for job in jobs if job.state is JobState.WAITING and job.deployment_id is None}
+        return frozenset(found)
 
     async def list_events(self, *, after: str | None = None, limit: int = 100) -> list[Event]:
         """See `Storage.list_events`."""

@@ -191,6 +191,7 @@ async def test_pages_of_batches(
         ("known_provider_batches", "jobs_by_provider_batch"),
         ("unanswered_jobs", "jobs_open"),
         ("unanswered_watched_jobs", "jobs_due"),
+        ("waiting_jobs", "jobs_due"),
         ("open_batches", "batches_open_by_input_file"),
         ("longest_due", "jobs_due"),
         ("longest_due", "file_copies_due"),

@@ -131,6 +131,7 @@ def test_pages_of_batches(
         ("known_provider_batches", "jobs", "jobs_by_provider_batch (provider_batch_id=?"),
         ("unanswered_jobs", "jobs", "jobs_open (deployment_id=? AND requests=?)"),
         ("unanswered_watched_jobs", "jobs", "jobs_due"),
+        ("waiting_jobs", "jobs", "jobs_due"),
         ("open_batches", "batches", "batches_open_by_input_file"),
         ("longest_due", "jobs", "jobs_due"),
         ("longest_due", "file_copies", "file_copies_due"),

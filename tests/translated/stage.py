@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
@@ -41,18 +41,20 @@ class Stage:
         self._start = start
         self._google = google
 
-    def deployment(self, name: str, *, exclusive: bool = False) -> Deployment:
+    def deployment(
+        self, name: str, *, exclusive: bool = False, upstream: Mapping[str, str] = UPSTREAM
+    ) -> Deployment:
         """One of them; each is named after its provider."""
         base = f"{self.address}/{name}"
         shared: dict[str, Any] = {"model_name": MODEL, "id": name}
         if name == OPENAI:
             return Deployment(
-                **shared, model=f"openai/{UPSTREAM[name]}", api_base=f"{base}/v1", api_key="sk-openai-secret"
+                **shared, model=f"openai/{upstream[name]}", api_base=f"{base}/v1", api_key="sk-openai-secret"
             )
         if name == VERTEX:
             return Deployment(
                 **shared,
-                model=f"vertex_ai/{UPSTREAM[name]}",
+                model=f"vertex_ai/{upstream[name]}",
                 api_base=base,
                 vertex_project="my-project",
                 vertex_location="europe-west4",
@@ -61,7 +63,7 @@ class Stage:
             )
         return Deployment(
             **shared,
-            model=f"anthropic/{UPSTREAM[name]}",
+            model=f"anthropic/{upstream[name]}",
             api_base=base,
             api_key="sk-ant-secret",
             exclusive=exclusive,
@@ -69,10 +71,15 @@ class Stage:
 
     @asynccontextmanager
     async def gateway(
-        self, *names: str, settings: Settings = QUICK, exclusive: bool = False, **options: Any
+        self,
+        *names: str,
+        settings: Settings = QUICK,
+        exclusive: bool = False,
+        upstream: Mapping[str, str] = UPSTREAM,
+        **options: Any,
     ) -> AsyncGenerator[InProcess]:
         """A gateway over some of them."""
-        served = [self.deployment(name, exclusive=exclusive) for name in names]
+        served = [self.deployment(name, exclusive=exclusive, upstream=upstream) for name in names]
         async with self._start(settings=settings, served=served, **options) as gateway:
             yield gateway
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 from litebatch_asgi.simulator import Fault
-from tests.database import Database
+from tests.database import Database, SQLiteDatabase
 from tests.harness import PATIENCE_SECONDS, InProcess, ids_of
 from tests.simulator.anthropic import anthropic_client
 from tests.simulator.anthropic import request as message
-from tests.translated.stage import ANTHROPIC, OPENAI, Stage, file_of
+from tests.translated.stage import ANTHROPIC, OPENAI, Stage, file_of, staged, swiftly
 
 LOST = Fault(call="create_batch", account=ANTHROPIC, when="after", drop=True)
 NOT_MADE = Fault(call="create_batch", account=ANTHROPIC, when="before", drop=True)
@@ -137,3 +140,30 @@ async def test_two_lost_creates_of_one_size_get_their_own_results(stage: Stage, 
         for which, ids in names.items():
             assert await outcome(gateway, batches[which]) == ("completed", list(ids))
         assert len(stage.jobs(ANTHROPIC)) == 2
+
+
+@alone
+async def test_a_restored_database_finds_what_was_placed_since(tmp_path: Path, *, exclusive: bool) -> None:
+    """An open batch of that size is waited for where it can be nobody else's; an ended one tells."""
+    settings = swiftly(adopt_grace_seconds=0.05)
+    async with staged(tmp_path, SQLiteDatabase.migrated(tmp_path)) as stage:
+        held(stage)
+        refused = stage.simulator.add_fault(Fault(call="create_batch", status=429, times=None))
+        start = partial(stage.gateway, ANTHROPIC, settings=settings, exclusive=exclusive)
+        async with start() as gateway:
+            batch_id = await made(gateway, "a", "b")
+        database, backup = tmp_path / "litebatch.db", tmp_path / "backup.db"
+        shutil.copyfile(database, backup)
+        stage.simulator.remove_fault(refused)
+        async with start() as gateway:
+            await gateway.reached(batch_id, "in_progress")
+            if not exclusive:
+                let_go(stage)
+                assert await outcome(gateway, batch_id) == ("completed", ["a", "b"])
+        shutil.copyfile(backup, database)
+        lists = stage.simulator.add_fault(Fault(call="list_batches", delay=0.0, times=None))
+        async with start() as gateway:
+            await stage.simulator.until(lambda: lists.struck > 2 or not exclusive)
+            let_go(stage)
+            assert await outcome(gateway, batch_id) == ("completed", ["a", "b"])
+            assert len(stage.jobs(ANTHROPIC)) == 1

@@ -236,8 +236,11 @@ class BatchTests(StorageTests):
         assert await storage.known_provider_batches("north", asked) == frozenset()
 
     async def test_unanswered_jobs_may_have_made_a_batch_that_nobody_names(self, storage: Storage) -> None:
-        """Submitting, unclear or watched, of the deployment, with as many requests and without a batch."""
-        expected: set[str] = set()
+        """Submitting, unclear or watched, of the deployment, with as many requests and without a batch.
+
+        Or waiting for any deployment, if these are asked for.
+        """
+        expected, waiting = set[str](), ""
         for state in JobState:
             batch = a_batch(a_file())
             how = {"state": state, "deployment_id": "east", "requests": 7, "next_check_at": batch.created_at}
@@ -251,8 +254,11 @@ class BatchTests(StorageTests):
             await stored_batch(storage, job, *others, batch=batch)
             if state in {JobState.SUBMITTING, JobState.UNCLEAR, JobState.WATCHED}:
                 expected.add(job.id)
+            if state is JobState.WAITING:
+                waiting = others[3].id
         batch = a_batch(a_file())
         over = a_job(batch, state=JobState.WATCHED, deployment_id="east", requests=7, next_check_at=None)
         await stored_batch(storage, over, batch=batch)
         assert await storage.unanswered_jobs("east", 7) == expected
+        assert await storage.unanswered_jobs("east", 7, with_waiting=True) == {*expected, waiting}
         assert await storage.unanswered_jobs("north", 7) == frozenset()

@@ -1,0 +1,71 @@
+"""Copies in the language of a provider: their limits, and how they are made anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from openai import BadRequestError
+
+from litebatch_asgi.providers.anthropic import AnthropicAdapter
+from litebatch_asgi.providers.vertex import VertexAdapter
+from tests.database import Database
+from tests.harness import HASTY, ids_of
+from tests.translated.stage import ANTHROPIC, OPENAI, TRANSLATED, UPSTREAM, VERTEX, Stage, file_of
+
+IDS = [f'"{number}"' for number in range(5)]
+ADAPTERS: dict[str, Any] = {VERTEX: VertexAdapter, ANTHROPIC: AnthropicAdapter}
+OTHER = {VERTEX: "gemini-2.5-pro", ANTHROPIC: "claude-haiku-4-5"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "code"), [("max_requests", 4, "too_many_tasks"), ("max_bytes", 300, "file_too_large")]
+)
+@pytest.mark.parametrize("name", TRANSLATED)
+async def test_what_is_more_than_a_provider_takes_goes_to_the_others(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    database: Database,
+    name: str,
+    limit: str,
+    most: int,
+    code: str,
+) -> None:
+    monkeypatch.setattr(ADAPTERS[name], limit, most)
+    async with stage.gateway(OPENAI, name) as gateway:
+        file = await gateway.upload(file_of(IDS))
+        states = "SELECT deployment_id, state FROM file_copies ORDER BY deployment_id"
+        assert dict(await database.rows(states)) == {OPENAI: "ready", name: "failed"}
+        for _ in range(2):
+            assert (await gateway.ended((await gateway.create(file.id)).id)).status == "completed"
+        assert (len(stage.jobs(OPENAI)), stage.jobs(name)) == (2, [])
+        assert (await gateway.upload(file_of(IDS[:1]))).status == "processed"
+    async with stage.gateway(name) as gateway:
+        with pytest.raises(BadRequestError) as raised:
+            await gateway.upload(file_of(IDS))
+        assert raised.value.code == code
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+async def test_a_file_is_translated_anew_for_another_model(
+    stage: Stage, database: Database, name: str
+) -> None:
+    async with stage.gateway(name, settings=HASTY) as gateway:
+        file = await gateway.upload(file_of(IDS))
+    async with stage.gateway(name, settings=HASTY, upstream=UPSTREAM | OTHER) as gateway:
+        batch = await gateway.ended((await gateway.create(file.id)).id)
+        assert batch.status == "completed"
+        assert ids_of((await gateway.results(batch))[0]) == sorted(map(str, range(5)))
+        models = await database.rows("SELECT model FROM file_copies WHERE provider_file_id LIKE '%jsonl%'")
+        assert models == [(OTHER[name],)]
+        (job,) = stage.jobs(name)
+        assert OTHER[name] in str(job.model or "") or name == ANTHROPIC
+
+
+async def test_the_size_of_a_translated_copy_is_its_own(stage: Stage, database: Database) -> None:
+    async with stage.gateway(VERTEX, ANTHROPIC) as gateway:
+        file = await gateway.upload(file_of(IDS))
+        sizes = dict(await database.rows("SELECT deployment_id, bytes FROM file_copies"))
+        (copy,) = gateway.provider_files(VERTEX)
+        assert sizes[VERTEX] == copy.bytes
+        assert len({sizes[VERTEX], sizes[ANTHROPIC], file.bytes}) == 3
