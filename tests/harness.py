@@ -218,6 +218,8 @@ FLAVOURS: dict[str, dict[str, str]] = {
     "openai": {"model": "openai/", "base": "/v1"},
     "azure classic": {"model": "azure/", "base": "", "api_version": "2024-10-21"},
     "azure v1": {"model": "azure/", "base": "/openai/v1"},
+    "groq": {"model": "groq/", "base": "/openai/v1"},
+    "mistral": {"model": "mistral/", "base": "/v1"},
 }
 
 

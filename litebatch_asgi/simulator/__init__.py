@@ -26,6 +26,9 @@ batch's the name of its job; a batch has its output's folder as the id of its ou
 with a `status`, and a line that its import cannot take fails the job. What brings the last byte of an object
 is the call `upload_file`; `start_upload` and `upload_chunk` come before it.
 
+An account of the flavour `groq` lies at `/{account}/openai/v1`, one of `mistral` at `/{account}/v1`, with its
+jobs at `/batch/jobs`; see `groq_api`, `mistral_api` and `mistral_rules`.
+
 A line asks for what it wants with `body.metadata.simulate`, see `Directive`: `"429"` fails with that status,
 `{"error": "request_timeout"}` gets no response, `{"input_tokens": 1000, "answer": "yes"}` is answered so. At
 Vertex the last words of the request are `simulate 429`, or the like. What goes wrong otherwise is a `Fault`:
@@ -36,7 +39,7 @@ number of errors, results with lost, doubled, foreign or unparsable rows. `Simul
 left at the end: whether a job is there twice, and what nobody knows of.
 
 Settings give an account the ways of servers that are compatible with OpenAI's: AIBrix (`scheduling_seconds`,
-`cut_short_results`), OGX and Llama Stack (`cut_short_results`, `string_bodies`), Mistral (`string_bodies`),
+`cut_short_results`), OGX and Llama Stack (`cut_short_results`, `string_bodies`),
 and those that tell other `bytes` than they have (`bytes_surplus`). Another `project` is a rotated key's:
 what was there before is 404 and in no list. `Account.add_running_batches` adds thousands of running batches.
 

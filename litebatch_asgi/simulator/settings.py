@@ -95,8 +95,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     bytes_surplus: int = 0
     """added to the `bytes` that an uploaded file is said to have, as by a server that counts the form too"""
     string_bodies: Literal["never", "errors", "always"] = "never"
-    """which rows have a `response.body` that is a string with the JSON in it: those of failed requests
-    (Mistral), or all (OGX, Llama Stack)"""
+    """which rows have a `response.body` that is a string with the JSON in it: those of failed requests,
+    or all (OGX, Llama Stack); the flavour `mistral` has the former whatever this says"""
     odd_casing: bool | None = False
     """Azure: batches have capitalised statuses and times in ISO 8601; None: some do, some do not"""
     clock_offset: float = 0.0

@@ -201,6 +201,16 @@ model_list:
             {"HOSTED_VLLM_API_BASE": "http://gpu/v1", "HOSTED_VLLM_API_KEY": "v"},
             {"api_key": "v", "api_base": "http://gpu/v1", "api_key_env": "HOSTED_VLLM_API_KEY"},
         ),
+        (
+            "model: mistral/mistral-small-latest",
+            {"MISTRAL_API_KEY": "k", "OPENAI_API_KEY": "o"},
+            {"api_key": "k", "api_base": None, "api_key_env": "MISTRAL_API_KEY"},
+        ),
+        (
+            "model: groq/llama-3.1-8b-instant",
+            {"GROQ_API_KEY": "k", "GROQ_API_BASE": "http://proxy/openai/v1"},
+            {"api_key": "k", "api_base": "http://proxy/openai/v1", "api_key_env": "GROQ_API_KEY"},
+        ),
     ],
 )
 def test_what_is_missing_comes_from_the_providers_usual_variables(

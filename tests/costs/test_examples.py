@@ -177,6 +177,24 @@ def test_a_price_that_nobody_knows_is_unknown(model: str) -> None:
     assert cost(None, plain_input=1) is None
 
 
+@pytest.mark.parametrize(
+    ("model", "plain_input", "plain_output", "source"),
+    [
+        ("mistral/mistral-small-latest", "0.075", "0.3", "batch"),
+        ("mistral/mistral-large-latest", "1", "3", "halved"),
+        ("groq/llama-3.1-8b-instant", "0.025", "0.04", "halved"),
+        ("groq/openai/gpt-oss-20b", "0.0375", "0.15", "batch"),
+    ],
+)
+def test_mistral_and_groq_take_half(model: str, plain_input: str, plain_output: str, source: str) -> None:
+    """By the table's own prices for batches where it has some, else by the providers' word."""
+    rates = found(model, datetime(2026, 11, 1, tzinfo=UTC))
+    assert rates is not None
+    assert rates.source.endswith(source)
+    assert cost(rates, plain_input=MILLION) == Decimal(plain_input)
+    assert cost(rates, plain_output=MILLION) == Decimal(plain_output)
+
+
 def test_a_seller_whose_discount_is_unknown_has_no_price() -> None:
     providers = get_snapshot().providers
     together = next(each for each in providers if each.id == "together")

@@ -107,6 +107,10 @@ def test_a_model_of_vertex_has_its_own_price_and_else_that_of_googles_other_door
         ("vertex_ai", "gemini-embedding-001"),
         ("anthropic", "claude-sonnet-4-5"),
         ("anthropic", "claude-sonnet-4-5-20250929"),
+        ("mistral", "mistral-small-latest"),
+        ("mistral", "mistral-embed"),
+        ("groq", "llama-3.1-8b-instant"),
+        ("groq", "openai/gpt-oss-20b"),
     ],
 )
 def test_models_of_translated_providers_have_a_price_without_a_file(provider: str, model: str) -> None:

@@ -393,6 +393,13 @@ def test_an_openai_deployment_without_key_takes_openais_own_variables() -> None:
     ).replace("litellm_params", "params")
 
 
+@pytest.mark.parametrize("provider", ["mistral", "groq"])
+def test_the_key_of_a_provider_that_needs_one_is_asked_for(provider: str) -> None:
+    text = f"model_list: [{{model_name: a, params: {{model: {provider}/a, api_base: 'http://proxy/v1'}}}}]"
+    with pytest.raises(ConfigError, match=f"the environment has no {provider.upper()}_API_KEY"):
+        parse_config(text, {"OPENAI_API_KEY": "sk-own"}, "c.yaml")
+
+
 def test_openais_key_is_not_sent_to_somebody_elses_server() -> None:
     text = "model_list: [{model_name: a, params: {model: hosted_vllm/a, api_base: 'http://gpu:8000/v1'}}]"
     (deployment,) = parse_config(text, {"OPENAI_API_KEY": "sk-own"}, "c.yaml").deployments
