@@ -94,8 +94,8 @@ def _cause_of(error: BatchError, *, others_left: bool) -> Cause:
 def is_about_room(error: BatchError) -> bool:
     """Whether the deployment has no room left.
 
-    Source: OpenAI's `insufficient_quota`, Google's `RESOURCE_EXHAUSTED`, and `token_limit_exceeded`, which
-    Azure answers to a create with status 400 and the code either in `code` or nowhere but in the text, and
+    Source: OpenAI's `insufficient_quota`, Google's `RESOURCE_EXHAUSTED`, `token_limit_exceeded`, which Azure
+    answers to a create with status 400 and the code either in `code` or nowhere but in the text, and
     Anthropic's 400 for an account without credit, which has nothing but the text.
     """
     if (error.code or "").lower() in _ROOM_CODES or error.code == _GOOGLES_ROOM_CODE:

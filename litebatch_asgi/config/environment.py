@@ -1,7 +1,7 @@
 """What a configuration takes from the environment. Pure: the environment is an argument.
 
-Source of the names: LiteLLM's documents of the providers `openai`, `azure`, `vertex_ai` and `hosted_vllm`;
-its other providers follow the pattern of the last one.
+Source of the names: LiteLLM's documents of the providers `openai`, `azure`, `vertex_ai`, `anthropic` and
+`hosted_vllm`; its other providers follow the pattern of the last one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "azure": ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
     "vertex_ai": (),
 }
-_BASES = {"openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"), "vertex_ai": ("VERTEXAI_API_BASE",)}
+_BASES = {
+    "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+    "vertex_ai": ("VERTEXAI_API_BASE",),
+    "anthropic": ("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"),
+}
+_NEED_KEY_AT_HOME = frozenset({"anthropic", "openai"})
+"""at their own addresses"""
 _ENTRA = {
     "tenant_id": "AZURE_TENANT_ID",
     "client_id": "AZURE_CLIENT_ID",
@@ -82,9 +88,8 @@ def lacking(deployment: Deployment) -> Iterator[tuple[str, str]]:
     provider = deployment.provider
     if provider in _NEED_BASE and not deployment.api_base:
         yield "api_base", f"is missing, and the environment has no {provider.upper()}_API_BASE"
-    if provider == "openai" and not deployment.api_base and not _has_credentials(deployment):
-        yield "api_key", "is missing, and the environment has no OPENAI_API_KEY"
-    if provider in _NEED_KEY and not _has_credentials(deployment):
+    needs_key = provider in _NEED_KEY or (provider in _NEED_KEY_AT_HOME and not deployment.api_base)
+    if needs_key and not _has_credentials(deployment):
         yield "api_key", f"is missing, and the environment has no {provider.upper()}_API_KEY"
     if provider == "azure" and not _has_credentials(deployment):
         yield (
@@ -144,7 +149,7 @@ def _has_credentials(deployment: Deployment) -> bool:
 
 
 def _has_header(deployment: Deployment) -> bool:
-    return deployment.sends("authorization") or deployment.sends("api-key")
+    return any(map(deployment.sends, ("authorization", "api-key", "x-api-key")))
 
 
 def _first(env: Mapping[str, str], names: tuple[str, ...]) -> str | None:

@@ -1,8 +1,8 @@
 """A provider of files and batches that runs on your own machine, at no cost and with faults to order.
 
-It speaks OpenAI's API, Azure's or Vertex AI's over a real socket, runs chat completions, responses,
-embeddings, completions and moderations itself with answers that are made up but always the same, and keeps a
-journal::
+It speaks OpenAI's API, Azure's, Vertex AI's, Anthropic's, Mistral's or Groq's over a real socket, runs chat
+completions, responses, embeddings, completions, moderations and messages itself with answers that are made up
+but always the same, and keeps a journal::
 
     simulator = Simulator(settings=SimulatorSettings(running_seconds=0.5))
     async with simulator.running() as address:
@@ -26,12 +26,18 @@ batch's the name of its job; a batch has its output's folder as the id of its ou
 with a `status`, and a line that its import cannot take fails the job. What brings the last byte of an object
 is the call `upload_file`; `start_upload` and `upload_chunk` come before it.
 
+An account of the flavour `anthropic` has Message Batches at `/{account}/v1/messages/batches`. Parameters are
+held against what Anthropic publishes; wrong ones are `errored` rows. There are no files: results have their
+batch's id, reading them is the call `stream_file`, and deleting a batch is `delete_file`. A batch has no
+metadata but `custom_id_suffix`, what its first custom id has after an underscore: faults match it, and
+`Simulator.summary` goes by it whatever the tag.
+
 An account of the flavour `groq` lies at `/{account}/openai/v1`, one of `mistral` at `/{account}/v1`, with its
 jobs at `/batch/jobs`; see `groq_api`, `mistral_api` and `mistral_rules`.
 
 A line asks for what it wants with `body.metadata.simulate`, see `Directive`: `"429"` fails with that status,
 `{"error": "request_timeout"}` gets no response, `{"input_tokens": 1000, "answer": "yes"}` is answered so. At
-Vertex the last words of the request are `simulate 429`, or the like. What goes wrong otherwise is a `Fault`:
+Vertex and Anthropic the last words of the request are `simulate 429`, or the like. What goes wrong otherwise is a `Fault`:
 refused, cut or delayed calls before or after the work is done, uploads and downloads that end early or
 trickle, contents that are gone while their files are there, lists that lag behind, break on a page or show an
 object that is no Unicode, batches that get stuck, vanish or lie, do not find their input or fail with any

@@ -66,7 +66,7 @@ def summarize(accounts: Iterable[Account], tag: str) -> Summary:
         for file in account.files.values():
             if file.purpose == "batch":
                 files[file.filename].append(Placed(account=account.name, id=file.id, status=file.status))
-        for batch in account.batches.values():
+        for batch in (progress.batch for progress in account.batch_store.ever()):
             value = (batch.metadata or {}).get(tag) or (batch.metadata or {}).get(CUSTOM_ID_SUFFIX)
             if value is not None:
                 batches[value].append(Placed(account=account.name, id=batch.id, status=batch.status))

@@ -60,6 +60,17 @@ def test_the_simulator_speaks_azure_too(tmp_path: Path) -> None:
         assert simulator.stop() == 0
 
 
+def test_the_simulator_speaks_anthropic_too(tmp_path: Path) -> None:
+    with running(
+        "simulate", "--port", "0", "--flavour", "anthropic", cwd=tmp_path, until="steering"
+    ) as simulator:
+        assert max(map(len, simulator.told.splitlines())) <= 80
+        url = f"{simulator.address}/eu/v1/messages/batches"
+        headers = {"x-api-key": "any", "anthropic-version": "2023-06-01"}
+        assert httpx2.get(url, headers=headers).json()["data"] == []
+        assert simulator.stop() == 0
+
+
 def test_the_simulator_speaks_to_google_s_clients(tmp_path: Path) -> None:
     with running(
         "simulate", "--port", "0", "--flavour", "vertex", cwd=tmp_path, until="steering"

@@ -21,7 +21,7 @@ model_list:
   - model_name: five
     litellm_params: {model: hosted_vllm/five}
   - model_name: claude
-    litellm_params: {model: anthropic/claude-5, api_key: os.environ/KEY_CLAUDE, unheard_of: x}
+    litellm_params: {model: bedrock/claude-5, api_key: os.environ/KEY_CLAUDE, unheard_of: x}
     model_info: {id: os.environ/NOT_ASKED_FOR}
 general_settings: {master_key: os.environ/MASTER, databse_url: x}
 litebatch_settings: {lease_seconds: 0}
@@ -55,22 +55,21 @@ def test_what_is_not_served_needs_no_secret_and_no_known_words() -> None:
     text = """
     model_list:
       - {model_name: gpt, litellm_params: {model: openai/gpt-4o, api_key: k}}
-      - {model_name: claude, litellm_params: {model: anthropic/claude-5, api_key: os.environ/NONE, what: x}}
+      - {model_name: claude, litellm_params: {model: bedrock/claude-5, api_key: os.environ/NONE, what: x}}
       - {model_name: gpt, litellm_params: {model: ollama/gpt-oss}}
     """
     config = parse_config(text, {}, "c.yaml")
     assert [each.model_name for each in config.deployments] == ["gpt"]
     assert [(each.model_name, each.model, each.reason) for each in config.unserved] == [
-        ("claude", "anthropic/claude-5", "LiteBatch has no adapter for anthropic"),
+        ("claude", "bedrock/claude-5", "LiteBatch has no adapter for bedrock"),
         ("gpt", "ollama/gpt-oss", "LiteBatch has no adapter for ollama"),
     ]
     assert config.warnings == (
-        "c.yaml: not served: anthropic/claude-5, ollama/gpt-oss; "
-        "`litebatch check --config c.yaml` tells more",
+        "c.yaml: not served: bedrock/claude-5, ollama/gpt-oss; `litebatch check --config c.yaml` tells more",
     )
 
 
 def test_a_configuration_of_which_nothing_can_be_served_is_refused() -> None:
-    text = "model_list: [{model_name: claude, litellm_params: {model: claude-3-5-sonnet, api_key: k}}]"
-    with pytest.raises(ConfigError, match=r"model_list: none of its models can be served: .* for anthropic;"):
+    text = "model_list: [{model_name: claude, litellm_params: {model: bedrock/claude-5, api_key: k}}]"
+    with pytest.raises(ConfigError, match=r"model_list: none of its models can be served: .* for bedrock;"):
         parse_config(text, {}, "c.yaml")

@@ -379,3 +379,15 @@ model_list:
     [unserved] = parse_config(text, {}, "c.yaml").unserved
     assert (unserved.model_name, unserved.model) == ("g", "vertex_ai/g")
     assert unserved.reason == "LiteBatch has no gcs_bucket_name for it, which batches need"
+
+
+def test_anthropic_s_key_and_address_have_its_usual_names() -> None:
+    found = deployment(
+        "model: anthropic/claude-x", ANTHROPIC_API_KEY="sk-ant", ANTHROPIC_BASE_URL="https://a"
+    )
+    assert (found.api_key, found.api_key_env, found.api_base) == ("sk-ant", "ANTHROPIC_API_KEY", "https://a")
+    both = {"ANTHROPIC_API_BASE": "https://b", "ANTHROPIC_BASE_URL": "https://a"}
+    assert deployment("model: anthropic/claude-x, api_key: k", **both).api_base == "https://b"
+    assert "the environment has no ANTHROPIC_API_KEY" in refusal("model: anthropic/claude-x")
+    own = deployment("model: anthropic/claude-x, extra_headers: {x-api-key: k}", ANTHROPIC_API_KEY="other")
+    assert own.api_key is None

@@ -21,9 +21,9 @@ FILES = FOLDER / "files"
 MASTER = "sk-master-key-of-the-tests"
 SERVED = {
     "azure_entra": ["gpt-4o"],
-    "wildcard": ["openai/*", "*"],
+    "wildcard": ["openai/*", "anthropic/*", "claude-3-haiku-20240307", "*"],
     "credentials": ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small"],
-    "include": ["gpt-4o"],
+    "include": ["gpt-4o", "fake-anthropic-endpoint"],
     "router_settings": ["gpt-4o", "vllm-models"],
     "callbacks": ["gpt-4o-mini"],
     "team_settings": ["gpt-4o", "gpt-4o-search"],
@@ -34,9 +34,7 @@ SERVED = {
     "mixed_providers": ["gpt-4o", "llama-3", "azure-embeddings", "*"],
 }
 UNSERVED = {
-    "wildcard": ["anthropic/claude-5", "claude-3-haiku-20240307"],
     "credentials": ["titan-embed"],
-    "include": ["fake-anthropic-endpoint"],
     "vision": ["gemini-vision"],
     "fallbacks": ["zephyr-beta"],
     "mixed_providers": ["bedrock-claude-v1", "gemini-pro", "mistral-7b"],
@@ -50,6 +48,7 @@ ENVIRONMENT = {
     "OPENAI_KEY_FOR_BATCHES": "sk-hidden-batches",
     "OPENAI_SEARCH_KEY": "sk-hidden-search",
     "OPENAI_RESEARCH_KEY": "sk-hidden-research",
+    "ANTHROPIC_API_KEY": "hidden-anthropic",
     "AZURE_API_KEY": "hidden-azure-key",
     "AZURE_API_BASE": "https://mixed.openai.azure.com",
     "AZURE_API_KEY_EU": "hidden-azure-eu",
@@ -64,7 +63,17 @@ ENVIRONMENT = {
     "HOSTED_VLLM_API_BASE": "http://vllm:8000/v1",
 }
 """only what the served deployments need"""
-READ_BY_DEFAULT = ("OPENAI_", "AZURE_", "HOSTED_VLLM_", "LITEBATCH_", "AWS_", "REDIS_", "DATABASE_", "GCS_")
+READ_BY_DEFAULT = (
+    "ANTHROPIC_",
+    "OPENAI_",
+    "AZURE_",
+    "HOSTED_VLLM_",
+    "LITEBATCH_",
+    "AWS_",
+    "REDIS_",
+    "DATABASE_",
+    "GCS_",
+)
 names = pytest.mark.parametrize("name", SERVED)
 
 
