@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ async def test_parts_are_counted_together_with_files(tmp_path: Path) -> None:
         upload = await begin(gateway.client())
         leave, sent = anyio.Event(), anyio.Semaphore(0)
 
-        async def body() -> Any:
+        async def body() -> AsyncGenerator[bytes]:
             yield b'--x\r\ncontent-disposition: form-data; name="data"; filename="a"\r\n\r\n'
             sent.release()
             await leave.wait()

@@ -114,9 +114,8 @@ async def test_stopped_while_a_part_is_kept(tmp_path: Path, database: Database) 
 
         async with anyio.create_task_group() as group:
             group.start_soon(wake)
-            with pytest.raises(InternalServerError) as refused:
+            with pytest.raises(InternalServerError, match="not kept in time"):
                 await send(client, upload.id, [CONTENT])
-        assert (refused.value.status_code, refused.value.code) == (503, "service_unavailable")
         ids = await send(client, upload.id, [CONTENT])
         completed = await client.uploads.complete(upload.id, part_ids=ids)
         assert completed.file is not None
