@@ -8,8 +8,9 @@ waiting ──> submitting ──> submitted ──> ended ──> settled
    └─> withdrawn      └─> watched ──> closed
 
 A waiting job of a database that was restored may turn out to be sent already: unclear, or refused where a
-later attempt was sent in its place. A job that nobody can bring to its end within the end grace is watched,
-and followed by one that is withdrawn or failed at once.
+later attempt was sent in its place. A batch that was adopted where no tags are told, and turns out to be
+another one's, leaves its job unclear. A job that nobody can bring to its end within the end grace is
+watched, and followed by one that is withdrawn or failed at once.
 """
 
 from __future__ import annotations

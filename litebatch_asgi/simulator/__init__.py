@@ -37,12 +37,12 @@ jobs at `/batch/jobs`; see `groq_api`, `mistral_api` and `mistral_rules`.
 
 A line asks for what it wants with `body.metadata.simulate`, see `Directive`: `"429"` fails with that status,
 `{"error": "request_timeout"}` gets no response, `{"input_tokens": 1000, "answer": "yes"}` is answered so. At
-Vertex and Anthropic the last words of the request are `simulate 429`, or the like. What goes wrong otherwise is a `Fault`:
-refused, cut or delayed calls before or after the work is done, uploads and downloads that end early or
-trickle, contents that are gone while their files are there, lists that lag behind, break on a page or show an
-object that is no Unicode, batches that get stuck, vanish or lie, do not find their input or fail with any
-number of errors, results with lost, doubled, foreign or unparsable rows. `Simulator.summary` tells what is
-left at the end: whether a job is there twice, and what nobody knows of.
+Vertex and Anthropic the last words of the request are `simulate 429`, or the like. What goes wrong otherwise
+is a `Fault`: refused, cut or delayed calls before or after the work is done, uploads and downloads that end
+early or trickle, contents that are gone while their files are there, lists that lag behind, break on a page
+or show an object that is no Unicode, batches that get stuck, vanish or lie, do not find their input or fail
+with any number of errors, results with lost, doubled, foreign or unparsable rows. `Simulator.summary` tells
+what is left at the end: whether a job is there twice, and what nobody knows of.
 
 Settings give an account the ways of servers that are compatible with OpenAI's: AIBrix (`scheduling_seconds`,
 `cut_short_results`), OGX and Llama Stack (`cut_short_results`, `string_bodies`),
