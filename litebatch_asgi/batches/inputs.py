@@ -54,7 +54,7 @@ class Inputs:
             hit("place.translated")
             if translation.problems:
                 await self._look_anew(file, target)
-                raise CannotTake(translation.problems)
+                raise CannotTake.because(translation.problems)
             assert translation.spool is not None
             yield Input(size=translation.size, content=translation.spool.blocks)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Self
 
 from litebatch_asgi.errors.base import LiteBatchError
 from litebatch_asgi.errors.requests import Problem
@@ -69,11 +70,16 @@ class CannotTake(ContentRefused):
     Others may take them. The message and `problems` are ours and fit for clients.
     """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def because(cls, problems: Sequence[Problem]) -> Self:
+        """What is raised for these problems, of which there is one at least."""
         first = problems[0]
         more = f" ({len(problems)} problems in all)" if len(problems) > 1 else ""
-        super().__init__(f"{first.told}{more}", code=first.code, param=first.param)
-        self.problems: tuple[Problem, ...] = tuple(problems)
+        error = cls(f"{first.told}{more}", code=first.code, param=first.param)
+        error.problems = tuple(problems)
+        return error
 
 
 class ProviderNotFound(ProviderError):

@@ -116,7 +116,7 @@ class FormMaker:
     ) -> Form:
         spool = translation.spool
         content = spool.blocks if spool is not None else partial(_streamed, self._runtime, read, dialect)
-        refusal = CannotTake(translation.problems) if translation.problems else None
+        refusal = CannotTake.because(translation.problems) if translation.problems else None
         return Form(
             sent=SentAs(sent.model, translation.size, is_translated=True, sha256=translation.sha256),
             content=content,
@@ -203,4 +203,4 @@ async def _streamed(
 
 def _too_much(code: str, what: str) -> CannotTake:
     message = f"The file {what}; split it into several files."
-    return CannotTake((Problem(code=code, line=None, param=None, message=message),))
+    return CannotTake.because((Problem(code=code, line=None, param=None, message=message),))

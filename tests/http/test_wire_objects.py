@@ -136,7 +136,7 @@ def test_admins_are_told_whose_it_is_and_where() -> None:
                 "that takes it, next at 12:00:00 UTC. (east: 429, asks to wait)"
             ),
             "until": 1_790_856_000,
-            "deployments": {"east": {"reason": "busy", "status": 429, "until": 1_790_856_000}},
+            "deployments": {"east": {"reason": "busy", "status": 429, "said": None, "until": 1_790_856_000}},
         },
         "cost": None,
         "cost_is_final": False,
