@@ -129,9 +129,10 @@ def test_a_mark_stands_for_job_and_installation() -> None:
             ("i", "j", "a"),
             ("i", "j", "b"),
             ("i", "k", "a"),
+            ("another", "j", "a"),
             ("ij", "", "a"),
             ("", "ij", "a"),
         ]
     }
-    assert len(marks) == 4
+    assert len(marks) == 5
     assert all(len(mark) + 1 == MARK_BYTES and int(mark, 16) >= 0 for mark in marks)
