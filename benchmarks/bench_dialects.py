@@ -16,6 +16,8 @@ from litebatch_asgi.dialects import (
     ClaudeModel,
     Dialect,
     GeminiModel,
+    MistralDialect,
+    MistralModel,
     VertexDialect,
     surrogate,
 )
@@ -25,6 +27,7 @@ ROUNDS = 5
 BAR = 40.0
 VERTEX = VertexDialect(GeminiModel.named("gemini-2.5-flash"))
 ANTHROPIC = AnthropicDialect(ClaudeModel.named("claude-sonnet-4-5"))
+MISTRAL = MistralDialect(MistralModel.named("mistral-small-latest"))
 
 
 def rate(translate: Callable[[bytes, int], object], lines: list[bytes]) -> float:
@@ -70,8 +73,21 @@ def claude_row(number: int) -> bytes:
     return json.dumps(row).encode()
 
 
+def mistral_row(number: int) -> bytes:
+    usage = {"prompt_tokens": 100, "completion_tokens": 600, "total_tokens": 700}
+    message = {"role": "assistant", "content": ENGLISH(3000), "tool_calls": None}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    body = {"id": "0f", "model": "mistral-small-2603", "choices": choices, "usage": usage}
+    response = {"status_code": 200, "body": body}
+    return json.dumps({"custom_id": surrogate(number), "response": response, "error": None}).encode()
+
+
 def main() -> None:
-    for name, dialect, row in (("Vertex", VERTEX, gemini_row), ("Anthropic", ANTHROPIC, claude_row)):
+    for name, dialect, row in (
+        ("Vertex", VERTEX, gemini_row),
+        ("Anthropic", ANTHROPIC, claude_row),
+        ("Mistral", MISTRAL, mistral_row),
+    ):
         at_least(f"{name}: encode plain chats of 4 KB", encoding(dialect, prose), BAR, "MB/s")
         show(f"{name}: encode Greek with escapes", f"{encoding(dialect, escaped):.2f} MB/s")
         show(f"{name}: encode Greek in UTF-8", f"{encoding(dialect, unicode):.2f} MB/s")
