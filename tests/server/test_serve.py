@@ -37,7 +37,7 @@ def config(provider: str) -> str:
     )
     return f"""
 model_list:{accounts}
-  - {{model_name: "*", litellm_params: {{model: anthropic/*, api_key: os.environ/NOT_ASKED_FOR}}}}
+  - {{model_name: "*", litellm_params: {{model: bedrock/*, api_key: os.environ/NOT_ASKED_FOR}}}}
 general_settings:
   master_key: os.environ/MASTER
 litebatch_settings: {SETTINGS}
@@ -172,7 +172,7 @@ def test_one_warning_names_what_has_no_effect(served: Running) -> None:
     warnings = [line["message"] for line in log_lines(served) if line["level"] == "warning"]
     assert [warning for warning in warnings if warning.startswith("litebatch.yaml")] == [
         "litebatch.yaml: LiteBatch does not use 2 settings: 2 for where calls go "
-        "(router_settings, litellm_params.rpm); not served: anthropic/*; "
+        "(router_settings, litellm_params.rpm); not served: bedrock/*; "
         "`litebatch check --config litebatch.yaml` tells more"
     ]
 
