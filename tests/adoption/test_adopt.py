@@ -81,7 +81,7 @@ async def test_nothing_is_adopted_twice(gateway: InProcess, elsewhere: Elsewhere
         for _ in range(2):
             tasks.start_soon(_append, runs, elsewhere)
     adopted = [each for run in runs for each in run]
-    assert sorted(each["kind"] for each in adopted) == ["batch", "batch", "file"]
+    assert sorted(each["kind"] for each in adopted) == ["batch", "batch", "file"], adopted
     assert len({each["id"] for each in adopted}) == 3
     for owner in (OWNER, "bob"):
         ended = await elsewhere.adopt(owner=owner)
