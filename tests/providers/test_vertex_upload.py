@@ -108,6 +108,16 @@ async def test_the_address_of_an_upload_is_looked_for_at_our_own_base_only() -> 
     assert server.received[1].target == "/upload/storage/v1/b/my-bucket/o?upload_id=u1"
 
 
+async def test_no_address_of_an_upload_leads_to_another_host() -> None:
+    async with raw_server() as server, raw_server() as other, vertex_for(server.root) as adapter:
+        host = other.root.removeprefix("http://")
+        for location in (f"@{host}/o?upload_id=u1", f".{host}/o?upload_id=u1", "9/o?upload_id=u1"):
+            server.script(answer(raw=b"", headers={"Location": location}))
+            with pytest.raises(DeploymentRefused, match="no address for the upload"):
+                await adapter.upload_file(upload_of(b"{}\n"))
+    assert other.received == []
+
+
 @pytest.mark.parametrize(
     "broken", [cut(), google_refusal(503, "UNAVAILABLE"), google_refusal(500, "INTERNAL")]
 )

@@ -71,9 +71,9 @@ class Bucket:
             told = httpx2.URL(location)
         except httpx2.InvalidURL:
             told = httpx2.URL()
-        if not told.query:
-            raise DeploymentRefused("Cloud Storage gives no address for the upload")
         path = told.raw_path.decode("ascii")
+        if not told.query or not path.startswith("/"):  # `https://host` + `.other/` is another host
+            raise DeploymentRefused("Cloud Storage gives no address for the upload")
         if (told.scheme, told.netloc) == (self._base.scheme, self._base.netloc):
             return location
         return f"{str(self._base).rstrip('/')}{path}"
