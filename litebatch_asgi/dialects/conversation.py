@@ -155,7 +155,7 @@ class _Reader:
         raise invalid(self._calls_param, f"each must be followed by a tool message. These have none: {left}.")
 
     def _add_system(self, texts: list[str], param: str) -> None:
-        if any(not isinstance(turn, System) for turn in self.turns):
+        if self.turns and not isinstance(self.turns[-1], System):
             why = "the provider takes instructions before all other messages only. Move this one there."
             raise unsupported(param, why)
         self.turns.append(System(texts, param))
