@@ -42,7 +42,7 @@ class Definitions:
             if root.get(keyword) is not None:
                 for name, schema in read_object(root[keyword], f"{param}.{keyword}").items():
                     self._schemas[f"#/{keyword}/{name}"] = schema
-        self._open: list[str] = []
+        self._open: dict[str, None] = {}
         self._seen = 0
         self._bytes = 0
 
@@ -63,7 +63,8 @@ class Definitions:
                 schema = found
             yield schema
         finally:
-            del self._open[opened:]
+            while len(self._open) > opened:
+                self._open.popitem()
 
     def _referred(self, schema: Object, param: str) -> Object | None:
         if schema.get("$ref") is not None:
@@ -73,7 +74,7 @@ class Definitions:
             if name not in self._schemas:
                 why = f"'{name[:100]}' is not among the schema's own definitions."
                 raise invalid(f"{param}.$ref", why)
-            self._open.append(name)
+            self._open[name] = None
             target: Any = self._schemas[name]
             self._bytes += len(msgspec.json.encode(target))
             if self._bytes > _MOST_BYTES:

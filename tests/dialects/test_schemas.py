@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -104,3 +105,30 @@ def test_what_cannot_be_imported(value: Any, param: str) -> None:
         check_import(value, "v", 13)
     assert refusal.value.param == param
     assert param in refusal.value.message
+
+
+def test_a_reference_is_compared_with_few_of_those_that_led_to_it() -> None:
+    compared = 0
+
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+    class Reference(dict[str, Any]):
+        """Whoever asks for its members gets names; what is written as JSON are plain texts."""
+
+        def __iter__(self) -> Iterator[str]:
+            return super().__iter__()
+
+        def __getitem__(self, key: str) -> Name:
+            return Name(super().__getitem__(key))
+
+    definitions: dict[str, Any] = {f"d{n}": Reference({"$ref": f"#/$defs/d{n + 1}"}) for n in range(400)}
+    definitions["d400"] = {"type": "string"}
+    schema = {"$ref": "#/$defs/d0", "$defs": definitions}
+    assert vertex_schema(schema, "s") == {"type": "string"}
+    assert len(definitions) < compared < 10 * len(definitions)
