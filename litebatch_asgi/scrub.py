@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-# Paths of Google's resources name projects; they go as a whole, before names within them are replaced.
+# Paths of Google's resources and URLs go as a whole, before names within them are replaced.
 _RESOURCE = re.compile(r"""\b(?:projects|publishers|tunedModels)/[^\s'"`,;)\]}>]+""")
+_URL = re.compile(r"""\b(?:https?|gs|s3)://[^\s'")\]}>,]+""")
 _PRIVATE = re.compile(
     r"""
     (?P<address> \b[\w.+-]+@[\w-]+(?:\.[\w-]+)+
-                 | \b(?:https?|gs|s3)://[^\s'")\]}>,]+
                  | \b[\w-]+(?:\.[\w-]+)*\.(?:com|net|ai|io|dev|cloud|us|cn|local|internal)\b(?::\d+)?
                  | \b(?:[\w-]+\.)+[\w-]+:\d{2,5}\b | \blocalhost:\d+ | \b\d{1,3}(?:\.\d{1,3}){3}\b )
   | (?P<key>     \b(?:sk|pk|key|api[-_]key)-[\w*-]{6,} | \bgsk_\w{6,} | \bBearer\s+\S+
@@ -32,7 +32,7 @@ LONGEST = 1000
 
 def scrub(text: str, *, names: Mapping[str, str]) -> str:
     """The text with `names` replaced (longest first), and whatever else looks private blotted out."""
-    text = _RESOURCE.sub("[id]", text)
+    text = _RESOURCE.sub("[id]", _URL.sub("[address]", text))
     for private in sorted(names, key=len, reverse=True):
         text = text.replace(private, names[private])
     return _PRIVATE.sub(_blot, text[:LONGEST])

@@ -124,5 +124,6 @@ def private_names(job: Job, batch: Batch, runtime: Runtime) -> dict[str, str]:
         job.deployment_id: "the deployment",
     }
     if job.deployment_id is not None and runtime.fleet.has(job.deployment_id):
+        names.update(runtime.fleet.catalog.deployments[job.deployment_id].place_names)
         names[runtime.fleet.upstream_model(job.deployment_id, batch.model)] = batch.model
     return {private: public for private, public in names.items() if private}

@@ -21,6 +21,10 @@ from litebatch_asgi.models.money import MOST_OF_A_TOKEN, is_price
 _NOT_SHOWN = frozenset({"api_key", "azure_ad_token", "client_secret", "extra_headers", "vertex_credentials"})
 
 
+_SHORTEST_NAME = 4
+"""characters; what is shorter is a part of too many words to be blotted out of texts"""
+
+
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One provider endpoint with its credentials and upstream model, under a virtual model's name."""
 
@@ -127,6 +131,16 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         own = filter(None, (self.api_key, self.azure_ad_token, self.client_secret))
         of_google = secrets_of(self.vertex_credentials or "")
         return secrets_in(self.extra_headers.values()).union(own, of_google)
+
+    @property
+    def place_names(self) -> Mapping[str, str]:
+        """The names of where it is that no client may see, and what is put in their place."""
+        private = {
+            self.vertex_project: "the project",
+            self.gcs_bucket_name: "the bucket",
+            self.vertex_location: "the location",
+        }
+        return {name: words for name, words in private.items() if name and len(name) >= _SHORTEST_NAME}
 
     def sends(self, header: str) -> bool:
         """Whether a header, named in lower case, is one of the deployment's own."""

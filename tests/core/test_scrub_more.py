@@ -64,3 +64,8 @@ def test_what_is_not(text: str) -> None:
 def test_names_within_a_resource_go_with_it() -> None:
     text = "projects/acme-prod/locations/eu/models/7 of acme-prod"
     assert scrub(text, names={"acme-prod": "this project"}) == "[id] of this project"
+
+
+def test_names_within_an_address_go_with_it() -> None:
+    text = "no gs://acme-bucket/litebatch/eu-1/in/a.jsonl at https://acme.example/eu-1/x of eu-1"
+    assert scrub(text, names={"eu-1": "the deployment"}) == "no [address] at [address] of the deployment"

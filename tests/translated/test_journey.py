@@ -205,3 +205,15 @@ async def test_large_results_are_stored(stage: Stage, database: Database, name: 
         assert batch.output_file_id is not None
         where = f"WHERE file_id = '{batch.output_file_id}'"
         assert await database.rows(f"SELECT kind FROM file_parts {where}") == [("stored",)]
+
+
+async def test_no_error_of_a_batch_tells_where_its_deployment_is(stage: Stage) -> None:
+    said = "Import of gs://my-bucket/vertex/a.jsonl failed: my-bucket of my-project in europe-west4 at row 3"
+    stage.simulator.add_fault(Fault(call="validate_batch", account=VERTEX, code="3", message=said))
+    async with stage.gateway(VERTEX) as gateway:
+        batch = await gateway.ended((await gateway.create((await gateway.upload(file_of(['"a"']))).id)).id)
+    assert batch.errors is not None
+    assert batch.errors.data is not None
+    assert [each.message for each in batch.errors.data] == [
+        "Import of [address] failed: the bucket of the project in the location at row 3"
+    ]

@@ -52,8 +52,6 @@ from litebatch_asgi.providers.vertex.resumable import CHUNK_BYTES
 logger: logging.Logger = logging.getLogger(__name__)
 
 _EXAMPLE = "https://europe-west4-aiplatform.googleapis.com"
-_SHORTEST_NAME = 4
-"""characters; what is shorter is a part of too many words to be blotted out of texts"""
 _INPUT_GONE = BatchError(
     code="NOT_FOUND", param="input_file_id", message="The input file does not exist any more."
 )
@@ -92,6 +90,7 @@ class VertexAdapter:
     def __init__(self, deployment: Deployment, settings: Settings) -> None:
         self._place = place_of(deployment)
         self._model = deployment.upstream_model
+        self._place_names = deployment.place_names
         self._warned: set[str] = set()
         self._project_number: str | None = None
         tokens = None if deployment.sends("authorization") else GoogleToken(deployment, settings)
@@ -106,13 +105,8 @@ class VertexAdapter:
 
     def dialect(self, model: str) -> Dialect | None:
         """Gemini's form."""
-        private = {
-            self._place.project: "the project",
-            self._project_number or "": "the project",
-            self._place.bucket: "the bucket",
-            self._place.location: "the location",
-        }
-        names = {name: instead for name, instead in private.items() if len(name) >= _SHORTEST_NAME}
+        number = {} if self._project_number is None else {self._project_number: "the project"}
+        names = {**number, **self._place_names}
         return VertexDialect(GeminiModel.named(model.rpartition("/")[2]), names=names)
 
     async def aclose(self) -> None:
