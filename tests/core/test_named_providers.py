@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from litebatch_asgi.catalog import Catalog
@@ -44,7 +44,11 @@ def test_patterns_tell_what_the_catalog_tells(catalog: Catalog, model: str, prov
         assert told == (is_served and catalog.is_of(provider, model))
 
 
+OPENAI_ALONE = Catalog([Deployment(model_name="*", model="openai/*", id="openai", api_key="k")])
+
+
 @given(CATALOGS, MODELS, st.sampled_from(PROVIDERS), st.sets(MODELS))
+@example(OPENAI_ALONE, "a", "azure", {"openai/*"})  # refused later, for it is none of Azure's
 def test_naming_a_provider_reaches_nothing_more(
     catalog: Catalog, model: str, provider: str, rights: set[str]
 ) -> None:
@@ -54,7 +58,9 @@ def test_naming_a_provider_reaches_nothing_more(
     assert virtual in {model, f"{provider}/{model}"}
     assert catalog.model_of(provider, virtual) == virtual or virtual == model
     if catalog.may_use(principal, virtual):
-        names = {virtual, f"{provider}/{virtual}", virtual.removeprefix(f"{provider}/")}
+        names = {virtual}.union(
+            *({f"{each}/{virtual}", virtual.removeprefix(f"{each}/")} for each in PROVIDERS)
+        )
         covered = {name for name in names if _is_covered(name, catalog.rights_to(rights) or frozenset())}
         assert any(catalog.deployments_for(name) == catalog.deployments_for(virtual) for name in covered)
 
