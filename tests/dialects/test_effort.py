@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -18,6 +16,7 @@ from litebatch_asgi.dialects import (
     MistralModel,
     VertexDialect,
 )
+from tests.effort import effort
 
 from .requests import WEATHER, call, line
 
@@ -45,23 +44,6 @@ def calls(count: int) -> list[Any]:
     called = {"role": "assistant", "content": None, "tool_calls": [call(f"c{n}") for n in range(count)]}
     results = [{"role": "tool", "tool_call_id": f"c{n}", "content": "r"} for n in reversed(range(count))]
     return [SAID, called, *results]
-
-
-def effort(work: Callable[[], object]) -> int:
-    """How often functions are called, and generators gone on with, by some work."""
-    count = 0
-
-    def note(frame: FrameType, event: str, arg: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 @pytest.mark.parametrize("messages", [instructions, turns, parts, calls])

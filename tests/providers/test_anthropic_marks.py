@@ -20,6 +20,7 @@ from litebatch_asgi.providers.anthropic.marks import (
     mark_in,
     mark_of,
 )
+from tests.effort import effort
 
 from .anthropic import line, tag
 
@@ -115,6 +116,15 @@ def test_an_id_is_found_wherever_it_stands_in_its_row() -> None:
         marked_row = f"{before}_{MARK.decode()}{after}".encode()
         assert unmarked(marked_row, []) == f"{before}{after}".encode()
         assert mark_in(marked_row) == MARK
+
+
+def test_a_long_row_whose_id_comes_last_is_little_work() -> None:
+    """Rows are read on the event loop."""
+    content = ",".join(['{"text":"x"}'] * 5000)
+    plain = f'{{"result":{{"content":[{content}]}},"custom_id":"r1"}}'
+    long = plain.replace('"r1"', f'"r1_{MARK.decode()}"').encode()
+    assert unmarked(long, []) == plain.encode()
+    assert effort(lambda: unmarked(long, [])) < 500
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"custom_id":7}', b'{"custom_id":"r1"}', b"\xff"])

@@ -25,6 +25,7 @@ _LONGEST_ID = 47
 _LINE_START = re.compile(rb'\{"custom_id":"([a-zA-Z0-9-]{1,%d})"' % _LONGEST_ID)
 _LONGEST_START = 16 + _LONGEST_ID
 _ROW_START = re.compile(rb'\s*\{\s*"custom_id"\s*:\s*"')
+_ANY_ID = re.compile(rb'"custom_id"\s*:\s*"')
 _MARKED = re.compile(rb'([a-zA-Z0-9-]{1,%d})_([0-9a-f]{16})"' % _LONGEST_ID)
 _TOO_LONG = b"{}\n"
 
@@ -128,7 +129,26 @@ def _marked_id(row: bytes) -> re.Match[bytes] | None:
     if start is not None:
         return _MARKED.match(row, start.end())
     try:
+        written = f'{_decode(row).custom_id}"'.encode()
+    except (msgspec.DecodeError, RecursionError):
+        return _scanned_id(row)
+    if not _MARKED.fullmatch(written):
+        return None
+    places = [each.end() for each in _ANY_ID.finditer(row) if row.startswith(written, each.end())]
+    return _MARKED.match(row, places[0]) if len(places) == 1 else _scanned_id(row)
+
+
+def _scanned_id(row: bytes) -> re.Match[bytes] | None:
+    """The same, which takes its time: there are ids in the result as well, or the row is odd."""
+    try:
         member = scan_object(row, {"custom_id": {}}).first.get("custom_id")
     except ValueError:
         return None
     return None if member is None else _MARKED.match(row, member.start + 1)
+
+
+class _Row(msgspec.Struct, gc=False):
+    custom_id: str
+
+
+_decode = msgspec.json.Decoder(_Row).decode
