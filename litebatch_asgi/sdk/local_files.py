@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from litebatch_asgi.errors import NotFound
 from litebatch_asgi.models import ProviderFile, ProviderFileStatus
 
 _PREFIX = "litebatch-local-"
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _NAME = re.compile(r"file-local-([0-9a-z_]{8,})")
 
 
@@ -53,12 +55,13 @@ def look_at(file_id: str) -> ProviderFile:
 def opened(file_id: str) -> Generator[IO[bytes]]:
     """The file, to be read. Raises `NotFound`."""
     try:
-        # No link: in a folder that all users share, somebody else may have put one there.
-        descriptor = os.open(_path(file_id), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        # No link and no pipe: in a folder that all users share, somebody else may have put one there.
+        descriptor = os.open(_path(file_id), os.O_RDONLY | _SAFELY)
     except OSError as exc:
         raise _gone(file_id) from exc
     with os.fdopen(descriptor, "rb") as file:
-        if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
             raise _gone(file_id)
         yield file
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,18 @@ def test_a_link_that_somebody_put_there_is_not_followed(temporary: Path) -> None
     with pytest.raises(NotFound):
         local_files.look_at("file-local-abcdefgh")
     assert local_files.listed() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_that_somebody_put_there_is_not_waited_for(temporary: Path) -> None:
+    os.mkfifo(temporary / "litebatch-local-abcdefgh.jsonl")
+    found: list[object] = []
+    reader = threading.Thread(target=lambda: found.append(local_files.listed()), daemon=True)
+    reader.start()
+    reader.join(timeout=20)
+    assert found == [[]]
+    with pytest.raises(NotFound):
+        local_files.look_at("file-local-abcdefgh")
 
 
 @pytest.mark.parametrize("file_id", ["file-1", "file-local-", "file-local-../../etc/passwd", "gs://a/b"])
