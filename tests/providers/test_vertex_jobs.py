@@ -20,6 +20,7 @@ from litebatch_asgi.errors import (
 )
 from litebatch_asgi.models import BatchStatus, Counts
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
+from litebatch_asgi.providers.vertex import reading
 from litebatch_asgi.providers.vertex.jobs import read_job, write_job
 
 from .vertex import JOB, JOB_NAME, JOBS, OBJECT, SUBMISSION, google_refusal, vertex_for
@@ -245,6 +246,17 @@ async def test_a_list_that_is_none_or_has_no_end_is_not_complete(pages: list[Any
     async with raw_server(*map(answer, pages)) as server, vertex_for(server.root) as adapter:
         with pytest.raises(NoClearAnswer):
             assert [batch async for batch in adapter.list_batches(since=SINCE)]
+
+
+async def test_a_list_of_pages_without_anything_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_EMPTY_PAGES", 3)
+    nothing = [answer({"nextPageToken": f"t{number}"}) for number in range(8)]
+    jobs = answer({"batchPredictionJobs": [JOB], "nextPageToken": "t"})
+    async with raw_server() as server, vertex_for(server.root) as adapter:
+        server.script(*nothing[:3], jobs, *nothing[3:])
+        with pytest.raises(NoClearAnswer, match="4 pages without anything"):
+            assert [batch async for batch in adapter.list_batches(since=SINCE)]
+    assert len(server.received) == 8
 
 
 async def test_a_list_that_is_refused_is_no_fault_of_a_file() -> None:

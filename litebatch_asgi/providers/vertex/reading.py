@@ -11,6 +11,8 @@ from litebatch_asgi.dialects.reading import read_json
 from litebatch_asgi.errors import ContentRefused, DeploymentRefused, NoClearAnswer
 
 Object: TypeAlias = Mapping[str, Any]
+MOST_EMPTY_PAGES = 1000
+"""in a row; a filter may leave some pages of a list without anything"""
 
 
 def read_object(answer: bytes) -> Object:
@@ -65,11 +67,16 @@ async def all_pages(fetch: Callable[[str | None], Awaitable[Object]], items: str
     """
     token: str | None = None
     seen: set[str] = set()
+    empty = 0
     while True:
         page = await fetch(token)
         if not isinstance(page.get(items, []), list):
             raise NoClearAnswer("the answer is not a list of objects")
-        for content in items_of(page, items):
+        found = items_of(page, items)
+        empty = 0 if found else empty + 1
+        if empty > MOST_EMPTY_PAGES:
+            raise NoClearAnswer(f"the list has {empty} pages without anything, and more")
+        for content in found:
             if not isinstance(content, dict):
                 raise NoClearAnswer("the list holds something that is no object")
             yield cast("Object", content)
