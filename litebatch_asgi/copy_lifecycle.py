@@ -1,7 +1,7 @@
 """What may happen to a copy, and what a file is, seen from its copies. Pure: `now` is passed.
 
-intent ──> pending ──> ready       a doubted copy is pending again, a lost one an intent again
-  │ ^         │ │        │
+intent ──> pending ──> ready       a doubted copy is pending again, a lost one an intent again; one whose
+  │ ^         │ │        │         translation a create has refused has failed
   │ └─────────┘ │        │         one that is made anew is an intent as well: it keeps the provider's file
   └──> failed <─┘        │         that it had, to be read and used, until it has the next one
          │               │
@@ -26,7 +26,7 @@ TRANSITIONS: Mapping[CopyState, frozenset[CopyState]] = {
         {CopyState.PENDING, CopyState.READY, CopyState.FAILED, CopyState.DELETING, CopyState.DELETED}
     ),
     CopyState.PENDING: frozenset({CopyState.READY, CopyState.FAILED, CopyState.INTENT, CopyState.DELETING}),
-    CopyState.READY: frozenset({CopyState.PENDING, CopyState.INTENT, CopyState.DELETING}),
+    CopyState.READY: frozenset({CopyState.PENDING, CopyState.FAILED, CopyState.INTENT, CopyState.DELETING}),
     CopyState.FAILED: frozenset({CopyState.DELETING, CopyState.DELETED}),
     CopyState.DELETING: frozenset({CopyState.FAILED, CopyState.DELETED}),
     CopyState.DELETED: frozenset(),

@@ -9,15 +9,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.work import JobWork
-from litebatch_asgi.copy_lifecycle import doubt
-from litebatch_asgi.errors import CopyRefused, NoClearAnswer, ProviderBusy, ProviderError
-from litebatch_asgi.models import Batch, BatchError, FileChange, FileState, Job, JobState
+from litebatch_asgi.copy_lifecycle import doubt, move_copy
+from litebatch_asgi.errors import ContentRefused, CopyRefused, NoClearAnswer, ProviderBusy, ProviderError
+from litebatch_asgi.file_events import copy_events
+from litebatch_asgi.files.forms import dialect_of
+from litebatch_asgi.models import Batch, BatchError, CopyState, FileChange, FileState, Job, JobState
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 UNUSABLE = BatchError(code="invalid_file", message="No deployment could use the input file. Upload it again.")
+_LEFT = frozenset({CopyState.INTENT, CopyState.PENDING, CopyState.READY})
 MOST_COPY_REFUSALS = 8
 """creates that are refused for their copy's sake before the batch fails"""
 
@@ -66,6 +69,37 @@ class JobEndings(JobWork):
             await self.failed(job, (UNUSABLE,))
             return None
         return await self.refused(job, error, copy_refusals=job.copy_refusals + 1)
+
+    async def content_refused(self, job: Job, batch: Batch, error: ContentRefused) -> Job | None:
+        """Refused for its content. The batch fails, unless its lines were translated for this deployment.
+
+        Then this copy counts as failed, and the job begins another try where a copy is left.
+        """
+        if await self._leaves_others(job, batch, error):
+            return await self.turned_away(job, error)
+        await self.failed(job, (refusal_of(error, job, batch, self.runtime),))
+        return None
+
+    async def _leaves_others(self, job: Job, batch: Batch, error: ContentRefused) -> bool:
+        """Give up a translated copy, if another deployment may take the file."""
+        fleet, now = self.runtime.fleet, self.runtime.now()
+        served = fleet.deployments_for(batch.model).keys() - {job.deployment_id}
+
+        def decide(current: FileState) -> FileChange | None:
+            refused = next((copy for copy in current.copies if copy.deployment_id == job.deployment_id), None)
+            left = [copy for copy in current.copies if copy.deployment_id in served and copy.state in _LEFT]
+            if refused is None or refused.state is not CopyState.READY or not left:
+                return None
+            if dialect_of(fleet, refused.deployment_id, current.file) is None:
+                return None
+            failed = move_copy(refused, CopyState.FAILED, due=None, ready_at=None, error=error.message)
+            events = copy_events(current.file, refused, failed, now)
+            return FileChange(copies=(failed,), events=events, fence_out=True)
+
+        written = await self.runtime.storage.change_file(batch.input_file_id, decide)
+        self.runtime.events_written()
+        where = [copy for copy in written.copies if copy.deployment_id == job.deployment_id]
+        return any(copy.state is CopyState.FAILED for copy in where)
 
     async def _doubt_copy(self, job: Job, batch: Batch) -> None:
         now = self.runtime.now()

@@ -9,7 +9,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from litebatch_asgi.batches.endings import UNUSABLE, JobEndings, refusal_of
+from litebatch_asgi.batches.endings import UNUSABLE, JobEndings
 from litebatch_asgi.batches.inputs import Input, Inputs
 from litebatch_asgi.batches.targets import Target, Tries, choose, next_chance
 from litebatch_asgi.batches.unclear import OpenCandidate, UnclearJobs
@@ -249,8 +249,7 @@ class Placer(JobWork):
             fleet.refused(job.deployment_id, error)
             return await self._endings.turned_away(job, error)
         except ContentRefused as error:
-            await self._endings.failed(job, (refusal_of(error, job, batch, self.runtime),))
-            return None
+            return await self._endings.content_refused(job, batch, error)
         except (NoClearAnswer, ProviderBusy) as error:
             return await self._endings.unclear(job, error)
         hit("place.answered")

@@ -11,8 +11,9 @@ from openai import BadRequestError
 
 from litebatch_asgi.simulator import Fault
 from tests.database import Database
-from tests.harness import rows_of
+from tests.harness import HASTY, rows_of
 from tests.translated.stage import (
+    ANTHROPIC,
     EVERYWHERE,
     ODD_IDS,
     OPENAI,
@@ -122,6 +123,26 @@ async def test_a_line_that_one_provider_refuses_goes_to_the_others(stage: Stage)
         for name in TRANSLATED:
             assert told[name]["reason"] == "copy_failed"
             assert "logit_bias" in told[name]["said"]
+
+
+async def test_a_create_that_one_provider_refuses_goes_to_the_others(stage: Stage) -> None:
+    """Its translation is given up; without another deployment the batch fails."""
+    error = {"type": "invalid_request_error", "message": "requests.0.params: not so"}
+    refused = Fault(
+        call="create_batch", account=ANTHROPIC, status=400, body={"type": "error", "error": error}
+    )
+    stage.simulator.add_fault(refused)
+    stage.simulator.add_fault(Fault(call="create_batch", account=OPENAI, status=429))
+    async with stage.gateway(OPENAI, ANTHROPIC, settings=HASTY) as gateway:
+        file = await gateway.upload(file_of(['"a"']))
+        for _ in range(3):
+            batch = await gateway.ended((await gateway.create(file.id)).id)
+            assert batch.status == "completed"
+        assert (len(stage.jobs(OPENAI)), len(stage.jobs(ANTHROPIC))) == (3, 0)
+    stage.simulator.add_fault(refused)
+    async with stage.gateway(ANTHROPIC) as gateway:
+        batch = await gateway.ended((await gateway.create((await gateway.upload(file_of(['"a"']))).id)).id)
+    assert batch.status == "failed"
 
 
 async def test_what_no_deployment_can_take_is_refused_with_its_lines(stage: Stage) -> None:
