@@ -96,6 +96,9 @@ class Runtime:
         self.prices = prices
         self.settings = settings
         self.spooler = spooler
+        # What is paid for must come to its owner, whatever others upload: its disk space is not theirs, and
+        # has no limit but what the jobs that are settled at once have answered.
+        self.result_spooler: Spooler = Spooler(settings.spool_path, executor)
         self._executor = executor
         self.strategy = strategy
         self.now = clock

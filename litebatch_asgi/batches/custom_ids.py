@@ -35,8 +35,8 @@ class CustomIds:
         Raises what reading the input raises, and what writing to our disk does.
         """
         async with AsyncExitStack() as spools:
-            ids = await spools.enter_async_context(runtime.spooler.new())
-            ends = await spools.enter_async_context(runtime.spooler.new())
+            ids = await spools.enter_async_context(runtime.result_spooler.new())
+            ends = await spools.enter_async_context(runtime.result_spooler.new())
             await ends.write(_END.pack(0))
             reader, filler = RawIds(), _Filler()
             async with aclosing(blocks):

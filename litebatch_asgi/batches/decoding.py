@@ -47,7 +47,7 @@ class ForeignResults:
             opened = CustomIds.of(self._runtime, self._contents.blocks(self._file))
             self._custom_ids = await spools.enter_async_context(opened)
         kinds = {kind: await _Rows.new(self._runtime, spools) for kind in (FileKind.OUTPUT, FileKind.ERROR)}
-        untold = await spools.enter_async_context(self._runtime.spooler.new())
+        untold = await spools.enter_async_context(self._runtime.result_spooler.new())
         digest, decoder = FileDigest(), self._decoder(self._custom_ids, None)
 
         def feed(block: bytes) -> TranslatedRows:

@@ -19,7 +19,7 @@ class InlineRows:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._spool = runtime.spooler.new()
+        self._spool = runtime.result_spooler.new()
         self._kept: Kept | None = None
         self.count: int = 0
         """how many, once finished"""

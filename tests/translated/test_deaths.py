@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.failpoints import armed
 from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.simulator import Fault, RowFaults
 from tests.database import Database
-from tests.harness import HASTY, rows_of
+from tests.harness import HASTY, ids_of, rows_of
 from tests.translated.stage import (
     ANTHROPIC,
     ODD_IDS,
@@ -93,3 +94,17 @@ async def test_rows_that_were_lost_doubled_or_foreign_are_put_right(stage: Stage
             assert sorted(told) == sorted(map(str, range(20)))
             lost = [row for row in rows_of(error) if row["error"]]
             assert {row["error"]["code"] for row in lost} == {"batch_line_lost"}
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+async def test_results_need_nothing_of_the_disk_space_of_uploads(stage: Stage, name: str) -> None:
+    """What is paid for comes out, however full the spools are: answers may be longer than any upload."""
+    ids = [f'"{number:03}"' for number in range(300)]
+    content = file_of(ids)
+    settings = replace(HASTY, max_spool_bytes=int(2.5 * len(content)))
+    async with stage.gateway(name, settings=settings) as gateway:
+        file = await gateway.upload(content)
+        batch = await gateway.ended((await gateway.create(file.id)).id)
+        output, errors = await gateway.results(batch)
+    assert (len(ids_of(output)), errors) == (len(ids), b"")
+    assert len(output) > settings.max_spool_bytes

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from datetime import datetime
+from functools import partial
 from urllib.parse import quote
 
 import httpx2
@@ -23,6 +24,7 @@ from litebatch_asgi.providers.anthropic.marks import RowUnmarker, mark_in, mark_
 from litebatch_asgi.providers.anthropic.objects import FIELDS, parse_message_batch
 from litebatch_asgi.providers.openai.listing import list_since
 from litebatch_asgi.providers.openai.reading import ListPage, parse_object, parse_page
+from litebatch_asgi.threads import in_thread
 
 ANTHROPIC_BASE = "https://api.anthropic.com"
 VERSION = "2023-06-01"
@@ -178,7 +180,7 @@ class AnthropicAdapter:
 async def _unmarked(blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     unmarker = RowUnmarker()
     async for block in blocks:
-        if rows := unmarker.feed(block):
+        if rows := await in_thread(partial(unmarker.feed, block)):  # a row may have megabytes
             yield rows
     if rows := unmarker.finish():
         yield rows
