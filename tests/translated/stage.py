@@ -1,4 +1,4 @@
-"""A gateway over OpenAI, Vertex AI and Anthropic at once, all simulated."""
+"""A gateway over providers of every language at once, all simulated."""
 
 from __future__ import annotations
 
@@ -21,10 +21,19 @@ from tests.harness import ENDPOINT, MODEL, QUICK, SWIFT, InProcess
 for _each in ("google.auth.transport.requests", "google.oauth2.service_account"):
     import_module(_each)  # on a busy machine that alone takes longer than a call may
 
-OPENAI, VERTEX, ANTHROPIC = "openai", "vertex", "anthropic"
-EVERYWHERE = (OPENAI, VERTEX, ANTHROPIC)
+OPENAI, AZURE, GROQ = "openai", "azure", "groq"
+VERTEX, ANTHROPIC, MISTRAL = "vertex", "anthropic", "mistral"
 TRANSLATED = (VERTEX, ANTHROPIC)
-UPSTREAM = {OPENAI: "gpt-4o-mini", VERTEX: "gemini-2.5-flash", ANTHROPIC: "claude-sonnet-4-5"}
+EVERYWHERE = (OPENAI, AZURE, GROQ, MISTRAL, *TRANSLATED)
+UPSTREAM = {
+    OPENAI: "gpt-4o-mini",
+    AZURE: "eu-general",
+    GROQ: "llama-3.3-70b-versatile",
+    MISTRAL: "mistral-small-latest",
+    VERTEX: "gemini-2.5-flash",
+    ANTHROPIC: "claude-sonnet-4-5",
+}
+PATHS = {OPENAI: "/v1", AZURE: "/openai/v1", GROQ: "/openai/v1", MISTRAL: "/v1", ANTHROPIC: ""}
 ODD_IDS = (
     *('"plain"', '"000000"', '"12345678901234567890"', '"1e5"', '"null"', '"true"', '" "', '"r1"', '"r2_0a"'),
     *(r'"\"quoted\" \\ \/ and \u00e9\ud83d\ude00"', '"é😀\u2028"', f'"{"x" * 500}"', r'"\b\f\n\r\t\u0000"'),
@@ -33,7 +42,7 @@ ODD_IDS = (
 
 
 class Stage:
-    """Simulated accounts of all three, which go on when gateways come and go."""
+    """Simulated accounts of them all, which go on when gateways come and go."""
 
     def __init__(self, simulator: Simulator, address: str, start: partial[Any], google: str) -> None:
         self.simulator = simulator
@@ -47,10 +56,6 @@ class Stage:
         """One of them; each is named after its provider."""
         base = f"{self.address}/{name}"
         shared: dict[str, Any] = {"model_name": MODEL, "id": name}
-        if name == OPENAI:
-            return Deployment(
-                **shared, model=f"openai/{upstream[name]}", api_base=f"{base}/v1", api_key="sk-openai-secret"
-            )
         if name == VERTEX:
             return Deployment(
                 **shared,
@@ -63,10 +68,10 @@ class Stage:
             )
         return Deployment(
             **shared,
-            model=f"anthropic/{upstream[name]}",
-            api_base=base,
-            api_key="sk-ant-secret",
-            exclusive=exclusive,
+            model=f"{name}/{upstream[name]}",
+            api_base=base + PATHS[name],
+            api_key="sk-ant-secret" if name == ANTHROPIC else f"sk-{name}-secret",
+            exclusive=exclusive and name == ANTHROPIC,
         )
 
     @asynccontextmanager
@@ -92,7 +97,7 @@ class Stage:
 async def staged(folder: Path, database: Database) -> AsyncGenerator[Stage]:
     """The accounts, until the block ends."""
     simulator = Simulator(settings=SWIFT)
-    for name in TRANSLATED:
+    for name in EVERYWHERE:
         simulator.account(name).configure(flavour=name)
     async with simulator.running() as address:
         google = json.dumps(await simulator.service_account(address, VERTEX))
@@ -123,7 +128,7 @@ def spelled(rows: bytes) -> list[str]:
 
 
 def simulate(what: object) -> str:
-    """A text that makes the simulators of all three do this to its request."""
+    """A text that makes the simulated Vertex AI and Anthropic do this to its request."""
     return f"simulate {json.dumps(what) if isinstance(what, dict) else what}"
 
 
