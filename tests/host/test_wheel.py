@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
+from email.message import Message
 from email.parser import HeaderParser
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
@@ -65,6 +66,50 @@ asyncio.run(main())
 """
 
 
+ASK = """
+import asyncio, json, sys
+from litebatch_asgi import Deployment, LiteBatch, Settings
+from litebatch_asgi.errors import ConfigError
+
+def litebatch(settings=None, **deployment):
+    given = {"model_name": "m", "model": "openai/x", "api_key": "sk-x"} | deployment
+    return LiteBatch(deployments=[Deployment(**given)], storage="sqlite:///x.db", settings=settings)
+
+async def enter(litebatch):
+    async with litebatch.lifespan(None):
+        pass
+
+def run(litebatch):
+    asyncio.run(enter(litebatch))
+
+told = {}
+for extra, ask in json.loads(sys.argv[1]).items():
+    try:
+        exec(ask)
+    except (ConfigError, ImportError) as error:
+        told[extra] = str(error)
+print(json.dumps(told))
+"""
+GOOGLE = (
+    'model="vertex_ai/gemini-2.5-flash", vertex_project="p", vertex_location="l", '
+    'gcs_bucket_name="my-bucket", api_key=None'
+)
+ENTRA = (
+    'model="azure/x", api_key=None, api_base="https://x.openai.azure.com", tenant_id="t", client_id="c", '
+    'client_secret="s"'
+)
+ASKS = {
+    "azure": f"run(litebatch({ENTRA}))",
+    "databases": "import litebatch_databases",
+    "metrics": "litebatch().metrics_app",
+    "otel": "from litebatch_asgi.tracing.collector import span_exporter; span_exporter({})",
+    "store": 'litebatch(Settings(content_store="s3://bucket/prefix"))',
+    "vertex": f"run(litebatch({GOOGLE}))",
+    "webhooks": 'litebatch(Settings(webhook_keys=["k" * 32]))',
+}
+"""what needs each extra"""
+
+
 def run(*command: str | Path, cwd: Path, **env: str) -> str:
     """What a command prints; of one that fails, all of it is shown."""
     done = subprocess.run(
@@ -94,15 +139,14 @@ def built(folder: Path) -> Path:
     return wheel
 
 
-def requirements(wheel: Path) -> Iterator[str]:
-    """What the wheel needs, without any of its extras."""
+def metadata(wheel: Path) -> Message:
+    """What the wheel says of itself."""
     with ZipFile(wheel) as archive:
         (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
-        metadata = HeaderParser().parsestr(archive.read(name).decode())
-    yield from metadata.get_all("Requires-Dist") or []
+        return HeaderParser().parsestr(archive.read(name).decode())
 
 
-def closure(wanted: Iterator[str]) -> dict[str, Distribution]:
+def closure(wanted: Iterable[str]) -> dict[str, Distribution]:
     """The installed distributions that these need, and those that they need."""
     found: dict[str, Distribution] = {}
     left = [(text, "") for text in wanted]
@@ -148,7 +192,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment that has the wheel, its core dependencies and nothing else."""
     interpreter, site = environment(tmp_path_factory.mktemp("core") / "venv", wheel)
-    for installed in closure(requirements(wheel)).values():
+    for installed in closure(metadata(wheel).get_all("Requires-Dist") or []).values():
         link(installed, site)
     return interpreter
 
@@ -176,6 +220,21 @@ def test_what_the_server_needs_is_not_there_and_said(python: Path) -> None:
     assert done.returncode != 0
     assert "litebatch-asgi[server]" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_extra_that_is_missing_is_told_with_the_line_that_installs_it(
+    python: Path, tmp_path: Path
+) -> None:
+    told = json.loads(run(python, "-W", "error", "-I", "-c", ASK, json.dumps(ASKS), cwd=tmp_path))
+    assert told.keys() == ASKS.keys()
+    for extra, message in told.items():
+        assert message.endswith(f"pip install 'litebatch-asgi[{extra}]'")
+
+
+def test_every_extra_is_asked_for(wheel: Path) -> None:
+    """`server` has a test of its own; without `prices` a cost is null, and a warning tells the line."""
+    extras = metadata(wheel).get_all("Provides-Extra") or []
+    assert set(extras) - {"dev"} == {*ASKS, "server", "prices"}
 
 
 @pytest.mark.long
