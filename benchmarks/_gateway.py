@@ -46,8 +46,6 @@ def write_config(
     folder: Path, deployments: Sequence[Server], *, database: Path | str | None = None, **settings: object
 ) -> Path:
     """A configuration with the deployments behind one virtual model; `database` is a file or a URL."""
-    if not isinstance(database, str):
-        database = f"sqlite:///{database or folder / 'gateway.db'}"
     models = [
         {
             "model_name": VIRTUAL_MODEL,
@@ -60,6 +58,15 @@ def write_config(
         }
         for number, deployment in enumerate(deployments)
     ]
+    return write_models(folder, models, database=database, **settings)
+
+
+def write_models(
+    folder: Path, models: Sequence[object], *, database: Path | str | None = None, **settings: object
+) -> Path:
+    """The same with deployments as a configuration has them."""
+    if not isinstance(database, str):
+        database = f"sqlite:///{database or folder / 'gateway.db'}"
     config = {
         "model_list": models,
         "general_settings": {"database_url": database},
