@@ -15,6 +15,7 @@ from tests.harness import HASTY, rows_of
 from tests.translated.stage import (
     ANTHROPIC,
     EVERYWHERE,
+    MISTRAL,
     ODD_IDS,
     OPENAI,
     TRANSLATED,
@@ -53,7 +54,7 @@ async def test_the_same_file_comes_to_the_same_wherever_it_runs(stage: Stage, ch
         output, _ = await gateway.results(batch)
         assert await gateway.content(file.id) == content
     assert sorted(row["custom_id"] for row in rows_of(output)) == sorted(map(json.loads, ODD_IDS))
-    if chosen in TRANSLATED:
+    if chosen in (MISTRAL, *TRANSLATED):
         assert spelled(output) == sorted(ODD_IDS)
     assert batch.usage is not None
     assert batch.usage.total_tokens > 0
@@ -157,7 +158,7 @@ async def test_what_no_deployment_can_take_is_refused_with_its_lines(stage: Stag
     assert raised.value.code == "unsupported_parameter"
 
 
-@pytest.mark.parametrize("name", TRANSLATED)
+@pytest.mark.parametrize("name", [MISTRAL, *TRANSLATED])
 async def test_results_come_out_after_the_deployment_that_speaks_openai_is_gone(
     stage: Stage, name: str
 ) -> None:
