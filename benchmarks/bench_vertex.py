@@ -7,7 +7,7 @@ lines loads google-auth and the prices, once a process; what the gateway holds a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def provider(folder: Path) -> Iterator[Server]:
+def provider(folder: Path) -> Generator[Server]:
     """The simulated Vertex AI, whose answers are long."""
     settings = {
         "answer_characters": ANSWER_CHARACTERS,
