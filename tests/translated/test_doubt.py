@@ -44,9 +44,9 @@ async def candidate_is_waited_for(gateway: InProcess, batch_id: str) -> None:
         with anyio.fail_after(PATIENCE_SECONDS):
             while True:
                 told: dict[str, Any] = (await http.get(f"/batches/{batch_id}")).json()["litebatch"]
-                waiting: Any = told.get("waiting_for") or {"deployments": {}}
-                there: Any = waiting["deployments"].get(ANTHROPIC, {})
-                if there.get("reason") == "candidate_open":
+                waiting: dict[str, Any] = told.get("waiting_for") or {}
+                there: dict[str, Any] = waiting.get("deployments", {})
+                if there.get(ANTHROPIC, {}).get("reason") == "candidate_open":
                     return
                 await anyio.sleep(0.05)
 
