@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from litebatch_asgi.simulator import Fault
 from tests.database import SQLiteDatabase
 from tests.harness import HASTY, ids_of
-from tests.translated.stage import ANTHROPIC, file_of, staged
+from tests.translated.deployed import ANTHROPIC
+from tests.translated.stage import file_of, staged
 
 LAG_CALLS = 2
 """lists that do not show a new batch yet"""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.database import Database
-from tests.translated.stage import TRANSLATED, Stage, staged
+from tests.translated.deployed import TRANSLATED
+from tests.translated.stage import Stage, staged
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,8 @@ from litebatch_asgi.simulator import Simulator
 from tests.database import Database
 from tests.faults.stage import gateway_on
 from tests.harness import ENDPOINT, MODEL, QUICK, SWIFT, InProcess
+from tests.translated.deployed import EVERYWHERE, UPSTREAM, deployment_of, flavoured, google_credentials
 
-for _each in ("google.auth.transport.requests", "google.oauth2.service_account"):
-    import_module(_each)  # on a busy machine that alone takes longer than a call may
-
-OPENAI, AZURE, GROQ = "openai", "azure", "groq"
-VERTEX, ANTHROPIC, MISTRAL = "vertex", "anthropic", "mistral"
-TRANSLATED = (VERTEX, ANTHROPIC)
-EVERYWHERE = (OPENAI, AZURE, GROQ, MISTRAL, *TRANSLATED)
-UPSTREAM = {
-    OPENAI: "gpt-4o-mini",
-    AZURE: "eu-general",
-    GROQ: "llama-3.3-70b-versatile",
-    MISTRAL: "mistral-small-latest",
-    VERTEX: "gemini-2.5-flash",
-    ANTHROPIC: "claude-sonnet-4-5",
-}
-PATHS = {OPENAI: "/v1", AZURE: "/openai/v1", GROQ: "/openai/v1", MISTRAL: "/v1", ANTHROPIC: ""}
 ODD_IDS = (
     *('"plain"', '"000000"', '"12345678901234567890"', '"1e5"', '"null"', '"true"', '" "', '"r1"', '"r2_0a"'),
     *(r'"\"quoted\" \\ \/ and \u00e9\ud83d\ude00"', '"é😀\u2028"', f'"{"x" * 500}"', r'"\b\f\n\r\t\u0000"'),
@@ -53,26 +37,8 @@ class Stage:
     def deployment(
         self, name: str, *, exclusive: bool = False, upstream: Mapping[str, str] = UPSTREAM
     ) -> Deployment:
-        """One of them; each is named after its provider."""
-        base = f"{self.address}/{name}"
-        shared: dict[str, Any] = {"model_name": MODEL, "id": name}
-        if name == VERTEX:
-            return Deployment(
-                **shared,
-                model=f"vertex_ai/{upstream[name]}",
-                api_base=base,
-                vertex_project="my-project",
-                vertex_location="europe-west4",
-                vertex_credentials=self._google,
-                gcs_bucket_name="my-bucket",
-            )
-        return Deployment(
-            **shared,
-            model=f"{name}/{upstream[name]}",
-            api_base=base + PATHS[name],
-            api_key="sk-ant-secret" if name == ANTHROPIC else f"sk-{name}-secret",
-            exclusive=exclusive and name == ANTHROPIC,
-        )
+        """One of them."""
+        return deployment_of(name, self.address, self._google, exclusive=exclusive, upstream=upstream)
 
     @asynccontextmanager
     async def gateway(
@@ -97,10 +63,9 @@ class Stage:
 async def staged(folder: Path, database: Database) -> AsyncGenerator[Stage]:
     """The accounts, until the block ends."""
     simulator = Simulator(settings=SWIFT)
-    for name in EVERYWHERE:
-        simulator.account(name).configure(flavour=name)
+    flavoured(simulator, EVERYWHERE)
     async with simulator.running() as address:
-        google = json.dumps(await simulator.service_account(address, VERTEX))
+        google = await google_credentials(simulator, address)
         start = partial(gateway_on, simulator, address, folder, database=database)
         yield Stage(simulator, address, start, google)
 

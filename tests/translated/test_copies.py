@@ -11,7 +11,8 @@ from litebatch_asgi.providers.anthropic import AnthropicAdapter
 from litebatch_asgi.providers.vertex import VertexAdapter
 from tests.database import Database
 from tests.harness import HASTY, ids_of
-from tests.translated.stage import ANTHROPIC, OPENAI, TRANSLATED, UPSTREAM, VERTEX, Stage, file_of
+from tests.translated.deployed import ANTHROPIC, OPENAI, TRANSLATED, UPSTREAM, VERTEX
+from tests.translated.stage import Stage, file_of
 
 IDS = [f'"{number}"' for number in range(5)]
 ADAPTERS: dict[str, Any] = {VERTEX: VertexAdapter, ANTHROPIC: AnthropicAdapter}

@@ -11,15 +11,8 @@ from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.simulator import Fault, RowFaults
 from tests.database import Database
 from tests.harness import HASTY, ids_of, rows_of
-from tests.translated.stage import (
-    ANTHROPIC,
-    ODD_IDS,
-    OPENAI,
-    TRANSLATED,
-    Stage,
-    file_of,
-    spelled,
-)
+from tests.translated.deployed import ANTHROPIC, OPENAI, TRANSLATED
+from tests.translated.stage import ODD_IDS, Stage, file_of, spelled
 
 
 @pytest.mark.parametrize("place", ["settle.decoded", "settle.before", "settle.stored", "content.put"])

@@ -15,7 +15,8 @@ from tests.database import Database, SQLiteDatabase
 from tests.harness import PATIENCE_SECONDS, InProcess, ids_of
 from tests.simulator.anthropic import anthropic_client
 from tests.simulator.anthropic import request as message
-from tests.translated.stage import ANTHROPIC, OPENAI, Stage, file_of, staged, swiftly
+from tests.translated.deployed import ANTHROPIC, OPENAI
+from tests.translated.stage import Stage, file_of, staged, swiftly
 
 LOST = Fault(call="create_batch", account=ANTHROPIC, when="after", drop=True)
 NOT_MADE = Fault(call="create_batch", account=ANTHROPIC, when="before", drop=True)

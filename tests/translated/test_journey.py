@@ -12,22 +12,8 @@ from openai import BadRequestError
 from litebatch_asgi.simulator import Fault
 from tests.database import Database
 from tests.harness import HASTY, rows_of
-from tests.translated.stage import (
-    ANTHROPIC,
-    EVERYWHERE,
-    MISTRAL,
-    ODD_IDS,
-    OPENAI,
-    TRANSLATED,
-    UPSTREAM,
-    VERTEX,
-    Stage,
-    file_of,
-    request,
-    simulate,
-    spelled,
-    swiftly,
-)
+from tests.translated.deployed import ANTHROPIC, EVERYWHERE, MISTRAL, OPENAI, TRANSLATED, UPSTREAM, VERTEX
+from tests.translated.stage import ODD_IDS, Stage, file_of, request, simulate, spelled, swiftly
 
 
 def rest(stage: Stage, *but: str) -> None:
