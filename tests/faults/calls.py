@@ -91,12 +91,14 @@ def deaths() -> Iterator[Trouble]:
     """Our own work breaks off at a named place, and nobody goes on with it before the lease is over."""
     for phase, places in PLACES.items():
         for place in places:
-            yield Trouble(
-                name=f"death at {place}",
-                phase=phase,
-                dies_at=f"{place}=raise",
-                settings={"lease_seconds": 1.0},
-            )
+            yield death_at(place, phase)
+
+
+def death_at(place: str, phase: Phase) -> Trouble:
+    """The same at one place."""
+    return Trouble(
+        name=f"death at {place}", phase=phase, dies_at=f"{place}=raise", settings={"lease_seconds": 1.0}
+    )
 
 
 def _only_results(call: CallName) -> str | None:

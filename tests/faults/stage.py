@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,22 @@ from starlette.routing import Mount
 
 from litebatch_asgi.app import LiteBatch, open_storage
 from litebatch_asgi.models import Deployment, Settings
-from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.server.listen import address_of, listen, serving
-from litebatch_asgi.simulator import Account, Simulator, SimulatorSettings
+from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from litebatch_asgi.storage import Storage
 from tests.database import Database, SQLiteDatabase
-from tests.faults.world import THEIRS, World, at, client_of, put_file, world_of
-from tests.harness import ENDPOINT, HASTY, UPSTREAM, InProcess, by_key, deployments
+from tests.faults.strangers import settle_strangers
+from tests.faults.world import TEXTUAL, World, world_of
+from tests.harness import HASTY, UPSTREAM, InProcess, by_key, deployments
+from tests.translated.deployed import (
+    ANTHROPIC,
+    OPENAI,
+    TRANSLATED,
+    VERTEX,
+    deployment_of,
+    flavoured,
+    google_credentials,
+)
 
 HELD = SimulatorSettings(
     validating_seconds=0,
@@ -29,6 +38,15 @@ HELD = SimulatorSettings(
     hold=frozenset({"in_progress"}),
 )
 """Batches run until somebody lets them end: a twin cannot be through before it is seen."""
+MIXED: Mapping[str, Sequence[str]] = {
+    VERTEX: (VERTEX,),
+    ANTHROPIC: (ANTHROPIC,),
+    "openai and vertex": (OPENAI, VERTEX),
+    "openai and anthropic": (OPENAI, ANTHROPIC),
+}
+"""worlds with a deployment that does not speak OpenAI, by their names"""
+FAVOUR = 1e6
+"""weight of such a deployment, which is tried first then"""
 
 
 @asynccontextmanager
@@ -75,29 +93,36 @@ async def shared_world(
     flavour: str = "openai",
     database: Database | None = None,
 ) -> AsyncGenerator[World]:
-    """A world in which others have files and batches at the same accounts."""
-    simulator = Simulator(settings=replace(HELD, flavour="openai" if flavour == "openai" else "azure"))
+    """A world in which others have files and batches at the same accounts.
+
+    `flavour` is one of the harness's, or one of `MIXED`.
+    """
+    names = MIXED.get(flavour, tuple(UPSTREAM))
+    simulator = Simulator(
+        settings=replace(HELD, flavour="azure" if flavour.startswith("azure") else "openai")
+    )
     async with simulator.running() as provider:
-        for name in UPSTREAM:
+        for name in names:
+            flavoured(simulator, [name] if name in TRANSLATED else [])
             await settle_strangers(simulator.account(name), provider)
-        served = deployments(provider, flavour=flavour)
+        if flavour in MIXED:
+            google = await google_credentials(simulator, provider) if VERTEX in names else ""
+            served = [
+                deployment_of(
+                    name,
+                    provider,
+                    google,
+                    exclusive=len(names) > 1,
+                    weight=FAVOUR if name in TRANSLATED else 1.0,
+                )
+                for name in names
+            ]
+        else:
+            served = deployments(provider, flavour=flavour)
         async with gateway_on(
             simulator, provider, folder, settings=settings, served=served, database=database
         ) as gateway:
-            yield await world_of(gateway, provider)
-
-
-async def settle_strangers(account: Account, provider: str) -> None:
-    """Give others something at an account; half of it comes from another installation of ours."""
-    other, tag = "f" * 16, {TAG_JOB: f"job_lb{'0' * 26}"}
-    account.add_foreign_batches(2)
-    async with client_of(account, provider, THEIRS) as http:
-        for filename, metadata in (
-            ("in.jsonl", {"project": THEIRS}),
-            (f"file-lb{'0' * 26}-{other}.jsonl", {TAG_INSTALLATION: other} | tag),
-        ):
-            file_id = await put_file(http, filename, at(account.name))
-            await account.file_reached(file_id, "processed")
-            body = {"input_file_id": file_id, "endpoint": ENDPOINT, "completion_window": "24h"}
-            batch = await http.post("/batches", json=body | {"metadata": metadata})
-            await account.reached(batch.json()["id"], "in_progress")
+            world = await world_of(gateway, provider)
+            if flavour in MIXED:
+                world.content = TEXTUAL
+            yield world

@@ -18,8 +18,10 @@ from tests.clones import cloned, write_to
 from tests.database import Database, SQLiteDatabase
 from tests.faults.journey import travel
 from tests.faults.promises import broken
-from tests.faults.stage import HELD, gateway_on, settle_strangers
-from tests.faults.world import CONTENT, JOURNEY, RUN, World, possessions, world_of
+from tests.faults.stage import HELD, gateway_on
+from tests.faults.strangers import settle_strangers
+from tests.faults.tags import JOURNEY
+from tests.faults.world import CONTENT, RUN, World, possessions, world_of
 from tests.harness import UPSTREAM, InProcess, rows_of
 from tests.postgres import database_url
 from tests.survival.databases import RestartedDatabase

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.database import Database
+from tests.faults import translated
 from tests.faults.journey import outcome
 from tests.faults.troubles import ALL, CORE_ON
 
@@ -14,3 +15,11 @@ from tests.faults.troubles import ALL, CORE_ON
 @pytest.mark.parametrize(("name", "backend"), CORE_ON)
 async def test_what_was_promised_holds_after(tmp_path: Path, database: Database, name: str) -> None:
     assert await outcome([ALL[name]], tmp_path, database=database) == []
+
+
+@pytest.mark.parametrize(("where", "backend"), translated.CORE_ON, ids=str)
+async def test_what_was_promised_holds_where_not_everybody_speaks_openai(
+    tmp_path: Path, database: Database, where: tuple[str, str]
+) -> None:
+    trouble = translated.ALL[where]
+    assert await outcome([trouble], tmp_path, flavour=where[0], database=database) == []

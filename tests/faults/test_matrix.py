@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.database import BACKENDS, Database
+from tests.faults import translated
 from tests.faults.journey import outcome
 from tests.faults.troubles import ALL, CORE_ON, PAIRS
 
@@ -30,3 +31,11 @@ async def test_what_was_promised_holds_at_azure_after(tmp_path: Path, database: 
 @pytest.mark.parametrize(("name", "backend"), list(zip(PAIRS, cycle(BACKENDS), strict=False)))
 async def test_what_was_promised_holds_after_both(tmp_path: Path, database: Database, name: str) -> None:
     assert await outcome(PAIRS[name], tmp_path, database=database) == []
+
+
+@pytest.mark.parametrize(("where", "backend"), translated.ALL_ON, ids=str)
+async def test_what_was_promised_holds_where_not_everybody_speaks_openai(
+    tmp_path: Path, database: Database, where: tuple[str, str]
+) -> None:
+    trouble = translated.ALL[where]
+    assert await outcome([trouble], tmp_path, flavour=where[0], database=database) == []

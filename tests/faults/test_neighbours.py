@@ -10,7 +10,8 @@ from litebatch_asgi.simulator import Fault, Simulator
 from tests.database import Database
 from tests.faults.journey import travel
 from tests.faults.promises import broken
-from tests.faults.stage import HELD, gateway_on, settle_strangers
+from tests.faults.stage import HELD, gateway_on
+from tests.faults.strangers import settle_strangers
 from tests.faults.world import RUN, world_of
 from tests.faults.zombies import (
     settlement_of_a_zombie,

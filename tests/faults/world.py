@@ -10,17 +10,23 @@ import httpx2
 from openai import APIConnectionError, APIStatusError, ConflictError
 from openai.types import Batch
 
-from litebatch_asgi.models.provider import TAG_INSTALLATION
+from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.simulator import Account, Simulator
 from litebatch_asgi.simulator.objects import BatchObject
 from tests.database import Database
+from tests.faults.tags import JOURNEY, Tags
 from tests.harness import MODEL, PATIENCE_SECONDS, UPSTREAM, Gateway, InProcess, lines, rows_of
+from tests.translated import deployed
 
-JOURNEY = "journey"
-"""metadata key of our batches: what is to become of one"""
 RUN, CANCEL = "run", "cancel"
 CONTENT = b"\n".join([lines(9), *lines(12, metadata={"simulate": "429"}).splitlines()[9:]])
 """Twelve requests, three of which fail."""
+_FAILING: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "simulate 429"}],
+    "metadata": {"simulate": "429"},
+}
+TEXTUAL = b"\n".join([lines(9, max_tokens=50), *lines(12, max_tokens=50, **_FAILING).splitlines()[9:]])
+"""The same, also for providers whose requests have no metadata: there the last words ask for it."""
 IDS = sorted(f"request-{number}" for number in range(12))
 OPEN = ("validating", "in_progress", "finalizing")
 THEIRS = "theirs"
@@ -29,7 +35,8 @@ THEIRS = "theirs"
 
 def at(deployment: str, content: bytes = CONTENT) -> bytes:
     """What a deployment's copy of a file holds."""
-    return content.replace(f'"{MODEL}"'.encode(), f'"{UPSTREAM[deployment]}"'.encode())
+    upstream = UPSTREAM | deployed.UPSTREAM
+    return content.replace(f'"{MODEL}"'.encode(), f'"{upstream[deployment]}"'.encode())
 
 
 class World:
@@ -41,6 +48,9 @@ class World:
         self.provider = provider
         """the address of the simulator"""
         self.installation = installation
+        self.tags = Tags(installation)
+        self.content = CONTENT
+        """what is uploaded"""
         self.simulator = gateway.simulator
         self.foreign = possessions(self.simulator)
         """what others have at the providers"""
@@ -70,17 +80,28 @@ class World:
         """What the gateway's database says."""
         return await self.database.rows(statement)
 
-    async def upload(self, content: bytes = CONTENT) -> str:
+    async def learn(self) -> None:
+        """Learn which jobs there are, for providers that tell less than we know."""
+        if await self.tags.learn(self.database):
+            self.simulator.wakeup.notify()
+
+    async def keep_learning(self) -> None:
+        """The same, again and again."""
+        while True:
+            await self.learn()
+            await anyio.sleep(0.02)
+
+    async def upload(self, content: bytes | None = None) -> str:
         """Upload until the gateway acknowledges; until then it may say that it cannot now."""
         with anyio.fail_after(PATIENCE_SECONDS):
             while True:
                 try:
-                    file = await self.gateway.upload(content)
+                    file = await self.gateway.upload(content or self.content)
                 except APIStatusError as error:
                     if error.status_code not in (429, 500, 503):
                         raise
                 else:
-                    self.files[file.id] = content
+                    self.files[file.id] = content or self.content
                     return file.id
 
     async def create(self, file_id: str, journey: str) -> str:
@@ -136,10 +157,10 @@ class World:
         """The providers' batches that the gateway has made, for a journey or for any."""
         wanted = {TAG_INSTALLATION: self.installation} | ({JOURNEY: journey} if journey else {})
         return [
-            (account, progress.batch)
+            (account, batch)
             for account in self.accounts
-            for progress in account.batch_store.all()
-            if wanted.items() <= (progress.batch.metadata or {}).items()
+            for batch in (self.tags.told(progress.batch) for progress in account.batch_store.ever())
+            if wanted.items() <= (batch.metadata or {}).items()
         ]
 
     def open_jobs(self, journey: str) -> list[tuple[Account, BatchObject]]:
@@ -160,6 +181,18 @@ class World:
             followed = await self.rows("SELECT provider_batch_id FROM jobs WHERE state = 'submitted'")
             for account, batch in self.open_jobs(journey):
                 if (batch.id,) in followed:
+                    account.release(batch.id)
+            await anyio.sleep(0.02)
+
+    async def let_doubtful_end(self) -> None:
+        """Let batches end that may be ours, where one tells at its end only whose it is."""
+        while True:
+            doubtful = await self.rows(
+                "SELECT id FROM jobs WHERE state IN ('unclear', 'watched') AND provider_batch_id IS NULL"
+            )
+            for account, batch in self.jobs():
+                is_open = batch.status == "in_progress" and account.settings.flavour == "anthropic"
+                if is_open and not self.holds_runs and ((batch.metadata or {})[TAG_JOB],) in doubtful:
                     account.release(batch.id)
             await anyio.sleep(0.02)
 

@@ -16,7 +16,8 @@ from openai import APIConnectionError, APIStatusError, BadRequestError, NotFound
 from openai.types import Batch, Upload
 from openai.types.uploads import UploadPart
 
-from tests.faults.world import JOURNEY, World
+from tests.faults.tags import JOURNEY
+from tests.faults.world import World
 from tests.harness import Gateway, lines
 from tests.survival.server import Deployed
 from tests.survival.telling import Telling

@@ -21,8 +21,10 @@ from litebatch_asgi.simulator.objects import BatchObject
 from tests.clones import backed_up
 from tests.database import Database
 from tests.faults.promises import lost_orphans
-from tests.faults.stage import HELD, settle_strangers
-from tests.faults.world import JOURNEY, OPEN, World, world_on
+from tests.faults.stage import HELD
+from tests.faults.strangers import settle_strangers
+from tests.faults.tags import JOURNEY
+from tests.faults.world import OPEN, World, world_on
 from tests.harness import UPSTREAM
 from tests.postgres import Server as DatabaseServer
 from tests.survival import settings, sinks

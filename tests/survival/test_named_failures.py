@@ -23,7 +23,7 @@ from openai.types import Batch
 from litebatch_asgi.simulator import Account, Fault, Simulator, SimulatorSettings
 from litebatch_asgi.simulator.objects import BatchObject
 from tests.database import Database, SQLiteDatabase
-from tests.faults.world import JOURNEY
+from tests.faults.tags import JOURNEY
 from tests.harness import PATIENCE_SECONDS, ids_of, lines, running_gateway
 from tests.survival.server import KEY, Deployed, deployed, replicas
 

@@ -17,7 +17,8 @@ from openai.types import Batch
 from litebatch_asgi.models.provider import TAG_JOB
 from litebatch_asgi.simulator.journal import JournalEntry
 from tests.faults.promises import SENT_SECONDS, broken, robbed
-from tests.faults.world import JOURNEY, World
+from tests.faults.tags import JOURNEY
+from tests.faults.world import World
 from tests.harness import rows_of
 from tests.survival.clients import CONTENT, ENDED, PARTS_NAME, Memory
 from tests.survival.money import wrong_charges
