@@ -48,17 +48,18 @@ from litebatch_asgi.models import (
 from litebatch_asgi.models.tellings import Telling, Told
 from litebatch_asgi.webhooks.queue import ClaimedWebhook
 from litebatch_sql.webhook_queue import SQLWebhookQueue
+from tests.faults import translated
 from tests.faults.budgets import soft_budget_passed
 from tests.faults.contents import death_while_discarding, store_that_fails
 from tests.faults.journey import outcome
 from tests.faults.renewals import LOST_UPLOADS, models_change
 from tests.faults.senders import several_senders
 from tests.faults.settled import counts_that_begin_anew, gap_in_results, results_that_changed
-from tests.faults.tagless import create_lost_while_the_list_lags
 from tests.faults.troubles import ALL
 from tests.faults.zombies import upload_of_a_zombie
 from tests.journey.test_restored import restored_while_waiting
 from tests.journey.test_vanished import unknown_for_a_while
+from tests.translated.deployed import ANTHROPIC
 
 Patch = pytest.MonkeyPatch
 
@@ -334,8 +335,9 @@ def acceptance_does_not_wait(patch: Patch) -> None:
     patch.setattr(uploading, "_once_kept", send_at_once)
 
 
-def _under(name: str) -> Callable[[Path], Awaitable[list[str]]]:
-    return partial(outcome, (ALL[name],))
+def _under(name: str, flavour: str = "openai") -> Callable[[Path], Awaitable[list[str]]]:
+    trouble = ALL[name] if flavour == "openai" else translated.ALL[flavour, name]
+    return partial(outcome, (trouble,), flavour=flavour)
 
 
 def endpoints_are_not_held(patch: Patch) -> None:
@@ -358,18 +360,21 @@ def one_list_is_enough_without_tags(patch: Patch) -> None:
             job = replace(job, search_until=self.runtime.now())
         return await search(self, job)
 
-    def counts(self: UnclearJobs, job: Job) -> bool:
+    def always(self: UnclearJobs, job: Job) -> bool:
         return True
 
     patch.setattr(UnclearJobs, "search", search_once)
-    patch.setattr(UnclearJobs, "_was_absent_before", counts)
+    patch.setattr(UnclearJobs, "_was_absent_before", always)
 
 
 MUTATIONS = (
     Mutation(switch_off=target_is_written_last, journey=_under("death at place.answered")),
     Mutation(switch_off=no_answer_is_a_refusal, journey=_under("create_batch done, 504")),
     Mutation(switch_off=no_grace_for_jobs, journey=_under("create lost, list lags by calls")),
-    Mutation(switch_off=one_list_is_enough_without_tags, journey=create_lost_while_the_list_lags),
+    Mutation(
+        switch_off=one_list_is_enough_without_tags,
+        journey=_under("create lost, list lags by calls", flavour=ANTHROPIC),
+    ),
     Mutation(switch_off=the_vanished_are_given_up_early, journey=unknown_for_a_while),
     Mutation(switch_off=old_jobs_are_sent_unseen, journey=restored_while_waiting),
     Mutation(switch_off=no_watch_for_twins, journey=_under("create done when it was given up")),
