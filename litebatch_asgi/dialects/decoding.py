@@ -60,7 +60,7 @@ class ResultDecoder:
         self._framer = LineFramer(max_row_bytes)
         self.echoes: set[bytes] = set()
         """digests of the requests that rows put aside repeat"""
-        self.unknown = 0
+        self.unknown: int = 0
         """rows that were left out"""
 
     def feed(self, block: bytes) -> TranslatedRows:

@@ -22,7 +22,7 @@ class Translation:
     def __init__(self, spool: Spool | None) -> None:
         self.spool = spool
         """the lines, each with its newline; None: they were not to be kept"""
-        self.size = 0
+        self.size: int = 0
         """bytes of all lines"""
         self.problems: Sequence[Problem] = ()
         """why the provider cannot be given the file; there is no content then"""

@@ -49,17 +49,53 @@ from litebatch_asgi.sdk.objects import BatchPage as BatchPage
 from litebatch_asgi.sdk.objects import FileDeleted as FileDeleted
 from litebatch_asgi.sdk.objects import FileObject as FileObject
 from litebatch_asgi.sdk.objects import FilePage as FilePage
-from litebatch_asgi.sdk.synchronous import synchronous as _synchronous
+from litebatch_asgi.sdk.synchronous import twin_of as _twin_of
 
-cancel_batch = _synchronous(acancel_batch)
-create_batch = _synchronous(acreate_batch)
-create_file = _synchronous(acreate_file)
-delete_file = _synchronous(adelete_file)
-file_content = _synchronous(afile_content)
-list_batches = _synchronous(alist_batches)
-list_files = _synchronous(alist_files)
-retrieve_batch = _synchronous(aretrieve_batch)
-retrieve_file = _synchronous(aretrieve_file)
+
+@_twin_of(acancel_batch)
+def cancel_batch() -> None:
+    """See `acancel_batch`."""
+
+
+@_twin_of(acreate_batch)
+def create_batch() -> None:
+    """See `acreate_batch`."""
+
+
+@_twin_of(acreate_file)
+def create_file() -> None:
+    """See `acreate_file`."""
+
+
+@_twin_of(adelete_file)
+def delete_file() -> None:
+    """See `adelete_file`."""
+
+
+@_twin_of(afile_content)
+def file_content() -> None:
+    """See `afile_content`."""
+
+
+@_twin_of(alist_batches)
+def list_batches() -> None:
+    """See `alist_batches`."""
+
+
+@_twin_of(alist_files)
+def list_files() -> None:
+    """See `alist_files`."""
+
+
+@_twin_of(aretrieve_batch)
+def retrieve_batch() -> None:
+    """See `aretrieve_batch`."""
+
+
+@_twin_of(aretrieve_file)
+def retrieve_file() -> None:
+    """See `aretrieve_file`."""
+
 
 __all__ = [
     "Access",

@@ -52,3 +52,10 @@ def synchronous(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]
 
     call.__name__ = call.__qualname__ = function.__name__.removeprefix("a")
     return call
+
+
+def twin_of(
+    function: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[[Callable[[], None]], Callable[P, T]]:
+    """Put `synchronous` of a function in the place of one that gives it its name."""
+    return lambda named: synchronous(function)

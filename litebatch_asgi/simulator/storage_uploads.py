@@ -64,7 +64,7 @@ class UploadSession:
     def __init__(
         self, bucket: str, name: str, resource: JSON, path: Path, generation_match: int | None
     ) -> None:
-        self.id = secrets.token_urlsafe(64)
+        self.id: str = secrets.token_urlsafe(64)
         self.bucket = bucket
         self.name = name
         self.resource = resource

@@ -77,13 +77,13 @@ class Job:
             JOB(asked, "batch_prediction_job")
         except NotTheMessage as exc:
             raise invalid(str(exc)) from exc
-        self.details = canonical(asked)
+        self.details: JSON = canonical(asked)
         self.details.pop("name", None)
         self._check_names()
         self.model: str = self.details.get("model", "")
         if not MODEL.fullmatch(self.model):
             raise invalid(f"Invalid resource name for field `model`: {self.model!r}.")
-        self.input_uri = self._input()
+        self.input_uri: str = self._input()
         self._check_output()
 
     @property

@@ -47,7 +47,7 @@ class LineMarker:
         self._mark = b"_" + mark + b'"'
         self._pending = b""
         self._in_line = False
-        self.lines = 0
+        self.lines: int = 0
         """how many have begun"""
 
     def feed(self, block: bytes) -> bytes:

@@ -32,7 +32,7 @@ class Chunk:
 
     def __init__(self, start: int, blocks: list[bytes], *, is_last: bool) -> None:
         self.start = start
-        self.end = start + sum(map(len, blocks))
+        self.end: int = start + sum(map(len, blocks))
         self.is_last = is_last
         self._blocks = blocks
 
