@@ -101,6 +101,8 @@ class Adopter:
         self._thresholds = thresholds
         self._dry_run = dry_run
         self._inputs: dict[str, FileState | _PassedOver] = {}
+        self._known_inputs: set[str] = set()
+        """those of batches that are managed already; another batch may have the same"""
 
     async def adopt(self, since: datetime) -> AsyncIterator[Adopted]:
         """All batches made since then, and all inputs without one; those made first come first.
@@ -111,7 +113,7 @@ class Adopter:
         for batch in oldest_first([each async for each in self._adapter.list_batches(since=since)]):
             yield await self._batch(batch)
         for file in oldest_first([each async for each in self._adapter.list_files(since=since)]):
-            if file.purpose == "batch" and file.id not in self._inputs:
+            if file.purpose == "batch" and file.id not in self._inputs.keys() | self._known_inputs:
                 yield await self._file(file)
 
     async def _batch(self, made: ProviderBatch) -> Adopted:
@@ -120,7 +122,7 @@ class Adopter:
         is_tagged = TAG_JOB in made.metadata or TAG_INSTALLATION in made.metadata
         if is_tagged or await self._storage.get_batch(batch_id) is not None:
             if made.input_file_id is not None:
-                self._inputs.setdefault(made.input_file_id, _PassedOver("it is the input of a known batch"))
+                self._known_inputs.add(made.input_file_id)
             return told(outcome=Outcome.KNOWN, id=None if is_tagged else batch_id)
         try:
             file = await self._input_of(made)

@@ -91,6 +91,19 @@ async def test_nothing_is_adopted_twice(gateway: InProcess, elsewhere: Elsewhere
     assert (await gateway.client("bob").batches.list()).data == []
 
 
+async def test_a_later_batch_of_a_known_input_is_adopted_too(
+    gateway: InProcess, elsewhere: Elsewhere
+) -> None:
+    first = await elsewhere.create()
+    assert len(told(await elsewhere.adopt())) == 1
+    later = await elsewhere.client.batches.create(
+        input_file_id=first.input_file_id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    [adopted] = told(await elsewhere.adopt())
+    assert (adopted["outcome"], adopted["provider_id"]) == ("adopted", later.id)
+    assert len({batch.input_file_id for batch in (await gateway.client().batches.list()).data}) == 1
+
+
 async def _append(runs: list[list[dict[str, Any]]], elsewhere: Elsewhere) -> None:
     runs.append(told(await elsewhere.adopt()))
 
