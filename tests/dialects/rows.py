@@ -193,7 +193,7 @@ _choices = wrong_now_and_then(
             "logprobs": some(
                 None,
                 {"content": [{"token": "a", "logprob": -0.5, "top_logprobs": [{"token": "b"}]}]},
-                {"content": [values]},
+                record({"content": st.lists(values, max_size=2)}, {}),
                 values,
             ),
         },
