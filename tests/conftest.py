@@ -28,6 +28,7 @@ ON_EITHER = frozenset(
         "replicas",
         "retries",
         "survival",
+        "translated",
         "uploads",
     }
 )
@@ -39,8 +40,8 @@ FIRST = frozenset({"badinput", "examples", "readme", "replicas", "survival"})
 
 THINNED = frozenset(
     {
-        *("badinput", "cli", "configs", "costs", "host", "http", "journey", "keys", "middleware"),
-        *("providers", "retries", "simulator", "webhooks"),
+        *("badinput", "cli", "configs", "costs", "dialects", "host", "http", "journey", "keys", "middleware"),
+        *("named", "providers", "retries", "sdk", "simulator", "uploads", "webhooks"),
     }
 )
 """folders of whose tests with many cases the quick run takes every third case"""
@@ -48,6 +49,8 @@ MANY = 4
 EVERY = {
     "::TestDatabasesOnSQLite::": 5,
     "::TestPostgresPooled::": 2,
+    "::TestAzureAdapterOnV1Paths::": 4,
+    "::TestGroqAdapter::": 4,
     "tests/storage/test_upgrades.py::": 2,
     "tests/faults/test_renewals.py::": 2,
 }
