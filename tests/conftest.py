@@ -47,8 +47,8 @@ THINNED = frozenset(
 """folders of whose tests with many cases the quick run takes every third case"""
 MANY = 4
 EVERY = {
-    "::TestDatabasesOnSQLite::": 5,
-    "::TestPostgresPooled::": 2,
+    "::TestDatabasesOnSQLite::": 8,
+    "::TestPostgresPooled::": 4,
     "::TestAzureAdapterOnV1Paths::": 4,
     "::TestGroqAdapter::": 4,
     "tests/storage/test_upgrades.py::": 2,
