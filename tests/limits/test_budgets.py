@@ -298,6 +298,8 @@ async def test_a_budget_begins_anew_at_midnight(tmp_path: Path, database: Databa
             with pytest.raises(BudgetExceeded, match=r"is 4: 3\.5 spent, 0 reserved") as refused:
                 await create(gateway, daily, file)
             assert refused.value.budget.reset_at == noon + timedelta(hours=12)
+        for account in simulator.accounts.values():
+            account.configure(hold=frozenset({"in_progress"}))
         async with start(noon + timedelta(hours=13)) as gateway:  # within 24 hours of the last one
             for _ in range(2):
                 await create(gateway, daily, file)

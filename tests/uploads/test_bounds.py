@@ -155,6 +155,7 @@ async def test_owners_share_the_space(tmp_path: Path, database: Database) -> Non
         await send(mine, second.id, [content])
 
 
+@pytest.mark.long
 async def test_parts_are_counted_together_with_files(tmp_path: Path) -> None:
     """A part that is being received holds a slot: an owner has three quarters of what others leave free."""
     settings = replace(QUICK, max_concurrent_uploads=4)
