@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from . import (
     anthropic_intake,
@@ -92,6 +93,10 @@ def _under_its_id(batch: BatchObject, details: JSON, kind: str, count: int) -> R
     return ResultPlaces(files=((batch.id, f"{batch.id}_results.jsonl"),) * count)
 
 
+def _never(batch: BatchObject) -> None:
+    return None
+
+
 def _new_files(batch: BatchObject, details: JSON, kind: str, count: int) -> ResultPlaces:
     return ResultPlaces(files=((None, f"{batch.id}_{kind}.jsonl"),) * count)
 
@@ -102,110 +107,80 @@ def _objects(batch: BatchObject, details: JSON, kind: str, count: int) -> Result
     return ResultPlaces(files=tuple((f"{directory}/{name}", name) for name in names), shown=f"{directory}/")
 
 
+_OPENAI = Flavour(
+    new_batch_id=lambda: f"batch_{uuid.uuid4().hex}",
+    details=_no_details,
+    examination=Examination,
+    refuse=_nothing_refused,
+    no_such_file=validation.no_such_file,
+    token_limit_exceeded=validation.token_limit_exceeded,
+    input_status="processed",
+    input_seconds=30 * DAY,
+    result_seconds=30 * DAY,
+    deadline=lambda batch: batch.expires_at,
+    execution=Execution,
+    result_places=_new_files,
+    measure=None,
+    empty_error_file=False,
+    finish=_unchanged,
+)
+
 FLAVOURS: dict[FlavourName, Flavour] = {
-    "openai": Flavour(
-        new_batch_id=lambda: f"batch_{uuid.uuid4().hex}",
-        details=_no_details,
-        examination=Examination,
-        refuse=_nothing_refused,
-        no_such_file=validation.no_such_file,
-        token_limit_exceeded=validation.token_limit_exceeded,
-        input_status="processed",
-        input_seconds=30 * DAY,
-        result_seconds=30 * DAY,
-        deadline=lambda batch: batch.expires_at,
-        execution=Execution,
-        result_places=_new_files,
-        measure=None,
-        empty_error_file=False,
-        finish=_unchanged,
-    ),
-    "azure": Flavour(
+    "openai": _OPENAI,
+    "azure": replace(
+        _OPENAI,
         new_batch_id=lambda: f"batch_{uuid.uuid4()}",
-        details=_no_details,
         examination=AzureExamination,
-        refuse=_nothing_refused,
         no_such_file=azure_validation.no_such_file,
         token_limit_exceeded=azure_validation.token_limit_exceeded,
         input_status="pending",
         input_seconds=None,
-        result_seconds=30 * DAY,
-        deadline=lambda batch: None,
-        execution=Execution,
-        result_places=_new_files,
-        measure=None,
+        deadline=_never,
         empty_error_file=True,
         finish=with_content_filters,
     ),
-    "groq": Flavour(
+    "groq": replace(
+        _OPENAI,
         new_batch_id=lambda: f"batch_{uuid.uuid4().hex[:26]}",
         new_file_id=lambda: f"file_{uuid.uuid4().hex[:26]}",
-        details=_no_details,
-        examination=Examination,
-        refuse=_nothing_refused,
-        no_such_file=validation.no_such_file,
-        token_limit_exceeded=validation.token_limit_exceeded,
-        input_status="processed",
         input_seconds=None,
         result_seconds=None,
-        deadline=lambda batch: batch.expires_at,
-        execution=Execution,
-        result_places=_new_files,
-        measure=None,
-        empty_error_file=False,
-        finish=_unchanged,
     ),
-    "mistral": Flavour(
+    "mistral": replace(
+        _OPENAI,
         new_batch_id=lambda: str(uuid.uuid4()),
         new_file_id=lambda: str(uuid.uuid4()),
-        details=_no_details,
         examination=MistralExamination,
-        refuse=_nothing_refused,
         no_such_file=mistral_validation.no_such_file,
-        token_limit_exceeded=validation.token_limit_exceeded,
-        input_status="processed",
         input_seconds=None,
         result_seconds=None,
-        deadline=lambda batch: batch.expires_at,
         execution=MistralExecution,
-        result_places=_new_files,
-        measure=None,
-        empty_error_file=False,
-        finish=_unchanged,
     ),
-    "vertex": Flavour(
+    "vertex": replace(
+        _OPENAI,
         new_batch_id=vertex_flavour.new_job_name,
         details=vertex_flavour.job_details,
         examination=VertexExamination,
         refuse=vertex_examination.unusable_bucket,
         no_such_file=vertex_examination.no_such_object,
         token_limit_exceeded=vertex_examination.token_limit_exceeded,
-        input_status="processed",
         input_seconds=None,
         result_seconds=None,
         deadline=vertex_flavour.deadline,
         execution=VertexExecution,
         result_places=_objects,
         measure=measured,
-        empty_error_file=False,
-        finish=_unchanged,
     ),
-    "anthropic": Flavour(
+    "anthropic": replace(
+        _OPENAI,
         new_batch_id=lambda: f"msgbatch_{uuid.uuid4().hex[:24]}",
-        details=_no_details,
         examination=AnthropicExamination,
-        refuse=_nothing_refused,
         no_such_file=anthropic_intake.no_such_file,
         token_limit_exceeded=anthropic_intake.token_limit_exceeded,
-        input_status="processed",
         input_seconds=None,
         result_seconds=None,
-        deadline=lambda batch: batch.expires_at,
         execution=AnthropicExecution,
         result_places=_under_its_id,
-        measure=None,
-        empty_error_file=False,
-        finish=_unchanged,
     ),
 }
 """OpenAI's as its OpenAPI document and recordings have it, Azure's and Anthropic's as their documentation

@@ -287,7 +287,6 @@ def any_model_will_do(patch: Patch) -> None:
 
 def nothing_is_fenced(patch: Patch) -> None:
     """Whoever once had a claim may write, whatever has become of the row."""
-    """Whoever once had a claim may write, whatever it is."""
 
     def held(state: BatchState, claimed: Job) -> Job:
         return next(job for job in state.jobs if job.id == claimed.id)
@@ -301,8 +300,6 @@ def nothing_is_fenced(patch: Patch) -> None:
     modules: tuple[Any, ...] = (copies, reconciling, removal)
     for module in modules:
         patch.setattr(module, "held_copy", held_copy)
-    anything = dict.fromkeys(CopyState, frozenset(CopyState))
-    patch.setattr(copy_lifecycle, "TRANSITIONS", anything)
 
 
 def everything_is_news(patch: Patch) -> None:
