@@ -30,9 +30,11 @@ from litebatch_asgi.models import (
     FilePart,
     FileState,
     ModelPattern,
+    Shard,
 )
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
+from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.uploads import UploadStore
 from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
 from litebatch_asgi.webhooks.queue import WebhookQueue
@@ -140,6 +142,11 @@ class Storage(Protocol):
         ...
 
     @property
+    def shards(self) -> ShardStore:
+        """Runs of lines of batch inputs; there while the storage is open."""
+        ...
+
+    @property
     def uploads(self) -> UploadStore:
         """Files that are sent in parts, before they are files; there while the storage is open."""
         ...
@@ -174,11 +181,12 @@ class Storage(Protocol):
         file: File,
         copies: Sequence[FileCopy],
         *,
+        shards: Sequence[Shard] = (),
         request: CreateRequest | None = None,
         lease_seconds: float | None = None,
         holds: Sequence[FileHold] = (),
     ) -> FileState:
-        """Insert a file and its copies, all or none, unless `request` is a repetition of an earlier one.
+        """Insert a file with its tiles and copies, all or none, unless `request` repeats an earlier one.
 
         Returns the state as written. Raises `StateConflict` if one of them is there already. The id of the
         file is `request.object_id`. What the earlier request made is returned, instead of inserting, as it
@@ -206,11 +214,11 @@ class Storage(Protocol):
         ...
 
     async def get_file(self, file_id: str) -> FileState | None:
-        """The file, be it visible or not, with its copies in order of (shard, deployment_id)."""
+        """The file, visible or not, with its tiles, and its copies in order of (shard, deployment_id)."""
         ...
 
     def file_parts(self, file_id: str) -> AsyncIterator[FilePart]:
-        """The parts of an output or error file in order of `seq`, one in memory at a time."""
+        """The parts of an output or error file in order of (place, seq), one in memory at a time."""
         ...
 
     async def list_files(self, query: FileQuery) -> list[File]:
@@ -234,7 +242,7 @@ class Storage(Protocol):
     async def create_batch(
         self, file_id: str, admit: Admission, *, request: CreateRequest | None = None
     ) -> BatchState:
-        """Lock the input file, let `admit` look at it, insert the batch, jobs and events it says.
+        """Lock the input file, let `admit` look at it, insert the batch, shards, jobs and events it says.
 
         Returns the state as written. Raises `StateConflict` if the file is not there, or if a new row is
         there already. Before anything else a repetition is recognised by the same rules as of `create_file`;
@@ -243,7 +251,8 @@ class Storage(Protocol):
         Each of the change's `reservations` is checked, for each of its `periods`, against what the open
         batches of its scope hold and what was charged to it since, read at one moment, while no other batch
         can reserve there: what that raises passes through. The new batch then holds them, until the change
-        that writes it with a final status.
+        that writes it with a final status. A change with `settled_requests` gives back their share before
+        that: so many requests, and as much of the tokens and of the cost as falls to them, rounded.
         """
         ...
 
@@ -252,7 +261,7 @@ class Storage(Protocol):
         ...
 
     async def get_batch_state(self, batch_id: str) -> BatchState | None:
-        """The batch with its jobs."""
+        """The batch with its jobs, and while it is open its result files, which are not accepted then."""
         ...
 
     async def list_batches(self, query: BatchQuery) -> list[Batch]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +20,7 @@ from litebatch_asgi.models import (
     FileState,
     Job,
     PartKind,
+    Shard,
 )
 from litebatch_asgi.models.sums import with_charges
 from litebatch_sql.charges import Charges
@@ -29,7 +30,7 @@ from litebatch_sql.leases import L, clock, leased
 from litebatch_sql.queries import Queries
 from litebatch_sql.reservations import FileHolds, Reservations
 from litebatch_sql.rows import Table, encode_keys
-from litebatch_sql.tables import BATCHES, COPIES, FILES, JOBS, PARTS
+from litebatch_sql.tables import BATCHES, COPIES, FILES, JOBS, PARTS, SHARDS
 from litebatch_sql.telling import BudgetTellings
 
 CHUNK_BYTES = 1 << 20
@@ -56,17 +57,19 @@ class Changes:
         file: File,
         copies: Sequence[FileCopy],
         *,
+        shards: Sequence[Shard],
         holds: Sequence[FileHold],
         lease_seconds: float | None,
     ) -> FileState:
-        """Insert a file and its copies; returns the state as written."""
+        """Insert a file, its tiles and its copies; returns the state as written."""
         await self._file_holds.check(holds)
         await self._insert_files([file])
+        await self.insert(SHARDS, shards)
         await self._file_holds.insert(file, holds)
         written = await self._leased(copies, lease_seconds)
         await self.insert(COPIES, written)
         in_order = tuple(sorted(written, key=lambda copy: copy.key))
-        return FileState(file=file, copies=in_order, open_batches=0)
+        return FileState(file=file, copies=in_order, open_batches=0, shards=tuple(shards))
 
     async def _leased(self, rows: Sequence[L], lease_seconds: float | None) -> tuple[L, ...]:
         return await leased(self._transaction, self._queries, rows, lease_seconds)
@@ -120,6 +123,7 @@ class Changes:
             file=change.file or state.file,
             copies=tuple(copies[key] for key in sorted(copies)),
             open_batches=state.open_batches,
+            shards=state.shards,
         )
 
     async def _insert_files(self, files: Iterable[File]) -> None:
@@ -167,8 +171,8 @@ class Changes:
         for job in change.removed_jobs:
             held = {"id": job.id, "batch_id": state.batch.id, "held_epoch": job.epoch}
             await self._update_fenced("remove_job", held, job.id)
-        await self._reservations.release(change.batch)
-        return await self._insert_around(state.jobs, change)
+        await self._reservations.release(change.batch, change.settled_requests)
+        return await self._insert_around(state, change)
 
     async def write_batches(self, changes: Sequence[tuple[BatchState, BatchChange]]) -> None:
         """Write changes of locked batches: what only moves, all together."""
@@ -201,22 +205,41 @@ class Changes:
         await self._reservations.check(change.reservations)
         await self.insert(BATCHES, [change.batch])
         await self._reservations.insert(change.batch, change.reservations)
-        written = await self._insert_around((), change)
+        written = await self._insert_around(BatchState(batch=change.batch, jobs=()), change)
         await self._charges.add_up(change.charges)
         await self._budgets.keep(change.reservations)
         return written
 
-    async def _insert_around(self, jobs: tuple[Job, ...], change: BatchChange) -> BatchState:
+    async def _insert_around(self, state: BatchState, change: BatchChange) -> BatchState:
+        await self.insert(SHARDS, change.new_shards)
         await self.insert(JOBS, change.new_jobs)
-        await self._insert_files(change.files)
+        results = {file.id: file for file in state.results}
+        await self._insert_files(file for file in change.files if file.id not in results)
         await self.insert(COPIES, change.copies)
-        await self._insert_parts(change.parts)
+        for file in change.files:
+            if file.id in results:
+                await self._update_file(results[file.id], file)
+            if file.accepted_at is not None:
+                await self._transaction.execute(self._sql("publish_copies"), FILES.encode(file))
+            results[file.id] = file
+        await self._insert_parts(await self._behind(state.results, change.parts))
         await self._charges.insert(change.charges)
         await self._events.write(change.events)
         removed = {job.id for job in change.removed_jobs}
-        kept = (job for job in (*jobs, *change.jobs) if job.id not in removed)
+        kept = (job for job in (*state.jobs, *change.jobs) if job.id not in removed)
         by_id = {job.id: job for job in (*kept, *change.new_jobs)}
-        return BatchState(batch=change.batch, jobs=tuple(sorted(by_id.values(), key=_place)))
+        hidden = sorted((file for file in results.values() if file.accepted_at is None), key=_kind)
+        return BatchState(
+            batch=change.batch, jobs=tuple(sorted(by_id.values(), key=_place)), results=tuple(hidden)
+        )
+
+    async def _behind(self, results: Iterable[File], parts: Iterable[FilePart]) -> Iterable[FilePart]:
+        """The parts, numbered on from those that their files have already."""
+        counts: dict[str, int] = {}
+        for file in results if parts != () else ():
+            row = await self._transaction.fetch_one(self._sql("count_parts"), {"file_id": file.id})
+            counts[file.id] = row[0] if row else 0
+        return _numbered(parts, counts) if any(counts.values()) else parts
 
     async def _insert_parts(self, parts: Iterable[FilePart]) -> None:
         if parts == ():
@@ -267,10 +290,12 @@ def _lost(key: object, epoch: int) -> StateConflict:
 
 def _only_moves(change: BatchChange) -> bool:
     """Whether a running batch, its jobs and events are all that is written, and no claim is kept."""
-    more = (change.new_jobs, change.removed_jobs, change.files, change.copies, change.charges)
+    new = (change.new_jobs, change.new_shards, change.files, change.copies, change.charges)
     return (
-        not any(more)
+        not any(new)
+        and not change.removed_jobs
         and change.parts == ()
+        and not change.settled_requests
         and not change.batch.status.is_final
         and all(job.claimed_by is None for job in change.jobs)
     )
@@ -279,6 +304,15 @@ def _only_moves(change: BatchChange) -> bool:
 def _is_listed(file: File) -> bool:
     """Whether it is in lists while it has not expired."""
     return file.accepted_at is not None and file.deleted_at is None
+
+
+def _numbered(parts: Iterable[FilePart], counts: Mapping[str, int]) -> Iterator[FilePart]:
+    for part in parts:
+        yield msgspec.structs.replace(part, seq=part.seq + counts.get(part.file_id, 0))
+
+
+def _kind(file: File) -> str:
+    return file.kind.value
 
 
 def _place(job: Job) -> tuple[int, int]:

@@ -62,6 +62,9 @@ FROM {prefix}files AS files LEFT JOIN {prefix}file_copies AS file_copies ON file
 WHERE files.id = :id
 ORDER BY file_copies.shard, file_copies.deployment_id;
 
+-- name: get_results
+SELECT {files} FROM {prefix}files AS files WHERE id {among_keys} AND accepted_at IS NULL ORDER BY kind;
+
 -- name: list_files
 -- Walks files_by_owner or files_by_owner_purpose.
 SELECT {files} FROM {prefix}files AS files
@@ -144,6 +147,19 @@ VALUES (:file_id, :model, :owner, :purpose, :created_at);
 -- name: remove_file_models
 DELETE FROM {prefix}file_models WHERE file_id = :file_id;
 
+-- name: insert_file_shards
+INSERT INTO {prefix}file_shards ({file_shards.columns}) VALUES ({file_shards.parameters});
+
+-- name: get_tiles
+SELECT {file_shards} FROM {prefix}file_shards AS file_shards
+WHERE file_id = :id AND batch_id IS NULL ORDER BY shard;
+
+-- name: get_shard
+SELECT {file_shards} FROM {prefix}file_shards AS file_shards WHERE file_id = :file_id AND shard = :shard;
+
+-- name: get_shards_of_batch
+SELECT {file_shards} FROM {prefix}file_shards AS file_shards WHERE batch_id = :batch_id ORDER BY shard;
+
 -- name: insert_file_copies
 INSERT INTO {prefix}file_copies ({file_copies.columns}) VALUES ({file_copies.parameters});
 
@@ -157,7 +173,16 @@ INSERT INTO {prefix}file_parts ({file_parts.columns}) VALUES ({file_parts.parame
 
 -- name: next_part
 SELECT {file_parts} FROM {prefix}file_parts AS file_parts
-WHERE file_id = :file_id AND seq > :after ORDER BY seq LIMIT 1;
+WHERE file_id = :file_id AND (place, seq) > (:after_place, :after) ORDER BY place, seq LIMIT 1;
+
+-- name: count_parts
+-- One more than the highest number of a part.
+SELECT coalesce(max(seq) + 1, 0) FROM {prefix}file_parts AS file_parts WHERE file_id = :file_id;
+
+-- name: publish_copies
+-- Copies of a result file that nobody looks at until it expires.
+UPDATE {prefix}file_copies SET next_check_at = CAST(:expires_at AS bigint)
+WHERE file_id = :id AND next_check_at IS NULL;
 
 
 -- name: insert_batches
@@ -772,6 +797,14 @@ VALUES (:scope, :batch_id, :requests, :tokens, :cost, :unpriced, :created_at);
 
 -- name: release
 DELETE FROM {prefix}reservations WHERE batch_id = :batch_id;
+
+-- name: release_share
+-- What is left holds as much a request as before. Not exact to the last unit, as an estimate is not.
+UPDATE {prefix}reservations
+SET requests = requests - CAST(:requests AS bigint),
+    tokens = CAST(tokens - tokens * 1.0 * CAST(:requests AS bigint) / requests AS bigint),
+    cost = CAST(cost - cost * 1.0 * CAST(:requests AS bigint) / requests AS bigint)
+WHERE batch_id = :batch_id AND requests > CAST(:requests AS bigint);
 
 -- name: held_files
 -- How many files hold a place in a scope.

@@ -58,10 +58,14 @@ class Reservations:
             }
             await self._transaction.execute(self._queries.sql("insert_reservation"), row)
 
-    async def release(self, batch: Batch) -> None:
-        """Give back what a batch holds if it has ended."""
+    async def release(self, batch: Batch, settled_requests: int = 0) -> None:
+        """Give back what a batch holds if it has ended, else the share of requests that are settled."""
+        of_batch = {"batch_id": batch.id}
         if batch.status.is_final:
-            await self._transaction.execute(self._queries.sql("release"), {"batch_id": batch.id})
+            await self._transaction.execute(self._queries.sql("release"), of_batch)
+        elif settled_requests:
+            share = {**of_batch, "requests": settled_requests}
+            await self._transaction.execute(self._queries.sql("release_share"), share)
 
 
 def held_of(row: Row, spent: int = 0) -> Held:

@@ -10,6 +10,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from litebatch_asgi.claims import ClaimStore
 from litebatch_asgi.contents import ContentRows
 from litebatch_asgi.errors import RequestUnderWay, StateConflict, StorageUnavailable
@@ -27,9 +29,11 @@ from litebatch_asgi.models import (
     FileHold,
     FilePart,
     FileState,
+    Shard,
 )
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
+from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.storage import (
     Admission,
     BatchDecision,
@@ -58,7 +62,8 @@ from litebatch_sql.pruning import SQLPruningStore
 from litebatch_sql.queries import Queries, check_prefix
 from litebatch_sql.repeats import Repeats
 from litebatch_sql.rows import Row, Table, encode_keys, from_microseconds
-from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, TABLES
+from litebatch_sql.shards import SQLShardStore
+from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, SHARDS, TABLES
 from litebatch_sql.threads import in_own_thread
 from litebatch_sql.uploads import SQLUploadStore
 from litebatch_sql.webhook_queue import SQLWebhookQueue
@@ -90,6 +95,7 @@ class SQLStorage:
         self.installations: InstallationStore = SQLInstallationStore(executor, self._visited)
         self.figures: FigureStore = SQLFigureStore(executor, lambda: self._queries)
         self.pruning: PruningStore = SQLPruningStore(executor, lambda: self._queries)
+        self.shards: ShardStore = SQLShardStore(executor, lambda: self._queries)
         self.contents: ContentRows = SQLContentRows(executor, lambda: self._queries)
         self.uploads: UploadStore = SQLUploadStore(executor, lambda: self._queries)
         self.webhook_endpoints: WebhookEndpointStore = SQLWebhookEndpointStore(
@@ -154,6 +160,7 @@ class SQLStorage:
         file: File,
         copies: Sequence[FileCopy],
         *,
+        shards: Sequence[Shard] = (),
         request: CreateRequest | None = None,
         lease_seconds: float | None = None,
         holds: Sequence[FileHold] = (),
@@ -168,7 +175,9 @@ class SQLStorage:
                     raise RequestUnderWay(f"{earlier} is being removed")
                 return state
             changes = Changes(transaction, self._queries)
-            return await changes.create_file(file, copies, holds=holds, lease_seconds=lease_seconds)
+            return await changes.create_file(
+                file, copies, shards=shards, holds=holds, lease_seconds=lease_seconds
+            )
 
         return await self._write(create)
 
@@ -179,11 +188,11 @@ class SQLStorage:
     async def file_parts(self, file_id: str) -> AsyncIterator[FilePart]:
         """See `Storage.file_parts`."""
         # one statement a part: a statement that stays open would show later readers an old moment
-        after = -1
+        after = {"after_place": 0, "after": -1}
         statement = self._queries.sql("next_part")
-        while row := await self._executor.fetch_one(statement, {"file_id": file_id, "after": after}):
+        while row := await self._executor.fetch_one(statement, {"file_id": file_id, **after}):
             part = PARTS.decode(row)
-            after = part.seq
+            after = {"after_place": part.place, "after": part.seq}
             yield part
 
     async def list_files(self, query: FileQuery) -> list[File]:
@@ -327,15 +336,27 @@ class SQLStorage:
         if not rows:
             return None
         copies = 1 + FILES.width
+        file = FILES.decode(rows[0], 1)
+        tiles: Sequence[Row] = ()  # they never change: another moment shows the same
+        if file.endpoint is not None:
+            tiles = await reader.fetch_all(self._queries.sql("get_tiles"), {"id": file_id})
         return FileState(
-            file=FILES.decode(rows[0], 1),
+            file=file,
             copies=tuple(COPIES.decode(row, copies) for row in rows if row[copies] is not None),
             open_batches=rows[0][0],
+            shards=tuple(map(SHARDS.decode, tiles)),
         )
 
     async def _batch_state(self, reader: Reader, batch_id: str) -> BatchState | None:
         rows = await reader.fetch_all(self._queries.sql("get_batch_state"), {"id": batch_id})
-        return _batch_state(rows) if rows else None
+        if not rows:
+            return None
+        state = _batch_state(rows)
+        ids = [id_ for id_ in (state.batch.output_file_id, state.batch.error_file_id) if id_ is not None]
+        if not ids or state.batch.status.is_final:
+            return state
+        found = await reader.fetch_all(self._queries.sql("get_results"), {"keys": encode_keys(ids)})
+        return replace(state, results=tuple(map(FILES.decode, found)))
 
 
 def _batch_state(rows: Sequence[Row]) -> BatchState:

@@ -15,6 +15,7 @@ from litebatch_asgi.models import (
     FileCopy,
     FilePart,
     Job,
+    Shard,
     Spend,
     Team,
     Upload,
@@ -33,14 +34,18 @@ FILES = Table(
     codecs={"id_sum": HEX_128},
     fixed=("id", "owner", "kind", "purpose", "models", "created_at", "traceparent"),
 )
+SHARDS = Table("file_shards", Shard, codecs={"id_sum": HEX_128})
 COPIES = Table("file_copies", FileCopy, fixed=("file_id", "shard", "deployment_id", "owner"))
 PARTS = Table("file_parts", FilePart)
 BATCHES = Table(
     "batches",
     Batch,
-    fixed=("id", "owner", "model", "input_file_id", "created_at", "scopes", "estimated_cost", "traceparent"),
+    fixed=(
+        *("id", "owner", "model", "input_file_id", "created_at", "scopes", "estimated_cost", "traceparent"),
+        *("options", "retry_of"),
+    ),
 )
-JOBS = Table("jobs", Job, fixed=("id", "batch_id", "owner", "shard", "attempt", "created_at"))
+JOBS = Table("jobs", Job, fixed=("id", "batch_id", "owner", "shard", "root", "attempt", "created_at"))
 CHARGES = Table("charges", Charge)
 SPEND = Table("spend_daily", Spend, codecs={"cost": NANODOLLARS})
 EVENTS = Table("events", Event)
@@ -57,7 +62,7 @@ KEYS = Table("virtual_keys", VirtualKey, fixed=("id", "created_at"))
 ENDPOINTS = Table("webhook_endpoints", WebhookEndpoint, fixed=("id", "owner", "created_by", "created_at"))
 
 TABLES: tuple[Table[Any], ...] = (
-    *(FILES, COPIES, PARTS, BATCHES, JOBS, CHARGES, SPEND, EVENTS, DELIVERIES, HEARTBEATS),
+    *(FILES, SHARDS, COPIES, PARTS, BATCHES, JOBS, CHARGES, SPEND, EVENTS, DELIVERIES, HEARTBEATS),
     *(TOLD, BUDGETS, CONTENTS, UPLOADS, UPLOAD_PARTS),
     *(TEAMS, USERS, KEYS, ENDPOINTS),
 )

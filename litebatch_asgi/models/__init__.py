@@ -2,10 +2,12 @@
 
 from litebatch_asgi.models.batches import Batch as Batch
 from litebatch_asgi.models.batches import BatchChange as BatchChange
+from litebatch_asgi.models.batches import BatchOptions as BatchOptions
 from litebatch_asgi.models.batches import BatchState as BatchState
 from litebatch_asgi.models.batches import Charge as Charge
 from litebatch_asgi.models.batches import Job as Job
 from litebatch_asgi.models.batches import JobState as JobState
+from litebatch_asgi.models.batches import Outcome as Outcome
 from litebatch_asgi.models.batches import ShortRead as ShortRead
 from litebatch_asgi.models.claims import Claim as Claim
 from litebatch_asgi.models.claims import Work as Work
@@ -54,6 +56,7 @@ from litebatch_asgi.models.provider import ProviderFileStatus as ProviderFileSta
 from litebatch_asgi.models.repeats import CreateRequest as CreateRequest
 from litebatch_asgi.models.reservations import Held as Held
 from litebatch_asgi.models.reservations import Reservation as Reservation
+from litebatch_asgi.models.shards import Shard as Shard
 from litebatch_asgi.models.spend import ChargedModel as ChargedModel
 from litebatch_asgi.models.spend import Spend as Spend
 from litebatch_asgi.models.spend import SpendField as SpendField

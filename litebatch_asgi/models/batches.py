@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -14,8 +15,20 @@ from litebatch_asgi.models.events import Event
 from litebatch_asgi.models.files import File, FileCopy, FilePart
 from litebatch_asgi.models.provider import BatchError, BatchStatus, ProviderBatch
 from litebatch_asgi.models.reservations import Reservation
+from litebatch_asgi.models.shards import Shard
 from litebatch_asgi.models.usage import ChargedUsage, Counts, Usage
 from litebatch_asgi.models.waiting import WaitingFor
+
+
+class BatchOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a create has asked for beside OpenAI's parameters; None: as the gateway's settings say."""
+
+    rescue: bool | None = None
+    """whether what a job leaves undone is handed on to another deployment"""
+    row_retries: int | None = None
+    """how often requests are run anew that have failed for a passing reason"""
+    at_expiry: Literal["wait", "stop"] | None = None
+    """what happens to jobs that still run at `expires_at` where their provider does not end them"""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -47,7 +60,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     usage: Usage | None = None
     errors: tuple[BatchError, ...] = ()
     output_file_id: str | None = None
+    """not accepted, and shown to nobody, until the batch has ended"""
     error_file_id: str | None = None
+    """likewise"""
     cancel_requested_at: datetime | None = None
     looked_at: datetime | None = None
     """when somebody last tried to look at it at its provider, with or without success"""
@@ -71,6 +86,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """the span of the request that has made it, see `litebatch_asgi.tracing`; never shown to clients"""
     estimated_cost: Decimal | None = None
     """US dollars that it was estimated at when it was made; None: nobody knew, or nobody had limits"""
+    options: BatchOptions | None = None
+    retry_of: str | None = None
+    """the batch whose undone lines it runs; None: it runs the whole file"""
 
 
 class JobState(StrEnum):
@@ -119,6 +137,22 @@ class ShortRead(msgspec.Struct, frozen=True, kw_only=True):
     """since when the provider names files that it does not give whole; None: it does"""
 
 
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What settling a job has found of the lines of its shard. Each line counts once."""
+
+    counts: Counts
+    """of the rows that were published; `total` is their number"""
+    usage: Usage | None = None
+    cancelled: int = 0
+    """of these rows: lines that were left undone because the batch was cancelled"""
+    expired: int = 0
+    """of these rows: lines that were left undone because its time was over"""
+    handed_on: int = 0
+    """lines that came into derived shards instead, and have no row"""
+    executed: int = 0
+    """of these rows: lines that the provider has run, with or without success"""
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt to run one shard of a batch on one deployment.
 
@@ -130,6 +164,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     """the batch's"""
     shard: int = 0
+    root: int = 0
+    """the tile that the lines of the shard are of, see `Shard`"""
     attempt: int = 1
     """counted from 1 within the shard"""
     requests: int
@@ -163,6 +199,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """looks at one status, in a row: what the time until the next one grows with"""
     copy_refusals: int = 0
     """how often deployments could not use their copy, this attempt and those before together"""
+    stop_requested_at: datetime | None = None
+    """when it was decided to stop it, so that what it leaves undone can be handed on; None: it was not"""
+    stop_reason: str | None = None
+    """why: `late`, or the words of an operator"""
+    may_hand_on: bool = False
+    """of an ended job: whether lines that it has left undone may be handed on"""
+    outcome: Outcome | None = None
+    """of a settled job"""
+    errors: tuple[BatchError, ...] = ()
+    """of a failed job: why its content was refused, fit for the owner"""
     claimed_by: str | None = None
     claimed_until: datetime | None = None
     epoch: int = 0
@@ -222,6 +268,8 @@ class BatchState(msgspec.Struct, frozen=True, kw_only=True):
 
     batch: Batch
     jobs: tuple[Job, ...]
+    results: tuple[File, ...] = ()
+    """the result files of an open batch, as far as its jobs have left anything; nobody sees them yet"""
 
 
 class BatchChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,15 +281,25 @@ class BatchChange(msgspec.Struct, frozen=True, kw_only=True):
     new_jobs: tuple[Job, ...] = ()
     removed_jobs: tuple[Job, ...] = ()
     """rows that go, each fenced by the epoch that it carries; what they were charged stays"""
+    new_shards: tuple[Shard, ...] = ()
+    """derived ones, with numbers of their own"""
     files: tuple[File, ...] = ()
-    """new output and error files"""
+    """output and error files, new or as they shall be
+
+    With one that is accepted now, copies of its parts that nobody looks at are due when it expires.
+    """
     copies: tuple[FileCopy, ...] = ()
     """the provider's files that those are made of"""
     parts: Iterable[FilePart] = ()
-    """read once, inside the transaction: rows kept on disk need not come into memory together"""
+    """read once, inside the transaction: rows kept on disk need not come into memory together
+
+    Their `seq` counts from 0 for each file; what the file has already comes before.
+    """
     charges: tuple[Charge, ...] = ()
     events: tuple[Event, ...] = ()
     reservations: tuple[Reservation, ...] = ()
     """what a new batch holds of its creator's limits until it has ended"""
+    settled_requests: int = 0
+    """requests whose share of what the batch holds is given back before it ends"""
     lease_seconds: float | None = None
     """how long the claims run that rows are written with, see `Storage`"""

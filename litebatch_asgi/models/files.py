@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from litebatch_asgi.models.events import Event
+from litebatch_asgi.models.shards import Shard
 
 
 class FileKind(StrEnum):
@@ -130,7 +131,7 @@ class FileCopy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     file_id: str
     shard: int = 0
-    """which run of lines; of an output or error file: which part"""
+    """which `Shard` of a batch input; of an output or error file: which part"""
     deployment_id: str
     owner: str
     """the file's"""
@@ -180,7 +181,7 @@ class PartKind(StrEnum):
 
 
 class FilePart(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of a file; the pieces in the order of `seq` are the file.
+    """A piece of a file; the pieces in the order of (place, seq) are the file.
 
     Output and error files are made of them. An input has one, its original, where that is kept.
     """
@@ -204,6 +205,8 @@ class FilePart(msgspec.Struct, frozen=True, kw_only=True):
     """stored: the key of the content that the part is, from its start to its end"""
     store: str | None = None
     """stored: the name of the content store that has it"""
+    place: int = 0
+    """of a result file: which lines it is of, see `place_of`"""
 
 
 class FileState(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,8 +214,11 @@ class FileState(msgspec.Struct, frozen=True, kw_only=True):
 
     file: File
     copies: tuple[FileCopy, ...]
+    """of its tiles, and of the derived shards of batches"""
     open_batches: int
     """batches that read it and have not reached their end"""
+    shards: tuple[Shard, ...] = ()
+    """its tiles, in order; none of what is no batch input"""
 
 
 class FileChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,11 +38,13 @@ from litebatch_asgi.models import (
     FilePart,
     FileState,
     JobState,
+    Shard,
 )
 from litebatch_asgi.models.patterns import is_wanted
 from litebatch_asgi.models.sums import with_charges
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
+from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.storage import (
     Admission,
     BatchDecision,
@@ -62,6 +64,7 @@ from litebatch_asgi.testing.ledger import MemoryLedger
 from litebatch_asgi.testing.outbox import MemoryOutbox
 from litebatch_asgi.testing.pruning import MemoryPruningStore
 from litebatch_asgi.testing.repeats import FileHolds, Repeats, Reservations
+from litebatch_asgi.testing.shards import MemoryShardStore
 from litebatch_asgi.testing.tables import Tables
 from litebatch_asgi.testing.uploads import MemoryUploadStore, made_of_upload
 from litebatch_asgi.testing.webhook_queue import MemoryWebhookQueue
@@ -102,6 +105,7 @@ class MemoryStorage:
         )
         self.figures: FigureStore = MemoryFigureStore(self._tables, self._outbox.sinks)
         self.pruning: PruningStore = MemoryPruningStore(self._tables, self._repeats, self._reservations)
+        self.shards: ShardStore = MemoryShardStore(self._tables)
         self.contents: ContentRows = MemoryContentRows(self._tables)
         self.uploads: UploadStore = MemoryUploadStore(self._tables)
         self.webhook_endpoints: WebhookEndpointStore = MemoryWebhookEndpointStore(self._tables)
@@ -126,6 +130,7 @@ class MemoryStorage:
         file: File,
         copies: Sequence[FileCopy],
         *,
+        shards: Sequence[Shard] = (),
         request: CreateRequest | None = None,
         lease_seconds: float | None = None,
         holds: Sequence[FileHold] = (),
@@ -139,6 +144,8 @@ class MemoryStorage:
             if earlier is None:
                 draft.insert(self._tables.files, file.id, file)
                 self._file_holds.take(draft, file, holds)
+                for shard in shards:
+                    draft.insert(self._tables.shards, (shard.file_id, shard.shard), shard)
                 for copy in leased(copies, lease_seconds):
                     draft.insert(self._tables.copies, copy.key, copy)
         return self._tables.file_state(earlier or file.id)
@@ -152,7 +159,7 @@ class MemoryStorage:
         """See `Storage.file_parts`."""
         self._tables.check_open()
         parts = [part for part in self._tables.parts.values() if part.file_id == file_id]
-        for part in sorted(parts, key=lambda part: part.seq):
+        for part in sorted(parts, key=lambda part: (part.place, part.seq)):
             yield part
 
     async def list_files(self, query: FileQuery) -> list[File]:
@@ -261,7 +268,7 @@ class MemoryStorage:
         if change is None:
             return ()
         draft.put(self._tables.batches, change.batch.id, self._with_cost(state.batch, change))
-        self._reservations.release(draft, change.batch)
+        self._reservations.release(draft, change.batch, change.settled_requests)
         for job in leased(change.jobs, change.lease_seconds):
             draft.put_fenced(self._tables.jobs, job.id, job, held_epoch=job.epoch)
         for job in change.removed_jobs:
@@ -282,12 +289,15 @@ class MemoryStorage:
         for job in leased(change.new_jobs, change.lease_seconds):
             draft.insert(self._tables.jobs, job.id, job)
             draft.insert(self._tables.places, (job.batch_id, job.shard, job.attempt), job)
-        for file in change.files:
-            draft.insert(self._tables.files, file.id, file)
-        for copy in leased(change.copies, change.lease_seconds):
-            draft.insert(self._tables.copies, copy.key, copy)
+        for shard in change.new_shards:
+            draft.insert(self._tables.shards, (shard.file_id, shard.shard), shard)
+        copies = leased(change.copies, change.lease_seconds)
+        known = self._tables.write_results(draft, change.batch.id, change.files, copies)
         for part in await _in_thread(change.parts):
-            self._tables.insert_part(draft, part)
+            if part.file_id in known:
+                self._tables.insert_behind(draft, part)
+            else:
+                self._tables.insert_part(draft, part)
         for charge in change.charges:
             self._tables.insert_charge(draft, charge)
         self._outbox.write(draft, change.events)

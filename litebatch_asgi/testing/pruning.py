@@ -52,6 +52,7 @@ class MemoryPruningStore:
             return False
         draft.remove_key(tables.batches, batch.id)
         draft.remove(tables.jobs, lambda job: job.batch_id == batch.id)
+        draft.remove(tables.shards, lambda shard: shard.batch_id == batch.id)
         draft.remove(tables.places, lambda job: job.batch_id == batch.id)
         tables.remove_events(draft, batch.id)
         return True

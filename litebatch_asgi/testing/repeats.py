@@ -116,10 +116,21 @@ class Reservations:
             unpriced_batches=sum(each.cost is None for each in held),
         )
 
-    def release(self, draft: Draft, batch: Batch) -> None:
-        """Give back what a batch holds if it has ended."""
+    def release(self, draft: Draft, batch: Batch, settled_requests: int = 0) -> None:
+        """Give back what a batch holds if it has ended, else the share of requests that are settled."""
         if batch.status.is_final:
             draft.remove_keys(self._held, lambda key: key[1] == batch.id)
+            return
+        for key, each in self._held.items() if settled_requests else ():
+            if key[1] == batch.id and each.requests > settled_requests:
+                draft.put(self._held, key, _without(each, settled_requests))
+
+
+def _without(held: Reservation, requests: int) -> Reservation:
+    """The reservation without the share of so many requests."""
+    left = held.requests - requests
+    cost = held.cost * left / held.requests if held.cost is not None else None
+    return replace(held, requests=left, tokens=held.tokens * left // held.requests, cost=cost)
 
 
 class FileHolds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -27,6 +27,7 @@ from litebatch_asgi.models import (
     FileState,
     Job,
     PartKind,
+    Shard,
     Upload,
     UploadPart,
     WebhookEndpoint,
@@ -44,6 +45,7 @@ class Tables:
     def __init__(self) -> None:
         self.is_open: bool = False
         self.files: dict[str, File] = {}
+        self.shards: dict[tuple[str, int], Shard] = {}
         self.copies: dict[tuple[str, int, str], FileCopy] = {}
         self.parts: dict[tuple[str, int], FilePart] = {}
         self.batches: dict[str, Batch] = {}
@@ -87,14 +89,32 @@ class Tables:
             file=self.files[file_id],
             copies=tuple(sorted(copies, key=lambda copy: copy.key)),
             open_batches=sum(not batch.status.is_final for batch in readers),
+            shards=tuple(self.tiles_of(file_id)),
         )
+
+    def tiles_of(self, file_id: str) -> list[Shard]:
+        """The tiles of a file, in order."""
+        tiles = (shard for shard in self.shards.values() if shard.file_id == file_id and shard.is_tile)
+        return sorted(tiles, key=lambda tile: tile.shard)
 
     def batch_state(self, batch_id: str) -> BatchState:
         """Raises `StateConflict` if the batch is not there."""
         if batch_id not in self.batches:
             raise StateConflict(f"batch {batch_id} is not there")
         jobs = sorted(self.jobs_of(batch_id), key=lambda job: (job.shard, job.attempt))
-        return BatchState(batch=self.batches[batch_id], jobs=tuple(jobs))
+        results = tuple(self.results_of(batch_id))
+        return BatchState(batch=self.batches[batch_id], jobs=tuple(jobs), results=results)
+
+    def results_of(self, batch_id: str) -> list[File]:
+        """The result files of an open batch."""
+        batch = self.batches.get(batch_id)
+        if batch is None or batch.status.is_final:
+            return []
+        ids = (batch.output_file_id, batch.error_file_id)
+        results = (self.files[id_] for id_ in ids if id_ in self.files)
+        return sorted(
+            (file for file in results if file.accepted_at is None), key=lambda file: file.kind.value
+        )
 
     def jobs_of(self, batch_id: str) -> list[Job]:
         """The jobs of a batch."""
@@ -119,6 +139,7 @@ class Tables:
         self.remove_events(draft, file_id)
         self.release_contents(draft, file_id)
         draft.remove(self.files, lambda file: file.id == file_id)
+        draft.remove(self.shards, lambda shard: shard.file_id == file_id)
         draft.remove(self.copies, lambda copy: copy.file_id == file_id)
         draft.remove(self.parts, lambda part: part.file_id == file_id)
 
@@ -129,6 +150,37 @@ class Tables:
             assert part.content_key is not None
             assert part.store is not None
             self.keep_content(draft, part.content_key, part.store, part.bytes)
+
+    def write_results(
+        self, draft: Draft, batch_id: str, files: Sequence[File], copies: Iterable[FileCopy]
+    ) -> frozenset[str]:
+        """Write result files, new or as they shall be, and copies; those of accepted files become due.
+
+        Returns the ids of those that are not new.
+        """
+        known = frozenset(file.id for file in self.results_of(batch_id))
+        for file in files:
+            if file.id in known:
+                draft.put(self.files, file.id, file)
+            else:
+                draft.insert(self.files, file.id, file)
+        accepted = {file.id: file.expires_at for file in files if file.accepted_at is not None}
+
+        def due(copy: FileCopy) -> FileCopy:
+            is_due = copy.file_id in accepted and copy.next_check_at is None
+            return replace(copy, next_check_at=accepted[copy.file_id]) if is_due else copy
+
+        for copy in self.copies.values():
+            if copy.file_id in accepted:
+                draft.put(self.copies, copy.key, due(copy))
+        for copy in copies:
+            draft.insert(self.copies, copy.key, due(copy))
+        return known
+
+    def insert_behind(self, draft: Draft, part: FilePart) -> None:
+        """Write a part, numbered on from those that its file has already; raises as `insert_part`."""
+        taken = [seq for file_id, seq in self.parts if file_id == part.file_id]
+        self.insert_part(draft, replace(part, seq=part.seq + max(taken, default=-1) + 1))
 
     def keep_content(self, draft: Draft, key: str, store: str, size: int) -> None:
         """Keep a content, which something names. Raises `StateConflict` if nobody writes it."""

@@ -119,7 +119,7 @@ def test_pages_of_batches(
     [
         ("get_file_state", "batches", "batches_open_by_input_file (input_file_id=? AND status=?)"),
         ("get_file_state", "file_copies", "sqlite_autoindex_file_copies_1 (file_id=?)"),
-        ("next_part", "file_parts", "sqlite_autoindex_file_parts_1 (file_id=? AND seq>?)"),
+        ("next_part", "file_parts", "file_parts_in_order (file_id=? AND (place,seq)>(?,?))"),
         ("get_batch", "batches", "sqlite_autoindex_batches_1 (id=?)"),
         ("get_batch_state", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
         ("get_batch_states", "batches", "sqlite_autoindex_batches_1 (id=?)"),
