@@ -1,9 +1,9 @@
-"""What may happen to a job, and what a batch is, seen from its jobs. Pure: `now` is passed.
+"""What may happen to a job, and what a change of jobs changes of their batch. Pure: `now` is passed.
 
 waiting ──> submitting ──> submitted ──> ended ──> settled
    │            │ │            │
    │            │ └─> refused <┤        refused, watched: another job follows
-   │            └──> unclear <─┤        failed: the content is wrong, the batch fails
+   │            └──> unclear <─┤        failed: the content is wrong; settled in the end, if others ran
    │                  │   └───────────> submitted, when its tag is found
    └─> withdrawn      └─> watched ──> closed
 
@@ -25,18 +25,18 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batch_events import change_events
 from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.fold import RANK, fold, refused_jobs
+from litebatch_asgi.lifetimes import RESULTS_LIVE_SECONDS
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
     BatchState,
-    BatchStatus,
     Counts,
-    DeploymentWait,
+    File,
     Job,
     JobState,
     ProviderBatch,
     WaitingFor,
-    WaitReason,
 )
 from litebatch_asgi.models.ids import job_id
 
@@ -55,24 +55,13 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.WATCHED: frozenset({JobState.CLOSED}),
     JobState.SETTLED: frozenset(),
     JobState.REFUSED: frozenset(),
-    JobState.FAILED: frozenset(),
+    JobState.FAILED: frozenset({JobState.SETTLED}),
     JobState.WITHDRAWN: frozenset(),
     JobState.CLOSED: frozenset(),
 }
 """Which state may follow which; what is not here cannot happen."""
 
 _ENDED_WITHOUT = (JobState.REFUSED, JobState.CLOSED)
-_NOT_SENT = frozenset({JobState.WAITING, JobState.SUBMITTING})
-_RANK = (BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING)
-_ENTERED_AT = {
-    BatchStatus.IN_PROGRESS: "in_progress_at",
-    BatchStatus.FINALIZING: "finalizing_at",
-    BatchStatus.COMPLETED: "completed_at",
-    BatchStatus.FAILED: "failed_at",
-    BatchStatus.EXPIRED: "expired_at",
-    BatchStatus.CANCELLING: "cancelling_at",
-    BatchStatus.CANCELLED: "cancelled_at",
-}
 
 
 def move(job: Job, state: JobState, *, due: datetime | None, **changes: Any) -> Job:
@@ -149,6 +138,7 @@ def next_attempt(job: Job, now: datetime, *, due: datetime | None, **changes: An
         "batch_id": job.batch_id,
         "owner": job.owner,
         "shard": job.shard,
+        "root": job.root,
         "attempt": job.attempt + 1,
         "requests": job.requests,
         "copy_refusals": job.copy_refusals,
@@ -170,48 +160,41 @@ def batch_change(
 ) -> BatchChange:
     """What to write when `jobs` have moved: they, the batch folded anew, events of what is news.
 
+    With the last of them the results are published, or the jobs are due whose lines have no rows yet.
     `waiting_for`: what the batch waits for, where its jobs do not tell.
     """
     written = {job.id: job for job in jobs}
     after = [written.get(job.id, job) for job in state.jobs] + list(new_jobs)
-    folded = fold(batch or state.batch, after, now)
+    refused = (job for job in refused_jobs(after) if job.next_check_at is None)
+    owed = {job.id: replace(job, next_check_at=now) for job in refused}
+    jobs = [*(owed.pop(job.id, job) for job in jobs), *owed.values()]
+    folded = fold(batch or state.batch, [owed.get(job.id, job) for job in after], now)
     if waiting_for is not None and not folded.status.is_final:
         folded = replace(folded, waiting_for=waiting_for)
     folded = replace(folded, waiting_for=_going_on(state.batch.waiting_for, folded.waiting_for))
+    if folded.status.is_final and not state.batch.status.is_final:
+        folded, rest["files"] = _published(folded, (*state.results, *rest.get("files", ())), now)
     events = change_events(state, folded, jobs, rest.get("charges", ()), now)
     return BatchChange(batch=folded, jobs=tuple(jobs), new_jobs=tuple(new_jobs), events=events, **rest)
 
 
-def fold(batch: Batch, jobs: Iterable[Job], now: datetime) -> Batch:
-    """The batch as its jobs make it: status, timestamps, where it is and, while it runs, counts.
-
-    What it waits for is told by a job that is not clear, or that has not left all results. While one waits
-    for a deployment it stays what it was; otherwise the batch waits for nothing.
-
-    A status never goes back, and nothing follows a final one.
-    """
-    if batch.status.is_final:
-        return batch
-    current = current_jobs(jobs)
-    status = _status(batch, current)
-    changes: dict[str, Any] = {
-        "deployment_id": next((job.deployment_id for job in current if job.deployment_id is not None), None),
-        "waiting_for": None if status.is_final else _waiting_for(batch, current),
-    }
-    if not status.is_final:
-        changes["counts"] = _running_counts(current)
-    return _enter(replace(batch, **changes), status, current, now)
-
-
-def _waiting_for(batch: Batch, current: Sequence[Job]) -> WaitingFor | None:
-    for job in current:
-        reason = _told_by(job)
-        if reason is not None and job.deployment_id is not None:
-            there = DeploymentWait(reason=reason.value, until=job.search_until)
-            return WaitingFor(
-                reason=reason.value, until=job.search_until, deployments={job.deployment_id: there}
-            )
-    return batch.waiting_for if any(job.state in _NOT_SENT for job in current) else None
+def _published(batch: Batch, files: Sequence[File], now: datetime) -> tuple[Batch, tuple[File, ...]]:
+    """An ended batch with its result files, of several states of one the last; empty ones are given up."""
+    lives = timedelta(seconds=batch.output_expires_after or RESULTS_LIVE_SECONDS)
+    published: list[File] = []
+    for file in {file.id: file for file in files}.values():
+        if file.bytes:
+            clock = {"created_at": now, "accepted_at": now, "expires_at": now + lives}
+            published.append(replace(file, **clock))
+        else:
+            published.append(replace(file, expires_at=now))
+    named = {file.id for file in published if file.accepted_at is not None}
+    batch = replace(
+        batch,
+        output_file_id=batch.output_file_id if batch.output_file_id in named else None,
+        error_file_id=batch.error_file_id if batch.error_file_id in named else None,
+    )
+    return batch, tuple(published)
 
 
 def _going_on(was: WaitingFor | None, waiting: WaitingFor | None) -> WaitingFor | None:
@@ -220,92 +203,6 @@ def _going_on(was: WaitingFor | None, waiting: WaitingFor | None) -> WaitingFor 
         return waiting
     known = dict.fromkeys((*was.earlier, was.reason))
     return replace(waiting, earlier=tuple(each for each in known if each != waiting.reason))
-
-
-def _told_by(job: Job) -> WaitReason | None:
-    if job.state is JobState.UNCLEAR:
-        return WaitReason.UNCLEAR
-    is_short = job.state is JobState.ENDED and (job.checks > 0 or bool(job.reads))
-    return WaitReason.RESULTS if is_short else None
-
-
-def current_jobs(jobs: Iterable[Job]) -> list[Job]:
-    """The newest attempt of each shard: the one that the batch waits for or ended with."""
-    newest: dict[int, Job] = {}
-    for job in jobs:
-        if job.shard not in newest or job.attempt > newest[job.shard].attempt:
-            newest[job.shard] = job
-    return [newest[shard] for shard in sorted(newest)]
-
-
-def _status(batch: Batch, current: Sequence[Job]) -> BatchStatus:
-    each = [_status_of(batch, job) for job in current]
-    if any(status is BatchStatus.FAILED for status in each):
-        return BatchStatus.FAILED
-    running = [status for status in each if not status.is_final]
-    if not running:
-        for final in (BatchStatus.CANCELLED, BatchStatus.EXPIRED):
-            if final in each:
-                return final
-        return BatchStatus.COMPLETED
-    if batch.cancel_requested_at is not None:
-        return BatchStatus.CANCELLING
-    reached = min(_RANK.index(status) for status in running)
-    before = _RANK.index(batch.status) if batch.status in _RANK else 0
-    return _RANK[max(reached, before)]
-
-
-def _status_of(batch: Batch, job: Job) -> BatchStatus:
-    match job.state:
-        case JobState.SETTLED:
-            assert job.snapshot is not None
-            return job.snapshot.status
-        case JobState.FAILED:
-            return BatchStatus.FAILED
-        case JobState.WITHDRAWN:
-            return BatchStatus.CANCELLED if batch.cancel_requested_at else BatchStatus.EXPIRED
-        case JobState.ENDED:
-            return BatchStatus.FINALIZING
-        case JobState.SUBMITTED:
-            assert job.snapshot is not None
-            status = job.snapshot.status
-            # cancelled by somebody at the provider: to the client it runs until it has ended
-            return status if status in _RANK else BatchStatus.IN_PROGRESS
-        case _:
-            return BatchStatus.VALIDATING
-
-
-def _running_counts(current: Sequence[Job]) -> Counts:
-    counts = Counts()
-    for job in current:
-        told = job.snapshot.counts if job.snapshot is not None else None
-        completed = min(told.completed, job.requests) if told else 0
-        failed = min(told.failed, job.requests - completed) if told else 0
-        counts += Counts(total=job.requests, completed=completed, failed=failed)
-    return counts
-
-
-def _enter(batch: Batch, status: BatchStatus, current: Sequence[Job], now: datetime) -> Batch:
-    if status is batch.status:
-        return batch
-    passed = [status]
-    if status in (BatchStatus.FINALIZING, BatchStatus.COMPLETED):
-        passed = list(_RANK[1 : _RANK.index(status) if status in _RANK else None]) + passed
-    times: dict[str, datetime] = {}
-    for step in passed:
-        name = _ENTERED_AT[step]
-        if getattr(batch, name) is None:
-            times[name] = _told(current, name, batch.created_at, now)
-    return replace(batch, status=status, **times)
-
-
-def _told(current: Sequence[Job], name: str, earliest: datetime, now: datetime) -> datetime:
-    """The provider's own time where it told one that can be true; else now."""
-    if name not in ("in_progress_at", "finalizing_at"):
-        return now
-    told = [getattr(job.snapshot, name) for job in current if job.snapshot is not None]
-    times = [time for time in told if time is not None]
-    return min(max(min(times), earliest), now) if times else now
 
 
 class Sight(Enum):
@@ -331,7 +228,7 @@ def sight_of(job: Job, seen: ProviderBatch) -> Sight:
 
 def _progress(batch: ProviderBatch) -> tuple[int, int]:
     counts = batch.counts or Counts()
-    rank = _RANK.index(batch.status) if batch.status in _RANK else len(_RANK)
+    rank = RANK.index(batch.status) if batch.status in RANK else len(RANK)
     return rank, counts.completed + counts.failed
 
 

@@ -9,6 +9,8 @@ import msgspec
 from litebatch_asgi.models import File, FileCopy
 from litebatch_asgi.wire.requests import COMPLETION_WINDOWS
 
+RESULTS_LIVE_SECONDS = 2_592_000
+"""30 days, as long as OpenAI keeps files of purpose `batch` and batch results unless told otherwise."""
 OUTLIVE = timedelta(hours=48)
 """How much longer than the file its copies live at the provider: a batch may still be reading them."""
 WATCH_FOR = timedelta(hours=24)

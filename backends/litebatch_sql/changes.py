@@ -218,8 +218,9 @@ class Changes:
         await self.insert(COPIES, change.copies)
         for file in change.files:
             if file.id in results:
+                await self._transaction.execute(self._sql("publish_file"), FILES.encode(file))
                 await self._update_file(results[file.id], file)
-            if file.accepted_at is not None:
+            if file.expires_at is not None:
                 await self._transaction.execute(self._sql("publish_copies"), FILES.encode(file))
             results[file.id] = file
         await self._insert_parts(await self._behind(state.results, change.parts))

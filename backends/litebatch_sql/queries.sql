@@ -179,6 +179,10 @@ WHERE file_id = :file_id AND (place, seq) > (:after_place, :after) ORDER BY plac
 -- One more than the highest number of a part.
 SELECT coalesce(max(seq) + 1, 0) FROM {prefix}file_parts AS file_parts WHERE file_id = :file_id;
 
+-- name: publish_file
+-- A result file begins to live when its batch has ended.
+UPDATE {prefix}files SET created_at = :created_at WHERE id = :id AND created_at <> :created_at;
+
 -- name: publish_copies
 -- Copies of a result file that nobody looks at until it expires.
 UPDATE {prefix}file_copies SET next_check_at = CAST(:expires_at AS bigint)

@@ -8,8 +8,8 @@ import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.copy_lifecycle import due_when_ready, fold_file
+from litebatch_asgi.fold import fold
 from litebatch_asgi.jsonl import CheckedFile, spliced_size
-from litebatch_asgi.lifecycle import fold
 from litebatch_asgi.models import (
     Batch,
     BatchError,
@@ -26,6 +26,7 @@ from litebatch_asgi.models import (
     ProviderBatch,
     ProviderFile,
     ProviderFileStatus,
+    one_tile,
 )
 from litebatch_asgi.models.ids import BATCH_PREFIX, FILE_PREFIX, derived_id, job_id
 from litebatch_asgi.scrub import scrub
@@ -114,7 +115,8 @@ def file_state(
     )
     if is_ready:
         copy = replace(copy, next_check_at=due_when_ready(copy, file, look=now))
-    return FileState(file=fold_file((copy,), file, now), copies=(copy,), open_batches=0)
+    file = fold_file((copy,), file, now)
+    return FileState(file=file, copies=(copy,), open_batches=0, shards=(one_tile(file),))
 
 
 def batch_and_job(account: Account, made: ProviderBatch, file: FileState, now: datetime) -> tuple[Batch, Job]:
@@ -161,7 +163,7 @@ def batch_and_job(account: Account, made: ProviderBatch, file: FileState, now: d
     )
     if has_failed:
         names = _private_names(account, copy, batch, made)
-        batch = replace(batch, errors=tuple(_shown(error, names) for error in made.errors))
+        job = replace(job, errors=tuple(_shown(error, names) for error in made.errors))
     return fold(batch, (job,), now), job
 
 

@@ -1,9 +1,8 @@
-"""Creating: a batch and its first job, written once however often they are asked for."""
+"""Creating: a batch and its jobs, written once however often they are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import partial
 from typing import NamedTuple, NoReturn, TypeVar
 
@@ -14,7 +13,7 @@ from litebatch_asgi.batch_events import creation_events
 from litebatch_asgi.batches.budgets import Budgets
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.drafting import Drafts, no_input
-from litebatch_asgi.batches.targets import Target, Tries, choose
+from litebatch_asgi.batches.targets import Target, Tries, choose, copies_for
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.batches.work import BatchWriter
 from litebatch_asgi.errors import BudgetExceeded, RequestError, StateConflict, dollars
@@ -24,12 +23,13 @@ from litebatch_asgi.models import (
     BatchChange,
     BatchState,
     CreateRequest,
-    File,
     FileState,
     Job,
     JobState,
     Principal,
     Reservation,
+    Shard,
+    one_tile,
 )
 from litebatch_asgi.models.ids import BATCH_PREFIX, file_id_in, job_id, new_id
 from litebatch_asgi.models.limits import check_requests
@@ -45,7 +45,8 @@ class _Draft(NamedTuple):
     """What is to be written of a new batch."""
 
     batch: Batch
-    job: Job
+    jobs: tuple[Job, ...]
+    """of each tile, in order; the first is ours"""
     reservations: tuple[Reservation, ...]
 
 
@@ -96,6 +97,8 @@ class Creator:
         self._runtime.events_written()
         self._writer.tell((), None, state.batch)
         self._budgets.tell(found.passed)
+        if len(draft.jobs) > 1:
+            self._runtime.wake()
         self._runtime.metrics.batch_created(state.batch.model)
         hit("create.stored")
         return Made(await self._placed(state, since), is_repeated=False)
@@ -116,18 +119,20 @@ class Creator:
         batch, file = await self._drafts.draft(principal, asked, request.object_id)
         check_requests(principal.limits, file.file.lines)
         held = await self._budgets.reservations(principal, file, max_cost=asked.max_cost, at=batch.created_at)
-        target = await choose(self._runtime, file, batch.model, until=batch.expires_at, seed=batch.id)
-        job = self._first_job(batch, file.file, target, batch.created_at)
-        waiting = waiting_for(self._runtime, batch, file, Tries()) if target is None else None
+        jobs = [self._new_job(batch, shard) for shard in file.shards or (one_tile(file.file),)]
+        copies = copies_for(file, jobs[0])
+        target = await choose(self._runtime, copies, batch.model, until=batch.expires_at, seed=batch.id)
+        jobs[0] = self._ours(jobs[0], target)
+        waiting = waiting_for(self._runtime, batch, copies, Tries()) if target is None else None
         scopes = tuple(each.scope for each in held)
         placed = replace(
             batch,
-            deployment_id=job.deployment_id,
+            deployment_id=jobs[0].deployment_id,
             waiting_for=waiting,
             scopes=scopes,
             estimated_cost=held[0].cost if held else None,
         )
-        return _Draft(placed, job, held)
+        return _Draft(placed, tuple(jobs), held)
 
     async def _placed(self, state: BatchState, since: float) -> Batch:
         begin = partial(self._dispatcher.begin, state.jobs[0], state.batch, since=since)
@@ -169,7 +174,7 @@ class Creator:
             raise no_input(batch.input_file_id)
         return BatchChange(
             batch=replace(batch, answering_until=request.answering_until),
-            new_jobs=(draft.job,),
+            new_jobs=draft.jobs,
             events=creation_events(batch, batch.created_at),
             reservations=tuple(map(found.noted, draft.reservations)),
             lease_seconds=self._runtime.settings.lease_seconds,
@@ -200,17 +205,21 @@ class Creator:
         patience = request.answer_seconds + SENDING_SECONDS
         return await once(request, create, now=self._runtime.now, patience_seconds=patience)
 
-    def _first_job(self, batch: Batch, file: File, target: Target | None, now: datetime) -> Job:
-        job = Job(
-            id=job_id(batch.id, 0, 1),
+    def _new_job(self, batch: Batch, shard: Shard) -> Job:
+        return Job(
+            id=job_id(batch.id, shard.shard, 1),
             batch_id=batch.id,
             owner=batch.owner,
-            requests=file.lines,
-            created_at=now,
-            next_check_at=now,
-            refresh_from=now,
-            claimed_by=self._runtime.worker,
+            shard=shard.shard,
+            root=shard.root,
+            requests=shard.lines,
+            created_at=batch.created_at,
+            next_check_at=batch.created_at,
+            refresh_from=batch.created_at,
         )
+
+    def _ours(self, job: Job, target: Target | None) -> Job:
+        job = replace(job, claimed_by=self._runtime.worker)
         if target is None or not self._runtime.fleet.adapter(target.deployment_id).keeps_files:
             return job  # what goes out with it is brought to our disk first
         return replace(
@@ -218,7 +227,7 @@ class Creator:
             state=JobState.SUBMITTING,
             deployment_id=target.deployment_id,
             provider_file_id=target.provider_file_id,
-            submit_started_at=now,
+            submit_started_at=job.created_at,
         )
 
 

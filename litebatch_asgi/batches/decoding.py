@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 
 from litebatch_asgi.batches.custom_ids import CustomIds
+from litebatch_asgi.batches.lines import JobLines
 from litebatch_asgi.batches.results import NamedFile, ReadFile
 from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.dialects import Dialect, EchoedLines, ResultDecoder, TranslatedRows
 from litebatch_asgi.errors import ProviderNotFound
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.jsonl import FileDigest, RowTally, Tally
-from litebatch_asgi.models import FileKind, FileState, Job
+from litebatch_asgi.models import FileKind, Job
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spool
 
@@ -29,12 +29,11 @@ class ForeignResults:
     as unparsable.
     """
 
-    def __init__(self, runtime: Runtime, dialect: Dialect, job: Job, file: FileState) -> None:
+    def __init__(self, runtime: Runtime, dialect: Dialect, job: Job, lines: JobLines) -> None:
         self._runtime = runtime
         self._dialect = dialect
         self._job = job
-        self._file = file
-        self._contents = ContentReader(runtime)
+        self._lines = lines
         self._custom_ids: CustomIds | None = None
 
     async def read(self, named: NamedFile, spools: AsyncExitStack) -> ReadFile | None:
@@ -44,7 +43,7 @@ class ForeignResults:
         the input, cannot be read now.
         """
         if self._custom_ids is None:
-            opened = CustomIds.of(self._runtime, self._contents.blocks(self._file))
+            opened = CustomIds.of(self._runtime, self._lines.blocks())
             self._custom_ids = await spools.enter_async_context(opened)
         kinds = {kind: await _Rows.new(self._runtime, spools) for kind in (FileKind.OUTPUT, FileKind.ERROR)}
         untold = await spools.enter_async_context(self._runtime.result_spooler.new())
@@ -115,7 +114,7 @@ class ForeignResults:
         """Translate the rows that only repeat their requests; how many of them are of no line."""
         in_executor = self._runtime.in_executor
         lines = EchoedLines(self._dialect, echoes)
-        async with aclosing(self._contents.blocks(self._file)) as blocks:
+        async with aclosing(self._lines.blocks()) as blocks:
             async for block in blocks:
                 await in_executor(lines.feed, block)
         await in_executor(lines.finish)

@@ -70,6 +70,9 @@ class JobDispatcher:
 
     async def _step(self, job: Job, lease: Lease) -> Job | None:
         """One step; the job to go on with at once, which is ours, or None."""
+        if job.state is JobState.FAILED:
+            await self._unsent.close_refused(job)
+            return None
         if job.deployment_id is not None and not self._runtime.fleet.has(job.deployment_id):
             await self._unsent.deployment_gone(job)
             return None

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from litebatch_asgi.batches.budgets import refusals, reserved
 from litebatch_asgi.batches.drafting import Drafts
 from litebatch_asgi.batches.prices import dearest, rates_for
-from litebatch_asgi.batches.targets import Tries, chances
+from litebatch_asgi.batches.targets import Tries, chances, of_shard
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.costs import UNKNOWN, Estimate, Rates, cost_of, estimate
 from litebatch_asgi.errors import AboveBudget, ModelHasNoPrice
@@ -32,12 +32,13 @@ class DryRuns:
     async def run(self, principal: Principal, asked: CreateBatch) -> DryRun:
         """What is known of it beforehand. Raises what a create would raise but for limits."""
         batch, state = await self._drafts.draft(principal, asked, new_id(BATCH_PREFIX))
+        first = of_shard(state, 0)
         found = estimate(state.file, self._runtime.settings)
         rates = await rates_for(self._runtime, batch.model)
         quoted = dearest(found, rates, state.copies)
-        deployments, waiting = self._outlook(batch, state, found, rates), None
+        deployments, waiting = self._outlook(batch, first, found, rates), None
         if not any(each.takes_it_now for each in deployments):
-            waiting = waiting_for(self._runtime, batch, state, Tries())
+            waiting = waiting_for(self._runtime, batch, first, Tries())
         told = DryRun(
             model=batch.model,
             endpoint=batch.endpoint,

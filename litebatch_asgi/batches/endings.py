@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from litebatch_asgi.batches.targets import copies_for
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.copy_lifecycle import doubt, move_copy
 from litebatch_asgi.errors import ContentRefused, CopyRefused, NoClearAnswer, ProviderBusy, ProviderError
@@ -86,8 +87,9 @@ class JobEndings(JobWork):
         served = fleet.deployments_for(batch.model).keys() - {job.deployment_id}
 
         def decide(current: FileState) -> FileChange | None:
-            refused = next((copy for copy in current.copies if copy.deployment_id == job.deployment_id), None)
-            left = [copy for copy in current.copies if copy.deployment_id in served and copy.state in _LEFT]
+            copies = copies_for(current, job).copies
+            refused = next((copy for copy in copies if copy.deployment_id == job.deployment_id), None)
+            left = [copy for copy in copies if copy.deployment_id in served and copy.state in _LEFT]
             if refused is None or refused.state is not CopyState.READY or not left:
                 return None
             if dialect_of(fleet, refused.deployment_id, current.file) is None:
@@ -98,7 +100,8 @@ class JobEndings(JobWork):
 
         written = await self.runtime.storage.change_file(batch.input_file_id, decide)
         self.runtime.events_written()
-        where = [copy for copy in written.copies if copy.deployment_id == job.deployment_id]
+        copies = copies_for(written, job).copies
+        where = [copy for copy in copies if copy.deployment_id == job.deployment_id]
         return any(copy.state is CopyState.FAILED for copy in where)
 
     async def _doubt_copy(self, job: Job, batch: Batch) -> None:
@@ -107,7 +110,9 @@ class JobEndings(JobWork):
         def decide(current: FileState) -> FileChange | None:
             where = (job.deployment_id, job.provider_file_id)
             refused = [
-                copy for copy in current.copies if (copy.deployment_id, copy.provider_file_id) == where
+                copy
+                for copy in copies_for(current, job).copies
+                if (copy.deployment_id, copy.provider_file_id) == where
             ]
             return doubt(refused[0], now) if refused else None
 
@@ -115,13 +120,9 @@ class JobEndings(JobWork):
         self.runtime.wake()
 
     async def failed(self, job: Job, errors: tuple[BatchError, ...]) -> None:
-        """End a job, and with it its batch, for its content is wrong at any deployment."""
+        """End a job for its content is wrong at any deployment, and its batch if nothing else of it runs."""
         await self.write(
-            job,
-            JobState.FAILED,
-            reason=errors[0].code if errors else None,
-            due=None,
-            batch=lambda current: replace(current, errors=errors),
+            job, JobState.FAILED, reason=errors[0].code if errors else None, due=None, errors=errors
         )
 
     async def unclear(self, job: Job, error: NoClearAnswer | ProviderBusy) -> Job:

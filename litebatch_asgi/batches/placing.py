@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.endings import UNUSABLE, JobEndings
 from litebatch_asgi.batches.inputs import Input, Inputs
-from litebatch_asgi.batches.targets import Target, Tries, choose, next_chance
+from litebatch_asgi.batches.targets import Target, Tries, choose, copies_for, next_chance
 from litebatch_asgi.batches.unclear import OpenCandidate, UnclearJobs
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.batches.work import JobWork
@@ -99,7 +99,7 @@ class Placer(JobWork):
         file = await self.runtime.storage.get_file(state.batch.input_file_id)
         if file is None:
             raise StateConflict(f"{state.batch.input_file_id} is gone")
-        return state, file
+        return state, copies_for(file, job)
 
     async def _unless_sent(self, job: Job, state: BatchState, file: FileState) -> Job | None:
         if self._may_be_of_yesterday(job, state.batch):

@@ -202,8 +202,9 @@ class Poller(JobWork):
         return None
 
     def _others_left(self, job: Job, state: BatchState) -> bool:
-        """Whether a deployment is left that has not refused this batch."""
-        tried = {each.deployment_id for each in state.jobs if each.state is JobState.REFUSED}
+        """Whether a deployment is left that has not refused these lines."""
+        refused = (each for each in state.jobs if each.state is JobState.REFUSED and each.shard == job.shard)
+        tried = {each.deployment_id for each in refused}
         return bool(set(self.runtime.fleet.deployments_for(state.batch.model)) - tried - {job.deployment_id})
 
     async def _vanished(self, job: Job, error: ProviderNotFound) -> None:

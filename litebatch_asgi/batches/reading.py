@@ -10,14 +10,14 @@ import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.decoding import ForeignResults
+from litebatch_asgi.batches.lines import JobLines
 from litebatch_asgi.batches.results import NamedFile, ReadFile, named_files
 from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.dialects import Dialect
 from litebatch_asgi.errors import ProviderError, ProviderNotFound
-from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.files.forms import dialect_of
 from litebatch_asgi.jsonl import ExactPass, FileDigest, IdCollector, MissingRows, RowTally, Tally
-from litebatch_asgi.models import FileKind, FileState, Job, ProviderBatch
+from litebatch_asgi.models import FileKind, Job, ProviderBatch
 from litebatch_asgi.runtime import Runtime
 
 
@@ -80,23 +80,22 @@ class ResultReader:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._contents = ContentReader(runtime)
 
     @asynccontextmanager
-    async def reading(self, job: Job, snapshot: ProviderBatch, file: FileState) -> AsyncGenerator[Reading]:
+    async def reading(self, job: Job, snapshot: ProviderBatch, lines: JobLines) -> AsyncGenerator[Reading]:
         """Read all files once and count their rows; what is translated is on disk until the block ends."""
-        dialect = self._dialect(job, file)
+        dialect = self._dialect(job, lines)
         async with AsyncExitStack() as spools:
-            foreign = ForeignResults(self._runtime, dialect, job, file) if dialect is not None else None
+            foreign = ForeignResults(self._runtime, dialect, job, lines) if dialect is not None else None
             reading = Reading(snapshot=snapshot)
             for named in named_files(job.deployment_id, snapshot):
                 read = await foreign.read(named, spools) if foreign else await self._counted(named)
                 reading = _with(reading, named, read)
             yield reading
 
-    def _dialect(self, job: Job, file: FileState) -> Dialect | None:
+    def _dialect(self, job: Job, lines: JobLines) -> Dialect | None:
         assert job.deployment_id is not None
-        return dialect_of(self._runtime.fleet, job.deployment_id, file.file)
+        return dialect_of(self._runtime.fleet, job.deployment_id, lines.file.file)
 
     async def _counted(self, named: NamedFile) -> ReadFile | None:
         tally = RowTally(thresholds=self._runtime.prices.thresholds)
@@ -105,14 +104,14 @@ class ResultReader:
         return _read(named, digest, found=found, kept=found) if digest is not None else None
 
     @asynccontextmanager
-    async def exactly(self, job: Job, first: Reading, file: FileState) -> AsyncGenerator[ExactReading]:
+    async def exactly(self, job: Job, first: Reading, lines: JobLines) -> AsyncGenerator[ExactReading]:
         """Read the input, then all files, and keep what is right of them, on disk until the block ends.
 
         What was translated is not asked for again: `first` has it.
         """
-        dialect = self._dialect(job, file)
+        dialect = self._dialect(job, lines)
         async with AsyncExitStack() as spools:
-            ids = await self._ids(file)
+            ids = await self._ids(lines)
             exact = ExactPass(ids, thresholds=self._runtime.prices.thresholds)
             reading = Reading(snapshot=first.snapshot)
             for named in named_files(job.deployment_id, first.snapshot):
@@ -128,10 +127,10 @@ class ResultReader:
                 reading = replace(reading, files=tuple(files))
             yield ExactReading(reading=reading, missing=exact.missing)
 
-    async def _ids(self, file: FileState) -> Set[bytes]:
-        """The digests of an input's custom ids."""
+    async def _ids(self, lines: JobLines) -> Set[bytes]:
+        """The digests of the custom ids."""
         ids = IdCollector()
-        async with aclosing(self._contents.blocks(file)) as blocks:
+        async with aclosing(lines.blocks()) as blocks:
             async for block in blocks:
                 await self._runtime.in_executor(ids.feed, block)
         return ids.finish()
@@ -197,9 +196,9 @@ class ResultReader:
             return False
         return stated in (None, file.size)
 
-    async def write_missing(self, file: FileState, missing: MissingRows, rows: InlineRows) -> None:
-        """Write rows for the lines of the input that `missing` says."""
-        async with aclosing(self._contents.blocks(file)) as blocks:
+    async def write_missing(self, lines: JobLines, missing: MissingRows, rows: InlineRows) -> None:
+        """Write rows for those of the lines that `missing` says."""
+        async with aclosing(lines.blocks()) as blocks:
             await rows.pour(blocks, missing)
 
 

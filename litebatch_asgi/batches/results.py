@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.rows import InlineRows
-from litebatch_asgi.files.service import BATCH_LIVES_SECONDS
 from litebatch_asgi.jsonl import Tally
 from litebatch_asgi.models import (
     Batch,
     CopyState,
-    Counts,
     File,
     FileCopy,
     FileKind,
     FilePart,
     FileStatus,
+    Job,
     PartKind,
     ProviderBatch,
-    Usage,
 )
 from litebatch_asgi.models.ids import FILE_PREFIX, new_id
+from litebatch_asgi.models.shards import place_of
 
 
 class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,16 +81,30 @@ def named_files(deployment_id: str | None, snapshot: ProviderBatch | None) -> tu
 
 
 class ResultFiles:
-    """The output and the error file of one batch, as they are written when it ends; empty ones are left out.
+    """The output and the error file of one batch, with what one of its jobs has left.
 
-    `own`, rows of ours, end the error file.
+    They grow with each job that is settled, and nobody sees them before the batch has ended. `before` has
+    them as they were. `own`, rows of ours, come last. `ends`: whether the batch ends with this job; what it
+    leaves is published as it is where nothing was before, otherwise each piece ends with its line.
     """
 
     def __init__(
-        self, batch: Batch, now: datetime, *, read: Sequence[ReadFile] = (), own: InlineRows | None = None
+        self,
+        batch: Batch,
+        job: Job,
+        now: datetime,
+        *,
+        before: Sequence[File] = (),
+        read: Sequence[ReadFile] = (),
+        own: InlineRows | None = None,
+        ends: bool = True,
     ) -> None:
         self._batch = batch
+        self._job = job
         self._now = now
+        self._named = named_files(job.deployment_id, job.snapshot)
+        self._before = {file.kind: file for file in before}
+        self._is_last = ends and not before
         self._pieces: dict[FileKind, list[_Piece]] = {FileKind.OUTPUT: [], FileKind.ERROR: []}
         for each in read:
             for kind, rows in each.own_rows.items():
@@ -100,15 +113,23 @@ class ResultFiles:
                 self._add(each.named.kind, each)
         if own is not None:
             self._add(FileKind.ERROR, own)
-        self._files = {kind: self._new(kind, pieces) for kind, pieces in self._pieces.items() if pieces}
+        self._files = {kind: self._grown(kind, pieces) for kind, pieces in self._pieces.items() if pieces}
+        if self._named and not (self._files or before):
+            self._files[FileKind.ERROR] = self._new(FileKind.ERROR)  # so that somebody knows of them
 
     def _add(self, kind: FileKind, piece: _Piece) -> None:
         if piece.size:
             self._pieces[kind].append(piece)
 
-    def _new(self, kind: FileKind, pieces: Sequence[_Piece]) -> File:
+    def _grown(self, kind: FileKind, pieces: Sequence[_Piece]) -> File:
+        file = self._before.get(kind) or self._new(kind)
         count = sum(_count(piece) for piece in pieces)
-        lives = timedelta(seconds=self._batch.output_expires_after or BATCH_LIVES_SECONDS)
+        size = sum(piece.size + self._ends_line(piece, pieces) for piece in pieces)
+        return replace(
+            file, bytes=file.bytes + size, lines=file.lines + count, id_count=file.id_count + count
+        )
+
+    def _new(self, kind: FileKind) -> File:
         return File(
             id=new_id(FILE_PREFIX),
             owner=self._batch.owner,
@@ -116,71 +137,64 @@ class ResultFiles:
             kind=kind,
             purpose="batch_output",
             filename=f"{self._batch.id}_{kind}.jsonl",
-            bytes=sum(piece.size + _ends_line(piece, pieces) for piece in pieces),
+            bytes=0,
             models=(self._batch.model,),
-            lines=count,
-            id_count=count,
             status=FileStatus.PROCESSED,
             created_at=self._now,
-            accepted_at=self._now,
-            expires_at=self._now + lives,
             batch_id=self._batch.id,
         )
 
-    def rows(self, named: Sequence[NamedFile] = ()) -> dict[str, Any]:
-        """Files, copies and parts to write; `named` are all that the provider has, given to us or not."""
+    def rows(self) -> dict[str, Any]:
+        """The batch, files, copies and parts to write; copies of all that the provider has, given or not."""
+        files = {**self._before, **self._files}
+        ids = {kind: files[kind].id if kind in files else None for kind in FileKind}
+        batch = replace(self._batch, output_file_id=ids[FileKind.OUTPUT], error_file_id=ids[FileKind.ERROR])
         return {
+            "batch": batch,
             "files": tuple(self._files.values()),
-            "copies": tuple(self._copy(shard, each) for shard, each in enumerate(named)),
+            "copies": tuple(self._copy(number, each) for number, each in enumerate(self._named)),
             "parts": self._parts(),
         }
 
-    def _copy(self, shard: int, named: NamedFile) -> FileCopy:
+    def _copy(self, number: int, named: NamedFile) -> FileCopy:
         """A provider's file goes with the file that it is part of, or with the other if it is in none."""
-        file = self._files.get(named.kind) or next(iter(self._files.values()))
+        files = {**self._before, **self._files}
+        file = files.get(named.kind) or next(iter(files.values()))
         return FileCopy(
             file_id=file.id,
-            shard=shard,
+            shard=2 * self._job.shard + number,
             deployment_id=named.deployment_id,
             owner=file.owner,
             provider_file_id=named.provider_file_id,
             state=CopyState.READY,
-            next_check_at=file.expires_at,
         )
 
     def _parts(self) -> Iterator[FilePart]:
         """One in memory at a time."""
-        for kind, file in self._files.items():
+        place = place_of(self._job.root, self._job.shard)
+        for kind, pieces in self._pieces.items():
             numbers = itertools.count()
-            for piece in self._pieces[kind]:
+            for piece in pieces:
+                file_id = self._files[kind].id
                 if isinstance(piece, ReadFile):
-                    end_line = _ends_line(piece, self._pieces[kind])
-                    yield _provider_part(file.id, next(numbers), piece, end_line=end_line)
+                    end_line = self._ends_line(piece, pieces)
+                    yield _provider_part(file_id, next(numbers), place, piece, end_line=end_line)
                     continue
-                yield from piece.parts(file.id, numbers)
+                for part in piece.parts(file_id, numbers):
+                    yield replace(part, place=place)
 
-    def name_in(self, batch: Batch, *, counts: Counts, usage: Usage | None) -> Batch:
-        """The batch with its results."""
-        output, error = self._files.get(FileKind.OUTPUT), self._files.get(FileKind.ERROR)
-        return replace(
-            batch,
-            counts=counts,
-            usage=usage,
-            output_file_id=output.id if output else None,
-            error_file_id=error.id if error else None,
-        )
+    def _ends_line(self, piece: _Piece, pieces: Sequence[_Piece]) -> bool:
+        """Whether a newline has to be added, for more rows follow or may."""
+        if not isinstance(piece, ReadFile) or piece.ends_in_newline:
+            return False
+        return not self._is_last or piece is not pieces[-1]
 
 
 def _count(piece: _Piece) -> int:
     return piece.count if isinstance(piece, InlineRows) else piece.found.rows
 
 
-def _ends_line(piece: _Piece, pieces: Sequence[_Piece]) -> bool:
-    """Whether a newline has to be added, for more rows follow."""
-    return isinstance(piece, ReadFile) and piece is not pieces[-1] and not piece.ends_in_newline
-
-
-def _provider_part(file_id: str, seq: int, read: ReadFile, *, end_line: bool) -> FilePart:
+def _provider_part(file_id: str, seq: int, place: int, read: ReadFile, *, end_line: bool) -> FilePart:
     return FilePart(
         file_id=file_id,
         seq=seq,
@@ -190,5 +204,6 @@ def _provider_part(file_id: str, seq: int, read: ReadFile, *, end_line: bool) ->
         provider_file_id=read.named.provider_file_id,
         provider_bytes=read.size,
         end_line=end_line,
+        place=place,
         digest=read.digest,
     )

@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Set
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
 from litebatch_asgi.batches.charging import Consumed, Pricing, charges_for, total_cost
+from litebatch_asgi.batches.lines import JobLines, LineReader
 from litebatch_asgi.batches.missing import (
     are_believed,
     believed_from,
     is_all_that_was_done,
     remembered,
 )
+from litebatch_asgi.batches.outcomes import outcome_of, words_for_missing
 from litebatch_asgi.batches.reading import Reading, ResultReader
 from litebatch_asgi.batches.results import ResultFiles
 from litebatch_asgi.batches.rows import InlineRows
-from litebatch_asgi.batches.unsent import CANCELLED, EXPIRED, UnsentJobs
+from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.keeping import ContentWriter
+from litebatch_asgi.fold import ends
 from litebatch_asgi.jsonl import MissingRows
 from litebatch_asgi.lifecycle import give_up_at
 from litebatch_asgi.models import (
     Batch,
     BatchState,
-    BatchStatus,
-    Counts,
-    FileState,
     Job,
     JobState,
     ProviderBatch,
@@ -41,11 +42,6 @@ from litebatch_asgi.models import (
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
-
-LOST = (
-    "batch_line_lost",
-    "The provider ended the batch without an answer to this request. Send it again in another batch.",
-)
 
 CHEAP_BYTES = 1 << 20
 """results of no more than that are read again as often as their batch is looked at"""
@@ -57,6 +53,7 @@ class Settler(JobWork):
     def __init__(self, runtime: Runtime, unsent: UnsentJobs) -> None:
         super().__init__(runtime)
         self._unsent = unsent
+        self._lines = LineReader(runtime)
         self._reader = ResultReader(runtime)
         self._pricing = Pricing(runtime)
 
@@ -73,14 +70,15 @@ class Settler(JobWork):
         file = await self.runtime.storage.get_file(state.batch.input_file_id) if state else None
         if state is None or file is None:
             raise StateConflict(f"{job.batch_id} or its file is gone")
+        lines = await self._lines.of(job, file)
         try:
             with self.span_of("settle", job, state.batch):
-                async with self._reader.reading(job, await self._last_word(job), file) as reading:
+                async with self._reader.reading(job, await self._last_word(job), lines) as reading:
                     hit("settle.read")
-                    if reading.kept.holds_all(file.file.id_count, file.file.id_sum):
+                    if reading.kept.holds_all(lines.shard.id_count, lines.shard.id_sum):
                         await self._publish(job, state.batch, reading)
                     else:
-                        await self._settle_with_gaps(job, state.batch, file, reading)
+                        await self._settle_with_gaps(job, state.batch, lines, reading)
         except (ProviderError, RequestError) as error:
             logger.warning("results cannot be read now", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
@@ -98,7 +96,7 @@ class Settler(JobWork):
             return job.snapshot
         return snapshot.after(job.snapshot) if snapshot.status.is_final else job.snapshot
 
-    async def _settle_with_gaps(self, job: Job, batch: Batch, file: FileState, reading: Reading) -> None:
+    async def _settle_with_gaps(self, job: Job, batch: Batch, lines: JobLines, reading: Reading) -> None:
         """Settle what is not what was asked for, once it is sure that nothing else will come.
 
         The input is read, and the results row by row, only if this differs from what was seen before, or if
@@ -110,7 +108,7 @@ class Settler(JobWork):
             if not self._is_sure(batch, reading, reads):
                 await self._read_again_later(job, reading, reads)
                 return
-        async with self._reader.exactly(job, reading, file) as exact:
+        async with self._reader.exactly(job, reading, lines) as exact:
             told = self.log_fields(job, missing=len(exact.missing), dropped=exact.dropped)
             logger.warning("results are not what was asked for", extra=told)
             if not exact.missing:
@@ -120,7 +118,7 @@ class Settler(JobWork):
             is_whole = reads[-1].withheld_since is None
             is_all = is_whole and is_all_that_was_done(exact.reading.snapshot, exact.reading.kept)
             if is_all or self._is_sure(batch, exact.reading, reads):
-                await self._publish_with_missing(job, batch, file, exact.reading, exact.missing)
+                await self._publish_with_missing(job, batch, lines, exact.reading, exact.missing)
                 return
         await self._read_again_later(job, exact.reading, reads)
 
@@ -150,12 +148,12 @@ class Settler(JobWork):
         )
 
     async def _publish_with_missing(
-        self, job: Job, batch: Batch, file: FileState, reading: Reading, missing: Set[bytes]
+        self, job: Job, batch: Batch, lines: JobLines, reading: Reading, missing: Set[bytes]
     ) -> None:
-        code, message = _words_for_missing(reading.snapshot.status)
+        code, message = words_for_missing(batch, reading.snapshot.status, self.runtime.now())
         rows_for = MissingRows(code=code, message=message, only=missing, seed=job.batch_id)
         async with InlineRows(self.runtime) as rows:
-            await self._reader.write_missing(file, rows_for, rows)
+            await self._reader.write_missing(lines, rows_for, rows)
             await self._publish(job, batch, reading, own=rows)
 
     async def _publish(
@@ -175,15 +173,26 @@ class Settler(JobWork):
         consumed = await self._pricing.price(job, batch, reading.kept)
         hit("settle.before")
 
-        def results(current: BatchState, settled: Job) -> dict[str, Any]:
+        def results(current: BatchState, settled: Job, _: Job | None) -> dict[str, Any]:
+            outcome = outcome_of(reading, own, current.batch, now)
+            settled = replace(settled, outcome=outcome)
+            files = ResultFiles(
+                current.batch,
+                settled,
+                now,
+                before=current.results,
+                read=reading.files,
+                own=own,
+                ends=ends(current, (settled,), now),
+            )
             charges = charges_for(consumed, current.batch, settled, now)
-            return {"charges": charges, **_settlement(current.batch, settled, reading, own, now)}
+            return {"job": settled, "charges": charges, "settled_requests": job.requests, **files.rows()}
 
         written = await self.write(job, JobState.SETTLED, due=None, snapshot=reading.snapshot, more=results)
         hit("settle.stored")
         self._count(job, batch, consumed)
         status = written.state.batch.status.value
-        logger.info("batch settled", extra=self.log_fields(job, status=status, cost=total_cost(consumed)))
+        logger.info("job settled", extra=self.log_fields(job, status=status, cost=total_cost(consumed)))
 
     def _count(self, job: Job, batch: Batch, consumed: Collection[Consumed]) -> None:
         assert job.deployment_id is not None
@@ -194,19 +203,3 @@ class Settler(JobWork):
 def _known(job: Job, reading: Reading) -> ShortRead | None:
     """The last read, if it has found the same."""
     return job.reads[-1] if job.reads and job.reads[-1].seen == reading.seen else None
-
-
-def _settlement(
-    batch: Batch, job: Job, reading: Reading, own: InlineRows | None, now: datetime
-) -> dict[str, Any]:
-    kept = reading.kept
-    lost = own.count if own is not None else 0
-    counts = Counts(total=job.requests, completed=kept.completed, failed=kept.failed + lost)
-    files = ResultFiles(batch, now, read=reading.files, own=own)
-    written = files.name_in(batch, counts=counts, usage=kept.usage)
-    return {"batch": written, **files.rows(reading.named)}
-
-
-def _words_for_missing(status: BatchStatus) -> tuple[str, str]:
-    """A provider that cancelled or ran out of time need not list what it left undone."""
-    return {BatchStatus.CANCELLED: CANCELLED, BatchStatus.EXPIRED: EXPIRED}.get(status, LOST)

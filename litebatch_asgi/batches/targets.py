@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from litebatch_asgi.copy_lifecycle import is_usable
 from litebatch_asgi.files.renewing import renew_copies
@@ -16,6 +17,16 @@ from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.strategies import Candidate
 
 _WITHOUT_RESULT = frozenset({JobState.REFUSED, JobState.WATCHED, JobState.CLOSED})
+
+
+def copies_for(file: FileState, job: Job) -> FileState:
+    """The input with those of its copies that this job can run on: those of its shard."""
+    return of_shard(file, job.shard)
+
+
+def of_shard(file: FileState, shard: int) -> FileState:
+    """The input with the copies of one shard alone."""
+    return replace(file, copies=tuple(copy for copy in file.copies if copy.shard == shard))
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ fails and says why.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,12 +15,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from litebatch_asgi.batches.results import ResultFiles, named_files
+from litebatch_asgi.batches.lines import LineReader
+from litebatch_asgi.batches.outcomes import undone, words_for_undone
+from litebatch_asgi.batches.results import ResultFiles
 from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import RequestError, StateConflict
-from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.files.keeping import ContentWriter
+from litebatch_asgi.fold import ends, refused_jobs
 from litebatch_asgi.jsonl import MissingRows
 from litebatch_asgi.lifecycle import give_up_at, next_attempt
 from litebatch_asgi.lifetimes import WATCH_FOR
@@ -31,6 +34,7 @@ from litebatch_asgi.models import (
     DeploymentWait,
     Job,
     JobState,
+    Outcome,
     WaitingFor,
     WaitReason,
 )
@@ -38,11 +42,6 @@ from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-CANCELLED = ("batch_cancelled", "This request was not executed because the batch was cancelled.")
-EXPIRED = (
-    "batch_expired",
-    "This request could not be executed before the completion window expired.",
-)
 INPUT_UNAVAILABLE = BatchError(
     code="input_unavailable",
     message="The input file cannot be read any more at any deployment. Upload it again for another batch.",
@@ -59,7 +58,7 @@ class UnsentJobs(JobWork):
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self._reader = ContentReader(runtime)
+        self._lines = LineReader(runtime)
 
     async def is_due(self, job: Job) -> bool:
         """Whether a waiting job has nothing to wait for any more."""
@@ -135,49 +134,91 @@ class UnsentJobs(JobWork):
             raise StateConflict(f"{job.batch_id} is gone")
         return batch
 
-    async def _end(self, job: Job, batch: Batch, *, unreadable: BatchError | None) -> None:
-        code, message = CANCELLED if batch.cancel_requested_at is not None else EXPIRED
+    async def close_refused(self, job: Job) -> None:
+        """Write rows for the lines of a job whose content was refused, once its batch has no others that run.
+
+        They say what its provider said first. While its input cannot be read it waits, until the end grace
+        is over.
+        """
+        state = await self.runtime.storage.get_batch_state(job.batch_id)
+        if state is None or job.id not in {each.id for each in refused_jobs(state.jobs)}:
+            await self.write(job, JobState.FAILED, due=None)
+            return
+        first = job.errors[0] if job.errors else BatchError()
+        code, message = first.code or "invalid_request", first.message or "The provider refused the request."
         async with InlineRows(self.runtime) as rows:
             try:
                 missing = MissingRows(code=code, message=message, seed=job.batch_id)
-                await self._write_rows(batch, rows, missing)
+                await self._write_rows(job, state.batch, rows, missing)
+            except RequestError:
+                if self.runtime.now() >= self._give_up_at(state.batch):
+                    await self._fail(job, INPUT_UNAVAILABLE)
+                else:
+                    await self.look_again(job)
+                return
+            outcome = Outcome(counts=Counts(total=job.requests, failed=rows.count))
+            store = partial(self._store, job, rows, JobState.SETTLED, lambda _: outcome)
+            await ContentWriter.run(self.runtime, store)
+
+    async def _end(self, job: Job, batch: Batch, *, unreadable: BatchError | None) -> None:
+        code, message = words_for_undone(batch)
+        async with InlineRows(self.runtime) as rows:
+            try:
+                missing = MissingRows(code=code, message=message, seed=job.batch_id)
+                await self._write_rows(job, batch, rows, missing)
             except RequestError:
                 if unreadable is None:
                     await self.look_again(job)
                 else:
                     await self._fail(job, unreadable)
                 return
-            await ContentWriter.run(self.runtime, partial(self._store, job, rows))
+            outcome = partial(undone, requests=job.requests)
+            store = partial(self._store, job, rows, JobState.WITHDRAWN, outcome)
+            await ContentWriter.run(self.runtime, store)
 
-    async def _write_rows(self, batch: Batch, rows: InlineRows, missing: MissingRows) -> None:
+    async def _write_rows(self, job: Job, batch: Batch, rows: InlineRows, missing: MissingRows) -> None:
         file = await self.runtime.storage.get_file(batch.input_file_id)
         if file is None:
             raise StateConflict(f"{batch.input_file_id} is gone")
-        async with aclosing(self._reader.blocks(file)) as blocks:
+        lines = await self._lines.of(job, file)
+        async with aclosing(lines.blocks()) as blocks:
             await rows.pour(blocks, missing)
 
-    async def _store(self, job: Job, rows: InlineRows, writer: ContentWriter) -> None:
+    async def _store(
+        self,
+        job: Job,
+        rows: InlineRows,
+        state: JobState,
+        outcome: Callable[[Batch], Outcome],
+        writer: ContentWriter,
+    ) -> None:
         await rows.store(writer)
         now = self.runtime.now()
 
-        def results(current: BatchState, _: Job) -> dict[str, Any]:
-            files = ResultFiles(current.batch, now, own=rows)
-            counts = Counts(total=job.requests, failed=rows.count)
-            batch = files.name_in(current.batch, counts=counts, usage=None)
-            return {"batch": batch, **files.rows(named_files(job.deployment_id, job.snapshot))}
+        def results(current: BatchState, ended: Job, following: Job | None) -> dict[str, Any]:
+            name = "following" if following is not None else "job"
+            last = replace(following or ended, outcome=outcome(current.batch))
+            moved = (ended, last) if following is not None else (last,)
+            files = ResultFiles(
+                current.batch, ended, now, before=current.results, own=rows, ends=ends(current, moved, now)
+            )
+            return {name: last, "settled_requests": job.requests, **files.rows()}
 
-        await self._finish(job, JobState.WITHDRAWN, more=results)
+        await self._finish(job, state, more=results)
 
     async def _fail(self, job: Job, error: BatchError) -> None:
-        def errors(current: BatchState, _: Job) -> dict[str, Any]:
-            return {"batch": replace(current.batch, errors=(error,))}
+        """Its lines are lost with the input, and its batch fails once all others are through."""
+
+        def errors(_: BatchState, ended: Job, following: Job | None) -> dict[str, Any]:
+            lost = replace(following or ended, errors=(error,), outcome=Outcome(counts=Counts()))
+            return {"following" if following is not None else "job": lost}
 
         await self._finish(job, JobState.FAILED, more=errors)
 
     async def _finish(self, job: Job, state: JobState, **how: Any) -> None:
         """One that was sent is watched from now on, and an attempt that was never sent ends in its place."""
         now = self.runtime.now()
-        if job.state is JobState.WAITING:
+        if job.state in (JobState.WAITING, JobState.FAILED):
             await self.write(job, state, due=None, **how)
             return
         await self.write(

@@ -22,8 +22,11 @@ from litebatch_asgi.wire.waiting import told_to_admin
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-More: TypeAlias = Callable[[BatchState, Job], dict[str, Any]]
-"""Pure: from the locked batch and the job as it will be, what else to write: fields of `BatchChange`."""
+More: TypeAlias = Callable[[BatchState, Job, Job | None], dict[str, Any]]
+"""Pure: from the locked batch, the job as it will be and the one that follows it, what else to write.
+
+Fields of `BatchChange`; `job` and `following`, where these are to be written in another form.
+"""
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,11 +146,12 @@ class JobWork:
             is_known = state is claimed.state and before.next_check_at == claimed.next_check_at
             job = job if is_known else hurried(job, current.batch, now)
             following = follow(job) if follow is not None else None
-            rest = more(current, job) if more is not None else {}
+            rest = more(current, job, following) if more is not None else {}
+            job, following = rest.pop("job", job), rest.pop("following", following)
             rest["removed_jobs"] = superseded(current.jobs, job)
             if batch is not None:
                 rest["batch"] = batch(current.batch)
-            new_jobs = (following,) if following is not None else ()
+            new_jobs = (*((following,) if following is not None else ()), *rest.pop("new_jobs", ()))
             lease = self.runtime.settings.lease_seconds
             return batch_change(
                 current,

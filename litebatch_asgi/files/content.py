@@ -15,7 +15,7 @@ from litebatch_asgi.errors import (
 from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.files.stored import stored_blocks
 from litebatch_asgi.jsonl import FileDigest
-from litebatch_asgi.models import File, FileKind, FilePart, FileState, PartKind
+from litebatch_asgi.models import File, FileKind, FilePart, FileState, PartKind, Shard
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -37,6 +37,12 @@ class ContentReader:
             yield block
         if sent != state.file.bytes:
             raise Unavailable(f"{state.file.id}: {sent} of {state.file.bytes} bytes came")
+
+    async def shard_blocks(self, state: FileState, shard: Shard) -> AsyncGenerator[bytes]:
+        """The lines of one shard of an input. Raises as `blocks` does."""
+        async with aclosing(self.blocks(state)) as blocks:
+            async for block in blocks:
+                yield block
 
     async def _input(self, state: FileState) -> AsyncGenerator[bytes]:
         try:

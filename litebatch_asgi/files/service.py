@@ -27,6 +27,7 @@ from litebatch_asgi.files.providers import check_provider
 from litebatch_asgi.files.sources import UploadContent
 from litebatch_asgi.files.spooling import spooled
 from litebatch_asgi.files.uploading import Uploader
+from litebatch_asgi.lifetimes import RESULTS_LIVE_SECONDS
 from litebatch_asgi.models import (
     CreateRequest,
     File,
@@ -53,10 +54,6 @@ class Completion(NamedTuple):
     upload_id: str
     fingerprint: str
     """equal for completions of the upload that ask for the same"""
-
-
-BATCH_LIVES_SECONDS = 2_592_000
-"""30 days, as long as OpenAI keeps files of purpose `batch` and batch results unless told otherwise."""
 
 
 class FileService:
@@ -311,7 +308,7 @@ class FileService:
 
 def _expiry(now: datetime, purpose: str, seconds: int | None) -> datetime | None:
     if seconds is None and purpose == "batch":
-        seconds = BATCH_LIVES_SECONDS
+        seconds = RESULTS_LIVE_SECONDS
     return now + timedelta(seconds=seconds) if seconds is not None else None
 
 

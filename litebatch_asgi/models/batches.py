@@ -286,7 +286,7 @@ class BatchChange(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[File, ...] = ()
     """output and error files, new or as they shall be
 
-    With one that is accepted now, copies of its parts that nobody looks at are due when it expires.
+    Copies of the parts of one that has an end are due then, unless somebody looks at them before.
     """
     copies: tuple[FileCopy, ...] = ()
     """the provider's files that those are made of"""

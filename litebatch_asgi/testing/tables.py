@@ -154,7 +154,7 @@ class Tables:
     def write_results(
         self, draft: Draft, batch_id: str, files: Sequence[File], copies: Iterable[FileCopy]
     ) -> frozenset[str]:
-        """Write result files, new or as they shall be, and copies; those of accepted files become due.
+        """Write result files, new or as they shall be, and copies; those of files that end become due.
 
         Returns the ids of those that are not new.
         """
@@ -164,14 +164,14 @@ class Tables:
                 draft.put(self.files, file.id, file)
             else:
                 draft.insert(self.files, file.id, file)
-        accepted = {file.id: file.expires_at for file in files if file.accepted_at is not None}
+        ending = {file.id: file.expires_at for file in files if file.expires_at is not None}
 
         def due(copy: FileCopy) -> FileCopy:
-            is_due = copy.file_id in accepted and copy.next_check_at is None
-            return replace(copy, next_check_at=accepted[copy.file_id]) if is_due else copy
+            is_due = copy.file_id in ending and copy.next_check_at is None
+            return replace(copy, next_check_at=ending[copy.file_id]) if is_due else copy
 
         for copy in self.copies.values():
-            if copy.file_id in accepted:
+            if copy.file_id in ending:
                 draft.put(self.copies, copy.key, due(copy))
         for copy in copies:
             draft.insert(self.copies, copy.key, due(copy))

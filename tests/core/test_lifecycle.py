@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.fold import current_jobs, fold
 from litebatch_asgi.lifecycle import (
     TRANSITIONS,
     batch_change,
-    current_jobs,
-    fold,
     held,
     move,
     next_attempt,
@@ -26,6 +25,7 @@ from litebatch_asgi.models import (
     Counts,
     Job,
     JobState,
+    Outcome,
     ProviderBatch,
     WaitingFor,
 )
@@ -50,6 +50,11 @@ def a_job(
     state: JobState, status: BatchStatus | None = None, *, attempt: int = 1, counts: Counts | None = None
 ) -> Job:
     snapshot = ProviderBatch(id="p", status=status, counts=counts) if status else None
+    outcome = Outcome(
+        counts=Counts(total=10, failed=10),
+        cancelled=10 if status is BatchStatus.CANCELLED else 0,
+        expired=10 if status is BatchStatus.EXPIRED else 0,
+    )
     return Job(
         id=f"job_{attempt}",
         batch_id=BATCH.id,
@@ -58,6 +63,7 @@ def a_job(
         requests=10,
         state=state,
         snapshot=snapshot,
+        outcome=outcome if state is JobState.SETTLED else None,
         created_at=NOW,
     )
 

@@ -1,0 +1,43 @@
+"""The lines that a job runs: its shard, and the bytes of that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from litebatch_asgi.errors import StateConflict
+from litebatch_asgi.files.content import ContentReader
+from litebatch_asgi.models import FileState, Job, Shard, one_tile
+from litebatch_asgi.runtime import Runtime
+
+
+class JobLines:
+    """What one job runs of its input."""
+
+    def __init__(self, file: FileState, shard: Shard, contents: ContentReader) -> None:
+        self.file = file
+        self.shard = shard
+        self._contents = contents
+
+    def blocks(self) -> AsyncGenerator[bytes]:
+        """Its lines, as they were uploaded. Raises `RequestError` where they cannot be read now."""
+        return self._contents.shard_blocks(self.file, self.shard)
+
+
+class LineReader:
+    """Finds the lines of jobs."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._contents = ContentReader(runtime)
+
+    async def of(self, job: Job, file: FileState) -> JobLines:
+        """Those of a job on this input. Raises `StateConflict` if its shard is gone."""
+        return JobLines(file, await self._shard(job, file), self._contents)
+
+    async def _shard(self, job: Job, file: FileState) -> Shard:
+        if job.shard < len(file.shards):
+            return file.shards[job.shard]
+        found = await self._runtime.storage.shards.get(file.file.id, job.shard)
+        if found is None and (file.shards or job.shard):
+            raise StateConflict(f"shard {job.shard} of {file.file.id} is gone")
+        return found or one_tile(file.file)
