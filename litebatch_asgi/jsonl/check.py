@@ -14,6 +14,7 @@ from litebatch_asgi.jsonl.frames import LineFramer, Run, is_utf8, line_end
 from litebatch_asgi.jsonl.ids import ID_MODULUS, id_digest
 from litebatch_asgi.jsonl.lengths import Lengths
 from litebatch_asgi.jsonl.limits import allowed
+from litebatch_asgi.jsonl.marks import MARK_STEPS, Mark, Marker, Marks, MarkSteps
 from litebatch_asgi.jsonl.request import find_bom, make_problem, quote, read_request
 from litebatch_asgi.jsonl.request_body import Body
 from litebatch_asgi.jsonl.shape import Shape
@@ -60,6 +61,8 @@ class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
 
     The value is spelled plainly, and so the same, on each line: see `json_string`.
     """
+    marks: Marks
+    """what lies before some places between its lines, its beginning and its end among them"""
 
 
 class LineChecker:
@@ -76,6 +79,7 @@ class LineChecker:
             line is filled in here.
         guesses: how many tokens things have that nobody counts.
         thresholds: lengths of inputs, in tokens and ascending, at which prices change.
+        steps: how far apart the marks are, see `ShardLimits.steps`.
 
     """
 
@@ -87,6 +91,7 @@ class LineChecker:
         model_problem: Callable[[str], Problem | None],
         guesses: Guesses = GUESSES,
         thresholds: Sequence[int] = (),
+        steps: MarkSteps = MARK_STEPS,
     ) -> None:
         self._endpoints = endpoints
         self._limits = limits
@@ -105,6 +110,7 @@ class LineChecker:
         self._output_tokens = 0
         self._unlimited_answers = 0
         self._spans = array("Q")
+        self._marker = Marker(steps)
         self._shape: Shape | None = None
         self._model: str | None = None
         self._url: str | None = None
@@ -128,12 +134,13 @@ class LineChecker:
             self._add(make_problem("empty_file", None, message))
         if self._problems or self._model is None or self._url is None:
             raise InvalidFile(self._problems)
+        end = self._mark(self._framer.offset)
         return CheckedFile(
             lines=self._requests,
             bytes=self._framer.offset,
             id_count=len(self._digests),
-            id_sum=self._id_sum % ID_MODULUS,
-            tokens=estimated_tokens(self._framer.offset - self._spared_bytes) + self._guessed_tokens,
+            id_sum=end.id_sum,
+            tokens=end.tokens,
             guessed_tokens=self._guessed_tokens,
             output_tokens=self._output_tokens,
             unlimited_answers=self._unlimited_answers,
@@ -141,24 +148,32 @@ class LineChecker:
             model=self._model,
             url=self._url,
             spans=self._spans,
+            marks=self._marker.end(end),
         )
 
     def _check(self, run: Run) -> None:
         if run.text is None:
             self._refuse_long_line()
             return
-        text, start = run.text, run.start
+        text, start, offset, marker = run.text, run.start, run.offset, self._marker
         utf8 = is_utf8(text, start, run.end)
         while start < run.end and not self._stopped:
             end = line_end(text, start)
-            if utf8 and self._accept_alike(text, start, end, run.offset):
+            if utf8 and self._accept_alike(text, start, end, offset):
                 start = end + 1
             elif (blank := _BLANK_LINES.match(text, start, run.end)) is not None:
                 self._line += text.count(b"\n", start, blank.end())
                 start = blank.end()
             else:
-                self._examine(text[start:end], run.offset + start)
+                self._examine(text[start:end], offset + start)
                 start = end + 1
+            if self._requests >= marker.due_requests or offset + start >= marker.due_offset:
+                marker.set(self._mark(offset + min(start, run.end)))
+
+    def _mark(self, offset: int) -> Mark:
+        """What is known of all that is before `offset`, where the lines end that were checked."""
+        tokens = estimated_tokens(offset - self._spared_bytes) + self._guessed_tokens
+        return Mark(self._line, offset, self._requests, self._id_sum % ID_MODULUS, tokens)
 
     def _accept_alike(self, text: bytes, start: int, end: int, offset: int) -> bool:
         """Accept a line for being like the last one examined; False: it has to be examined itself."""
@@ -182,6 +197,7 @@ class LineChecker:
         if spared or guessed:
             self._spared_bytes += spared
             self._guessed_tokens += guessed
+            self._marker.guess(guessed)
         if guessed or size >= self._lengths.shortest_bytes:
             self._lengths.add(estimated_tokens(size - spared) + guessed, limited, unlimited)
 
