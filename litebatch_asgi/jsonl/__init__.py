@@ -18,6 +18,7 @@ from litebatch_asgi.jsonl.exact import PartTally as PartTally
 from litebatch_asgi.jsonl.ids import IdCollector as IdCollector
 from litebatch_asgi.jsonl.ids import RawIds as RawIds
 from litebatch_asgi.jsonl.ids import id_digest as id_digest
+from litebatch_asgi.jsonl.line_set import LineSet as LineSet
 from litebatch_asgi.jsonl.marks import Mark as Mark
 from litebatch_asgi.jsonl.marks import Marks as Marks
 from litebatch_asgi.jsonl.marks import MarkSteps as MarkSteps
@@ -25,6 +26,8 @@ from litebatch_asgi.jsonl.missing import MissingRows as MissingRows
 from litebatch_asgi.jsonl.plan import ShardLimits as ShardLimits
 from litebatch_asgi.jsonl.plan import Tile as Tile
 from litebatch_asgi.jsonl.plan import plan_shards as plan_shards
+from litebatch_asgi.jsonl.select import LineSelector as LineSelector
+from litebatch_asgi.jsonl.select import Selected as Selected
 from litebatch_asgi.jsonl.size import Guesses as Guesses
 from litebatch_asgi.jsonl.splice import ModelRewriter as ModelRewriter
 from litebatch_asgi.jsonl.splice import Splicer as Splicer

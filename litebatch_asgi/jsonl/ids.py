@@ -40,10 +40,11 @@ def read_ids(run: Run) -> list[bytes]:
     """
     if run.text is None:
         raise ValueError("a line is too long")
-    return [_read_id(line) for line in run.lines() if not line.isspace()]
+    return [read_id(line) for line in run.lines() if not line.isspace()]
 
 
-def _read_id(line: bytes) -> bytes:
+def read_id(line: bytes) -> bytes:
+    """The custom_id of a line that is not blank. Raises as `read_ids` does."""
     try:
         return _decode(line).custom_id.encode()
     except RecursionError:  # accepted where the stack was less deep
