@@ -83,6 +83,10 @@ class ProviderAdapter(Protocol):
     """whether a batch's metadata comes back with it; if not, `is_tagged` is asked"""
     is_exclusive: bool
     """whether the operator has said that nobody else makes batches with these credentials"""
+    tells_progress: bool = True
+    """whether the counts of a batch grow while it runs; if not, nobody knows whether it is late"""
+    ends_at_expiry: bool = True
+    """whether the provider ends batches of itself once the window is over that they were made with"""
     max_requests: int | None
     """lines of one batch; None: no limit beside our own"""
     max_bytes: int | None

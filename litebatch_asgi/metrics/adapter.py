@@ -59,6 +59,8 @@ class MeasuredAdapter:
         self.keeps_files: bool = adapter.keeps_files
         self.tells_tags: bool = adapter.tells_tags
         self.is_exclusive: bool = adapter.is_exclusive
+        self.tells_progress: bool = adapter.tells_progress
+        self.ends_at_expiry: bool = adapter.ends_at_expiry
         self.max_requests: int | None = adapter.max_requests
         self.max_bytes: int | None = adapter.max_bytes
         self.purposes: Collection[str] = adapter.purposes

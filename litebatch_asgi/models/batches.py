@@ -197,12 +197,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """from when on a client's wish may bring the next look forward; None: never"""
     checks: int = 0
     """looks at one status, in a row: what the time until the next one grows with"""
+    progress_at: datetime | None = None
+    """when a look last showed more requests done than before; None: none did"""
+    looked_since: datetime | None = None
+    """since when looks at it follow each other without a gap; None: nobody has looked"""
+    late_from: datetime | None = None
+    """from when on every look asks whether it is late; None: nobody has looked"""
     copy_refusals: int = 0
     """how often deployments could not use their copy, this attempt and those before together"""
     stop_requested_at: datetime | None = None
     """when it was decided to stop it, so that what it leaves undone can be handed on; None: it was not"""
     stop_reason: str | None = None
-    """why: `late`, or the words of an operator"""
+    """why: `late`, `expired`, or the words of an operator"""
     may_hand_on: bool = False
     """of an ended job: whether lines that it has left undone may be handed on"""
     outcome: Outcome | None = None

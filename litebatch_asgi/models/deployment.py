@@ -183,6 +183,8 @@ LONGEST_LINE = 60 << 20
 HEARTBEATS_KEPT_SECONDS = 86_400
 """how long the heartbeat of a process that has stopped is remembered"""
 
+_MAY_BE_0 = frozenset({"max_rescues", "row_retries", "min_retry_rows"})
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How LiteBatch behaves; every time is in seconds, unless its name says days, and may be a fraction."""
@@ -207,6 +209,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """the same, where a provider names a result file and does not give it"""
     end_grace_seconds: float = 86_400.0
     """how long after its deadline or cancellation a batch waits for what is in the way of its end"""
+    rescue: bool = True
+    """whether what a provider's job leaves undone is handed on to another deployment of the model"""
+    rescue_lead_seconds: float = 14_400.0
+    """how long before a batch expires it is asked whether its jobs are late; at most a sixth of its window"""
+    max_rescues: int = 3
+    """how often the lines of one part of an input may be handed on; 0: never"""
+    row_retries: int = 1
+    """how often requests run anew that have failed for a passing reason, such as 429 or 500; 0: never"""
+    min_retry_rows: int = 100
+    """of fewer failed requests than this no new job is made"""
+    at_expiry: Literal["wait", "stop"] = "wait"
+    """whether jobs that still run when their batch expires are stopped, where no provider ends them itself"""
     gone_grace_seconds: float = 3600.0
     """how long no process may have a deployment in its configuration before it counts as gone"""
     keep_ended_days: float = 90.0
@@ -265,8 +279,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and not value > 0:
+            if not isinstance(value, (int, float)) or isinstance(value, bool):
+                continue
+            if name in _MAY_BE_0:
+                if not value >= 0:
+                    raise ConfigError(f"{name} must be 0 or more, not {value}")
+            elif not value > 0:
                 raise ConfigError(f"{name} must be above 0, not {value}")
+        if self.at_expiry not in ("wait", "stop"):
+            raise ConfigError(f"at_expiry must be `wait` or `stop`, not {self.at_expiry!r}")
         for pause in self.delivery_retry_seconds:
             if not 0 <= pause < math.inf:
                 raise ConfigError(f"delivery_retry_seconds: each must be 0 or more seconds, not {pause}")

@@ -19,6 +19,9 @@ ALTER TABLE {prefix}jobs ADD COLUMN stop_reason text;
 ALTER TABLE {prefix}jobs ADD COLUMN may_hand_on smallint NOT NULL DEFAULT 0 CHECK (may_hand_on IN (0, 1));
 ALTER TABLE {prefix}jobs ADD COLUMN outcome {type.json}; -- object
 ALTER TABLE {prefix}jobs ADD COLUMN errors {type.json} NOT NULL DEFAULT '[]'; -- list
+ALTER TABLE {prefix}jobs ADD COLUMN progress_at bigint; -- when a look last showed more requests done
+ALTER TABLE {prefix}jobs ADD COLUMN looked_since bigint; -- since when looks follow without a gap
+ALTER TABLE {prefix}jobs ADD COLUMN late_from bigint; -- from when on every look asks whether it is late
 
 ALTER TABLE {prefix}file_parts ADD COLUMN place bigint NOT NULL DEFAULT 0; -- orders parts before seq
 CREATE INDEX {prefix}file_parts_in_order ON {prefix}file_parts (file_id, place, seq);

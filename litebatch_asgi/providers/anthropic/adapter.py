@@ -51,6 +51,9 @@ class AnthropicAdapter:
     """our tag: the mark stands for it"""
     keeps_files: bool = False
     tells_tags: bool = False
+    tells_progress: bool = False
+    """counts stay 0 until the end"""
+    ends_at_expiry: bool = True
     max_requests: int | None = MOST_REQUESTS
     max_bytes: int | None = MOST_BYTES - body_bytes(0, MOST_REQUESTS)
     """of the lines: there is always room for what the body has beside them"""

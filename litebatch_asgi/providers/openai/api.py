@@ -48,6 +48,8 @@ class FilesAndBatches:
     keeps_files: bool = True
     tells_tags: bool = True
     is_exclusive: bool = False
+    tells_progress: bool = True
+    ends_at_expiry: bool = True
     max_requests: int | None = None
     max_bytes: int | None = None
     purposes: Collection[str] = frozenset({"batch"})

@@ -78,6 +78,9 @@ class VertexAdapter:
     keeps_files: bool = True
     tells_tags: bool = True
     is_exclusive: bool = False
+    tells_progress: bool = True
+    ends_at_expiry: bool = False
+    """a job is cut off a day after its start, which may be three days after it was made"""
     max_requests: int | None = 200_000
     max_bytes: int | None = 1_000_000_000
     purposes: Collection[str] = frozenset({"batch"})
