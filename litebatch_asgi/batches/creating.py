@@ -40,6 +40,8 @@ from litebatch_asgi.wire import CreateBatch, Repeat
 
 T = TypeVar("T")
 
+_NAMED_PARAMETERS = ("custom_llm_provider", "rescue", "row_retries", "at_expiry")
+
 
 class _Draft(NamedTuple):
     """What is to be written of a new batch."""
@@ -236,9 +238,10 @@ def _parameters(asked: CreateBatch) -> tuple[object, ...]:
     later: tuple[object, ...] = ()
     if asked.max_cost is not None:
         later += (dollars(asked.max_cost),)
-    if asked.custom_llm_provider is not None:
-        later += ("custom_llm_provider", asked.custom_llm_provider)
-    names = [name for name in asked.__struct_fields__ if name not in ("max_cost", "custom_llm_provider")]
+    for name in _NAMED_PARAMETERS:
+        if (value := getattr(asked, name)) is not None:
+            later += (name, value)
+    names = [name for name in asked.__struct_fields__ if name not in ("max_cost", *_NAMED_PARAMETERS)]
     return (*(getattr(asked, name) for name in names), *later)
 
 

@@ -87,6 +87,7 @@ class Drafts:
             created_at=now,
             expires_at=ends,
             counts=Counts(total=file.file.lines),
+            options=asked.options,
             traceparent=tracing.traceparent(),
         )
 

@@ -65,6 +65,9 @@ class BatchService:
         output_expires_after: int | None = None,
         max_cost: Decimal | None = None,
         custom_llm_provider: str | None = None,
+        rescue: bool | None = None,
+        row_retries: int | None = None,
+        at_expiry: Literal["wait", "stop"] | None = None,
         idempotency_key: str | None = None,
     ) -> Batch:
         """Begin a batch on an uploaded file.
@@ -73,7 +76,8 @@ class BatchService:
         `place_budget_seconds`; after that it goes on without the caller. `metadata` has at most 16 pairs,
         of 64 and 512 characters. `output_expires_after` is in seconds after the creation of each result
         file: an hour to 30 days. `max_cost` is what the batch may be estimated to cost, in US dollars.
-        `custom_llm_provider` is refused unless the file is for a model of that provider. The
+        `custom_llm_provider` is refused unless the file is for a model of that provider.
+        `rescue`, `row_retries` (0 to 10) and `at_expiry` stand in place of the settings of these names. The
         same `idempotency_key` (at most 255 printable characters) with the same request gives the same batch
         for 24 hours. Raises `NotFound` for the file, `InvalidRequest`, `ModelAccessDenied`, `AboveLimit`,
         `LimitExceeded`, `AboveBudget`, `BudgetExceeded`, `ModelHasNoPrice`, or `KeyReused` for a key that
@@ -87,6 +91,9 @@ class BatchService:
             output_expires_after=output_expires_after,
             max_cost=max_cost,
             custom_llm_provider=custom_llm_provider,
+            rescue=rescue,
+            row_retries=row_retries,
+            at_expiry=at_expiry,
         )
         made = await self.begin(principal, asked, Repeat(key=idempotency_key, in_process=True))
         return made.object

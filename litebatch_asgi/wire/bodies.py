@@ -20,6 +20,7 @@ from litebatch_asgi.wire.requests import (
     MAX_METADATA_PAIRS,
     MAX_METADATA_VALUE,
     MIN_EXPIRY_SECONDS,
+    MOST_ROW_RETRIES,
     UPLOAD_PURPOSES,
 )
 
@@ -44,6 +45,12 @@ class LiteBatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     max_cost: Dollars | None = None
     """US dollars that the batch may be estimated to cost; better a text, which is exact"""
+    rescue: bool | None = None
+    """whether what a deployment leaves undone is handed on to another one"""
+    row_retries: Annotated[int, Meta(ge=0, le=MOST_ROW_RETRIES)] | None = None
+    """how often requests run anew that have failed for a passing reason"""
+    at_expiry: Literal["wait", "stop"] | None = None
+    """what happens at `expires_at` to what still runs, where its provider does not end it"""
 
 
 class CreateBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -76,6 +76,13 @@ def text(value: object, param: str) -> str:
     return value
 
 
+def boolean(value: object, param: str) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise wrong_type(param, "a boolean", value)
+    return value
+
+
 def plain(value: str, param: str) -> str:
     """A string without control characters: databases refuse some of them."""
     if not is_plain(value):

@@ -10,9 +10,17 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from litebatch_asgi.models import Batch, CopyState, File, FileCopy, FileStatus, WaitingFor, WaitReason
+from litebatch_asgi.models import Batch, CopyState, Counts, File, FileCopy, FileStatus, WaitingFor, WaitReason
 from litebatch_asgi.wire.money import Money, money
 from litebatch_asgi.wire.waiting import WaitingForObject, waiting_for_object
+
+
+class LineCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the lines of a batch are; together they are all of its input."""
+
+    done: Annotated[int, Meta(description="Those that have succeeded.")]
+    failed: Annotated[int, Meta(description="Those that have not, or were not run and will not be.")]
+    left: Annotated[int, Meta(description="The others: still to be run, unless the batch has failed.")]
 
 
 class BatchDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +44,7 @@ class BatchDetails(msgspec.Struct, frozen=True, kw_only=True):
     unpriced_requests: Annotated[
         int, Meta(description="Successful ones that the cost leaves out, for no price of theirs is known.")
     ]
+    lines: LineCounts
 
 
 class FileDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,10 +76,16 @@ def batch_details(batch: Batch, *, for_admin: bool) -> BatchDetails:
         cost=cost,
         cost_is_final=cost is not None and batch.status.is_final and not batch.unpriced_requests,
         unpriced_requests=batch.unpriced_requests,
+        lines=_lines(batch.counts),
     )
     if not for_admin:
         return details
     return replace(details, owner=batch.owner, key=batch.created_by, deployment=batch.deployment_id)
+
+
+def _lines(counts: Counts) -> LineCounts:
+    left = max(counts.total - counts.done, 0)
+    return LineCounts(done=counts.completed, failed=counts.failed, left=left)
 
 
 def batch_cost(batch: Batch) -> str | None:

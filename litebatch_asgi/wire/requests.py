@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 
 from litebatch_asgi.errors import InvalidRequest
+from litebatch_asgi.models import BatchOptions
 from litebatch_asgi.wire import checks
 from litebatch_asgi.wire.amounts import amount_of, check_amount
 from litebatch_asgi.wire.names import NAMES_FIELDS, Pairs, check_model_names, model_names
@@ -41,6 +42,11 @@ MAX_METADATA_KEY = 64
 MAX_METADATA_VALUE = 512
 
 MAX_COST = "litebatch.max_cost"
+RESCUE = "litebatch.rescue"
+ROW_RETRIES = "litebatch.row_retries"
+AT_EXPIRY = "litebatch.at_expiry"
+AT_EXPIRY_VALUES = ("wait", "stop")
+MOST_ROW_RETRIES = 10
 
 _CREATE_BATCH_KEYS = (
     "input_file_id",
@@ -51,7 +57,7 @@ _CREATE_BATCH_KEYS = (
     "litebatch",
     PROVIDER_FIELD,
 )
-_LITEBATCH_KEYS = ("max_cost",)
+_LITEBATCH_KEYS = ("max_cost", "rescue", "row_retries", "at_expiry")
 _EXPIRY_KEYS = ("anchor", "seconds")
 
 
@@ -68,6 +74,12 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
     """US dollars that it may be estimated to cost"""
     custom_llm_provider: str | None = None
     """the provider that the input file is to be at"""
+    rescue: bool | None = None
+    """see `BatchOptions`"""
+    row_retries: int | None = None
+    """see `BatchOptions`"""
+    at_expiry: Literal["wait", "stop"] | None = None
+    """see `BatchOptions`"""
 
     def __post_init__(self) -> None:
         checks.text(self.input_file_id, "input_file_id")
@@ -81,6 +93,18 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
         if self.max_cost is not None:
             check_amount(self.max_cost, MAX_COST)
         check_provider_name(self.custom_llm_provider)
+        if self.rescue is not None:
+            checks.boolean(self.rescue, RESCUE)
+        if self.row_retries is not None:
+            checks.in_range(self.row_retries, ROW_RETRIES, 0, MOST_ROW_RETRIES)
+        if self.at_expiry is not None:
+            checks.one_of(AT_EXPIRY_VALUES, checks.text(self.at_expiry, AT_EXPIRY), AT_EXPIRY)
+
+    @property
+    def options(self) -> BatchOptions | None:
+        """What the batch does otherwise than the gateway's settings say; None: nothing."""
+        asked = BatchOptions(rescue=self.rescue, row_retries=self.row_retries, at_expiry=self.at_expiry)
+        return None if asked == BatchOptions() else asked
 
 
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,16 +129,21 @@ def parse_create_batch(body: bytes, named: Sequence[Naming] = ()) -> CreateBatch
     given = json_body(body)
     checks.only_known(given, _CREATE_BATCH_KEYS)
     field = given.get(PROVIDER_FIELD)
+    options = _litebatch_options(given.get("litebatch"))
+    retries = options.get("row_retries")
     return CreateBatch(
         input_file_id=checks.required_text(given, "input_file_id"),
         endpoint=checks.required_text(given, "endpoint"),
         completion_window=checks.required_text(given, "completion_window"),
         metadata=cast("dict[str, str] | None", given.get("metadata")),
         output_expires_after=json_expiry(given.get("output_expires_after"), "output_expires_after"),
-        max_cost=_max_cost(given.get("litebatch")),
+        max_cost=_max_cost(options.get("max_cost")),
         custom_llm_provider=named_provider(
             named, None if field is None else checks.text(field, PROVIDER_FIELD)
         ),
+        rescue=cast("bool | None", options.get("rescue")),
+        row_retries=None if retries is None else checks.whole_number(retries, ROW_RETRIES),
+        at_expiry=cast('Literal["wait", "stop"] | None', options.get("at_expiry")),
     )
 
 
@@ -185,11 +214,14 @@ def _check_metadata_value(value: object, param: str) -> None:
         )
 
 
-def _max_cost(given: object) -> Decimal | None:
+def _litebatch_options(given: object) -> dict[str, object]:
     """What `litebatch` says; where a client sends null it says nothing."""
     options = checks.json_object({} if given is None else given, "litebatch")
     checks.only_known(options, _LITEBATCH_KEYS, "litebatch.")
-    most = options.get("max_cost")
+    return options
+
+
+def _max_cost(most: object) -> Decimal | None:
     if most is None:
         return None
     if isinstance(most, bool) or not isinstance(most, int | float | str):

@@ -61,6 +61,30 @@ CHANGES: dict[str, tuple[dict[str, Any], str, str]] = {
     "max_cost in words": ({"litebatch": {"max_cost": "NaN"}}, "litebatch.max_cost", "invalid_value"),
     "max_cost true": ({"litebatch": {"max_cost": True}}, "litebatch.max_cost", "invalid_type"),
     "max_cost in a list": ({"litebatch": {"max_cost": ["1"]}}, "litebatch.max_cost", "invalid_type"),
+    **{
+        f"rescue is {wrong!r}": ({"litebatch": {"rescue": wrong}}, "litebatch.rescue", "invalid_type")
+        for wrong in (1, "true", ["true"])
+    },
+    **{
+        f"row_retries are {wrong!r}": (
+            {"litebatch": {"row_retries": wrong}},
+            "litebatch.row_retries",
+            "invalid_type",
+        )
+        for wrong in (True, 1.5, "1", [1])
+    },
+    "negative row_retries": (
+        {"litebatch": {"row_retries": -1}},
+        "litebatch.row_retries",
+        "integer_below_min_value",
+    ),
+    "too many row_retries": (
+        {"litebatch": {"row_retries": 11}},
+        "litebatch.row_retries",
+        "integer_above_max_value",
+    ),
+    "another at_expiry": ({"litebatch": {"at_expiry": "go"}}, "litebatch.at_expiry", "invalid_value"),
+    "at_expiry true": ({"litebatch": {"at_expiry": True}}, "litebatch.at_expiry", "invalid_type"),
     "empty expiry": (
         {"output_expires_after": {}},
         "output_expires_after.anchor",

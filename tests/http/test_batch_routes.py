@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import httpx2
 import openai
 import pytest
 
-from tests.harness import ENDPOINT, MODEL, Gateway
+from litebatch_asgi import Principal
+from litebatch_asgi.errors import InvalidRequest
+from litebatch_asgi.models import BatchOptions
+from tests.harness import ENDPOINT, MODEL, Gateway, InProcess, lines
 from tests.http.sockets import head, raw_client
+from tests.retries.requests import batch_body
 
 
 def told(answer: httpx2.Response) -> tuple[int, str | None, str | None]:
@@ -29,7 +34,13 @@ async def test_the_stock_client_does_everything(held_gateway: Gateway) -> None:
             output_expires_after={"anchor": "created_at", "seconds": 3600},
         )
         assert made.model_extra == {
-            "litebatch": {"waiting_for": None, "cost": None, "cost_is_final": False, "unpriced_requests": 0}
+            "litebatch": {
+                "waiting_for": None,
+                "cost": None,
+                "cost_is_final": False,
+                "unpriced_requests": 0,
+                "lines": {"done": 0, "failed": 0, "left": 3},
+            }
         }
         assert (made.object, made.model, made.input_file_id) == ("batch", MODEL, file.id)
         assert made.metadata == {"team": "search"}
@@ -48,6 +59,60 @@ async def test_the_stock_client_pages_through_every_batch_once(held_gateway: Gat
     made = [(await held_gateway.create(file.id)).id for _ in range(5)]
     async with held_gateway.client() as client:
         assert [each.id async for each in client.batches.list(limit=2)] == made[::-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "equal", "kept"),
+    [
+        (
+            {"rescue": False, "row_retries": 0, "at_expiry": "stop"},
+            {"at_expiry": "stop", "row_retries": 0.0, "rescue": False, "max_cost": None},
+            BatchOptions(rescue=False, row_retries=0, at_expiry="stop"),
+        ),
+        ({"rescue": None}, None, None),
+    ],
+)
+async def test_a_batch_keeps_what_it_does_in_its_own_way(
+    held_gateway: InProcess, given: dict[str, Any], equal: dict[str, Any] | None, kept: BatchOptions | None
+) -> None:
+    """And is another request than one that does otherwise."""
+    file = await held_gateway.upload()
+    async with held_gateway.http() as http:
+
+        async def create(litebatch: dict[str, Any] | None) -> httpx2.Response:
+            body = batch_body(file.id, litebatch=litebatch)
+            return await http.post("/batches", json=body, headers={"idempotency-key": "k"})
+
+        made = (await create(given)).json()["id"]
+        assert (await create(equal)).json()["id"] == made
+        for other in ({"rescue": True}, {"row_retries": 1}, {"at_expiry": "wait"}):
+            assert told(await create(given | other)) == (422, None, "idempotency_key_in_use")
+    batch = await held_gateway.storage.get_batch(made)
+    assert batch is not None
+    assert batch.options == kept
+
+
+async def test_calls_in_process_say_it_too(held_gateway: InProcess) -> None:
+    file = await held_gateway.upload()
+    caller = Principal(owner="alice", key_id="key-alice")
+    create = partial(
+        held_gateway.litebatch.batches.create,
+        caller,
+        input_file_id=file.id,
+        endpoint=ENDPOINT,
+        completion_window="24h",
+    )
+    assert (await create(row_retries=2)).options == BatchOptions(row_retries=2)
+    assert (await create()).options is None
+    with pytest.raises(InvalidRequest, match=r"^Invalid 'litebatch\.row_retries': integer above maximum"):
+        await create(row_retries=11)
+
+
+async def test_lines_are_told_as_they_ended(gateway: Gateway) -> None:
+    failing = lines(3) + b"\n" + lines(5, metadata={"simulate": "400"}).split(b"\n", 3)[3]
+    batch = await gateway.ended((await gateway.create((await gateway.upload(failing)).id)).id)
+    assert batch.model_extra is not None
+    assert batch.model_extra["litebatch"]["lines"] == {"done": 3, "failed": 2, "left": 0}
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,7 @@ def test_admins_are_told_whose_it_is_and_where() -> None:
         "cost": None,
         "cost_is_final": False,
         "unpriced_requests": 0,
+        "lines": {"done": 0, "failed": 0, "left": 0},
     }
     ready = replace(FILE, status=FileStatus.PROCESSED)
     assert sent(wire.file_object(ready, for_admin=True, copies=COPIES))["litebatch"] == {
@@ -149,6 +150,19 @@ def test_admins_are_told_whose_it_is_and_where() -> None:
         "deployments": {"east": "ready", "west": "pending"},
         "waiting_for": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        (Counts(total=9), (0, 0, 9)),
+        (Counts(total=9, completed=4, failed=2), (4, 2, 3)),
+        (Counts(total=9, completed=8, failed=1), (8, 1, 0)),
+    ],
+)
+def test_lines_are_told_as_far_as_they_are(counts: Counts, told: tuple[int, int, int]) -> None:
+    lines = sent(wire.batch_object(replace(BATCH, counts=counts)))["litebatch"]["lines"]
+    assert (lines["done"], lines["failed"], lines["left"]) == told
 
 
 def test_a_cost_is_told_to_the_nanodollar() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from litebatch_asgi import wire
 from litebatch_asgi.errors import InvalidRequest
+from litebatch_asgi.models import BatchOptions
 
 BODY: dict[str, Any] = {
     "input_file_id": "file-lb1",
@@ -147,6 +148,33 @@ def test_what_a_batch_cannot_be_made_of(changes: dict[str, Any], param: str, cod
 )
 def test_what_a_batch_may_cost(given: Any, dollars: str | None) -> None:
     assert create(litebatch=given).max_cost == (None if dollars is None else Decimal(dollars))
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ({"rescue": False}, BatchOptions(rescue=False)),
+        ({"row_retries": 0, "at_expiry": "stop"}, BatchOptions(row_retries=0, at_expiry="stop")),
+        ({"row_retries": 2.0}, BatchOptions(row_retries=2)),
+        ({"rescue": True, "max_cost": 1}, BatchOptions(rescue=True)),
+        ({"rescue": None, "row_retries": None, "at_expiry": None}, None),
+        ({"max_cost": 1}, None),
+    ],
+)
+def test_what_a_batch_does_in_its_own_way(given: dict[str, Any], options: BatchOptions | None) -> None:
+    assert create(litebatch=given).options == options
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"rescue": 0}, "litebatch.rescue"),
+        ({"row_retries": 1.0}, "litebatch.row_retries"),
+        ({"at_expiry": "never"}, "litebatch.at_expiry"),
+    ],
+)
+def test_in_process_they_are_checked_as_well(changes: dict[str, Any], param: str) -> None:
+    assert refused(lambda: wire.CreateBatch(**BODY, **changes))[0] == param
 
 
 @pytest.mark.parametrize("most", [1.5, Decimal("NaN"), Decimal(-1), Decimal("1e10"), "1"])

@@ -18,13 +18,13 @@ from tests.faults.stage import gateway_on
 from tests.harness import QUICK, SWIFT, InProcess, deployments, running_gateway
 
 ADMIN = "admin"
-OF_COST = ("cost", "cost_is_final", "unpriced_requests")
+BESIDE = ("cost", "cost_is_final", "unpriced_requests", "lines")
 HELD = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
 IMPATIENT = replace(QUICK, place_budget_seconds=0.05)
 
 
 async def seen(gateway: InProcess, path: str, *, key: str = "alice") -> dict[str, Any]:
-    """What `litebatch` says in an object, the cost aside."""
+    """What `litebatch` says in an object, costs and counts aside."""
     async with gateway.http(key) as http:
         answer = await http.get(path)
     assert answer.status_code == 200, answer.text
@@ -32,8 +32,8 @@ async def seen(gateway: InProcess, path: str, *, key: str = "alice") -> dict[str
 
 
 def without_cost(item: dict[str, Any]) -> dict[str, Any]:
-    """What `litebatch` says in an object beside what it has cost."""
-    return {name: value for name, value in item["litebatch"].items() if name not in OF_COST}
+    """What `litebatch` says in an object beside what it has cost and how far it is."""
+    return {name: value for name, value in item["litebatch"].items() if name not in BESIDE}
 
 
 async def until_reason(gateway: InProcess, batch_id: str, reason: str | None) -> dict[str, Any]:
