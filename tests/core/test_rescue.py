@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import (
     Batch,
     BatchOptions,
@@ -285,6 +286,23 @@ def test_options_go_before_settings() -> None:
     assert rescue_rules(Settings(), None) == RULES
 
 
+@pytest.mark.parametrize("name", ["max_rescues", "row_retries", "min_retry_rows"])
+def test_none_at_all_can_be_set(name: str) -> None:
+    none: dict[str, Any] = {name: 0}
+    assert getattr(Settings(**none), name) == 0
+    less: dict[str, Any] = {name: -1}
+    with pytest.raises(ConfigError, match=rf"^{name} must be 0 or more, not -1$"):
+        Settings(**less)
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^rescue_lead_seconds must be above 0, not 0$"):
+        Settings(rescue_lead_seconds=0)
+    values: dict[str, Any] = {"at_expiry": "never"}
+    with pytest.raises(ConfigError, match=r"^at_expiry must be `wait` or `stop`, not 'never'$"):
+        Settings(**values)
+
+
 def tried(
     state: JobState, where: str | None = "west", *, shard: int = 0, hours: float = 0, **more: Any
 ) -> Job:
@@ -397,6 +415,11 @@ def test_what_a_provider_has_broken_off_is_handed_on_however_little(status: Batc
     assert not fates(status).is_any
 
 
+def test_what_we_have_stopped_is_broken_off_whatever_its_provider_calls_it() -> None:
+    stopped = a_job(state=JobState.ENDED, stop_requested_at=NOW, stop_reason="late")
+    assert fates(job=stopped, not_executed=1) == HandOn(not_executed=True)
+
+
 def test_failures_are_run_anew_if_they_are_worth_a_job() -> None:
     assert fates(retryable=99) == NOTHING
     assert fates(retryable=100) == HandOn(retryable=True)
@@ -463,6 +486,8 @@ def test_a_job_that_no_provider_ends_is_stopped_when_that_is_asked_for() -> None
     assert stop(job, 24, ends_at_expiry=False) is None
     assert stop(job, 24, rules=stops) is None
     assert stop(job, 24, rules=replace(stops, rescue=False), ends_at_expiry=False) == "expired"
+    cancelled = replace(BATCH, cancel_requested_at=NOW)
+    assert stop(job, 24, batch=cancelled, rules=stops, ends_at_expiry=False) is None
 
 
 def test_what_was_sent_late_ends_late_by_itself_and_is_stopped() -> None:

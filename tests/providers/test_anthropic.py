@@ -87,6 +87,7 @@ def test_the_adapter_fits_the_seam() -> None:
     adapter: ProviderAdapter = factory(deployment, Settings())
     assert (adapter.keeps_files, adapter.tells_tags, adapter.is_exclusive) == (False, False, True)
     assert (adapter.min_poll_seconds, adapter.max_metadata_pairs) == (10.0, 2)
+    assert (adapter.tells_progress, adapter.ends_at_expiry) == (False, True)
     assert adapter.max_requests == 100_000
     assert adapter.max_bytes is not None
     assert body_bytes(adapter.max_bytes, adapter.max_requests) <= MOST_BYTES

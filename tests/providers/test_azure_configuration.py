@@ -24,6 +24,7 @@ def test_the_adapter_fits_the_seam() -> None:
     adapter: ProviderAdapter = factory(deployment, Settings())
     assert adapter.min_poll_seconds == 60.0
     assert adapter.max_metadata_pairs == 16
+    assert (adapter.tells_progress, adapter.ends_at_expiry) == (True, False)
     assert "vision" not in adapter.purposes
 
 

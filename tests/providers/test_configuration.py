@@ -26,6 +26,7 @@ def test_the_adapter_fits_the_seam() -> None:
     adapter: ProviderAdapter = factory(Deployment(model_name="m", model="m", api_key="sk-1"), Settings())
     assert adapter.min_poll_seconds == 5.0
     assert adapter.max_metadata_pairs == 16
+    assert (adapter.tells_progress, adapter.ends_at_expiry) == (True, True)
 
 
 @pytest.mark.parametrize("key", [None, ""])

@@ -24,6 +24,7 @@ def test_the_adapter_fits_the_seam() -> None:
     )
     adapter: ProviderAdapter = factory(deployment, Settings())
     assert (adapter.min_poll_seconds, adapter.max_metadata_pairs) == (30.0, 2)
+    assert (adapter.tells_progress, adapter.ends_at_expiry) == (True, False)
     assert (adapter.max_requests, adapter.max_bytes) == (200_000, 1_000_000_000)
     assert adapter.keeps_files
     assert adapter.tells_tags
