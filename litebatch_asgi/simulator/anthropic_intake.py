@@ -152,8 +152,8 @@ class AnthropicExamination(Examination):
 def token_limit_exceeded(model: str, settings: SimulatorSettings) -> BatchProblem:
     """Why a create is refused that its model's queue has no room for."""
     message = (
-        f"This request would exceed your organization's limit of {settings.max_enqueued_tokens} tokens of "
-        f"batch requests in the processing queue for {model}."
+        f"This request would exceed your organization's limit of {settings.most_enqueued_tokens(model)} "
+        f"tokens of batch requests in the processing queue for {model}."
     )
     return BatchProblem(code="rate_limit_error", message=message)
 

@@ -18,12 +18,11 @@ import msgspec
 from starlette.requests import Request
 
 from .account import Account, NewBatch
-from .dialects import Admission, OpenAIWays, SettingsKeys
+from .dialects import Admission, OpenAIWays, SettingsKeys, examined_in_haste
 from .json_values import JSON, is_object
 from .objects import BatchObject, FileObject
 from .openai_api import bearer
 from .settings import SimulatorSettings
-from .validation import Examined
 from .wire import ENDPOINTS, ApiError
 
 DATED = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
@@ -87,9 +86,11 @@ class AzureDialect(OpenAIWays, SettingsKeys):
                 "Please check the file status and try again"
             )
             raise ApiError(400, message)
+        examined = await examined_in_haste(account, asked)
+        if examined is not None:
+            headers = _queue_headers(account, examined.model or "")
+            return Admission(headers=headers, examined=examined)
         try:
-            if account.settings.fail_fast:
-                return _fail_fast(account, await account.examine(stored.path, asked.endpoint))
             model = await account.disk.run(_first_model, stored.path)
         except FileNotFoundError:
             raise ApiError(404, NOT_FOUND) from None
@@ -146,15 +147,8 @@ def _oddly_cased(fields: JSON) -> JSON:
     return fields | written | {"status": str(fields["status"]).capitalize()}
 
 
-def _fail_fast(account: Account, examined: Examined) -> Admission:
-    over = account.queues.over_limit(examined)
-    if over is not None:
-        raise ApiError(400, over.message, code=over.code)
-    return Admission(headers=_queue_headers(account, examined.model or ""), examined=examined)
-
-
 def _queue_headers(account: Account, model: str) -> dict[str, str]:
-    most = account.settings.max_enqueued_tokens
+    most = account.settings.most_enqueued_tokens(model)
     return {
         "deployment-enqueued-tokens": str(account.queues.tokens(model)),
         "deployment-maximum-enqueued-tokens": str(DEFAULT_MAXIMUM_TOKENS if most is None else most),

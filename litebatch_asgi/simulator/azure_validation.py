@@ -62,7 +62,7 @@ def no_such_file(file_id: str, settings: SimulatorSettings) -> BatchProblem:
 
 def token_limit_exceeded(model: str, settings: SimulatorSettings) -> BatchProblem:
     """Why a batch fails that the queue of its deployment has no room for."""
-    most = settings.max_enqueued_tokens or 0
+    most = settings.most_enqueued_tokens(model) or 0
     limit = f"{most // 1000}K" if most >= 1000 else str(most)
     message = (
         f"The number of enqueued tokens has surpassed the configured limit of {limit} for the deployment "

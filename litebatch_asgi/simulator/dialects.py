@@ -114,6 +114,24 @@ class OpenAILikeDialect(Dialect, Protocol):
         ...
 
 
+async def examined_in_haste(account: Account, asked: NewBatch) -> Examined | None:
+    """The input of a batch that is about to be created, where `fail_fast` has it looked at.
+
+    None where it has not, or the input is not there. Raises ApiError if its queue has no room for it.
+    """
+    stored = account.file_store.find(asked.input_file_id, account.settings.project)
+    if not account.settings.fail_fast or stored is None:
+        return None
+    try:
+        examined = await account.examine(stored.path, asked.endpoint)
+    except FileNotFoundError:
+        return None
+    over = account.queues.over_limit(examined)
+    if over is not None:
+        raise ApiError(account.settings.fail_fast_status, over.message, code=over.code)
+    return examined
+
+
 class OpenAIWays:
     """What the dialects of OpenAI and of those that are nearly like it have in common."""
 

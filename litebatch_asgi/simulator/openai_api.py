@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 
 from .account import Account, NewBatch
-from .dialects import Admission, OpenAIWays, SettingsKeys
+from .dialects import Admission, OpenAIWays, SettingsKeys, examined_in_haste
 from .json_values import JSON
 from .objects import BatchObject, FileObject
 from .settings import SimulatorSettings
@@ -56,8 +56,8 @@ class OpenAIDialect(OpenAIWays, SettingsKeys):
         """No limit of files."""
 
     async def admit(self, account: Account, asked: NewBatch) -> Admission:
-        """Any batch: whether its input file is there shows later."""
-        return Admission()
+        """Any batch that `fail_fast` lets through: whether its input file is there shows later."""
+        return Admission(examined=await examined_in_haste(account, asked))
 
     def error(self, error: ApiError) -> JSON:
         """`message`, `type`, `param` and `code`."""

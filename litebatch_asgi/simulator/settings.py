@@ -62,8 +62,12 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """project that the account's keys are of: files and batches of another one are not found, nor listed"""
     max_enqueued_tokens: int | None = None
     """input tokens that open batches of one model may hold; beyond: `token_limit_exceeded`, or 429"""
+    max_enqueued_tokens_of: dict[str, int] = {}
+    """the same for single models, at Azure for the names of deployments"""
     fail_fast: bool = False
-    """Azure: `token_limit_exceeded` is told by the create as 400, not by a batch that fails"""
+    """OpenAI, Azure, Groq: `token_limit_exceeded` is told by the create, not by a batch that fails"""
+    fail_fast_status: Literal[400, 429] = 400
+    """how it is told"""
     max_file_bytes: int = 512 * 1024 * 1024
     max_batch_file_bytes: int | None = None
     """of a batch input; None: 200 MiB, at Groq 100 MB, at Mistral 512 MiB"""
@@ -103,6 +107,10 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """seconds by which this account's clock is ahead, in `created_at` as in expiry"""
     seed: int = 0
     """of everything that is shuffled or drawn"""
+
+    def most_enqueued_tokens(self, model: str) -> int | None:
+        """Input tokens that open batches of `model` may hold; None: any number."""
+        return self.max_enqueued_tokens_of.get(model, self.max_enqueued_tokens)
 
     def changed(self, changes: dict[str, Any]) -> SimulatorSettings:
         """These settings with `changes`, which are checked.

@@ -36,7 +36,7 @@ class TokenQueues:
     def over_limit(self, examined: Examined, batch_id: str | None = None) -> BatchProblem | None:
         """Why there is no room for this input; None: there is, or the batch holds its tokens already."""
         model, settings = examined.model or "", self._context.settings
-        most = settings.max_enqueued_tokens
+        most = settings.most_enqueued_tokens(model)
         more = 0 if batch_id in self._held else examined.input_tokens
         if most is None or self.tokens(model) + more <= most:
             return None

@@ -205,7 +205,7 @@ def token_limit_exceeded(model: str, settings: SimulatorSettings) -> BatchProble
     """Why a batch fails that the queue of its model has no room for."""
     message = (
         f"Enqueued token limit reached for {model} in organization {settings.organization}. "
-        f"Limit: {settings.max_enqueued_tokens} enqueued tokens. "
+        f"Limit: {settings.most_enqueued_tokens(model) or 0:,} enqueued tokens. "
         "Please try again once some in_progress batches have been completed."
     )
     return BatchProblem(code="token_limit_exceeded", message=message)
