@@ -37,6 +37,8 @@ class AccountContext:
         """lets a task run until the simulator stops"""
         self.lists_made: Counter[CallName] = Counter()
         """how often files and batches were listed"""
+        self.reads_made: Counter[str] = Counter()
+        """how often files were read by their ids, those whose rows are reordered"""
         self._settings = settings
 
     @property

@@ -23,8 +23,9 @@ from .json_values import JSON
 from .lists import Page, Query, list_of, listed, page, page_number
 from .objects import TERMINAL, BatchObject
 from .openai_api import bearer
-from .replies import FileBody, Reply, json_reply
+from .replies import Reply, json_reply
 from .settings import SimulatorSettings
+from .varied_reads import body_of
 from .wire import ApiError, integer
 
 MESSAGES = "/v1/messages"
@@ -153,16 +154,18 @@ async def stream_results(call: AnthropicCall) -> Reply:
     stored = call.account.file_store.find(batch.output_file_id or "")
     if stored is None or _archived_at(call, batch) is not None:
         raise ApiError(404, f"Batch {batch.id} has no available results.")
-    call.bytes, call.sha256 = stored.bytes, stored.sha256
     headers = {"content-type": "application/x-jsonl"}
-    return Reply(headers=headers, body=FileBody(path=stored.path, bytes=stored.bytes))
+    return Reply(headers=headers, body=await body_of(call.account, stored, call.fault))
 
 
 async def _begin(call: AnthropicCall) -> BatchProgress:
     """The batch that the call is about, when faults have had their say."""
     account = call.account
     known = account.batch_store.find(call.object_id or "", account.settings.project)
-    call.metadata = None if known is None else known.batch.metadata
+    call.is_about_batch(known)
+    results = None if known is None else account.file_store.find(known.batch.output_file_id or "")
+    if results is not None and call.name == "stream_file":
+        call.is_about_file(results)
     await call.begin()
     progress = account.batch_store.find(call.object_id or "", account.settings.project)
     if progress is None or call.fault.vanish:

@@ -88,12 +88,14 @@ class BatchProgress:
         self._examined: Examined | None = None
         self._fault = NO_FAULT
         self._looks_without_ids = 0
+        self._ids_from = 0.0
+        """Unix seconds before which the ids of the result files are not shown"""
 
     # what clients and tests see and do
 
     def shown(self) -> BatchObject:
         """The batch as it is at this moment. Its counts never go back."""
-        if self._looks_without_ids:
+        if self._looks_without_ids or self._context.now() < self._ids_from:
             return msgspec.structs.replace(self.batch, output_file_id=None, error_file_id=None)
         if self.batch.status != "in_progress" or self._examined is None:
             return self.batch
@@ -292,6 +294,8 @@ class BatchProgress:
         if ending == "cancelled" and self._context.settings.reset_cancelled_counts:
             counts = RequestCounts(total=counts.total, completed=0, failed=counts.total)
         self._looks_without_ids = self._fault.ids_late
+        if self._fault.ids_late_seconds:
+            self._ids_from = self._context.now() + self._fault.ids_late_seconds
         self.unexecuted = outcome.unexecuted
         if ending in UNFINISHED and self._context.settings.cut_short_results == "none":
             await self._throw_away(outcome)
@@ -344,7 +348,7 @@ class BatchProgress:
     async def _strike(self, call: Literal["validate_batch", "run_batch"]) -> Fault:
         """The fault that the batch runs into, with its waiting done."""
         faults, status = self._context.faults, self.batch.status
-        armed = faults.strike(call, self._context.name, self.marks())
+        armed = faults.strike(call, self._context.name, self.marks(), model=self.batch.model)
         if armed is None:
             return NO_FAULT
         await faults.wait(armed, lambda: self._expiring or self.has_left(status))

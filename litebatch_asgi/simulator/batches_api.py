@@ -119,7 +119,7 @@ async def cancel_batch(call: Call[OpenAILikeDialect]) -> Reply:
 async def _begin(call: Call[OpenAILikeDialect]) -> BatchProgress:
     """The batch that the call is about, when faults have had their say."""
     progress = call.account.batch_store.find(call.object_id or "", call.account.settings.project)
-    call.metadata = None if progress is None else progress.batch.metadata
+    call.is_about_batch(progress)
     await call.begin()
     if progress is None or call.fault.vanish:
         raise ApiError(404, f"No batch found with id '{call.object_id}'.")

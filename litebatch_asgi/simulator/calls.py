@@ -10,11 +10,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
 
 from .account import Account
+from .batch_progress import BatchProgress
 from .dialects import Dialect
 from .fault_book import Marked, marks_of
 from .faults import ArmedFault, CallName, Fault
 from .garbled import garbled
 from .journal import JournalEntry
+from .objects import StoredFile
 from .pace import Pace
 from .replies import FileBody, Interrupted, Reply, json_reply
 from .serving import cut
@@ -63,6 +65,8 @@ class Call(Generic[D_co]):
         self.object_id: str | None = dialect.object_id(self.request)
         self.filename: str | None = None
         self.metadata: dict[str, str] | None = None
+        self._model: str | None = None
+        self._made_at: float | None = None
         self.bytes: int | None = None
         self.sha256: str | None = None
         self.asked: dict[str, Any] = dict(self.request.query_params)
@@ -71,6 +75,16 @@ class Call(Generic[D_co]):
         self._armed: ArmedFault | None = None
         self._api_key: str | None = None
         self._left = False
+
+    def is_about_batch(self, progress: BatchProgress | None) -> None:
+        """Note which batch the call names; None: one that is not there."""
+        if progress is not None:
+            self.metadata, self._model = progress.batch.metadata, progress.batch.model
+
+    def is_about_file(self, stored: StoredFile) -> None:
+        """Note which file the call names."""
+        self.filename, self._made_at = stored.shown.filename, stored.made_at
+        self.bytes, self.sha256 = stored.bytes, stored.sha256
 
     async def begin(self) -> None:
         """To be awaited by the handler when it has understood the request, before it does anything.
@@ -135,6 +149,8 @@ class Call(Generic[D_co]):
             [text for text in (self.object_id, self.filename) if text] + marks_of(self.metadata),
             early=early,
             page=self.page,
+            model=self._model,
+            age=None if self._made_at is None else self.account.now() - self._made_at,
         )
         if armed is None:
             return

@@ -56,11 +56,18 @@ class FaultBook:
         *,
         early: bool = False,
         page: int | None = None,
+        model: str | None = None,
+        age: float | None = None,
     ) -> ArmedFault | None:
-        """The fault that this call runs into, counted as struck; `marks` are what `match` looks at."""
+        """The fault that this call runs into, counted as struck; `marks` are what `match` looks at.
+
+        `model` is that of the batch that is there, `age` the seconds since the file was made.
+        """
         for armed in self._armed.values():
             fault = armed.fault
             if early != fault.strikes_early or fault.page not in (None, page):
+                continue
+            if fault.model not in (None, model) or not _is_young(fault, age):
                 continue
             if fault.garbled is not None or (fault.vanish and call not in LOOKS_AT_BATCHES):
                 continue
@@ -118,6 +125,10 @@ def _fits(fault: Fault, call: CallName, account: str) -> bool:
     if fault.call != call and (fault.call is not None or call in OF_THE_PROVIDER):
         return False
     return fault.account in (None, account)
+
+
+def _is_young(fault: Fault, age: float | None) -> bool:
+    return fault.younger_than is None or (age is not None and age < fault.younger_than)
 
 
 def _matches(fault: Fault, marks: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from .execution import RowFaults
 from .garbled import Garble
 from .objects import RequestCounts
-from .settings import FileStatus
+from .settings import FileStatus, Share
 
 CallName = Literal[
     "upload_file",
@@ -64,7 +64,11 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     call: CallName | None = None
     account: str | None = None
     match: str | None = None
+    model: str | None = None
+    """of the batch, at Azure its deployment: for calls about a batch that is there, once it runs"""
     page: int | None = None
+    younger_than: float | None = None
+    """files: made less than so many seconds ago, by the account's clock"""
     skip: int = 0
     times: int | None = 1
     when: Literal["early", "before", "after"] = "before"
@@ -113,6 +117,12 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """`run_batch`: what the batch says of its results, whatever they are"""
     ids_late: int = 0
     """`run_batch`: so many retrieves of the ended batch still show no output and error file"""
+    ids_late_seconds: float = 0.0
+    """`run_batch`: for so long the ended batch shows no output and error file, by the account's clock"""
+    rows_share: Share = 1.0
+    """`stream_file`, not at Vertex: only this share of the rows is there yet, with whole lines"""
+    reordered: bool = False
+    """`stream_file`, not at Vertex: the rows are in another order at each read"""
 
     @property
     def strikes_early(self) -> bool:

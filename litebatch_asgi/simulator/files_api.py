@@ -10,8 +10,9 @@ from .calls import Call
 from .dialects import OpenAILikeDialect
 from .lists import Page, listed, page, page_number
 from .objects import FileObject, StoredFile
-from .replies import FileBody, Reply, json_reply
+from .replies import Reply, json_reply
 from .uploads import Upload, receive_upload
+from .varied_reads import body_of
 from .wire import ApiError, expires_after, missing, wrong_value
 
 
@@ -108,7 +109,7 @@ async def stream_file(call: Call[OpenAILikeDialect]) -> Reply:
             "content-type": "application/octet-stream",
             "content-disposition": f'attachment; filename="{stored.shown.id}"',
         },
-        body=FileBody(path=stored.path, bytes=stored.bytes),
+        body=await body_of(call.account, stored, call.fault),
     )
 
 
@@ -123,7 +124,7 @@ async def _begin(call: Call[OpenAILikeDialect]) -> StoredFile:
     """The file that the call is about, when faults have had their say."""
     known = _find(call)
     if known is not None:
-        call.filename, call.bytes, call.sha256 = known.shown.filename, known.bytes, known.sha256
+        call.is_about_file(known)
     await call.begin()
     stored = _find(call)
     if stored is None:

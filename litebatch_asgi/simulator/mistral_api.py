@@ -206,7 +206,7 @@ async def _asked(call: Call[MistralDialect]) -> NewBatch:
 async def delete_job(call: Call[MistralDialect]) -> Reply:
     """`DELETE /batch/jobs/{id}`, of a job that has ended."""
     progress = call.account.batch_store.find(call.object_id or "", call.account.settings.project)
-    call.metadata = None if progress is None else progress.batch.metadata
+    call.is_about_batch(progress)
     await call.begin()
     if progress is None:
         raise ApiError(404, f"No batch found with id '{call.object_id}'.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -19,6 +19,7 @@ Status = Literal[
 ]
 """OpenAI's, and `scheduling`, which is AIBrix's"""
 FileStatus = Literal["uploaded", "pending", "running", "processed", "error", "deleting", "deleted"]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 FlavourName = Literal["openai", "azure", "vertex", "anthropic", "groq", "mistral"]
 
 
@@ -92,6 +93,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """longest text that a request is answered with"""
     shuffle: bool = True
     """rows come out in another order than their requests went in"""
+    reordered_reads: bool = False
+    """the rows of results come in another order at each read; not at Vertex"""
     final_newline: bool | None = None
     """whether result files end in a newline; None: some do, some do not"""
     escape_unicode: bool = False

@@ -110,7 +110,7 @@ async def _begin(call: Call[StorageDialect]) -> StoredFile:
         raise ApiError(404, "Not Found")
     known = object_of(call)
     if known is not None:
-        call.filename, call.bytes, call.sha256 = known.shown.filename, known.bytes, known.sha256
+        call.is_about_file(known)
     elif call.object_id:
         call.filename = filename_of(call.object_id)
     await call.begin()

@@ -121,7 +121,7 @@ async def _begin(call: Call[VertexDialect]) -> BatchProgress:
     _check_project(call)
     call.object_id = f"{_parent(call)}/batchPredictionJobs/{call.request.path_params['job']}"
     progress = call.account.batch_store.find(call.object_id, call.account.settings.project)
-    call.metadata = None if progress is None else progress.batch.metadata
+    call.is_about_batch(progress)
     await call.begin()
     if progress is None or call.fault.vanish:
         raise ApiError(404, f"The BatchPredictionJob {call.object_id!r} was not found.")
