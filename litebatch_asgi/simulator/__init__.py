@@ -44,6 +44,10 @@ or show an object that is no Unicode, batches that get stuck, vanish or lie, do 
 with any number of errors, results with lost, doubled, foreign or unparsable rows. `Simulator.summary` tells
 what is left at the end: whether a job is there twice, and what nobody knows of.
 
+How a batch runs is its `Course`, a setting or what a fault of `start_batch` has for single batches: its pace,
+where it is stuck, where and how it ends, whether it tells its counts. A fault of `finish_cancel` lets it be
+`cancelling` for long.
+
 Settings give an account the ways of servers that are compatible with OpenAI's: AIBrix (`scheduling_seconds`,
 `cut_short_results`), OGX and Llama Stack (`cut_short_results`, `string_bodies`),
 and those that tell other `bytes` than they have (`bytes_surplus`). Another `project` is a rotated key's:
@@ -73,6 +77,7 @@ POST    `reset`       forget everything
 """
 
 from .account import Account as Account
+from .course import Course as Course
 from .directives import Directive as Directive
 from .execution import RowFaults as RowFaults
 from .faults import ArmedFault as ArmedFault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -210,7 +211,7 @@ class Account(AccountContext):
             completion_window=asked.completion_window,
             created_at=created_at,
             status="validating" if self._settings.scheduling_seconds is None else "scheduling",
-            expires_at=created_at + asked.window_seconds,
+            expires_at=created_at + math.ceil(self._settings.window_seconds or asked.window_seconds),
             metadata=asked.metadata,
         )
 

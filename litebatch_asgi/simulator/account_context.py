@@ -59,3 +59,11 @@ class AccountContext:
         """Check the lines of an input file, in a thread."""
         examination = self.flavour.examination(endpoint, self._settings)
         return await self.disk.work(examination.read, path, self.disk.stop)
+
+    async def until_changed(self, wakeup: Wakeup, holds: Callable[[], bool], seconds: float | None) -> None:
+        """Return when `holds()` is true, settings have changed or `seconds` have passed; None waits for ever.
+
+        `wakeup` must be notified of all that may change.
+        """
+        settings = self._settings
+        await wakeup.until_or(lambda: holds() or self._settings is not settings, seconds)

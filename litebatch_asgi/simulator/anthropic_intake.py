@@ -10,8 +10,6 @@ from pathlib import Path
 import msgspec
 from starlette.requests import Request
 
-from .answers import input_tokens_of
-from .directives import is_done
 from .disk import Disk
 from .execution import Written
 from .json_values import is_object
@@ -145,8 +143,7 @@ class AnthropicExamination(Examination):
         self._custom_ids.add(custom_id)
         if self._model is None and isinstance(params.get("model"), str):
             self._model = params["model"]
-        self._input_tokens += input_tokens_of(params)
-        self._done += is_done(len(self._offsets) - 1, self._settings.done_share)
+        self._note(params, fails=False)
 
 
 def token_limit_exceeded(model: str, settings: SimulatorSettings) -> BatchProblem:

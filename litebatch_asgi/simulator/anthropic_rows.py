@@ -11,7 +11,7 @@ import msgspec
 from .answers import Ask, Usage, texts_of
 from .anthropic_errors import error_body, error_type
 from .anthropic_rules import why_refused
-from .directives import DEFAULT, Directive, directive_in_text, is_done
+from .directives import DEFAULT, Directive, directive_in_text
 from .execution import Execution, ResultFiles, RowFile, Written
 from .json_values import JSON
 from .settings import Status
@@ -51,7 +51,7 @@ class AnthropicExecution(Execution):
     def _row(self, index: int, line: bytes) -> tuple[bool, bytes]:
         request: JSON = msgspec.json.decode(line)
         key = hashlib.blake2b(f"{self._plan.batch_id}:{index}".encode(), digest_size=16).hexdigest()
-        if not is_done(index, self._plan.done_share):
+        if not self._is_done(index):
             self._failed += 1
             self._unexecuted += 1
             return False, _text(request["custom_id"], {"type": UNEXECUTED[self._plan.ending]})

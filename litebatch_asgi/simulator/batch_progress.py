@@ -7,7 +7,7 @@
         └──────────────┴──> cancelling <─┘ ──> cancelled
 
 Before it is `validating` it may be `scheduling`, from which a cancel leads to `cancelling` too. A provider
-may also finish while it is `cancelling`: a fault's `ending` asks for that.
+may also finish while it is `cancelling`, or fail once it has run: a fault's `ending` asks for that.
 """
 
 from __future__ import annotations
@@ -16,18 +16,21 @@ import logging
 import time
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from .account_context import AccountContext
-from .execution import UNFINISHED, Outcome, Plan, Written
+from .course import CutShort
+from .execution import Outcome, Plan
 from .fault_book import marks_of
-from .faults import Fault
+from .faults import ArmedFault, CallName, Fault
 from .file_store import FileStore
 from .input_check import InputCheck
 from .json_values import JSON
-from .objects import TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts, StoredFile
+from .objects import STAMPS, TERMINAL, BatchErrors, BatchObject, BatchProblem, RequestCounts
+from .publication import Publication
+from .running import Running
 from .settings import Status
 from .token_queues import TokenQueues
 from .validation import Examined
@@ -37,17 +40,8 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 NO_FAULT = Fault()
 
+FAILED_RUNNING = BatchProblem(code="server_error", message="The batch failed while it was running.")
 INTERNAL_ERROR = BatchProblem(code="server_error", message="The simulator has a defect: see its log.")
-
-STAMPS: dict[Status, str] = {
-    "in_progress": "in_progress_at",
-    "finalizing": "finalizing_at",
-    "completed": "completed_at",
-    "failed": "failed_at",
-    "expired": "expired_at",
-    "cancelling": "cancelling_at",
-    "cancelled": "cancelled_at",
-}
 
 
 class BatchProgress:
@@ -65,7 +59,6 @@ class BatchProgress:
         details: JSON,
     ) -> None:
         self._context = context
-        self._files = files
         self._queues = queues
         self._check = InputCheck(context, files, queues)
         self.batch: BatchObject = batch
@@ -76,16 +69,24 @@ class BatchProgress:
         self.lists_before: int = context.lists_made["list_batches"]
         self.number: int = number
         self._seed = f"{context.settings.seed}/{context.name}/{number}"
-        self._output_seconds = output_seconds
+        self._publication = Publication(context, files, self.project, output_seconds)
         self.details: JSON = details
         """what the flavour knows of the batch beside that"""
         self.unexecuted: int = 0
         """how many lines were not run, once the batch has ended"""
+        self.history: list[tuple[Status, float]] = [(batch.status, time.time())]
+        """when the batch came to each of its statuses, in Unix seconds by the machine's clock"""
+        self.examined: Examined | None = None
+        """the input, once it was looked at"""
+        self.run_share: float = 0.0
+        """share of the lines that were run, once the batch has ended"""
         self._wakeup = Wakeup()
-        self._since = time.monotonic()
         self._released = False
         self._expiring = False
-        self._examined: Examined | None = None
+        self._window = context.settings.window_seconds
+        self._running: Running | None = None
+        self._starting: ArmedFault | None = None
+        """what the batch runs into as it starts to run"""
         self._fault = NO_FAULT
         self._looks_without_ids = 0
         self._ids_from = 0.0
@@ -95,17 +96,14 @@ class BatchProgress:
 
     def shown(self) -> BatchObject:
         """The batch as it is at this moment. Its counts never go back."""
+        batch, counts = self.batch, self._counts()
+        if self._tells_no_counts():
+            counts = RequestCounts(total=counts.total)
         if self._looks_without_ids or self._context.now() < self._ids_from:
-            return msgspec.structs.replace(self.batch, output_file_id=None, error_file_id=None)
-        if self.batch.status != "in_progress" or self._examined is None:
-            return self.batch
-        examined, share = self._examined, self._share_done()
-        counts = RequestCounts(
-            total=len(examined.offsets),
-            completed=int((examined.done - examined.done_failing) * share),
-            failed=int(examined.done_failing * share),
+            batch = msgspec.structs.replace(batch, output_file_id=None, error_file_id=None)
+        return (
+            batch if counts == batch.request_counts else msgspec.structs.replace(batch, request_counts=counts)
         )
-        return msgspec.structs.replace(self.batch, request_counts=counts)
 
     def retrieved(self) -> BatchObject:
         """`shown`, counted as one of the looks that a fault leaves without the ids of the result files."""
@@ -121,13 +119,16 @@ class BatchProgress:
             return False
         if self._expiring:
             return True
-        self._become("cancelling", request_counts=self.shown().request_counts)
+        if self._running is not None:
+            self._running.stop()
+        self._become("cancelling", request_counts=self._counts())
         return True
 
     def release(self) -> None:
         """Leave the present status as soon as its work is done."""
         self._released = True
         self._wakeup.notify()
+        self._context.wakeup.notify()
 
     def expire(self) -> None:
         """End as `expired`, unless the batch is being cancelled or has ended."""
@@ -137,14 +138,20 @@ class BatchProgress:
 
     def reconsider(self) -> None:
         """Look again at the settings and the clock."""
-        deadline = self._context.flavour.deadline(self.batch)
-        over = deadline is not None and self._context.now() >= deadline
-        self._expiring = self._expiring or over
+        deadline = self._deadline()
+        is_over = deadline is not None and self._context.now() >= deadline
+        is_done = self._running is not None and self._running.is_done
+        self._expiring = self._expiring or (is_over and not is_done)
         self._wakeup.notify()
 
     def has_left(self, status: Status) -> bool:
         """Whether the batch is in another status now."""
         return self.batch.status != status
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it can run no line any more."""
+        return self.batch.status in TERMINAL
 
     def marks(self) -> list[str]:
         """What the `match` of a fault is looked for in."""
@@ -155,7 +162,7 @@ class BatchProgress:
     async def run(self) -> None:
         """Go through all statuses, to an end; what lies at `snapshot` is removed then."""
         try:
-            start = self._from_the_start if self._examined is None else self._from_running
+            start = self._from_the_start if self.examined is None else self._from_running
             await self._to_an_end(start(self.snapshot))
         finally:
             await self._context.disk.run(self.snapshot.unlink, missing_ok=True)
@@ -167,7 +174,7 @@ class BatchProgress:
 
     def begin_running(self, examined: Examined) -> None:
         """Be `in_progress`, with an input that was found good."""
-        self._examined = examined
+        self.examined = examined
         self._queues.hold(self.batch.id, examined)
         self._become(
             "in_progress",
@@ -175,12 +182,16 @@ class BatchProgress:
             endpoint=examined.endpoint,
             request_counts=RequestCounts(total=len(examined.offsets)),
         )
+        self._starting = self._armed("start_batch")
+        self._running = Running(self._context, examined, self._starting)
 
     async def run_on(self, snapshot: Path) -> None:
         """Go through the statuses that follow; the input lies at `snapshot`, and is left there."""
         await self._to_an_end(self._from_running(snapshot))
 
     async def _to_an_end(self, work: Awaitable[None]) -> None:
+        if self._window is not None:
+            self._context.start(self._keep_window())
         try:
             await work
         except Exception:
@@ -193,21 +204,21 @@ class BatchProgress:
         await self._dwell(self._context.settings.validating_seconds)
         fault = await self._strike("validate_batch")
         checked = await self._check.check(self.batch, self.details, self.project, snapshot, fault)
-        self._examined = checked.examined
+        self.examined = checked.examined
         if checked.problems:
             await self._refuse(checked.problems)
             return
-        if self._examined is not None and self.batch.status == "validating" and not self._expiring:
-            self.begin_running(self._examined)
+        if self.examined is not None and self.batch.status == "validating" and not self._expiring:
+            self.begin_running(self.examined)
         await self._from_running(snapshot)
 
     async def _from_running(self, snapshot: Path) -> None:
-        if self.batch.status == "in_progress":
-            await self._dwell(self._running_seconds())
+        if self._running is not None:
+            await self._run_lines(self._running)
         self._fault = await self._strike("run_batch")
         outcome = await self._finalize(snapshot)
         if self.batch.status == "cancelling":
-            await self._dwell(self._context.settings.cancelling_seconds)
+            await self._be_cancelling()
         ending = self._natural_ending()
         await self._end(ending, outcome or await self._execute(snapshot, ending))
 
@@ -221,8 +232,28 @@ class BatchProgress:
         if self.batch.status == "validating":
             self._become("failed", errors=BatchErrors(data=problems))
             return
-        await self._dwell(self._context.settings.cancelling_seconds)
+        await self._be_cancelling()
         self._become("cancelled")
+
+    async def _be_cancelling(self) -> None:
+        await self._dwell(self._context.settings.cancelling_seconds)
+        await self._strike("finish_cancel")
+
+    async def _run_lines(self, running: Running) -> None:
+        """Stay `in_progress` until all lines are done that will be, and on while that is held."""
+        if self._starting is not None:
+            await self._wait(self._starting)
+        # what a fault says can change without the batch being told
+        wakeup = self._wakeup if self._starting is None else self._context.wakeup
+        await running.run(wakeup, lambda: self._released or self._expiring or self.has_left("in_progress"))
+
+    async def _keep_window(self) -> None:
+        """Expire when the window is over that the settings gave the batch."""
+        while (left := (self._deadline() or 0.0) - self._context.now()) > 0:
+            await self._context.until_changed(self._wakeup, lambda: self.has_ended, left)
+            if self.has_ended:
+                return
+        self.reconsider()
 
     async def _finalize(self, snapshot: Path) -> Outcome | None:
         """Run to the end, if that is where the batch is going."""
@@ -239,11 +270,27 @@ class BatchProgress:
             return self._fault.ending
         if self.batch.status == "cancelling":
             return "cancelled"
-        return "expired" if self._expiring else "completed"
+        if self._expiring:
+            return "expired"
+        return (self._running and self._running.ending) or "completed"
+
+    def _deadline(self) -> float | None:
+        """Unix seconds, by the account's clock."""
+        window = self._window
+        return self._context.flavour.deadline(self.batch) if window is None else self.made_at + window
+
+    def _counts(self) -> RequestCounts:
+        if self._running is None or self.batch.status != "in_progress":
+            return self.batch.request_counts
+        return self._running.counts()
+
+    def _tells_no_counts(self) -> bool:
+        told = "running" if self._running is None else self._running.course.counts
+        return told == "never" or (told == "ended" and self.batch.status not in TERMINAL)
 
     async def _dwell(self, seconds: float) -> None:
         """Stay in the present status for `seconds`, and on while it is held, unless something ends it."""
-        status, self._since = self.batch.status, time.monotonic()
+        status = self.batch.status
 
         def over() -> bool:
             return self._released or self._expiring or self.batch.status != status
@@ -251,30 +298,31 @@ class BatchProgress:
         await self._wakeup.until_or(over, seconds)
         await self._wakeup.until(lambda: over() or status not in self._context.settings.hold)
 
-    def _running_seconds(self) -> float:
-        settings = self._context.settings
-        lines = 0 if self._examined is None else len(self._examined.offsets)
-        return settings.running_seconds + settings.running_seconds_per_line * lines
+    def _share_of(self, ending: Status) -> float:
+        """Share of the lines that are run if the batch ends so."""
+        if ending == "completed" or self._running is None:
+            return float(ending == "completed")
+        by_itself = not self._expiring and self.batch.status == "in_progress"
+        return self._running.share_of_ending(by_itself=by_itself)
 
-    def _share_done(self) -> float:
-        """Share of what is done before the end that is done by now; a held batch has come that far."""
-        if "in_progress" in self._context.settings.hold:
-            return 1.0
-        seconds = self._running_seconds()
-        return min(1.0, (time.monotonic() - self._since) / seconds) if seconds else 1.0
+    @property
+    def _cut_short_results(self) -> CutShort:
+        course = None if self._running is None else self._running.course
+        return (course and course.cut_short_results) or self._context.settings.cut_short_results
 
     async def _execute(self, snapshot: Path, ending: Status) -> Outcome:
-        assert self._examined is not None
-        share = self._examined.done_share if self.batch.in_progress_at is not None else 0.0
+        assert self.examined is not None
+        self.run_share = self._share_of(ending)
         disk = self._context.disk
         plan = Plan(
             batch_id=self.batch.id,
-            endpoint=self._examined.endpoint,
+            endpoint=self.examined.endpoint,
             model=self.batch.model,
             ending=ending,
-            done_share=1.0 if ending == "completed" else share,
+            done_share=self.run_share,
+            cut_short_results=self._cut_short_results,
             input_path=snapshot,
-            offsets=self._examined.offsets,
+            offsets=self.examined.offsets,
             output_path=self._place("output"),
             error_path=self._place("error"),
             created=int(self._context.now()),
@@ -297,59 +345,49 @@ class BatchProgress:
         if self._fault.ids_late_seconds:
             self._ids_from = self._context.now() + self._fault.ids_late_seconds
         self.unexecuted = outcome.unexecuted
-        if ending in UNFINISHED and self._context.settings.cut_short_results == "none":
-            await self._throw_away(outcome)
-            self._become(ending, request_counts=counts)
+        starting = NO_FAULT if self._starting is None else self._starting.fault
+        why = self._fault.problem or starting.problem or FAILED_RUNNING
+        errors = BatchErrors(data=(why,)) if ending == "failed" else None
+        if ending != "completed" and self._cut_short_results == "none":
+            await self._publication.throw_away((*outcome.outputs, *outcome.errors))
+            self._become(ending, request_counts=counts, errors=errors)
             return
+        publish = self._publication.publish
         self._become(
             ending,
             request_counts=counts,
+            errors=errors,
             usage=outcome.batch_usage,
-            output_file_id=await self._publish(outcome.outputs, "output"),
-            error_file_id=await self._publish(outcome.errors, "error"),
+            output_file_id=await publish(self.batch, self.details, "output", outcome.outputs),
+            error_file_id=await publish(self.batch, self.details, "error", outcome.errors),
         )
-
-    async def _throw_away(self, outcome: Outcome) -> None:
-        for written in (*outcome.outputs, *outcome.errors):
-            await self._context.disk.run(written.path.unlink)
-
-    async def _publish(self, several: tuple[Written, ...], kind: str) -> str | None:
-        """Make files of what was written; the id that the batch has for them."""
-        if not several:
-            return None
-        flavour = self._context.flavour
-        places = flavour.result_places(self.batch, self.details, kind, len(several))
-        made: list[StoredFile] = []
-        for written, (file_id, filename) in zip(several, places.files, strict=True):
-            details: JSON | None = None
-            if flavour.measure is not None:
-                _, details = await self._context.disk.run(flavour.measure, written.path)
-            stored = self._files.add(
-                written,
-                filename,
-                "batch_output",
-                self._output_seconds,
-                project=self.project,
-                file_id=file_id,
-                details=details,
-            )
-            made.append(stored)
-        return places.shown or made[0].shown.id
 
     def _become(self, status: Status, **changes: Any) -> None:
         stamp = {STAMPS[status]: int(self._context.now())} if status in STAMPS else {}
         self.batch = msgspec.structs.replace(self.batch, status=status, **stamp, **changes)
+        self.history.append((status, time.time()))
         self._released = False
         if status in TERMINAL:
             self._queues.free(self.batch.id)
         self._wakeup.notify()
         self._context.wakeup.notify()
 
-    async def _strike(self, call: Literal["validate_batch", "run_batch"]) -> Fault:
-        """The fault that the batch runs into, with its waiting done."""
-        faults, status = self._context.faults, self.batch.status
-        armed = faults.strike(call, self._context.name, self.marks(), model=self.batch.model)
+    def _armed(self, call: CallName) -> ArmedFault | None:
+        """The fault that the batch runs into, counted as struck."""
+        context = self._context
+        return context.faults.strike(call, context.name, self.marks(), model=self.batch.model)
+
+    async def _strike(self, call: CallName) -> Fault:
+        """The same, with its waiting done."""
+        armed = self._armed(call)
         if armed is None:
             return NO_FAULT
-        await faults.wait(armed, lambda: self._expiring or self.has_left(status))
+        await self._wait(armed)
         return armed.fault
+
+    async def _wait(self, armed: ArmedFault) -> None:
+        status = self.batch.status
+        is_cancelling = status == "cancelling"
+        await self._context.faults.wait(
+            armed, lambda: self.has_left(status) or (self._expiring and not is_cancelling)
+        )

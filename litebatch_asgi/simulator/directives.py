@@ -71,8 +71,3 @@ def directive_in_text(text: str) -> Directive:
     """
     word, _, asked = text.partition(" ")
     return directive_of({"metadata": {"simulate": asked}}) if word == "simulate" else DEFAULT
-
-
-def is_done(index: int, share: float) -> bool:
-    """Whether line `index` is among the `share` of lines that are done, which lie evenly over the file."""
-    return int((index + 1) * share) > int(index * share)

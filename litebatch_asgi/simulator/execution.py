@@ -17,9 +17,11 @@ from typing import BinaryIO, Protocol, Self
 import msgspec
 
 from .answers import ANSWERERS, Ask, Usage, answer, failure
-from .directives import Directive, directive_of, is_done
+from .course import CutShort
+from .directives import Directive, directive_of
 from .json_values import JSON
 from .objects import BatchUsage, InputTokensDetails, OutputTokensDetails, RequestCounts
+from .running_order import lines_done, running_order
 from .settings import SimulatorSettings, Status
 from .wire import versioned
 
@@ -59,7 +61,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     ending: Status
     done_share: float
     """share of the lines that are executed, spread evenly; the others end as `UNFINISHED` says, or have no
-    row, as `settings.cut_short_results` has it"""
+    row, as `cut_short_results` has it"""
+    cut_short_results: CutShort
     input_path: Path
     offsets: array[int]
     output_path: Path
@@ -198,9 +201,14 @@ class Execution:
         self._failed = 0
         self._unexecuted = 0
         self._usage = Usage()
+        self._done: frozenset[int] | None = None
+        """lines that are executed; None: all"""
 
     def run(self, stop: threading.Event) -> Outcome:
         """Write all files; leaves off early when `stop` is set."""
+        lines = len(self._plan.offsets)
+        done = lines_done(lines, self._plan.done_share)
+        self._done = None if done == lines else frozenset(running_order(lines)[:done])
         with self._result_files() as files:
             for succeeded, row in self._spoiled(self._rows(stop)):
                 files.add(row, succeeded=succeeded)
@@ -235,18 +243,21 @@ class Execution:
                 yield self._row(index, lines.readline())
 
     def _has_row(self, index: int) -> bool:
-        whole = self._plan.settings.cut_short_results == "whole"
-        return whole or is_done(index, self._plan.done_share)
+        whole = self._plan.cut_short_results == "whole" and self._plan.ending in UNFINISHED
+        return whole or self._is_done(index)
+
+    def _is_done(self, index: int) -> bool:
+        return self._done is None or index in self._done
 
     def _row(self, index: int, line: bytes) -> tuple[bool, bytes]:
         request: JSON = msgspec.json.decode(line)
         key = hashlib.blake2b(f"{self._plan.batch_id}:{index}".encode(), digest_size=16).hexdigest()
         row = RowText(key, request["custom_id"], escape=self._plan.settings.escape_unicode)
-        directive = directive_of(request["body"])
-        if not is_done(index, self._plan.done_share):
+        if not self._is_done(index):
             self._failed += 1
             self._unexecuted += 1
             return False, row.without_response(*UNFINISHED[self._plan.ending])
+        directive = directive_of(request["body"])
         if directive.error is not None:
             self._failed += 1
             return False, row.without_response(directive.error, directive.message or "The request failed.")

@@ -40,7 +40,7 @@ class FaultBook:
         """Remove one fault, or all; calls that it holds up go on. Returns how many were removed."""
         keys = list(self._armed) if key is None else [key] if key in self._armed else []
         for each in keys:
-            self._armed.pop(each).removed = True
+            self._armed.pop(each).remove()
         self._wakeup.notify()
         return len(keys)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 
+from .course import Course, Share
 from .execution import RowFaults
 from .garbled import Garble
-from .objects import RequestCounts
-from .settings import FileStatus, Share
+from .objects import BatchProblem, RequestCounts
+from .settings import FileStatus
 
 CallName = Literal[
     "upload_file",
@@ -27,12 +29,16 @@ CallName = Literal[
     "issue_token",
     "check_file",
     "validate_batch",
+    "start_batch",
     "run_batch",
+    "finish_cancel",
 ]
 """What clients ask for; and, last, what the provider does by itself: see `OF_THE_PROVIDER`."""
 
 SHOWING: frozenset[CallName] = frozenset({"retrieve_file", "list_files", "retrieve_batch", "list_batches"})
-OF_THE_PROVIDER: frozenset[CallName] = frozenset({"check_file", "validate_batch", "run_batch"})
+OF_THE_PROVIDER: frozenset[CallName] = frozenset(
+    {"check_file", "validate_batch", "start_batch", "run_batch", "finish_cancel"}
+)
 LOOKS_AT_BATCHES: frozenset[CallName] = frozenset({"retrieve_batch", "cancel_batch"})
 
 
@@ -58,7 +64,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     At Vertex an upload may take several calls: `start_upload`, an `upload_chunk` for each part but the last
     and for each look at how far it is, and `upload_file` for the part that makes the object.
 
-    What the provider does by itself waits for `delay` or `stall` too, a batch until it is cancelled at most.
+    What the provider does by itself waits for `delay` or `stall` too, a batch until it is cancelled at most:
+    `check_file`, `validate_batch`, `start_batch` when a batch is `in_progress` and no line is done yet,
+    `run_batch` when the lines are done, and `finish_cancel` when a batch that was cancelled should be so.
     """
 
     call: CallName | None = None
@@ -100,8 +108,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """`upload_file`, `retrieve_file`, not at Vertex: the status that the file has from then on; `check_file`:
     the status that it has after `pending`"""
     code: str | None = None
-    """`validate_batch`: the batch fails with this error code, `message` and `param`; with `status`: of the
-    answer"""
+    """`validate_batch`: the batch fails with this error code, `message` and `param`; `start_batch`,
+    `run_batch`: it does if it ends `failed`; with `status`: of the answer"""
     message: str | None = None
     param: str | None = None
     problems: int = 1
@@ -109,7 +117,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     no_such_file: bool = False
     """`validate_batch`: the batch fails as if its input file was not there; `code` and `param`, if they are
     given, replace those of the error that says so"""
-    ending: Literal["completed", "expired", "cancelled"] | None = None
+    course: Course | None = None
+    """`start_batch`: how the batch runs, until the fault is removed"""
+    ending: Literal["completed", "expired", "cancelled", "failed"] | None = None
     """`run_batch`: how the batch ends, whatever else was to come"""
     rows: RowFaults = RowFaults()
     """`run_batch`: what is wrong with the results"""
@@ -123,6 +133,14 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """`stream_file`, not at Vertex: only this share of the rows is there yet, with whole lines"""
     reordered: bool = False
     """`stream_file`, not at Vertex: the rows are in another order at each read"""
+
+    @property
+    def problem(self) -> BatchProblem | None:
+        """The error that a batch fails with once it has run; None: the fault names none."""
+        if self.code is None:
+            return None
+        message = self.message or "Asked for by a fault."
+        return BatchProblem(code=self.code, message=message, param=self.param)
 
     @property
     def strikes_early(self) -> bool:
@@ -140,6 +158,14 @@ class ArmedFault:
         self.fitted = 0
         self.struck = 0
         self.removed = False
+        self.on_removal: list[Callable[[], object]] = []
+        """called once it is removed"""
+
+    def remove(self) -> None:
+        """Take it out of force."""
+        self.removed = True
+        for each in self.on_removal:
+            each()
 
     @property
     def spent(self) -> bool:

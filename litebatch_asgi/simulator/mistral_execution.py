@@ -8,7 +8,7 @@ import json
 import msgspec
 
 from .answers import Usage
-from .directives import Directive, directive_of, is_done
+from .directives import Directive, directive_of
 from .execution import Execution
 from .json_values import JSON
 from .mistral_answers import mistral_answer, mistral_failure
@@ -20,7 +20,7 @@ class MistralExecution(Execution):
     """One run over the lines of a job; the body of a request that failed is a string with the JSON in it."""
 
     def _has_row(self, index: int) -> bool:
-        return is_done(index, self._plan.done_share)
+        return self._is_done(index)
 
     def _row(self, index: int, line: bytes) -> tuple[bool, bytes]:
         request: JSON = msgspec.json.decode(line)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from .answers import input_tokens_of
-from .directives import directive_of, is_done
+from .directives import directive_of
 from .json_values import JSON
 from .mistral_rules import Refused, check_request, details
 from .mistral_schema import BatchRequest
@@ -26,10 +25,7 @@ class MistralExamination(Examination):
 
     def _check(self, line: bytes) -> None:
         body: JSON = parse(line)["body"]
-        self._input_tokens += input_tokens_of(body)
-        if is_done(len(self._offsets) - 1, self._settings.done_share):
-            self._done += 1
-            self._done_failing += fails(body, versioned(self._endpoint))
+        self._note(body, fails=fails(body, versioned(self._endpoint)))
 
 
 def fails(body: JSON, endpoint: str) -> bool:

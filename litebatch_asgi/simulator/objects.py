@@ -15,6 +15,17 @@ from .settings import FileStatus, Status
 
 TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "expired", "cancelled"})
 
+STAMPS: dict[Status, str] = {
+    "in_progress": "in_progress_at",
+    "finalizing": "finalizing_at",
+    "completed": "completed_at",
+    "failed": "failed_at",
+    "expired": "expired_at",
+    "cancelling": "cancelling_at",
+    "cancelled": "cancelled_at",
+}
+"""fields that have the time at which a batch came to a status"""
+
 
 class FileObject(msgspec.Struct, frozen=True, kw_only=True):
     """OpenAI's File; times are Unix seconds."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
+
+from .course import Course, CutShort
 
 Status = Literal[
     "scheduling",
@@ -19,7 +21,6 @@ Status = Literal[
 ]
 """OpenAI's, and `scheduling`, which is AIBrix's"""
 FileStatus = Literal["uploaded", "pending", "running", "processed", "error", "deleting", "deleted"]
-Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 FlavourName = Literal["openai", "azure", "vertex", "anthropic", "groq", "mistral"]
 
 
@@ -39,6 +40,11 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     running_seconds: float = 0.2
     running_seconds_per_line: float = 0.0
     """added to `running_seconds` for every line of the input file"""
+    course: Course = Course()
+    """how batches run, beside that; that of a fault of `start_batch` replaces it for its batches"""
+    window_seconds: float | None = None
+    """how long a batch has from its creation, whatever window it asked for, until it expires, at Azure too;
+    None: what it asked for"""
     finalizing_seconds: float = 0.05
     cancelling_seconds: float = 0.1
     hold: frozenset[Status | Literal["pending"]] = frozenset()
@@ -82,8 +88,9 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     max_expiring_files: int = 10_000
     """Azure: batch inputs that were uploaded with it"""
     done_share: float = 0.5
-    """share of the rows that are done when a running batch ends `cancelled` or `expired`"""
-    cut_short_results: Literal["whole", "partial", "none"] = "whole"
+    """share of the rows that are done when a running batch ends `cancelled` or `expired`, unless its `course`
+    tells its pace"""
+    cut_short_results: CutShort = "whole"
     """result files of a batch that ended `cancelled` or `expired`: `whole` has a row for each line; `partial`
     (AIBrix) has rows of the lines that were executed, and only these count as completed or failed; `none`
     (OGX, Llama Stack) is no files at all, with the counts of `partial`"""

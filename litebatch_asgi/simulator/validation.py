@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import threading
 from array import array
+from bisect import bisect_left
 from pathlib import Path
 
 import msgspec
 
 from .answers import input_tokens_of
-from .directives import directive_of, is_done
+from .directives import directive_of
 from .json_values import JSON, is_object
 from .objects import BatchProblem
+from .running_order import lines_done, running_order
 from .settings import SimulatorSettings
 from .wire import versioned
 
@@ -37,15 +39,19 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
     offsets: array[int]
     """where each line begins, in bytes"""
     model: str | None
+    failing: array[int]
+    """the places, in the order in which lines are run, of those that fail by their own wish"""
     done_share: float
-    """share of the lines that are done if the batch is cut short while it runs"""
-    done: int
-    """how many lines that is"""
-    done_failing: int
-    """how many of these ask for their own failure"""
+    """share of the lines that are done if a batch without a pace is cut short while it runs"""
     input_tokens: int
     endpoint: str
     """what the batch is run at"""
+
+    def done(self, share: float) -> tuple[int, int]:
+        """How many lines are completed and failed once this share of them is done."""
+        done = lines_done(len(self.offsets), share)
+        failed = bisect_left(self.failing, done)
+        return done - failed, failed
 
 
 class LineRefused(Exception):
@@ -71,8 +77,7 @@ class Examination:
         self._problems: list[BatchProblem] = []
         self._offsets = array("Q")
         self._model: str | None = None
-        self._done = 0
-        self._done_failing = 0
+        self._failing: list[int] = []
         self._input_tokens = 0
 
     def read(self, path: Path, stop: threading.Event) -> Examined:
@@ -91,12 +96,18 @@ class Examination:
             problems=tuple(self._problems),
             offsets=self._offsets,
             model=self._model,
+            failing=self._places_of_failing(),
             done_share=self._settings.done_share,
-            done=self._done,
-            done_failing=self._done_failing,
             input_tokens=self._input_tokens,
             endpoint=self._endpoint,
         )
+
+    def _places_of_failing(self) -> array[int]:
+        if not self._failing:
+            return array("Q")
+        failing = set(self._failing)
+        order = running_order(len(self._offsets))
+        return array("Q", [place for place, index in enumerate(order) if index in failing])
 
     def _check_number_of_lines(self) -> None:
         lines, most = len(self._offsets), self._settings.max_lines or self.most_lines
@@ -132,10 +143,13 @@ class Examination:
         if not is_object(body):
             raise LineRefused("invalid_type", "Invalid type for 'body': expected an object.", "body")
         self._check_body(body)
+        self._note(body, fails=directive_of(body).fails)
+
+    def _note(self, body: JSON, *, fails: bool) -> None:
+        """Keep what is to be known of a line that is good."""
         self._input_tokens += input_tokens_of(body)
-        if is_done(len(self._offsets) - 1, self._settings.done_share):
-            self._done += 1
-            self._done_failing += directive_of(body).fails
+        if fails:
+            self._failing.append(len(self._offsets) - 1)
 
     def _check_custom_id(self, custom_id: object) -> None:
         if not isinstance(custom_id, str):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 from .account_context import AccountContext
+from .course import Share
 from .faults import Fault
 from .objects import StoredFile
 from .replies import FileBody
-from .settings import Share
 
 
 async def body_of(context: AccountContext, stored: StoredFile, fault: Fault) -> FileBody | bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from .answers import input_tokens_of
-from .directives import is_done
 from .json_values import JSON
 from .objects import BatchObject, BatchProblem
 from .proto_json import canonical
@@ -41,10 +39,7 @@ class VertexExamination(Examination):
             )
             raise LineRefused(INVALID_ARGUMENT, message) from failed
         asked = asked_of(row["request"], self._model or "")
-        self._input_tokens += input_tokens_of(canonical(asked.request))
-        if is_done(len(self._offsets) - 1, self._settings.done_share):
-            self._done += 1
-            self._done_failing += asked.fails
+        self._note(canonical(asked.request), fails=asked.fails)
 
     def _refuse(self, refused: LineRefused, number: int | None = None) -> None:
         if not self._problems:

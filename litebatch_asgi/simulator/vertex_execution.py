@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from .answers import Usage
-from .directives import Directive, is_done
+from .directives import Directive
 from .execution import Execution, ResultFiles, RowFile, Written
 from .json_values import JSON
 from .vertex_import import imported
@@ -68,7 +68,7 @@ class VertexExecution(Execution):
         )
 
     def _has_row(self, index: int) -> bool:
-        return is_done(index, self._plan.done_share)
+        return self._is_done(index)
 
     def _row(self, index: int, line: bytes) -> tuple[bool, bytes]:
         told = imported(line)
