@@ -46,7 +46,9 @@ what is left at the end: whether a job is there twice, and what nobody knows of.
 
 How a batch runs is its `Course`, a setting or what a fault of `start_batch` has for single batches: its pace,
 where it is stuck, where and how it ends, whether it tells its counts. A fault of `finish_cancel` lets it be
-`cancelling` for long.
+`cancelling` for long. `SimulatorSettings.first_run_status` lets lines fail in the first batch that runs them.
+`Simulator.jobs` tells which lines each batch could run and from when until when, and `overlaps` which of them
+two batches could run at the same time.
 
 Settings give an account the ways of servers that are compatible with OpenAI's: AIBrix (`scheduling_seconds`,
 `cut_short_results`), OGX and Llama Stack (`cut_short_results`, `string_bodies`),
@@ -70,6 +72,7 @@ POST    `expire`      `?account=&batch_id=`: let a batch end as `expired`
 POST    `foreign`     `?account=&count=`: add so many ended batches that somebody else made
 POST    `running`     `?account=`: add a running batch of `input_file_id` for each of the body's `metadata`
 GET     `state`       files and batches of all accounts
+GET     `jobs`        `?account=`: all batches, with the lines that each could run, and when: see `JobRecord`
 GET     `summary`     `?tag=`: batch inputs by filename, batches by what their metadata has under the tag
 GET     `credentials` `?account=&project=`: a service account of an account of the flavour `vertex`
 POST    `reset`       forget everything
@@ -83,6 +86,9 @@ from .execution import RowFaults as RowFaults
 from .faults import ArmedFault as ArmedFault
 from .faults import Fault as Fault
 from .garbled import Garble as Garble
+from .job_records import JobRecord as JobRecord
+from .job_records import Overlap as Overlap
+from .job_records import overlaps as overlaps
 from .journal import JournalEntry as JournalEntry
 from .service_accounts import service_account as service_account
 from .settings import SimulatorSettings as SimulatorSettings

@@ -21,6 +21,7 @@ from .fault_book import FaultBook
 from .faults import ArmedFault, Fault
 from .file_store import FileStore
 from .json_values import JSON
+from .lines_run import LinesRun
 from .objects import TERMINAL, BatchObject, FileObject
 from .settings import FileStatus, SimulatorSettings, Status
 from .storage_uploads import UploadSession
@@ -56,9 +57,10 @@ class Account(AccountContext):
         disk: Disk,
         wakeup: Wakeup,
         faults: FaultBook,
+        lines_run: LinesRun,
         start: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        super().__init__(name, settings, disk, wakeup, faults, start)
+        super().__init__(name, settings, disk, wakeup, faults, lines_run, start)
         self.file_store: FileStore = FileStore(self)
         self.queues: TokenQueues = TokenQueues(self)
         self.batch_store: BatchStore = BatchStore()

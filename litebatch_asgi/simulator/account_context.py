@@ -12,6 +12,7 @@ from .disk import Disk
 from .fault_book import FaultBook
 from .faults import CallName
 from .flavours import FLAVOURS, Flavour
+from .lines_run import LinesRun
 from .settings import SimulatorSettings
 from .validation import Examined
 from .wakeup import Wakeup
@@ -27,12 +28,15 @@ class AccountContext:
         disk: Disk,
         wakeup: Wakeup,
         faults: FaultBook,
+        lines_run: LinesRun,
         start: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self.name = name
         self.disk = disk
         self.wakeup = wakeup
         self.faults = faults
+        self.lines_run = lines_run
+        """of all accounts"""
         self.start = start
         """lets a task run until the simulator stops"""
         self.lists_made: Counter[CallName] = Counter()
@@ -57,7 +61,7 @@ class AccountContext:
 
     async def examine(self, path: Path, endpoint: str) -> Examined:
         """Check the lines of an input file, in a thread."""
-        examination = self.flavour.examination(endpoint, self._settings)
+        examination = self.flavour.examination(endpoint, self._settings, self.lines_run)
         return await self.disk.work(examination.read, path, self.disk.stop)
 
     async def until_changed(self, wakeup: Wakeup, holds: Callable[[], bool], seconds: float | None) -> None:

@@ -143,7 +143,7 @@ class AnthropicExamination(Examination):
         self._custom_ids.add(custom_id)
         if self._model is None and isinstance(params.get("model"), str):
             self._model = params["model"]
-        self._note(params, fails=False)
+        self._note(custom_id, params, fails=False)
 
 
 def token_limit_exceeded(model: str, settings: SimulatorSettings) -> BatchProblem:

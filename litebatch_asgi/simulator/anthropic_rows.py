@@ -56,7 +56,7 @@ class AnthropicExecution(Execution):
             self._unexecuted += 1
             return False, _text(request["custom_id"], {"type": UNEXECUTED[self._plan.ending]})
         params: JSON = request["params"]
-        directive = _directive_of(params)
+        directive = self._tried(_directive_of(params), index, request["custom_id"])
         refused = self._refusal(params, directive)
         if refused is not None:
             self._failed += 1

@@ -6,6 +6,7 @@ text of `token_limit_exceeded` is the one that users were shown.
 
 from __future__ import annotations
 
+from .lines_run import LinesRun
 from .objects import BatchProblem
 from .settings import SimulatorSettings
 from .validation import Examination, LineRefused
@@ -41,8 +42,8 @@ class AzureExamination(Examination):
     most_lines = 100_000
     too_many_lines = "too_many_tasks"
 
-    def __init__(self, endpoint: str, settings: SimulatorSettings) -> None:
-        super().__init__(endpoint, settings)
+    def __init__(self, endpoint: str, settings: SimulatorSettings, lines_run: LinesRun) -> None:
+        super().__init__(endpoint, settings, lines_run)
         self._decided = False
 
     def _check_url(self, url: object) -> None:

@@ -323,6 +323,8 @@ class BatchProgress:
             cut_short_results=self._cut_short_results,
             input_path=snapshot,
             offsets=self.examined.offsets,
+            digests=self.examined.digests,
+            lines_run=self._context.lines_run,
             output_path=self._place("output"),
             error_path=self._place("error"),
             created=int(self._context.now()),

@@ -63,6 +63,7 @@ class Control:
             ("POST", "foreign", self.add_foreign_batches),
             ("POST", "running", self.add_running_batches),
             ("GET", "state", self.state),
+            ("GET", "jobs", self.jobs),
             ("GET", "summary", self.summary),
             ("GET", "credentials", self.credentials),
             ("POST", "reset", self.reset),
@@ -141,6 +142,12 @@ class Control:
                 for name, account in self._simulator.accounts.items()
             }
         )
+
+    async def jobs(self, request: Request) -> Response:
+        """All batches of `?account=`, with the lines that each could run, and when."""
+        wanted = request.query_params.get("account")
+        jobs = [each for each in await self._simulator.jobs() if wanted in (None, each.account)]
+        return _json({"jobs": jobs})
 
     async def summary(self, request: Request) -> Response:
         """Files by filename and batches by `?tag=`, and what is there twice."""

@@ -20,6 +20,7 @@ from .answers import ANSWERERS, Ask, Usage, answer, failure
 from .course import CutShort
 from .directives import Directive, directive_of
 from .json_values import JSON
+from .lines_run import DIGEST_BYTES, LinesRun, is_chosen
 from .objects import BatchUsage, InputTokensDetails, OutputTokensDetails, RequestCounts
 from .running_order import lines_done, running_order
 from .settings import SimulatorSettings, Status
@@ -65,6 +66,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     cut_short_results: CutShort
     input_path: Path
     offsets: array[int]
+    digests: bytes
+    """of each line, one after the other"""
+    lines_run: LinesRun
     output_path: Path
     error_path: Path
     created: int
@@ -249,6 +253,16 @@ class Execution:
     def _is_done(self, index: int) -> bool:
         return self._done is None or index in self._done
 
+    def _tried(self, directive: Directive, index: int, custom_id: str) -> Directive:
+        """How a line goes that is run now; `directive` is what it asks for."""
+        start, settings = index * DIGEST_BYTES, self._plan.settings
+        digest = self._plan.digests[start : start + DIGEST_BYTES]
+        is_first = self._plan.lines_run.run(digest, self._plan.batch_id)
+        status = settings.first_run_status
+        if status is None or directive.fails or not is_first:
+            return directive
+        return Directive(status=status) if is_chosen(custom_id, settings.first_run_share) else directive
+
     def _row(self, index: int, line: bytes) -> tuple[bool, bytes]:
         request: JSON = msgspec.json.decode(line)
         key = hashlib.blake2b(f"{self._plan.batch_id}:{index}".encode(), digest_size=16).hexdigest()
@@ -257,7 +271,7 @@ class Execution:
             self._failed += 1
             self._unexecuted += 1
             return False, row.without_response(*UNFINISHED[self._plan.ending])
-        directive = directive_of(request["body"])
+        directive = self._tried(directive_of(request["body"]), index, request["custom_id"])
         if directive.error is not None:
             self._failed += 1
             return False, row.without_response(directive.error, directive.message or "The request failed.")

@@ -26,7 +26,7 @@ class MistralExecution(Execution):
         request: JSON = msgspec.json.decode(line)
         custom_id, body = request.get("custom_id"), request["body"]
         key = hashlib.blake2b(f"{self._plan.batch_id}:{index}".encode(), digest_size=16).hexdigest()
-        directive = directive_of(body)
+        directive = self._tried(directive_of(body), index, custom_id or "")
         if directive.error is not None:
             self._failed += 1
             return False, self._text(key, custom_id, None, directive.message or directive.error)

@@ -24,8 +24,9 @@ class MistralExamination(Examination):
     most_lines = 1_000_000
 
     def _check(self, line: bytes) -> None:
-        body: JSON = parse(line)["body"]
-        self._note(body, fails=fails(body, versioned(self._endpoint)))
+        request = parse(line)
+        body: JSON = request["body"]
+        self._note(request.get("custom_id"), body, fails=fails(body, versioned(self._endpoint)))
 
 
 def fails(body: JSON, endpoint: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from .course import Course, CutShort
+from .course import Course, CutShort, Share
 
 Status = Literal[
     "scheduling",
@@ -90,6 +90,11 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     done_share: float = 0.5
     """share of the rows that are done when a running batch ends `cancelled` or `expired`, unless its `course`
     tells its pace"""
+    first_run_status: Annotated[int, msgspec.Meta(ge=400, le=599)] | None = None
+    """a line fails with this status in the first batch that runs it, in whichever account, and only there;
+    lines that say the same are the same line"""
+    first_run_share: Share = 1.0
+    """share of the lines that this is so for, chosen by their custom ids"""
     cut_short_results: CutShort = "whole"
     """result files of a batch that ended `cancelled` or `expired`: `whole` has a row for each line; `partial`
     (AIBrix) has rows of the lines that were executed, and only these count as completed or failed; `none`

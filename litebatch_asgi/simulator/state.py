@@ -12,8 +12,10 @@ from .account import Account
 from .disk import Disk
 from .fault_book import FaultBook
 from .faults import ArmedFault, Fault
+from .job_records import JobRecord, records_of
 from .journal import Journal
 from .json_values import JSON
+from .lines_run import LinesRun
 from .service_accounts import service_account
 from .settings import SimulatorSettings
 from .summary import Summary, summarize
@@ -34,6 +36,7 @@ class SimulatorState:
         self.faults: FaultBook = FaultBook(self.wakeup)
         self.closing: bool = False
         self._disk = Disk(directory)
+        self._lines_run = LinesRun()
         self._accounts: dict[str, Account] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -46,7 +49,7 @@ class SimulatorState:
         """The account of this name; `default` is at `/v1` or `/openai`, any other below `/name`."""
         if name not in self._accounts:
             self._accounts[name] = Account(
-                name, self.settings, self._disk, self.wakeup, self.faults, self._start
+                name, self.settings, self._disk, self.wakeup, self.faults, self._lines_run, self._start
             )
         return self._accounts[name]
 
@@ -74,6 +77,11 @@ class SimulatorState:
         """All batch inputs by filename, all batches by what their metadata has under `tag`."""
         return summarize(self._accounts.values(), tag)
 
+    async def jobs(self) -> list[JobRecord]:
+        """All batches of all accounts, deleted ones too, with the lines that each could run, and when."""
+        accounts = list(self._accounts.values())
+        return [record for account in accounts for record in await records_of(account)]
+
     async def until(self, holds: Callable[[], bool]) -> None:
         """Return as soon as `holds()` is true, looking again at every call and change of status."""
         await self.wakeup.until(holds)
@@ -83,6 +91,7 @@ class SimulatorState:
         await self._stop_tasks()
         self.faults.remove()
         self._accounts.clear()
+        self._lines_run.clear()
         self.journal.clear()
 
     @asynccontextmanager

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from .answers import input_tokens_of
+from .answers import texts_of, tokens_in
 from .directives import directive_of
 from .json_values import JSON, is_object
+from .lines_run import DIGEST_BYTES, LinesRun, digest_of, is_chosen
 from .objects import BatchProblem
 from .running_order import lines_done, running_order
 from .settings import SimulatorSettings
@@ -39,8 +40,12 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
     offsets: array[int]
     """where each line begins, in bytes"""
     model: str | None
+    custom_ids: list[str]
+    """of each line, empty where there is none"""
+    digests: bytes
+    """of each line what `digest_of` makes of it, one after the other; zeros for a line that was refused"""
     failing: array[int]
-    """the places, in the order in which lines are run, of those that fail by their own wish"""
+    """the places, in the order in which lines are run, of those that fail by their own wish or by settings"""
     done_share: float
     """share of the lines that are done if a batch without a pace is cut short while it runs"""
     input_tokens: int
@@ -70,13 +75,16 @@ class Examination:
     most_lines = 50_000
     too_many_lines = "invalid_request"
 
-    def __init__(self, endpoint: str, settings: SimulatorSettings) -> None:
+    def __init__(self, endpoint: str, settings: SimulatorSettings, lines_run: LinesRun) -> None:
         self._endpoint = endpoint
         self._settings = settings
+        self._lines_run = lines_run
         self._custom_ids: set[str] = set()
         self._problems: list[BatchProblem] = []
         self._offsets = array("Q")
         self._model: str | None = None
+        self._line_ids: list[str] = []
+        self._digests = bytearray()
         self._failing: list[int] = []
         self._input_tokens = 0
 
@@ -96,6 +104,8 @@ class Examination:
             problems=tuple(self._problems),
             offsets=self._offsets,
             model=self._model,
+            custom_ids=self._line_ids,
+            digests=bytes(self._digests),
             failing=self._places_of_failing(),
             done_share=self._settings.done_share,
             input_tokens=self._input_tokens,
@@ -123,6 +133,8 @@ class Examination:
         except LineRefused as refused:
             if len(self._problems) < MAX_PROBLEMS:
                 self._refuse(refused, number)
+            self._line_ids.append("")
+            self._digests += bytes(DIGEST_BYTES)
 
     def _refuse(self, refused: LineRefused, number: int | None = None) -> None:
         self._problems.append(
@@ -143,11 +155,17 @@ class Examination:
         if not is_object(body):
             raise LineRefused("invalid_type", "Invalid type for 'body': expected an object.", "body")
         self._check_body(body)
-        self._note(body, fails=directive_of(body).fails)
+        self._note(request["custom_id"], body, fails=directive_of(body).fails)
 
-    def _note(self, body: JSON, *, fails: bool) -> None:
+    def _note(self, custom_id: str | None, body: JSON, *, fails: bool) -> None:
         """Keep what is to be known of a line that is good."""
-        self._input_tokens += input_tokens_of(body)
+        texts, named, settings = tuple(texts_of(body)), custom_id or "", self._settings
+        digest = digest_of(body, texts)
+        self._line_ids.append(named)
+        self._digests += digest
+        self._input_tokens += sum(map(tokens_in, texts))
+        if not fails and settings.first_run_status is not None:
+            fails = self._lines_run.is_new(digest) and is_chosen(named, settings.first_run_share)
         if fails:
             self._failing.append(len(self._offsets) - 1)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from .json_values import JSON
+from .lines_run import LinesRun
 from .objects import BatchObject, BatchProblem
 from .proto_json import canonical
 from .settings import SimulatorSettings
 from .validation import Examination, LineRefused
 from .vertex_flavour import bucket_and_name, output_directory
-from .vertex_import import ImportFailed, imported
+from .vertex_import import ImportFailed, custom_id_of, imported
 from .vertex_requests import asked_of
 
 INVALID_ARGUMENT = "3"
@@ -24,8 +25,8 @@ class VertexExamination(Examination):
     most_lines = 200_000
     too_many_lines = INVALID_ARGUMENT
 
-    def __init__(self, endpoint: str, settings: SimulatorSettings) -> None:
-        super().__init__(endpoint, settings)
+    def __init__(self, endpoint: str, settings: SimulatorSettings, lines_run: LinesRun) -> None:
+        super().__init__(endpoint, settings, lines_run)
         self._model = endpoint.rpartition("/")[2]
 
     def _check(self, line: bytes) -> None:
@@ -39,7 +40,7 @@ class VertexExamination(Examination):
             )
             raise LineRefused(INVALID_ARGUMENT, message) from failed
         asked = asked_of(row["request"], self._model or "")
-        self._note(canonical(asked.request), fails=asked.fails)
+        self._note(custom_id_of(row), canonical(asked.request), fails=asked.fails)
 
     def _refuse(self, refused: LineRefused, number: int | None = None) -> None:
         if not self._problems:

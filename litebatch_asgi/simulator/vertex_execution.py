@@ -14,7 +14,7 @@ from .answers import Usage
 from .directives import Directive
 from .execution import Execution, ResultFiles, RowFile, Written
 from .json_values import JSON
-from .vertex_import import imported
+from .vertex_import import custom_id_of, imported
 from .vertex_requests import Asked, asked_of, is_embedding, response_of, status_of
 
 
@@ -74,6 +74,8 @@ class VertexExecution(Execution):
         told = imported(line)
         request = told.pop("request")
         asked = asked_of(request, self._model)
+        tried = self._tried(asked.directive, index, custom_id_of(told))
+        asked = msgspec.structs.replace(asked, directive=tried)
         key = hashlib.blake2b(f"{self._plan.batch_id}:{index}".encode(), digest_size=16).hexdigest()
         if asked.fails:
             self._failed += 1

@@ -40,6 +40,11 @@ def imported(line: bytes) -> JSON:
     return {name: member if name == "request" else _coerced(member) for name, member in told.items()}
 
 
+def custom_id_of(row: JSON) -> str:
+    """What a row that was imported is called, as a text; empty if it has no name."""
+    return str(row.get("custom_id", row.get("key", "")))
+
+
 def _check(value: Any, path: str, depth: int, *, in_schema: bool) -> None:
     if (is_object(value) or is_array(value)) and depth > MAX_DEPTH:
         raise ImportFailed(f"Nesting is deeper than {MAX_DEPTH} levels. Field: {path}")
