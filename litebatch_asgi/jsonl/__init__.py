@@ -3,10 +3,13 @@
 On the way in, `LineChecker` checks a file and `Splicer` writes a deployment's model into its lines; on the
 way back, `ModelRewriter` puts the virtual model there again. Of results, `RowTally` counts the rows. Where
 these do not agree with the input, `ExactPass` keeps the right ones, and `MissingRows` writes rows for those
-that never came. `FileDigest` tells whether a file is still the same.
+that never came. `FileDigest` tells whether a file is still the same, and `LineSelector` takes some of the
+lines of one.
 
 All of them take consecutive blocks of any size and hold no more than one line. They use the CPU without a
 break and so belong on a worker thread; it need not be the same one for each block.
+
+`plan_shards` reads nothing: it cuts a file into tiles at the marks that the checker has set.
 """
 
 from litebatch_asgi.jsonl.check import CheckedFile as CheckedFile
@@ -16,6 +19,7 @@ from litebatch_asgi.jsonl.digest import FileDigest as FileDigest
 from litebatch_asgi.jsonl.exact import ExactPass as ExactPass
 from litebatch_asgi.jsonl.exact import PartTally as PartTally
 from litebatch_asgi.jsonl.ids import IdCollector as IdCollector
+from litebatch_asgi.jsonl.ids import LineIds as LineIds
 from litebatch_asgi.jsonl.ids import RawIds as RawIds
 from litebatch_asgi.jsonl.ids import id_digest as id_digest
 from litebatch_asgi.jsonl.line_set import LineSet as LineSet

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from hashlib import blake2b
+from itertools import count
 
 import msgspec
 
@@ -13,6 +14,8 @@ from litebatch_asgi.jsonl.scan import scan_object, unescape
 ID_MODULUS = 1 << 128
 MAX_LINE_BYTES = 64 << 20
 """A longer line is not one that was accepted."""
+MOST_TILE_LINES = 100_000
+"""requests of a tile, at most"""
 
 _EMPTY = blake2b(digest_size=16)  # copied for each id, which is quicker than making a new one
 
@@ -133,3 +136,43 @@ class IdCollector:
         for run in self._framer.finish():
             self._digests.update(map(id_digest, read_ids(run)))
         return self._digests
+
+
+class LineIds:
+    """Tells requests of a tile by the digests of their custom ids, from its lines in blocks of any size.
+
+    Args:
+        max_lines: more requests are an error: each takes about 150 bytes.
+        max_line_bytes: a longer line is an error.
+
+    """
+
+    def __init__(self, *, max_lines: int = MOST_TILE_LINES, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self._max_lines = max_lines
+        self._framer = LineFramer(max_line_bytes)
+        self._indexes: dict[bytes, int] = {}
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the tile.
+
+        Raises:
+            ValueError: a line cannot have been accepted, or there are too many.
+
+        """
+        for run in self._framer.feed(block):
+            self._take(run)
+
+    def finish(self) -> Mapping[bytes, int]:
+        """Of each digest the index from 0 of its request, in their order. Raises as `feed` does."""
+        for run in self._framer.finish():
+            self._take(run)
+        return self._indexes
+
+    def _take(self, run: Run) -> None:
+        digests = list(map(id_digest, read_ids(run)))
+        lines = len(self._indexes) + len(digests)
+        if lines > self._max_lines:
+            raise ValueError(f"there are more than {self._max_lines} requests")
+        self._indexes.update(zip(digests, count(len(self._indexes)), strict=False))
+        if len(self._indexes) != lines:
+            raise ValueError("a custom_id is there twice")
