@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 import msgspec
 
 from litebatch_asgi.jsonl.frames import LineFramer, Run
 from litebatch_asgi.jsonl.ids import MAX_LINE_BYTES, id_digest, read_ids
+
+NO_ERRORS: Mapping[bytes, tuple[str, str]] = {}
 
 
 class _Error(msgspec.Struct):
@@ -29,6 +31,7 @@ class MissingRows:
         code: of the error, such as `batch_cancelled`.
         message: of the error.
         only: digests of the custom ids that a row is wanted for; None: for all.
+        errors: code and message for digests of custom ids that get others.
         seed: goes into the ids of the rows. With the same seed the same rows come out each time.
         max_line_bytes: a longer line is an error.
 
@@ -40,11 +43,13 @@ class MissingRows:
         code: str,
         message: str,
         only: Container[bytes] | None = None,
+        errors: Mapping[bytes, tuple[str, str]] = NO_ERRORS,
         seed: str = "",
         max_line_bytes: int = MAX_LINE_BYTES,
     ) -> None:
         self._error = _Error(code, message)
         self._only = only
+        self._errors = errors
         self._seed = seed.encode()
         self._framer = LineFramer(max_line_bytes)
         self.rows: int = 0
@@ -69,7 +74,9 @@ class MissingRows:
             digest = id_digest(custom_id)
             if self._only is None or digest in self._only:
                 row_id = f"batch_req_{id_digest(self._seed + digest).hex()}"
-                row = _ErrorRow(row_id, custom_id.decode(), None, self._error)
+                other = self._errors.get(digest)
+                error = _Error(*other) if other is not None else self._error
+                row = _ErrorRow(row_id, custom_id.decode(), None, error)
                 rows += msgspec.json.encode(row) + b"\n"
                 self.rows += 1
         return bytes(rows)

@@ -178,6 +178,16 @@ def test_every_request_gets_a_row_in_the_shape_of_openai() -> None:
     assert len({found["id"] for found in rows}) == 3
 
 
+def test_some_requests_get_another_error() -> None:
+    errors = {id_digest(b"b"): ("batch_expired", "too late"), id_digest(b"x"): ("never", "used")}
+    missing = MissingRows(code=WORDS["code"], message=WORDS["message"], only=digests("a", "b"), errors=errors)
+    rows = [
+        json.loads(line) for line in (missing.feed(input_file("a", "b", "d")) + missing.finish()).splitlines()
+    ]
+    assert [found["custom_id"] for found in rows] == ["a", "b"]
+    assert [found["error"] for found in rows] == [WORDS, {"code": "batch_expired", "message": "too late"}]
+
+
 def test_row_ids_depend_on_the_seed_and_nothing_else() -> None:
     content = input_file("a", "b")
     assert missing_rows(content) == missing_rows(content)
