@@ -30,6 +30,7 @@ from litebatch_asgi.jsonl.missing import MissingRows as MissingRows
 from litebatch_asgi.jsonl.plan import ShardLimits as ShardLimits
 from litebatch_asgi.jsonl.plan import Tile as Tile
 from litebatch_asgi.jsonl.plan import plan_shards as plan_shards
+from litebatch_asgi.jsonl.rows import RowFate as RowFate
 from litebatch_asgi.jsonl.select import LineSelector as LineSelector
 from litebatch_asgi.jsonl.select import Selected as Selected
 from litebatch_asgi.jsonl.size import Guesses as Guesses

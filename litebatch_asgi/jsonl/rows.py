@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Any
 
 import msgspec
@@ -17,6 +18,28 @@ from litebatch_asgi.jsonl.ids import id_digest
 
 MAX_ROW_BYTES = 64 << 20
 """A longer row is not read."""
+
+
+_UNDONE_CODES = frozenset({"batch_cancelled", "batch_expired"})
+_PASSING_CODES = frozenset({"rate_limit_exceeded", "request_timeout", "server_error"})
+_STATUS_DIGITS = 3
+
+
+class RowFate(IntEnum):
+    """What became of a request, as its row says. Of several rows the one with the highest counts."""
+
+    NOT_EXECUTED = 1
+    """not run: the row has no response; its code is `batch_expired`, `batch_cancelled` or any other that does
+    not make it retryable, or it has none"""
+    RETRYABLE = 2
+    """failed for a reason that passes: the response has status 408, 429 or 5xx, or the error has the code
+    `request_timeout`, `rate_limit_exceeded`, `server_error` or such a status; or there is a response although
+    the code is `batch_expired` or `batch_cancelled`"""
+    EXECUTED = 3
+    """answered, or failed for good"""
+
+
+_NOT_EXECUTED, _RETRYABLE, _EXECUTED = RowFate
 
 
 class Response(msgspec.Struct, gc=False):
@@ -47,6 +70,34 @@ class Row(msgspec.Struct, gc=False):
     def is_executed(self) -> bool:
         """Whether the request was run; one that was not has an error in place of a response."""
         return self.response is not None
+
+    @property
+    def fate(self) -> RowFate:
+        """What became of the request. This runs for most rows of results that are compared."""
+        response, error = self.response, self.error
+        if error:
+            code = _code(error)
+            if code in _UNDONE_CODES:
+                return _NOT_EXECUTED if response is None else _RETRYABLE
+            if code in _PASSING_CODES or (isinstance(code, int) and _is_passing(code)):
+                return _RETRYABLE
+        if response is None:
+            return _NOT_EXECUTED
+        status = response.status_code
+        return _RETRYABLE if status is not None and status >= 400 and _is_passing(status) else _EXECUTED
+
+
+def _code(error: object) -> str | int | None:
+    """The code of an error; a status also where it is written as a string."""
+    code: object = members(error).get("code")
+    if not isinstance(code, str):
+        return whole(code)
+    return int(code) if len(code) == _STATUS_DIGITS and code.isascii() and code.isdigit() else code
+
+
+def _is_passing(status: int) -> bool:
+    """Whether another try may do better."""
+    return status in (408, 429) or 500 <= status < 600
 
 
 _decode = msgspec.json.Decoder(Row).decode

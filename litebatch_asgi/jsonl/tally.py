@@ -9,7 +9,7 @@ import msgspec
 from litebatch_asgi.jsonl.answers import Body
 from litebatch_asgi.jsonl.frames import LineFramer, Run
 from litebatch_asgi.jsonl.ids import ID_MODULUS
-from litebatch_asgi.jsonl.rows import MAX_ROW_BYTES, Row, read_rows
+from litebatch_asgi.jsonl.rows import MAX_ROW_BYTES, Row, RowFate, read_rows
 from litebatch_asgi.jsonl.usage import ModelTallies, added, count_usage
 from litebatch_asgi.models import Usage
 
@@ -25,6 +25,10 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     executed: int = 0
     """those of all that have a response, be it a good or a bad one"""
+    not_executed: int = 0
+    """those of the failed whose fate is `NOT_EXECUTED`: see `RowFate`"""
+    retryable: int = 0
+    """those of the failed whose fate is `RETRYABLE`, with or without a response"""
     models: ModelTallies = {}
     """of the completed rows, by the model that answered"""
     unparsable: int = 0
@@ -42,6 +46,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
             completed=self.completed + other.completed,
             failed=self.failed + other.failed,
             executed=self.executed + other.executed,
+            not_executed=self.not_executed + other.not_executed,
+            retryable=self.retryable + other.retryable,
             models=added(self.models, other.models),
             unparsable=self.unparsable + other.unparsable,
         )
@@ -58,20 +64,24 @@ def count_rows(rows: Sequence[Row], digests: Iterable[bytes], thresholds: Sequen
     """The tally of some rows, given with the digests of their custom ids; see `count_usage`."""
     executed = 0
     answers: list[Body] = []
+    fates: list[RowFate] = []
     for row in rows:
         response = row.response
-        if response is None:
-            continue
-        executed += 1
-        if not row.error and response.status_code is not None and response.status_code < 400:
-            body = response.body
-            answers.append(body if type(body) is Body else response.answer or _NO_BODY)
+        if response is not None:
+            executed += 1
+            if not row.error and response.status_code is not None and response.status_code < 400:
+                body = response.body
+                answers.append(body if type(body) is Body else response.answer or _NO_BODY)
+                continue
+        fates.append(row.fate)
     return Tally(
         rows=len(rows),
         id_sum=sum(map(int.from_bytes, digests)) % ID_MODULUS,
         completed=len(answers),
         failed=len(rows) - len(answers),
         executed=executed,
+        not_executed=fates.count(RowFate.NOT_EXECUTED),
+        retryable=fates.count(RowFate.RETRYABLE),
         models=count_usage(answers, thresholds),
     )
 

@@ -1,6 +1,8 @@
 """The exact pass keeps each wanted row once, and what is dropped, kept and missing adds up."""
 
 import json
+from collections.abc import Collection
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from litebatch_asgi.jsonl import (
     IdCollector,
     MissingRows,
     PartTally,
+    RowFate,
     RowTally,
     Tally,
     id_digest,
@@ -115,9 +118,14 @@ def test_a_row_that_was_executed_goes_before_one_that_was_not() -> None:
 parts = st.lists(
     st.lists(
         st.one_of(
-            st.sampled_from([*map(row, IDS), row("x"), row("a", 400)]),
+            st.sampled_from([*map(row, IDS), row("x"), row("a", 400), row("a", 429), row("b", 503)]),
             st.sampled_from(
-                [*map(not_executed, IDS), not_executed("x"), not_executed("a", "batch_cancelled")]
+                [
+                    *map(not_executed, IDS),
+                    *(not_executed(each, "request_timeout") for each in IDS),
+                    not_executed("x"),
+                    not_executed("a", "batch_cancelled"),
+                ]
             ),
             st.sampled_from([b"", b" \r", b"nope", b"[]", b'{"custom_id": "\\u0061"}', b"\xff"]),
         ),
@@ -127,37 +135,79 @@ parts = st.lists(
 )
 
 
-def wanted(contents: list[bytes]) -> list[bytes]:
-    """The rows to keep: of each id the first that was executed, or else the first."""
-    found: list[tuple[bytes, str, bool]] = []
+def fate(read: dict[str, Any]) -> RowFate:
+    """Of the rows above."""
+    response = read.get("response")
+    if response is None:
+        is_passing = read.get("error") == {"code": "request_timeout"}
+        return RowFate.RETRYABLE if is_passing else RowFate.NOT_EXECUTED
+    return RowFate.RETRYABLE if response["status_code"] in (429, 503) else RowFate.EXECUTED
+
+
+def wanted(contents: list[bytes], hold_back: Collection[RowFate] = ()) -> list[bytes]:
+    """The rows to keep: of each id the first with the highest fate, unless that is held back."""
+    found: list[tuple[bytes, str, RowFate]] = []
     for line in b"\n".join(contents).split(b"\n"):
         if line.startswith(b"{"):
             read = json.loads(line)
             if read["custom_id"] in IDS:
-                found.append((line, read["custom_id"], read.get("response") is not None))
+                found.append((line, read["custom_id"], fate(read)))
     best: dict[str, int] = {}
-    for executed in (True, False):
-        for index, (_, custom_id, is_executed) in enumerate(found):
-            if is_executed is executed:
+    for each in sorted(RowFate, reverse=True):
+        for index, (_, custom_id, its_fate) in enumerate(found):
+            if its_fate == each:
                 best.setdefault(custom_id, index)
-    return [found[index][0] for index in sorted(best.values())]
+    return [found[index][0] for index in sorted(best.values()) if found[index][2] not in hold_back]
 
 
-@given(contents=parts, data=st.data())
-def test_ids_are_conserved(contents: list[bytes], data: st.DataObject) -> None:
-    exact = ExactPass(digests(*IDS))
+@given(contents=parts, hold_back=st.sets(st.sampled_from(RowFate)), data=st.data())
+def test_ids_are_conserved(contents: list[bytes], hold_back: set[RowFate], data: st.DataObject) -> None:
+    exact = ExactPass(digests(*IDS), hold_back=hold_back)
     read = [read_part(exact, *data.draw(sliced(content))) for content in contents]
     for content, (kept, part) in zip(contents, read, strict=True):
         assert (part.found, part.kept) == (tally_of(content), tally_of(kept))
         assert part.dropped == part.doubled + part.foreign + part.found.unparsable
-    missing = exact.missing
+        assert min(part.doubled, part.foreign, part.held_back) >= 0
+    missing, held_back = exact.missing, exact.held_back
+    assert held_back.keys() == hold_back
     again = exact.again()
     served = [read_part(again, *data.draw(sliced(kept)))[0] for kept, _ in read]
-    assert b"".join(served).splitlines() == wanted(contents)
-    assert (again.missing, again.superseded) == (missing, set())
+    assert b"".join(served).splitlines() == wanted(contents, hold_back)
+    assert (again.missing, again.held_back, again.superseded) == (missing, held_back, set())
     ids = [json.loads(line)["custom_id"] for line in b"".join(served).splitlines()]
-    made = [json.loads(line)["custom_id"] for line in missing_rows(input_file(*IDS), set(missing))]
+    undone = set(missing).union(*held_back.values())
+    assert len(undone) == len(missing) + sum(map(len, held_back.values()))
+    made = [json.loads(line)["custom_id"] for line in missing_rows(input_file(*IDS), undone)]
     assert sorted(ids + made) == sorted(IDS)
+    if not exact.superseded:
+        assert b"".join(served) == b"".join(kept for kept, _ in read)
+
+
+def test_rows_to_hold_back_are_known_by_their_counts() -> None:
+    content = b"\n".join(
+        (row("a"), row("b", 400), row("d", 500), not_executed("x"), not_executed("é", "request_timeout"))
+    )
+    tally = tally_of(content)
+    assert (tally.executed, tally.not_executed, tally.retryable) == (3, 1, 2)
+    exact = ExactPass(digests(*IDS), hold_back={RowFate.RETRYABLE})
+    kept, part = read_part(exact, content)
+    assert kept.splitlines() == [row("a"), row("b", 400)]
+    assert (part.held_back, part.foreign, part.doubled) == (2, 1, 0)
+    assert exact.held_back == {RowFate.RETRYABLE: digests("d", "é")}
+    kept, part = read_part(exact, row("d") + b"\n" + row("é", 429))
+    assert (kept, part.held_back, part.doubled) == (row("d") + b"\n", 0, 1)
+    assert exact.superseded == set()
+    assert exact.held_back == {RowFate.RETRYABLE: digests("é")}
+
+
+def test_a_better_row_that_is_held_back_supersedes_what_was_given_out() -> None:
+    exact = ExactPass(digests("a"), hold_back={RowFate.RETRYABLE})
+    kept, _ = read_part(exact, not_executed("a") + b"\n" + row("a", 429))
+    assert kept == not_executed("a") + b"\n"
+    assert exact.superseded == digests("a")
+    again = exact.again()
+    assert read_part(again, kept)[0] == b""
+    assert (again.missing, again.held_back) == (set(), {RowFate.RETRYABLE: digests("a")})
 
 
 @settings(max_examples=50)
