@@ -33,6 +33,7 @@ from litebatch_asgi.jsonl.plan import plan_shards as plan_shards
 from litebatch_asgi.jsonl.rows import RowFate as RowFate
 from litebatch_asgi.jsonl.select import LineSelector as LineSelector
 from litebatch_asgi.jsonl.select import Selected as Selected
+from litebatch_asgi.jsonl.shard_lines import file_line as file_line
 from litebatch_asgi.jsonl.size import Guesses as Guesses
 from litebatch_asgi.jsonl.splice import ModelRewriter as ModelRewriter
 from litebatch_asgi.jsonl.splice import Splicer as Splicer
