@@ -29,6 +29,7 @@ from litebatch_asgi.metrics import NO_METRICS, Metrics
 from litebatch_asgi.models import Settings
 from litebatch_asgi.models.tellings import Telling
 from litebatch_asgi.presence import Presence
+from litebatch_asgi.rescue import look_gap_seconds
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.stores import ContentStores
@@ -174,6 +175,10 @@ class Runtime:
             growth=growth,
         )
         return now + timedelta(seconds=delay)
+
+    def look_gap_seconds(self, deployment_id: str) -> float:
+        """So much later than it was due a look at a job of a deployment has left a gap."""
+        return look_gap_seconds(self.settings, self.fleet.min_poll_seconds(deployment_id))
 
     def refresh_from(self, now: datetime, deployment_id: str | None) -> datetime:
         """From when on a client's wish may bring the next look at a running job forward."""

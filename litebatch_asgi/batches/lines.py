@@ -32,12 +32,16 @@ class LineReader:
 
     async def of(self, job: Job, file: FileState) -> JobLines:
         """Those of a job on this input. Raises `StateConflict` if its shard is gone."""
-        return JobLines(file, await self._shard(job, file), self._contents)
+        return JobLines(file, await self._find(file, job.shard), self._contents)
 
-    async def _shard(self, job: Job, file: FileState) -> Shard:
-        if job.shard < len(file.shards):
-            return file.shards[job.shard]
-        found = await self._runtime.storage.shards.get(file.file.id, job.shard)
-        if found is None and (file.shards or job.shard):
-            raise StateConflict(f"shard {job.shard} of {file.file.id} is gone")
+    async def tile(self, file: FileState, root: int) -> JobLines:
+        """All lines of a tile. Raises `StateConflict` if it is gone."""
+        return JobLines(file, await self._find(file, root), self._contents)
+
+    async def _find(self, file: FileState, number: int) -> Shard:
+        if number < len(file.shards):
+            return file.shards[number]
+        found = await self._runtime.storage.shards.get(file.file.id, number)
+        if found is None and (file.shards or number):
+            raise StateConflict(f"shard {number} of {file.file.id} is gone")
         return found or one_tile(file.file)

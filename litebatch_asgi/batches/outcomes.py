@@ -38,9 +38,7 @@ def outcome_of(
     """Of a job whose results were read, and whose missing lines have rows of `own`."""
     kept, status = reading.kept, reading.snapshot.status
     written = own.count if own is not None else 0
-    undone = 0
-    if status is not BatchStatus.COMPLETED:
-        undone = kept.rows - kept.executed + written
+    undone = kept.not_executed + written if status is not BatchStatus.COMPLETED else 0
     is_cancelled = batch.cancel_requested_at is not None
     is_over = status is BatchStatus.EXPIRED or now >= batch.expires_at
     return Outcome(

@@ -9,7 +9,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from litebatch_asgi.batches.endings import JobEndings, fit_for_owner
+from litebatch_asgi.batches.handing_on import HandingOn
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import INPUT_UNAVAILABLE, UnsentJobs
 from litebatch_asgi.batches.work import JobWork, looked_at
@@ -29,6 +32,7 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.models.provider import MOST_ERRORS
 from litebatch_asgi.refusals import Refusal
+from litebatch_asgi.rescue import RescueRules, look_fields, wants_stop
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -50,6 +54,7 @@ class Poller(JobWork):
         self._endings = endings
         self._unclear = unclear
         self._unsent = unsent
+        self._handing_on = HandingOn(runtime)
 
     async def look(self, job: Job) -> Job | None:
         """Ask the provider about a submitted job; the job to go on with, or None."""
@@ -66,15 +71,15 @@ class Poller(JobWork):
             logger.warning("no news of a batch", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
             return None
-        if snapshot.status is BatchStatus.FAILED:
+        if snapshot.status is BatchStatus.FAILED and not _has_run(job, snapshot):
             return await self._failed(job, snapshot, state)
         if snapshot.status.is_final:
-            await self._ended_or_foreign(job, snapshot)
+            await self._ended_or_foreign(job, snapshot, state)
             return None
-        if self._unsent.is_cancel_overdue(state.batch):
+        if self._unsent.is_end_overdue(job, state.batch):
             await self._unsent.give_up(job, INPUT_UNAVAILABLE)
             return None
-        await self._goes_on(job, snapshot, cancel_sent=cancel_sent, look_beside=beside)
+        await self._goes_on(job, snapshot, state, cancel_sent=cancel_sent, look_beside=beside)
         return None
 
     async def _ask(self, job: Job, batch: Batch) -> tuple[ProviderBatch, bool]:
@@ -84,7 +89,7 @@ class Poller(JobWork):
         """
         assert job.provider_batch_id is not None
         adapter = self.runtime.fleet.adapter(job.deployment_id)
-        if batch.cancel_requested_at is not None and job.cancel_sent_at is None:
+        if _wants_cancel(job, batch):
             hit("cancel.before")
             try:
                 return await adapter.cancel_batch(job.provider_batch_id), True
@@ -93,18 +98,23 @@ class Poller(JobWork):
         return await adapter.retrieve_batch(job.provider_batch_id), False
 
     async def _goes_on(
-        self, job: Job, snapshot: ProviderBatch, *, cancel_sent: bool, look_beside: bool
+        self, job: Job, snapshot: ProviderBatch, state: BatchState, *, cancel_sent: bool, look_beside: bool
     ) -> None:
         now = self.runtime.now()
+        seen = self._seen(job, snapshot, state, now)
+        if cancel_sent:
+            seen |= {"cancel_sent_at": now, "to_cancel": False}
         await self.write(
             job,
             JobState.SUBMITTED,
             search_until=job.search_until if look_beside else None,
-            cancel_sent_at=now if cancel_sent else job.cancel_sent_at,
-            to_cancel=job.to_cancel and not cancel_sent,
             batch=partial(looked_at, now=now),
-            **self._seen(job, snapshot, now),
+            **seen,
         )
+        if seen.get("stop_requested_at"):
+            told = self.log_fields(job, reason=seen["stop_reason"])
+            logger.warning("a job is to be stopped, so that another goes on with its lines", extra=told)
+            hit("stop.stored")
 
     async def note(self, seen: Sequence[tuple[Job, ProviderBatch]]) -> None:
         """Write what a list has shown of submitted jobs that go on, and give them back, in one transaction.
@@ -123,28 +133,50 @@ class Poller(JobWork):
                 for job, snapshot in of_batch[current.batch.id]
                 if (job.id, job.epoch) in held
             ]
-            moved = [
-                hurried(move(job, JobState.SUBMITTED, **self._seen(job, snapshot, now)), current.batch, now)
-                for job, snapshot in going
-            ]
+            seen = [(job, self._seen(job, snapshot, current, now)) for job, snapshot in going]
+            moved = [hurried(move(job, JobState.SUBMITTED, **what), current.batch, now) for job, what in seen]
             batch = looked_at(current.batch, now=now)
             return batch_change(current, now, jobs=moved, batch=batch) if moved else None
 
         await self.batches.write_many(of_batch, decide)
 
-    def _seen(self, job: Job, snapshot: ProviderBatch, now: datetime) -> dict[str, Any]:
-        """What changes of a job that goes on. Counts alone do not hurry its next look: they always grow."""
+    def _seen(self, job: Job, snapshot: ProviderBatch, state: BatchState, now: datetime) -> dict[str, Any]:
+        """What changes of a job that goes on. Counts alone do not hurry its next look: they always grow.
+
+        One that would not be through in time is to be stopped, which is tried at once.
+        """
         is_news = job.snapshot is None or snapshot.status is not job.snapshot.status
         checks = 0 if is_news else job.checks + 1
         assert job.deployment_id is not None
-        return {
+        rules = self._handing_on.rules(state.batch)
+        gap = self.runtime.look_gap_seconds(job.deployment_id)
+        looked = look_fields(job, state.batch, snapshot, now, rules, gap_seconds=gap)
+        seen: dict[str, Any] = {
             "snapshot": snapshot,
             "checks": checks,
             "refresh_from": self.runtime.refresh_from(now, job.deployment_id),
             "due": self.runtime.next_round(now, job.deployment_id, checks),
+            **looked,
         }
+        reason = self._reason_to_stop(replace(job, snapshot=snapshot, **looked), state, rules, now)
+        if reason is not None:
+            seen |= {"stop_requested_at": now, "stop_reason": reason, "to_cancel": True, "due": now}
+        return seen
 
-    async def _ended_or_foreign(self, job: Job, snapshot: ProviderBatch) -> None:
+    def _reason_to_stop(self, job: Job, state: BatchState, rules: RescueRules, now: datetime) -> str | None:
+        adapter = self.runtime.fleet.adapter(job.deployment_id)
+        return wants_stop(
+            job,
+            state.batch,
+            state.jobs,
+            now,
+            rules,
+            tells_progress=adapter.tells_progress,
+            ends_at_expiry=adapter.ends_at_expiry,
+            others=self._handing_on.others(state.batch),
+        )
+
+    async def _ended_or_foreign(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> None:
         """A batch that was adopted where no tag is told may turn out to be another one's: results of others
         are never published, and the job is searched for once more.
         """
@@ -155,7 +187,7 @@ class Poller(JobWork):
             await self._unsent.postpone(job)
             return
         if not is_foreign:
-            await self._ended(job, snapshot)
+            await self._ended(job, snapshot, state)
             return
         logger.error("a batch was taken for a job's and is not", extra=self.log_fields(job))
         now = self.runtime.now()
@@ -170,15 +202,17 @@ class Poller(JobWork):
             checks=0,
         )
 
-    async def _ended(self, job: Job, snapshot: ProviderBatch) -> None:
+    async def _ended(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> None:
         """Its results are read in a place of its own for that: looks at others do not wait for them."""
         now = self.runtime.now()
+        is_whole = snapshot.counts is not None and snapshot.counts.completed >= job.requests
         await self.write(
             job,
             JobState.ENDED,
             snapshot=snapshot,
             checks=0,
             due=now,
+            may_hand_on=not is_whole and self._handing_on.is_allowed(job, state.batch, state.jobs, now),
             batch=partial(looked_at, now=now),
         )
         hit("poll.ended")
@@ -226,3 +260,17 @@ class Poller(JobWork):
             due=self.runtime.next_look(now, job.deployment_id, job.checks),
             checks=job.checks + 1,
         )
+
+
+def _wants_cancel(job: Job, batch: Batch) -> bool:
+    """Whether the provider is to be asked, until it shows that it has begun to cancel."""
+    if batch.cancel_requested_at is None and job.stop_requested_at is None:
+        return False
+    is_cancelling = job.snapshot is not None and job.snapshot.status is BatchStatus.CANCELLING
+    return job.cancel_sent_at is None or not is_cancelling
+
+
+def _has_run(job: Job, snapshot: ProviderBatch) -> bool:
+    """Whether a batch that has failed had run a part of its requests before."""
+    counts = snapshot.after(job.snapshot).counts
+    return snapshot.names_results or (counts is not None and counts.completed > 0)

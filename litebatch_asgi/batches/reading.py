@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Set
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Set
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import msgspec
@@ -16,7 +16,15 @@ from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.dialects import Dialect
 from litebatch_asgi.errors import ProviderError, ProviderNotFound
 from litebatch_asgi.files.forms import dialect_of
-from litebatch_asgi.jsonl import ExactPass, FileDigest, IdCollector, MissingRows, RowTally, Tally
+from litebatch_asgi.jsonl import (
+    ExactPass,
+    FileDigest,
+    IdCollector,
+    MissingRows,
+    RowFate,
+    RowTally,
+    Tally,
+)
 from litebatch_asgi.models import FileKind, Job, ProviderBatch
 from litebatch_asgi.runtime import Runtime
 
@@ -59,17 +67,23 @@ class ExactReading(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading
     missing: Set[bytes]
     """digests of the custom ids that have no row"""
+    published: Set[bytes]
+    """digests of the custom ids whose rows are kept"""
+    held_back: Set[bytes]
+    """digests of the custom ids whose rows are not to be published"""
 
     @property
     def dropped(self) -> int:
         """Lines that are not kept."""
         files = self.reading.files
-        return sum(each.found.rows + each.found.unparsable - each.kept.rows for each in files)
+        found = sum(each.found.rows + each.found.unparsable - each.kept.rows for each in files)
+        return max(found - len(self.held_back), 0)
 
     @property
     def rows(self) -> int:
         """Lines that are of the input, legible or not."""
-        return self.reading.kept.rows + sum(each.found.unparsable for each in self.reading.files)
+        unparsable = sum(each.found.unparsable for each in self.reading.files)
+        return self.reading.kept.rows + len(self.held_back) + unparsable
 
 
 class ResultReader:
@@ -104,7 +118,9 @@ class ResultReader:
         return _read(named, digest, found=found, kept=found) if digest is not None else None
 
     @asynccontextmanager
-    async def exactly(self, job: Job, first: Reading, lines: JobLines) -> AsyncGenerator[ExactReading]:
+    async def exactly(
+        self, job: Job, first: Reading, lines: JobLines, *, hold_back: Collection[RowFate] = ()
+    ) -> AsyncGenerator[ExactReading]:
         """Read the input, then all files, and keep what is right of them, on disk until the block ends.
 
         What was translated is not asked for again: `first` has it.
@@ -112,7 +128,7 @@ class ResultReader:
         dialect = self._dialect(job, lines)
         async with AsyncExitStack() as spools:
             ids = await self._ids(lines)
-            exact = ExactPass(ids, thresholds=self._runtime.prices.thresholds)
+            exact = ExactPass(ids, hold_back=hold_back, thresholds=self._runtime.prices.thresholds)
             reading = Reading(snapshot=first.snapshot)
             for named in named_files(job.deployment_id, first.snapshot):
                 if dialect is None:
@@ -122,10 +138,13 @@ class ResultReader:
                     read = await self._keep_again(before, exact, spools) if before else None
                 reading = _with(reading, named, read)
             if exact.superseded:
-                again = exact.again()
-                files = [await self._keep_again(each, again, spools) for each in reading.files]
+                exact = exact.again()
+                files = [await self._keep_again(each, exact, spools) for each in reading.files]
                 reading = replace(reading, files=tuple(files))
-            yield ExactReading(reading=reading, missing=exact.missing)
+            held_back = frozenset[bytes]().union(*exact.held_back.values())
+            yield ExactReading(
+                reading=reading, missing=exact.missing, published=exact.kept, held_back=held_back
+            )
 
     async def _ids(self, lines: JobLines) -> Set[bytes]:
         """The digests of the custom ids."""

@@ -18,6 +18,7 @@ from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.lifecycle import Sight, sight_of
 from litebatch_asgi.lifetimes import made_since
 from litebatch_asgi.models import Job, ProviderBatch
+from litebatch_asgi.rescue import may_stay_unwritten
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.tracing import ListRound
 
@@ -57,11 +58,13 @@ class Listed(msgspec.Struct, kw_only=True):
     news: list[tuple[Job, ProviderBatch]] = []
     """those that go on, and how"""
 
-    def add(self, job: Job, seen: ProviderBatch) -> None:
+    def add(self, job: Job, seen: ProviderBatch, now: datetime, gap_seconds: float) -> None:
         """Sort a job by what the list shows of it."""
         match sight_of(job, seen):
-            case Sight.QUIET:
+            case Sight.QUIET if may_stay_unwritten(job, now, gap_seconds=gap_seconds):
                 self.quiet.append(job)
+            case Sight.QUIET:
+                self.news.append((job, job.snapshot or seen))  # a list may lag
             case Sight.NEWS:
                 self.news.append((job, seen))
             case Sight.END:
@@ -112,6 +115,7 @@ class LookRounds:
         wanted = {job.provider_batch_id: job for job in jobs}
         began = min(job.submit_started_at or job.created_at for job in jobs)
         listed, read = Listed(), 0
+        gap = self._runtime.look_gap_seconds(deployment_id)
         adapter = self._runtime.fleet.adapter(deployment_id)
         try:
             with tracing.calling("poll", ListRound(deployment_id, len(jobs))) as span:
@@ -119,7 +123,7 @@ class LookRounds:
                     read += 1
                     job = wanted.pop(batch.id, None)
                     if job is not None:
-                        listed.add(job, batch)
+                        listed.add(job, batch, self._runtime.now(), gap)
                     if not wanted or read >= PAGE * len(jobs):
                         break
                 span.about(ListRound(deployment_id, len(jobs), len(jobs) - len(wanted)))

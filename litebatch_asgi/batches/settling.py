@@ -12,6 +12,7 @@ import anyio
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.charging import Consumed, Pricing, charges_for, total_cost
+from litebatch_asgi.batches.handing_on import HandingOn, LinesDiffer, Rest
 from litebatch_asgi.batches.lines import JobLines, LineReader
 from litebatch_asgi.batches.missing import (
     are_believed,
@@ -29,8 +30,8 @@ from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError,
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.keeping import ContentWriter
 from litebatch_asgi.fold import ends
-from litebatch_asgi.jsonl import MissingRows
-from litebatch_asgi.lifecycle import give_up_at
+from litebatch_asgi.jsonl import MissingRows, RowFate
+from litebatch_asgi.lifecycle import give_up_at, held
 from litebatch_asgi.models import (
     Batch,
     BatchState,
@@ -39,12 +40,17 @@ from litebatch_asgi.models import (
     ProviderBatch,
     ShortRead,
 )
+from litebatch_asgi.rescue import NOTHING, HandOn, hand_on_fates
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 CHEAP_BYTES = 1 << 20
 """results of no more than that are read again as often as their batch is looked at"""
+
+
+class _CancelledMeanwhileError(Exception):
+    """The batch was cancelled since its job was read: nothing is handed on."""
 
 
 class Settler(JobWork):
@@ -55,6 +61,7 @@ class Settler(JobWork):
         self._unsent = unsent
         self._lines = LineReader(runtime)
         self._reader = ResultReader(runtime)
+        self._handing_on = HandingOn(runtime)
         self._pricing = Pricing(runtime)
 
     async def settle(self, job: Job) -> None:
@@ -70,18 +77,93 @@ class Settler(JobWork):
         file = await self.runtime.storage.get_file(state.batch.input_file_id) if state else None
         if state is None or file is None:
             raise StateConflict(f"{job.batch_id} or its file is gone")
+        job = held(state, job)
         lines = await self._lines.of(job, file)
         try:
             with self.span_of("settle", job, state.batch):
                 async with self._reader.reading(job, await self._last_word(job), lines) as reading:
                     hit("settle.read")
-                    if reading.kept.holds_all(lines.shard.id_count, lines.shard.id_sum):
+                    hand_on = self._hand_on(job, state, lines, reading)
+                    if hand_on.is_any:
+                        await self._settle_handing_on(job, state, lines, reading, hand_on)
+                    elif reading.kept.holds_all(lines.shard.id_count, lines.shard.id_sum):
                         await self._publish(job, state.batch, reading)
                     else:
                         await self._settle_with_gaps(job, state.batch, lines, reading)
         except (ProviderError, RequestError) as error:
             logger.warning("results cannot be read now", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
+
+    def _hand_on(self, job: Job, state: BatchState, lines: JobLines, reading: Reading) -> HandOn:
+        """What of the lines another deployment may run."""
+        kept, now = reading.kept, self.runtime.now()
+        missing = max(lines.shard.lines - kept.rows, 0)
+        if not kept.holds_all(lines.shard.id_count, lines.shard.id_sum):
+            missing = max(missing, 1)  # a doubled or a foreign row may stand in its place
+        is_undone = bool(missing or kept.not_executed or kept.retryable)
+        if not is_undone or not self._handing_on.is_allowed(job, state.batch, state.jobs, now):
+            return NOTHING
+        return hand_on_fates(
+            job,
+            state.batch,
+            state.jobs,
+            reading.snapshot,
+            self._handing_on.rules(state.batch),
+            not_executed=kept.not_executed,
+            retryable=kept.retryable,
+            missing=missing,
+        )
+
+    async def _settle_handing_on(
+        self, job: Job, state: BatchState, lines: JobLines, reading: Reading, hand_on: HandOn
+    ) -> None:
+        """Publish what was done, and hand the rest on, in one transaction.
+
+        Lines without a row are handed on once it is sure that none will come.
+        """
+        known = _known(job, reading)
+        if known is not None or reading.withheld:
+            rows = known.rows if known is not None else 0
+            reads = await self._remembered(job, reading, rows)
+            if not self._is_handed_on(state.batch, reading, rows, reads):
+                await self._read_again_later(job, reading, reads)
+                return
+        async with self._reader.exactly(job, reading, lines, hold_back=_held_back(hand_on)) as exact:
+            if exact.missing:
+                reads = await self._remembered(job, exact.reading, exact.rows)
+                if not self._is_handed_on(state.batch, exact.reading, exact.rows, reads):
+                    await self._read_again_later(job, exact.reading, reads)
+                    return
+            if not exact.missing | exact.held_back:
+                await self._publish(job, state.batch, exact.reading)
+                return
+            try:
+                rest = await self._handing_on.rest(job, lines, exact)
+            except LinesDiffer:
+                logger.exception("lines cannot be handed on", extra=self.log_fields(job))
+                await self._settle_with_gaps(job, state.batch, lines, reading)
+                return
+            hit("handon.derived")
+            try:
+                await self._publish(job, state.batch, exact.reading, rest=rest)
+            except _CancelledMeanwhileError:
+                logger.info("a batch was cancelled: nothing is handed on", extra=self.log_fields(job))
+                await self.look_again(job, no_later_than=self.runtime.now())
+                return
+        told = self.log_fields(job, lines=rest.shard.lines, shard=rest.shard.shard)
+        logger.warning("lines that a job has left undone are handed on", extra=told)
+        self.runtime.wake()
+
+    def _is_handed_on(self, batch: Batch, reading: Reading, rows: int, reads: tuple[ShortRead, ...]) -> bool:
+        """Whether lines without a row are not waited for any more, for others can still run them."""
+        now, counts = self.runtime.now(), reading.snapshot.counts
+        grace = timedelta(seconds=self.runtime.settings.late_rows_grace_seconds)
+        if now >= reads[0].at + grace:
+            return True
+        is_whole = reads[-1].withheld_since is None
+        if counts is not None and counts.done:
+            return is_whole and rows >= counts.done
+        return self._is_sure(batch, reading, reads)
 
     async def _last_word(self, job: Job) -> ProviderBatch:
         """File ids may come later than the end; of a job that is forgotten the last word is what it said."""
@@ -157,14 +239,26 @@ class Settler(JobWork):
             await self._publish(job, batch, reading, own=rows)
 
     async def _publish(
-        self, job: Job, batch: Batch, reading: Reading, *, own: InlineRows | None = None
+        self,
+        job: Job,
+        batch: Batch,
+        reading: Reading,
+        *,
+        own: InlineRows | None = None,
+        rest: Rest | None = None,
     ) -> None:
         """The settling transaction, once the content store has what is too large for it."""
-        publish = partial(self._write_results, job, batch, reading, own)
+        publish = partial(self._write_results, job, batch, reading, own, rest)
         await ContentWriter.run(self.runtime, publish)
 
     async def _write_results(
-        self, job: Job, batch: Batch, reading: Reading, own: InlineRows | None, writer: ContentWriter
+        self,
+        job: Job,
+        batch: Batch,
+        reading: Reading,
+        own: InlineRows | None,
+        rest: Rest | None,
+        writer: ContentWriter,
     ) -> None:
         for rows in (*(each for file in reading.files for each in file.own_rows.values()), own):
             if rows is not None:
@@ -174,8 +268,13 @@ class Settler(JobWork):
         hit("settle.before")
 
         def results(current: BatchState, settled: Job, _: Job | None) -> dict[str, Any]:
-            outcome = outcome_of(reading, own, current.batch, now)
+            if rest is not None and current.batch.cancel_requested_at is not None:
+                raise _CancelledMeanwhileError
+            left = {} if rest is None else {"new_shards": (rest.shard,), "new_jobs": (rest.job,)}
+            handed_on = 0 if rest is None else rest.shard.lines
+            outcome = outcome_of(reading, own, current.batch, now, handed_on=handed_on)
             settled = replace(settled, outcome=outcome)
+            moved = (settled,) if rest is None else (settled, rest.job)
             files = ResultFiles(
                 current.batch,
                 settled,
@@ -183,10 +282,11 @@ class Settler(JobWork):
                 before=current.results,
                 read=reading.files,
                 own=own,
-                ends=ends(current, (settled,), now),
+                ends=ends(current, moved, now),
             )
             charges = charges_for(consumed, current.batch, settled, now)
-            return {"job": settled, "charges": charges, "settled_requests": job.requests, **files.rows()}
+            done = job.requests - handed_on
+            return {"job": settled, "charges": charges, "settled_requests": done, **left, **files.rows()}
 
         written = await self.write(job, JobState.SETTLED, due=None, snapshot=reading.snapshot, more=results)
         hit("settle.stored")
@@ -203,3 +303,8 @@ class Settler(JobWork):
 def _known(job: Job, reading: Reading) -> ShortRead | None:
     """The last read, if it has found the same."""
     return job.reads[-1] if job.reads and job.reads[-1].seen == reading.seen else None
+
+
+def _held_back(hand_on: HandOn) -> frozenset[RowFate]:
+    fates = {RowFate.NOT_EXECUTED: hand_on.not_executed, RowFate.RETRYABLE: hand_on.retryable}
+    return frozenset(fate for fate, is_held in fates.items() if is_held)

@@ -74,9 +74,10 @@ class UnsentJobs(JobWork):
         patient = self.runtime.now() < self._give_up_at(batch)
         await self._end(job, batch, unreadable=None if patient else INPUT_UNAVAILABLE)
 
-    def is_cancel_overdue(self, batch: Batch) -> bool:
+    def is_end_overdue(self, job: Job, batch: Batch) -> bool:
         """Whether the provider has let a cancellation wait for longer than the end grace."""
-        return batch.cancel_requested_at is not None and self.runtime.now() >= self._give_up_at(batch)
+        is_to_end = batch.cancel_requested_at is not None or job.stop_requested_at is not None
+        return is_to_end and self.runtime.now() >= self._give_up_at(batch)
 
     async def postpone(
         self,

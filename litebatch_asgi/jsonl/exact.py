@@ -99,6 +99,12 @@ class ExactPass:
         """The digests whose rows are held back so far, by each fate of `hold_back`; found anew each time."""
         return {fate: self._of_fate(fate) for fate in RowFate if fate in self._hold_back}
 
+    @property
+    def kept(self) -> Set[bytes]:
+        """The digests of which a row is kept so far; found anew each time."""
+        held_back = {_MISSING, *(fate for fate in RowFate if fate in self._hold_back)}
+        return {digest for digest, fate in self._fates.items() if fate not in held_back}
+
     def _of_fate(self, wanted: int) -> Set[bytes]:
         return {digest for digest, fate in self._fates.items() if fate == wanted}
 

@@ -29,17 +29,18 @@ class RowFate(IntEnum):
     """What became of a request, as its row says. Of several rows the one with the highest counts."""
 
     NOT_EXECUTED = 1
-    """not run: the row has no response; its code is `batch_expired`, `batch_cancelled` or any other that does
-    not make it retryable, or it has none"""
+    """not run: the row has no response, and its code is `batch_expired` or `batch_cancelled`, or it has none"""
     RETRYABLE = 2
     """failed for a reason that passes: the response has status 408, 429 or 5xx, or the error has the code
     `request_timeout`, `rate_limit_exceeded`, `server_error` or such a status; or there is a response although
     the code is `batch_expired` or `batch_cancelled`"""
-    EXECUTED = 3
-    """answered, or failed for good"""
+    REFUSED = 3
+    """failed for a reason that another try would meet as well, without a response"""
+    EXECUTED = 4
+    """answered, be it with an error that stays"""
 
 
-_NOT_EXECUTED, _RETRYABLE, _EXECUTED = RowFate
+_NOT_EXECUTED, _RETRYABLE, _REFUSED, _EXECUTED = RowFate
 
 
 class Response(msgspec.Struct, gc=False):
@@ -75,6 +76,7 @@ class Row(msgspec.Struct, gc=False):
     def fate(self) -> RowFate:
         """What became of the request. This runs for most rows of results that are compared."""
         response, error = self.response, self.error
+        code: str | int | None = None
         if error:
             code = _code(error)
             if code in _UNDONE_CODES:
@@ -82,7 +84,7 @@ class Row(msgspec.Struct, gc=False):
             if code in _PASSING_CODES or (isinstance(code, int) and _is_passing(code)):
                 return _RETRYABLE
         if response is None:
-            return _NOT_EXECUTED
+            return _NOT_EXECUTED if code is None else _REFUSED
         status = response.status_code
         return _RETRYABLE if status is not None and status >= 400 and _is_passing(status) else _EXECUTED
 

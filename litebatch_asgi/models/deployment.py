@@ -207,6 +207,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """how long results must stay incomplete before the missing rows are declared lost"""
     missing_file_grace_seconds: float = 21_600.0
     """the same, where a provider names a result file and does not give it"""
+    late_rows_grace_seconds: float = 3600.0
+    """how long lines without a row are waited for before another deployment runs them: rows can come late"""
     end_grace_seconds: float = 86_400.0
     """how long after its deadline or cancellation a batch waits for what is in the way of its end"""
     rescue: bool = True
