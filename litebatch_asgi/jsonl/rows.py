@@ -29,7 +29,7 @@ class RowFate(IntEnum):
     """What became of a request, as its row says. Of several rows the one with the highest counts."""
 
     NOT_EXECUTED = 1
-    """not run: the row has no response, and its code is `batch_expired` or `batch_cancelled`, or it has none"""
+    """not run: the row has no response, and no code, or `batch_expired` or `batch_cancelled`"""
     RETRYABLE = 2
     """failed for a reason that passes: the response has status 408, 429 or 5xx, or the error has the code
     `request_timeout`, `rate_limit_exceeded`, `server_error` or such a status; or there is a response although
