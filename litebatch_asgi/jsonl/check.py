@@ -161,12 +161,15 @@ class LineChecker:
             end = line_end(text, start)
             if utf8 and self._accept_alike(text, start, end, offset):
                 start = end + 1
-            elif (blank := _BLANK_LINES.match(text, start, run.end)) is not None:
-                self._line += text.count(b"\n", start, blank.end())
-                start = blank.end()
             else:
-                self._examine(text[start:end], offset + start)
-                start = end + 1
+                if (blank := _BLANK_LINES.match(text, start, run.end)) is not None:
+                    self._line += text.count(b"\n", start, blank.end())
+                    start = blank.end()
+                else:
+                    self._examine(text[start:end], offset + start)
+                    start = end + 1
+                if self._requests == marker.requests:
+                    marker.move(self._mark(offset + min(start, run.end)))
             if self._requests >= marker.due_requests or offset + start >= marker.due_offset:
                 marker.set(self._mark(offset + min(start, run.end)))
 

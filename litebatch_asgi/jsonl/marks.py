@@ -102,9 +102,16 @@ class Marker:
 
     def _set(self, mark: Mark) -> None:
         self._marks.append(mark)
+        self.requests: int | None = mark.requests or None
+        """before the last mark; None while that is at the beginning of the file"""
         self.due_requests: int = mark.requests + self._requests
         self.due_offset: int = mark.offset + self._bytes
         self._due_guess = self._guessed + self._guess
+
+    def move(self, mark: Mark) -> None:
+        """Set the last mark behind the blank lines that follow it: a run begins with a request."""
+        self._marks.pop()
+        self._marks.append(mark)
 
     def guess(self, tokens: int) -> None:
         """So many tokens more are guessed than before: a mark may be due that is not by its bytes."""

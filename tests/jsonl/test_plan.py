@@ -76,11 +76,19 @@ def test_a_mark_says_what_the_check_of_all_before_it_says(
 def test_a_step_is_passed_by_no_more_than_a_request(content: bytes, steps: MarkSteps) -> None:
     marks = check([content], steps).marks
     for before, mark in pairwise(marks[:-1]):
-        lines = content[before.offset : mark.offset].splitlines(keepends=True)
+        lines = content[before.offset : mark.offset].rstrip().splitlines(keepends=True)
         size = len(b"".join(lines[:-1]).rstrip())
         assert mark.requests - before.requests <= steps.requests
         assert size < steps.bytes
         assert steps.tokens is None or size < 4 * steps.tokens
+
+
+@settings(max_examples=80)
+@given(content=files(faults=False), steps=steps, data=st.data())
+def test_a_run_begins_with_a_request(content: bytes, steps: MarkSteps, data: st.DataObject) -> None:
+    """Blank lines go with what is before them: providers take them anywhere but at the beginning."""
+    for mark in check(data.draw(sliced(content)), steps).marks[1:-1]:
+        assert content[mark.offset :].split(b"\n")[0].strip()
 
 
 def request(number: int, content: str) -> bytes:
