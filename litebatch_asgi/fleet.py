@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import anyio
 import msgspec
@@ -59,6 +60,16 @@ class LastRefusal(msgspec.Struct, frozen=True, kw_only=True):
     """its words, which may name what is nobody's business"""
     retry_after: float | None = None
     """seconds that it asked for"""
+
+
+class JobLimits(NamedTuple):
+    """What one batch at a deployment may have; None: there is no limit beside our own."""
+
+    requests: int | None
+    bytes: int | None
+    """of its input, as it is sent"""
+    tokens: int | None
+    """of its input, estimated"""
 
 
 class Fleet:
@@ -144,6 +155,18 @@ class Fleet:
         Raises `DeploymentGone`.
         """
         return self.adapter(deployment_id).dialect(self.upstream_model(deployment_id, model))
+
+    def job_limits(self, deployment_id: str) -> JobLimits:
+        """What the deployment takes in one batch: as it is configured, else as its provider is known for.
+
+        Raises `DeploymentGone`.
+        """
+        adapter, deployment = self.adapter(deployment_id), self.catalog.deployments[deployment_id]
+        return JobLimits(
+            requests=deployment.max_job_requests or adapter.max_requests,
+            bytes=deployment.max_job_bytes or adapter.max_bytes,
+            tokens=deployment.max_job_tokens,
+        )
 
     def upstream(self, deployment_id: str, model: str | None) -> Upstream:
         """Who answers for the deployment, and the virtual model's name there. Raises `DeploymentGone`."""

@@ -236,6 +236,9 @@ def _deployment(
             info.output_cost_per_token_batches, params.output_cost_per_token_batches
         ),
         prices=prices,
+        max_job_requests=info.max_job_requests,
+        max_job_bytes=info.max_job_bytes,
+        max_job_tokens=info.max_job_tokens,
     )
 
 

@@ -77,6 +77,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     output_cost_per_token_batches: Decimal | None = None
     base_model: Any = None
     access_groups: tuple[str, ...] = ()
+    max_job_requests: int | None = None
+    max_job_bytes: int | None = None
+    max_job_tokens: int | None = None
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):

@@ -75,12 +75,21 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """in US dollars"""
     prices: Mapping[str, Decimal] = {}
     """others under LiteLLM's names, in US dollars a token, such as `cache_read_input_token_cost_batches`"""
+    max_job_requests: int | None = None
+    """that one batch of the provider may have; None: as many as the provider is known to take"""
+    max_job_bytes: int | None = None
+    """of the input of one, with the deployment's name for the model; None: likewise"""
+    max_job_tokens: int | None = None
+    """of the input of one, as LiteBatch estimates them; None: no limit"""
 
     def __post_init__(self) -> None:
         if not self.model_name or not self.model:
             raise ConfigError("a deployment needs a `model_name` (the virtual model) and a `model`")
         if not self.weight > 0:
             raise ConfigError(f"the weight of a deployment of {self.model_name!r} must be above 0")
+        for name in ("max_job_requests", "max_job_bytes", "max_job_tokens"):
+            if (most := getattr(self, name)) is not None and not most > 0:
+                raise ConfigError(f"{name} of {self.model_name!r} must be above 0, not {most}")
         if self.is_wildcard and "*" in self.model_name[:-1]:
             raise ConfigError(f"model_name {self.model_name!r}: only one `*` is understood, at the end")
         for name, price in self.own_prices.items():
@@ -234,9 +243,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """a provider's file that comes more slowly is given up and read again later"""
     download_grace_seconds: float = 30.0
     """the time over which that rate is an average; what the reader takes for itself does not count"""
-    max_file_bytes: int = 209_715_200
-    max_file_lines: int = 50_000
+    max_file_bytes: int = 1_073_741_824
+    max_file_lines: int = 500_000
     max_line_bytes: int = 16_777_216
+    parallel_shards: int = 1
+    """into how many shards a batch input is cut that would fit into fewer"""
+    min_shard_requests: int = 1000
+    """none of which has fewer requests for that reason"""
+    copies_per_shard: int = 2
+    """how many deployments get a copy of each shard of a batch input that has several"""
+    max_parallel_copies: int = 4
+    """how many of these an upload sends at a time"""
     max_concurrent_uploads: int = 16
     """in each process; one owner has at most three quarters of what others leave free, so that more get in"""
     min_upload_bytes_per_second: float = 1024.0

@@ -43,6 +43,13 @@ class AzureAdapter(FilesAndBatches):
 
     min_poll_seconds: float = 60.0
     ends_at_expiry: bool = False
+    Sources: Microsoft's article on batch (poll no faster than every 60 s; 100,000 requests and 200 MB a file;
+    files that expire after 14 to 30 days are limited to 10,000 a resource and others to 500; only a
+    `processed` file makes a batch) and the authoring specification 2024-10-21.
+    """
+
+    min_poll_seconds: float = 60.0
+    max_requests: int | None = 100_000
     file_life: FileLife | None = FileLife(shortest=1_209_600, longest=2_592_000, is_required=True)
     """a batch's input is always given an end, for the sake of the larger limit"""
     ready: Collection[str] = frozenset({"processed"})

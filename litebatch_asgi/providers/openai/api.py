@@ -52,6 +52,8 @@ class FilesAndBatches:
     ends_at_expiry: bool = True
     max_requests: int | None = None
     max_bytes: int | None = None
+    max_requests: int | None = 50_000
+    max_bytes: int | None = 200_000_000
     purposes: Collection[str] = frozenset({"batch"})
     page_size: int = 100
     """how many objects to ask for at once when listing: the most OpenAI allows for batches"""
