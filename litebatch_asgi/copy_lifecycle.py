@@ -6,7 +6,7 @@ intent ──> pending ──> ready       a doubted copy is pending again, a lo
   └──> failed <─┘        │         that it had, to be read and used, until it has the next one
          │               │
          └──> deleting <─┘         every state leads here while the provider may have something
-                 └──> deleted
+                 └──> deleted      what failed or is gone is an intent again once a job needs it
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.lifetimes import lasts_until, renew_at, would_last
-from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileState, FileStatus
+from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileKind, FileState, FileStatus
 
 TRANSITIONS: Mapping[CopyState, frozenset[CopyState]] = {
     CopyState.INTENT: frozenset(
@@ -27,9 +27,9 @@ TRANSITIONS: Mapping[CopyState, frozenset[CopyState]] = {
     ),
     CopyState.PENDING: frozenset({CopyState.READY, CopyState.FAILED, CopyState.INTENT, CopyState.DELETING}),
     CopyState.READY: frozenset({CopyState.PENDING, CopyState.FAILED, CopyState.INTENT, CopyState.DELETING}),
-    CopyState.FAILED: frozenset({CopyState.DELETING, CopyState.DELETED}),
-    CopyState.DELETING: frozenset({CopyState.FAILED, CopyState.DELETED}),
-    CopyState.DELETED: frozenset(),
+    CopyState.FAILED: frozenset({CopyState.INTENT, CopyState.DELETING, CopyState.DELETED}),
+    CopyState.DELETING: frozenset({CopyState.INTENT, CopyState.FAILED, CopyState.DELETED}),
+    CopyState.DELETED: frozenset({CopyState.INTENT}),
 }
 """Which state may follow which; what is not here cannot happen."""
 
@@ -61,23 +61,31 @@ def held_copy(state: FileState, claimed: FileCopy) -> FileCopy:
     raise StateConflict(f"{claimed.name} is gone")
 
 
-def fold_file(copies: Iterable[FileCopy], file: File, now: datetime) -> File:
-    """The file as its copies make it: accepted once a provider has it, processed once one can use it."""
-    copies = list(copies)
-    states = {copy.state for copy in copies}
-    if file.accepted_at is None and any(copy.provider_file_id for copy in copies):
+def fold_file(state: FileState, now: datetime) -> File:
+    """An input as the copies of its tiles make it.
+
+    It is accepted once each tile is at a provider, and processed once each can be used somewhere. Copies of
+    other shards do not count. What is no input stays as it is.
+    """
+    file = state.file
+    if file.kind is not FileKind.INPUT:
+        return file
+    copies = [state.copies_of(tile.shard) for tile in state.tiles]
+    states = [{copy.state for copy in each} for each in copies]
+    if file.accepted_at is None and all(any(copy.provider_file_id for copy in each) for each in copies):
         file = replace(file, accepted_at=now)
-    if CopyState.READY in states:
+    if all(CopyState.READY in each for each in states):
         return replace(file, status=FileStatus.PROCESSED)
-    return replace(file, status=FileStatus.ERROR) if states == {CopyState.FAILED} else file
+    return replace(file, status=FileStatus.ERROR) if {CopyState.FAILED} in states else file
 
 
 def due_when_ready(copy: FileCopy, file: File, *, look: datetime) -> datetime | None:
     """When a ready copy is looked at again: to be made anew, or to go with its file; None: never.
 
-    With `look` already while others with its tag may be there.
+    With `look` already while others with its tag may be there, or while a job of a deleted file needs it.
     """
-    moments = (renew_at(copy, file), file.expires_at, look if copy.watch_until is not None else None)
+    is_watched = copy.watch_until is not None or file.deleted_at is not None
+    moments = (renew_at(copy, file), file.expires_at, look if is_watched else None)
     return min((moment for moment in moments if moment is not None), default=None)
 
 

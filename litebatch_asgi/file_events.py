@@ -24,6 +24,7 @@ def copy_events(file: File, before: FileCopy, after: FileCopy, now: datetime) ->
         "key_id": file.created_by,
         "models": list(file.models),
         "deployment": after.deployment_id,
+        "shard": after.shard,
         "reason": after.error,
         "traceparent": file.traceparent,
     }

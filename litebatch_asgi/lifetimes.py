@@ -37,11 +37,15 @@ class FileLife(msgspec.Struct, frozen=True, kw_only=True):
         return self.longest if self.is_required and purpose == "batch" else None
 
 
-def life_to_ask_for(file: File, now: datetime) -> int | None:
-    """How many seconds a copy that is made now has to live; None: for ever."""
-    if file.expires_at is None:
+def life_to_ask_for(expires_at: datetime | None, now: datetime) -> int | None:
+    """How many seconds a copy that is made now has to live; None: for ever.
+
+    `expires_at` is when what it is of expires. If it has, a batch that goes on needs the copy.
+    """
+    if expires_at is None:
         return None
-    return int((file.expires_at - now + OUTLIVE).total_seconds())
+    left = expires_at - now
+    return int(((left if left > timedelta() else LONGEST_WINDOW) + OUTLIVE).total_seconds())
 
 
 def lasts_until(copy: FileCopy, time: datetime) -> bool:

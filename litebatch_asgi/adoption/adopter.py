@@ -193,7 +193,8 @@ class Adopter:
         if self._dry_run:
             return state, True
         try:
-            return await self._storage.create_file(state.file, state.copies, shards=state.shards), True
+            created = await self._storage.create_file(state.file, state.copies, shards=state.shards)
+            return created, True
         except StateConflict:  # another run was faster
             known = await self._storage.get_file(state.file.id)
             assert known is not None

@@ -28,6 +28,7 @@ from litebatch_asgi.models import (
     ProviderFileStatus,
     one_tile,
 )
+from litebatch_asgi.models.files import whole_of
 from litebatch_asgi.models.ids import BATCH_PREFIX, FILE_PREFIX, derived_id, job_id
 from litebatch_asgi.scrub import scrub
 from litebatch_asgi.wire.filenames import clean_filename
@@ -115,8 +116,8 @@ def file_state(
     )
     if is_ready:
         copy = replace(copy, next_check_at=due_when_ready(copy, file, look=now))
-    file = fold_file((copy,), file, now)
-    return FileState(file=file, copies=(copy,), open_batches=0, shards=(one_tile(file),))
+    state = FileState(file=file, copies=(copy,), open_batches=0, shards=(whole_of(file),))
+    return replace(state, file=fold_file(state, now))
 
 
 def batch_and_job(account: Account, made: ProviderBatch, file: FileState, now: datetime) -> tuple[Batch, Job]:

@@ -9,8 +9,10 @@ import msgspec
 
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import InvalidFile, InvalidRequest, ModelAccessDenied, Problem, RequestError
+from litebatch_asgi.files.cutting import mark_steps
 from litebatch_asgi.files.providers import check_provider, no_own_models
-from litebatch_asgi.jsonl import CheckedFile, CheckLimits, Guesses, LineChecker
+from litebatch_asgi.jsonl import CheckedFile, CheckLimits, Guesses, LineChecker, MarkSteps
+from litebatch_asgi.jsonl.marks import MARK_STEPS
 from litebatch_asgi.models import Principal, Settings
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spool
@@ -101,7 +103,11 @@ class ModelCheck:
 
 
 def line_checker(
-    settings: Settings, model_problem: Callable[[str], Problem | None], thresholds: Sequence[int]
+    settings: Settings,
+    model_problem: Callable[[str], Problem | None],
+    thresholds: Sequence[int],
+    *,
+    steps: MarkSteps = MARK_STEPS,
 ) -> LineChecker:
     """The check that an upload's lines go through; see `LineChecker`."""
     return LineChecker(
@@ -110,6 +116,7 @@ def line_checker(
         model_problem=model_problem,
         guesses=Guesses(image=settings.estimated_image_tokens, file=settings.estimated_file_tokens),
         thresholds=thresholds,
+        steps=steps,
     )
 
 
@@ -138,7 +145,10 @@ class FileCheck:
             return Admitted(
                 sha256=digest.hexdigest(), models=models, deployment_ids=deployment_ids, lines=None
             )
-        checker = line_checker(self._runtime.settings, self._models.problem, self._runtime.prices.thresholds)
+        steps = mark_steps(self._runtime.fleet, self._runtime.fleet.ids)
+        checker = line_checker(
+            self._runtime.settings, self._models.problem, self._runtime.prices.thresholds, steps=steps
+        )
 
         def feed(block: bytes) -> None:
             digest.update(block)

@@ -18,6 +18,7 @@ from litebatch_asgi.errors import (
     ProviderBusy,
     ProviderError,
     ProviderNotFound,
+    StateConflict,
 )
 from litebatch_asgi.file_events import copy_events
 from litebatch_asgi.files.forms import Form, FormMaker, SentAs, spliced_as
@@ -31,6 +32,7 @@ from litebatch_asgi.models import (
     FileState,
     ProviderFile,
     ProviderFileStatus,
+    Shard,
 )
 from litebatch_asgi.models.provider import oldest_first
 from litebatch_asgi.runtime import Runtime
@@ -57,19 +59,37 @@ class CopyWork:
         self.origin: Origin = Origin(runtime)
         self.forms: FormMaker = FormMaker(runtime)
 
-    def tag(self, file: File) -> str:
+    def tag(self, file: File, shard: int) -> str:
         """The file name that a copy has at its provider, which takes it by its ending for what it is."""
         ending = ".jsonl" if file.purpose == "batch" else ending_of(file.filename)
-        return f"{file.id}-{self.runtime.installation_id}{ending}"
+        number = f"-{shard}" if shard else ""
+        return f"{file.id}{number}-{self.runtime.installation_id}{ending}"
 
-    def form(self, deployment_id: str, state: FileState) -> AbstractAsyncContextManager[Form]:
-        """What an accepted file is to be sent as today, read from where it still is. Raises as `Origin` does.
+    async def shard_of(self, copy: FileCopy, state: FileState) -> Shard:
+        """What a copy of an input is of. Raises `StateConflict` if it is gone."""
+        shard = state.tile(copy.shard) or await self.runtime.storage.shards.get(copy.file_id, copy.shard)
+        if shard is None:
+            raise StateConflict(f"the shard of {copy.name} is gone")
+        return shard
 
-        Each deployment has its own name for the model, or its own language.
+    async def is_read(self, copy: FileCopy, state: FileState) -> bool:
+        """Whether a batch that is open may be reading a copy."""
+        if not state.open_batches or not state.is_derived(copy):
+            return bool(state.open_batches)
+        shard = await self.runtime.storage.shards.get(copy.file_id, copy.shard)
+        batch_id = shard.batch_id if shard is not None else None
+        batch = await self.runtime.storage.get_batch(batch_id) if batch_id is not None else None
+        return batch is not None and not batch.status.is_final
+
+    def form(self, copy: FileCopy, shard: Shard, state: FileState) -> AbstractAsyncContextManager[Form]:
+        """What a copy of an accepted file is to be sent as today, read from where it still is.
+
+        Each deployment has its own name for the model, or its own language. Raises as `Origin` does.
         """
-        model = spliced_as(self.runtime.fleet, deployment_id, state.file).model
-        plain = self.origin.copied(state, model)
-        return self.forms.of(deployment_id, state.file, read=partial(self.origin.blocks, state), plain=plain)
+        where, origin = copy.deployment_id, self.origin
+        model = spliced_as(self.runtime.fleet, where, state.file, shard).model
+        plain, read = origin.copied(state, shard, model), partial(origin.shard_blocks, state, shard)
+        return self.forms.of(where, state.file, shard, read=read, plain=plain)
 
     async def record_upload(
         self, copy: FileCopy, made: ProviderFile, sent: SentAs | None, *, watch_until: datetime | None
@@ -164,11 +184,13 @@ class CopyWork:
         def decide(current: FileState) -> FileChange:
             before = held_copy(current, claimed)
             copy = move_copy(before, state, due=due, **changes)
-            if copy.state is CopyState.READY:
+            if copy.state is CopyState.READY and current.is_derived(copy):
+                copy = replace(copy, next_check_at=self.next_look_since(copy.ready_at or now, now))
+            elif copy.state is CopyState.READY:
                 look = self.next_patient_look(copy, now)
                 copy = replace(copy, next_check_at=due_when_ready(copy, current.file, look=look))
-            copies = [copy if each.key == copy.key else each for each in current.copies]
-            file = fold_file(copies, current.file, now)
+            copies = tuple(copy if each.key == copy.key else each for each in current.copies)
+            file = fold_file(replace(current, copies=copies), now)
             events = copy_events(file, before, copy, now)
             lease = self.runtime.settings.lease_seconds
             return FileChange(file=file, copies=(copy,), events=events, lease_seconds=lease)
@@ -199,7 +221,8 @@ class CopyWork:
     async def tagged(self, copy: FileCopy, file: File) -> list[ProviderFile]:
         """The provider's files that carry our tag, oldest first; the whole list was read."""
         listing = self.runtime.fleet.files_by_name(copy.deployment_id)
-        return oldest_first(await listing.find(self.tag(file), since=made_since(file.created_at)))
+        name = self.tag(file, copy.shard)
+        return oldest_first(await listing.find(name, since=made_since(file.created_at)))
 
     async def is_surely_absent(self, copy: FileCopy, now: datetime) -> bool:
         """Whether a list that was read after `now`, without our tag, settles it: the upload did not happen.

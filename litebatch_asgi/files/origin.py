@@ -12,7 +12,8 @@ from litebatch_asgi.errors import CopyDiffers, NoClearAnswer, ProviderError, Pro
 from litebatch_asgi.files.forms import Content, SentAs, dialect_of
 from litebatch_asgi.files.rewriting import Rewriting
 from litebatch_asgi.files.stored import original_of, stored_blocks
-from litebatch_asgi.models import CopyState, File, FileCopy, FileState
+from litebatch_asgi.jsonl import LineSelector, LineSet
+from litebatch_asgi.models import CopyState, File, FileCopy, FilePart, FileState, Shard
 from litebatch_asgi.runtime import Runtime
 
 _Rest: TypeAlias = Callable[[int], AsyncGenerator[bytes]]
@@ -37,18 +38,18 @@ class Origin:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def copied(self, state: FileState, model: str | None) -> Content:
-        """What was received, from where it still is; its lines, where it has any, name `model`.
+    def copied(self, state: FileState, shard: Shard, model: str | None) -> Content:
+        """What was received of a shard, from where it still is; its lines, where it has any, name `model`.
 
-        Raises as `blocks` does.
+        Raises as `shard_blocks` does.
         """
         if model is None:
-            return lambda: self.blocks(state)
+            return lambda: self.shard_blocks(state, shard)
 
         async def rewritten() -> AsyncGenerator[bytes]:
             rewriting = Rewriting(self._runtime, state.file.line_model, model)
             async with (
-                aclosing(self.blocks(state)) as blocks,
+                aclosing(self.shard_blocks(state, shard)) as blocks,
                 aclosing(rewriting.over(blocks)) as rewritten,
             ):
                 async for block in rewritten:
@@ -56,12 +57,15 @@ class Origin:
 
         return rewritten
 
-    def sources(self, state: FileState) -> list[FileCopy]:
-        """The copies that may be read, in the order in which they are tried. What is translated never is."""
+    def sources(self, state: FileState, tile: Shard) -> list[FileCopy]:
+        """The copies of a tile that may be read, in the order in which they are tried.
+
+        What is translated never is.
+        """
         fleet = self._runtime.fleet
         copies = [
             copy
-            for copy in state.copies
+            for copy in state.copies_of(tile.shard)
             if copy.state in _PREFERENCE and copy.provider_file_id and fleet.has(copy.deployment_id)
             if dialect_of(fleet, copy.deployment_id, state.file) is None
         ]
@@ -69,22 +73,67 @@ class Origin:
             copies, key=lambda copy: (fleet.cooldown_left(copy.deployment_id) > 0, _PREFERENCE[copy.state])
         )
 
-    def _check_deployments(self, state: FileState) -> None:
+    def _check_deployments(self, state: FileState, tile: Shard) -> None:
         """Raises `DeploymentGone` if a copy is where nobody can read it."""
-        for copy in state.copies:
+        for copy in state.copies_of(tile.shard):
             if copy.state in _PREFERENCE and copy.provider_file_id:
                 self._runtime.fleet.adapter(copy.deployment_id)
 
     async def blocks(self, state: FileState) -> AsyncGenerator[bytes]:
-        """What was uploaded, byte for byte: where one copy fails the next one goes on, or the original does.
+        """What was uploaded, byte for byte, tile after tile. Raises as `shard_blocks` does."""
+        for tile in state.tiles:
+            async with aclosing(self._tile(state, tile)) as blocks:
+                async for block in blocks:
+                    yield block
 
-        Raises `ProviderError` before the last byte if there is no getting it from any copy, and the original
-        is not kept: `ProviderNotFound` if each one is gone. Raises `DeploymentGone` if no deployment that has
-        a copy is configured any more; `StoreGone` or `StoreUnavailable` if the original cannot be read.
+    async def shard_blocks(self, state: FileState, shard: Shard) -> AsyncGenerator[bytes]:
+        """What was uploaded of a shard, byte for byte: where one copy fails the next one goes on.
+
+        Once no copy of its tile is left the original does. Raises `ProviderError` before the last byte if
+        there is no getting it from any copy, and the original is not kept: `ProviderNotFound` if each one is
+        gone. Raises `DeploymentGone` if no deployment that has a copy is configured any more; `StoreGone` or
+        `StoreUnavailable` if the original cannot be read.
         """
+        blocks = self._tile(state, shard) if shard.is_tile else self._derived(state, shard)
+        async with aclosing(blocks):
+            async for block in blocks:
+                yield block
+
+    async def _derived(self, state: FileState, shard: Shard) -> AsyncGenerator[bytes]:
+        """The lines of a derived shard, out of those of its tile."""
+        root = state.tile(shard.root)
+        assert root is not None
+        assert shard.lines_of_root is not None
+        lines = LineSet(root.lines, shard.lines_of_root)
+        whole, held = _Whole(shard.bytes, shard.sha256), b""
+        async with aclosing(self.lines(state, root, LineSelector(lines))) as blocks:
+            async for block in blocks:
+                whole.check(block)
+                if held:
+                    yield held
+                held = block
+        if not whole.is_complete:
+            raise CopyDiffers(f"the lines of a shard have {whole.count} and not {shard.bytes} bytes")
+        yield held
+
+    async def lines(self, state: FileState, tile: Shard, selector: LineSelector) -> AsyncGenerator[bytes]:
+        """The lines of a tile that a selector takes. Raises as `shard_blocks` does."""
+        in_executor = self._runtime.in_executor
+        try:
+            async with aclosing(self._tile(state, tile)) as blocks:
+                async for block in blocks:
+                    if taken := await in_executor(selector.feed, block):
+                        yield taken
+            if taken := await in_executor(selector.finish):
+                yield taken
+        except ValueError as error:
+            raise CopyDiffers(f"a copy is not what was uploaded: {error}") from error
+
+    async def _tile(self, state: FileState, tile: Shard) -> AsyncGenerator[bytes]:
+        """A tile, from its copies and its original in turn."""
         failures: list[ProviderError] = []
-        whole, held, has_given = _Whole(state.file.bytes, state.file.sha256), b"", False
-        async with aclosing(self._places(state)) as places:
+        whole, held, has_given = _Whole(tile.bytes, tile.sha256), b"", False
+        async with aclosing(self._places(state, tile)) as places:
             async for begin in places:
                 try:
                     async with aclosing(begin(whole.count)) as rest:
@@ -94,7 +143,7 @@ class Origin:
                                 yield held
                                 has_given = True
                             held = block
-                    failures.append(NoClearAnswer(f"a copy has {whole.count} of {state.file.bytes} bytes"))
+                    failures.append(NoClearAnswer(f"a copy has {whole.count} of {tile.bytes} bytes"))
                 except ProviderError as error:
                     failures.append(error)
                 except StoreGone:
@@ -106,32 +155,37 @@ class Origin:
                 if whole.is_wrong:
                     if has_given:
                         break
-                    whole, held = _Whole(state.file.bytes, state.file.sha256), b""
+                    whole, held = _Whole(tile.bytes, tile.sha256), b""
         raise _failure(failures)
 
-    async def _places(self, state: FileState) -> AsyncGenerator[_Rest]:
+    async def _places(self, state: FileState, tile: Shard) -> AsyncGenerator[_Rest]:
         """Where it may be read from, each place beginning at a byte; the original once no copy is left."""
-        for copy in self.sources(state):
+        for copy in self.sources(state, tile):
             assert copy.provider_file_id is not None
             yield partial(self._rest, state.file, copy.deployment_id, copy.provider_file_id, copy.model)
         original = await original_of(self._runtime, state)
         if original is not None:
-            yield partial(stored_blocks, self._runtime, original)
-        elif not self.sources(state):
-            self._check_deployments(state)
+            yield partial(_of_original, self._runtime, original, tile)
+        elif not self.sources(state, tile):
+            self._check_deployments(state, tile)
 
-    async def can_be_read(self, state: FileState) -> bool:
+    async def can_be_read(self, state: FileState, shard: Shard) -> bool:
         """Whether there is a place to read it from."""
-        return bool(self.sources(state)) or await original_of(self._runtime, state) is not None
+        root = state.tile(shard.root)
+        if root is not None and self.sources(state, root):
+            return True
+        return await original_of(self._runtime, state) is not None
 
-    async def is_copy(self, file: File, deployment_id: str, provider_file_id: str, sent: SentAs) -> bool:
-        """Whether a provider's file holds what was uploaded, as it was sent there.
+    async def is_copy(
+        self, file: File, shard: Shard, deployment_id: str, provider_file_id: str, sent: SentAs
+    ) -> bool:
+        """Whether a provider's file holds what was uploaded of a shard, as it was sent there.
 
         Of what was translated the size tells, and the digest while that is known. Raises `ProviderError` if
         it cannot be read to its end.
         """
         model = None if sent.is_translated else sent.model
-        whole = _Whole(sent.bytes, sent.sha256) if sent.is_translated else _Whole(file.bytes, file.sha256)
+        whole = _Whole(sent.bytes, sent.sha256) if sent.is_translated else _Whole(shard.bytes, shard.sha256)
         try:
             async with aclosing(self._rest(file, deployment_id, provider_file_id, model, 0)) as blocks:
                 async for block in blocks:
@@ -156,7 +210,7 @@ class Origin:
 
 
 class _Whole:
-    """A file that is being read from several places, and whether it is what was uploaded."""
+    """A shard that is being read from several places, and whether it is what was uploaded."""
 
     def __init__(self, size: int, sha256: str | None) -> None:
         self._size = size
@@ -178,6 +232,11 @@ class _Whole:
         self.is_wrong = not is_right
         if self.is_wrong:
             raise CopyDiffers("a copy is not what was uploaded")
+
+
+def _of_original(runtime: Runtime, original: FilePart, tile: Shard, start: int) -> AsyncGenerator[bytes]:
+    """A tile within the original, from this byte of the tile on."""
+    return stored_blocks(runtime, original, tile.start + start, tile.start + tile.bytes)
 
 
 async def _each(blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

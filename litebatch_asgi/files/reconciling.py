@@ -18,7 +18,6 @@ from litebatch_asgi.errors import (
 )
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.adopting import Adopter
-from litebatch_asgi.files.forms import SentAs
 from litebatch_asgi.files.removal import Remover
 from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.leases import Lease
@@ -28,6 +27,7 @@ from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
 
+_GONE = frozenset({CopyState.DELETING, CopyState.DELETED})
 _HAVING = frozenset({CopyState.INTENT, CopyState.PENDING, CopyState.READY})
 """with an id of its provider: it has the file, or had it and is looked at"""
 
@@ -49,11 +49,11 @@ class CopyReconciler(Sender):
         try:
             if state.file.accepted_at is None and state.file.deleted_at is None:
                 await self._abandoned(copy, now)
-            elif state.file.deleted_at is not None:
-                await self._remover.remove(copy, state)
-            elif state.file.is_expired(now):
+            elif state.file.deleted_at is None and state.file.is_expired(now):
                 await self.runtime.storage.change_file(copy.file_id, partial(deletion, now=now))
                 self.runtime.wake()
+            elif not await self._is_wanted(copy, state):
+                await self._remover.remove(copy, state)
             elif copy.state is CopyState.INTENT:
                 await self._repair(copy, state, lease)
             elif copy.state is CopyState.PENDING:
@@ -68,6 +68,17 @@ class CopyReconciler(Sender):
             is_awaited = copy.state is CopyState.PENDING
             due = self.next_look(copy, now) if is_awaited else self.next_try(copy, now)
             await self.look_again(copy, due)
+
+    async def _is_wanted(self, copy: FileCopy, state: FileState) -> bool:
+        """Whether a copy is to be there: of a deleted file only what was asked for since, while it is read.
+
+        So it is with a copy of lines that one batch alone has.
+        """
+        if copy.state in _GONE:
+            return False
+        if state.file.deleted_at is None and not state.is_derived(copy):
+            return True
+        return copy.state in _HAVING and await self.is_read(copy, state)
 
     async def _abandoned(self, copy: FileCopy, now: datetime) -> None:
         """Its uploader died before the file was acknowledged: refused, unless another copy is on its way."""
@@ -116,27 +127,23 @@ class CopyReconciler(Sender):
         if rest:
             await self.write(copy, copy.state, due=now + timedelta(seconds=rest))
             return
-        if not await self.origin.can_be_read(state):
+        shard = await self.shard_of(copy, state)
+        if not await self.origin.can_be_read(state, shard):
             await self.look_again(copy, self.next_look(copy, now))
             return
-        async with self.form(copy.deployment_id, state) as form:
+        async with self.form(copy, shard, state) as form:
             if form.refusal is None:
-                copy = await self._start(copy, form.sent, self.runtime.now())
-            await self.send(copy, state.file, form, lease)
-
-    async def _start(self, copy: FileCopy, sent: SentAs, now: datetime) -> FileCopy:
-        """Write that an upload begins; of one that is made anew the row still says what it was sent as."""
-        what = {} if copy.provider_file_id is not None else {"model": sent.model, "bytes": sent.bytes}
-        return await self.write_and_keep_claim(copy, started_at=now, search_until=None, now=now, **what)
+                copy = await self.start(copy, form.sent)
+            await self.send(copy, state.file, shard, form, lease)
 
     async def _keep(self, copy: FileCopy, state: FileState, now: datetime) -> None:
         """Make a ready copy anew in time; look whether there are others with its tag, and delete them."""
-        due = renew_at(copy, state.file)
+        due = renew_at(copy, state.file) if not state.is_derived(copy) else None
         if due is not None and now >= due:
             await self.write(copy, CopyState.INTENT, due=now, attempts=0)
             hit("renewal.begun")
             self.runtime.wake()
-        elif copy.watch_until is None or state.open_batches:  # a batch may be reading one of them
+        elif copy.watch_until is None or await self.is_read(copy, state):  # by a batch: one of them
             await self.write(copy, copy.state, due=None, attempts=copy.attempts + 1)
         else:
             await self._remove_twins(copy, state, now)
@@ -154,7 +161,7 @@ def _others_have(state: FileState, copy: FileCopy) -> bool:
     """Whether another deployment has the file."""
     return copy.provider_file_id is None and any(
         other.provider_file_id is not None and other.state in _HAVING
-        for other in state.copies
+        for other in state.copies_of(copy.shard)
         if other.key != copy.key
     )
 

@@ -34,7 +34,11 @@ class Remover(CopyWork):
         if copy.state is CopyState.DELETED:
             await self._watch(copy, state.file, now)
             return
-        if state.open_batches:
+        if copy.state not in (CopyState.DELETING, CopyState.FAILED):
+            await self.write(copy, CopyState.DELETING, due=now)
+            self.runtime.wake()
+            return
+        if await self.is_read(copy, state):
             await self._wait(copy, state.file, now)
             return
         if copy.provider_file_id is not None:
@@ -108,4 +112,6 @@ class Remover(CopyWork):
             search_until=None,
             watch_until=copy.watch_until if watch else None,
         )
+        if current.file.deleted_at is None:  # of lines that only a batch has needed
+            return FileChange(copies=(gone,))
         return removal(current, gone, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from litebatch_asgi.errors import (
     ContentRefused,
@@ -16,7 +17,7 @@ from litebatch_asgi.files.copies import CopyWork
 from litebatch_asgi.files.forms import Form, SentAs
 from litebatch_asgi.leases import Lease
 from litebatch_asgi.lifetimes import life_to_ask_for
-from litebatch_asgi.models import CopyState, File, FileCopy, ProviderFile, ProviderFileStatus
+from litebatch_asgi.models import CopyState, File, FileCopy, ProviderFile, ProviderFileStatus, Shard
 from litebatch_asgi.provider import FileUpload
 from litebatch_asgi.refusals import has_no_room
 
@@ -26,17 +27,25 @@ logger: logging.Logger = logging.getLogger(__name__)
 class Sender(CopyWork):
     """Uploads copies, and says what a provider's file is worth."""
 
-    async def send(self, copy: FileCopy, file: File, form: Form, lease: Lease) -> ProviderError | None:
+    async def start(self, copy: FileCopy, sent: SentAs) -> FileCopy:
+        """Write that an upload begins; of one that is made anew the row still says what it was sent as."""
+        now = self.runtime.now()
+        what = {} if copy.provider_file_id is not None else {"model": sent.model, "bytes": sent.bytes}
+        return await self.write_and_keep_claim(copy, started_at=now, search_until=None, now=now, **what)
+
+    async def send(
+        self, copy: FileCopy, file: File, shard: Shard, form: Form, lease: Lease
+    ) -> ProviderError | None:
         """Upload a copy that is ours; what stood against it, or None."""
         if form.refusal is not None:
             await self.record_upload_failure(copy, form.refusal)
             return form.refusal
         upload = FileUpload(
-            filename=self.tag(file),
+            filename=self.tag(file, shard.shard),
             purpose=file.purpose,
             size=form.sent.bytes,
             content=form.content,
-            expires_after_seconds=life_to_ask_for(file, self.runtime.now()),
+            expires_after_seconds=life_to_ask_for(await self._end_of(shard, file), self.runtime.now()),
         )
         hit("upload.intended")
         await lease.ensure(self.runtime.settings.call_timeout_seconds)
@@ -48,7 +57,12 @@ class Sender(CopyWork):
             await self.record_upload_failure(copy, error)
             return error
         hit("upload.answered")
-        return await self._took(copy, file, made, form.sent)
+        return await self._took(copy, file, shard, made, form.sent)
+
+    async def _end_of(self, shard: Shard, file: File) -> datetime | None:
+        """When what a copy is of expires: with its file, or with the batch that alone it is for."""
+        batch = await self.runtime.storage.get_batch(shard.batch_id) if shard.batch_id else None
+        return batch.expires_at if batch is not None else file.expires_at
 
     def _cool_down_after(self, copy: FileCopy, error: ProviderError) -> None:
         """A deployment that refuses is left alone, by batches as well; not one that has no room for files."""
@@ -56,9 +70,9 @@ class Sender(CopyWork):
             self.runtime.fleet.refused(copy.deployment_id, error)
 
     async def _took(
-        self, copy: FileCopy, file: File, made: ProviderFile, sent: SentAs
+        self, copy: FileCopy, file: File, shard: Shard, made: ProviderFile, sent: SentAs
     ) -> ProviderError | None:
-        error = await self._wrong_with(copy, file, made, sent)
+        error = await self._wrong_with(copy, file, shard, made, sent)
         if error is not None:
             await self.delete_there(copy, made.id)
             await self.record_upload_failure(copy, error)
@@ -71,14 +85,14 @@ class Sender(CopyWork):
         return error
 
     async def _wrong_with(
-        self, copy: FileCopy, file: File, made: ProviderFile, sent: SentAs
+        self, copy: FileCopy, file: File, shard: Shard, made: ProviderFile, sent: SentAs
     ) -> ProviderError | None:
         if made.status is ProviderFileStatus.FAILED:
             return ContentRefused(made.status_details or "The provider cannot use the file.")
         if made.bytes in (None, sent.bytes) or self.runtime.fleet.ignores_bytes(copy.deployment_id):
             return None
         try:
-            if await self.is_right(copy, file, made, sent):
+            if await self.is_right(copy, file, shard, made, sent):
                 return None
         except ProviderError as error:
             told = {"deployment": copy.deployment_id, "error": error.message}
@@ -86,7 +100,14 @@ class Sender(CopyWork):
         return CopyDiffers(f"the deployment says that it has {made.bytes} of {sent.bytes} bytes")
 
     async def is_right(
-        self, copy: FileCopy, file: File, made: ProviderFile, sent: SentAs, *, read: bool = False
+        self,
+        copy: FileCopy,
+        file: File,
+        shard: Shard,
+        made: ProviderFile,
+        sent: SentAs,
+        *,
+        read: bool = False,
     ) -> bool:
         """Whether a provider's file holds what was to be sent; it is read unless its size tells.
 
@@ -97,7 +118,7 @@ class Sender(CopyWork):
         tells = made.bytes == sent.bytes
         if tells and not read and not fleet.ignores_bytes(copy.deployment_id):
             return True
-        is_right = await self.origin.is_copy(file, copy.deployment_id, made.id, sent)
+        is_right = await self.origin.is_copy(file, shard, copy.deployment_id, made.id, sent)
         hit("upload.read_back")
         if is_right and made.bytes is not None and not tells:
             fleet.ignore_bytes(copy.deployment_id)

@@ -22,6 +22,7 @@ from litebatch_asgi.errors import (
 )
 from litebatch_asgi.files.admission import Admitted, FileCheck
 from litebatch_asgi.files.content import ContentReader
+from litebatch_asgi.files.cutting import cut, shard_limits
 from litebatch_asgi.files.forms import ReceivedForms
 from litebatch_asgi.files.providers import check_provider
 from litebatch_asgi.files.sources import UploadContent
@@ -36,7 +37,9 @@ from litebatch_asgi.models import (
     FileState,
     Page,
     Principal,
+    Shard,
 )
+from litebatch_asgi.models.files import whole_of
 from litebatch_asgi.models.ids import FILE_PREFIX, file_id_in, new_id
 from litebatch_asgi.models.limits import check_requests, file_cap, file_holds
 from litebatch_asgi.models.principal import owner_to_list
@@ -139,15 +142,26 @@ class FileService:
                 file = replace(file, request_fingerprint=request.fingerprint)
             holds = file_holds(principal.limits)
             async with ReceivedForms(self._runtime, spool, admitted.lines) as forms:
-                await forms.make(file, admitted.deployment_ids)
-                intents = [
-                    self._uploader.intent(file, where, forms[where]) for where in admitted.deployment_ids
-                ]
-                earlier = await self._uploader.upload(file, intents, spool, forms, request, holds)
+                tiles = await self._tiles(file, spool, admitted)
+                plan = await self._uploader.plan(file, tiles, admitted.deployment_ids, forms)
+                earlier = await self._uploader.upload(file, plan, spool, forms, request, holds)
             if earlier is not None:
                 return Made(earlier, is_repeated=True)
             self._runtime.metrics.file_uploaded(form.purpose, spool.size, anyio.current_time() - began)
             return Made(await self.state(principal, file.id), is_repeated=False)
+
+    async def _tiles(self, file: File, spool: Spool, admitted: Admitted) -> tuple[Shard, ...]:
+        """What the file is cut into; one tile that is the whole of it where it has no lines."""
+        if admitted.lines is None:
+            return (whole_of(file),)
+        limits = shard_limits(
+            self._runtime.fleet,
+            self._runtime.settings,
+            admitted.deployment_ids,
+            model=file.models[0],
+            written=admitted.lines.model,
+        )
+        return await cut(file, admitted.lines, spool, limits)
 
     def answered(self, file_id: str, *, was_sent: bool) -> None:
         """Note, in the background, whether the answer to an upload was sent: if not, a retry gets it."""

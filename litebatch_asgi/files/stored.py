@@ -14,13 +14,16 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 
 async def stored_blocks(
-    runtime: Runtime, part: FilePart | UploadPart, start: int = 0
+    runtime: Runtime, part: FilePart | UploadPart, start: int = 0, end: int | None = None
 ) -> AsyncGenerator[bytes]:
-    """The bytes of a stored part from `start` on. Raises `StoreGone` or `StoreUnavailable`."""
+    """The bytes of a stored part from `start` to `end`, None: to its end.
+
+    Raises `StoreGone` or `StoreUnavailable`.
+    """
     assert part.content_key is not None
     store = runtime.stores.store(part.store)
     try:
-        async with aclosing(store.get(part.content_key, start, part.bytes)) as blocks:
+        async with aclosing(store.get(part.content_key, start, part.bytes if end is None else end)) as blocks:
             async for block in blocks:
                 yield block
     except ContentMissing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import msgspec
@@ -32,16 +33,17 @@ class Splicer:
         spans: ascending offsets in the file of the values, as `CheckedFile.spans`.
         old_length: bytes of each value.
         new: what to write there.
+        start: offset in the file of what is fed first.
 
     """
 
-    def __init__(self, spans: Sequence[int], old_length: int, new: bytes) -> None:
+    def __init__(self, spans: Sequence[int], old_length: int, new: bytes, *, start: int = 0) -> None:
         self._spans = spans
         self._old_length = old_length
         self._new = new
-        self._next = 0  # index of the span to come
-        self._offset = 0  # in the file, of the next block
-        self._resume = 0  # in the file, where what is kept goes on
+        self._next = bisect_left(spans, start)  # index of the span to come
+        self._offset = start  # in the file, of the next block
+        self._resume = start  # in the file, where what is kept goes on
 
     def feed(self, block: bytes) -> bytes:
         """What becomes of the next bytes of the file."""

@@ -237,6 +237,41 @@ class FileState(msgspec.Struct, frozen=True, kw_only=True):
     shards: tuple[Shard, ...] = ()
     """its tiles, in order; none of what is no batch input"""
 
+    @property
+    def tiles(self) -> tuple[Shard, ...]:
+        """What its copies at a deployment are of: its tiles, or the whole of what is no batch input."""
+        return self.shards or (whole_of(self.file),)
+
+    def tile(self, number: int) -> Shard | None:
+        """One of its tiles; None: there is none of this number."""
+        tiles = self.tiles
+        return tiles[number] if number < len(tiles) else None
+
+    def is_derived(self, copy: FileCopy) -> bool:
+        """Whether a copy of an input is of a shard that is no tile, which one batch alone needs."""
+        return self.file.kind is FileKind.INPUT and self.tile(copy.shard) is None
+
+    def copies_of(self, shard: int) -> tuple[FileCopy, ...]:
+        """The copies of one shard."""
+        return tuple(copy for copy in self.copies if copy.shard == shard)
+
+
+def whole_of(file: File) -> Shard:
+    """A whole file as one tile."""
+    return Shard(
+        file_id=file.id,
+        shard=0,
+        root=0,
+        start=0,
+        bytes=file.bytes,
+        first_line=0,
+        lines=file.lines,
+        id_count=file.id_count,
+        id_sum=file.id_sum,
+        tokens=file.tokens,
+        sha256=file.sha256,
+    )
+
 
 class FileChange(msgspec.Struct, frozen=True, kw_only=True):
     """What to write in one transaction after looking at a `FileState`."""

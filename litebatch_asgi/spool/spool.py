@@ -99,30 +99,41 @@ class Spool:
         self._drop_buffers()
         self._finished = True
 
-    async def blocks(self, size: int = BLOCK_BYTES) -> AsyncGenerator[bytes]:
-        """The content from its start, in blocks of `size` bytes, the last one shorter."""
+    async def blocks(
+        self, size: int = BLOCK_BYTES, *, start: int = 0, end: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        """The content from `start` to `end`, None: to its last byte, in blocks of `size` bytes or fewer."""
         length = max(size, BUFFER_BYTES // size * size)
-        ahead = memoryview(bytearray(min(self.size, length)))
-        for start, end in self._spans(length):
-            span = ahead[: end - start]
-            await self._in_executor(partial(self._disk.read_into, span, start))
+        end = self.size if end is None else end
+        ahead = memoryview(bytearray(min(end - start, length)))
+        for first, last in self._spans(length, start, end):
+            span = ahead[: last - first]
+            await self._in_executor(partial(self._disk.read_into, span, first))
             for at in range(0, len(span), size):
                 yield bytes(span[at : at + size])
 
-    async def scan(self, feed: Callable[[bytes], object], piece: int = BLOCK_BYTES) -> None:
-        """Call `feed` in the executor with one piece of the content after the other.
+    async def scan(
+        self,
+        feed: Callable[[bytes], object],
+        piece: int = BLOCK_BYTES,
+        *,
+        start: int = 0,
+        end: int | None = None,
+    ) -> None:
+        """Call `feed` in the executor with one piece of the content after the other, as `blocks` gives them.
 
         The event loop may go on with every read of a piece, for reading lets go of the interpreter's lock.
         It can be cancelled after every `BUFFER_BYTES`; the thread goes on to their end, or to where the spool
         is closed.
         """
 
-        def feed_span(start: int, end: int) -> None:
-            for at in range(start, end, piece):
-                feed(self._disk.read(at, min(at + piece, end)))
+        def feed_span(first: int, last: int) -> None:
+            for at in range(first, last, piece):
+                feed(self._disk.read(at, min(at + piece, last)))
 
-        for start, end in self._spans(max(piece, BUFFER_BYTES // piece * piece)):
-            await self._in_executor(partial(feed_span, start, end))
+        length = max(piece, BUFFER_BYTES // piece * piece)
+        for first, last in self._spans(length, start, self.size if end is None else end):
+            await self._in_executor(partial(feed_span, first, last))
 
     def read(self, start: int, end: int) -> bytes:
         """Some of the content, read in the calling thread, which is not to be the event loop's."""
@@ -175,9 +186,9 @@ class Spool:
             raise Unavailable("The upload cannot be stored at the moment, try again later.") from error
         self._in_flight = None
 
-    def _spans(self, length: int) -> Iterator[tuple[int, int]]:
+    def _spans(self, length: int, start: int, end: int) -> Iterator[tuple[int, int]]:
         assert self._finished, "a spool is read once it is finished"
-        return ((start, min(start + length, self.size)) for start in range(0, self.size, length))
+        return ((at, min(at + length, end)) for at in range(start, end, length))
 
     def _in_executor(self, work: Callable[[], T]) -> asyncio.Future[T]:
         return asyncio.wrap_future(self._executor.submit(work))

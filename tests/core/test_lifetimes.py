@@ -39,9 +39,14 @@ COPY = FileCopy(file_id=FILE.id, deployment_id="east", owner="o")
 
 
 def test_a_copy_is_to_outlive_its_file_by_the_time_that_batches_may_still_read_it() -> None:
-    assert life_to_ask_for(FILE, NOW) == 5 * DAY
-    assert life_to_ask_for(FILE, NOW + timedelta(days=2)) == 3 * DAY
-    assert life_to_ask_for(replace(FILE, expires_at=None), NOW) is None
+    assert life_to_ask_for(FILE.expires_at, NOW) == 5 * DAY
+    assert life_to_ask_for(FILE.expires_at, NOW + timedelta(days=2)) == 3 * DAY
+    assert life_to_ask_for(None, NOW) is None
+
+
+def test_what_a_batch_still_reads_of_an_expired_file_gets_a_life_for_its_window() -> None:
+    assert life_to_ask_for(NOW, NOW) == 3 * DAY
+    assert life_to_ask_for(NOW, NOW + timedelta(days=9)) == 3 * DAY
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,8 @@ def old_copies_are_adopted(patch: Patch) -> None:
     async def adopt_any(self: Adopter, copy: FileCopy, state: FileState) -> bool:
         found = await self.tagged(copy, state.file)
         if found:
-            async with self.form(copy.deployment_id, state) as form:
+            shard = await self.shard_of(copy, state)
+            async with self.form(copy, shard, state) as form:
                 await self.record_upload(copy, found[0], form.sent, watch_until=None)
         return bool(found)
 

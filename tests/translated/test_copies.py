@@ -12,39 +12,47 @@ from litebatch_asgi.providers.vertex import VertexAdapter
 from tests.database import Database
 from tests.harness import HASTY, ids_of
 from tests.translated.deployed import ANTHROPIC, OPENAI, TRANSLATED, UPSTREAM, VERTEX
-from tests.translated.stage import Stage, file_of
+from tests.translated.stage import Stage, file_of, request
 
 IDS = [f'"{number}"' for number in range(5)]
 ADAPTERS: dict[str, Any] = {VERTEX: VertexAdapter, ANTHROPIC: AnthropicAdapter}
 OTHER = {VERTEX: "gemini-2.5-pro", ANTHROPIC: "claude-haiku-4-5"}
 
 
-@pytest.mark.parametrize(
-    ("limit", "most", "code"), [("max_requests", 4, "too_many_tasks"), ("max_bytes", 300, "file_too_large")]
-)
+STATES = "SELECT shard, deployment_id, state FROM file_copies ORDER BY shard, deployment_id"
+
+
 @pytest.mark.parametrize("name", TRANSLATED)
-async def test_what_is_more_than_a_provider_takes_goes_to_the_others(
-    stage: Stage,
-    monkeypatch: pytest.MonkeyPatch,
-    database: Database,
-    name: str,
-    limit: str,
-    most: int,
-    code: str,
+async def test_what_is_more_than_a_provider_takes_is_cut_for_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, database: Database, name: str
 ) -> None:
-    monkeypatch.setattr(ADAPTERS[name], limit, most)
+    monkeypatch.setattr(ADAPTERS[name], "max_requests", 4)
     async with stage.gateway(OPENAI, name) as gateway:
         file = await gateway.upload(file_of(IDS))
-        states = "SELECT deployment_id, state FROM file_copies ORDER BY deployment_id"
-        assert dict(await database.rows(states)) == {OPENAI: "ready", name: "failed"}
+        assert await gateway.content(file.id) == file_of(IDS)
+        where = sorted((OPENAI, name))
+        assert await database.rows(STATES) == [(tile, each, "ready") for tile in range(2) for each in where]
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+async def test_a_line_that_is_longer_than_a_provider_takes_goes_to_the_others(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, database: Database, name: str
+) -> None:
+    monkeypatch.setattr(ADAPTERS[name], "max_bytes", 300)
+    long = request(IDS[0], "x" * 300).encode()
+    async with stage.gateway(OPENAI, name) as gateway:
+        file = await gateway.upload(long)
+        assert [row[1:] for row in await database.rows(STATES)] == sorted(
+            [(OPENAI, "ready"), (name, "failed")]
+        )
         for _ in range(2):
             assert (await gateway.ended((await gateway.create(file.id)).id)).status == "completed"
         assert (len(stage.jobs(OPENAI)), stage.jobs(name)) == (2, [])
         assert (await gateway.upload(file_of(IDS[:1]))).status == "processed"
     async with stage.gateway(name) as gateway:
         with pytest.raises(BadRequestError) as raised:
-            await gateway.upload(file_of(IDS))
-        assert raised.value.code == code
+            await gateway.upload(long)
+        assert raised.value.code == "file_too_large"
 
 
 @pytest.mark.parametrize("name", TRANSLATED)

@@ -35,20 +35,14 @@ class AzureAdapter(FilesAndBatches):
     or as `azure_ad_token`, goes out as a bearer token; without either, `tenant_id`, `client_id` and
     `client_secret` get such tokens. Raises `ConfigError` for what is missing or cannot be used.
 
-    Sources: Microsoft's article on batch (poll no faster than every 60 s; jobs run until they are finished or
-    cancelled, however long that takes; files that expire after 14 to 30
+    Sources: Microsoft's article on batch (poll no faster than every 60 s; 100,000 requests and 200 MB a file;
+    jobs run until they are finished or cancelled, however long that takes; files that expire after 14 to 30
     days are limited to 10,000 a resource and others to 500; only a `processed` file makes a batch) and the
     authoring specification 2024-10-21.
     """
 
     min_poll_seconds: float = 60.0
     ends_at_expiry: bool = False
-    Sources: Microsoft's article on batch (poll no faster than every 60 s; 100,000 requests and 200 MB a file;
-    files that expire after 14 to 30 days are limited to 10,000 a resource and others to 500; only a
-    `processed` file makes a batch) and the authoring specification 2024-10-21.
-    """
-
-    min_poll_seconds: float = 60.0
     max_requests: int | None = 100_000
     file_life: FileLife | None = FileLife(shortest=1_209_600, longest=2_592_000, is_required=True)
     """a batch's input is always given an end, for the sake of the larger limit"""

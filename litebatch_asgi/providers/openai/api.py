@@ -50,8 +50,6 @@ class FilesAndBatches:
     is_exclusive: bool = False
     tells_progress: bool = True
     ends_at_expiry: bool = True
-    max_requests: int | None = None
-    max_bytes: int | None = None
     max_requests: int | None = 50_000
     max_bytes: int | None = 200_000_000
     purposes: Collection[str] = frozenset({"batch"})
