@@ -48,9 +48,13 @@ def mark_steps(fleet: Fleet, deployment_ids: Iterable[str]) -> MarkSteps:
 
 
 def _smallest(limits: Iterable[JobLimits]) -> JobLimits:
-    """What all of these deployments take, of which there is one at least."""
-    columns = zip(*limits, strict=True)
-    return JobLimits(*(min(filter(None, column), default=None) for column in columns))
+    """What all of these deployments take."""
+    found = list(limits)
+    return JobLimits(
+        requests=min((each.requests for each in found if each.requests), default=None),
+        bytes=min((each.bytes for each in found if each.bytes), default=None),
+        tokens=min((each.tokens for each in found if each.tokens), default=None),
+    )
 
 
 async def cut(file: File, lines: CheckedFile, spool: Spool, limits: ShardLimits) -> tuple[Shard, ...]:

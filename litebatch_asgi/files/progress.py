@@ -20,7 +20,7 @@ class Progress:
 
     def __init__(self, copies: Sequence[FileCopy], spares: Mapping[int, Sequence[str]]) -> None:
         self._left = Counter(copy.shard for copy in copies)
-        self._tiles = frozenset(self._left)
+        self._tiles = set(self._left)
         self._spares = {tile: list(ids) for tile, ids in spares.items()}
         self._scopes: list[anyio.CancelScope] = []
         self._is_given_up = False

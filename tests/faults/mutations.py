@@ -25,6 +25,7 @@ from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files import content, copies, reconciling, removal, uploading
 from litebatch_asgi.files.adopting import Adopter
+from litebatch_asgi.files.copies import CopyWork
 from litebatch_asgi.files.discarding import Discarder
 from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.files.originals import Original
@@ -38,6 +39,7 @@ from litebatch_asgi.models import (
     BatchState,
     Content,
     CopyState,
+    File,
     FileCopy,
     FilePart,
     FileState,
@@ -55,6 +57,7 @@ from tests.faults.journey import outcome
 from tests.faults.renewals import LOST_UPLOADS, models_change
 from tests.faults.senders import several_senders
 from tests.faults.settled import counts_that_begin_anew, gap_in_results, results_that_changed
+from tests.faults.tiles import tiles_in_doubt
 from tests.faults.troubles import ALL
 from tests.faults.zombies import upload_of_a_zombie
 from tests.journey.test_restored import restored_while_waiting
@@ -267,6 +270,16 @@ def old_copies_are_adopted(patch: Patch) -> None:
     patch.setattr(Adopter, "adopt", adopt_any)
 
 
+def tags_tell_no_tile(patch: Patch) -> None:
+    """All tiles of a file have one name at their deployments."""
+    tag = CopyWork.tag
+
+    def of_the_file(self: CopyWork, file: File, shard: int) -> str:
+        return tag(self, file, 0)
+
+    patch.setattr(CopyWork, "tag", of_the_file)
+
+
 def twins_go_at_once(patch: Patch) -> None:
     """What is beside a copy is deleted, whoever reads it."""
     keep = CopyReconciler._keep
@@ -387,6 +400,7 @@ MUTATIONS = (
     Mutation(switch_off=size_is_not_checked, journey=_under("copy is cut off")),
     Mutation(switch_off=nothing_is_read_back, journey=_under("sizes told wrong, copy cut off")),
     Mutation(switch_off=old_copies_are_adopted, journey=partial(models_change, faults=[LOST_UPLOADS])),
+    Mutation(switch_off=tags_tell_no_tile, journey=tiles_in_doubt),
     Mutation(switch_off=twins_go_at_once, journey=models_change),
     Mutation(switch_off=any_model_will_do, journey=models_change),
     Mutation(switch_off=everything_is_news, journey=soft_budget_passed),

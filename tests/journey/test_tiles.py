@@ -14,29 +14,15 @@ from msgspec.structs import replace
 from openai import APIConnectionError, BadRequestError, InternalServerError
 
 from litebatch_asgi.files.on_demand import ensure_copy
-from litebatch_asgi.models import Deployment, Settings
+from litebatch_asgi.models import Settings
 from litebatch_asgi.simulator import Fault, Simulator
 from tests.database import Database
 from tests.faults.stage import gateway_on
+from tests.faults.tiles import served
 from tests.harness import MODEL, QUICK, SWIFT, InProcess, lines
 
 CONTENT = lines(10)
 COPIES = "SELECT shard, deployment_id, state FROM file_copies ORDER BY shard, deployment_id"
-
-
-def served(provider: str, names: Sequence[str], *, most: int = 4) -> list[Deployment]:
-    """Deployments that take so many requests at once, each with a name of its own for the model."""
-    return [
-        Deployment(
-            model_name=MODEL,
-            model=f"openai/gpt-{name * 3}",
-            api_base=f"{provider}/{name}/v1",
-            api_key=f"sk-{name}",
-            id=name,
-            max_job_requests=most,
-        )
-        for name in names
-    ]
 
 
 class Stage:
@@ -127,7 +113,7 @@ async def test_the_rows_tell_which_lines_a_tile_has(stage: Stage) -> None:
         assert sum(tile.id_count for tile in tiles) == state.file.id_count
         for tile in tiles:
             (size,) = {copy.bytes for copy in state.copies_of(tile.shard)}
-            assert size == tile.bytes + tile.lines * (len("gpt-aaa") - len(MODEL))
+            assert size == tile.bytes + tile.lines * (len("gpt-a") - len(MODEL))
 
 
 async def test_a_tile_that_no_deployment_takes_refuses_the_file(stage: Stage) -> None:
@@ -175,21 +161,5 @@ async def test_tiles_in_doubt_are_given_up_by_their_own_tags(stage: Stage) -> No
     async with stage.gateway("ab") as gateway:
         with pytest.raises(InternalServerError):
             await gateway.upload(lines(8))
-        await until_rows(stage, gateway, "SELECT 1 FROM file_copies WHERE state <> 'deleted'", [])
-        assert stage.tags("ab") == {}
-
-
-async def test_tiles_in_doubt_are_adopted_by_their_own_tags(stage: Stage) -> None:
-    """All answers of one deployment are lost: of what is there each copy takes its own."""
-    async with stage.gateway("ab") as gateway:
-        lost = stage.simulator.account("b").add_fault(
-            Fault(call="upload_file", when="after", drop=True, times=2)
-        )
-        file = await gateway.upload(lines(8))
-        assert lost.struck == 2
-        rows = [(tile, where, "ready") for tile in range(2) for where in "ab"]
-        await until_rows(stage, gateway, COPIES, rows)
-        assert stage.tags("ab") == {"a": ["", "-1"], "b": ["", "-1"]}
-        await gateway.client().files.delete(file.id)
         await until_rows(stage, gateway, "SELECT 1 FROM file_copies WHERE state <> 'deleted'", [])
         assert stage.tags("ab") == {}
