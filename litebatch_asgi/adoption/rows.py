@@ -26,7 +26,6 @@ from litebatch_asgi.models import (
     ProviderBatch,
     ProviderFile,
     ProviderFileStatus,
-    one_tile,
 )
 from litebatch_asgi.models.files import whole_of
 from litebatch_asgi.models.ids import BATCH_PREFIX, FILE_PREFIX, derived_id, job_id

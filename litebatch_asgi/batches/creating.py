@@ -29,7 +29,6 @@ from litebatch_asgi.models import (
     Principal,
     Reservation,
     Shard,
-    one_tile,
 )
 from litebatch_asgi.models.ids import BATCH_PREFIX, file_id_in, job_id, new_id
 from litebatch_asgi.models.limits import check_requests
@@ -121,7 +120,7 @@ class Creator:
         batch, file = await self._drafts.draft(principal, asked, request.object_id)
         check_requests(principal.limits, file.file.lines)
         held = await self._budgets.reservations(principal, file, max_cost=asked.max_cost, at=batch.created_at)
-        jobs = [self._new_job(batch, shard) for shard in file.shards or (one_tile(file.file),)]
+        jobs = [self._new_job(batch, shard) for shard in file.tiles]
         copies = copies_for(file, jobs[0])
         target = await choose(self._runtime, copies, batch.model, until=batch.expires_at, seed=batch.id)
         jobs[0] = self._ours(jobs[0], target)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.files.content import ContentReader
-from litebatch_asgi.models import FileState, Job, Shard, one_tile
+from litebatch_asgi.models import FileState, Job, Shard
 from litebatch_asgi.runtime import Runtime
 
 
@@ -39,9 +39,7 @@ class LineReader:
         return JobLines(file, await self._find(file, root), self._contents)
 
     async def _find(self, file: FileState, number: int) -> Shard:
-        if number < len(file.shards):
-            return file.shards[number]
-        found = await self._runtime.storage.shards.get(file.file.id, number)
-        if found is None and (file.shards or number):
+        found = file.tile(number) or await self._runtime.storage.shards.get(file.file.id, number)
+        if found is None:
             raise StateConflict(f"shard {number} of {file.file.id} is gone")
-        return found or one_tile(file.file)
+        return found

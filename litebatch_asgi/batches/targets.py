@@ -26,7 +26,7 @@ def copies_for(file: FileState, job: Job) -> FileState:
 
 def of_shard(file: FileState, shard: int) -> FileState:
     """The input with the copies of one shard alone."""
-    return replace(file, copies=tuple(copy for copy in file.copies if copy.shard == shard))
+    return replace(file, copies=file.copies_of(shard))
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

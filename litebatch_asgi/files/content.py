@@ -30,7 +30,8 @@ class ContentReader:
 
     async def blocks(self, state: FileState) -> AsyncGenerator[bytes]:
         """The whole content, exactly `file.bytes` long; anything else ends in an error, never short."""
-        blocks = self._input(state) if state.file.kind is FileKind.INPUT else self._parts(state.file)
+        is_input = state.file.kind is FileKind.INPUT
+        blocks = self._input(state, self._origin.blocks(state)) if is_input else self._parts(state.file)
         sent = 0
         async for block in blocks:
             sent += len(block)
@@ -39,14 +40,14 @@ class ContentReader:
             raise Unavailable(f"{state.file.id}: {sent} of {state.file.bytes} bytes came")
 
     async def shard_blocks(self, state: FileState, shard: Shard) -> AsyncGenerator[bytes]:
-        """The lines of one shard of an input. Raises as `blocks` does."""
-        async with aclosing(self.blocks(state)) as blocks:
+        """The same of one shard of an input: exactly `shard.bytes`, or it ends in an error."""
+        async with aclosing(self._input(state, self._origin.shard_blocks(state, shard))) as blocks:
             async for block in blocks:
                 yield block
 
-    async def _input(self, state: FileState) -> AsyncGenerator[bytes]:
+    async def _input(self, state: FileState, read: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
         try:
-            async with aclosing(self._origin.blocks(state)) as blocks:
+            async with aclosing(read) as blocks:
                 async for block in blocks:
                     yield block
         except ProviderError as error:

@@ -12,7 +12,7 @@ from litebatch_asgi.errors import CopyDiffers, NoClearAnswer, ProviderError, Pro
 from litebatch_asgi.files.forms import Content, SentAs, dialect_of
 from litebatch_asgi.files.rewriting import Rewriting
 from litebatch_asgi.files.stored import original_of, stored_blocks
-from litebatch_asgi.jsonl import LineSelector, LineSet
+from litebatch_asgi.jsonl import Guesses, LineSelector, LineSet, Selected
 from litebatch_asgi.models import CopyState, File, FileCopy, FilePart, FileState, Shard
 from litebatch_asgi.runtime import Runtime
 
@@ -106,7 +106,7 @@ class Origin:
         assert shard.lines_of_root is not None
         lines = LineSet(root.lines, shard.lines_of_root)
         whole, held = _Whole(shard.bytes, shard.sha256), b""
-        async with aclosing(self.lines(state, root, LineSelector(lines))) as blocks:
+        async with aclosing(self._lines(state, root, LineSelector(lines))) as blocks:
             async for block in blocks:
                 whole.check(block)
                 if held:
@@ -116,8 +116,18 @@ class Origin:
             raise CopyDiffers(f"the lines of a shard have {whole.count} and not {shard.bytes} bytes")
         yield held
 
-    async def lines(self, state: FileState, tile: Shard, selector: LineSelector) -> AsyncGenerator[bytes]:
-        """The lines of a tile that a selector takes. Raises as `shard_blocks` does."""
+    async def selected(self, state: FileState, tile: Shard, lines: LineSet) -> Selected:
+        """What some of the lines of a tile come to, found out by reading them. Raises as `shard_blocks`."""
+        settings = self._runtime.settings
+        guesses = Guesses(image=settings.estimated_image_tokens, file=settings.estimated_file_tokens)
+        selector = LineSelector(lines, guesses=guesses)
+        async with aclosing(self._lines(state, tile, selector)) as blocks:
+            async for _ in blocks:
+                pass
+        return selector.selected()
+
+    async def _lines(self, state: FileState, tile: Shard, selector: LineSelector) -> AsyncGenerator[bytes]:
+        """The lines of a tile that a selector takes."""
         in_executor = self._runtime.in_executor
         try:
             async with aclosing(self._tile(state, tile)) as blocks:

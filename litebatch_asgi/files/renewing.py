@@ -10,17 +10,19 @@ from litebatch_asgi.models import FileChange, FileCopy, FileState
 from litebatch_asgi.runtime import Runtime
 
 
-async def renew_copies(runtime: Runtime, file: FileState, model: str, until: datetime) -> None:
+async def renew_copies(
+    runtime: Runtime, file: FileState, model: str, until: datetime, *, shard: int | None = None
+) -> None:
     """Have the copies sent anew that name another model than today's, or that end before a batch would.
 
-    `model` is the virtual one, `until` when the batch ends. The reconciler sends them; what they are now is
-    kept until then.
+    `model` is the virtual one, `until` when the batch ends, `shard` whose copies it needs, None: any. The
+    reconciler sends them; what they are now is kept until then.
     """
     now, fleet = runtime.now(), runtime.fleet
     served = fleet.deployments_for(model)
 
     def is_due(copy: FileCopy) -> bool:
-        if copy.deployment_id not in served:
+        if copy.deployment_id not in served or shard not in (None, copy.shard):
             return False
         today = fleet.upstream_model(copy.deployment_id, model)
         return is_to_be_renewed(copy, model=today, until=until, now=now)

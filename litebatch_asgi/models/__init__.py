@@ -37,7 +37,6 @@ from litebatch_asgi.models.files import FileState as FileState
 from litebatch_asgi.models.files import FileStatus as FileStatus
 from litebatch_asgi.models.files import LongRequests as LongRequests
 from litebatch_asgi.models.files import PartKind as PartKind
-from litebatch_asgi.models.files import one_tile as one_tile
 from litebatch_asgi.models.keys import Account as Account
 from litebatch_asgi.models.keys import KeyGrant as KeyGrant
 from litebatch_asgi.models.keys import Team as Team

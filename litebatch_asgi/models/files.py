@@ -112,23 +112,6 @@ class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.expires_at is not None and self.expires_at <= now
 
 
-def one_tile(file: File) -> Shard:
-    """The shard that all lines of a batch input are, where it has no other."""
-    return Shard(
-        file_id=file.id,
-        shard=0,
-        root=0,
-        start=0,
-        bytes=file.bytes,
-        first_line=0,
-        lines=file.lines,
-        id_count=file.id_count,
-        id_sum=file.id_sum,
-        tokens=file.tokens,
-        sha256=file.sha256,
-    )
-
-
 class CopyState(StrEnum):
     """The life of a copy at one deployment."""
 
