@@ -1,4 +1,4 @@
-"""Copies of lines that one batch alone needs: made on demand from copies of their tile, gone with the batch."""
+"""Copies of lines that one batch alone needs: made on demand from copies of their tile, and gone with it."""
 
 from __future__ import annotations
 
