@@ -239,6 +239,7 @@ def _deployment(
         max_job_requests=info.max_job_requests,
         max_job_bytes=info.max_job_bytes,
         max_job_tokens=info.max_job_tokens,
+        enqueued_tokens=info.enqueued_tokens,
     )
 
 

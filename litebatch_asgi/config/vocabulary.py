@@ -80,6 +80,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     max_job_requests: int | None = None
     max_job_bytes: int | None = None
     max_job_tokens: int | None = None
+    enqueued_tokens: int | None = None
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):

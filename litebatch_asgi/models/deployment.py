@@ -76,11 +76,13 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     prices: Mapping[str, Decimal] = {}
     """others under LiteLLM's names, in US dollars a token, such as `cache_read_input_token_cost_batches`"""
     max_job_requests: int | None = None
-    """that one batch of the provider may have; None: as many as the provider is known to take"""
+    """lines of one job there; None, here and below: no limit beside what is known of its provider"""
     max_job_bytes: int | None = None
-    """of the input of one, with the deployment's name for the model; None: likewise"""
+    """of the input of one job, as the provider gets it"""
     max_job_tokens: int | None = None
-    """of the input of one, as LiteBatch estimates them; None: no limit"""
+    """of the input of one job, by our estimate: larger inputs run as several jobs"""
+    enqueued_tokens: int | None = None
+    """of the inputs of all jobs that are open there together, by our estimate: what is over it waits"""
 
     def __post_init__(self) -> None:
         if not self.model_name or not self.model:
@@ -97,6 +99,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
                 raise ConfigError(
                     f"the {name} of {self.model_name!r} must be from 0 to {MOST_OF_A_TOKEN}, not {price}"
                 )
+        for name in ("max_job_requests", "max_job_bytes", "max_job_tokens", "enqueued_tokens"):
+            limit = getattr(self, name)
+            if limit is not None and limit < 1:
+                raise ConfigError(f"the {name} of {self.model_name!r} must be at least 1, not {limit}")
         fault = fault_in(self.extra_headers)
         if fault is not None:
             raise ConfigError(f"the extra_headers of {self.model_name!r}: {fault}")

@@ -11,7 +11,13 @@ from litebatch_asgi.config.effects import Effect
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Settings
 
-ENV = {"KEY": "sk-secret", "BASE": "https://eu.example.com", "EMPTY": "", "MASTER": "mk-secret"}
+ENV = {
+    "KEY": "sk-secret",
+    "BASE": "https://eu.example.com",
+    "EMPTY": "",
+    "MASTER": "mk-secret",
+    "TOKENS": "5000000",
+}
 
 FULL = """
 model_list:
@@ -27,6 +33,10 @@ model_list:
       id: eu-general
       input_cost_per_token_batches: 0.000000075
       output_cost_per_token_batches: 0.0000003
+      max_job_requests: 20000
+      max_job_bytes: 100000000
+      max_job_tokens: 2000000
+      enqueued_tokens: os.environ/TOKENS
 general_settings:
   master_key: os.environ/MASTER
   database_url: sqlite:///other.db
@@ -69,6 +79,8 @@ def test_every_documented_key_arrives() -> None:
     assert (deployment.mode, deployment.id) == ("batch", "eu-general")
     assert deployment.input_cost_per_token_batches == Decimal("0.000000075")
     assert deployment.output_cost_per_token_batches == Decimal("0.0000003")
+    assert (deployment.max_job_requests, deployment.max_job_bytes) == (20_000, 100_000_000)
+    assert (deployment.max_job_tokens, deployment.enqueued_tokens) == (2_000_000, 5_000_000)
     assert config.master_key == "mk-secret"
     assert config.database_url == "sqlite:///other.db"
     assert config.settings == Settings(min_poll_seconds=0.05, max_file_lines=100)
@@ -258,6 +270,8 @@ def test_an_unknown_key_is_named_with_its_path(text: str, message: str) -> None:
             "model_list[0].litellm_params.extra_headers.x-a: the environment variable NOWHERE is not set",
         ),
         (entry("weight: 0"), "model_list[0]: the weight of a deployment of 'm' must be above 0"),
+        (entry(info="max_job_tokens: 0"), "the max_job_tokens of 'm' must be at least 1, not 0"),
+        (entry(info="max_job_bytes: 1.5"), "model_list[0].model_info.max_job_bytes: Expected int, got float"),
         (entry(rest="litebatch_settings: {max_file_lines: 1.5}"), "max_file_lines: Expected int, got float"),
         (entry(rest="litebatch_settings: {lease_seconds: 0}"), "lease_seconds must be above 0"),
         (
