@@ -252,7 +252,8 @@ class Storage(Protocol):
         batches of its scope hold and what was charged to it since, read at one moment, while no other batch
         can reserve there: what that raises passes through. The new batch then holds them, until the change
         that writes it with a final status. A change with `settled_requests` gives back their share before
-        that: so many requests, and as much of the tokens and of the cost as falls to them, rounded.
+        that: so many requests, and as much of the tokens and of the cost as falls to them. What is left is
+        rounded down.
         """
         ...
 

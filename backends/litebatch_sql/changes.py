@@ -69,7 +69,8 @@ class Changes:
         written = await self._leased(copies, lease_seconds)
         await self.insert(COPIES, written)
         in_order = tuple(sorted(written, key=lambda copy: copy.key))
-        return FileState(file=file, copies=in_order, open_batches=0, shards=tuple(shards))
+        tiles = tuple(sorted(shards, key=lambda tile: tile.shard))
+        return FileState(file=file, copies=in_order, open_batches=0, shards=tiles)
 
     async def _leased(self, rows: Sequence[L], lease_seconds: float | None) -> tuple[L, ...]:
         return await leased(self._transaction, self._queries, rows, lease_seconds)

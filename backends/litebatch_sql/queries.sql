@@ -803,12 +803,16 @@ VALUES (:scope, :batch_id, :requests, :tokens, :cost, :unpriced, :created_at);
 DELETE FROM {prefix}reservations WHERE batch_id = :batch_id;
 
 -- name: release_share
--- What is left holds as much a request as before. Not exact to the last unit, as an estimate is not.
+-- What is left holds as much a request as before, rounded down. Divided before it is multiplied: the product
+-- of all that a column may hold would not fit. A request more than it holds leaves nothing.
 UPDATE {prefix}reservations
-SET requests = requests - CAST(:requests AS bigint),
-    tokens = CAST(tokens - tokens * 1.0 * CAST(:requests AS bigint) / requests AS bigint),
-    cost = CAST(cost - cost * 1.0 * CAST(:requests AS bigint) / requests AS bigint)
-WHERE batch_id = :batch_id AND requests > CAST(:requests AS bigint);
+SET requests = requests - {share},
+    tokens = tokens / requests * (requests - {share}) + tokens % requests * (requests - {share}) / requests,
+    cost = cost / requests * (requests - {share}) + cost % requests * (requests - {share}) / requests
+WHERE batch_id = :batch_id AND requests > 0;
+
+-- fragment: share
+CASE WHEN requests < CAST(:requests AS bigint) THEN requests ELSE CAST(:requests AS bigint) END
 
 -- name: held_files
 -- How many files hold a place in a scope.

@@ -261,6 +261,7 @@ class SQLStorage:
                 await self._lock(transaction, name, keys)
             rows = await transaction.fetch_all(self._queries.sql("get_batch_states"), keys)
             states = [_batch_state(list(each)) for _, each in groupby(rows, key=itemgetter(0))]
+            states = await self._with_results(transaction, states)
             decided = [(state, decide(state)) for state in states]
             changes = [(state, change) for state, change in decided if change is not None]
             await Changes(transaction, self._queries).write_batches(changes)
@@ -351,12 +352,26 @@ class SQLStorage:
         rows = await reader.fetch_all(self._queries.sql("get_batch_state"), {"id": batch_id})
         if not rows:
             return None
-        state = _batch_state(rows)
-        ids = [id_ for id_ in (state.batch.output_file_id, state.batch.error_file_id) if id_ is not None]
-        if not ids or state.batch.status.is_final:
-            return state
-        found = await reader.fetch_all(self._queries.sql("get_results"), {"keys": encode_keys(ids)})
-        return replace(state, results=tuple(map(FILES.decode, found)))
+        [state] = await self._with_results(reader, [_batch_state(rows)])
+        return state
+
+    async def _with_results(self, reader: Reader, states: Sequence[BatchState]) -> list[BatchState]:
+        """The same with the result files of those batches that are open."""
+        named = {state.batch.id: _results_of(state.batch) for state in states}
+        ids = [id_ for each in named.values() for id_ in each]
+        if not ids:
+            return list(states)
+        rows = await reader.fetch_all(self._queries.sql("get_results"), {"keys": encode_keys(ids)})
+        found = list(map(FILES.decode, rows))
+        return [
+            replace(state, results=tuple(file for file in found if file.id in named[state.batch.id]))
+            for state in states
+        ]
+
+
+def _results_of(batch: Batch) -> list[str]:
+    ids = [] if batch.status.is_final else [batch.output_file_id, batch.error_file_id]
+    return [id_ for id_ in ids if id_ is not None]
 
 
 def _batch_state(rows: Sequence[Row]) -> BatchState:

@@ -13,6 +13,7 @@ from litebatch_asgi.testing.samples import a_file as a_file
 from litebatch_asgi.testing.samples import a_job as a_job
 from litebatch_asgi.testing.samples import a_part as a_part
 from litebatch_asgi.testing.samples import a_request as a_request
+from litebatch_asgi.testing.samples import a_shard as a_shard
 from litebatch_asgi.testing.samples import a_stored_part as a_stored_part
 from litebatch_asgi.testing.samples import an_endpoint as an_endpoint
 from litebatch_asgi.testing.samples import an_event as an_event

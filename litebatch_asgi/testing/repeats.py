@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.errors import KeyReused, RequestUnderWay
 from litebatch_asgi.models import Batch, CreateRequest, File, FileHold, Held, Reservation
-from litebatch_asgi.models.money import total
+from litebatch_asgi.models.money import from_nanodollars, to_nanodollars, total
 from litebatch_asgi.testing.drafts import Draft
 
 Created = TypeVar("Created", File, Batch)
@@ -122,14 +122,14 @@ class Reservations:
             draft.remove_keys(self._held, lambda key: key[1] == batch.id)
             return
         for key, each in self._held.items() if settled_requests else ():
-            if key[1] == batch.id and each.requests > settled_requests:
+            if key[1] == batch.id and each.requests > 0:
                 draft.put(self._held, key, _without(each, settled_requests))
 
 
 def _without(held: Reservation, requests: int) -> Reservation:
-    """The reservation without the share of so many requests."""
-    left = held.requests - requests
-    cost = held.cost * left / held.requests if held.cost is not None else None
+    """The reservation without the share of so many requests, rounded down."""
+    left = max(held.requests - requests, 0)
+    cost = from_nanodollars(to_nanodollars(held.cost) * left // held.requests) if held.cost else held.cost
     return replace(held, requests=left, tokens=held.tokens * left // held.requests, cost=cost)
 
 

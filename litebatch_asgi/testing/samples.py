@@ -24,6 +24,7 @@ from litebatch_asgi.models import (
     FilePart,
     Job,
     PartKind,
+    Shard,
     Upload,
     UploadPart,
     WebhookEndpoint,
@@ -62,6 +63,23 @@ def a_file(**fields: Any) -> File:
         id_sum=2**127 + 1,
         created_at=now,
         accepted_at=now,
+    )
+    return replace(sample, **fields)
+
+
+def a_shard(file: File, **fields: Any) -> Shard:
+    """The tile that is the whole of `file`; a derived shard has the `batch_id` of its batch."""
+    sample = Shard(
+        file_id=file.id,
+        shard=0,
+        root=0,
+        start=0,
+        bytes=file.bytes,
+        first_line=0,
+        lines=file.lines,
+        id_count=file.id_count,
+        id_sum=file.id_sum,
+        tokens=file.tokens,
     )
     return replace(sample, **fields)
 

@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from litebatch_asgi.models import (
     BatchChange,
     BatchError,
+    BatchOptions,
     BatchStatus,
     CopyState,
     Counts,
@@ -37,6 +38,7 @@ from litebatch_asgi.models import (
     FileStatus,
     JobState,
     Limits,
+    Outcome,
     PartKind,
     ProviderBatch,
     RegisteredSink,
@@ -62,6 +64,7 @@ from litebatch_asgi.testing import (
     a_job,
     a_part,
     a_request,
+    a_shard,
     a_stored_part,
     an_endpoint,
     an_event,
@@ -84,7 +87,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 LATER = datetime(2126, 1, 1, tzinfo=UTC)
 TEXT = "naïve \"name\" 'quoted' \\ \u2028 😀"
 KEY, USER, TEAM = "key_lb0000000000000000000000001", "7", "search"
-INPUT, OUTPUT, ERROR = (f"file-lb0000000000000000000000000{number}" for number in (1, 2, 3))
+INPUT, OUTPUT, ERROR, HIDDEN = (f"file-lb0000000000000000000000000{number}" for number in (1, 2, 3, 5))
 ENDED, OPEN = (f"batch_lb0000000000000000000000000{number}" for number in (1, 2))
 SCOPE = Limits(scope="team:search", max_open_batches=1, max_files=1)
 
@@ -230,7 +233,9 @@ async def _upload(storage: Storage) -> File:
     )
     request = a_request(file, key="key of a file", at=NOW)
     hold = FileHold(scope=SCOPE.scope, limits=(SCOPE,))
-    await storage.create_file(file, [copy], request=request, holds=[hold])
+    await storage.create_file(
+        file, [copy], shards=[a_shard(file, sha256=file.sha256)], request=request, holds=[hold]
+    )
     return file
 
 
@@ -257,6 +262,8 @@ async def _ended_batch(storage: Storage, file: File) -> None:
             deployments={"east": DeploymentWait(reason="busy", status=429, until=NOW)},
         ),
         scopes=("key:key-1", SCOPE.scope),
+        options=BatchOptions(rescue=False, row_retries=2, at_expiry="stop"),
+        retry_of=TEXT,
     )
     refused = a_job(
         batch,
@@ -265,6 +272,7 @@ async def _ended_batch(storage: Storage, file: File) -> None:
         reason=TEXT,
         created_at=NOW,
         next_check_at=None,
+        errors=(BatchError(code="code", message=TEXT, param="x", line=3),),
     )
     job = a_job(
         batch,
@@ -283,6 +291,8 @@ async def _ended_batch(storage: Storage, file: File) -> None:
         next_check_at=NOW,
         checks=4,
         copy_refusals=1,
+        stop_requested_at=NOW,
+        stop_reason=TEXT,
     )
     await storage.create_batch(file.id, lambda _: BatchChange(batch=batch, new_jobs=(refused, job)))
     output = a_file(id=OUTPUT, kind=FileKind.OUTPUT, batch_id=batch.id, created_at=NOW, accepted_at=NOW)
@@ -297,7 +307,9 @@ async def _ended_batch(storage: Storage, file: File) -> None:
         provider_bytes=400,
         end_line=True,
         digest="00ff",
+        place=1 << 32,
     )
+    outcome = Outcome(counts=batch.counts, usage=batch.usage, cancelled=1, expired=2, handed_on=3, executed=4)
     charge = a_charge(
         job,
         batch,
@@ -309,7 +321,7 @@ async def _ended_batch(storage: Storage, file: File) -> None:
     )
     settled = writing(
         batch=replace(batch, status=BatchStatus.COMPLETED, completed_at=NOW, output_file_id=OUTPUT),
-        jobs=(replace(job, state=JobState.SETTLED, next_check_at=None),),
+        jobs=(replace(job, state=JobState.SETTLED, next_check_at=None, may_hand_on=True, outcome=outcome),),
         files=(output, error),
         copies=(a_copy(output, state=CopyState.READY, next_check_at=None),),
         parts=(part, a_part(error, rows=bytes(range(256)), bytes=256)),
@@ -320,9 +332,18 @@ async def _ended_batch(storage: Storage, file: File) -> None:
 
 
 async def _open_batch(storage: Storage, file: File) -> None:
+    """One that has results of a job, and a shard of its own."""
     batch = a_batch(
-        file, id=OPEN, created_at=NOW, expires_at=LATER, cancel_requested_at=NOW, scopes=(SCOPE.scope,)
+        file,
+        id=OPEN,
+        created_at=NOW,
+        expires_at=LATER,
+        cancel_requested_at=NOW,
+        scopes=(SCOPE.scope,),
+        output_file_id=HIDDEN,
     )
+    output = a_file(id=HIDDEN, kind=FileKind.OUTPUT, batch_id=OPEN, created_at=NOW, accepted_at=None)
+    rest = a_shard(file, shard=1, batch_id=OPEN, id_sum=2**127, lines=1, id_count=1, lines_of_root=b"\x02")
     job = a_job(
         batch,
         id="job_lb00000000000000000000000003",
@@ -335,17 +356,21 @@ async def _open_batch(storage: Storage, file: File) -> None:
     reserved = Reservation(
         scope=SCOPE.scope, requests=2, tokens=100, cost=Decimal("1.25"), at=NOW, limits=(limits,)
     )
-    change = BatchChange(batch=batch, new_jobs=(job,), reservations=(reserved,))
+    change = BatchChange(
+        batch=batch,
+        new_jobs=(job,),
+        new_shards=(rest,),
+        files=(output,),
+        parts=(a_part(output),),
+        reservations=(reserved,),
+    )
     request = a_request(batch, key="key of a batch", at=NOW)
     await storage.create_batch(file.id, lambda _: change, request=request)
 
 
-OTHERS = f"""
-INSERT INTO file_shards (file_id, shard, batch_id, root, lines_of_root, "start", bytes, first_line, lines,
-    id_count, id_sum, tokens)
-VALUES ('{INPUT}', 1, '{OPEN}', 0, NULL, 0, 400, 0, 2, 2, '00', 100);
+OTHERS = """
 INSERT INTO heartbeats (worker, deployments, since, seen_at)
-VALUES ('worker', '{{"east": ["gpt-4o-batch", "openai/*"]}}', 1767323045678901, 1767323045678902);
+VALUES ('worker', '{"east": ["gpt-4o-batch", "openai/*"]}', 1767323045678901, 1767323045678902);
 UPDATE installation SET fingerprint = NULL;
 """
 """What no method of a storage writes yet, or with the time of its own; and no place, for it has none."""

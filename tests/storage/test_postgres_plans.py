@@ -10,11 +10,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from litebatch_asgi.testing import a_batch, a_copy, a_file, a_job
-from litebatch_asgi.testing.conformance.base import stored_batch, stored_file
+from litebatch_asgi.testing import a_batch, a_copy, a_file, a_job, a_part, a_shard
+from litebatch_asgi.testing.conformance.base import file_writing, stored_batch
 from litebatch_postgres import PostgresStorage
 from litebatch_sql import Queries, Table, numbered
-from litebatch_sql.tables import BATCHES, COPIES, FILES, JOBS, TABLES
+from litebatch_sql.tables import BATCHES, COPIES, FILES, JOBS, PARTS, SHARDS, TABLES
 from tests.postgres import database_url
 
 ROWS = 20_000
@@ -42,7 +42,9 @@ async def connection(anyio_backend: str) -> AsyncGenerator[asyncpg.Connection]:
     async with database_url(fresh=True) as url:
         storage = PostgresStorage(url)
         await storage.open()
-        file = await stored_file(storage, a_copy(a_file()))
+        file = a_file()
+        await storage.create_file(file, [a_copy(file)], shards=[a_shard(file)])
+        await storage.change_file(file.id, file_writing(parts=(a_part(file),)))
         batch = a_batch(file)
         await stored_batch(storage, a_job(batch), batch=batch)
         await storage.close()
@@ -72,6 +74,13 @@ async def connection(anyio_backend: str) -> AsyncGenerator[asyncpg.Connection]:
                 state="'settled'",
                 created_at=later,
             )
+        )
+        derived = "CASE WHEN n % 2 = 1 THEN 'batch-' || n END"
+        await connection.execute(copied(SHARDS, file_id="'file-' || n", batch_id=derived))
+        await connection.execute(copied(PARTS, file_id="'file-' || n"))
+        await connection.execute(
+            "INSERT INTO reservations (scope, batch_id, requests, tokens, created_at)"
+            f" SELECT 'team:' || n % 5, 'batch-' || n, 1, 1, n FROM generate_series(1, {ROWS}) AS n"
         )
         await connection.execute("INSERT INTO sinks VALUES ('log', 0, 1, 1)")
         await connection.execute(
@@ -114,6 +123,9 @@ async def plan(connection: asyncpg.Connection, name: str, *options: str, explain
         "before": await connection.fetchval(f"SELECT min(created_at) + 15000 FROM {table}"),
         "deployment": "east",
         "requests": 1,
+        "shard": 0,
+        "after_place": 0,
+        "expires_at": 1,
     }
     parameters = defaultdict[str, object](lambda: "owner-1") | given
     if name == "next_part":
@@ -183,6 +195,15 @@ async def test_pages_of_batches(
         ("get_batch_states", "batches_pkey"),
         ("get_batch_states", "jobs_batch_id_shard_attempt_key"),
         ("get_file_state", "file_copies_pkey"),
+        ("next_part", "file_parts_in_order"),
+        ("count_parts", "file_parts_pkey"),
+        ("publish_copies", "file_copies_pkey"),
+        ("get_results", "files_pkey"),
+        ("get_tiles", "file_shards_pkey"),
+        ("get_shard", "file_shards_pkey"),
+        ("get_shards_of_batch", "file_shards_by_batch"),
+        ("remove_shards_of_batches", "file_shards_by_batch"),
+        ("release_share", "reservations_by_batch"),
         ("get_batch", "batches_pkey"),
         ("get_batch_state", "jobs_batch_id_shard_attempt_key"),
         ("has_refreshable_jobs", "jobs_batch_id_shard_attempt_key"),
@@ -223,7 +244,7 @@ async def test_pages_of_batches(
 async def test_other_queries(connection: asyncpg.Connection, name: str, index: str) -> None:
     found = await plan(connection, name)
     assert index in found, found
-    for table in ("files", "file_copies", "batches", "jobs", "file_models"):
+    for table in ("files", "file_copies", "batches", "jobs", "file_models", "file_shards", "file_parts"):
         assert f"Seq Scan on {table} " not in found
     if name.startswith("due_"):
         assert "Sort" not in found, found

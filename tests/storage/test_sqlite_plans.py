@@ -120,6 +120,13 @@ def test_pages_of_batches(
         ("get_file_state", "batches", "batches_open_by_input_file (input_file_id=? AND status=?)"),
         ("get_file_state", "file_copies", "sqlite_autoindex_file_copies_1 (file_id=?)"),
         ("next_part", "file_parts", "file_parts_in_order (file_id=? AND (place,seq)>(?,?))"),
+        ("count_parts", "file_parts", "sqlite_autoindex_file_parts_1 (file_id=?)"),
+        ("publish_copies", "file_copies", "sqlite_autoindex_file_copies_1 (file_id=?)"),
+        ("get_results", "files", "sqlite_autoindex_files_1 (id=?)"),
+        ("get_tiles", "file_shards", "sqlite_autoindex_file_shards_1 (file_id=?)"),
+        ("get_shard", "file_shards", "sqlite_autoindex_file_shards_1 (file_id=? AND shard=?)"),
+        ("get_shards_of_batch", "file_shards", "file_shards_by_batch (batch_id=?)"),
+        ("release_share", "reservations", "reservations_by_batch (batch_id=?)"),
         ("get_batch", "batches", "sqlite_autoindex_batches_1 (id=?)"),
         ("get_batch_state", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
         ("get_batch_states", "batches", "sqlite_autoindex_batches_1 (id=?)"),
@@ -198,10 +205,11 @@ def test_other_queries(connection: sqlite3.Connection, name: str, table: str, in
     assert used
     for line in used:
         assert index in line, found
-    # of what was just claimed, or of the longest due rows of each owner
+    # of what was just claimed, of the longest due rows of each owner, or of the few rows of a batch
     is_sorted_by_hand = name in (
         *("claimed_jobs", "claimed_file_copies", "claimed_deliveries"),
         *("due_jobs", "due_file_copies", "due_webhooks"),
+        *("get_results", "get_shards_of_batch"),
     )
     assert ("TEMP B-TREE FOR ORDER BY" in found) == is_sorted_by_hand
 

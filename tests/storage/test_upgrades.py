@@ -29,7 +29,7 @@ from litebatch_asgi.models import (
     Work,
 )
 from litebatch_asgi.storage import FileQuery, Storage
-from litebatch_asgi.testing import a_batch, a_file, a_request
+from litebatch_asgi.testing import a_batch, a_file, a_request, a_shard
 from litebatch_asgi.testing.conformance.base import file_writing, writing
 from litebatch_postgres import PostgresStorage
 from litebatch_postgres.address import parse
@@ -145,6 +145,26 @@ async def test_work_goes_on_where_it_was(kept: Kept) -> None:
     await storage.change_batch(ENDED, writing(batch=msgspec.structs.replace(ended.batch, id=ENDED)))
     await storage.change_file(OUTPUT, file_writing(remove=True))
     assert await storage.get_file(OUTPUT) is None
+    await storage.close()
+
+
+async def test_a_batch_input_is_one_tile(kept: Kept) -> None:
+    """Which the jobs of batches that are under way run; nothing else is a shard."""
+    storage = kept.storage()
+    await storage.open()
+    state = await storage.get_file(INPUT)
+    assert state is not None
+    file = state.file
+    assert state.shards == (a_shard(file, sha256=file.sha256),)
+    for each in kept.was["files"]:
+        tile = await storage.shards.get(each["id"], 0)
+        assert (tile is not None) == (each["kind"] == "input"), each["id"]
+    running = await storage.get_batch_state(OPEN)
+    assert running is not None
+    assert [(job.shard, job.root, job.stop_requested_at, job.may_hand_on) for job in running.jobs] == [
+        (0, 0, None, False)
+    ]
+    assert (running.batch.options, running.batch.retry_of) == (None, None)
     await storage.close()
 
 

@@ -45,6 +45,8 @@ _MODULES = (
     "races",
     "repeats",
     "reservations",
+    "results",
+    "shards",
     "tellings",
     "turns",
     "uploads",
@@ -84,6 +86,8 @@ from litebatch_asgi.testing.conformance.pruning import PruningTests  # noqa: E40
 from litebatch_asgi.testing.conformance.races import RaceTests  # noqa: E402
 from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
 from litebatch_asgi.testing.conformance.reservations import ReservationTests  # noqa: E402
+from litebatch_asgi.testing.conformance.results import ResultTests  # noqa: E402
+from litebatch_asgi.testing.conformance.shards import ShardTests  # noqa: E402
 from litebatch_asgi.testing.conformance.tellings import TellingTests  # noqa: E402
 from litebatch_asgi.testing.conformance.turns import TurnTests  # noqa: E402
 from litebatch_asgi.testing.conformance.uploads import UploadTests  # noqa: E402
@@ -106,6 +110,8 @@ class StorageConformance(
     FigureTests,
     RepeatTests,
     ReservationTests,
+    ShardTests,
+    ResultTests,
     FileHoldTests,
     LedgerTests,
     CorrectionTests,

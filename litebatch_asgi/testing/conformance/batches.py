@@ -11,12 +11,14 @@ from litebatch_asgi.errors import InvalidRequest, StateConflict
 from litebatch_asgi.models import (
     BatchChange,
     BatchError,
+    BatchOptions,
     BatchState,
     BatchStatus,
     Counts,
     DeploymentWait,
     FileState,
     JobState,
+    Outcome,
     ProviderBatch,
     ShortRead,
     Usage,
@@ -69,6 +71,8 @@ class BatchTests(StorageTests):
                 deployments={"naïve": DeploymentWait(reason="busy", status=429, until=LATER)},
             ),
             traceparent=f"00-{'1' * 32}-{'2' * 16}-01",
+            options=BatchOptions(rescue=False, row_retries=0, at_expiry="stop"),
+            retry_of="batch_lb-earlier",
         )
         await stored_batch(storage, batch=batch)
         assert await storage.get_batch(batch.id) == batch
@@ -79,6 +83,7 @@ class BatchTests(StorageTests):
         job = a_job(
             batch,
             shard=2,
+            root=1,
             attempt=3,
             requests=50_000,
             deployment_id=None,
@@ -103,12 +108,47 @@ class BatchTests(StorageTests):
             progress_at=LATER,
             looked_since=LATER + timedelta(seconds=1),
             late_from=LATER + timedelta(seconds=2),
+            stop_requested_at=LATER,
+            stop_reason="naïve",
+            may_hand_on=True,
+            outcome=Outcome(
+                counts=Counts(total=2**40, completed=1),
+                usage=Usage(input_tokens=2**40),
+                cancelled=1,
+                expired=2,
+                handed_on=3,
+                executed=4,
+            ),
+            errors=(BatchError(code="invalid_json_line", line=7, message="no", param="body"),),
             claimed_by="worker",
             claimed_until=LATER,
             epoch=9,
         )
         await stored_batch(storage, job, batch=batch)
         assert (await state_of(storage, batch)).jobs == (job,)
+
+    async def test_what_was_asked_for_may_be_nothing(self, storage: Storage) -> None:
+        """Options that leave everything to the settings, and none at all, are kept apart."""
+        for options in (BatchOptions(), None):
+            batch = await stored_batch(storage, options=options)
+            assert await storage.get_batch(batch.id) == batch
+
+    async def test_a_job_is_stopped_and_settled_by_changes(self, storage: Storage) -> None:
+        """What is written of that later is kept too."""
+        batch = await stored_batch(storage)
+        job = (await state_of(storage, batch)).jobs[0]
+        stopped = replace(job, stop_requested_at=LATER, stop_reason="late")
+        settled = replace(
+            stopped,
+            state=JobState.SETTLED,
+            may_hand_on=True,
+            outcome=Outcome(counts=Counts(total=2, completed=2)),
+            errors=(BatchError(message="no"),),
+        )
+        for each in (stopped, settled):
+            after = await storage.change_batch(batch.id, writing(jobs=(each,)))
+            assert after.jobs == (each,)
+            assert await state_of(storage, batch) == after
 
     async def test_unknown_batches_are_none(self, storage: Storage) -> None:
         """No error: the caller says what it means."""

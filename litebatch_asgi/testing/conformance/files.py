@@ -176,12 +176,13 @@ class FileTests(StorageTests):
                 provider_bytes=2**41,
                 end_line=True,
                 digest="00ff",
+                place=2**62,
             ),
         ]
         batch = await stored_batch(storage)
         await storage.change_batch(batch.id, writing(files=(file, other), parts=(*parts, a_part(other))))
         found = [part async for part in storage.file_parts(file.id)]
-        assert found == sorted(parts, key=lambda part: part.seq)
+        assert found == sorted(parts, key=lambda part: (part.place, part.seq))
         assert [part async for part in storage.file_parts("file-lb-unknown")] == []
 
     async def test_what_is_written_while_parts_are_read_is_seen(self, storage: Storage) -> None:

@@ -114,6 +114,58 @@ class ReservationTests(StorageTests):
         with pytest.raises(LimitExceeded):
             await reserve(storage, file, only)
 
+    @pytest.mark.parametrize(
+        ("settled", "requests", "tokens"),
+        [
+            ((1,), 6, 85_714_285_714_285_714),
+            ((3, 3), 1, 14_285_714_285_714_285),
+            ((7,), 0, 0),
+            ((5, 5), 0, 0),
+        ],
+    )
+    async def test_settled_requests_give_back_their_share(
+        self, storage: Storage, settled: tuple[int, ...], requests: int, tokens: int
+    ) -> None:
+        """Exactly: what is left is rounded down, and never less than nothing."""
+        all_tokens = 10**17
+        file = await stored_file(storage)
+        wide = limits(max_enqueued_requests=ALL)
+        others = await reserve(storage, file, wide, requests=1, tokens=1)
+        batch = await reserve(storage, file, wide, requests=7, tokens=all_tokens)
+        for each in settled:
+            await storage.change_batch(batch.id, writing(settled_requests=each))
+        most: dict[str, Any] = {
+            "max_enqueued_requests": requests + 11,
+            "max_enqueued_tokens": tokens + 11,
+        }
+        for size in ({"requests": 11, "tokens": 10}, {"requests": 10, "tokens": 11}):
+            with pytest.raises(LimitExceeded):
+                await reserve(storage, file, limits(**most), **size)
+        await reserve(storage, file, limits(**most), requests=10, tokens=10)
+        for each_batch in (batch, others):
+            ended = replace(each_batch, status=BatchStatus.COMPLETED)
+            await storage.change_batch(each_batch.id, writing(batch=ended, settled_requests=1))
+        alone: dict[str, Any] = {
+            "max_enqueued_requests": 20,
+            "max_enqueued_tokens": 20,
+            "max_open_batches": 2,
+        }
+        await reserve(storage, file, limits(**alone), requests=10, tokens=10)
+
+    async def test_a_share_is_given_back_once(self, storage: Storage) -> None:
+        """Changes that settle nothing, and those that conflict, give nothing back."""
+        file = await stored_file(storage)
+        most = limits(max_enqueued_requests=15)
+        batch = await reserve(storage, file, most)
+        conflicting = writing(settled_requests=9, new_jobs=(a_job(batch, attempt=1),))
+        with pytest.raises(StateConflict):
+            await storage.change_batch(batch.id, conflicting)
+        await storage.change_batch(batch.id, writing(settled_requests=2))
+        await storage.change_batch(batch.id, writing(batch=batch))
+        with pytest.raises(LimitExceeded):
+            await reserve(storage, file, most, requests=8)
+        await reserve(storage, file, most, requests=7)
+
     async def test_a_repetition_reserves_nothing(self, storage: Storage) -> None:
         """It is the same batch, even where there is no room for another."""
         file = await stored_file(storage)
