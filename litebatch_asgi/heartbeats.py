@@ -1,4 +1,4 @@
-"""The seam to where processes say which deployments and models they are configured with.
+"""The seam to where processes say which deployments they are configured with, and operators which to drain.
 
 A deployment that rows name may be missing from one process's configuration and be served by another. Whether
 it is gone is therefore told by what all processes on the database say, never by one configuration. Each
@@ -75,6 +75,18 @@ class HeartbeatStore(Protocol):
 
     async def served(self, seconds: float) -> dict[str, frozenset[str]]:
         """What heartbeats of the last so many seconds name: by deployment, its virtual models."""
+        ...
+
+    async def drain(self, deployment_id: str) -> None:
+        """Keep new jobs away from a deployment from now on; one that is drained stays so since it was."""
+        ...
+
+    async def undrain(self, deployment_id: str) -> bool:
+        """Let jobs go to it again; whether it was drained."""
+        ...
+
+    async def drained(self) -> dict[str, datetime]:
+        """Since when deployments are drained, in order of their ids."""
         ...
 
 

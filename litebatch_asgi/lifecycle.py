@@ -141,6 +141,7 @@ def next_attempt(job: Job, now: datetime, *, due: datetime | None, **changes: An
         "root": job.root,
         "attempt": job.attempt + 1,
         "requests": job.requests,
+        "tokens": job.tokens,
         "copy_refusals": job.copy_refusals,
         "created_at": now,
         "next_check_at": due,

@@ -16,6 +16,7 @@ from litebatch_asgi.claims import ClaimStore
 from litebatch_asgi.contents import ContentRows
 from litebatch_asgi.figures import FigureStore
 from litebatch_asgi.heartbeats import HeartbeatStore
+from litebatch_asgi.jobs import JobStore
 from litebatch_asgi.ledger import Ledger
 from litebatch_asgi.models import (
     Batch,
@@ -34,6 +35,7 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
+from litebatch_asgi.quotas import QuotaStore
 from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.uploads import UploadStore
 from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
@@ -144,6 +146,16 @@ class Storage(Protocol):
     @property
     def shards(self) -> ShardStore:
         """Runs of lines of batch inputs; there while the storage is open."""
+        ...
+
+    @property
+    def jobs(self) -> JobStore:
+        """Jobs over all batches, as operators see them; there while the storage is open."""
+        ...
+
+    @property
+    def quotas(self) -> QuotaStore:
+        """How many tokens deployments take at once, as was learned; there while the storage is open."""
         ...
 
     @property

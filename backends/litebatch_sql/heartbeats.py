@@ -16,7 +16,7 @@ from litebatch_asgi.heartbeats import (
     since_of,
 )
 from litebatch_sql.executor import Executor, Reader, Transaction, in_transaction
-from litebatch_sql.leases import database_clock
+from litebatch_sql.leases import clock, database_clock
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import from_microseconds, to_microseconds
 from litebatch_sql.tables import HEARTBEATS
@@ -71,6 +71,21 @@ class SQLHeartbeatStore:
         """See `HeartbeatStore.served`."""
         now, beats = await self._now(self._executor), await self._beats(self._executor)
         return served_by(beats, now - timedelta(seconds=seconds))
+
+    async def drain(self, deployment_id: str) -> None:
+        """See `HeartbeatStore.drain`."""
+        statement, named = self._queries().sql("drain"), {"deployment_id": deployment_id, "now": clock()}
+        await in_transaction(self._executor, lambda each: each.execute(statement, named))
+
+    async def undrain(self, deployment_id: str) -> bool:
+        """See `HeartbeatStore.undrain`."""
+        statement, named = self._queries().sql("undrain"), {"deployment_id": deployment_id}
+        return await in_transaction(self._executor, lambda each: each.execute(statement, named)) > 0
+
+    async def drained(self) -> dict[str, datetime]:
+        """See `HeartbeatStore.drained`."""
+        rows = await self._executor.fetch_all(self._queries().sql("drained"), {})
+        return {row[0]: from_microseconds(row[1]) for row in rows}
 
     async def _counted(self, name: str) -> dict[str, int]:
         rows = await self._executor.fetch_all(self._queries().sql(name), {})

@@ -18,6 +18,7 @@ from litebatch_asgi.errors import RequestUnderWay, StateConflict, StorageUnavail
 from litebatch_asgi.figures import FigureStore
 from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.installations import InstallationStore
+from litebatch_asgi.jobs import JobStore
 from litebatch_asgi.ledger import Ledger
 from litebatch_asgi.models import (
     Batch,
@@ -33,6 +34,7 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
+from litebatch_asgi.quotas import QuotaStore
 from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.storage import (
     Admission,
@@ -52,6 +54,7 @@ from litebatch_sql.executor import Executor, Namespace, Parameters, Reader, Tran
 from litebatch_sql.figures import SQLFigureStore
 from litebatch_sql.heartbeats import SQLHeartbeatStore
 from litebatch_sql.installations import SQLInstallationStore
+from litebatch_sql.jobs import SQLJobStore
 from litebatch_sql.keys import SQLKeyStore
 from litebatch_sql.leases import database_clock
 from litebatch_sql.ledger import SQLLedger
@@ -60,6 +63,7 @@ from litebatch_sql.migrations import Migration, NamespaceChanged, load_migration
 from litebatch_sql.outbox import SQLOutbox
 from litebatch_sql.pruning import SQLPruningStore
 from litebatch_sql.queries import Queries, check_prefix
+from litebatch_sql.quotas import SQLQuotaStore
 from litebatch_sql.repeats import Repeats
 from litebatch_sql.rows import Row, Table, encode_keys, from_microseconds
 from litebatch_sql.shards import SQLShardStore
@@ -96,6 +100,8 @@ class SQLStorage:
         self.figures: FigureStore = SQLFigureStore(executor, lambda: self._queries)
         self.pruning: PruningStore = SQLPruningStore(executor, lambda: self._queries)
         self.shards: ShardStore = SQLShardStore(executor, lambda: self._queries)
+        self.jobs: JobStore = SQLJobStore(executor, lambda: self._queries)
+        self.quotas: QuotaStore = SQLQuotaStore(executor, lambda: self._queries)
         self.contents: ContentRows = SQLContentRows(executor, lambda: self._queries)
         self.uploads: UploadStore = SQLUploadStore(executor, lambda: self._queries)
         self.webhook_endpoints: WebhookEndpointStore = SQLWebhookEndpointStore(

@@ -26,6 +26,7 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.models.budgets import SeenBudget
 from litebatch_asgi.models.tellings import Told
+from litebatch_asgi.quotas import LearnedLimit
 from litebatch_sql.rows import HEX_128, NANODOLLARS, Table
 
 FILES = Table(
@@ -45,7 +46,9 @@ BATCHES = Table(
         *("options", "retry_of"),
     ),
 )
-JOBS = Table("jobs", Job, fixed=("id", "batch_id", "owner", "shard", "root", "attempt", "created_at"))
+JOBS = Table(
+    "jobs", Job, fixed=("id", "batch_id", "owner", "shard", "root", "attempt", "tokens", "created_at")
+)
 CHARGES = Table("charges", Charge)
 SPEND = Table("spend_daily", Spend, codecs={"cost": NANODOLLARS})
 EVENTS = Table("events", Event)
@@ -53,6 +56,7 @@ DELIVERIES = Table("event_deliveries", Delivery)
 TOLD = Table("told", Told)
 BUDGETS = Table("scope_budgets", SeenBudget)
 HEARTBEATS = Table("heartbeats", Heartbeat)
+LIMITS = Table("deployment_limits", LearnedLimit)
 CONTENTS = Table("contents", Content)
 UPLOADS = Table("uploads", Upload)
 UPLOAD_PARTS = Table("upload_parts", UploadPart)
@@ -63,6 +67,6 @@ ENDPOINTS = Table("webhook_endpoints", WebhookEndpoint, fixed=("id", "owner", "c
 
 TABLES: tuple[Table[Any], ...] = (
     *(FILES, SHARDS, COPIES, PARTS, BATCHES, JOBS, CHARGES, SPEND, EVENTS, DELIVERIES, HEARTBEATS),
-    *(TOLD, BUDGETS, CONTENTS, UPLOADS, UPLOAD_PARTS),
+    *(LIMITS, TOLD, BUDGETS, CONTENTS, UPLOADS, UPLOAD_PARTS),
     *(TEAMS, USERS, KEYS, ENDPOINTS),
 )

@@ -214,6 +214,7 @@ class Creator:
             shard=shard.shard,
             root=shard.root,
             requests=shard.lines,
+            tokens=shard.tokens,
             created_at=batch.created_at,
             next_check_at=batch.created_at,
             refresh_from=batch.created_at,

@@ -170,6 +170,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """counted from 1 within the shard"""
     requests: int
     """lines of the shard"""
+    tokens: int = 0
+    """of these lines, estimated; 0: not known"""
     deployment_id: str | None = None
     """None: waiting for any deployment"""
     provider_file_id: str | None = None

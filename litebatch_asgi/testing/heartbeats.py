@@ -29,6 +29,7 @@ class MemoryHeartbeatStore:
         self._jobs = jobs
         self._copies = copies
         self._beats: dict[str, Heartbeat] = {}
+        self._drained: dict[str, datetime] = {}
 
     async def beat(self, worker: str, deployments: Served, *, lapse_seconds: float) -> None:
         """See `HeartbeatStore.beat`."""
@@ -63,6 +64,21 @@ class MemoryHeartbeatStore:
         """See `HeartbeatStore.served`."""
         self._jobs()
         return served_by(self._beats.values(), datetime.now(UTC) - timedelta(seconds=seconds))
+
+    async def drain(self, deployment_id: str) -> None:
+        """See `HeartbeatStore.drain`."""
+        self._jobs()
+        self._drained.setdefault(deployment_id, datetime.now(UTC))
+
+    async def undrain(self, deployment_id: str) -> bool:
+        """See `HeartbeatStore.undrain`."""
+        self._jobs()
+        return self._drained.pop(deployment_id, None) is not None
+
+    async def drained(self) -> dict[str, datetime]:
+        """See `HeartbeatStore.drained`."""
+        self._jobs()
+        return dict(sorted(self._drained.items()))
 
     def _open_jobs(self) -> Counter[str]:
         due = (job for job in self._jobs() if job.next_check_at is not None)

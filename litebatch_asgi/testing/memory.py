@@ -23,6 +23,7 @@ from litebatch_asgi.contents import ContentRows
 from litebatch_asgi.errors import StateConflict
 from litebatch_asgi.figures import FigureStore
 from litebatch_asgi.heartbeats import HeartbeatStore
+from litebatch_asgi.jobs import JobStore
 from litebatch_asgi.ledger import Ledger
 from litebatch_asgi.models import (
     Batch,
@@ -44,6 +45,7 @@ from litebatch_asgi.models.patterns import is_wanted
 from litebatch_asgi.models.sums import with_charges
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
+from litebatch_asgi.quotas import QuotaStore
 from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.storage import (
     Admission,
@@ -59,13 +61,15 @@ from litebatch_asgi.testing.contents import MemoryContentRows
 from litebatch_asgi.testing.drafts import Draft
 from litebatch_asgi.testing.figures import MemoryFigureStore
 from litebatch_asgi.testing.heartbeats import MemoryHeartbeatStore
+from litebatch_asgi.testing.jobs import MemoryJobStore
 from litebatch_asgi.testing.keys import MemoryKeyStore
 from litebatch_asgi.testing.ledger import MemoryLedger
 from litebatch_asgi.testing.outbox import MemoryOutbox
 from litebatch_asgi.testing.pruning import MemoryPruningStore
+from litebatch_asgi.testing.quotas import MemoryQuotaStore
 from litebatch_asgi.testing.repeats import FileHolds, Repeats, Reservations
 from litebatch_asgi.testing.shards import MemoryShardStore
-from litebatch_asgi.testing.tables import Tables
+from litebatch_asgi.testing.tables import OPEN_JOBS, Tables
 from litebatch_asgi.testing.uploads import MemoryUploadStore, made_of_upload
 from litebatch_asgi.testing.webhook_queue import MemoryWebhookQueue
 from litebatch_asgi.testing.webhooks import MemoryWebhookEndpointStore
@@ -78,7 +82,6 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 _UNANSWERED = frozenset({JobState.SUBMITTING, JobState.UNCLEAR})
-_OPEN_JOBS = frozenset({JobState.WAITING, JobState.SUBMITTING, JobState.UNCLEAR, JobState.SUBMITTED})
 
 
 class MemoryStorage:
@@ -106,6 +109,8 @@ class MemoryStorage:
         self.figures: FigureStore = MemoryFigureStore(self._tables, self._outbox.sinks)
         self.pruning: PruningStore = MemoryPruningStore(self._tables, self._repeats, self._reservations)
         self.shards: ShardStore = MemoryShardStore(self._tables)
+        self.jobs: JobStore = MemoryJobStore(self._tables)
+        self.quotas: QuotaStore = MemoryQuotaStore(self._tables)
         self.contents: ContentRows = MemoryContentRows(self._tables)
         self.uploads: UploadStore = MemoryUploadStore(self._tables)
         self.webhook_endpoints: WebhookEndpointStore = MemoryWebhookEndpointStore(self._tables)
@@ -307,7 +312,7 @@ class MemoryStorage:
         self._tables.check_open()
         requests: dict[str, int] = {}
         for job in self._tables.jobs.values():
-            if job.state in _OPEN_JOBS and job.deployment_id is not None:
+            if job.state in OPEN_JOBS and job.deployment_id is not None:
                 requests[job.deployment_id] = requests.get(job.deployment_id, 0) + job.requests
         return requests
 

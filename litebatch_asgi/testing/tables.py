@@ -26,6 +26,7 @@ from litebatch_asgi.models import (
     FilePart,
     FileState,
     Job,
+    JobState,
     PartKind,
     Shard,
     Upload,
@@ -37,6 +38,9 @@ from litebatch_asgi.models.money import total
 from litebatch_asgi.models.sums import put_on_budgets
 from litebatch_asgi.models.tellings import Told
 from litebatch_asgi.testing.drafts import Draft
+
+OPEN_JOBS = frozenset({JobState.WAITING, JobState.SUBMITTING, JobState.UNCLEAR, JobState.SUBMITTED})
+"""states in which a job counts at its deployment"""
 
 
 class Tables:

@@ -348,6 +348,7 @@ async def _open_batch(storage: Storage, file: File) -> None:
         batch,
         id="job_lb00000000000000000000000003",
         state=JobState.SUBMITTED,
+        tokens=100,
         created_at=NOW,
         next_check_at=NOW,
         refresh_from=NOW,
@@ -371,6 +372,9 @@ async def _open_batch(storage: Storage, file: File) -> None:
 OTHERS = """
 INSERT INTO heartbeats (worker, deployments, since, seen_at)
 VALUES ('worker', '{"east": ["gpt-4o-batch", "openai/*"]}', 1767323045678901, 1767323045678902);
+INSERT INTO deployment_limits (deployment_id, model, tokens, learned_at)
+VALUES ('east', 'gpt-4o-mini', 2000000, 1767323045678901);
+INSERT INTO drained_deployments (deployment_id, drained_at) VALUES ('west', 1767323045678901);
 UPDATE installation SET fingerprint = NULL;
 """
 """What no method of a storage writes yet, or with the time of its own; and no place, for it has none."""

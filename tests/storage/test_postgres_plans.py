@@ -204,6 +204,9 @@ async def test_pages_of_batches(
         ("get_shards_of_batch", "file_shards_by_batch"),
         ("remove_shards_of_batches", "file_shards_by_batch"),
         ("release_share", "reservations_by_batch"),
+        ("get_job", "jobs_pkey"),
+        ("open_tokens", "jobs_open"),
+        ("list_jobs_of_batch", "jobs_batch_id_shard_attempt_key"),
         ("get_batch", "batches_pkey"),
         ("get_batch_state", "jobs_batch_id_shard_attempt_key"),
         ("has_refreshable_jobs", "jobs_batch_id_shard_attempt_key"),
@@ -248,6 +251,19 @@ async def test_other_queries(connection: asyncpg.Connection, name: str, index: s
         assert f"Seq Scan on {table} " not in found
     if name.startswith("due_"):
         assert "Sort" not in found, found
+
+
+@pytest.mark.parametrize("page", [(), ("after",)])
+@pytest.mark.parametrize(
+    ("options", "index"), [((), "jobs_to_look_at"), (("deployment",), "jobs_to_look_at_by_deployment")]
+)
+async def test_pages_of_jobs(
+    connection: asyncpg.Connection, page: tuple[str, ...], options: tuple[str, ...], index: str
+) -> None:
+    found = await plan(connection, "list_jobs", *page, *options)
+    assert f"using {index} on" in found, found
+    assert "Sort" not in found
+    assert "Seq Scan" not in found
 
 
 @pytest.mark.parametrize("name", ["lock_due_jobs", "lock_due_file_copies"])

@@ -127,6 +127,11 @@ def test_pages_of_batches(
         ("get_shard", "file_shards", "sqlite_autoindex_file_shards_1 (file_id=? AND shard=?)"),
         ("get_shards_of_batch", "file_shards", "file_shards_by_batch (batch_id=?)"),
         ("release_share", "reservations", "reservations_by_batch (batch_id=?)"),
+        ("get_job", "jobs", "sqlite_autoindex_jobs_1 (id=?)"),
+        ("list_jobs", "jobs", "jobs_to_look_at"),
+        ("open_tokens", "jobs", "jobs_open (deployment_id=?)"),
+        ("open_tokens", "batches", "sqlite_autoindex_batches_1 (id=?)"),
+        ("known_limits", "deployment_limits", "sqlite_autoindex_deployment_limits_1 (deployment_id=?)"),
         ("get_batch", "batches", "sqlite_autoindex_batches_1 (id=?)"),
         ("get_batch_state", "jobs", "sqlite_autoindex_jobs_2 (batch_id=?)"),
         ("get_batch_states", "batches", "sqlite_autoindex_batches_1 (id=?)"),
@@ -212,6 +217,33 @@ def test_other_queries(connection: sqlite3.Connection, name: str, table: str, in
         *("get_results", "get_shards_of_batch"),
     )
     assert ("TEMP B-TREE FOR ORDER BY" in found) == is_sorted_by_hand
+
+
+@pytest.mark.parametrize("more", [(), ("state",)])
+@pytest.mark.parametrize(
+    ("options", "index"),
+    [
+        ((), "SCAN jobs USING INDEX jobs_to_look_at"),
+        (("after",), "SEARCH jobs USING INDEX jobs_to_look_at (id<?)"),
+        (("deployment",), "SEARCH jobs USING INDEX jobs_to_look_at_by_deployment (deployment_id=?)"),
+        (
+            ("deployment", "after"),
+            "SEARCH jobs USING INDEX jobs_to_look_at_by_deployment (deployment_id=? AND id<?)",
+        ),
+    ],
+)
+def test_pages_of_jobs(
+    connection: sqlite3.Connection, options: tuple[str, ...], index: str, more: tuple[str, ...]
+) -> None:
+    found = plan(connection, "list_jobs", *options, *more)
+    assert index in found
+    assert "TEMP B-TREE" not in found
+
+
+@pytest.mark.parametrize("options", [(), ("deployment", "after", "state")])
+def test_jobs_of_a_batch(connection: sqlite3.Connection, options: tuple[str, ...]) -> None:
+    found = plan(connection, "list_jobs_of_batch", *options)
+    assert "SEARCH jobs USING INDEX sqlite_autoindex_jobs_2 (batch_id=?)" in found
 
 
 @pytest.mark.parametrize(

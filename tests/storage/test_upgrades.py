@@ -161,9 +161,9 @@ async def test_a_batch_input_is_one_tile(kept: Kept) -> None:
         assert (tile is not None) == (each["kind"] == "input"), each["id"]
     running = await storage.get_batch_state(OPEN)
     assert running is not None
-    assert [(job.shard, job.root, job.stop_requested_at, job.may_hand_on) for job in running.jobs] == [
-        (0, 0, None, False)
-    ]
+    [job] = running.jobs
+    assert (job.shard, job.root, job.tokens) == (0, 0, file.tokens)
+    assert (job.stop_requested_at, job.may_hand_on, job.outcome) == (None, False, None)
     assert (running.batch.options, running.batch.retry_of) == (None, None)
     await storage.close()
 

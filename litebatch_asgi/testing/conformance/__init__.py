@@ -35,6 +35,7 @@ _MODULES = (
     "files",
     "heartbeats",
     "installations",
+    "jobs",
     "keys",
     "leases",
     "ledger",
@@ -42,6 +43,7 @@ _MODULES = (
     "lists",
     "outbox",
     "pruning",
+    "quotas",
     "races",
     "repeats",
     "reservations",
@@ -76,6 +78,7 @@ from litebatch_asgi.testing.conformance.heartbeats import HeartbeatTests  # noqa
 from litebatch_asgi.testing.conformance.installations import (  # noqa: E402
     InstallationConformance as InstallationConformance,
 )
+from litebatch_asgi.testing.conformance.jobs import JobTests  # noqa: E402
 from litebatch_asgi.testing.conformance.keys import KeyStoreConformance as KeyStoreConformance  # noqa: E402
 from litebatch_asgi.testing.conformance.leases import LeaseTests  # noqa: E402
 from litebatch_asgi.testing.conformance.ledger import LedgerTests  # noqa: E402
@@ -83,6 +86,7 @@ from litebatch_asgi.testing.conformance.lifetime import LifetimeTests  # noqa: E
 from litebatch_asgi.testing.conformance.lists import ListTests  # noqa: E402
 from litebatch_asgi.testing.conformance.outbox import OutboxTests  # noqa: E402
 from litebatch_asgi.testing.conformance.pruning import PruningTests  # noqa: E402
+from litebatch_asgi.testing.conformance.quotas import QuotaTests  # noqa: E402
 from litebatch_asgi.testing.conformance.races import RaceTests  # noqa: E402
 from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
 from litebatch_asgi.testing.conformance.reservations import ReservationTests  # noqa: E402
@@ -111,6 +115,8 @@ class StorageConformance(
     RepeatTests,
     ReservationTests,
     ShardTests,
+    JobTests,
+    QuotaTests,
     ResultTests,
     FileHoldTests,
     LedgerTests,

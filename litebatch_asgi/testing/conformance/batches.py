@@ -86,6 +86,7 @@ class BatchTests(StorageTests):
             root=1,
             attempt=3,
             requests=50_000,
+            tokens=2**40,
             deployment_id=None,
             provider_file_id="file-1",
             submit_started_at=LATER,

@@ -92,6 +92,23 @@ class HeartbeatTests(StorageTests):
         assert await storage.heartbeats.gone(25 * HOUR, lapse_seconds=HOUR) == []
         assert await storage.heartbeats.gone(0, lapse_seconds=-1) == []
 
+    async def test_drained_deployments_are_remembered(self, storages: Sequence[Storage]) -> None:
+        """For all processes, since they were drained first, whether a heartbeat names them or not."""
+        first, last = storages[0], storages[-1]
+        assert await first.heartbeats.drained() == {}
+        before = await first.now()
+        await first.heartbeats.drain("west")
+        await first.heartbeats.beat("worker", {"east": []}, lapse_seconds=HOUR)
+        await last.heartbeats.drain("east")
+        drained = await last.heartbeats.drained()
+        assert list(drained) == ["east", "west"]
+        assert before <= drained["west"] <= drained["east"] <= await first.now()
+        await last.heartbeats.drain("west")
+        assert await first.heartbeats.drained() == drained
+        assert await first.heartbeats.undrain("west")
+        assert not await last.heartbeats.undrain("west")
+        assert list(await last.heartbeats.drained()) == ["east"]
+
     async def test_all_that_live_processes_serve(self, storage: Storage) -> None:
         """The virtual models of each deployment, as they were configured."""
         await storage.heartbeats.beat("first", {"east": ["a", "openai/*"], "west": []}, lapse_seconds=HOUR)
