@@ -16,6 +16,8 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 30.0
 """between two heartbeats; sooner where `gone_grace_seconds` is short"""
+DRAINED_SECONDS = 3.0
+"""between two looks at which deployments are drained"""
 MISSED_BEATS = 3
 """after which heartbeats count as lapsed"""
 
@@ -43,6 +45,7 @@ class Presence:
         self._worker = worker
         self._gone: frozenset[str] = frozenset()
         self._served: dict[str, frozenset[str]] = {}
+        self._drained: frozenset[str] = frozenset()
 
     @property
     def _lapse(self) -> float:
@@ -52,6 +55,11 @@ class Presence:
     def gone(self) -> frozenset[str]:
         """The deployments that jobs or copies name and that nobody serves any more."""
         return self._gone - self._catalog.deployments.keys()
+
+    @property
+    def drained(self) -> frozenset[str]:
+        """The deployments that operators keep new jobs away from; told anew every few seconds."""
+        return self._drained
 
     def serves(self, deployment_id: str, model: str) -> bool:
         """Whether some process serves the virtual model at this deployment, this one included."""
@@ -65,12 +73,17 @@ class Presence:
 
     async def run(self) -> None:
         """Beat until cancelled; a database that is away is waited for."""
+        beats_at = anyio.current_time() + self._seconds
         while True:
-            await anyio.sleep(self._seconds)
+            await anyio.sleep(min(self._seconds, DRAINED_SECONDS))
+            is_beat = anyio.current_time() >= beats_at
+            if is_beat:
+                beats_at = anyio.current_time() + self._seconds
             try:
-                await self.beat()
+                await (self.beat() if is_beat else self.look())
             except StorageUnavailable as error:
-                logger.warning("no heartbeat: the database is away", extra={"error": str(error)})
+                if is_beat:
+                    logger.warning("no heartbeat: the database is away", extra={"error": str(error)})
 
     async def say(self) -> None:
         """Say what this process serves. Raises `StorageUnavailable` where the database cannot be written."""
@@ -83,6 +96,7 @@ class Presence:
     async def beat(self) -> None:
         """Say what this process serves, and learn what others say. Raises `StorageUnavailable`."""
         await self.say()
+        await self.look()
         lapse = self._lapse
         self._served = await self._store.served(lapse)
         gone = frozenset(await self._store.gone(self._grace, lapse_seconds=lapse))
@@ -98,6 +112,14 @@ class Presence:
                 self._grace,
             )
         self._gone = gone
+
+    async def look(self) -> None:
+        """Learn which deployments are drained. Raises `StorageUnavailable`."""
+        drained = frozenset(await self._store.drained())
+        for deployment_id in sorted((drained ^ self._drained) & self._catalog.deployments.keys()):
+            told = "is drained: it gets no new jobs" if deployment_id in drained else "is drained no more"
+            logger.warning("deployment %s %s", deployment_id, told)
+        self._drained = drained
 
     async def missing(self) -> list[DeploymentUse]:
         """What is kept at deployments that this configuration does not have. Raises `StorageUnavailable`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 from litebatch_asgi.errors import (
@@ -15,6 +17,12 @@ from litebatch_asgi.errors import (
 
 _OF_THE_ADDRESS = frozenset({301, 307, 308, 402, 404, 405, 407, 410})
 """What a deployment refuses with for other reasons than its quota."""
+_TOKEN_LIMIT = re.compile(
+    r"enqueued token limit [^\n]{0,300}?limit: (?P<openai>[\d,_]{1,30}) enqueued tokens"
+    r"|enqueued tokens has surpassed the configured limit of (?P<azure>[\d.,]{1,30} ?[kmb]?)\b",
+    re.IGNORECASE,
+)
+_UNITS = {"k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
 _NO_ROOM_FOR_FILES = frozenset({"quotaexceeded", "quota_exceeded"})
 
 
@@ -79,3 +87,22 @@ def has_no_room(error: ProviderError) -> bool:
     Source: Azure's `quotaExceeded`, told with status 400.
     """
     return error.status != 429 and (error.code or "").lower() in _NO_ROOM_FOR_FILES
+
+
+def token_limit_in(said: str) -> int | None:
+    """How many tokens a deployment takes at once, where its refusal names that; None: it does not.
+
+    Source: OpenAI's `Enqueued token limit reached for MODEL in organization ORG. Limit: N enqueued tokens`,
+    and Azure's `The number of enqueued tokens has surpassed the configured limit of 30K for the deployment`.
+    """
+    found = _TOKEN_LIMIT.search(said)
+    if found is None:
+        return None
+    written = (found["openai"] or found["azure"]).lower().replace(",", "").replace("_", "").replace(" ", "")
+    unit = _UNITS.get(written[-1:], 1)
+    digits = written.rstrip("kmb.")
+    try:
+        tokens = int(Decimal(digits) * unit)
+    except InvalidOperation:
+        return None
+    return tokens if tokens > 0 else None

@@ -13,6 +13,7 @@ from litebatch_asgi.batch_events import creation_events
 from litebatch_asgi.batches.budgets import Budgets
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.drafting import Drafts, no_input
+from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.targets import Target, Tries, choose, copies_for
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.batches.work import BatchWriter
@@ -72,6 +73,7 @@ class Creator:
         self._drafts = drafts
         self._dispatcher = dispatcher
         self._budgets = Budgets(runtime)
+        self._quotas = Quotas(runtime)
         self._writer = BatchWriter(runtime)
 
     async def create(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> Made[Batch]:
@@ -121,10 +123,13 @@ class Creator:
         check_requests(principal.limits, file.file.lines)
         held = await self._budgets.reservations(principal, file, max_cost=asked.max_cost, at=batch.created_at)
         jobs = [self._new_job(batch, shard) for shard in file.tiles]
-        copies = copies_for(file, jobs[0])
-        target = await choose(self._runtime, copies, batch.model, until=batch.expires_at, seed=batch.id)
+        copies, tries = copies_for(file, jobs[0]), Tries()
+        tries = await self._quotas.put_off(tries, batch.model, jobs[0].tokens)
+        target = await choose(
+            self._runtime, copies, batch.model, until=batch.expires_at, seed=batch.id, tries=tries
+        )
         jobs[0] = self._ours(jobs[0], target)
-        waiting = waiting_for(self._runtime, batch, copies, Tries()) if target is None else None
+        waiting = waiting_for(self._runtime, batch, copies, tries) if target is None else None
         scopes = tuple(each.scope for each in held)
         placed = replace(
             batch,

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from litebatch_asgi.batches.budgets import refusals, reserved
 from litebatch_asgi.batches.drafting import Drafts
 from litebatch_asgi.batches.prices import dearest, rates_for
+from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.targets import Tries, chances, of_shard
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.costs import UNKNOWN, Estimate, Rates, cost_of, estimate
@@ -28,6 +29,7 @@ class DryRuns:
     def __init__(self, runtime: Runtime, drafts: Drafts) -> None:
         self._runtime = runtime
         self._drafts = drafts
+        self._quotas = Quotas(runtime)
 
     async def run(self, principal: Principal, asked: CreateBatch) -> DryRun:
         """What is known of it beforehand. Raises what a create would raise but for limits."""
@@ -36,9 +38,10 @@ class DryRuns:
         found = estimate(state.file, self._runtime.settings)
         rates = await rates_for(self._runtime, batch.model)
         quoted = dearest(found, rates, state.copies)
-        deployments, waiting = self._outlook(batch, first, found, rates), None
+        tries = await self._quotas.put_off(Tries(), batch.model, state.tiles[0].tokens)
+        deployments, waiting = self._outlook(batch, first, found, rates, tries), None
         if not any(each.takes_it_now for each in deployments):
-            waiting = waiting_for(self._runtime, batch, first, Tries())
+            waiting = waiting_for(self._runtime, batch, first, tries)
         told = DryRun(
             model=batch.model,
             endpoint=batch.endpoint,
@@ -59,15 +62,20 @@ class DryRuns:
         return told if principal.is_admin else _without_names(told)
 
     def _outlook(
-        self, batch: Batch, state: FileState, found: Estimate, every: Mapping[str, Rates | None]
+        self,
+        batch: Batch,
+        state: FileState,
+        found: Estimate,
+        every: Mapping[str, Rates | None],
+        tries: Tries,
     ) -> tuple[DeploymentOutlook, ...]:
         """In the order of the configuration."""
         fleet = self._runtime.fleet
-        usable = chances(self._runtime, state, batch.model, until=batch.expires_at, tries=Tries())
-        in_the_way = waiting_for(self._runtime, batch, state, Tries()).deployments
+        usable = chances(self._runtime, state, batch.model, until=batch.expires_at, tries=tries)
+        in_the_way = waiting_for(self._runtime, batch, state, tries).deployments
         outlook: list[DeploymentOutlook] = []
         for where, rates in every.items():
-            is_free = where in usable and not fleet.cooldown_left(where)
+            is_free = where in usable and where not in tries.full and not fleet.cooldown_left(where)
             outlook.append(
                 DeploymentOutlook(
                     deployment_id=where,

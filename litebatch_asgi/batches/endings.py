@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.targets import copies_for
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.copy_lifecycle import doubt, move_copy
@@ -29,6 +30,10 @@ MOST_COPY_REFUSALS = 8
 class JobEndings(JobWork):
     """Writes how an attempt ended, and begins the next one where another deployment may do better."""
 
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._quotas = Quotas(runtime)
+
     async def turned_away(self, job: Job, error: ProviderError) -> Job | None:
         """Refused by a deployment, or by something on the way that may have passed the call on before.
 
@@ -36,6 +41,7 @@ class JobEndings(JobWork):
         """
         if error.status is None:
             return await self.refused(job, error)
+        await self._quotas.learn(job, error)
         logger.warning("deployment refused a batch", extra=self.log_fields(job, error=error.message))
         until = self.runtime.now() + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
         written = await self.write(
@@ -50,6 +56,7 @@ class JobEndings(JobWork):
 
     async def refused(self, job: Job, error: ProviderError, **next_one: Any) -> Job | None:
         """End a job that its deployment did not take, and begin the next attempt, which is ours."""
+        await self._quotas.learn(job, error)
         logger.warning("deployment refused a batch", extra=self.log_fields(job, error=error.message))
         written = await self.write(
             job,

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.endings import UNUSABLE, JobEndings
 from litebatch_asgi.batches.inputs import Input, Inputs
+from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.targets import Target, Tries, choose, copies_for, next_chance
 from litebatch_asgi.batches.unclear import OpenCandidate, UnclearJobs
 from litebatch_asgi.batches.waiting import waiting_for
@@ -56,6 +57,7 @@ class Placer(JobWork):
         self._unclear = unclear
         self._known = RecentIds()
         self._inputs = Inputs(runtime)
+        self._quotas = Quotas(runtime)
 
     async def place(self, job: Job, lease: Lease) -> Job | None:
         """Send a waiting job that is ours to a deployment; the job to go on with, or None.
@@ -65,6 +67,7 @@ class Placer(JobWork):
         state, file = await self._read(job)
         until = state.batch.expires_at
         tries = self._tries(state, job)
+        tries = await self._quotas.put_off(tries, state.batch.model, job.tokens, checks=job.checks)
         while True:
             target = await choose(
                 self.runtime, file, state.batch.model, until=until, seed=job.id, tries=tries

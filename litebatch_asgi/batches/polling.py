@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.endings import JobEndings, fit_for_owner
 from litebatch_asgi.batches.handing_on import HandingOn
+from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import INPUT_UNAVAILABLE, UnsentJobs
 from litebatch_asgi.batches.work import JobWork, looked_at
@@ -55,6 +56,7 @@ class Poller(JobWork):
         self._unclear = unclear
         self._unsent = unsent
         self._handing_on = HandingOn(runtime)
+        self._quotas = Quotas(runtime)
 
     async def look(self, job: Job) -> Job | None:
         """Ask the provider about a submitted job; the job to go on with, or None."""
@@ -204,6 +206,7 @@ class Poller(JobWork):
 
     async def _ended(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> None:
         """Its results are read in a place of its own for that: looks at others do not wait for them."""
+        await self._quotas.took(job)
         now = self.runtime.now()
         is_whole = snapshot.counts is not None and snapshot.counts.completed >= job.requests
         await self.write(

@@ -12,7 +12,7 @@ from litebatch_asgi.copy_lifecycle import is_usable
 from litebatch_asgi.files.renewing import renew_copies
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.lifecycle import poll_delay
-from litebatch_asgi.models import FileState, Job, JobState
+from litebatch_asgi.models import Deployment, FileState, Job, JobState
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.strategies import Candidate
 
@@ -36,11 +36,24 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     provider_file_id: str
 
 
+class NoRoom(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a deployment is not asked: the tokens of a job do not fit beside those that are open there."""
+
+    limit: int
+    """tokens that it takes at once"""
+    used: int
+    """tokens that are open there"""
+
+
 class Tries(msgspec.Struct, frozen=True, kw_only=True):
     """The deployments that a shard was at before, and when it may go there again."""
 
     again_at: Mapping[str, datetime] = {}
     """by deployment id; one that is not here was not tried"""
+    full: Mapping[str, NoRoom] = {}
+    """by deployment id, those that have no room for the tokens of the shard"""
+    left: frozenset[str] = frozenset()
+    """deployments that an operator has moved it away from"""
 
     @classmethod
     def of(cls, jobs: Collection[Job], job: Job, *, floor: float, ceiling: float) -> Tries:
@@ -56,11 +69,20 @@ class Tries(msgspec.Struct, frozen=True, kw_only=True):
             last[where] = max(began, last.get(where, began))
         rounds = (job.attempt - 1) // max(1, len(last))
         pause = timedelta(seconds=poll_delay(max(0, rounds - 1), floor=floor, ceiling=ceiling, chance=0))
-        return cls(again_at={where: began + pause for where, began in last.items()})
+        moved = (each.deployment_id for each in jobs if each.root == job.root and each.is_moved)
+        return cls(
+            again_at={where: began + pause for where, began in last.items()},
+            left=frozenset(where for where in moved if where is not None),
+        )
 
     def not_before(self, deployment_id: str, moment: datetime) -> Tries:
         """The same, with one of the deployments put off."""
-        return Tries(again_at={**self.again_at, deployment_id: moment})
+        return replace(self, again_at={**self.again_at, deployment_id: moment})
+
+    def without_room(self, full: Mapping[str, NoRoom], moment: datetime) -> Tries:
+        """The same, with these put off until `moment` at the least."""
+        put_off = {where: max(moment, self.again_at.get(where, moment)) for where in full}
+        return replace(self, again_at={**self.again_at, **put_off}, full=full)
 
     def first(self, ids: Collection[str], now: datetime) -> list[str]:
         """Those of the deployments that come first: untried ones, else those whose pause is over."""
@@ -78,9 +100,10 @@ async def choose(
     """
     await renew_copies(runtime, file, model, until)
     copies = usable_copies(runtime.fleet, file, model, until)
-    deployments = runtime.fleet.deployments_for(model)
+    tries = tries or Tries()
+    deployments = open_deployments(runtime, model, tries)
     ids = [id_ for id_ in deployments if id_ in copies and not runtime.fleet.cooldown_left(id_)]
-    ids = (tries or Tries()).first(ids, runtime.now())
+    ids = tries.first(ids, runtime.now())
     if not ids:
         return None
     load = await runtime.storage.open_requests() if len(ids) > 1 else {}
@@ -107,9 +130,15 @@ def chances(
     copies = usable_copies(runtime.fleet, file, model, until)
     return {
         id_: max(now + timedelta(seconds=runtime.fleet.cooldown_left(id_)), tries.again_at.get(id_, now))
-        for id_ in runtime.fleet.deployments_for(model)
+        for id_ in open_deployments(runtime, model, tries)
         if id_ in copies
     }
+
+
+def open_deployments(runtime: Runtime, model: str, tries: Tries) -> Mapping[str, Deployment]:
+    """Those that serve the virtual model, less those that operators keep the job away from."""
+    closed = runtime.presence.drained | tries.left
+    return {id_: each for id_, each in runtime.fleet.deployments_for(model).items() if id_ not in closed}
 
 
 def usable_copies(fleet: Fleet, file: FileState, model: str, until: datetime) -> Mapping[str, str]:

@@ -21,7 +21,12 @@ from litebatch_asgi.refusals import Refusal
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.scrub import scrub
 
+_TOKENS = "enqueued_tokens"
+_DRAINED = "drained"
+_LEFT = "moved_away"
+_WITHOUT_ROOM = {Refusal.BUSY.value, _TOKENS}
 _REASONS = {
+    _TOKENS: WaitReason.TOKENS,
     Refusal.BUSY.value: WaitReason.BUSY,
     Refusal.KEY.value: WaitReason.KEY,
     Refusal.UNREACHABLE.value: WaitReason.UNREACHABLE,
@@ -43,17 +48,25 @@ def waiting_for(runtime: Runtime, batch: Batch, file: FileState, tries: Tries) -
     """
     asked_at = chances(runtime, file, batch.model, until=batch.expires_at, tries=tries)
     copies = {copy.deployment_id: copy for copy in file.copies}
-    there = {
-        where: _refusal(runtime, batch, where, asked_at[where])
-        if where in asked_at
-        else _copy(copies.get(where))
-        for where in runtime.fleet.deployments_for(batch.model)
-    }
+    there: dict[str, DeploymentWait] = {}
+    for where in runtime.fleet.deployments_for(batch.model):
+        if where in asked_at:
+            there[where] = _told(runtime, batch, where, asked_at[where], tries)
+        elif where in runtime.presence.drained:
+            there[where] = DeploymentWait(reason=_DRAINED)
+        elif where in tries.left:
+            there[where] = DeploymentWait(reason=_LEFT)
+        else:
+            there[where] = _copy(copies.get(where))
     if not asked_at:
-        return WaitingFor(reason=WaitReason.COPIES.value, deployments=there)
+        are_drained = bool(there) and all(each.reason in (_DRAINED, _LEFT) for each in there.values())
+        reason = WaitReason.DRAINED if are_drained else WaitReason.COPIES
+        return WaitingFor(reason=reason.value, deployments=there)
     said = {there[where].reason for where in asked_at}
+    if said == _WITHOUT_ROOM:
+        said = {Refusal.BUSY.value}
     reason = _REASONS.get(said.pop(), WaitReason.COOLDOWN) if len(said) == 1 else WaitReason.COOLDOWN
-    needs_room = any(each.reason == Refusal.BUSY for each in there.values())
+    needs_room = any(each.reason in _WITHOUT_ROOM for each in there.values())
     return WaitingFor(
         reason=reason.value,
         until=min(asked_at.values()),
@@ -61,6 +74,14 @@ def waiting_for(runtime: Runtime, batch: Batch, file: FileState, tries: Tries) -
         tokens=file.file.tokens if needs_room else None,
         deployments=there,
     )
+
+
+def _told(runtime: Runtime, batch: Batch, where: str, until: datetime, tries: Tries) -> DeploymentWait:
+    """Of a deployment that may be asked: that it has no room, unless it rests, or what it said last."""
+    full = tries.full.get(where)
+    if full is None or runtime.fleet.cooldown_left(where):
+        return _refusal(runtime, batch, where, until)
+    return DeploymentWait(reason=_TOKENS, until=until, limit=full.limit, used=full.used)
 
 
 def _refusal(runtime: Runtime, batch: Batch, where: str, until: datetime) -> DeploymentWait:

@@ -9,6 +9,7 @@ from litebatch_asgi.models.batches import Job as Job
 from litebatch_asgi.models.batches import JobState as JobState
 from litebatch_asgi.models.batches import Outcome as Outcome
 from litebatch_asgi.models.batches import ShortRead as ShortRead
+from litebatch_asgi.models.batches import StopReason as StopReason
 from litebatch_asgi.models.claims import Claim as Claim
 from litebatch_asgi.models.claims import Work as Work
 from litebatch_asgi.models.contents import DATABASE_STORE as DATABASE_STORE

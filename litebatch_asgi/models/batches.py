@@ -125,6 +125,19 @@ _WORK = {
 }
 
 
+class StopReason(StrEnum):
+    """Why a job is stopped at its deployment before it has ended."""
+
+    LATE = "late"
+    """it would not be through in time"""
+    STOPPED = "stopped"
+    """an operator wants it to end"""
+    MOVED = "moved"
+    """an operator wants its lines to run at another deployment"""
+    DRAINED = "drained"
+    """an operator drains its deployment"""
+
+
 class ShortRead(msgspec.Struct, frozen=True, kw_only=True):
     """A read of a job's results in which rows were missing."""
 
@@ -210,7 +223,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     stop_requested_at: datetime | None = None
     """when it was decided to stop it, so that what it leaves undone can be handed on; None: it was not"""
     stop_reason: str | None = None
-    """why: `late`, `expired`, or the words of an operator"""
+    """why: a `StopReason`"""
     may_hand_on: bool = False
     """of an ended job: whether lines that it has left undone may be handed on"""
     outcome: Outcome | None = None
@@ -226,6 +239,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """See `Claim`."""
         return f"job {self.id}"
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether an operator wants its lines to run at another deployment."""
+        return self.stop_reason == StopReason.MOVED
 
     @property
     def work(self) -> Work:

@@ -22,6 +22,10 @@ class WaitReason(StrEnum):
     """no deployment can be reached, or each answers with an error of its own"""
     COOLDOWN = "deployments_cool_down"
     """every deployment has refused, for different reasons or for others than these"""
+    TOKENS = "enqueued_tokens"
+    """no deployment has room for its tokens beside those of the batches that are open there"""
+    DRAINED = "deployments_drained"
+    """operators keep new batches away from every deployment"""
     UNCLEAR = "answer_unclear"
     """a deployment may or may not have the batch: it is searched for there"""
     GONE = "deployment_gone"
@@ -45,6 +49,10 @@ class DeploymentWait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """for how many seconds it asked not to be asked"""
     until: datetime | None = None
     """when it is asked again"""
+    limit: int | None = None
+    """tokens that it takes at once, where that is what stands in the way"""
+    used: int | None = None
+    """those of them that are in use"""
 
 
 class WaitingFor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

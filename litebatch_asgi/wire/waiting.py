@@ -27,6 +27,11 @@ _TOLD: Mapping[str, str] = MappingProxyType(
             "The deployments of the model cannot be reached or answer with errors: they are asked again"
         ),
         WaitReason.COOLDOWN: "No deployment of the model takes batches now: they rest, and are asked again",
+        WaitReason.TOKENS: (
+            "The batches that are open at the deployments of the model leave no room for its tokens: it goes "
+            "to the first one that has room"
+        ),
+        WaitReason.DRAINED: "The gateway's operator keeps batches away from every deployment of the model.",
         WaitReason.UNCLEAR: (
             "It is not clear whether a deployment has the batch: it is searched for there before another one "
             "gets it, so that nothing runs twice"
@@ -49,6 +54,9 @@ _AT_DEPLOYMENT: Mapping[str, str] = MappingProxyType(
         "copy_pending": "checks its copy of the file",
         "copy_missing": "has no copy of the file yet",
         "copy_failed": "does not take the file",
+        "enqueued_tokens": "has no room for its tokens",
+        "drained": "is drained: an operator keeps new batches away",
+        "moved_away": "is what an operator has moved it away from",
         "answer_unclear": "may or may not have it",
         "candidate_open": "has a batch that may be this one, and tells only once that has ended",
         "deployment_gone": "is in no configuration",
@@ -138,6 +146,8 @@ def _at(wait: DeploymentWait, waiting: WaitingFor) -> str:
         words = _WITHOUT_STATUS.get(wait.reason, words)
     if wait.reason == "busy":
         words = _busy(wait, words)
+    elif wait.limit is not None:
+        words = f"has {_amount(wait.used or 0, 'token')} open, and takes {_amount(wait.limit, 'token')}"
     elif wait.said is not None:
         words = f'{words}: "{wait.said}"'
     answered = " ".join(str(each) for each in (wait.status, wait.code) if each is not None)

@@ -50,6 +50,11 @@ def test_what_each_deployment_answered_and_what_the_batch_needs() -> None:
         (DeploymentWait(reason="unreachable"), "cannot be reached or does not answer"),
         (DeploymentWait(reason="unreachable", status=503), "503, answers with an error of its own"),
         (DeploymentWait(reason="key_rejected", status=401), "401, does not accept the gateway's key"),
+        (
+            DeploymentWait(reason="enqueued_tokens", limit=2_000_000, used=1_500_000),
+            "has 1.5 M tokens open, and takes 2 M tokens",
+        ),
+        (DeploymentWait(reason="drained"), "is drained: an operator keeps new batches away"),
         (DeploymentWait(reason="copy_pending"), "checks its copy of the file"),
         (DeploymentWait(reason="of a newer version", status=418), "418, refuses"),
     ],
@@ -80,5 +85,5 @@ def test_each_reason_is_a_sentence(reason: str) -> None:
         assert told[0].isupper()
         assert told.count(".") == 1
         assert told.endswith(".")
-    waits = reason not in (WaitReason.COPIES, WaitReason.GONE, WaitReason.RESULTS)
+    waits = reason not in (WaitReason.COPIES, WaitReason.DRAINED, WaitReason.GONE, WaitReason.RESULTS)
     assert ("12:00:00 UTC" in told_to_owner(reason, NOON)) == waits
