@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -95,6 +95,7 @@ class Fleet:
         self._cooldowns: dict[str, tuple[float, float]] = {}
         self._refusals: dict[str, LastRefusal] = {}
         self._probed: set[str] = set()
+        self._placing = Counter[str]()
         self._vanished: dict[str, deque[float]] = {}
         self._rest_listeners: list[Callable[[Rest], None]] = []
 
@@ -263,16 +264,22 @@ class Fleet:
         self._refusals.pop(deployment_id, None)
 
     @contextmanager
-    def placing(self, deployment_id: str) -> Generator[None]:
+    def placing(self, deployment_id: str, requests: int) -> Generator[None]:
         """A create at a deployment. While one is asked after a refusal, no other one is."""
         is_probe = deployment_id in self._cooldowns
         if is_probe:
             self._probed.add(deployment_id)
+        self._placing[deployment_id] += requests
         try:
             yield
         finally:
+            self._placing[deployment_id] -= requests
             if is_probe:
                 self._probed.discard(deployment_id)
+
+    def being_placed(self, deployment_id: str) -> int:
+        """The requests of the jobs that this process is giving to a deployment: load that no row may tell."""
+        return self._placing[deployment_id]
 
     def cooldown_left(self, deployment_id: str) -> float:
         """Seconds until the deployment may be used again; 0: it may be used now."""

@@ -15,12 +15,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from litebatch_asgi.models import Batch, BatchOptions, BatchStatus, Job, JobState, ProviderBatch, Settings
-
-LATE = "late"
-"""`Job.stop_reason`: it would not be through in time"""
-EXPIRED = "expired"
-"""`Job.stop_reason`: the time of its batch is over"""
+from litebatch_asgi.models import (
+    Batch,
+    BatchOptions,
+    BatchStatus,
+    Job,
+    JobState,
+    ProviderBatch,
+    Settings,
+    StopReason,
+)
 
 _LEADS_PER_WINDOW = 6
 _QUARTER = 4
@@ -176,7 +180,7 @@ def wants_stop(
     tells_progress: bool,
     ends_at_expiry: bool,
     others: Collection[str],
-) -> str | None:
+) -> StopReason | None:
     """Why a running job is to be stopped, for `Job.stop_reason`; None: it may go on.
 
     Asked at a look, of the job with what the look has shown, see `look_fields`.
@@ -187,10 +191,10 @@ def wants_stop(
         return None
     if now >= batch.expires_at:
         is_left = rules.at_expiry == "wait" or (ends_at_expiry and _ends_itself(job, batch, rules))
-        return None if is_left else EXPIRED
+        return None if is_left else StopReason.EXPIRED
     is_watched = is_watched_without_gaps(job, batch, now, rules)
     late = is_late(job, batch, now, rules, tells_progress=tells_progress, is_watched_without_gaps=is_watched)
-    return LATE if late and may_hand_on(job, batch, jobs, now, rules, others=others) else None
+    return StopReason.LATE if late and may_hand_on(job, batch, jobs, now, rules, others=others) else None
 
 
 def late_from(job: Job, batch: Batch, rules: RescueRules) -> datetime:

@@ -51,9 +51,8 @@ class HandingOn:
     def others(self, batch: Batch) -> frozenset[str]:
         """The deployments that serve the model of a batch and may take something now."""
         fleet = self._runtime.fleet
-        return frozenset(
-            where for where in fleet.deployments_for(batch.model) if not fleet.cooldown_left(where)
-        )
+        served = frozenset(fleet.deployments_for(batch.model)) - self._runtime.presence.drained
+        return frozenset(where for where in served if not fleet.cooldown_left(where))
 
     async def rest(self, job: Job, lines: JobLines, exact: ExactReading) -> Rest:
         """The shard of the lines that a job has left undone, and the job that is to run it.
@@ -71,7 +70,7 @@ class HandingOn:
         number = await self._number(lines.file)
         return Rest(
             shard=_shard(job, tile.shard, rest, selected, number),
-            job=self._job(job, number, selected.lines),
+            job=self._job(job, number, selected),
         )
 
     async def _indexes(self, tile: JobLines) -> Mapping[bytes, int]:
@@ -101,7 +100,7 @@ class HandingOn:
         await self._runtime.storage.change_file(file.file.id, take)
         return number
 
-    def _job(self, before: Job, shard: int, requests: int) -> Job:
+    def _job(self, before: Job, shard: int, selected: Selected) -> Job:
         now = self._runtime.now()
         return Job(
             id=job_id(before.batch_id, shard, 1),
@@ -109,7 +108,8 @@ class HandingOn:
             owner=before.owner,
             shard=shard,
             root=before.root,
-            requests=requests,
+            requests=selected.lines,
+            tokens=selected.tokens,
             created_at=now,
             next_check_at=now,
             refresh_from=now,

@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.endings import UNUSABLE, JobEndings
 from litebatch_asgi.batches.inputs import Input, Inputs
+from litebatch_asgi.batches.lines import JobLines, LineReader
+from litebatch_asgi.batches.on_demand import CopiesOnDemand
 from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.targets import Target, Tries, choose, copies_for, next_chance
 from litebatch_asgi.batches.unclear import OpenCandidate, UnclearJobs
@@ -33,6 +35,7 @@ from litebatch_asgi.models import (
     Batch,
     BatchState,
     CopyState,
+    FileCopy,
     FileState,
     Job,
     JobState,
@@ -58,21 +61,24 @@ class Placer(JobWork):
         self._known = RecentIds()
         self._inputs = Inputs(runtime)
         self._quotas = Quotas(runtime)
+        self._lines = LineReader(runtime)
+        self._copies = CopiesOnDemand(runtime)
 
     async def place(self, job: Job, lease: Lease) -> Job | None:
         """Send a waiting job that is ours to a deployment; the job to go on with, or None.
 
         Nothing is sent once the batch is cancelled or its time is over: that is for `UnsentJobs`.
         """
-        state, file = await self._read(job)
-        until = state.batch.expires_at
-        tries = self._tries(state, job)
-        tries = await self._quotas.put_off(tries, state.batch.model, job.tokens, checks=job.checks)
+        state, lines, file = await self._read(job)
+        until, model = state.batch.expires_at, state.batch.model
+        tries = self._copies.keep_away(self._tries(state, job), job, state.jobs, lines, model)
+        tries = await self._quotas.put_off(tries, model, job.tokens, checks=job.checks)
         while True:
-            target = await choose(
-                self.runtime, file, state.batch.model, until=until, seed=job.id, tries=tries
-            )
-            if target is None and all(copy.state is CopyState.FAILED for copy in file.copies):
+            target = await choose(self.runtime, file, model, until=until, seed=job.id, tries=tries)
+            if target is None and await self._copies.bring(file, lines, model, tries, seed=job.id):
+                await self._wait(job, state.batch, file, tries, is_coming=True)
+                return None
+            if target is None and file.copies and all(map(_has_failed, file.copies)):
                 await self._endings.failed(job, (UNUSABLE,))
                 return None
             if target is None or self.runtime.fleet.cooldown_left(target.deployment_id):
@@ -80,29 +86,30 @@ class Placer(JobWork):
                 return None
             async with AsyncExitStack() as stack:
                 try:
-                    content = await stack.enter_async_context(self._inputs.of(file, target))
+                    content = await stack.enter_async_context(self._inputs.of(lines, target))
                 except (ProviderError, RequestError) as error:
                     told = self.log_fields(job, deployment=target.deployment_id, error=error.message)
                     logger.warning("an input cannot be sent now", extra=told)
                     due = self.runtime.next_look(self.runtime.now(), None, job.checks)
                     tries = tries.not_before(target.deployment_id, due)
                     continue
-                with self.runtime.fleet.placing(target.deployment_id):
+                with self.runtime.fleet.placing(target.deployment_id, job.requests):
                     return await self._send(job, state, file, target, lease, content)
 
     async def unless_sent(self, job: Job) -> Job | None:
         """A waiting job that is to end unsent: itself, or what to go on with where it was sent after all."""
-        state, file = await self._read(job)
+        state, _, file = await self._read(job)
         return await self._unless_sent(job, state, file)
 
-    async def _read(self, job: Job) -> tuple[BatchState, FileState]:
+    async def _read(self, job: Job) -> tuple[BatchState, JobLines, FileState]:
+        """The batch, the lines of the job, and its input with the copies of these alone."""
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         if state is None:
             raise StateConflict(f"{job.batch_id} is gone")
         file = await self.runtime.storage.get_file(state.batch.input_file_id)
         if file is None:
             raise StateConflict(f"{state.batch.input_file_id} is gone")
-        return state, copies_for(file, job)
+        return state, await self._lines.of(job, file), copies_for(file, job)
 
     async def _unless_sent(self, job: Job, state: BatchState, file: FileState) -> Job | None:
         if self._may_be_of_yesterday(job, state.batch):
@@ -202,10 +209,12 @@ class Placer(JobWork):
         floor = self.runtime.fleet.min_poll_seconds(None)
         return Tries.of(state.jobs, job, floor=floor, ceiling=self.runtime.settings.max_poll_seconds)
 
-    async def _wait(self, job: Job, batch: Batch, file: FileState, tries: Tries) -> None:
+    async def _wait(
+        self, job: Job, batch: Batch, file: FileState, tries: Tries, *, is_coming: bool = False
+    ) -> None:
         """Give the job back until a deployment may have room, or a copy may have become ready."""
         now = self.runtime.now()
-        on_its_way = any(copy.state in _ON_THEIR_WAY for copy in file.copies)
+        on_its_way = is_coming or any(copy.state in _ON_THEIR_WAY for copy in file.copies)
         due = self.runtime.next_look(now, None, 0 if on_its_way else job.checks)
         chance = next_chance(self.runtime, file, batch.model, until=batch.expires_at, tries=tries)
         if chance is not None:
@@ -217,7 +226,7 @@ class Placer(JobWork):
     async def begin(self, job: Job, batch: Batch, lease: Lease) -> Job | None:
         """`submit`, of the first job of a batch that is just being created."""
         assert job.deployment_id is not None
-        with self.runtime.fleet.placing(job.deployment_id):
+        with self.runtime.fleet.placing(job.deployment_id, job.requests):
             return await self.submit(job, batch, lease)
 
     async def submit(self, job: Job, batch: Batch, lease: Lease, content: Input | None = None) -> Job | None:
@@ -295,3 +304,7 @@ class Placer(JobWork):
 
 def _is_to_be_cancelled(current: BatchState) -> bool:
     return current.batch.cancel_requested_at is not None
+
+
+def _has_failed(copy: FileCopy) -> bool:
+    return copy.state is CopyState.FAILED

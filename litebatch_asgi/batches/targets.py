@@ -53,7 +53,7 @@ class Tries(msgspec.Struct, frozen=True, kw_only=True):
     full: Mapping[str, NoRoom] = {}
     """by deployment id, those that have no room for the tokens of the shard"""
     left: frozenset[str] = frozenset()
-    """deployments that an operator has moved it away from"""
+    """deployments that it may not go to"""
 
     @classmethod
     def of(cls, jobs: Collection[Job], job: Job, *, floor: float, ceiling: float) -> Tries:
@@ -78,6 +78,10 @@ class Tries(msgspec.Struct, frozen=True, kw_only=True):
     def not_before(self, deployment_id: str, moment: datetime) -> Tries:
         """The same, with one of the deployments put off."""
         return replace(self, again_at={**self.again_at, deployment_id: moment})
+
+    def away_from(self, deployment_ids: Collection[str]) -> Tries:
+        """The same, without these deployments."""
+        return replace(self, left=self.left.union(deployment_ids))
 
     def without_room(self, full: Mapping[str, NoRoom], moment: datetime) -> Tries:
         """The same, with these put off until `moment` at the least."""
@@ -106,13 +110,22 @@ async def choose(
     ids = tries.first(ids, runtime.now())
     if not ids:
         return None
-    load = await runtime.storage.open_requests() if len(ids) > 1 else {}
+    first, *_ = await ranked(runtime, {id_: deployments[id_] for id_ in ids}, seed=seed)
+    return Target(deployment_id=first, provider_file_id=copies[first])
+
+
+async def ranked(runtime: Runtime, deployments: Mapping[str, Deployment], *, seed: str) -> list[str]:
+    """The ids of deployments in the order in which they are to be tried."""
+    load = await runtime.storage.open_requests() if len(deployments) > 1 else {}
     candidates = [
-        Candidate(deployment_id=id_, weight=deployments[id_].weight, open_requests=load.get(id_, 0))
-        for id_ in ids
+        Candidate(
+            deployment_id=id_,
+            weight=deployment.weight,
+            open_requests=load.get(id_, 0) + runtime.fleet.being_placed(id_),
+        )
+        for id_, deployment in deployments.items()
     ]
-    first = runtime.strategy(candidates, seed=seed)[0]
-    return Target(deployment_id=first.deployment_id, provider_file_id=copies[first.deployment_id])
+    return [each.deployment_id for each in runtime.strategy(candidates, seed=seed)]
 
 
 def next_chance(

@@ -130,6 +130,8 @@ class StopReason(StrEnum):
 
     LATE = "late"
     """it would not be through in time"""
+    EXPIRED = "expired"
+    """the time of its batch is over"""
     STOPPED = "stopped"
     """an operator wants it to end"""
     MOVED = "moved"

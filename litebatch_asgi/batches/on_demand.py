@@ -1,0 +1,65 @@
+"""Copies on demand: a shard that is nowhere yet, or only where there is no room, gets a copy elsewhere."""
+
+from __future__ import annotations
+
+from litebatch_asgi.batches.lines import JobLines
+from litebatch_asgi.batches.targets import Tries, open_deployments, ranked
+from litebatch_asgi.files.on_demand import ensure_copy
+from litebatch_asgi.fleet import JobLimits
+from litebatch_asgi.models import CopyState, FileState, Job, Shard
+from litebatch_asgi.rescue import used_deployments
+from litebatch_asgi.runtime import Runtime
+
+_USELESS = frozenset({CopyState.DELETED})
+_ON_THEIR_WAY = frozenset({CopyState.INTENT, CopyState.PENDING})
+
+
+class CopiesOnDemand:
+    """Has copies of shards brought to where their jobs can run."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def keep_away(self, tries: Tries, job: Job, jobs: tuple[Job, ...], lines: JobLines, model: str) -> Tries:
+        """The same, without the deployments that a job may not go to.
+
+        These are those that cannot take so much in one job, and for what was handed on those that ran lines
+        of its tile before.
+        """
+        used: frozenset[str] = frozenset()
+        if not lines.shard.is_tile:
+            used = used_deployments([each for each in jobs if each.shard != job.shard], job.root)
+        return tries.away_from(used | self._too_small(lines.shard, model))
+
+    def _too_small(self, shard: Shard, model: str) -> frozenset[str]:
+        fleet = self._runtime.fleet
+        return frozenset(
+            where for where in fleet.deployments_for(model) if not _holds(fleet.job_limits(where), shard)
+        )
+
+    async def bring(self, file: FileState, lines: JobLines, model: str, tries: Tries, *, seed: str) -> bool:
+        """Have a copy brought to the best deployment that has none; whether one is on its way now.
+
+        `file` has the copies of the shard alone. Raises `StateConflict` if it is gone.
+        """
+        fleet, now = self._runtime.fleet, self._runtime.now()
+        known = {copy.deployment_id: copy for copy in file.copies if copy.state not in _USELESS}
+        served = open_deployments(self._runtime, model, tries)
+        resting = {where for where in served if fleet.cooldown_left(where)}
+        if any(known[where].state in _ON_THEIR_WAY for where in known.keys() & served.keys() - resting):
+            return True
+        ids = tries.first([where for where in served if where not in known and where not in resting], now)
+        if not ids:
+            return False
+        best = await ranked(self._runtime, {where: served[where] for where in ids}, seed=seed)
+        await ensure_copy(self._runtime, lines.file, lines.shard, best[0], now)
+        return True
+
+
+def _holds(limits: JobLimits, shard: Shard) -> bool:
+    """Whether one job may have so much."""
+    return (
+        shard.lines <= (limits.requests or shard.lines)
+        and shard.bytes <= (limits.bytes or shard.bytes)
+        and shard.tokens <= (limits.tokens or shard.tokens)
+    )
