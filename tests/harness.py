@@ -228,6 +228,7 @@ def deployments(
     names: Sequence[str] = ("east", "west"),
     flavour: str = "openai",
     prices: Mapping[str, Decimal] | None = None,
+    max_job_requests: int | None = None,
 ) -> list[Deployment]:
     """One deployment for each simulated account, all behind `MODEL` and at the same prices."""
     how = FLAVOURS[flavour]
@@ -241,6 +242,7 @@ def deployments(
             id=name,
             mode="batch",
             prices=prices or {},
+            max_job_requests=max_job_requests,
         )
         for name in names
     ]
@@ -255,6 +257,7 @@ async def running_gateway(
     names: Sequence[str] = ("east", "west"),
     flavour: str = "openai",
     prices: Mapping[str, Decimal] | None = None,
+    max_job_requests: int | None = None,
     database: Database | None = None,
     storage: Storage | None = None,
     **options: Any,
@@ -269,7 +272,7 @@ async def running_gateway(
     (folder / "spool").mkdir(exist_ok=True)
     async with simulator.running() as provider:
         litebatch = LiteBatch(
-            deployments=deployments(provider, names, flavour, prices),
+            deployments=deployments(provider, names, flavour, prices, max_job_requests),
             storage=storage,
             authenticator=by_key,
             settings=replace(settings, spool_dir=str(folder / "spool")),

@@ -1,0 +1,77 @@
+"""What a provider leaves undone runs at another deployment, and what it has done stays done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from msgspec.structs import replace
+
+from litebatch_asgi.simulator import Course, Simulator
+from tests.database import Database
+from tests.harness import running_gateway
+from tests.rescue.stage import RUNNING, SETTINGS, begun, each_once, first_runs, sizes
+
+
+@pytest.mark.parametrize("left", ["whole", "partial"])
+@pytest.mark.parametrize("ends_as", ["expired", "failed", "cancelled"])
+async def test_a_job_that_ends_after_a_part_hands_the_rest_on(
+    tmp_path: Path,
+    database: Database,
+    ends_as: Literal["expired", "failed", "cancelled"],
+    left: Literal["whole", "partial"],
+) -> None:
+    simulator = Simulator(settings=RUNNING)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=SETTINGS
+    ) as gateway:
+        first_runs(gateway, Course(ends_at=0.6, ends_as=ends_as, cut_short_results=left))
+        batch = await begun(gateway, 10)
+        ended = await gateway.ended(batch.id)
+        assert ended.status == "completed"
+        assert await each_once(gateway, ended, 10) == {}
+        assert ended.error_file_id is None
+        assert await sizes(simulator) == [10, 4]
+
+
+async def test_results_that_are_thrown_away_are_waited_for_and_then_run_anew(
+    tmp_path: Path, database: Database
+) -> None:
+    simulator = Simulator(settings=RUNNING)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=SETTINGS
+    ) as gateway:
+        first_runs(gateway, Course(ends_at=0.6, ends_as="expired", cut_short_results="none"))
+        ended = await gateway.ended((await begun(gateway, 10)).id)
+        assert ended.status == "completed"
+        assert await each_once(gateway, ended, 10) == {}
+        assert await sizes(simulator) == [10, 10]
+
+
+async def test_nothing_is_handed_on_where_that_is_switched_off(tmp_path: Path, database: Database) -> None:
+    simulator = Simulator(settings=RUNNING)
+    settings = replace(SETTINGS, rescue=False)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=settings
+    ) as gateway:
+        first_runs(gateway, Course(ends_at=0.6, ends_as="expired"))
+        ended = await gateway.ended((await begun(gateway, 10)).id)
+        assert ended.status == "expired"
+        assert await each_once(gateway, ended, 10) == {"batch_expired": 4}
+
+
+async def test_after_three_rescues_the_rest_comes_out_as_error_rows(
+    tmp_path: Path, database: Database
+) -> None:
+    simulator = Simulator(settings=RUNNING)
+    names = ("east", "west", "north", "south", "middle")
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=SETTINGS, names=names
+    ) as gateway:
+        first_runs(gateway, Course(ends_at=0.5, ends_as="expired"), times=None)
+        ended = await gateway.ended((await begun(gateway, 16)).id)
+        assert ended.status == "expired"
+        assert await each_once(gateway, ended, 16) == {"batch_expired": 1}
+        assert await sizes(simulator) == [16, 8, 4, 2]
+        assert len({job.account for job in await simulator.jobs()}) == 4
