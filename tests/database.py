@@ -57,11 +57,12 @@ class SQLiteDatabase:
     def migrated(cls, folder: Path) -> SQLiteDatabase:
         """The same, with a file in which the migrations have run, and nothing else: it opens sooner.
 
-        One that is there already stays as it is.
+        One that is there already stays as it is; a folder that is not is made.
         """
         database = cls(folder)
         if database._path.exists():
             return database
+        folder.mkdir(exist_ok=True)
         database._path.write_bytes(_template())
         with closing(sqlite3.connect(database._path)) as connection:
             connection.execute("PRAGMA synchronous = OFF")
