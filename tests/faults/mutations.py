@@ -17,6 +17,7 @@ from litebatch_asgi.batches import creating, settling, targets, work
 from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.placing import Placer
 from litebatch_asgi.batches.reading import Reading, ResultReader
+from litebatch_asgi.batches.searching import BatchSearch, Sighting
 from litebatch_asgi.batches.settling import Settler
 from litebatch_asgi.batches.targets import Target, Tries, choose
 from litebatch_asgi.batches.unclear import UnclearJobs
@@ -175,12 +176,12 @@ def tags_are_not_compared(patch: Patch) -> None:
     """Whatever is listed counts as ours."""
 
     async def everything(
-        self: UnclearJobs, job: Job, deployment_id: str, *, since: datetime
-    ) -> list[ProviderBatch]:
-        adapter = self.runtime.fleet.adapter(deployment_id)
-        return [batch async for batch in adapter.list_batches(since=since)]
+        self: BatchSearch, job: Job, deployment_id: str, *, since: datetime, to_cancel: bool = False
+    ) -> Sighting:
+        adapter = self._runtime.fleet.adapter(deployment_id)  # pyright: ignore[reportPrivateUsage]
+        return Sighting(ours=[batch async for batch in adapter.list_batches(since=since)])
 
-    patch.setattr(UnclearJobs, "tagged", everything)
+    patch.setattr(BatchSearch, "find", everything)
 
 
 def results_always_pass(patch: Patch) -> None:
