@@ -189,7 +189,7 @@ def test_a_message_says_who_answered_unless_it_is_about_the_content(
         (b'{"error":null,"message":"so"}', None, "so"),
         (b'{"error":["a",1]}', None, '["a",1]'),
         (b'{"detail":"Invalid API Key"}', None, "Invalid API Key"),
-        (b'{"detail":[{"loc":["body"],"msg":"bad"}]}', None, '[{"loc":["body"],"msg":"bad"}]'),
+        (b'{"detail":[{"loc":["body",0],"msg":"bad","input":"words"}]}', None, "body[0]: bad"),
         (b'{"error":{"message":{"nested":true}}}', None, '{"nested":true}'),
         (b'[{"error":{"code":403,"message":"no"}}]', "403", "no"),
         (b"[]", None, None),
