@@ -81,11 +81,12 @@ async def connection(
     if request.param == "analyzed":
         await server.execute("ANALYZE events; ANALYZE event_deliveries; ANALYZE sinks")
     if request.param == "outdated":
-        most = "sink <> 'few' OR seq > 6 OR event_id > 'evt_10000060'"
-        await server.execute(f"CREATE TEMPORARY TABLE kept AS SELECT * FROM event_deliveries WHERE {most}")
-        await server.execute(f"DELETE FROM event_deliveries WHERE {most}")
+        few = "sink = 'few' AND seq <= 6 AND event_id <= 'evt_10000060'"
+        await server.execute("CREATE TEMPORARY TABLE kept AS SELECT * FROM event_deliveries")
+        await server.execute("TRUNCATE event_deliveries")  # no entry of a removed row stays in an index
+        await server.execute(f"INSERT INTO event_deliveries SELECT * FROM kept WHERE {few}")
         await server.execute("ANALYZE event_deliveries")
-        await server.execute("INSERT INTO event_deliveries SELECT * FROM kept")
+        await server.execute(f"INSERT INTO event_deliveries SELECT * FROM kept WHERE NOT ({few})")
     yield server
     await transaction.rollback()
 
