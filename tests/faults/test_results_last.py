@@ -84,5 +84,7 @@ async def test_results_of_any_size_are_written_out_in_small_pieces(
             peaks.append(peak_of(gateway.server))
         assert len(output) > count * MEGABYTE
         assert peaks[1] - peaks[0] < 32 * MEGABYTE
-        ((largest,),) = await database.rows("SELECT max(bytes) FROM file_parts WHERE kind = 'inline'")
+        assert await database.rows("SELECT DISTINCT kind, store FROM file_parts") == [("stored", "database")]
+        ((pieces, largest),) = await database.rows("SELECT count(*), max(length(chunk)) FROM content_chunks")
+        assert pieces > count
         assert largest <= MEGABYTE
