@@ -42,10 +42,12 @@ async def one_file_and_no_content(gateway: Deployed, folder: Path, file_id: str)
     await gateway.simulator.until(has_copies)
     assert await gateway.database.rows("SELECT status FROM uploads") == [("completed",)]
     assert await gateway.database.rows("SELECT id FROM upload_parts") == []
-    with anyio.fail_after(PATIENCE_SECONDS):
-        while list((folder / "contents").iterdir()):  # noqa: ASYNC110
-            await anyio.sleep(0.05)
-    assert await gateway.database.rows("SELECT 1 FROM contents WHERE state <> 'deleting'") == []
+
+    async def is_discarded() -> bool:
+        in_use = await gateway.database.rows("SELECT 1 FROM contents WHERE state <> 'deleting'")
+        return not in_use and not list((folder / "contents").iterdir())
+
+    await gateway.eventually(is_discarded)
 
 
 @pytest.mark.parametrize(
