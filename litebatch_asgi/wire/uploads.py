@@ -18,7 +18,15 @@ from litebatch_asgi.models.uploads import MOST_UPLOAD_BYTES
 from litebatch_asgi.wire import checks
 from litebatch_asgi.wire.bodies import ExpiresAfter
 from litebatch_asgi.wire.filenames import clean_filename
-from litebatch_asgi.wire.names import NAMES_FIELDS, PLAIN, Pairs, check_model_names, model_names
+from litebatch_asgi.wire.names import (
+    MAX_NAME,
+    MAX_NAMES,
+    NAMES_FIELDS,
+    PLAIN,
+    Pairs,
+    check_model_names,
+    model_names,
+)
 from litebatch_asgi.wire.objects import FileObject, file_object
 from litebatch_asgi.wire.requests import UPLOAD_PURPOSES, check_expiry, json_body, json_expiry
 
@@ -88,8 +96,10 @@ def names_in(given: dict[str, object]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for field in NAMES_FIELDS:
         value = given.get(field)
+        if value is None:
+            continue
         each = cast("list[object]", value) if isinstance(value, list) else [value]
-        found += [(field, checks.text(name, field)) for name in each if name is not None]
+        found += [(field, checks.text(name, field)) for name in each]
     return found
 
 
@@ -158,7 +168,8 @@ def upload_part_object(part: UploadPart) -> UploadPartObject:
 _Purpose = Annotated[str, Meta(extra_json_schema={"enum": list(UPLOAD_PURPOSES)})]
 _Bytes = Annotated[int, Meta(ge=0, le=MOST_UPLOAD_BYTES)]
 _Type = Annotated[str, Meta(max_length=MAX_TYPE, extra_json_schema=PLAIN)]
-_Names = Annotated[str, Meta(description="Virtual models, separated by commas.")]
+_Names = Annotated[str, Meta(description="Virtual models, separated by commas.", extra_json_schema=PLAIN)]
+_Name = Annotated[str, Meta(max_length=MAX_NAME, extra_json_schema=PLAIN)]
 
 
 class CreateUploadBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -169,7 +180,7 @@ class CreateUploadBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     bytes: _Bytes
     mime_type: _Type
     expires_after: ExpiresAfter | None = None
-    target_model_names: _Names | list[str] | None = None
+    target_model_names: _Names | Annotated[list[_Name], Meta(max_length=MAX_NAMES)] | None = None
 
 
 class CompleteUploadBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

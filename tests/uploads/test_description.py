@@ -80,6 +80,15 @@ def test_what_is_described_of_a_create_is_what_is_taken(body: dict[str, Any]) ->
     assert described.is_valid(body) == is_taken(wire.parse_create_upload, body)
 
 
+@pytest.mark.parametrize(
+    "names", ["a\0b", ["a\0b"], ["a", None], [None], [3], ["x" * 257], ["x" * 256], ["a"] * 101, ["a"] * 100]
+)
+def test_what_is_described_of_names_is_what_is_taken(names: object) -> None:
+    described = validator({"$ref": "#/components/schemas/CreateUploadBody"})
+    body = CREATE | {"target_model_names": names}
+    assert described.is_valid(body) == is_taken(wire.parse_create_upload, body)
+
+
 @given(
     bodies(
         {"part_ids": st.lists(texts, max_size=3)},
