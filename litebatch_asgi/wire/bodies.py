@@ -29,7 +29,14 @@ _STORABLE = {"pattern": r"^[^\x00]*$"}
 _MetadataKey = Annotated[str, Meta(max_length=MAX_METADATA_KEY, extra_json_schema=_STORABLE)]
 _MetadataValue = Annotated[str, Meta(max_length=MAX_METADATA_VALUE, extra_json_schema=_STORABLE)]
 _Metadata = Annotated[dict[_MetadataKey, _MetadataValue], Meta(max_length=MAX_METADATA_PAIRS)]
-_Provider = Annotated[str, Meta(max_length=MAX_PROVIDER, extra_json_schema=PLAIN)]
+_Provider = Annotated[
+    str,
+    Meta(
+        max_length=MAX_PROVIDER,
+        description="The provider that the input file was uploaded for. Another one is refused (400).",
+        extra_json_schema=PLAIN,
+    ),
+]
 _Seconds = Annotated[int, Meta(ge=MIN_EXPIRY_SECONDS, le=MAX_EXPIRY_SECONDS)]
 
 
@@ -63,7 +70,6 @@ class CreateBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     output_expires_after: ExpiresAfter | None = None
     litebatch: LiteBatchOptions | None = None
     custom_llm_provider: _Provider | None = None
-    """the provider that the input file was uploaded for; another one is refused"""
 
 
 def upload_schema() -> dict[str, Any]:
@@ -82,7 +88,7 @@ def upload_schema() -> dict[str, Any]:
                 "maxLength": MAX_PROVIDER,
                 "description": (
                     "A provider such as `azure`, whose own names of models the file's lines have. With "
-                    "target_model_names these decide."
+                    "target_model_names these decide. One that the gateway has no models of is refused (400)."
                 ),
             }
             | PLAIN,

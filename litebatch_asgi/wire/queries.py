@@ -44,8 +44,9 @@ _Provider = Annotated[
     Meta(
         max_length=MAX_PROVIDER,
         description=(
-            "A provider such as `azure`: what is for a model of it counts alone. The header "
-            "`custom-llm-provider` and a path such as `/azure/v1/batches` say the same."
+            "A provider such as `azure`: what is for a model of it counts alone. One that the gateway has no "
+            "models of is refused (400). The header `custom-llm-provider` and a path such as "
+            "`/azure/v1/batches` say the same."
         ),
         extra_json_schema=PLAIN,
     ),
