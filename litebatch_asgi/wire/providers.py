@@ -33,7 +33,7 @@ def namings(path: str | None, header: str | None, query: Pairs) -> list[Naming]:
     """Where a request names a provider, its body aside. What is empty names none."""
     given = [("the path", path), (f"the header {PROVIDER_HEADER}", header)]
     given += [("the query", value) for name, value in query if name in _IN_QUERY]
-    return [Naming(place, value.strip()) for place, value in given if value is not None and value.strip()]
+    return [Naming(place, name) for place, value in given if value and (name := value.strip(" "))]
 
 
 def named_provider(named: Iterable[Naming], field: str | None = None) -> str | None:
@@ -42,8 +42,8 @@ def named_provider(named: Iterable[Naming], field: str | None = None) -> str | N
     Raises `InvalidRequest` if it names two.
     """
     found = list(named)
-    if field is not None and field.strip():
-        found.append(Naming(f"the field {PROVIDER_FIELD}", field.strip()))
+    if field is not None and field.strip(" "):
+        found.append(Naming(f"the field {PROVIDER_FIELD}", field.strip(" ")))
     if not found:
         return None
     first, *others = found

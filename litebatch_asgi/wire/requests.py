@@ -165,7 +165,7 @@ def parse_upload_form(
     if len(purposes) > 1:
         raise _twice("purpose")
     header = [(NAMES_FIELDS[0], names_header)] if names_header is not None else []
-    providers = [Naming("the form", value.strip()) for name, value in fields if name == PROVIDER_FIELD]
+    providers = [Naming("the form", value.strip(" ")) for name, value in fields if name == PROVIDER_FIELD]
     return UploadForm(
         purpose=purposes[0],
         target_model_names=model_names([*fields, *query, *header]),

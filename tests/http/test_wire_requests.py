@@ -330,6 +330,21 @@ def test_what_cannot_be_asked_of_a_list_of_files(query: tuple[str, str], param: 
     assert refused(lambda: wire.parse_file_list_query([query]))[0] == param
 
 
+@pytest.mark.parametrize("name", ["\n", "azure\n", "\tazure", "a" * 65])
+def test_what_can_be_no_provider_is_refused_wherever_it_is_named(name: str) -> None:
+    """What is around a name is dropped if it is spaces; nothing else that is not seen is."""
+    query = wire.namings(None, None, [("custom_llm_provider", name)])
+    form = [("purpose", "batch"), ("custom_llm_provider", name)]
+    for parse in (
+        lambda: wire.named_provider(query),
+        lambda: wire.parse_upload_form(form),
+        lambda: create(custom_llm_provider=name),
+    ):
+        assert refused(parse)[0] == "custom_llm_provider"
+    spaced = wire.namings(None, " azure ", [("provider", "  ")])
+    assert wire.named_provider(spaced, " azure") == "azure"
+
+
 def test_the_least_that_comes_with_a_file() -> None:
     assert wire.parse_upload_form([("purpose", "batch")]) == wire.UploadForm(purpose="batch")
 
