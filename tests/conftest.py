@@ -10,10 +10,15 @@ from collections.abc import AsyncGenerator, Generator, Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from tests.database import BACKENDS, Database, database_on
 from tests.harness import InProcess, running_gateway
+
+# Generated examples share the machine with other tests: how long one takes says nothing.
+settings.register_profile("litebatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("litebatch")
 
 ON_EITHER = frozenset(
     {
