@@ -37,13 +37,14 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
         """In bytes."""
         return self.lines * (self.line_bytes + len(self.model) - len(VIRTUAL_MODEL))
 
-    def blocks(self) -> Iterator[bytes]:
-        """The file in blocks of whole lines, of about `BLOCK_BYTES` each."""
+    def blocks(self, first: int = 0, count: int | None = None) -> Iterator[bytes]:
+        """So many lines, None: all, from one on, in blocks of whole lines, of about `BLOCK_BYTES` each."""
         head = b'{"custom_id": "request-'
         rests = [self._rest(start) for start in range(len(_SENTENCES))]
         at_once = max(1, BLOCK_BYTES // self.line_bytes)
-        for first in range(0, self.lines, at_once):
-            numbers = range(first, min(first + at_once, self.lines))
+        end = self.lines if count is None else first + count
+        for start in range(first, end, at_once):
+            numbers = range(start, min(start + at_once, end))
             yield b"".join(b"%b%08d%b" % (head, n, rests[n % len(rests)]) for n in numbers)
 
     def _rest(self, start: int) -> bytes:

@@ -1,7 +1,7 @@
 """A provider deployment that costs next to nothing: it drops what is uploaded and answers rightly.
 
-Run as a program it serves until it is told to stop, on a port that it prints. Files can be read back: each of
-them has the content that the arguments describe.
+Run as a program it serves until it is told to stop, on a port that it prints. Files can be read back: they
+are taken for runs of the content that the arguments describe, in the order of the numbers in their names.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import re
 import time
+from collections.abc import Iterator
 from itertools import count
 from typing import Any, NamedTuple, cast
 
@@ -23,6 +24,7 @@ _BUFFER_BYTES = 1 << 20
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 _BOUNDARY = re.compile(rb"\r\ncontent-type: *multipart/form-data; *boundary=([^\r]+)", re.IGNORECASE)
 _FILENAME = re.compile(rb'filename="([^"]*)"')
+_NAME = re.compile("(file-[^-]+)-(?:([0-9]{1,4})-)?")
 _EMPTY_PAGE: dict[str, Any] = {"object": "list", "data": [], "has_more": False}
 
 
@@ -54,10 +56,44 @@ def _read(beginning: bytes) -> _Request | None:
     return _Request(method, path, size, filename[1].decode(), file_size)
 
 
-class _Connection(asyncio.BufferedProtocol):
-    def __init__(self, content: Content, numbers: count[int]) -> None:
+class _Tile(NamedTuple):
+    file: str
+    number: int
+    lines: int
+
+
+class _Tiles:
+    """What was uploaded, by its id."""
+
+    def __init__(self, content: Content) -> None:
         self._content = content
-        self._numbers = numbers
+        self._numbers = count()
+        self._tiles: dict[str, _Tile] = {}
+
+    def add(self, filename: str, size: int) -> str:
+        """Take a file; its id."""
+        name, id_ = _NAME.match(filename), f"file-{next(self._numbers):06}"
+        if name is not None and self._content.lines:
+            lines = size * self._content.lines // self._content.size
+            self._tiles[id_] = _Tile(name[1], int(name[2] or 0), lines)
+        return id_
+
+    def read(self, id_: str) -> tuple[int, Iterator[bytes]]:
+        """The size of a file, and its content; without a name that tells, all there is."""
+        tile = self._tiles.get(id_)
+        if tile is None:
+            return self._content.size, self._content.blocks()
+        before = (
+            each for each in self._tiles.values() if each.file == tile.file and each.number < tile.number
+        )
+        first = sum(each.lines for each in {each.number: each for each in before}.values())
+        size = self._content.size // self._content.lines * tile.lines
+        return size, self._content.blocks(first, tile.lines)
+
+
+class _Connection(asyncio.BufferedProtocol):
+    def __init__(self, tiles: _Tiles) -> None:
+        self._tiles = tiles
         self._buffer = bytearray(_BUFFER_BYTES)
         self._kept = 0  # bytes of a request whose beginning is not complete
         self._request: _Request | None = None
@@ -98,11 +134,12 @@ class _Connection(asyncio.BufferedProtocol):
 
     def _answer(self, request: _Request) -> None:
         if request.method == "GET" and request.path.endswith("/content"):
-            self._sending = asyncio.get_running_loop().create_task(self._send_content())
+            read = self._tiles.read(request.path.split("/")[-2])
+            self._sending = asyncio.get_running_loop().create_task(self._send_content(*read))
         elif request.file_size:
             self._write_json(
                 {
-                    "id": f"file-{next(self._numbers):06}",
+                    "id": self._tiles.add(request.filename, request.file_size),
                     "object": "file",
                     "bytes": request.file_size,
                     "created_at": int(time.time()),
@@ -114,9 +151,9 @@ class _Connection(asyncio.BufferedProtocol):
         else:
             self._write_json(_EMPTY_PAGE)
 
-    async def _send_content(self) -> None:
-        self._write_head(self._content.size)
-        for block in self._content.blocks():
+    async def _send_content(self, size: int, blocks: Iterator[bytes]) -> None:
+        self._write_head(size)
+        for block in blocks:
             await self._writable.wait()
             self._transport.write(block)
 
@@ -132,11 +169,9 @@ class _Connection(asyncio.BufferedProtocol):
 
 
 async def _serve(content: Content) -> None:
-    numbers = count()
+    tiles = _Tiles(content)
     listener = listen("127.0.0.1", 0)
-    server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(content, numbers), sock=listener
-    )
+    server = await asyncio.get_running_loop().create_server(lambda: _Connection(tiles), sock=listener)
     print(address_of(listener), flush=True)
     await until_told_to_stop()
     server.close()

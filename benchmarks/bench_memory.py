@@ -1,4 +1,4 @@
-"""What 1 GB in 100,000 lines costs in memory, up, in parts and down, and how late the event loop runs."""
+"""What 1 GB in 500,000 lines costs in memory, up, in parts and down, and how late the event loop runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks._gateway import Lag, write_config
 from benchmarks._processes import Server, running, scratch, step_back
 from litebatch_asgi.models.uploads import MOST_PART_BYTES
 
-CONTENT = Content(lines=100_000, line_bytes=10_000)
+CONTENT = Content(lines=500_000, line_bytes=2_000)
 MEMORY_BAR = 64.0
 LAG_BAR = 10.0
 MEGABYTE = 1_000_000
