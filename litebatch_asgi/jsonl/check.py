@@ -10,6 +10,7 @@ from functools import cache
 import msgspec
 
 from litebatch_asgi.errors import InvalidFile, Problem
+from litebatch_asgi.jsonl.digest_set import DigestSet
 from litebatch_asgi.jsonl.frames import LineFramer, Run, is_utf8, line_end
 from litebatch_asgi.jsonl.ids import ID_MODULUS, id_digest
 from litebatch_asgi.jsonl.lengths import Lengths
@@ -101,7 +102,7 @@ class LineChecker:
         self._stopped = False
         self._line = 0
         self._requests = 0
-        self._digests: set[bytes] = set()
+        self._digests = DigestSet()
         self._id_sum = 0
         self._guesses = guesses
         self._spared_bytes = 0
@@ -207,10 +208,10 @@ class LineChecker:
     def _remember(self, custom_id: bytes) -> bool:
         """Take note of a custom_id; False if it was there before."""
         digest = id_digest(custom_id)
-        if digest in self._digests:
+        number = int.from_bytes(digest)
+        if not self._digests.add(digest, number):
             return False
-        self._digests.add(digest)
-        self._id_sum += int.from_bytes(digest)
+        self._id_sum += number
         return True
 
     def _examine(self, line: bytes, offset: int) -> None:
