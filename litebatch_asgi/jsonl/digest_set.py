@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mmap import mmap
+
 FEW = 1 << 16
 """so many are kept in a set, which is quicker and still small"""
 _SIZE = 16
@@ -54,25 +56,28 @@ class _Filter:
     """Two bits for each digest tell of most others that they are not there; only the rest is searched for."""
 
     def __init__(self) -> None:
-        self._bits = bytearray(1 << (_BITS - 3))
-        self._digests = bytearray()
+        # mapped by themselves: the system has them back at once, whatever else is allocated meanwhile
+        self._bits = mmap(-1, 1 << (_BITS - 3))
+        self._digests = mmap(-1, _EACH * _SIZE)
+        self._end = 0
 
     @property
     def is_full(self) -> bool:
         """Whether the next one belongs into another filter."""
-        return len(self._digests) >= _EACH * _SIZE
+        return self._end >= _EACH * _SIZE
 
     def holds(self, digest: bytes, low: int, high: int) -> bool:
         bits = self._bits
         if not bits[low >> 3] >> (low & 7) & 1 or not bits[high >> 3] >> (high & 7) & 1:
             return False
-        at = self._digests.find(digest)
+        at = self._digests.find(digest, 0, self._end)
         while at % _SIZE and at >= 0:  # the end of one and the beginning of the next
-            at = self._digests.find(digest, at + 1)
+            at = self._digests.find(digest, at + 1, self._end)
         return at >= 0
 
     def add(self, digest: bytes, low: int, high: int) -> None:
         bits = self._bits
         bits[low >> 3] |= 1 << (low & 7)
         bits[high >> 3] |= 1 << (high & 7)
-        self._digests += digest
+        self._digests[self._end : self._end + _SIZE] = digest
+        self._end += _SIZE
