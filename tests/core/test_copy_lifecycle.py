@@ -25,7 +25,16 @@ from litebatch_asgi.copy_lifecycle import (
     retraction,
 )
 from litebatch_asgi.errors import StateConflict
-from litebatch_asgi.models import CopyState, File, FileChange, FileCopy, FileKind, FileState, FileStatus
+from litebatch_asgi.models import (
+    CopyState,
+    File,
+    FileChange,
+    FileCopy,
+    FileKind,
+    FileState,
+    FileStatus,
+    Shard,
+)
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
@@ -111,6 +120,51 @@ def test_a_file_is_accepted_once_and_stays_processed(state: FileState, then: lis
             all_failed = {copy.state for copy in moved} == {CopyState.FAILED}
             assert folded.status is (FileStatus.ERROR if all_failed else FileStatus.PROCESSED)
         file = folded
+
+
+def a_tile(number: int) -> Shard:
+    return Shard(
+        file_id=FILE.id,
+        shard=number,
+        root=number,
+        start=number,
+        bytes=1,
+        first_line=number,
+        lines=1,
+        id_count=1,
+        id_sum=1,
+        tokens=1,
+    )
+
+
+TILES = tuple(map(a_tile, range(3)))
+copies_of_shards = st.lists(
+    st.builds(replace, copies, shard=st.integers(0, 4)), max_size=12, unique_by=lambda copy: copy.key
+).map(lambda found: FileState(file=FILE, copies=tuple(found), open_batches=0, shards=TILES))
+
+
+@given(copies_of_shards)
+def test_a_file_is_what_its_tiles_are(state: FileState) -> None:
+    """Accepted once each is at a provider, processed once each is ready. Other shards do not count."""
+    folded = fold_file(state, NOW)
+    tiles = [state.copies_of(tile.shard) for tile in TILES]
+    assert (folded.accepted_at is not None) == all(
+        any(each.provider_file_id for each in tile) for tile in tiles
+    )
+    ready = [any(each.state is CopyState.READY for each in tile) for tile in tiles]
+    failed = [bool(tile) and all(each.state is CopyState.FAILED for each in tile) for tile in tiles]
+    if all(ready):
+        assert folded.status is FileStatus.PROCESSED
+    else:
+        assert folded.status is (FileStatus.ERROR if any(failed) else FileStatus.UPLOADED)
+    of_tiles = tuple(copy for copy in state.copies if not state.is_derived(copy))
+    assert fold_file(replace(state, copies=of_tiles), NOW) == folded
+
+
+def test_what_is_no_input_stays_as_it_is() -> None:
+    file = replace(FILE, kind=FileKind.OUTPUT)
+    copy = a_copy(CopyState.FAILED, provider_file_id="file-p")
+    assert fold_file(FileState(file=file, copies=(copy,), open_batches=0), NOW) == file
 
 
 @given(files_with_copies)

@@ -163,3 +163,15 @@ async def test_tiles_in_doubt_are_given_up_by_their_own_tags(stage: Stage) -> No
             await gateway.upload(lines(8))
         await until_rows(stage, gateway, "SELECT 1 FROM file_copies WHERE state <> 'deleted'", [])
         assert stage.tags("ab") == {}
+
+
+async def test_a_tile_that_is_nowhere_else_is_read_from_the_original(stage: Stage) -> None:
+    content = lines(2000)
+    async with stage.gateway("ab", most=700, settings=replace(QUICK, keep_originals="always")) as gateway:
+        file = await gateway.upload(content)
+        stage.simulator.account("a").add_fault(Fault(call="stream_file", match="-1-", status=404, times=None))
+        cut = stage.simulator.account("b").add_fault(
+            Fault(call="stream_file", match="-1-", cut_after=75_000, times=None)
+        )
+        assert await gateway.content(file.id) == content
+        assert cut.struck
