@@ -16,6 +16,7 @@ import msgspec
 from litebatch_asgi.models import Batch, BatchState, BatchStatus, Charge, Event, Job, JobState
 from litebatch_asgi.models.ids import EVENT_PREFIX, new_id
 from litebatch_asgi.models.sums import cost_of
+from litebatch_asgi.rescue import GONE, HALVED
 from litebatch_asgi.wire.waiting import told_to_admin
 
 CREATED, CREATE_CALLED = "batch.created", "acreate_batch"
@@ -23,6 +24,8 @@ COMPLETED, SUCCEEDED = "batch.completed", "batch_success"
 """each once a batch: what happened, and the call type under which LiteLLM's logs have it"""
 PLACED, ADOPTED, DOUBTED = "job.placed", "job.adopted", "job.doubted"
 WAITING, STOPPED, SETTLED = "job.waiting", "job.stopped", "job.settled"
+HANDED_ON = "job.handed_on"
+"""another job goes on with lines that one has left undone"""
 
 _MOMENTS = ("created_at", "in_progress_at", "finalizing_at", "cancelling_at")
 _WITHOUT_RESULTS = frozenset({JobState.REFUSED, JobState.WATCHED, JobState.WITHDRAWN, JobState.FAILED})
@@ -68,7 +71,12 @@ def _types_of_move(before: JobState, job: Job, jobs: Sequence[Job]) -> Iterator[
     elif job.state is JobState.UNCLEAR and is_first:
         yield DOUBTED
     elif job.state is JobState.SETTLED:
-        yield SETTLED
+        if job.reason != HALVED:
+            yield SETTLED
+        if job.outcome is not None and job.outcome.handed_on:
+            yield HANDED_ON
+    elif job.state is JobState.WATCHED and job.reason == GONE:
+        yield HANDED_ON
     elif job.state in _WITHOUT_RESULTS and is_first:
         yield STOPPED
 
@@ -96,7 +104,8 @@ def _about(job: Job) -> dict[str, Any]:
         "attempt": job.attempt,
         "deployment": job.deployment_id,
         "job_state": job.state.value,
-        "reason": job.reason,
+        "reason": job.stop_reason if job.state is JobState.SETTLED and job.stop_reason else job.reason,
+        "lines": job.outcome.handed_on if job.outcome is not None else None,
     }
 
 

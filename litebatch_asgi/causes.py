@@ -91,6 +91,14 @@ def _cause_of(error: BatchError, *, others_left: bool) -> Cause:
     return Cause.DEPLOYMENT if error.code in _GOOGLES_CODES else Cause.CONTENT
 
 
+def is_about_import(errors: Sequence[BatchError]) -> bool:
+    """Whether the provider could not import a file: one without the line that it stumbles on may do.
+
+    Source: Vertex AI, whose jobs fail with code 3 for a file of which it cannot read a line.
+    """
+    return any(error.code == _IMPORT_CODE for error in errors)
+
+
 def is_about_room(error: BatchError) -> bool:
     """Whether the deployment has no room left.
 

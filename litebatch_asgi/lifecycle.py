@@ -10,7 +10,8 @@ waiting ──> submitting ──> submitted ──> ended ──> settled
 A waiting job of a database that was restored may turn out to be sent already: unclear, or refused where a
 later attempt was sent in its place. A batch that was adopted where no tags are told, and turns out to be
 another one's, leaves its job unclear. A job that nobody can bring to its end within the end grace is
-watched, and followed by one that is withdrawn or failed at once.
+watched, and followed by one that is withdrawn or failed at once. A job whose lines were cut into two others
+before anything of it ran is settled, without results.
 """
 
 from __future__ import annotations
@@ -42,14 +43,28 @@ from litebatch_asgi.models.ids import job_id
 
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.WAITING: frozenset(
-        {JobState.SUBMITTING, JobState.UNCLEAR, JobState.REFUSED, JobState.WITHDRAWN, JobState.FAILED}
+        {
+            JobState.SUBMITTING,
+            JobState.UNCLEAR,
+            JobState.REFUSED,
+            JobState.WITHDRAWN,
+            JobState.FAILED,
+            JobState.SETTLED,
+        }
     ),
     JobState.SUBMITTING: frozenset(
         {JobState.SUBMITTED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR, JobState.WATCHED}
     ),
     JobState.UNCLEAR: frozenset({JobState.SUBMITTED, JobState.ENDED, JobState.WATCHED}),
     JobState.SUBMITTED: frozenset(
-        {JobState.ENDED, JobState.REFUSED, JobState.FAILED, JobState.UNCLEAR, JobState.WATCHED}
+        {
+            JobState.ENDED,
+            JobState.REFUSED,
+            JobState.FAILED,
+            JobState.UNCLEAR,
+            JobState.WATCHED,
+            JobState.SETTLED,
+        }
     ),
     JobState.ENDED: frozenset({JobState.SETTLED, JobState.WATCHED}),
     JobState.WATCHED: frozenset({JobState.CLOSED}),

@@ -26,6 +26,11 @@ from litebatch_asgi.models import (
     StopReason,
 )
 
+HALVED = "halved"
+"""`Job.reason`: nothing of it ran, and two jobs have its lines in its place"""
+GONE = "gone"
+"""`Job.reason`: no process has its deployment any more, and another one runs its lines"""
+
 _LEADS_PER_WINDOW = 6
 _QUARTER = 4
 _HALF = 2
@@ -96,12 +101,12 @@ def lineage(jobs: Iterable[Job], root: int) -> list[Job]:
 def used_deployments(jobs: Iterable[Job], root: int) -> frozenset[str]:
     """The deployments that a tile's lineage was submitted to, or may have been.
 
-    One that refused a job, or that never got it, is not among them.
+    One that refused a job, that never got it, or that could not take so much is not among them.
     """
     return frozenset(
         job.deployment_id
         for job in lineage(jobs, root)
-        if job.deployment_id is not None
+        if job.deployment_id is not None and job.reason != HALVED
         if job.state in _HAS_USED or (job.state is JobState.CLOSED and job.provider_batch_id is not None)
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from contextlib import aclosing
 from datetime import datetime
 
@@ -66,12 +66,27 @@ class HandingOn:
         published = _lines_of(tile.shard, indexes, exact.published)
         if not rest.is_disjoint(published) or rest | published != lines_of(lines.shard, tile.shard):
             raise LinesDiffer(f"{job.id}: {rest.count} and {published.count} of {lines.shard.lines} lines")
-        selected = await self._select(tile, rest)
-        number = await self._number(lines.file)
-        return Rest(
-            shard=_shard(job, tile.shard, rest, selected, number),
-            job=self._job(job, number, selected),
-        )
+        (left,) = await self._derived(job, tile, (rest,))
+        return left
+
+    async def halves(self, job: Job, lines: JobLines) -> tuple[Rest, ...]:
+        """The first half of a job's lines, and the second one. Raises `RequestError` as `rest` does."""
+        tile = await self._lines.tile(lines.file, job.root)
+        indexes = list(lines_of(lines.shard, tile.shard))
+        middle = len(indexes) // 2
+        size = tile.shard.lines
+        halves = (LineSet.of(size, indexes[:middle]), LineSet.of(size, indexes[middle:]))
+        return await self._derived(job, tile, halves)
+
+    async def _derived(self, job: Job, tile: JobLines, sets: Sequence[LineSet]) -> tuple[Rest, ...]:
+        """A shard for each of these sets of a tile's lines, with a job that is to run it."""
+        now, derived = self._runtime.now(), list[Rest]()
+        for each in sets:
+            selected = await self._select(tile, each)
+            number = await self._number(tile.file)
+            shard = _shard(job, tile.shard, each, selected, number)
+            derived.append(Rest(shard=shard, job=_job(job, shard, now)))
+        return tuple(derived)
 
     async def _indexes(self, tile: JobLines) -> Mapping[bytes, int]:
         ids = LineIds()
@@ -99,21 +114,6 @@ class HandingOn:
 
         await self._runtime.storage.change_file(file.file.id, take)
         return number
-
-    def _job(self, before: Job, shard: int, selected: Selected) -> Job:
-        now = self._runtime.now()
-        return Job(
-            id=job_id(before.batch_id, shard, 1),
-            batch_id=before.batch_id,
-            owner=before.owner,
-            shard=shard,
-            root=before.root,
-            requests=selected.lines,
-            tokens=selected.tokens,
-            created_at=now,
-            next_check_at=now,
-            refresh_from=now,
-        )
 
 
 def lines_of(shard: Shard, tile: Shard) -> LineSet:
@@ -143,4 +143,19 @@ def _shard(job: Job, tile: Shard, rest: LineSet, selected: Selected, number: int
         tokens=selected.tokens,
         sha256=selected.sha256,
         lines_of_root=rest.to_bytes(),
+    )
+
+
+def _job(before: Job, shard: Shard, now: datetime) -> Job:
+    return Job(
+        id=job_id(before.batch_id, shard.shard, 1),
+        batch_id=before.batch_id,
+        owner=before.owner,
+        shard=shard.shard,
+        root=shard.root,
+        requests=shard.lines,
+        tokens=shard.tokens,
+        created_at=now,
+        next_check_at=now,
+        refresh_from=now,
     )

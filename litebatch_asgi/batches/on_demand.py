@@ -31,6 +31,11 @@ class CopiesOnDemand:
             used = used_deployments([each for each in jobs if each.shard != job.shard], job.root)
         return tries.away_from(used | self._too_small(lines.shard, model))
 
+    def is_too_large(self, shard: Shard, model: str) -> bool:
+        """Whether a shard is more than any deployment of the model takes in one job."""
+        served = self._runtime.fleet.deployments_for(model)
+        return bool(served) and self._too_small(shard, model) >= served.keys()
+
     def _too_small(self, shard: Shard, model: str) -> frozenset[str]:
         fleet = self._runtime.fleet
         return frozenset(

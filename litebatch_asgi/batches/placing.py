@@ -10,6 +10,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.endings import UNUSABLE, JobEndings
+from litebatch_asgi.batches.halving import Halver
 from litebatch_asgi.batches.inputs import Input, Inputs
 from litebatch_asgi.batches.lines import JobLines, LineReader
 from litebatch_asgi.batches.on_demand import CopiesOnDemand
@@ -63,6 +64,7 @@ class Placer(JobWork):
         self._quotas = Quotas(runtime)
         self._lines = LineReader(runtime)
         self._copies = CopiesOnDemand(runtime)
+        self._halver = Halver(runtime)
 
     async def place(self, job: Job, lease: Lease) -> Job | None:
         """Send a waiting job that is ours to a deployment; the job to go on with, or None.
@@ -73,6 +75,8 @@ class Placer(JobWork):
         until, model = state.batch.expires_at, state.batch.model
         tries = self._copies.keep_away(self._tries(state, job), job, state.jobs, lines, model)
         tries = await self._quotas.put_off(tries, model, job.tokens, checks=job.checks)
+        if self._copies.is_too_large(lines.shard, model) and await self._halver.halve(job, lines):
+            return None
         while True:
             target = await choose(self.runtime, file, model, until=until, seed=job.id, tries=tries)
             if target is None and await self._copies.bring(file, lines, model, tries, seed=job.id):

@@ -12,14 +12,24 @@ from typing import Any
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.endings import JobEndings, fit_for_owner
+from litebatch_asgi.batches.halving import Halver
 from litebatch_asgi.batches.handing_on import HandingOn
+from litebatch_asgi.batches.lines import JobLines, LineReader
 from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import INPUT_UNAVAILABLE, UnsentJobs
 from litebatch_asgi.batches.work import JobWork, looked_at
-from litebatch_asgi.causes import Cause, cause_of, is_about_room
-from litebatch_asgi.errors import CopyRefused, DeploymentRefused, ProviderError, ProviderNotFound
+from litebatch_asgi.causes import Cause, cause_of, is_about_import, is_about_room
+from litebatch_asgi.errors import (
+    CopyRefused,
+    DeploymentRefused,
+    ProviderError,
+    ProviderNotFound,
+    RequestError,
+    StateConflict,
+)
 from litebatch_asgi.failpoints import hit
+from litebatch_asgi.jsonl import file_line
 from litebatch_asgi.lifecycle import batch_change, hurried, move
 from litebatch_asgi.models import (
     Batch,
@@ -30,6 +40,7 @@ from litebatch_asgi.models import (
     Job,
     JobState,
     ProviderBatch,
+    Shard,
 )
 from litebatch_asgi.models.provider import MOST_ERRORS
 from litebatch_asgi.refusals import Refusal
@@ -56,6 +67,8 @@ class Poller(JobWork):
         self._unclear = unclear
         self._unsent = unsent
         self._handing_on = HandingOn(runtime)
+        self._halver = Halver(runtime)
+        self._lines = LineReader(runtime)
         self._quotas = Quotas(runtime)
 
     async def look(self, job: Job) -> Job | None:
@@ -234,9 +247,26 @@ class Poller(JobWork):
             kind = Refusal.BUSY if is_about_room(first) else Refusal.FAILS
             self.runtime.fleet.refused(job.deployment_id, gave_back, kind=kind)
             return await self._endings.refused(job, gave_back)
+        lines = await self._lines_of(job, state.batch)
+        if is_about_import(errors) and await self._is_halved(job, lines):
+            return None
         told = (fit_for_owner(error, job, state.batch, self.runtime) for error in errors)
-        await self._endings.failed(job, tuple(told))
+        await self._endings.failed(job, tuple(_in_file(error, lines.shard) for error in told))
         return None
+
+    async def _lines_of(self, job: Job, batch: Batch) -> JobLines:
+        file = await self.runtime.storage.get_file(batch.input_file_id)
+        if file is None:
+            raise StateConflict(f"{batch.input_file_id} is gone")
+        return await self._lines.of(job, file)
+
+    async def _is_halved(self, job: Job, lines: JobLines) -> bool:
+        """Whether two jobs go on in place of one whose file could not be imported."""
+        try:
+            return await self._halver.halve(job, lines)
+        except RequestError as error:
+            logger.warning("a shard cannot be halved", extra=self.log_fields(job, error=error.message))
+            return False
 
     def _others_left(self, job: Job, state: BatchState) -> bool:
         """Whether a deployment is left that has not refused these lines."""
@@ -277,3 +307,8 @@ def _has_run(job: Job, snapshot: ProviderBatch) -> bool:
     """Whether a batch that has failed had run a part of its requests before."""
     counts = snapshot.after(job.snapshot).counts
     return snapshot.names_results or (counts is not None and counts.completed > 0)
+
+
+def _in_file(error: BatchError, shard: Shard) -> BatchError:
+    """An error about a line of what was sent, with the line of the file that it is."""
+    return error if error.line is None else replace(error, line=file_line(shard, error.line))

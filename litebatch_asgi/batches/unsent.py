@@ -15,12 +15,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from litebatch_asgi.batches.handing_on import HandingOn
 from litebatch_asgi.batches.lines import LineReader
 from litebatch_asgi.batches.outcomes import undone, words_for_undone
 from litebatch_asgi.batches.results import ResultFiles
 from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import RequestError, StateConflict
+from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.keeping import ContentWriter
 from litebatch_asgi.fold import ends, refused_jobs
 from litebatch_asgi.jsonl import MissingRows
@@ -38,6 +40,7 @@ from litebatch_asgi.models import (
     WaitingFor,
     WaitReason,
 )
+from litebatch_asgi.rescue import GONE
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -59,6 +62,7 @@ class UnsentJobs(JobWork):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self._lines = LineReader(runtime)
+        self._handing_on = HandingOn(runtime)
 
     async def is_due(self, job: Job) -> bool:
         """Whether a waiting job has nothing to wait for any more."""
@@ -96,19 +100,41 @@ class UnsentJobs(JobWork):
     async def deployment_gone(self, job: Job) -> None:
         """A job at a deployment that no process serves any more.
 
-        It ends once its batch is to be cancelled, or a day after its deadline: until then the deployment may
-        be put back, which heals it.
+        Another one runs its lines where that is allowed. Otherwise it ends once its batch is to be cancelled,
+        or a day after its deadline: until then the deployment may be put back, which heals it.
         """
-        batch = await self._batch(job)
+        state = await self.runtime.storage.get_batch_state(job.batch_id)
+        if state is None:
+            raise StateConflict(f"{job.batch_id} is gone")
+        batch, now = state.batch, self.runtime.now()
+        is_gone = job.deployment_id in self.runtime.presence.gone
         if job.state is JobState.WATCHED:
             await self._end_watch(job)
         elif batch.cancel_requested_at is not None or self.runtime.now() >= self._give_up_at(batch):
             await self.give_up(job, DEPLOYMENT_GONE)
+        elif is_gone and self._handing_on.is_allowed(job, batch, state.jobs, now):
+            await self._hand_on_whole(job)
         else:
             gone = DeploymentWait(reason=WaitReason.GONE.value)
             there = {job.deployment_id: gone} if job.deployment_id is not None else {}
             waiting = WaitingFor(reason=WaitReason.GONE.value, deployments=there)
             await self.look_again(job, waiting_for=waiting)
+
+    async def _hand_on_whole(self, job: Job) -> None:
+        """Nobody can ask what became of the job: it is watched, and another one begins with its lines."""
+        logger.error("a job at a deployment that is gone begins anew", extra=self.log_fields(job))
+        await self.write(
+            job,
+            JobState.WATCHED,
+            reason=GONE,
+            search_until=self.runtime.now() + WATCH_FOR,
+            due=self.runtime.next_look(self.runtime.now(), job.deployment_id, 0),
+            checks=0,
+            follow=lambda ended: next_attempt(ended, self.runtime.now(), due=self.runtime.now()),
+            unless=_is_to_be_cancelled,
+        )
+        hit("handon.gone")
+        self.runtime.wake()
 
     async def _end_watch(self, job: Job) -> None:
         assert job.search_until is not None
@@ -232,3 +258,7 @@ class UnsentJobs(JobWork):
             follow=lambda ended: next_attempt(ended, now, due=None, state=state),
             **how,
         )
+
+
+def _is_to_be_cancelled(current: BatchState) -> bool:
+    return current.batch.cancel_requested_at is not None

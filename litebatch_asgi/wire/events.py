@@ -19,7 +19,7 @@ from litebatch_asgi.wire.waiting import told_to_owner
 
 _FOR_OWNERS = (
     *("status", "model", "endpoint", "metadata", "counts", "usage", "cost", "errors"),
-    *("input_file_id", "output_file_id", "error_file_id"),
+    *("input_file_id", "output_file_id", "error_file_id", "lines"),
 )
 """of a payload; whatever else is in it is for admins"""
 _FOR_NOBODY = frozenset({"traceparent"})
@@ -132,6 +132,17 @@ def _stopped(payload: _Payload) -> str:
     return f"An attempt to run the batch{where} ended without results{_because(payload)}"
 
 
+def _handed_on(payload: _Payload) -> str:
+    if payload.get("reason") == "gone":
+        return (
+            f"{_there(payload)} is in no configuration any more: another deployment runs the lines of its "
+            "job, and the provider may charge for both."
+        )
+    lines, reason = payload.get("lines") or 0, payload.get("reason")
+    why = f" ({reason})" if reason else ""
+    return f"{_requests(lines)} of the batch were left undone{why} and run at another deployment."
+
+
 _SENTENCES: Mapping[str, Callable[[_Payload], str]] = MappingProxyType(
     {
         "batch.created": _created,
@@ -153,6 +164,7 @@ _SENTENCES: Mapping[str, Callable[[_Payload], str]] = MappingProxyType(
         ),
         "job.waiting": lambda payload: str(payload.get("message")),
         "job.stopped": _stopped,
+        "job.handed_on": _handed_on,
         "deployment.resting": lambda payload: str(payload.get("message")),
         "deployment.gone": lambda payload: str(payload.get("message")),
         "budget.soft": lambda payload: str(payload.get("message")),

@@ -1,0 +1,53 @@
+"""Halving: a shard that no deployment takes as it is becomes two, which may be."""
+
+from __future__ import annotations
+
+import logging
+
+from litebatch_asgi.batches.handing_on import HandingOn
+from litebatch_asgi.batches.lines import JobLines, LineReader
+from litebatch_asgi.batches.work import JobWork
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.models import Counts, Job, JobState, Outcome
+from litebatch_asgi.rescue import HALVED
+from litebatch_asgi.runtime import Runtime
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+MOST_PIECES = 256
+"""of a tile: it is halved eight times in a row at most"""
+
+
+class Halver(JobWork):
+    """Cuts shards in two."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._handing_on = HandingOn(runtime)
+        self._lines = LineReader(runtime)
+
+    async def halve(self, job: Job, lines: JobLines) -> bool:
+        """Put two jobs in the place of one that ran nothing; False: its shard is too small for that.
+
+        Raises `RequestError` where the input cannot be read now.
+        """
+        tile = await self._lines.tile(lines.file, job.root)
+        if lines.shard.lines <= max(1, tile.shard.lines // MOST_PIECES):
+            return False
+        halves = await self._handing_on.halves(job, lines)
+        hit("handon.halved")
+
+        await self.write(
+            job,
+            JobState.SETTLED,
+            due=None,
+            reason=HALVED,
+            outcome=Outcome(counts=Counts(), handed_on=lines.shard.lines),
+            more=lambda *_: {
+                "new_shards": tuple(half.shard for half in halves),
+                "new_jobs": tuple(half.job for half in halves),
+            },
+        )
+        logger.warning("a shard is halved", extra=self.log_fields(job, lines=lines.shard.lines))
+        self.runtime.wake()
+        return True
