@@ -230,8 +230,10 @@ class Poller(JobWork):
             due=now,
             may_hand_on=not is_whole and self._handing_on.is_allowed(job, state.batch, state.jobs, now),
             batch=partial(looked_at, now=now),
+            more=lambda current, *_: {"siblings": _waiting(current, now)},
         )
         hit("poll.ended")
+        self.runtime.wake()
 
     async def _failed(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> Job | None:
         """The provider ran nothing: another deployment may, unless the content is to blame."""
@@ -301,6 +303,15 @@ def _wants_cancel(job: Job, batch: Batch) -> bool:
         return False
     is_cancelling = job.snapshot is not None and job.snapshot.status is BatchStatus.CANCELLING
     return job.cancel_sent_at is None or not is_cancelling
+
+
+def _waiting(state: BatchState, now: datetime) -> list[Job]:
+    """The jobs of a batch that wait for a deployment, due at once: there may be room now."""
+    return [
+        replace(job, next_check_at=now, checks=0)
+        for job in state.jobs
+        if job.state is JobState.WAITING and job.claimed_by is None
+    ]
 
 
 def _has_run(job: Job, snapshot: ProviderBatch) -> bool:

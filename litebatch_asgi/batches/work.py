@@ -25,7 +25,8 @@ logger: logging.Logger = logging.getLogger(__name__)
 More: TypeAlias = Callable[[BatchState, Job, Job | None], dict[str, Any]]
 """Pure: from the locked batch, the job as it will be and the one that follows it, what else to write.
 
-Fields of `BatchChange`; `job` and `following`, where these are to be written in another form.
+Fields of `BatchChange`; `job` and `following`, where these are to be written in another form, and
+`siblings`, other jobs of the batch as they shall be.
 """
 
 
@@ -148,6 +149,7 @@ class JobWork:
             following = follow(job) if follow is not None else None
             rest = more(current, job, following) if more is not None else {}
             job, following = rest.pop("job", job), rest.pop("following", following)
+            siblings = rest.pop("siblings", ())
             rest["removed_jobs"] = superseded(current.jobs, job)
             if batch is not None:
                 rest["batch"] = batch(current.batch)
@@ -156,7 +158,7 @@ class JobWork:
             return batch_change(
                 current,
                 now,
-                jobs=(job,),
+                jobs=(job, *siblings),
                 new_jobs=new_jobs,
                 waiting_for=waiting_for,
                 lease_seconds=lease,
