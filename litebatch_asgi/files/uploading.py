@@ -214,17 +214,18 @@ class Uploader:
         shares: Sequence[Spool],
     ) -> None:
         error: LiteBatchError | None = Unavailable("The gateway is shutting down. Try the upload again.")
-        progress = upload.progress
+        progress, has_ended = upload.progress, False
         try:
             with progress.sending() as scope:
                 error = await work()
+                has_ended = True
             if scope.cancelled_caught:
                 told = {"file_id": upload.file.id, "shard": tile, "deployment": where}
                 logger.info("a slow upload gives up its disk space: it is repaired later", extra=told)
         except LiteBatchError as failure:
-            error = failure
+            error, has_ended = failure, True
         finally:
-            spare = progress.spare_for(tile) if error is not None else None
+            spare = progress.spare_for(tile) if error is not None and has_ended else None
             if spare is not None:
                 self._begin(upload, tile, spare, partial(self._instead, upload, tile, spare), upload.spool)
             progress.one_ended(tile, where, error)

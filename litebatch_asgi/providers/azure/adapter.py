@@ -44,6 +44,7 @@ class AzureAdapter(FilesAndBatches):
     min_poll_seconds: float = 60.0
     ends_at_expiry: bool = False
     max_requests: int | None = 100_000
+    max_bytes: int | None = 200_000_000
     file_life: FileLife | None = FileLife(shortest=1_209_600, longest=2_592_000, is_required=True)
     """a batch's input is always given an end, for the sake of the larger limit"""
     ready: Collection[str] = frozenset({"processed"})

@@ -28,6 +28,8 @@ class OpenAIAdapter(FilesAndBatches):
         base = _base_url(deployment)
         if deployment.provider == "openai":
             self.purposes: Collection[str] = OPENAI_PURPOSES
+            self.max_requests: int | None = 50_000
+            self.max_bytes: int | None = 200_000_000
         super().__init__(connection(deployment, settings, base=base, headers=_credentials(deployment)))
 
 

@@ -50,8 +50,8 @@ class FilesAndBatches:
     is_exclusive: bool = False
     tells_progress: bool = True
     ends_at_expiry: bool = True
-    max_requests: int | None = 50_000
-    max_bytes: int | None = 200_000_000
+    max_requests: int | None = None
+    max_bytes: int | None = None
     purposes: Collection[str] = frozenset({"batch"})
     page_size: int = 100
     """how many objects to ask for at once when listing: the most OpenAI allows for batches"""
