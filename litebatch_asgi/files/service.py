@@ -25,6 +25,7 @@ from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.files.cutting import cut, shard_limits
 from litebatch_asgi.files.forms import ReceivedForms
 from litebatch_asgi.files.providers import check_provider
+from litebatch_asgi.files.room import CHECK_BYTES, Room, check_bytes
 from litebatch_asgi.files.sources import UploadContent
 from litebatch_asgi.files.spooling import spooled
 from litebatch_asgi.files.uploading import Uploader
@@ -69,6 +70,7 @@ class FileService:
         self._runtime = runtime
         self._uploader = Uploader(runtime)
         self._reader = ContentReader(runtime)
+        self._room = Room(CHECK_BYTES)
 
     async def create(
         self,
@@ -129,8 +131,10 @@ class FileService:
         began = anyio.current_time()
         with self._runtime.call():
             check = FileCheck(self._runtime, principal, form.target_model_names, form.custom_llm_provider)
-            with tracing.span("check"):
-                admitted = await check.run(spool, purpose=form.purpose)
+            most = self._runtime.settings.max_file_lines
+            async with self._room.hold(check_bytes(spool.size, most_lines=most)):
+                with tracing.span("check"):
+                    admitted = await check.run(spool, purpose=form.purpose)
             file = self._file(principal, spool.size, filename, form, admitted)
             check_requests(principal.limits, file.lines)
             request = self._request(principal, file, form, repeat)
