@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from datetime import timedelta
 from itertools import compress, count
 
 import msgspec
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 from litebatch_asgi.files.on_demand import ensure_copy
 from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.jsonl import LineSet
+from litebatch_asgi.lifetimes import OUTLIVE
 from litebatch_asgi.models import BatchChange, CopyState, FileCopy, FileState, FileStatus, Shard
 from litebatch_asgi.models.files import FileChange
 from litebatch_asgi.runtime import Runtime
@@ -103,7 +103,7 @@ async def test_lines_are_copied_while_their_batch_is_open(held_gateway: InProces
     assert made.filename.startswith(f"{file.id}-{shard.shard}-")
     assert made.expires_at is not None
     assert batch.expires_at is not None
-    assert timedelta(hours=48).total_seconds() <= made.expires_at - batch.expires_at < 172_900
+    assert abs(made.expires_at - batch.expires_at - OUTLIVE.total_seconds()) <= 2
     state = await state_of(gateway, file.id)
     assert state.file.status is FileStatus.PROCESSED
     origin = Origin(runtime_of(gateway))
