@@ -70,9 +70,12 @@ def fold_file(state: FileState, now: datetime) -> File:
     file = state.file
     if file.kind is not FileKind.INPUT:
         return file
-    copies = [state.copies_of(tile.shard) for tile in state.tiles]
-    states = [{copy.state for copy in each} for each in copies]
-    if file.accepted_at is None and all(any(copy.provider_file_id for copy in each) for each in copies):
+    by_tile: dict[int, list[FileCopy]] = {tile.shard: [] for tile in state.tiles}
+    for copy in state.copies:
+        by_tile.get(copy.shard, []).append(copy)
+    states = [{copy.state for copy in copies} for copies in by_tile.values()]
+    is_taken = all(any(copy.provider_file_id for copy in copies) for copies in by_tile.values())
+    if file.accepted_at is None and is_taken:
         file = replace(file, accepted_at=now)
     if all(CopyState.READY in each for each in states):
         return replace(file, status=FileStatus.PROCESSED)
