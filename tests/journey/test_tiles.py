@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from msgspec.structs import replace
 from openai import APIConnectionError, BadRequestError, InternalServerError
@@ -175,3 +176,36 @@ async def test_a_tile_that_is_nowhere_else_is_read_from_the_original(stage: Stag
         )
         assert await gateway.content(file.id) == content
         assert cut.struck
+
+
+async def test_copies_that_wait_for_their_turn_stay_the_uploaders(stage: Stage) -> None:
+    """Sent one by one, they take several times as long as a claim runs that nobody renews."""
+    slowly = replace(QUICK, lease_seconds=0.6, max_parallel_copies=1)
+    async with stage.gateway("ab", settings=slowly) as gateway:
+        slow = stage.simulator.add_fault(Fault(call="upload_file", delay=0.4, times=None))
+        file = await gateway.upload(CONTENT)
+        assert slow.struck == 6
+        assert file.status == "processed"
+        assert stage.tags("ab") == {"a": ["", "-1", "-2"], "b": ["", "-1", "-2"]}
+        assert await stage.database.rows("SELECT max(epoch), count(*) FROM file_copies") == [(0, 6)]
+
+
+async def test_no_more_copies_are_sent_at_a_time_than_may_be(stage: Stage) -> None:
+    """And one of each tile goes first: no deployment has a second one of a tile before all have one."""
+    async with stage.gateway("ab", settings=replace(QUICK, max_parallel_copies=2), most=2) as gateway:
+        stalled = stage.simulator.add_fault(Fault(call="upload_file", skip=3, stall=True, times=None))
+        async with anyio.create_task_group() as group:
+            group.start_soon(gateway.upload, CONTENT)
+
+            async def have_come() -> bool:
+                return stalled.struck == 2
+
+            await gateway.eventually(have_come)
+            tags = stage.tags("ab")
+            begun = await stage.database.rows("SELECT shard FROM file_copies WHERE started_at IS NOT NULL")
+            assert sorted(tag for each in tags.values() for tag in each) == ["", "-1", "-2"]
+            assert sorted(begun) == [(3,), (4,)]
+            stage.simulator.remove_fault(stalled)
+        assert await stage.database.rows(COPIES) == [
+            (tile, where, "ready") for tile in range(5) for where in "ab"
+        ]
