@@ -24,6 +24,7 @@ from litebatch_asgi.fleet import Fleet, load_factories
 from litebatch_asgi.metrics import NO_METRICS, Kept, Metrics
 from litebatch_asgi.metrics import load as load_metrics
 from litebatch_asgi.models import Deployment, Principal, Settings, SpendPage, UnservedModel
+from litebatch_asgi.operators import Operators
 from litebatch_asgi.routes import build_app
 from litebatch_asgi.sink import EventHandler, Sink
 from litebatch_asgi.sinks import load_sinks
@@ -251,6 +252,11 @@ class LiteBatch:
             limit=limit,
         )
         return await self.spending.page(principal, asked)
+
+    @property
+    def operators(self) -> Operators:
+        """Jobs and deployments, for operators in process. Raises `LifespanNotEntered`."""
+        return self._services.operators
 
     @property
     def webhooks(self) -> WebhookService:

@@ -22,6 +22,7 @@ from litebatch_asgi.files import FileService, UploadService
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Settings
+from litebatch_asgi.operators import Operators
 from litebatch_asgi.presence import Presence
 from litebatch_asgi.prices import load_prices
 from litebatch_asgi.reconciler import Handover, Reconciler
@@ -57,6 +58,7 @@ class Engine:
     batches: BatchService
     spending: SpendService
     webhooks: WebhookService
+    operators: Operators
     spooler: Spooler
     presence: Presence
 
@@ -162,6 +164,7 @@ class Engine:
                 self.uploads = UploadService(runtime, self.files)
                 self.batches = BatchService(runtime, dispatcher)
                 self.spending = SpendService(runtime)
+                self.operators = Operators(self._storage)
                 self.webhooks = WebhookService(
                     self._storage.webhook_endpoints,
                     keys,

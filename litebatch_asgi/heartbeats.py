@@ -120,3 +120,8 @@ def served_by(beats: Iterable[Heartbeat], since: datetime) -> dict[str, frozense
             for deployment_id, models in beat.deployments.items():
                 served[deployment_id] = served.get(deployment_id, frozenset[str]()) | set(models)
     return served
+
+
+def matches(name: str, model: str) -> bool:
+    """Whether a virtual model is one of those that a name in a heartbeat stands for."""
+    return name == model or (name.endswith("*") and model.startswith(name[:-1]))

@@ -101,11 +101,12 @@ def move(job: Job, state: JobState, *, due: datetime | None, **changes: Any) -> 
 
 
 def hurried(job: Job, batch: Batch, now: datetime) -> Job:
-    """The job, due at once if its batch is to be cancelled and nobody has done anything about it yet."""
+    """The job, due at once if it is to be cancelled and nobody has done anything about it yet."""
+    is_wanted = batch.cancel_requested_at is not None or job.stop_requested_at is not None
+    if is_wanted and job.state is JobState.SUBMITTED and job.cancel_sent_at is None:
+        return replace(job, next_check_at=now, to_cancel=True)
     if batch.cancel_requested_at is None:
         return job
-    if job.state is JobState.SUBMITTED and job.cancel_sent_at is None:
-        return replace(job, next_check_at=now, to_cancel=True)
     return replace(job, next_check_at=now) if job.state is JobState.WAITING else job
 
 

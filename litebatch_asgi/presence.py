@@ -9,7 +9,7 @@ import anyio
 
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import StorageUnavailable
-from litebatch_asgi.heartbeats import DeploymentUse, HeartbeatStore
+from litebatch_asgi.heartbeats import DeploymentUse, HeartbeatStore, matches
 from litebatch_asgi.models import Settings
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Presence:
         """Whether some process serves the virtual model at this deployment, this one included."""
         own = self._catalog.deployments_for(model)
         named = self._served.get(deployment_id, frozenset())
-        return deployment_id in own or any(_matches(name, model) for name in named)
+        return deployment_id in own or any(matches(name, model) for name in named)
 
     def is_served(self, deployment_id: str) -> bool:
         """Whether some process has this deployment, this one included."""
@@ -125,7 +125,3 @@ class Presence:
         """What is kept at deployments that this configuration does not have. Raises `StorageUnavailable`."""
         in_use = await self._store.in_use()
         return [use for use in in_use if use.deployment_id not in self._catalog.deployments]
-
-
-def _matches(name: str, model: str) -> bool:
-    return name == model or (name.endswith("*") and model.startswith(name[:-1]))

@@ -18,6 +18,7 @@ from litebatch_asgi.files.expiry import Sweeper
 from litebatch_asgi.files.reconciling import CopyReconciler
 from litebatch_asgi.loops import for_ever, scattered, sleep_scattered
 from litebatch_asgi.models import FileCopy, Job, Work
+from litebatch_asgi.operators import Operators
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ LONGEST_ROUND = 10_000
 """running jobs that one round of looks takes together"""
 LONGEST_PAUSE = 1.0
 """seconds between two looks for due rows when nobody wakes the loop"""
+DRAIN_SECONDS = 30.0
+"""between two looks for jobs that have come to drained deployments"""
 SWEEP_SECONDS = 300.0
 """between two looks for expired files that no copy calls for"""
 Place: TypeAlias = tuple[Work | None, str | None]
@@ -50,6 +53,7 @@ class Reconciler:
         self._copy_reconciler = CopyReconciler(runtime)
         self._sweeper = Sweeper(runtime)
         self._discarder = Discarder(runtime)
+        self._operators = Operators(runtime.storage)
         self._busy: Counter[Place] = Counter()
         self._settling: dict[str | None, Counter[str]] = defaultdict(Counter)
         self._in_round: set[str] = set()
@@ -59,6 +63,7 @@ class Reconciler:
         pause = min(LONGEST_PAUSE, self._runtime.fleet.min_poll_seconds(None))
         async with anyio.create_task_group() as group:
             group.start_soon(for_ever, self._sweeper.sweep, partial(sleep_scattered, SWEEP_SECONDS))
+            group.start_soon(for_ever, self._operators.stop_drained, partial(sleep_scattered, DRAIN_SECONDS))
             lapse = min(SWEEP_SECONDS, self._runtime.settings.lease_seconds)
             group.start_soon(for_ever, self._discarder.step, partial(sleep_scattered, lapse))
             look = partial(self._look, group.start_soon)

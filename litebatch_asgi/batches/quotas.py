@@ -34,7 +34,9 @@ class Quotas:
 
         `checks`: how often they had none before; they are looked at again later each time.
         """
-        limits = await self._limits(model) if tokens > 0 else {}
+        if tokens <= 0:
+            return tries
+        limits = await self._limits(model)
         if not limits:
             return tries
         is_open = await self._runtime.storage.quotas.open_tokens(limits)

@@ -12,7 +12,9 @@ from litebatch_asgi.cli.adopt import adopt
 from litebatch_asgi.cli.check import check
 from litebatch_asgi.cli.completion import completion
 from litebatch_asgi.cli.database_commands import app as database_commands
+from litebatch_asgi.cli.deployment_commands import app as deployment_commands
 from litebatch_asgi.cli.file_commands import app as file_commands
+from litebatch_asgi.cli.job_commands import app as job_commands
 from litebatch_asgi.cli.key_commands import app as key_commands
 from litebatch_asgi.cli.metrics import metrics
 from litebatch_asgi.cli.options import example
@@ -214,3 +216,5 @@ app.add_typer(team_commands)
 app.add_typer(user_commands)
 app.add_typer(database_commands)
 app.add_typer(outbox_commands)
+app.add_typer(job_commands)
+app.add_typer(deployment_commands)

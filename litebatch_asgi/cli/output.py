@@ -13,7 +13,20 @@ from rich.table import Table
 from rich.text import Text
 
 _SHORT = frozenset(
-    ("KEY", "EXPIRES", "CREATED", "STATE", "LINE", "TOKENS IN", "TOKENS OUT", "COST", "AT MOST")
+    (
+        "JOB",
+        "DONE",
+        "AGE",
+        "KEY",
+        "EXPIRES",
+        "CREATED",
+        "STATE",
+        "LINE",
+        "TOKENS IN",
+        "TOKENS OUT",
+        "COST",
+        "AT MOST",
+    )
 )
 """columns that are never broken"""
 _SHORT_NAME = 24

@@ -32,6 +32,7 @@ from litebatch_asgi.server.keys import (
 from litebatch_asgi.server.logs import RequestLog
 from litebatch_asgi.server.metrics import METRICS_OPERATIONS, metrics_route
 from litebatch_asgi.server.metrics import PATH as METRICS_PATH
+from litebatch_asgi.server.operators import OPERATOR_OPERATIONS, is_for_operators, operator_routes
 
 
 def litebatch_for(config: Config, host: str, *, reconciler: bool = True) -> LiteBatch:
@@ -76,7 +77,8 @@ class Gateway:
         if keys is not None:
             routes = key_routes(litebatch, litebatch.authenticator, keys)
             self._keys = _answering(routes, counting(litebatch))
-        more = (METRICS_OPERATIONS, *((KEY_OPERATIONS,) if keys is not None else ()))
+        self._operators = _answering(operator_routes(litebatch), counting(litebatch))
+        more = (METRICS_OPERATIONS, OPERATOR_OPERATIONS, *((KEY_OPERATIONS,) if keys is not None else ()))
         self._described = {
             "/openapi.json": Respond(Description(version("litebatch-asgi"), *more)),
             "/docs": Respond(DocsPage(version("litebatch-asgi"), *more)),
@@ -99,6 +101,8 @@ class Gateway:
             app = self._metrics
         elif path.startswith(PREFIXES):
             app = self._keys
+        elif is_for_operators(path):
+            app = self._operators
         elif path in self._described:
             app = self._described[path]
         await app(scope, receive, send)

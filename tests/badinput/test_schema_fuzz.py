@@ -18,6 +18,7 @@ import pytest
 from litebatch_asgi.routes.openapi import describe
 from litebatch_asgi.server.keys import KEY_OPERATIONS
 from litebatch_asgi.server.metrics import METRICS_OPERATIONS
+from litebatch_asgi.server.operators import OPERATOR_OPERATIONS
 from tests.access.standalone import MASTER, standalone
 from tests.database import BACKENDS, SQLiteDatabase, database_on
 
@@ -31,7 +32,7 @@ OPTIONS = {
     "--suppress-health-check": "too_slow,filter_too_much",
 }
 HOOKS = {"SCHEMATHESIS_HOOKS": "tests.badinput.schema_hooks", "PYTHONPATH": str(Path(__file__).parents[2])}
-PATHS = describe("1", METRICS_OPERATIONS, KEY_OPERATIONS)["paths"]
+PATHS = describe("1", METRICS_OPERATIONS, OPERATOR_OPERATIONS, KEY_OPERATIONS)["paths"]
 MANAGEMENT = r"/(key|team|user)/"
 """paths whose many fields make half of the requests"""
 

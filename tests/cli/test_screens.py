@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.cli.databases import make_database
+from tests.cli.databases import fill_with_jobs, make_database
 from tests.cli.terminal import COLUMNS, CTRL_C, terminal
 from tests.forks import run
 from tests.harness import lines
@@ -92,6 +92,16 @@ def with_accounts(*arguments: str) -> Screen:
     return show
 
 
+def with_jobs(*arguments: str) -> Screen:
+    def show(folder: Path) -> str:
+        fill_with_jobs(make_database(folder / "litebatch.db"))
+        with terminal(*arguments, cwd=folder) as shown:
+            shown.end()
+            return shown.shown
+
+    return show
+
+
 def validate(*options: str) -> Screen:
     def show(folder: Path) -> str:
         (folder / "litebatch.yaml").write_text(CONFIG)
@@ -108,11 +118,15 @@ def validate(*options: str) -> Screen:
 SHOWN: dict[str, Screen] = {
     "adopt-help": ended("adopt", "--help"),
     "demo": ended("demo"),
+    "deployments-drain": with_jobs("deployments", "drain", "eu-general"),
+    "deployments-list": with_jobs("deployments", "list"),
     "files-validate": validate("fine.jsonl", "--config", "litebatch.yaml"),
     "files-validate-help": ended("files", "validate", "--help"),
     "files-validate-no-limit": validate("open.jsonl", "-m", "openai/gpt-4o-mini"),
     "files-validate-wrong": validate("wrong.jsonl", "--config", "litebatch.yaml"),
     "help": ended("--help"),
+    "jobs-help": ended("jobs", "--help"),
+    "jobs-list": with_jobs("jobs", "list"),
     "keys-create": with_accounts("keys", "create", "--alias", "ci", "--duration", "30d"),
     "keys-help": ended("keys", "--help"),
     "keys-list": with_accounts("keys", "list"),
