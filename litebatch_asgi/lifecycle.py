@@ -11,7 +11,8 @@ A waiting job of a database that was restored may turn out to be sent already: u
 later attempt was sent in its place. A batch that was adopted where no tags are told, and turns out to be
 another one's, leaves its job unclear. A job that nobody can bring to its end within the end grace is
 watched, and followed by one that is withdrawn or failed at once. A job whose lines were cut into two others
-before anything of it ran is settled, without results.
+before anything of it ran is settled, without results. One that was adopted and had been cancelled as a twin
+before, in a history that a restore has ended, is watched, and another one waits in its place.
 """
 
 from __future__ import annotations

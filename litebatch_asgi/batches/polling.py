@@ -89,8 +89,7 @@ class Poller(JobWork):
         if snapshot.status is BatchStatus.FAILED and not _has_run(job, snapshot):
             return await self._failed(job, snapshot, state)
         if snapshot.status.is_final:
-            await self._ended_or_foreign(job, snapshot, state)
-            return None
+            return await self._ended_or_foreign(job, snapshot, state)
         if self._unsent.is_end_overdue(job, state.batch):
             await self._unsent.give_up(job, INPUT_UNAVAILABLE)
             return None
@@ -191,19 +190,23 @@ class Poller(JobWork):
             others=self._handing_on.others(state.batch),
         )
 
-    async def _ended_or_foreign(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> None:
+    async def _ended_or_foreign(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> Job | None:
         """A batch that was adopted where no tag is told may turn out to be another one's: results of others
         are never published, and the job is searched for once more.
+
+        One that was just adopted and comes out as cancelled, which nobody has asked for, is begun anew.
         """
         try:
             is_foreign = await self._unclear.is_foreign(job, snapshot)
         except ProviderError as error:
             logger.warning("no news of a batch", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
-            return
+            return None
         if not is_foreign:
+            if self._was_given_up(job, snapshot, state.batch):
+                return await self._unclear.begin_anew(job)
             await self._ended(job, snapshot, state)
-            return
+            return None
         logger.error("a batch was taken for a job's and is not", extra=self.log_fields(job))
         now = self.runtime.now()
         await self.write(
@@ -216,6 +219,17 @@ class Poller(JobWork):
             due=now,
             checks=0,
         )
+        return None
+
+    def _was_given_up(self, job: Job, snapshot: ProviderBatch, batch: Batch) -> bool:
+        """Whether what has just been adopted was cancelled as a twin, in a history that is lost.
+
+        The database was restored then to before that: its results are deleted, or nobody will read them.
+        """
+        if snapshot.status is not BatchStatus.CANCELLED or job.search_until is None:
+            return False
+        is_asked_for = batch.cancel_requested_at is not None or job.stop_requested_at is not None
+        return not is_asked_for and self.runtime.now() < batch.expires_at
 
     async def _ended(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> None:
         """Its results are read in a place of its own for that: looks at others do not wait for them."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -77,6 +78,16 @@ class UnclearJobs(JobWork):
         if now < job.search_until or not self._was_absent_before(job):
             await self._unsent.postpone(job, no_later_than=max(now, job.search_until))
             return None
+        return await self._next_one(job)
+
+    async def begin_anew(self, job: Job) -> Job | None:
+        """End an adopted job that was cancelled as a twin; the next attempt, already claimed."""
+        logger.warning("an adopted batch was cancelled before", extra=self.log_fields(job))
+        return await self._next_one(job, reason="cancelled as a twin")
+
+    async def _next_one(self, job: Job, **changes: Any) -> Job | None:
+        """Watch a job that is given up from now on, and begin the next attempt, which is ours."""
+        now = self.runtime.now()
         written = await self.write(
             job,
             JobState.WATCHED,
@@ -84,6 +95,7 @@ class UnclearJobs(JobWork):
             due=self.runtime.next_look(now, job.deployment_id, 0),
             checks=0,
             follow=self.next_attempt,
+            **changes,
         )
         return written.following
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
 from tests.faults.stage import gateway_on
-from tests.harness import QUICK
+from tests.harness import QUICK, deployments, ids_of, rows_of
 
 
 async def restored_while_waiting(folder: Path) -> list[str]:
@@ -126,3 +126,35 @@ async def test_an_attempt_that_a_lost_history_gave_up_is_ended_as_well(tmp_path:
                 account.configure(hold=frozenset())
             assert (await gateway.ended(batch.id)).status == "completed"
             assert sorted(job.status for job in gateway.provider_jobs()) == ["cancelled", "completed"]
+
+
+async def test_an_attempt_that_a_lost_history_has_cancelled_is_begun_anew(tmp_path: Path) -> None:
+    """Its create was refused after the work was done: the one deployment has it, cancelled by its watch."""
+    simulator = Simulator(settings=SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"})))
+    async with simulator.running() as provider:
+        settings = replace(QUICK, adopt_grace_seconds=0.02)
+        served = deployments(provider, ["west"])
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=settings, served=served)
+        refused = simulator.add_fault(Fault(call="create_batch", status=429, times=None))
+        async with start() as gateway:
+            batch = await gateway.create((await gateway.upload()).id)
+        database, backup = tmp_path / "litebatch.db", tmp_path / "backup.db"
+        shutil.copyfile(database, backup)
+        simulator.remove_fault(refused)
+        simulator.add_fault(Fault(call="create_batch", when="after", status=403))
+        refused = simulator.add_fault(Fault(call="create_batch", status=429, times=None))
+        async with start() as gateway:
+
+            async def is_cancelled() -> bool:
+                return [job.status for job in gateway.provider_jobs()] == ["cancelled"]
+
+            await gateway.eventually(is_cancelled)
+        shutil.copyfile(backup, database)
+        simulator.remove_fault(refused)
+        simulator.account("west").configure(hold=frozenset())
+        async with start() as gateway:
+            ended = await gateway.ended(batch.id)
+            output, errors = await gateway.results(ended)
+            assert (ended.status, rows_of(errors)) == ("completed", [])
+            assert ids_of(output) == ["request-0", "request-1", "request-2"]
+            assert [job.status for job in gateway.provider_jobs()] == ["cancelled", "completed"]
