@@ -31,6 +31,7 @@ ON_EITHER = frozenset(
         "keys",
         "limits",
         "replicas",
+        "rescue",
         "retries",
         "survival",
         "translated",

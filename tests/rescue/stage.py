@@ -53,3 +53,12 @@ async def each_once(gateway: InProcess, batch: OpenAIBatch, count: int) -> Count
     assert overlaps(await gateway.simulator.jobs(), by="custom_id") == []
     assert await gateway.database.rows("SELECT 1 FROM reservations") == []
     return Counter(row["error"]["code"] for row in rows if row["error"])
+
+
+async def same_twice(gateway: InProcess, batch_id: str) -> None:
+    """What a client sees of an ended batch, the bytes of its results included, does not change."""
+    seen: list[tuple[OpenAIBatch, bytes, bytes]] = []
+    for _ in range(2):
+        batch = await gateway.client().batches.retrieve(batch_id)
+        seen.append((batch, *await gateway.results(batch)))
+    assert seen[0] == seen[1]
