@@ -86,7 +86,7 @@ class Settler(JobWork):
                     hand_on = self._hand_on(job, state, lines, reading)
                     if hand_on.is_any:
                         await self._settle_handing_on(job, state, lines, reading, hand_on)
-                    elif reading.kept.holds_all(lines.shard.id_count, lines.shard.id_sum):
+                    elif _is_right(job, state.batch, lines, reading):
                         await self._publish(job, state.batch, reading)
                     else:
                         await self._settle_with_gaps(job, state.batch, lines, reading)
@@ -182,7 +182,7 @@ class Settler(JobWork):
         """Settle what is not what was asked for, once it is sure that nothing else will come.
 
         The input is read, and the results row by row, only if this differs from what was seen before, or if
-        it is to be published.
+        it is to be published. Lines that were not executed because we stopped the job have rows of ours.
         """
         known = _known(job, reading)
         if known is not None or reading.withheld:
@@ -190,17 +190,19 @@ class Settler(JobWork):
             if not self._is_sure(batch, reading, reads):
                 await self._read_again_later(job, reading, reads)
                 return
-        async with self._reader.exactly(job, reading, lines) as exact:
+        hold_back = {RowFate.NOT_EXECUTED} if _is_stopped_by_us(job, batch) else ()
+        async with self._reader.exactly(job, reading, lines, hold_back=hold_back) as exact:
             told = self.log_fields(job, missing=len(exact.missing), dropped=exact.dropped)
             logger.warning("results are not what was asked for", extra=told)
+            undone = exact.missing | exact.held_back
             if not exact.missing:
-                await self._publish(job, batch, exact.reading)
+                await self._publish_with_missing(job, batch, lines, exact.reading, undone)
                 return
             reads = await self._remembered(job, exact.reading, exact.rows)
             is_whole = reads[-1].withheld_since is None
             is_all = is_whole and is_all_that_was_done(exact.reading.snapshot, exact.reading.kept)
             if is_all or self._is_sure(batch, exact.reading, reads):
-                await self._publish_with_missing(job, batch, lines, exact.reading, exact.missing)
+                await self._publish_with_missing(job, batch, lines, exact.reading, undone)
                 return
         await self._read_again_later(job, exact.reading, reads)
 
@@ -232,6 +234,9 @@ class Settler(JobWork):
     async def _publish_with_missing(
         self, job: Job, batch: Batch, lines: JobLines, reading: Reading, missing: Set[bytes]
     ) -> None:
+        if not missing:
+            await self._publish(job, batch, reading)
+            return
         code, message = words_for_missing(batch, reading.snapshot.status, self.runtime.now())
         rows_for = MissingRows(code=code, message=message, only=missing, seed=job.batch_id)
         async with InlineRows(self.runtime) as rows:
@@ -298,6 +303,17 @@ class Settler(JobWork):
         assert job.deployment_id is not None
         for each in consumed:
             self.runtime.metrics.charged(batch.model, job.deployment_id, each.usage, each.cost)
+
+
+def _is_right(job: Job, batch: Batch, lines: JobLines, reading: Reading) -> bool:
+    """Whether results can be published as they are: one row for each line, and none that is wrong."""
+    is_misnamed = reading.kept.not_executed > 0 and _is_stopped_by_us(job, batch)
+    return reading.kept.holds_all(lines.shard.id_count, lines.shard.id_sum) and not is_misnamed
+
+
+def _is_stopped_by_us(job: Job, batch: Batch) -> bool:
+    """Whether a provider that calls lines cancelled says so though no client has cancelled their batch."""
+    return job.stop_requested_at is not None and batch.cancel_requested_at is None
 
 
 def _known(job: Job, reading: Reading) -> ShortRead | None:
