@@ -30,6 +30,9 @@ class Original:
             await ContentWriter.run(self._runtime, partial(self._put, share))
             self.error = None
             hit("content.named")
+        except StateConflict:
+            self.error = Unavailable("The upload took so long that it counted as broken off. Try it again.")
+            raise
         except LiteBatchError as error:
             self.error = error
             raise

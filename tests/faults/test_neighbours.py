@@ -17,6 +17,7 @@ from tests.faults.zombies import (
     settlement_of_a_zombie,
     upload_of_a_zombie,
     upload_of_a_zombie_half_taken_over,
+    upload_of_a_zombie_with_a_late_original,
 )
 from tests.harness import UPSTREAM
 
@@ -63,6 +64,13 @@ async def test_an_upload_that_was_half_taken_over_is_to_be_tried_again(
 ) -> None:
     """It was answered by 404, for there was no file yet that anybody could see."""
     assert await upload_of_a_zombie_half_taken_over(tmp_path, database) == []
+
+
+async def test_an_upload_whose_original_came_too_late_is_to_be_tried_again(
+    tmp_path: Path, database: Database
+) -> None:
+    """It was answered by 500, with the file in other hands."""
+    assert await upload_of_a_zombie_with_a_late_original(tmp_path, database) == []
 
 
 async def test_a_job_that_was_taken_over_is_settled_once(tmp_path: Path, database: Database) -> None:

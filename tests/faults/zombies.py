@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from openai import APIStatusError
 
 from litebatch_asgi.app import open_storage
-from litebatch_asgi.models import Claim, FileCopy
+from litebatch_asgi.models import Claim, Content, FileCopy
 from litebatch_asgi.simulator import Fault, Simulator
 from litebatch_asgi.storage import Storage
 from tests.database import Database, SQLiteDatabase
@@ -122,6 +122,42 @@ async def upload_of_a_zombie_half_taken_over(folder: Path, database: Database) -
             await two.until_rows("SELECT 1 FROM file_copies WHERE deployment_id = 'east' AND epoch > 0")
             simulator.remove_fault(stalled)
         await zombie.storage.claims.renew(taken, lease_seconds=0)
+        wrong = await broken(two.world)
+        return wrong if answers == [503] else [*wrong, f"the client was told {answers}"]
+
+
+async def upload_of_a_zombie_with_a_late_original(folder: Path, database: Database) -> list[str]:
+    """An original is kept when another process has given its file up: what is wrong then."""
+    settings = replace(SETTINGS, keep_originals="always")
+    async with AsyncExitStack() as stack:
+        simulator = Simulator(settings=HELD)
+        provider = await stack.enter_async_context(simulator.running())
+        start = partial(gateway_on, simulator, provider, folder, settings=settings, database=database)
+        storage, has_begun, is_given_up = asleep(database), anyio.Event(), anyio.Event()
+        begin = storage.contents.begin
+
+        async def begin_late(content: Content, *, lease_seconds: float) -> Content:
+            has_begun.set()
+            await is_given_up.wait()
+            return await begin(content, lease_seconds=lease_seconds)
+
+        storage.contents.begin = begin_late  # type: ignore[method-assign]
+        zombie = await stack.enter_async_context(start(storage=storage))
+        heir = await stack.enter_async_context(start())
+        two = Pair(zombie, await world_of(heir, provider))
+        answers: list[int] = []
+
+        async def upload() -> None:
+            try:
+                await zombie.upload(CONTENT)
+            except APIStatusError as error:
+                answers.append(error.status_code)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(upload)
+            await has_begun.wait()
+            await two.until_rows("SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM files WHERE deleted_at IS NULL)")
+            is_given_up.set()
         wrong = await broken(two.world)
         return wrong if answers == [503] else [*wrong, f"the client was told {answers}"]
 
