@@ -23,7 +23,12 @@ HAS_AN_ANSWER = (
     *("deliver.taken", "deliver.before_mark"),
 )
 """failpoints at which a replica knows what is not written yet: the worst to be stopped at"""
-TRANSLATING = {"upload.translated", "place.translated", "settle.decoded"}
+APART = (
+    *("adopt.file_stored", "deliver.before_webhook_mark", "deliver.webhook_taken", "reprice.", "webhook."),
+    *("copy.wanted", "handon.", "stop.", "upload.tile_"),
+)
+"""what the names of failpoints begin with that replicas here have no reason to pass"""
+TRANSLATING = frozenset({"content.named", "upload.translated", "place.translated", "settle.decoded"})
 """failpoints that are passed for deployments that do not speak OpenAI"""
 MOST_STARTS = 5
 """that fail with nothing in the way"""
@@ -39,8 +44,7 @@ def failpoints() -> list[str]:
     folder = Path(litebatch_asgi.__file__).parent
     texts = [path.read_text() for path in folder.rglob("*.py")]
     names = {name for text in texts for name in re.findall(r'\bhit\("([\w.]+)"\)', text)}
-    apart = ("content.named", "copy.wanted", "reprice.", "upload.tile_", "webhook.")
-    return sorted(name for name in names - TRANSLATING if not name.startswith(apart))
+    return sorted(name for name in names - TRANSLATING if not name.startswith(APART))
 
 
 class Toll:
@@ -49,6 +53,7 @@ class Toll:
     def __init__(self) -> None:
         self.places = Counter(dict.fromkeys(failpoints(), 0))
         """kills by failpoint"""
+        self._armed = Counter(dict.fromkeys(self.places, 0))
         self.random_kills = 0
         self.stops: Counter[str] = Counter()
         """for longer than the lease, by failpoint or `at random`"""
@@ -70,10 +75,12 @@ class Toll:
         """Processes killed with -9."""
         return self.places.total() + self.random_kills
 
-    def rarest(self, chance: random.Random) -> str:
-        """One of the failpoints that had the fewest kills."""
-        among = sorted(self.places, key=lambda name: (self.places[name], chance.random()))
-        return chance.choice(among[:4])
+    def next_place(self, chance: random.Random) -> str:
+        """One of the failpoints that had their turn least often, be they passed then or not."""
+        among = sorted(self._armed, key=lambda name: (self._armed[name], chance.random()))
+        name = chance.choice(among[:4])
+        self._armed[name] += 1
+        return name
 
     def add(self, other: Toll) -> None:
         """Count those of another as well."""
@@ -122,7 +129,7 @@ class Fate:
             return None, "kill"
         if self._chance.random() < self._stop_share:
             return self._chance.choice(HAS_AN_ANSWER), "stop"
-        return self._toll.rarest(self._chance), "kill"
+        return self._toll.next_place(self._chance), "kill"
 
     async def _live(self, place: str | None, action: str) -> None:
         if place is None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tests.postgres import Server, own_server
 from tests.survival.databases import new_database
-from tests.survival.fates import failpoints
+from tests.survival.fates import Toll, failpoints
 from tests.survival.rounds import Plan, played
 from tests.survival.turns import Turn
 
@@ -42,6 +44,14 @@ async def test_a_clone_and_a_restore_do_no_harm(tmp_path: Path, server: Server |
         result = await played(plan, tmp_path, database, server)
     assert result.violations == []
     assert result.toll.clones + result.toll.restores == 1
+
+
+def test_every_place_has_its_turn() -> None:
+    toll, chance = Toll(), Random(1)
+    places = failpoints()
+    had = Counter(toll.next_place(chance) for _ in range(5 * len(places)))
+    assert sorted(had) == places
+    assert max(had.values()) < 9  # although none of them was passed
 
 
 def test_every_place_is_known() -> None:
