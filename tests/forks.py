@@ -29,11 +29,16 @@ from tests.cli.processes import SECONDS, Running, environment
 
 IMPORTED = (
     "anyio._backends._asyncio",
+    "google.auth.transport.requests",
+    "google.oauth2.service_account",
     "litebatch_asgi.cli.commands",
     "litebatch_asgi.cli.key_commands",
     "litebatch_asgi.cli.serve",
     "litebatch_asgi.cli.work",
+    "litebatch_asgi.providers.anthropic",
+    "litebatch_asgi.providers.azure",
     "litebatch_asgi.providers.openai",
+    "litebatch_asgi.providers.vertex",
     "litebatch_postgres",
     "litebatch_sqlite",
     "typer._adapters",

@@ -246,11 +246,18 @@ async def _strangers_are_untouched(world: World) -> AsyncIterator[str]:
 
 async def _marks_are_of_jobs(world: World) -> AsyncIterator[str]:
     """Nothing is made under a mark that stands for no job."""
-    for account in world.accounts:
-        for progress in account.batch_store.ever():
-            batch_id = progress.batch.id
-            if world.tags.is_strange(progress.batch) and f"{account.name}/{batch_id}" not in world.foreign:
-                yield f"{batch_id} at {account.name} has a mark of no job"
+    made = [
+        (account.name, progress.batch)
+        for account in world.accounts
+        for progress in account.batch_store.ever()
+        if f"{account.name}/{progress.batch.id}" not in world.foreign
+    ]
+    worlds = [world, *world.neighbours]
+    for each in worlds:
+        await each.learn()
+    for name, batch in made:
+        if all(each.tags.is_strange(batch) for each in worlds):
+            yield f"{batch.id} at {name} has a mark of no job"
 
 
 async def _files_can_be_read(world: World) -> AsyncIterator[str]:

@@ -85,6 +85,25 @@ async def gateway_on(
         yield gateway
 
 
+async def settled_among_others(
+    simulator: Simulator, provider: str, names: Sequence[str], *, exclusive: bool, favour: float = 1.0
+) -> list[Deployment]:
+    """A deployment at each of these accounts, which speaks what it is named after, and which others use too.
+
+    `exclusive`: said of those that show no tags. `favour`: weight of those that do not speak OpenAI.
+    """
+    flavoured(simulator, names)
+    for name in names:
+        await settle_strangers(simulator.account(name), provider)
+    google = await google_credentials(simulator, provider) if VERTEX in names else ""
+    return [
+        deployment_of(
+            name, provider, google, exclusive=exclusive, weight=favour if name in TRANSLATED else 1.0
+        )
+        for name in names
+    ]
+
+
 @asynccontextmanager
 async def shared_world(
     folder: Path,
@@ -97,27 +116,18 @@ async def shared_world(
 
     `flavour` is one of the harness's, or one of `MIXED`.
     """
-    names = MIXED.get(flavour, tuple(UPSTREAM))
     simulator = Simulator(
         settings=replace(HELD, flavour="azure" if flavour.startswith("azure") else "openai")
     )
     async with simulator.running() as provider:
-        for name in names:
-            flavoured(simulator, [name] if name in TRANSLATED else [])
-            await settle_strangers(simulator.account(name), provider)
         if flavour in MIXED:
-            google = await google_credentials(simulator, provider) if VERTEX in names else ""
-            served = [
-                deployment_of(
-                    name,
-                    provider,
-                    google,
-                    exclusive=len(names) > 1,
-                    weight=FAVOUR if name in TRANSLATED else 1.0,
-                )
-                for name in names
-            ]
+            names = MIXED[flavour]
+            served = await settled_among_others(
+                simulator, provider, names, exclusive=len(names) > 1, favour=FAVOUR
+            )
         else:
+            for name in UPSTREAM:
+                await settle_strangers(simulator.account(name), provider)
             served = deployments(provider, flavour=flavour)
         async with gateway_on(
             simulator, provider, folder, settings=settings, served=served, database=database

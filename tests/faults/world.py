@@ -68,6 +68,8 @@ class World:
         """ids of batches that came with a copy of the database, which leaves their stories to the original"""
         self.lost_times: tuple[float, float] | None = None
         """of a history that was lost with a restore: its beginning and end, in seconds since 1970"""
+        self.neighbours: list[World] = []
+        """other installations of ours at the same accounts, which come and go with this one"""
         self.wrong: list[str] = []
         """what was seen on the way that may never be"""
 
@@ -187,14 +189,29 @@ class World:
     async def let_doubtful_end(self) -> None:
         """Let batches end that may be ours, where one tells at its end only whose it is."""
         while True:
-            doubtful = await self.rows(
-                "SELECT id FROM jobs WHERE state IN ('unclear', 'watched') AND provider_batch_id IS NULL"
-            )
-            for account, batch in self.jobs():
-                is_open = batch.status == "in_progress" and account.settings.flavour == "anthropic"
-                if is_open and not self.holds_runs and ((batch.metadata or {})[TAG_JOB],) in doubtful:
+            for account, batch in await self.doubtful():
+                if not self.holds_runs:
                     account.release(batch.id)
             await anyio.sleep(0.02)
+
+    async def doubtful(self) -> list[tuple[Account, BatchObject]]:
+        """Open batches of ours that tell at their end only whose they are, while no row of a job says so.
+
+        Those that only a lost part of history knew are among them.
+        """
+        known = {batch.id for _, batch in self.jobs()}  # so that the job's row would be there by now
+        certain = await self.rows(
+            "SELECT id FROM jobs WHERE state NOT IN ('waiting', 'unclear', 'watched')"
+            " OR provider_batch_id IS NOT NULL"
+        )
+        return [
+            (account, batch)
+            for account, batch in self.jobs()
+            if account.settings.flavour == "anthropic"
+            and batch.status == "in_progress"
+            and batch.id in known
+            and ((batch.metadata or {})[TAG_JOB],) not in certain
+        ]
 
     def _has_lonely_job(self, journey: str) -> bool:
         return not self.holds_runs and len(self.open_jobs(journey)) == 1

@@ -44,6 +44,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of load in each round")
     parser.add_argument("--stop-share", type=float, default=0.25, help="of those at a failpoint: stopped")
     parser.add_argument("--turn", choices=list(Turn), help="for each round; without: in turns")
+    parser.add_argument(
+        "--mixed",
+        action=argparse.BooleanOptionalAction,
+        help="whether not every deployment speaks OpenAI; without: in turns",
+    )
     parser.add_argument("--without", help="a protection to go without: then violations are expected")
     return parser.parse_args()
 
@@ -60,6 +65,7 @@ async def _run(options: argparse.Namespace, server: Server | None) -> list[Resul
             stop_share=options.stop_share,
             without=options.without,
             turn=_turn(options, number),
+            is_mixed=_is_mixed(options, number),
         )
         results.append(await _one(plan, number, server))
     return results
@@ -68,6 +74,12 @@ async def _run(options: argparse.Namespace, server: Server | None) -> list[Resul
 def _turn(options: argparse.Namespace, number: int) -> Turn:
     wanted: str | None = options.turn
     return TURNS[number % len(TURNS)] if wanted is None else Turn(wanted)
+
+
+def _is_mixed(options: argparse.Namespace, number: int) -> bool:
+    """One round of three, so that each of them has another turn."""
+    wanted: bool | None = options.mixed
+    return (number + number // len(TURNS)) % len(TURNS) == 1 if wanted is None else wanted
 
 
 def _is_missed(results: list[Result]) -> bool:

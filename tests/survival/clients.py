@@ -23,9 +23,23 @@ from tests.survival.server import Deployed
 from tests.survival.telling import Telling
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
-_USING = {"simulate": {"input_tokens": 60, "cached_tokens": 7}}
-CONTENT = b"\n".join([lines(9, metadata=_USING), *lines(12, metadata={"simulate": "429"}).splitlines()[9:]])
-"""Twelve requests, three of which fail; the others use about as many tokens as is estimated."""
+_USING: dict[str, Any] = {
+    "max_tokens": 4,
+    "metadata": {"simulate": {"input_tokens": 80, "cached_tokens": 7}},
+}
+_FAILING: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "simulate 429"}],
+    "metadata": {"simulate": "429"},
+    "max_tokens": 4,
+}
+_SAID_FIRST = b'{"role": "system", "content": "%s"}, ' % (b"Be brief. " * 4)
+CONTENT = b"\n".join([lines(9, **_USING), *lines(12, **_FAILING).splitlines()[9:]]).replace(
+    b'{"role": "user"', _SAID_FIRST + b'{"role": "user"'
+)
+"""Twelve requests, three of which fail; the others use about as many tokens as is estimated.
+
+Providers whose requests have no metadata find in the last words what is to fail, and count what is said.
+"""
 CALLER = "sk-a-key-of-the-team-of-all-clients"
 POOR_CALLER = "sk-another-key-of-the-team-with-a-small-budget"
 POOR_SHARE = 0.4

@@ -29,29 +29,30 @@ APART = (
 )
 """what the names of failpoints begin with that replicas here have no reason to pass"""
 TRANSLATING = frozenset({"content.named", "upload.translated", "place.translated", "settle.decoded"})
-"""failpoints that are passed for deployments that do not speak OpenAI"""
+"""failpoints that are passed only where a deployment does not speak OpenAI"""
 MOST_STARTS = 5
 """that fail with nothing in the way"""
 TERM_SECONDS = 15.0
 """how long it is waited for when it was asked to end"""
 
 
-def failpoints() -> list[str]:
+def failpoints(*, translates: bool = True) -> list[str]:
     """The names of all failpoints that a replica passes, read from the source.
 
-    Those of originals, translations and inputs of several tiles are not among them: nothing here needs any.
+    `translates`: whether a deployment does not speak OpenAI.
     """
     folder = Path(litebatch_asgi.__file__).parent
     texts = [path.read_text() for path in folder.rglob("*.py")]
     names = {name for text in texts for name in re.findall(r'\bhit\("([\w.]+)"\)', text)}
-    return sorted(name for name in names - TRANSLATING if not name.startswith(APART))
+    left_out = frozenset[str]() if translates else TRANSLATING
+    return sorted(name for name in names - left_out if not name.startswith(APART))
 
 
 class Toll:
     """How often what has happened to replicas."""
 
-    def __init__(self) -> None:
-        self.places = Counter(dict.fromkeys(failpoints(), 0))
+    def __init__(self, *, translates: bool = True) -> None:
+        self.places = Counter(dict.fromkeys(failpoints(translates=translates), 0))
         """kills by failpoint"""
         self._armed = Counter(dict.fromkeys(self.places, 0))
         self.random_kills = 0

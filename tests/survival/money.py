@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from fractions import Fraction
+from typing import Any, NamedTuple
 
 from litebatch_asgi.simulator import Account
 from tests.costs import sums
 from tests.costs.sums import nanodollars
-from tests.faults.promises import robbed
+from tests.faults.promises import is_result, robbed
 from tests.faults.world import World
 from tests.harness import rows_of
 from tests.jsonl.reference import as_object, classes_of
 from tests.survival.clients import CALLER, POOR_CALLER
 from tests.survival.server import KEY, PRICES, Deployed
+from tests.translated.deployed import ANTHROPIC, VERTEX
 
-BUDGETS = {CALLER: 1000.0, POOR_CALLER: 0.001}
+BUDGETS = {CALLER: 1000.0, POOR_CALLER: 0.0014}
 """of the keys that clients come with, in US dollars"""
 TEAM = "search"
 
@@ -57,28 +59,64 @@ async def wrong_charges(world: World) -> AsyncIterator[str]:
             yield f"key {key_id} has spent {spent[f'key:{key_id}']} of {limit}"
 
 
+class Used(NamedTuple):
+    """Tokens of a row, or of several."""
+
+    plain: int
+    """of the input, without those that were cached"""
+    cached: int
+    made: int
+    """of the output"""
+
+
 async def cost_of(account: Account, provider_batch_id: str) -> int:
     """What the rows of a provider's batch cost, in nano-dollars.
 
     Once they are deleted, what was told of them counts.
     """
-    batch = account.batches[provider_batch_id]
-    plain = cached = made = 0
-    if batch.output_file_id in account.files:
-        assert batch.output_file_id is not None
-        for row in rows_of(await account.content(batch.output_file_id)):
-            classes = classes_of(as_object(row["response"]["body"]))
-            assert classes is not None
-            plain += classes["plain_input"]
-            cached += classes["cached"]
-            made += classes["plain_output"]
+    ever = account.batch_store.ever()
+    (batch,) = [progress.batch for progress in ever if progress.batch.id == provider_batch_id]
+    named = [id_ for id_ in account.files if id_ != batch.error_file_id and is_result(id_, batch)]
+    used: list[Used] = []
+    if named:
+        reader = _READERS.get(account.settings.flavour, _used_at_openai)
+        for file_id in named:
+            used += map(reader, rows_of(await account.content(file_id)))
     elif batch.usage is not None:
         cached = batch.usage.input_tokens_details.cached_tokens
-        plain, made = batch.usage.input_tokens - cached, batch.usage.output_tokens
+        used = [Used(batch.usage.input_tokens - cached, cached, batch.usage.output_tokens)]
     prices = PRICES[account.name]
     dollars = (
-        plain * Fraction(prices["input_cost_per_token_batches"])
-        + cached * Fraction(prices["cache_read_input_token_cost_batches"])
-        + made * Fraction(prices["output_cost_per_token_batches"])
+        sum(each.plain for each in used) * Fraction(prices["input_cost_per_token_batches"])
+        + sum(each.cached for each in used) * Fraction(prices["cache_read_input_token_cost_batches"])
+        + sum(each.made for each in used) * Fraction(prices["output_cost_per_token_batches"])
     )
     return round(dollars * 10**9)
+
+
+def _used_at_openai(row: dict[str, Any]) -> Used:
+    classes = classes_of(as_object(row["response"]["body"]))
+    assert classes is not None
+    return Used(classes["plain_input"], classes["cached"], classes["plain_output"])
+
+
+def _used_at_vertex(row: dict[str, Any]) -> Used:
+    answer: dict[str, Any] = row.get("response") or {}
+    told: dict[str, Any] = answer.get("usageMetadata") or {}  # without what is zero
+    cached = told.get("cachedContentTokenCount", 0)
+    made = told.get("candidatesTokenCount", 0) + told.get("thoughtsTokenCount", 0)
+    return Used(told.get("promptTokenCount", 0) - cached, cached, made)
+
+
+def _used_at_anthropic(row: dict[str, Any]) -> Used:
+    if row["result"]["type"] != "succeeded":
+        return Used(0, 0, 0)
+    told = row["result"]["message"]["usage"]
+    return Used(told["input_tokens"], told["cache_read_input_tokens"], told["output_tokens"])
+
+
+_READERS: Mapping[str, Callable[[dict[str, Any]], Used]] = {
+    VERTEX: _used_at_vertex,
+    ANTHROPIC: _used_at_anthropic,
+}
+"""by what an account speaks; all others write usage as OpenAI does"""

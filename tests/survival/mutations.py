@@ -178,6 +178,7 @@ MUTATIONS: Mapping[str, Callable[[Patch], None]] = {
     "outbox-order": any_order_will_do,
     "outbox-sinks": only_own_sinks_are_told,
     "outbox-transaction": deliveries_come_later,
+    "second-list": faults.one_list_is_enough_without_tags,
     "search-first": faults.old_jobs_are_sent_unseen,
     "target-first": faults.target_is_written_last,
     "watch": faults.no_watch_for_twins,

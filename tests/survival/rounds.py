@@ -15,17 +15,18 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
+from litebatch_asgi.models import Deployment
 from litebatch_asgi.simulator import Account, Fault, Simulator
 from litebatch_asgi.simulator.journal import JournalEntry
 from litebatch_asgi.simulator.objects import BatchObject
 from tests.clones import backed_up
 from tests.database import Database
 from tests.faults.promises import lost_orphans
-from tests.faults.stage import HELD
+from tests.faults.stage import HELD, settled_among_others
 from tests.faults.strangers import settle_strangers
 from tests.faults.tags import JOURNEY
 from tests.faults.world import OPEN, World, world_on
-from tests.harness import UPSTREAM
+from tests.harness import UPSTREAM, deployments
 from tests.postgres import Server as DatabaseServer
 from tests.survival import settings, sinks
 from tests.survival.clients import CALLER, Client, Memory
@@ -36,6 +37,7 @@ from tests.survival.telling import Telling
 from tests.survival.turns import Turn, clone_beside, restored
 from tests.survival.verdict import violations
 from tests.survival.weather import outages, storm
+from tests.translated.deployed import ANTHROPIC, AZURE, OPENAI, VERTEX
 
 RELEASE_SECONDS = 0.15
 KILL_SECONDS = 60.0
@@ -45,6 +47,8 @@ ROLL_SHARE = 0.2
 """of the first time of load, after how much one replica gets a sink that the others do not know"""
 ALL_REFUSED = Fault(call="create_batch", status=429, times=None)
 """so that batches wait"""
+MIXED = (OPENAI, AZURE, VERTEX, ANTHROPIC)
+"""deployments of rounds in which not everybody speaks OpenAI"""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +73,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """a protection to go without"""
     turn: Turn = Turn.NONE
     """what happens to the database"""
+    is_mixed: bool = False
+    """whether not everybody speaks OpenAI"""
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,14 +111,16 @@ class Round:
         world: World,
         server: DatabaseServer | None,
         folder: Path,
+        served: Sequence[Deployment],
     ) -> None:
         self._plan = plan
         self._world = world
         self._server = server
         self._folder = folder
+        self._served = served
         self._memory = Memory(world, Telling(world.database, folder))
         self._chance = random.Random(plan.seed)
-        self._toll = Toll()
+        self._toll = Toll(translates=plan.is_mixed)
         own = Party(name="", memory=self._memory, replicas=replicas, clients=plan.clients)
         self._parties = [own]
         self._phase = 0
@@ -161,7 +169,7 @@ class Round:
     async def _clone(self, stack: AsyncExitStack) -> None:
         """Make a clone, which goes on beside the original."""
         self._toll.clones += 1
-        clone = clone_beside(self._world, self._folder / "clone", self._plan.without)
+        clone = clone_beside(self._world, self._folder / "clone", self._served, self._plan.without)
         memory, deployed = await stack.enter_async_context(clone)
         self._parties.append(Party(name="clone: ", memory=memory, replicas=[deployed], clients=2))
 
@@ -191,7 +199,8 @@ class Round:
             for party in self._parties:
                 self._keep_busy(group, party)
             chance = self._another_chance()
-            group.start_soon(storm, self._world.simulator, chance, plan.storm_seconds)
+            weather = partial(storm, self._world.simulator, chance, plan.storm_seconds)
+            group.start_soon(partial(weather, mixed=plan.is_mixed))
             if self._server is not None:
                 group.start_soon(outages, self._server, self._toll, chance, plan.outage_seconds)
             await anyio.sleep(share * plan.seconds)
@@ -207,8 +216,8 @@ class Round:
         (own, *_) = self._parties
         names = sinks.named(*settings.SINKS, settings.LATER)
         changed = settings.GATEWAY | {"sinks": names}
-        world = self._world
-        config = configure(self._folder, world.provider, world.database.url, name="later.yaml", **changed)
+        url = self._world.database.url
+        config = configure(self._folder, self._served, url, name="later.yaml", **changed)
         await self._memory.telling.roll_out(own.replicas[0].server, config)
 
     def _keep_busy(self, group: TaskGroup, party: Party) -> None:
@@ -233,11 +242,17 @@ class Round:
     async def _release(self, memory: Memory) -> None:
         """Let jobs end that are alone and that the gateway follows: a provider takes longer than a repair.
 
-        Jobs whose cancellation was acknowledged stay: they can end by being cancelled only.
+        Jobs whose cancellation was acknowledged stay: they can end by being cancelled only. Those do end that
+        tell at their end only whose they are, and are looked for.
         """
+        world = memory.world
         statement = "SELECT provider_batch_id FROM jobs WHERE state = 'submitted'"
         while True:
-            followed = {row[0] for row in await memory.world.rows(statement)}
+            await world.learn()
+            for account, batch in await world.doubtful():
+                memory.released.add((batch.metadata or {})[JOURNEY])
+                account.release(batch.id)
+            followed = {row[0] for row in await world.rows(statement)}
             for account, batch in _lonely(memory):
                 journey = (batch.metadata or {})[JOURNEY]
                 if batch.id in followed and self._chance.random() < 0.4:
@@ -271,9 +286,8 @@ async def staged(
     """
     simulator = Simulator(folder / "provider", settings=HELD)
     async with simulator.running() as provider, AsyncExitStack() as stack:
-        for name in UPSTREAM:
-            await settle_strangers(simulator.account(name), provider)
-        config = configure(folder, provider, database.url, **settings.GATEWAY)
+        served = await _served(plan, simulator, provider)
+        config = configure(folder, served, database.url, **settings.GATEWAY)
         servers = [_server(plan, number, config) for number in range(plan.replicas)]
         replicas = [
             await stack.enter_async_context(aclosing(Deployed(server, simulator, database)))
@@ -285,7 +299,17 @@ async def staged(
         await make_callers(replicas[0])
         world = await world_on(replicas[0], database, provider)
         world.wrong += wrong
-        yield Round(plan, replicas, world, server, folder)
+        yield Round(plan, replicas, world, server, folder, served)
+
+
+async def _served(plan: Plan, simulator: Simulator, provider: str) -> Sequence[Deployment]:
+    """Accounts that others use as well; also a clone does, from which nobody knows batches without a tag."""
+    if plan.is_mixed:
+        is_alone = plan.turn is not Turn.CLONE
+        return await settled_among_others(simulator, provider, MIXED, exclusive=is_alone)
+    for name in UPSTREAM:
+        await settle_strangers(simulator.account(name), provider)
+    return deployments(provider)
 
 
 def _server(plan: Plan, number: int, config: Path) -> Server:

@@ -6,7 +6,7 @@ import json
 import random
 import signal
 import socket
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,15 @@ import httpx2
 import psutil
 from msgspec.structs import replace
 
+from litebatch_asgi.config.vocabulary import Params
+from litebatch_asgi.models import Deployment
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from tests.cli.processes import environment
 from tests.database import Database, SQLiteDatabase
 from tests.forks import Forked, Order
-from tests.harness import MODEL, SWIFT, UPSTREAM, Gateway
+from tests.harness import SWIFT, Gateway, deployments
 from tests.survival import sinks
+from tests.translated.deployed import ANTHROPIC, AZURE, OPENAI, VERTEX
 
 KEY = "sk-master"
 PRICES: Mapping[str, Mapping[str, str]] = {
@@ -35,6 +38,26 @@ PRICES: Mapping[str, Mapping[str, str]] = {
         "input_cost_per_token_batches": "0.00000027",
         "cache_read_input_token_cost_batches": "0.00000009000109",
         "output_cost_per_token_batches": "0.0000011",
+    },
+    OPENAI: {
+        "input_cost_per_token_batches": "0.00000025",
+        "cache_read_input_token_cost_batches": "0.00000006250909",
+        "output_cost_per_token_batches": "0.000001",
+    },
+    AZURE: {
+        "input_cost_per_token_batches": "0.00000026000707",
+        "cache_read_input_token_cost_batches": "0.00000007",
+        "output_cost_per_token_batches": "0.0000009",
+    },
+    VERTEX: {
+        "input_cost_per_token_batches": "0.00000024",
+        "cache_read_input_token_cost_batches": "0.00000003000501",
+        "output_cost_per_token_batches": "0.00000105",
+    },
+    ANTHROPIC: {
+        "input_cost_per_token_batches": "0.00000027000303",
+        "cache_read_input_token_cost_batches": "0.000000025",
+        "output_cost_per_token_batches": "0.00000110010007",
     },
 }
 """by deployment: US dollars, some of them finer than charges are"""
@@ -63,28 +86,33 @@ def free_port() -> int:
 
 
 def configure(
-    folder: Path, provider: str, database_url: str, *, name: str = "litebatch.yaml", **settings: Any
+    folder: Path,
+    served: Sequence[Deployment],
+    database_url: str,
+    *,
+    name: str = "litebatch.yaml",
+    **settings: Any,
 ) -> Path:
-    """Write the configuration of a gateway over both deployments, and return its path."""
+    """Write the configuration of a gateway over these deployments, and return its path."""
     config = {
-        "model_list": [
-            {
-                "model_name": MODEL,
-                "params": {
-                    "model": f"openai/{upstream}",
-                    "api_base": f"{provider}/{deployment}/v1",
-                    "api_key": f"sk-{deployment}",
-                },
-                "model_info": {"id": deployment, "mode": "batch", **PRICES[deployment]},
-            }
-            for deployment, upstream in UPSTREAM.items()
-        ],
+        "model_list": [_entry(deployment) for deployment in served],
         "general_settings": {"master_key": KEY, "database_url": database_url},
         "litebatch_settings": QUICK | {"spool_dir": str(folder)} | settings,
     }
     path = folder / name
     path.write_text(json.dumps(config))  # JSON is YAML
     return path
+
+
+def _entry(deployment: Deployment) -> dict[str, Any]:
+    names = set(Params.__struct_fields__) & set(Deployment.__struct_fields__)
+    given = {name: getattr(deployment, name) for name in sorted(names)}
+    assert deployment.id is not None
+    return {
+        "model_name": deployment.model_name,
+        "params": {name: value for name, value in given.items() if value},
+        "model_info": {"id": deployment.id, "mode": "batch", **PRICES[deployment.id]},
+    }
 
 
 async def is_ready(http: httpx2.AsyncClient) -> bool:
@@ -251,6 +279,6 @@ async def replicas(
     simulator = Simulator(settings=settings or SWIFT)
     database = database or SQLiteDatabase(folder)
     async with simulator.running() as provider, AsyncExitStack() as stack:
-        config = configure(folder, provider, database.url, **options)
+        config = configure(folder, deployments(provider), database.url, **options)
         gateways = [Deployed(Server(config), simulator, database) for _ in range(count)]
         yield [await stack.enter_async_context(aclosing(gateway)) for gateway in gateways]

@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from litebatch_asgi.models import Deployment
 from tests import forks
 from tests.clones import Backup, cloned
 from tests.database import Database
@@ -55,7 +56,7 @@ async def refused(server: Server) -> list[str]:
 
 @asynccontextmanager
 async def clone_beside(
-    original: World, folder: Path, without: str | None
+    original: World, folder: Path, served: Sequence[Deployment], without: str | None
 ) -> AsyncGenerator[tuple[Memory, Deployed]]:
     """An installation of its own on a clone of the original's database, with a process that serves.
 
@@ -64,7 +65,7 @@ async def clone_beside(
     async with AsyncExitStack() as stack:
         clone = await stack.enter_async_context(cloned(original.database, folder))
         await anyio.Path(folder).mkdir(exist_ok=True)
-        server = Server(configure(folder, original.provider, clone.url, **settings.GATEWAY), without=without)
+        server = Server(configure(folder, served, clone.url, **settings.GATEWAY), without=without)
         deployed = await stack.enter_async_context(aclosing(Deployed(server, original.simulator, clone)))
         deployed.caller = CALLER
         wrong = await refused(server)
@@ -75,6 +76,8 @@ async def clone_beside(
         world = await world_on(deployed, clone, original.provider)
         world.foreign = original.foreign
         world.wrong += wrong
+        world.neighbours.append(original)
+        original.neighbours.append(world)
         if world.installation == original.installation:
             world.wrong.append("a copy has the installation id of its original")
         memory = Memory(world, Telling(clone, folder, told))
@@ -93,6 +96,7 @@ async def restored(
     world = memory.world
     for server in servers:
         await server.kill()
+    await world.learn()  # also of what is lost now
     if await backup.restore(in_place=chance.random() < 0.5):
         world.wrong += await refused(servers[0])
         world.wrong += await told_to_be("moved", world.database, folder)

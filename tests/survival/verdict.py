@@ -176,8 +176,9 @@ async def _made_in_vain(memory: Memory) -> AsyncIterator[str]:
 def _made(world: World) -> dict[str, list[JournalEntry]]:
     """By job: the creates that were done, and of which nothing else was said."""
     made: defaultdict[str, list[JournalEntry]] = defaultdict(list)
+    tags = {(account.name, batch.id): (batch.metadata or {})[TAG_JOB] for account, batch in world.jobs()}
     for entry in _creates(world):
-        made[(entry.metadata or {}).get(TAG_JOB, "")].append(entry)
+        made[tags.get((entry.account, entry.object_id or ""), "")].append(entry)
     return made
 
 

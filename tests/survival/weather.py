@@ -16,6 +16,8 @@ from tests.survival.fates import Toll
 from tests.survival.settings import LATE_SECONDS, TOO_LATE_SECONDS
 
 LISTS: tuple[CallName, ...] = ("list_files", "list_batches", "retrieve_file")
+MIXED: tuple[CallName, ...] = ("start_upload", "upload_chunk", "issue_token")
+"""calls to Vertex AI beside those of others"""
 HINDRANCES: tuple[dict[str, Any], ...] = (
     {"drop": True, "when": "early"},
     {"drop": True, "when": "before"},
@@ -42,20 +44,23 @@ MORE: tuple[Fault, ...] = (
     Fault(call="validate_batch", code="token_limit_exceeded", message="Enqueued token limit reached."),
     Fault(call="upload_file", cut_request_after=500),
     Fault(call="stream_file", match="batch_", short_after=300),
+    Fault(call="stream_file", match="prediction", short_after=300),
 )
 """to some calls only"""
 
 
-def faults() -> list[Fault]:
-    """What may go wrong at a provider."""
+def faults(*, mixed: bool) -> list[Fault]:
+    """What may go wrong at a provider; `mixed`: not everybody speaks OpenAI."""
     calls: list[CallName] = [call for _, call in CALLS]
-    calls += LISTS
+    calls += (*LISTS, *MIXED) if mixed else LISTS
     return [*(Fault(call=call, **hindrance) for call in calls for hindrance in HINDRANCES), *MORE]
 
 
-async def storm(simulator: Simulator, chance: random.Random, pause_seconds: float) -> None:
+async def storm(
+    simulator: Simulator, chance: random.Random, pause_seconds: float, *, mixed: bool = False
+) -> None:
     """Let something go wrong about every `pause_seconds`, until cancelled; then no more."""
-    catalogue = faults()
+    catalogue = faults(mixed=mixed)
     try:
         while True:
             simulator.add_fault(chance.choice(MORE if chance.random() < 0.4 else catalogue))
