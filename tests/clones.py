@@ -115,7 +115,11 @@ async def write_to(database: Database, statement: str) -> None:
     if not database.url.startswith("sqlite"):
         await run_on(database.url, statement, "SELECT 1")
         return
-    with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"))) as connection:
+    await anyio.to_thread.run_sync(_write, database.url.removeprefix("sqlite:///"), statement)
+
+
+def _write(path: str, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute(statement)
         connection.commit()
 

@@ -106,9 +106,12 @@ class Poller(JobWork):
         if _wants_cancel(job, batch):
             hit("cancel.before")
             try:
-                return await adapter.cancel_batch(job.provider_batch_id), True
+                cancelled = await adapter.cancel_batch(job.provider_batch_id)
             except ProviderError as error:
                 logger.warning("a batch is not cancelled", extra=self.log_fields(job, error=error.message))
+            else:
+                hit("cancel.answered")
+                return cancelled, True
         return await adapter.retrieve_batch(job.provider_batch_id), False
 
     async def _goes_on(

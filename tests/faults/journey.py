@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
@@ -13,10 +14,11 @@ import msgspec
 
 from litebatch_asgi import failpoints
 from litebatch_asgi.failpoints import armed
+from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.simulator import ArmedFault, Fault
 from tests.database import Database
-from tests.faults.promises import broken
-from tests.faults.stage import MIXED, shared_world
+from tests.faults.promises import broken, tag_of
+from tests.faults.stage import MIXED, TILES, shared_world
 from tests.faults.world import CANCEL, RUN, World
 from tests.harness import HASTY
 
@@ -73,7 +75,7 @@ async def outcome(
 ) -> list[str]:
     """Go on the whole journey under these troubles: everything that came out as it may not.
 
-    `flavour` is one of the harness's; the database is a file in `folder` unless another one is given.
+    `flavour` is one that `shared_world` has; the database is a file in `folder` unless another one is given.
     """
     settings = HASTY
     for trouble in troubles:
@@ -94,7 +96,7 @@ async def outcome(
                     await world.delete(next(iter(world.files)), RUN)
                     wrong = await broken(world)
                 survived = sorted(failpoints._armed)  # pyright: ignore[reportPrivateUsage]
-        if len(troubles) == 1 and (flavour == "openai" or flavour in MIXED):
+        if len(troubles) == 1 and (flavour in ("openai", TILES) or flavour in MIXED):
             wrong += [f"{each.fault} never struck" for each in faults if not each.struck]
             wrong += [f"{place} was never passed" for place in survived]
         return wrong
@@ -146,7 +148,9 @@ async def _unexpected(world: World, troubles: Sequence[Trouble]) -> list[str]:
         lost = world.lost(journey)
         if lost > loses or (lost < loses and len(troubles) == 1):
             found.append(f"{journey} has lost {lost} rows")
-        made = sum(batch.status != "failed" for _, batch in world.jobs(journey))
-        if made > 1 and len(troubles) == 1 and not troubles[0].makes_twins:
-            found.append(f"{journey} was made {made} times")
+        made = Counter(
+            family_of(tag_of(batch)) for _, batch in world.jobs(journey) if batch.status != "failed"
+        )
+        if len(troubles) == 1 and not troubles[0].makes_twins:
+            found += [f"{shard} was made {count} times" for shard, count in made.items() if count > 1]
     return found

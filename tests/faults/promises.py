@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 
 import anyio
 from openai import NotFoundError
 from openai.types import Batch
 
-from litebatch_asgi.models.ids import JOB_PREFIX, family_of
+from litebatch_asgi.models.ids import BATCH_PREFIX, JOB_PREFIX, family_of
 from litebatch_asgi.models.provider import TAG_JOB
-from litebatch_asgi.simulator import Account
+from litebatch_asgi.simulator import Account, JobRecord, overlaps
 from litebatch_asgi.simulator.objects import BatchObject
 from tests.faults.stories import untrue_stories
 from tests.faults.world import IDS, THEIRS, World, at, possessions
 from tests.harness import ids_of, rows_of
 
 REPAIR_SECONDS = 12.0
+ENDED = ("completed", "failed", "expired", "cancelled")
 SENT_SECONDS = 6.0
 """how long a provider may take for a call that was sent"""
 
@@ -31,6 +33,8 @@ async def broken(world: World, *, repair_seconds: float = REPAIR_SECONDS) -> lis
     found = [*world.wrong, *await _unfinished(world)]
     for check in (
         _settled_once,
+        _charged_as_done,
+        _nothing_runs_twice,
         _copies_are_exact,
         _strangers_are_untouched,
         _marks_are_of_jobs,
@@ -49,6 +53,10 @@ async def _unfinished(world: World) -> list[str]:
         " WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted', 'ended')"
         " UNION ALL SELECT 'copy', attempts, deployment_id, state, error FROM file_copies"
         " WHERE state IN ('intent', 'pending', 'deleting')"
+        " UNION ALL SELECT 'copy of a rest', copies.attempts, copies.deployment_id, state, copies.error"
+        " FROM file_copies AS copies JOIN file_shards AS shards ON shards.file_id = copies.file_id"
+        " AND shards.shard = copies.shard JOIN batches ON batches.id = shards.batch_id"
+        f" WHERE state = 'ready' AND batches.status IN {ENDED}"
     )
     await world.learn()
     found = [f"still to be done: {row}" for row in open_rows]
@@ -65,7 +73,7 @@ async def _twins(world: World) -> list[str]:
     for account, batch in world.jobs():
         if not is_kept(account, batch):
             continue
-        job_id = _tag(batch)
+        job_id = tag_of(batch)
         if family_of(job_id) not in families and _is_lost(world, job_id):
             continue
         batch_id, shard, provider_batch_id = jobs.get(job_id, ("no batch", 0, None))
@@ -93,7 +101,9 @@ async def lost_orphans(world: World) -> set[str]:
     jobs = {
         f"{account.name}/{batch.id}"
         for account, batch in world.jobs()
-        if is_kept(account, batch) and family_of(_tag(batch)) not in families and _is_lost(world, _tag(batch))
+        if is_kept(account, batch)
+        and family_of(tag_of(batch)) not in families
+        and _is_lost(world, tag_of(batch))
     }
     files = {
         f"{account.name}/{file.id}"
@@ -141,13 +151,27 @@ def _time_in(family: str) -> float:
     return (value >> 80) / 1000
 
 
-def _tag(batch: BatchObject) -> str:
+def tag_of(batch: BatchObject) -> str:
+    """The id of the job that a provider's batch was made for."""
     return (batch.metadata or {})[TAG_JOB]
 
 
+def batch_of(job_id: str) -> str:
+    """The id of the batch that a job is of."""
+    return BATCH_PREFIX + job_id.removeprefix(JOB_PREFIX).partition("-")[0]
+
+
 async def _orphans(world: World) -> list[str]:
-    """Copies of ours that belong to no file, or more of them than one at a deployment."""
-    wanted = {f"{file_id}-{world.installation}.jsonl" for file_id in world.files}
+    """Copies of ours that belong to no file, or more of them than one of each tile at a deployment.
+
+    Shards that were made for a batch have copies while it is open.
+    """
+    tiles = await world.rows("SELECT file_id, shard FROM file_shards WHERE batch_id IS NULL")
+    wanted = {
+        f"{file_id}-{f'{shard}-' if shard else ''}{world.installation}.jsonl"
+        for file_id, shard in tiles
+        if file_id in world.files
+    }
     found: list[str] = []
     lost = await lost_orphans(world)
     for account in world.accounts:
@@ -192,34 +216,69 @@ def _leftovers(world: World) -> list[str]:
 
 
 async def _settled_once(world: World) -> AsyncIterator[str]:
-    """One charge for each batch that was settled, for the job that its results came from."""
+    """One charge for each job that was settled, except those that ran nothing."""
     charges = await world.rows("SELECT batch_id, job_id FROM charges ORDER BY 1, 2")
-    settled = await world.rows("SELECT batch_id, id FROM jobs WHERE state = 'settled' ORDER BY 1, 2")
-    if charges != settled or len({batch_id for batch_id, _ in charges}) != len(charges):
+    settled = await world.rows(
+        "SELECT batch_id, id FROM jobs WHERE state = 'settled' AND errors = '[]'"
+        " AND (reason IS NULL OR reason <> 'halved') ORDER BY 1, 2"
+    )
+    if charges != settled or len(set(charges)) != len(charges):
         more, fewer = Counter(charges) - Counter(settled), Counter(settled) - Counter(charges)
         yield f"charged and not settled: {more}, settled and not charged: {fewer}, of {len(settled)}"
 
 
+async def _charged_as_done(world: World) -> AsyncIterator[str]:
+    """What is charged of a batch is what has come out of it as executed."""
+    charged: Counter[str] = Counter()
+    for batch_id, usage in await world.rows("SELECT batch_id, usage FROM charges"):
+        charged[batch_id] += json.loads(usage)["requests"]
+    for batch_id, status, counts in await world.rows("SELECT id, status, counts FROM batches"):
+        done = json.loads(counts)["completed"]
+        if status in ENDED and batch_id not in world.copied and charged[batch_id] != done:
+            yield f"{batch_id}: {charged[batch_id]} requests are charged, and {done} were completed"
+
+
+async def _nothing_runs_twice(world: World) -> AsyncIterator[str]:
+    """No line is sent to another job while the one that had it before can still run it."""
+    tags = {(account.name, batch.id): tag_of(batch) for account, batch in world.jobs()}
+    of_batch: defaultdict[str, list[JobRecord]] = defaultdict(list)
+    for record in await world.simulator.jobs():
+        job_id = tags.get((record.account, record.id))
+        if job_id is not None and not _is_lost(world, job_id):
+            of_batch[batch_of(job_id)].append(record)
+    for batch_id, records in of_batch.items():
+        found = {
+            (tags[overlap.first], tags[overlap.second])
+            for overlap in overlaps(records)
+            if family_of(tags[overlap.first]) != family_of(tags[overlap.second])
+        }
+        for first, second in sorted(found):
+            yield f"{batch_id}: {second} has lines that {first} could run still"
+
+
 async def _copies_are_exact(world: World) -> AsyncIterator[str]:
-    """A copy in use holds every byte of the file, with the deployment's own model name.
+    """A copy in use holds every byte of its tile, with the deployment's own model name.
 
     One that is translated asks the same in the same order, each line with an id of its own.
     """
     ready = await world.rows(
-        "SELECT file_id, deployment_id, provider_file_id FROM file_copies"
-        " JOIN files ON files.id = file_id WHERE state = 'ready' AND kind = 'input'"
+        "SELECT copies.file_id, copies.shard, copies.deployment_id, copies.provider_file_id,"
+        ' shards."start", shards.bytes FROM file_copies AS copies'
+        " JOIN file_shards AS shards ON shards.file_id = copies.file_id AND shards.shard = copies.shard"
+        " JOIN files ON files.id = copies.file_id"
+        " WHERE copies.state = 'ready' AND kind = 'input' AND shards.batch_id IS NULL"
     )
-    for file_id, deployment_id, provider_file_id in ready:
+    for file_id, shard, deployment_id, provider_file_id, start, size in ready:
         account = world.simulator.account(deployment_id)
         if provider_file_id not in account.files or file_id not in world.files:
             continue  # lost there, or deleted
-        copy = await account.content(provider_file_id)
+        copy, tile = await account.content(provider_file_id), world.files[file_id][start : start + size]
         if account.settings.flavour == "vertex":
-            is_right = _is_translated(copy, world.files[file_id])
+            is_right = _is_translated(copy, tile)
         else:
-            is_right = copy == at(deployment_id, world.files[file_id])
+            is_right = copy == at(deployment_id, tile)
         if not is_right:
-            yield f"the copy of {file_id} at {deployment_id} is not what was uploaded"
+            yield f"the copy of tile {shard} of {file_id} at {deployment_id} is not what was uploaded"
 
 
 def _is_translated(copy: bytes, content: bytes) -> bool:

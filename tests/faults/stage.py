@@ -45,6 +45,10 @@ MIXED: Mapping[str, Sequence[str]] = {
     "openai and anthropic": (OPENAI, ANTHROPIC),
 }
 """worlds with a deployment that does not speak OpenAI, by their names"""
+TILES = "tiles"
+"""the name of a world in which what is uploaded is several tiles"""
+TILED = ("east", "west", "north", "south")
+TILE_REQUESTS = 4
 FAVOUR = 1e6
 """weight of such a deployment, which is tried first then"""
 
@@ -114,7 +118,7 @@ async def shared_world(
 ) -> AsyncGenerator[World]:
     """A world in which others have files and batches at the same accounts.
 
-    `flavour` is one of the harness's, or one of `MIXED`.
+    `flavour` is one of the harness's, one of `MIXED`, or `TILES`.
     """
     simulator = Simulator(
         settings=replace(HELD, flavour="azure" if flavour.startswith("azure") else "openai")
@@ -125,6 +129,10 @@ async def shared_world(
             served = await settled_among_others(
                 simulator, provider, names, exclusive=len(names) > 1, favour=FAVOUR
             )
+        elif flavour == TILES:
+            for name in TILED:
+                await settle_strangers(simulator.account(name), provider)
+            served = deployments(provider, TILED, max_job_requests=TILE_REQUESTS)
         else:
             for name in UPSTREAM:
                 await settle_strangers(simulator.account(name), provider)

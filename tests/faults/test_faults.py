@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.database import Database
-from tests.faults import translated
+from tests.faults import tiled, translated
 from tests.faults.journey import outcome
+from tests.faults.stage import TILES
 from tests.faults.troubles import ALL, CORE_ON
 
 
@@ -23,3 +24,10 @@ async def test_what_was_promised_holds_where_not_everybody_speaks_openai(
 ) -> None:
     trouble = translated.ALL[where]
     assert await outcome([trouble], tmp_path, flavour=where[0], database=database) == []
+
+
+@pytest.mark.parametrize(("name", "backend"), tiled.CORE_ON)
+async def test_what_was_promised_holds_of_tiles_and_rescues_after(
+    tmp_path: Path, database: Database, name: str
+) -> None:
+    assert await outcome([tiled.ALL[name]], tmp_path, flavour=TILES, database=database) == []

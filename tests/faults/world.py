@@ -10,9 +10,11 @@ import httpx2
 from openai import APIConnectionError, APIStatusError, ConflictError
 from openai.types import Batch
 
+from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.simulator import Account, Simulator
 from litebatch_asgi.simulator.objects import BatchObject
+from tests.clones import write_to
 from tests.database import Database
 from tests.faults.tags import JOURNEY, Tags
 from tests.harness import MODEL, PATIENCE_SECONDS, UPSTREAM, Gateway, InProcess, lines, rows_of
@@ -35,8 +37,8 @@ THEIRS = "theirs"
 
 def at(deployment: str, content: bytes = CONTENT) -> bytes:
     """What a deployment's copy of a file holds."""
-    upstream = UPSTREAM | deployed.UPSTREAM
-    return content.replace(f'"{MODEL}"'.encode(), f'"{upstream[deployment]}"'.encode())
+    upstream = (UPSTREAM | deployed.UPSTREAM).get(deployment, UPSTREAM["west"])
+    return content.replace(f'"{MODEL}"'.encode(), f'"{upstream}"'.encode())
 
 
 class World:
@@ -64,6 +66,8 @@ class World:
         """journeys whose results were deleted"""
         self.holds_runs = False
         """whether no batch may end for now"""
+        self.stuck: set[str] = set()
+        """ids of providers' batches that do not end by themselves"""
         self.copied: frozenset[str] = frozenset()
         """ids of batches that came with a copy of the database, which leaves their stories to the original"""
         self.lost_times: tuple[float, float] | None = None
@@ -120,8 +124,8 @@ class World:
             self.wrong.append(f"{journey} does not end")
 
     async def cancel(self, journey: str) -> None:
-        """Cancel a batch, unless it has ended."""
-        client = self.gateway.client()
+        """Cancel a batch, unless it has ended; a gateway that fails on it is asked once more."""
+        client = self.gateway.client().with_options(max_retries=1)
         try:
             await client.batches.cancel(self.batches[journey])
         except ConflictError:
@@ -176,15 +180,31 @@ class World:
         _, errors = self.results.get(journey, (b"", b""))
         return [row["error"] and row["error"]["code"] for row in rows_of(errors)].count("batch_line_lost")
 
+    def lonely_jobs(self, journey: str) -> list[tuple[Account, BatchObject]]:
+        """Those of them that are the only ones of their shard, and not stuck."""
+        of_shard: dict[str, list[tuple[Account, BatchObject]]] = {}
+        for job in self.open_jobs(journey):
+            of_shard.setdefault(family_of((job[1].metadata or {})[TAG_JOB]), []).append(job)
+        return [jobs[0] for jobs in of_shard.values() if len(jobs) == 1 and jobs[0][1].id not in self.stuck]
+
     async def let_run(self, journey: str = RUN) -> None:
-        """Let a job of a journey end once it is the only one and the gateway knows of it."""
+        """Let a job of a journey end once it is the only one of its shard and the gateway knows of it."""
         while True:
             await self.simulator.until(partial(self._has_lonely_job, journey))
             followed = await self.rows("SELECT provider_batch_id FROM jobs WHERE state = 'submitted'")
-            for account, batch in self.open_jobs(journey):
+            for account, batch in self.lonely_jobs(journey):
                 if (batch.id,) in followed:
                     account.release(batch.id)
             await anyio.sleep(0.02)
+
+    async def let_a_day_pass(self, batch_id: str, but_seconds: float) -> None:
+        """Let a batch be made a day ago, but for so many seconds."""
+        passed = int((24 * 3600 - but_seconds) * 1_000_000)
+        await write_to(
+            self.database,
+            f"UPDATE batches SET created_at = created_at - {passed}, expires_at = expires_at - {passed}"
+            f" WHERE id = '{batch_id}'",
+        )
 
     async def let_doubtful_end(self) -> None:
         """Let batches end that may be ours, where one tells at its end only whose it is."""
@@ -214,7 +234,7 @@ class World:
         ]
 
     def _has_lonely_job(self, journey: str) -> bool:
-        return not self.holds_runs and len(self.open_jobs(journey)) == 1
+        return not self.holds_runs and bool(self.lonely_jobs(journey))
 
 
 async def world_of(gateway: InProcess, provider: str) -> World:

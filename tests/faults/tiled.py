@@ -1,0 +1,221 @@
+"""Troubles of batches of several tiles, of which one expires half-way: another deployment runs the rest.
+
+The troubles of all others meet such a batch as well. Rows that fail for a passing reason, as three do, run
+anew as a shard of their own, and fail once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import cycle
+from typing import Any
+
+import anyio
+from msgspec.structs import replace
+
+from litebatch_asgi.simulator import Course, Fault
+from tests.database import BACKENDS
+from tests.faults.calls import (
+    TRIES,
+    answers_late,
+    answers_lost,
+    calls_refused,
+    connections_cut,
+    deaths,
+)
+from tests.faults.journey import Act, Phase, Trouble
+from tests.faults.placing import ROOM, lists_of_batches
+from tests.faults.running import CANCELS, ENDINGS, LOSSES, RETRIEVAL, VANISHING, rows
+from tests.faults.storing import COPIES, lists_of_files
+from tests.faults.world import CANCEL, RUN, World
+from tests.harness import PATIENCE_SECONDS
+
+TILES, DERIVED = 3, "-3-"
+"""how many a file has; what is in the names of the first shard that is made of one, of its copies and jobs"""
+HALF_WAY = Course(ends_at=0.5, ends_as="expired")
+EXPIRES = Fault(call="start_batch", match=RUN, course=HALF_WAY)
+SETTINGS: dict[str, Any] = {"min_retry_rows": 1, "late_rows_grace_seconds": 1.0}
+LEFT_SECONDS = 8.0
+"""of its window, when a day has passed"""
+SHORT_LEASE: dict[str, Any] = {"lease_seconds": 1.0}
+
+
+def tiled(trouble: Trouble) -> Trouble:
+    """The same trouble, of such a batch."""
+    return replace(trouble, faults=(EXPIRES, *trouble.faults), settings=SETTINGS | trouble.settings)
+
+
+def deaths_on_the_way() -> Iterator[Trouble]:
+    """Our own work breaks off at each place that an upload in tiles, or a rescue, passes."""
+    for place in ("upload.tile_begun", "upload.tile_taken"):
+        for count in (1, TILES):
+            yield _death(f"{place}={count}", Phase.UPLOAD)
+    for place in ("handon.derived", "copy.wanted"):
+        for count in (1, 2):
+            yield _death(f"{place}={count}", Phase.SETTLE)
+    for place in ("place.intended", "place.answered", "place.stored"):
+        for count in (2, TILES, 2 * TILES + 1):
+            yield _death(f"{place}={count}", Phase.CREATE)
+    for place in ("poll.ended", "settle.read", "settle.before", "settle.stored"):
+        for count in (2, TILES, TILES + 1):
+            yield _death(f"{place}={count}", Phase.SETTLE)
+
+
+def _death(place: str, phase: Phase) -> Trouble:
+    return Trouble(name=f"death at {place}", phase=phase, dies_at=f"{place}*raise", settings=SHORT_LEASE)
+
+
+def calls_for_the_rest() -> Iterator[Trouble]:
+    """Copy and job of what is handed on: refused, done without an answer, done late."""
+    for call in ("upload_file", "create_batch"):
+        for status in (403, 404, 429, 503):
+            fault = Fault(call=call, match=DERIVED, status=status)
+            yield Trouble(name=f"{call} of the rest {status}", phase=Phase.SETTLE, faults=(fault,))
+        for status in (403, 504):
+            fault = Fault(call=call, match=DERIVED, when="after", status=status)
+            twin = call == "create_batch" and status == 403
+            name = f"{call} of the rest done, {status}"
+            yield Trouble(name=name, phase=Phase.SETTLE, faults=(fault,), makes_twins=twin)
+        fault = Fault(call=call, match=DERIVED, when="after", drop=True)
+        yield Trouble(name=f"{call} of the rest cut, done", phase=Phase.SETTLE, faults=(fault,))
+
+
+def refusals_of_the_input() -> Iterator[Trouble]:
+    """The input cannot be read, or not to its end, when the rest is counted."""
+    for how in (
+        {"status": 503, "times": TRIES + 1},
+        {"drop": True},
+        {"cut_after": 100},
+        {"short_after": 100},
+    ):
+        fault = Fault(call="stream_file", match="file-lb", **how)
+        name = f"input of the rest {' '.join(map(str, how))}"
+        yield Trouble(name=name, phase=Phase.SETTLE, faults=(fault,))
+
+
+async def _first_job(world: World, journey: str) -> str:
+    """The id at its provider of a job of a journey, once client and gateway know of it."""
+    with anyio.fail_after(PATIENCE_SECONDS):
+        while True:
+            followed = await world.rows("SELECT provider_batch_id FROM jobs WHERE state = 'submitted'")
+            for _, batch in world.open_jobs(journey):
+                if (batch.id,) in followed and journey in world.batches:
+                    return batch.id
+            await anyio.sleep(0.01)
+
+
+async def stand_still(world: World) -> None:
+    """A job does not get on, and a day passes."""
+    world.holds_runs = True
+    world.stuck.add(await _first_job(world, RUN))
+    world.holds_runs = False
+    await world.let_a_day_pass(world.batches[RUN], LEFT_SECONDS)
+
+
+async def rescue_before_the_cancel(world: World) -> None:
+    """A job of the batch that is to be cancelled ends half-way, and its rest is on its way or runs."""
+    job_id = await _first_job(world, CANCEL)
+    for account, batch in world.open_jobs(CANCEL):
+        if batch.id == job_id:
+            account.release(job_id)
+
+
+async def cancel_while_the_rest_is_counted(world: World) -> None:
+    """The client cancels while the lines of the rest are read."""
+    reading = Fault(call="stream_file", match="file-lb", stall=True)
+    await _first_job(world, CANCEL)
+    stalled = world.simulator.add_fault(reading)
+    await rescue_before_the_cancel(world)
+    with anyio.move_on_after(PATIENCE_SECONDS):
+        await world.simulator.until(lambda: stalled.struck > 0)
+    await world.cancel(CANCEL)
+    world.simulator.remove_fault(stalled)
+
+
+def late(name: str, *faults: Fault, dies_at: str = "", meanwhile: Act = stand_still, **how: Any) -> Trouble:
+    """A job that is stopped because it would be late."""
+    return Trouble(
+        name=f"a job is late{name}",
+        phase=Phase.POLL,
+        faults=faults,
+        dies_at=dies_at,
+        settings=SHORT_LEASE if dies_at else {},
+        meanwhile=meanwhile,
+        ends=frozenset({"completed", "expired"}),  # a machine that is busy may need more than is left
+        **how,
+    )
+
+
+def lateness() -> Iterator[Trouble]:
+    """A job is stopped since it would be late: asked to, at each step of that, and answered badly."""
+    yield late("")
+    for place in ("stop.stored", "cancel.before", "cancel.answered", "poll.ended", "handon.derived"):
+        yield late(f", death at {place}", dies_at=f"{place}=raise")
+    for status in (404, 409, 503):
+        yield late(f", {status} to its cancel", Fault(call="cancel_batch", match=RUN, status=status))
+    yield late(", its cancel done, 504", Fault(call="cancel_batch", match=RUN, when="after", status=504))
+    yield late(", its cancel cut, done", Fault(call="cancel_batch", match=RUN, when="after", drop=True))
+    yield late(", and cancelled late", Fault(call="finish_cancel", match=RUN, delay=1.5))
+
+
+def cancels() -> Iterator[Trouble]:
+    """The client cancels during a rescue."""
+    half = Fault(call="start_batch", match=CANCEL, course=HALF_WAY)
+    for name, act in (
+        ("cancelled during a rescue", rescue_before_the_cancel),
+        ("cancelled while the rest is counted", cancel_while_the_rest_is_counted),
+    ):
+        yield Trouble(name=name, phase=Phase.CANCEL, faults=(half,), meanwhile=act)
+    for place in ("handon.derived", "settle.stored", "cancel.stored", "cancel.answered"):
+        yield Trouble(
+            name=f"cancelled during a rescue, death at {place}",
+            phase=Phase.CANCEL,
+            faults=(half,),
+            dies_at=f"{place}=raise",
+            meanwhile=rescue_before_the_cancel,
+            settings=SHORT_LEASE,
+        )
+
+
+OWN = (
+    Trouble(name="no trouble", phase=Phase.SETTLE),
+    *deaths_on_the_way(),
+    *calls_for_the_rest(),
+    *refusals_of_the_input(),
+    *lateness(),
+    *cancels(),
+)
+OF_ALL = (
+    *calls_refused(404, 429, 503),
+    *answers_lost(403, 504),
+    *connections_cut(),
+    *answers_late(),
+    *deaths(),
+    *lists_of_files(),
+    *COPIES,
+    *lists_of_batches(),
+    *ROOM,
+    *VANISHING,
+    *ENDINGS,
+    *CANCELS,
+    *RETRIEVAL,
+    *rows(),
+    *LOSSES,
+)
+ALL = {trouble.name: tiled(trouble) for trouble in (*OWN, *OF_ALL)}
+"""by name"""
+
+CORE = (
+    "no trouble",
+    "death at handon.derived=1",
+    "create_batch of the rest done, 504",
+    "a job is late, death at stop.stored",
+    "cancelled while the rest is counted",
+)
+CORE_ON = tuple(zip(CORE, cycle(BACKENDS), strict=False))
+"""met in every test run, with the kind of database"""
+ALL_ON = (
+    *((trouble.name, backend) for trouble in OWN for backend in BACKENDS),
+    *zip((trouble.name for trouble in OF_ALL), cycle(BACKENDS), strict=False),
+)
+"""the own ones on either database, those of all others on one each"""
