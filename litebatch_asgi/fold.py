@@ -113,7 +113,10 @@ def _status(batch: Batch, current: Sequence[Job]) -> BatchStatus:
 
 def _running_status(batch: Batch, current: Sequence[Job], running: Sequence[Job]) -> BatchStatus:
     if batch.cancel_requested_at is not None:
-        return BatchStatus.CANCELLING
+        is_read = batch.status is BatchStatus.FINALIZING and all(
+            job.state is JobState.ENDED for job in running
+        )
+        return BatchStatus.FINALIZING if is_read else BatchStatus.CANCELLING
     ranks = [RANK.index(_status_of(job)) for job in running]
     has_run = any(ranks) or any(job.state is JobState.SETTLED for job in current)
     reached = 2 if min(ranks, default=0) == len(RANK) - 1 else int(has_run)

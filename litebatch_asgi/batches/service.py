@@ -38,7 +38,7 @@ from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.storage import BatchQuery
 from litebatch_asgi.wire import BatchListQuery, CreateBatch, EventListQuery, Repeat, event_for_owner
 
-_CANCELLABLE = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS})
+_CANCELLABLE = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING})
 
 
 class BatchService:
@@ -200,7 +200,8 @@ class BatchService:
     async def cancel(self, principal: Principal, batch_id: str) -> Batch:
         """Ask for a batch to be cancelled; what has been done by then is kept.
 
-        Durable when it returns. Cancelling again, or while results are being settled, changes nothing.
+        Durable when it returns. Cancelling again changes nothing; while results are being read, only that
+        nothing of them is handed on to another deployment.
         Raises `NotFound`, and `Conflict` for a batch that has ended otherwise.
         """
         await self._visible(principal, batch_id)
@@ -210,7 +211,7 @@ class BatchService:
             batch = current.batch
             if batch.status in (BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.EXPIRED):
                 raise Conflict(f"Cannot cancel a batch with status '{batch.status}'.")
-            if batch.status not in _CANCELLABLE:
+            if batch.status not in _CANCELLABLE or batch.cancel_requested_at is not None:
                 return None
             asked = replace(batch, cancel_requested_at=now)
             jobs = [hurried(job, asked, now) for job in current.jobs]
