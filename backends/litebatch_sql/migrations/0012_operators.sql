@@ -16,9 +16,9 @@ ALTER TABLE {prefix}jobs ADD COLUMN tokens bigint NOT NULL DEFAULT 0; -- of its 
 
 UPDATE {prefix}jobs AS jobs SET tokens = coalesce((
     SELECT file_shards.tokens
-    FROM {prefix}batches AS batches
-    JOIN {prefix}file_shards AS file_shards ON file_shards.file_id = batches.input_file_id
-    WHERE batches.id = jobs.batch_id AND file_shards.shard = jobs.shard
+    FROM {prefix}batches AS batches, {prefix}file_shards AS file_shards
+    WHERE batches.id = jobs.batch_id
+        AND file_shards.file_id = batches.input_file_id AND file_shards.shard = jobs.shard
 ), 0)
 WHERE state IN ('waiting', 'submitting', 'unclear', 'submitted');
 
