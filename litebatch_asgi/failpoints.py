@@ -3,13 +3,14 @@
 Nothing is armed unless `arm` is called, which the command line does with the environment variable
 `LITEBATCH_FAILPOINTS`: a comma list of `name=action`, or `name=N*action` to let it pass N-1 times first.
 The actions are `kill` and `stop` (SIGKILL and SIGSTOP to this very process) and `raise` (an `InjectedFault`).
+In process a place may have something called as well.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 
@@ -18,7 +19,7 @@ class InjectedFault(Exception):
 
 
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
-_armed: dict[str, tuple[int, str]] = {}
+_armed: dict[str, tuple[int, str | Callable[[], object]]] = {}
 
 
 def arm(text: str) -> None:
@@ -41,6 +42,16 @@ def armed(text: str) -> Generator[None]:
         _armed.clear()
 
 
+@contextmanager
+def calling(name: str, call: Callable[[], object]) -> Generator[None]:
+    """Have something called at a place the first time that it is passed within a block."""
+    _armed[name] = (1, call)
+    try:
+        yield
+    finally:
+        _armed.pop(name, None)
+
+
 def hit(name: str) -> None:
     """Pass the place called `name`."""
     if not _armed or name not in _armed:
@@ -50,6 +61,9 @@ def hit(name: str) -> None:
         _armed[name] = (count - 1, action)
         return
     del _armed[name]
-    if action == "raise":
+    if not isinstance(action, str):
+        action()
+    elif action == "raise":
         raise InjectedFault(name)
-    os.kill(os.getpid(), _SIGNALS[action])
+    else:
+        os.kill(os.getpid(), _SIGNALS[action])
