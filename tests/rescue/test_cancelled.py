@@ -1,4 +1,4 @@
-"""A client cancels its batch during each step of a rescue: nothing is begun any more, and each line comes out."""
+"""A client cancels its batch during each step of a rescue: nothing is begun any more, each line comes out."""
 
 from __future__ import annotations
 
