@@ -67,6 +67,11 @@ class Presence:
         named = self._served.get(deployment_id, frozenset())
         return deployment_id in own or any(matches(name, model) for name in named)
 
+    def serving(self, model: str) -> frozenset[str]:
+        """The deployments at which some process serves the virtual model, this one included."""
+        elsewhere = (id_ for id_ in self._served if self.serves(id_, model))
+        return frozenset(self._catalog.deployments_for(model)).union(elsewhere)
+
     def is_served(self, deployment_id: str) -> bool:
         """Whether some process has this deployment, this one included."""
         return deployment_id in self._catalog.deployments or deployment_id in self._served

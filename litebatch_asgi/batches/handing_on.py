@@ -49,9 +49,9 @@ class HandingOn:
         return may_hand_on(job, batch, jobs, now, self.rules(batch), others=others)
 
     def others(self, batch: Batch) -> frozenset[str]:
-        """The deployments that serve the model of a batch and may take something now."""
-        fleet = self._runtime.fleet
-        served = frozenset(fleet.deployments_for(batch.model)) - self._runtime.presence.drained
+        """The deployments that serve the model of a batch, for whichever process, and may take something now."""
+        fleet, presence = self._runtime.fleet, self._runtime.presence
+        served = presence.serving(batch.model) - presence.drained
         return frozenset(where for where in served if not fleet.cooldown_left(where))
 
     async def rest(self, job: Job, lines: JobLines, exact: ExactReading) -> Rest:
