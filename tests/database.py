@@ -45,6 +45,10 @@ class Database(Protocol):
         """What it says now."""
         ...
 
+    async def change(self, statement: str) -> None:
+        """Have it say something else."""
+        ...
+
 
 class SQLiteDatabase:
     """A file in a folder, where the first that opens it makes it."""
@@ -74,8 +78,12 @@ class SQLiteDatabase:
         """What it says now."""
         return await anyio.to_thread.run_sync(self._rows, statement)
 
+    async def change(self, statement: str) -> None:
+        """Have it say something else."""
+        await anyio.to_thread.run_sync(self._rows, statement)
+
     def _rows(self, statement: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self._path)) as connection:
+        with closing(sqlite3.connect(self._path)) as connection, connection:
             return connection.execute(statement).fetchall()
 
 
@@ -93,6 +101,10 @@ class PostgresDatabase:
             if self._connection is None:
                 self._connection = await asyncpg.connect(self.url)
             return [tuple(row) for row in await self._connection.fetch(statement)]
+
+    async def change(self, statement: str) -> None:
+        """Have it say something else."""
+        await self.rows(statement)
 
     async def aclose(self) -> None:
         """Close the connection."""

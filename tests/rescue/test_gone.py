@@ -7,11 +7,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from litebatch_asgi.simulator import Simulator, SimulatorSettings
+from litebatch_asgi.simulator import Course, Simulator, SimulatorSettings
 from tests.database import Database
 from tests.faults.stage import gateway_on
 from tests.harness import deployments, ids_of
-from tests.rescue.stage import SETTINGS
+from tests.journey.test_derived_copies import runtime_of
+from tests.rescue.stage import RUNNING, SETTINGS, begun, each_once, first_runs, sizes
 
 GONE_SOON = replace(SETTINGS, gone_grace_seconds=1.5)
 HELD = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
@@ -46,3 +47,59 @@ async def test_a_job_at_a_deployment_that_is_gone_runs_whole_at_another_one(
                 return {job.status for job in jobs} <= {"cancelling", "cancelled"}
 
             await gateway.eventually(is_cancelled)
+
+
+TWO_HOURS = 2 * 3600 * 1_000_000
+
+
+async def test_nothing_is_gone_when_the_first_of_all_replicas_comes_back_without_it(
+    tmp_path: Path, database: Database
+) -> None:
+    """Nobody has named the deployment for two hours in which nobody was there."""
+    simulator = Simulator(settings=HELD)
+    async with simulator.running() as provider:
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=SETTINGS, database=database)
+        async with start() as gateway:
+            batch = await begun(gateway, 10)
+            await gateway.reached(batch.id, "in_progress")
+            (at,) = [name for name, account in simulator.accounts.items() if account.batches]
+        (other,) = {"east", "west"} - {at}
+        await database.change(
+            f"UPDATE heartbeats SET since = since - {TWO_HOURS}, seen_at = seen_at - {TWO_HOURS}"
+        )
+        async with start(served=deployments(provider, [other])) as gateway:
+            presence = runtime_of(gateway).presence
+            for _ in range(3):
+                await presence.beat()
+            assert presence.gone == frozenset()
+            assert await database.rows("SELECT state FROM jobs") == [("submitted",)]
+        async with start() as gateway:
+            for account in simulator.accounts.values():
+                account.configure(hold=frozenset[str]())
+            ended = await gateway.ended(batch.id)
+            assert ended.status == "completed"
+            assert await each_once(gateway, ended, 10) == {}
+            assert await sizes(simulator) == [10]
+
+
+async def test_a_replica_with_an_older_configuration_hands_on_to_what_others_serve(
+    tmp_path: Path, database: Database
+) -> None:
+    simulator = Simulator(settings=RUNNING)
+    async with simulator.running() as provider:
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=SETTINGS, database=database)
+        async with start(reconciler=False), start(served=deployments(provider, ["east"])) as old:
+            await runtime_of(old).presence.beat()
+            first_runs(old, Course(ends_at=0.6, ends_as="expired"))
+            batch = await begun(old, 10)
+
+            async def is_handed_on() -> bool:
+                return len(await database.rows("SELECT 1 FROM jobs")) == 2
+
+            await old.eventually(is_handed_on)
+            assert (await old.client().batches.retrieve(batch.id)).status == "in_progress"
+            async with start() as new:
+                ended = await new.ended(batch.id)
+                assert ended.status == "completed"
+                assert await each_once(new, ended, 10) == {}
+                assert await sizes(simulator) == [10, 4]
