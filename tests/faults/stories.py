@@ -11,6 +11,7 @@ from typing import Any
 from tests.faults.world import World
 
 BEGIN = ["batch.created", "acreate_batch"]
+CANCELLING, HANDED_ON = "batch.cancelling", "job.handed_on"
 ENDS = frozenset({"batch.completed", "batch.failed", "batch.expired", "batch.cancelled"})
 _ENDED = [end.removeprefix("batch.") for end in sorted(ENDS)]
 _BATCHES = "SELECT id, status, counts, usage, cost, errors, output_file_id, error_file_id FROM batches"
@@ -44,6 +45,8 @@ def _faults(numbers: list[int], types: list[str], status: str) -> Iterator[str]:
         yield f"numbered {numbers}"
     if types[:2] != BEGIN:
         yield "does not begin with its creation"
+    if CANCELLING in types and HANDED_ON in types[types.index(CANCELLING) :]:
+        yield "hands lines on although it is to be cancelled"
     once = [type_ for type_ in types if type_.startswith("batch.") or type_ in (*BEGIN, "batch_success")]
     if len(once) != len(set(once)):
         yield "tells something twice"

@@ -14,6 +14,7 @@ import anyio
 from msgspec.structs import replace
 
 from litebatch_asgi.simulator import Course, Fault
+from tests.clones import write_to
 from tests.database import BACKENDS
 from tests.faults.calls import (
     TRIES,
@@ -37,6 +38,9 @@ EXPIRES = Fault(call="start_batch", match=RUN, course=HALF_WAY)
 SETTINGS: dict[str, Any] = {"min_retry_rows": 1, "late_rows_grace_seconds": 1.0}
 LEFT_SECONDS = 8.0
 """of its window, when a day has passed"""
+MONTH = 31 * 86_400 * 1_000_000
+LOOKS = 30
+"""at providers, by when everything that is due was looked at"""
 SHORT_LEASE: dict[str, Any] = {"lease_seconds": 1.0}
 
 
@@ -112,6 +116,26 @@ async def stand_still(world: World) -> None:
     await world.let_a_day_pass(world.batches[RUN], LEFT_SECONDS)
 
 
+async def let_a_month_pass(world: World) -> None:
+    """A month passes for what has a clock of one job's results while another job runs on."""
+    world.holds_runs = True
+    running = await _first_job(world, RUN)
+    world.stuck.add(running)
+    world.holds_runs = False
+    results = f"SELECT id FROM files WHERE batch_id = '{world.batches[RUN]}'"
+    with anyio.fail_after(PATIENCE_SECONDS):
+        while not await world.rows(results):  # noqa: ASYNC110 - what is waited for is in the database
+            await anyio.sleep(0.02)
+    for statement in (
+        f"UPDATE files SET expires_at = expires_at - {MONTH} WHERE id IN ({results})",
+        f"UPDATE file_copies SET next_check_at = next_check_at - {MONTH} WHERE file_id IN ({results})",
+    ):
+        await write_to(world.database, statement)
+    looks = len(world.simulator.journal)
+    await world.simulator.until(lambda: len(world.simulator.journal) >= looks + LOOKS)
+    world.stuck.discard(running)
+
+
 async def rescue_before_the_cancel(world: World) -> None:
     """A job of the batch that is to be cancelled ends half-way, and its rest is on its way or runs."""
     job_id = await _first_job(world, CANCEL)
@@ -155,7 +179,7 @@ def lateness() -> Iterator[Trouble]:
         yield late(f", {status} to its cancel", Fault(call="cancel_batch", match=RUN, status=status))
     yield late(", its cancel done, 504", Fault(call="cancel_batch", match=RUN, when="after", status=504))
     yield late(", its cancel cut, done", Fault(call="cancel_batch", match=RUN, when="after", drop=True))
-    yield late(", and cancelled late", Fault(call="finish_cancel", match=RUN, delay=1.5))
+    yield late(", and cancelled late", Fault(call="finish_cancel", match=RUN, delay=2.5))
 
 
 def cancels() -> Iterator[Trouble]:
@@ -179,6 +203,7 @@ def cancels() -> Iterator[Trouble]:
 
 OWN = (
     Trouble(name="no trouble", phase=Phase.SETTLE),
+    Trouble(name="a month passes in between", phase=Phase.SETTLE, meanwhile=let_a_month_pass),
     *deaths_on_the_way(),
     *calls_for_the_rest(),
     *refusals_of_the_input(),

@@ -49,6 +49,11 @@ def _options() -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         help="whether not every deployment speaks OpenAI; without: in turns",
     )
+    parser.add_argument(
+        "--rescues",
+        action=argparse.BooleanOptionalAction,
+        help="whether inputs are several tiles, and jobs are rescued; without: in every other round",
+    )
     parser.add_argument("--without", help="a protection to go without: then violations are expected")
     return parser.parse_args()
 
@@ -66,6 +71,7 @@ async def _run(options: argparse.Namespace, server: Server | None) -> list[Resul
             without=options.without,
             turn=_turn(options, number),
             is_mixed=_is_mixed(options, number),
+            rescues=_has_rescues(options, number),
         )
         results.append(await _one(plan, number, server))
     return results
@@ -80,6 +86,12 @@ def _is_mixed(options: argparse.Namespace, number: int) -> bool:
     """One round of three, so that each of them has another turn."""
     wanted: bool | None = options.mixed
     return (number + number // len(TURNS)) % len(TURNS) == 1 if wanted is None else wanted
+
+
+def _has_rescues(options: argparse.Namespace, number: int) -> bool:
+    """Every other round, so that over six rounds each of the other kinds has both."""
+    wanted: bool | None = options.rescues
+    return number % 2 == 1 if wanted is None else wanted
 
 
 def _is_missed(results: list[Result]) -> bool:

@@ -84,6 +84,8 @@ class Memory:
         """journeys that somebody tried to cancel"""
         self.released: set[str] = set()
         """journeys whose jobs were let run to their end"""
+        self.aged: set[str] = set()
+        """journeys whose window is nearly over, for a day has passed"""
         self.maybe_deleted: set[str] = set()
         """ids of files that somebody tried to delete without hearing that it is done"""
         self.deleted: set[str] = set()
@@ -121,6 +123,7 @@ class Memory:
         world.files, world.batches, world.results = then["files"], then["batches"], then["results"]
         world.deleted = then["deleted"]
         self.cancelled, self.ended = then["cancelled"], then["ended"]
+        world.stuck.clear()  # their batches may have days left again
 
 
 class Client:

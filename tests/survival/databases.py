@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,13 +16,15 @@ from tests.database import Database, SQLiteDatabase
 from tests.postgres import Server, run_on
 
 AGAIN_SECONDS = 0.2
-_AWAY = (
+AWAY = (
     OSError,
+    sqlite3.OperationalError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
 )
+"""what is raised while a database does not answer"""
 
 
 class RestartedDatabase:
@@ -38,7 +41,7 @@ class RestartedDatabase:
             while True:
                 try:
                     return await self._rows(statement)
-                except _AWAY:
+                except AWAY:
                     await anyio.sleep(AGAIN_SECONDS)
 
     async def _rows(self, statement: str) -> list[tuple[Any, ...]]:

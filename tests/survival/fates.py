@@ -20,39 +20,45 @@ LIFE_SECONDS = 3.0
 """the longest that one lives which is not to come to a failpoint"""
 HAS_AN_ANSWER = (
     *("upload.answered", "place.answered", "poll.ended", "settle.read", "settle.before"),
-    *("deliver.taken", "deliver.before_mark"),
+    *("deliver.taken", "deliver.before_mark", "cancel.answered", "handon.derived"),
 )
 """failpoints at which a replica knows what is not written yet: the worst to be stopped at"""
 APART = (
     *("adopt.file_stored", "deliver.before_webhook_mark", "deliver.webhook_taken", "reprice.", "webhook."),
-    *("copy.wanted", "handon.", "stop.", "upload.tile_"),
+    *("handon.gone", "handon.halved"),
 )
 """what the names of failpoints begin with that replicas here have no reason to pass"""
 TRANSLATING = frozenset({"content.named", "upload.translated", "place.translated", "settle.decoded"})
 """failpoints that are passed only where a deployment does not speak OpenAI"""
+RESCUING = frozenset(
+    {"copy.wanted", "handon.derived", "stop.stored", "upload.tile_begun", "upload.tile_taken"}
+)
+"""failpoints that are passed only where inputs are several tiles, and jobs are rescued"""
 MOST_STARTS = 5
 """that fail with nothing in the way"""
 TERM_SECONDS = 15.0
 """how long it is waited for when it was asked to end"""
 
 
-def failpoints(*, translates: bool = True) -> list[str]:
+def failpoints(*, translates: bool = True, rescues: bool = True) -> list[str]:
     """The names of all failpoints that a replica passes, read from the source.
 
-    `translates`: whether a deployment does not speak OpenAI.
+    `translates`: whether a deployment does not speak OpenAI; `rescues`: whether inputs are several tiles, and
+    jobs are rescued.
     """
     folder = Path(litebatch_asgi.__file__).parent
     texts = [path.read_text() for path in folder.rglob("*.py")]
     names = {name for text in texts for name in re.findall(r'\bhit\("([\w.]+)"\)', text)}
-    left_out = frozenset[str]() if translates else TRANSLATING
-    return sorted(name for name in names - left_out if not name.startswith(APART))
+    names -= frozenset[str]() if translates else TRANSLATING
+    names -= frozenset[str]() if rescues else RESCUING
+    return sorted(name for name in names if not name.startswith(APART))
 
 
 class Toll:
     """How often what has happened to replicas."""
 
-    def __init__(self, *, translates: bool = True) -> None:
-        self.places = Counter(dict.fromkeys(failpoints(translates=translates), 0))
+    def __init__(self, *, translates: bool = True, rescues: bool = True) -> None:
+        self.places = Counter(dict.fromkeys(failpoints(translates=translates, rescues=rescues), 0))
         """kills by failpoint"""
         self._armed = Counter(dict.fromkeys(self.places, 0))
         self.random_kills = 0
@@ -129,7 +135,7 @@ class Fate:
         if self._chance.random() < 0.35:
             return None, "kill"
         if self._chance.random() < self._stop_share:
-            return self._chance.choice(HAS_AN_ANSWER), "stop"
+            return self._chance.choice([name for name in HAS_AN_ANSWER if name in self._toll.places]), "stop"
         return self._toll.next_place(self._chance), "kill"
 
     async def _live(self, place: str | None, action: str) -> None:

@@ -40,7 +40,7 @@ from litebatch_sql.leases import clock
 from litebatch_sql.outbox import SQLOutbox
 from litebatch_sql.rows import encode_keys
 from litebatch_sql.tables import EVENTS
-from tests.faults import mutations as faults
+from tests.faults.mutations import jobs, rescues
 
 Patch = pytest.MonkeyPatch
 
@@ -52,7 +52,7 @@ def nothing_is_adopted(patch: Patch) -> None:
         return await JobEndings(self.runtime).refused(job, NoClearAnswer("its sender died"))
 
     patch.setattr(UnclearJobs, "mark_unclear", begin_anew)
-    faults.no_answer_is_a_refusal(patch)
+    jobs.no_answer_is_a_refusal(patch)
 
 
 def where_a_database_lives_does_not_matter(patch: Patch) -> None:
@@ -171,17 +171,20 @@ MUTATIONS: Mapping[str, Callable[[Patch], None]] = {
     "adoption": nothing_is_adopted,
     "budget": what_others_hold_does_not_matter,
     "charging": charges_come_later,
-    "fencing": faults.nothing_is_fenced,
+    "fencing": jobs.nothing_is_fenced,
     "fingerprint": where_a_database_lives_does_not_matter,
-    "grace": faults.no_grace_for_jobs,
+    "hand-on": rescues.rests_come_later,
+    "hold-back": rescues.nothing_is_held_back,
+    "grace": jobs.no_grace_for_jobs,
     "outbox-marks": deliveries_are_marked_first,
     "outbox-order": any_order_will_do,
     "outbox-sinks": only_own_sinks_are_told,
     "outbox-transaction": deliveries_come_later,
-    "second-list": faults.one_list_is_enough_without_tags,
-    "search-first": faults.old_jobs_are_sent_unseen,
-    "target-first": faults.target_is_written_last,
-    "watch": faults.no_watch_for_twins,
+    "second-list": jobs.one_list_is_enough_without_tags,
+    "stop-first": rescues.rests_begin_at_once,
+    "search-first": jobs.old_jobs_are_sent_unseen,
+    "target-first": jobs.target_is_written_last,
+    "watch": jobs.no_watch_for_twins,
 }
 """by the name of the protection that is missing"""
 

@@ -14,7 +14,8 @@ def line_of(number: int, result: Result) -> str:
     world, toll = result.memory.world, result.toll
     return (
         f"round {number:3}  {result.seconds:5.0f} s  {toll.kills:3} kills  {toll.stops.total():3} stops  "
-        f"{len(world.batches):4} batches  {len(world.files):3} files  {len(result.violations)} violations"
+        f"{len(world.batches):4} batches  {len(world.files):3} files  {result.rescues:3} rests  "
+        f"{len(result.violations)} violations"
     )
 
 
@@ -41,6 +42,7 @@ def _rows(results: Sequence[Result]) -> Iterator[tuple[str, int]]:
     yield from ((f"restarts of the database, {mode}", count) for mode, count in sorted(toll.restarts.items()))
     yield "clones of the database", toll.clones
     yield "restores of the database", toll.restores
+    yield "shards made of what jobs left undone", sum(result.rescues for result in results)
     yield "orphans of a history that was lost", sum(result.orphans for result in results)
     yield "provider calls failed or cut", sum(result.struck for result in results)
     yield "batches", sum(len(result.memory.world.batches) for result in results)

@@ -22,7 +22,7 @@ from litebatch_asgi.simulator.objects import BatchObject
 from tests.clones import backed_up
 from tests.database import Database
 from tests.faults.promises import lost_orphans
-from tests.faults.stage import HELD, settled_among_others
+from tests.faults.stage import HELD, TILED, settled_among_others
 from tests.faults.strangers import settle_strangers
 from tests.faults.tags import JOURNEY
 from tests.faults.world import OPEN, World, world_on
@@ -30,6 +30,7 @@ from tests.harness import UPSTREAM, deployments
 from tests.postgres import Server as DatabaseServer
 from tests.survival import settings, sinks
 from tests.survival.clients import CALLER, Client, Memory
+from tests.survival.databases import AGAIN_SECONDS, AWAY
 from tests.survival.fates import Fate, Toll, revive
 from tests.survival.money import make_callers
 from tests.survival.server import Deployed, Server, configure
@@ -75,6 +76,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """what happens to the database"""
     is_mixed: bool = False
     """whether not everybody speaks OpenAI"""
+    rescues: bool = False
+    """whether inputs are several tiles, and jobs break off and are rescued"""
+    stuck_seconds: float = 2.5
+    """between two jobs that stand still while a day passes, on average"""
+
+    @property
+    def gateway(self) -> dict[str, Any]:
+        """Its settings."""
+        return settings.GATEWAY | (settings.RESCUES if self.rescues else {})
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +106,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     struck: int
     """provider calls that something happened to"""
     seconds: float
+    rescues: int
+    """shards that were made of what jobs have left undone"""
     orphans: int
     """what providers have that only a lost part of history knew"""
     violations: list[str]
@@ -120,7 +132,7 @@ class Round:
         self._served = served
         self._memory = Memory(world, Telling(world.database, folder))
         self._chance = random.Random(plan.seed)
-        self._toll = Toll(translates=plan.is_mixed)
+        self._toll = Toll(translates=plan.is_mixed, rescues=plan.rescues)
         own = Party(name="", memory=self._memory, replicas=replicas, clients=plan.clients)
         self._parties = [own]
         self._phase = 0
@@ -142,6 +154,7 @@ class Round:
                     await self._trouble(0.3)
             found = await self._judged()
             orphans = len(await lost_orphans(self._world))
+            rescues = await self._world.rows("SELECT 1 FROM file_shards WHERE batch_id IS NOT NULL")
             if found:
                 for party in self._parties:
                     await leave_evidence(self._folder, found, party)
@@ -150,6 +163,7 @@ class Round:
             memory=self._memory,
             struck=sum(_is_trouble(entry) for entry in self._world.simulator.journal),
             seconds=time.monotonic() - began,
+            rescues=len(rescues),
             orphans=orphans,
             violations=found,
         )
@@ -169,7 +183,8 @@ class Round:
     async def _clone(self, stack: AsyncExitStack) -> None:
         """Make a clone, which goes on beside the original."""
         self._toll.clones += 1
-        clone = clone_beside(self._world, self._folder / "clone", self._served, self._plan.without)
+        plan = self._plan
+        clone = clone_beside(self._world, self._folder / "clone", self._served, plan.gateway, plan.without)
         memory, deployed = await stack.enter_async_context(clone)
         self._parties.append(Party(name="clone: ", memory=memory, replicas=[deployed], clients=2))
 
@@ -198,9 +213,11 @@ class Round:
                 group.start_soon(self._roll_out, ROLL_SHARE * share * plan.seconds)
             for party in self._parties:
                 self._keep_busy(group, party)
+                if plan.rescues:
+                    group.start_soon(self._stand_still, party.memory)
             chance = self._another_chance()
             weather = partial(storm, self._world.simulator, chance, plan.storm_seconds)
-            group.start_soon(partial(weather, mixed=plan.is_mixed))
+            group.start_soon(partial(weather, mixed=plan.is_mixed, breaks_off=plan.rescues))
             if self._server is not None:
                 group.start_soon(outages, self._server, self._toll, chance, plan.outage_seconds)
             await anyio.sleep(share * plan.seconds)
@@ -215,7 +232,7 @@ class Round:
         await anyio.sleep(seconds)
         (own, *_) = self._parties
         names = sinks.named(*settings.SINKS, settings.LATER)
-        changed = settings.GATEWAY | {"sinks": names}
+        changed = self._plan.gateway | {"sinks": names}
         url = self._world.database.url
         config = configure(self._folder, self._served, url, name="later.yaml", **changed)
         await self._memory.telling.roll_out(own.replicas[0].server, config)
@@ -260,16 +277,33 @@ class Round:
                     account.release(batch.id)
             await anyio.sleep(RELEASE_SECONDS)
 
+    async def _stand_still(self, memory: Memory) -> None:
+        """Let a job not get on, while a day passes for its batch, again and again."""
+        world = memory.world
+        while True:
+            await anyio.sleep(self._chance.random() * 2 * self._plan.stuck_seconds)
+            running = [(batch.metadata or {})[JOURNEY] for _, batch in _lonely(memory)]
+            known = [each for each in running if each in world.batches and each not in memory.aged]
+            if not known:
+                continue
+            journey = self._chance.choice(known)
+            memory.aged.add(journey)
+            jobs = [batch.id for _, batch in world.lonely_jobs(journey)]
+            world.stuck.update(self._chance.sample(jobs, min(1, len(jobs))))
+            while True:
+                try:
+                    await world.let_a_day_pass(world.batches[journey], settings.LEFT_SECONDS)
+                except AWAY:
+                    await anyio.sleep(AGAIN_SECONDS)
+                else:
+                    break
+
 
 def _lonely(memory: Memory) -> list[tuple[Account, BatchObject]]:
-    """Open jobs that are the only ones of their batch, and that nobody has cancelled."""
-    by_journey: dict[str, list[tuple[Account, BatchObject]]] = {}
-    for account, batch in memory.world.jobs():
-        if batch.status in OPEN:
-            by_journey.setdefault((batch.metadata or {})[JOURNEY], []).append((account, batch))
-    return [
-        jobs[0] for journey, jobs in by_journey.items() if len(jobs) == 1 and journey not in memory.cancelled
-    ]
+    """Open jobs that are the only ones of their shard, get on, and that nobody has cancelled."""
+    world = memory.world
+    journeys = {(batch.metadata or {})[JOURNEY] for _, batch in world.jobs() if batch.status in OPEN}
+    return [job for journey in sorted(journeys - memory.cancelled) for job in world.lonely_jobs(journey)]
 
 
 def _is_trouble(entry: JournalEntry) -> bool:
@@ -287,7 +321,7 @@ async def staged(
     simulator = Simulator(folder / "provider", settings=HELD)
     async with simulator.running() as provider, AsyncExitStack() as stack:
         served = await _served(plan, simulator, provider)
-        config = configure(folder, served, database.url, **settings.GATEWAY)
+        config = configure(folder, served, database.url, **plan.gateway)
         servers = [_server(plan, number, config) for number in range(plan.replicas)]
         replicas = [
             await stack.enter_async_context(aclosing(Deployed(server, simulator, database)))
@@ -304,12 +338,15 @@ async def staged(
 
 async def _served(plan: Plan, simulator: Simulator, provider: str) -> Sequence[Deployment]:
     """Accounts that others use as well; also a clone does, from which nobody knows batches without a tag."""
+    most = settings.TILE_REQUESTS if plan.rescues else None
     if plan.is_mixed:
         is_alone = plan.turn is not Turn.CLONE
-        return await settled_among_others(simulator, provider, MIXED, exclusive=is_alone)
-    for name in UPSTREAM:
+        served = await settled_among_others(simulator, provider, MIXED, exclusive=is_alone)
+        return [msgspec.structs.replace(each, max_job_requests=most) for each in served]
+    names = TILED if plan.rescues else tuple(UPSTREAM)
+    for name in names:
         await settle_strangers(simulator.account(name), provider)
-    return deployments(provider)
+    return deployments(provider, names, max_job_requests=most)
 
 
 def _server(plan: Plan, number: int, config: Path) -> Server:
@@ -331,7 +368,7 @@ async def leave_evidence(folder: Path, found: Sequence[str], party: Party) -> No
     world = party.memory.world
     evidence: dict[str, Any] = {"violations": list(found)}
     for table in (
-        *("files", "file_copies", "batches", "jobs", "charges"),
+        *("files", "file_shards", "file_copies", "batches", "jobs", "charges"),
         *("events", "sinks", "event_deliveries"),
     ):
         evidence[table] = [list(map(str, row)) for row in await world.rows(f"SELECT * FROM {table}")]

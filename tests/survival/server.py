@@ -39,6 +39,16 @@ PRICES: Mapping[str, Mapping[str, str]] = {
         "cache_read_input_token_cost_batches": "0.00000009000109",
         "output_cost_per_token_batches": "0.0000011",
     },
+    "north": {
+        "input_cost_per_token_batches": "0.00000023",
+        "cache_read_input_token_cost_batches": "0.00000005000707",
+        "output_cost_per_token_batches": "0.00000102",
+    },
+    "south": {
+        "input_cost_per_token_batches": "0.00000026000505",
+        "cache_read_input_token_cost_batches": "0.00000008",
+        "output_cost_per_token_batches": "0.00000099000303",
+    },
     OPENAI: {
         "input_cost_per_token_batches": "0.00000025",
         "cache_read_input_token_cost_batches": "0.00000006250909",
@@ -111,7 +121,12 @@ def _entry(deployment: Deployment) -> dict[str, Any]:
     return {
         "model_name": deployment.model_name,
         "params": {name: value for name, value in given.items() if value},
-        "model_info": {"id": deployment.id, "mode": "batch", **PRICES[deployment.id]},
+        "model_info": {
+            "id": deployment.id,
+            "mode": "batch",
+            "max_job_requests": deployment.max_job_requests,
+            **PRICES[deployment.id],
+        },
     }
 
 

@@ -36,3 +36,15 @@ GATEWAY: dict[str, Any] = {
     "delivery_retry_seconds": [0.2],
 }
 """of `tests.survival.server.configure`"""
+RESCUES: dict[str, Any] = {
+    "min_retry_rows": 1,
+    "late_rows_grace_seconds": 1.0,
+    "at_expiry": "stop",
+    "copies_per_shard": 2,
+    "max_parallel_copies": 2,
+}
+"""the same, of rounds in which inputs are several tiles and jobs are rescued"""
+TILE_REQUESTS = 4
+"""the most that a deployment takes at once then"""
+LEFT_SECONDS = 10.0
+"""of the window of a batch that a day has passed for: half of it is over before a job of it is late"""

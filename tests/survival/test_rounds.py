@@ -11,7 +11,7 @@ import pytest
 
 from tests.postgres import Server, own_server
 from tests.survival.databases import new_database
-from tests.survival.fates import TRANSLATING, Toll, failpoints
+from tests.survival.fates import RESCUING, TRANSLATING, Toll, failpoints
 from tests.survival.rounds import Plan, played
 from tests.survival.turns import Turn
 
@@ -68,9 +68,33 @@ async def test_nothing_is_lost_where_not_everybody_speaks_openai(
     assert all(account.batch_store.ever() for account in accounts)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("turn", "is_mixed"), [(Turn.NONE, False), (Turn.CLONE, True), (Turn.RESTORE, False)]
+)
+async def test_nothing_is_lost_where_jobs_are_rescued(
+    tmp_path: Path, server: Server | None, turn: Turn, is_mixed: bool
+) -> None:
+    plan = Plan(
+        seed="short",
+        seconds=15,
+        replicas=2,
+        clients=4,
+        outage_seconds=5,
+        turn=turn,
+        is_mixed=is_mixed,
+        rescues=True,
+        least_kills=1,
+    )
+    async with new_database(tmp_path, server) as database:
+        result = await played(plan, tmp_path, database, server)
+    assert result.violations == []
+    assert result.rescues > 0
+
+
 def test_every_place_has_its_turn() -> None:
-    toll, chance = Toll(translates=False), Random(1)
-    places = failpoints(translates=False)
+    toll, chance = Toll(translates=False, rescues=False), Random(1)
+    places = failpoints(translates=False, rescues=False)
     had = Counter(toll.next_place(chance) for _ in range(5 * len(places)))
     assert sorted(had) == places
     assert max(had.values()) < 9  # although none of them was passed
@@ -79,3 +103,4 @@ def test_every_place_has_its_turn() -> None:
 def test_every_place_is_known() -> None:
     assert {"place.answered", "upload.answered", "settle.before", "cancel.before"} < set(failpoints())
     assert set(failpoints()) - set(failpoints(translates=False)) == TRANSLATING
+    assert set(failpoints()) - set(failpoints(rescues=False)) == RESCUING

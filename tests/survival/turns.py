@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -18,7 +19,6 @@ from tests import forks
 from tests.clones import Backup, cloned
 from tests.database import Database
 from tests.faults.world import World, world_on
-from tests.survival import settings
 from tests.survival.clients import CALLER, ENDED, Memory
 from tests.survival.server import Deployed, Server, configure
 from tests.survival.telling import Telling, written
@@ -56,16 +56,21 @@ async def refused(server: Server) -> list[str]:
 
 @asynccontextmanager
 async def clone_beside(
-    original: World, folder: Path, served: Sequence[Deployment], without: str | None
+    original: World,
+    folder: Path,
+    served: Sequence[Deployment],
+    gateway: Mapping[str, Any],
+    without: str | None,
 ) -> AsyncGenerator[tuple[Memory, Deployed]]:
     """An installation of its own on a clone of the original's database, with a process that serves.
 
+    `gateway`: its settings.
     It is refused before it was told to be a copy. What may not be is noted in its world.
     """
     async with AsyncExitStack() as stack:
         clone = await stack.enter_async_context(cloned(original.database, folder))
         await anyio.Path(folder).mkdir(exist_ok=True)
-        server = Server(configure(folder, served, clone.url, **settings.GATEWAY), without=without)
+        server = Server(configure(folder, served, clone.url, **gateway), without=without)
         deployed = await stack.enter_async_context(aclosing(Deployed(server, original.simulator, clone)))
         deployed.caller = CALLER
         wrong = await refused(server)

@@ -16,6 +16,7 @@ from openai.types import Batch
 
 from litebatch_asgi.models.provider import TAG_JOB
 from litebatch_asgi.simulator.journal import JournalEntry
+from litebatch_asgi.simulator.objects import BatchObject
 from tests.faults.promises import SENT_SECONDS, broken, robbed
 from tests.faults.tags import JOURNEY
 from tests.faults.world import World
@@ -126,24 +127,38 @@ async def _unended(memory: Memory) -> list[str]:
 
 
 async def _jobs_of(world: World, journey: str) -> str:
-    columns = "attempt, deployment_id, state, reason, claimed_by, checks"
+    columns = "shard, attempt, deployment_id, state, reason, stop_reason, claimed_by, checks"
     batch_id = world.batches[journey]
-    return str(await world.rows(f"SELECT {columns} FROM jobs WHERE batch_id = '{batch_id}' ORDER BY attempt"))
+    return str(await world.rows(f"SELECT {columns} FROM jobs WHERE batch_id = '{batch_id}' ORDER BY 1, 2"))
 
 
 async def _endings(memory: Memory) -> AsyncIterator[str]:
-    """A batch is cancelled if that was asked for, unless it was through before; no row is lost."""
+    """A batch is cancelled if that was asked for, unless it was through before; no row is lost.
+
+    One of which a provider has broken a job off may end without some rows: there may have been nobody left
+    who could run them. So may one whose time was over.
+    """
+    broken_off = {(batch.metadata or {})[JOURNEY] for batch in _broken_off(memory.world)}
+    may_expire = memory.aged | broken_off
     for journey in memory.world.batches:
         batch = await _insist(partial(memory.world.batch, journey))
-        if not _may_end(memory, journey, batch):
+        if not _may_end(memory, journey, batch) and not (batch.status == "expired" and journey in may_expire):
             yield f"{journey} is {batch.status}: {batch.errors}, {await _jobs_of(memory.world, journey)}"
         if memory.ended.get(journey, batch.status) != batch.status:
             yield f"{journey} was {memory.ended[journey]} and is {batch.status}"
     journeys_robbed = {(batch.metadata or {})[JOURNEY] for batch in robbed(memory.world)}
     for journey, (_, errors) in memory.world.results.items():
         lost = any(row["error"] and row["error"]["code"] == "batch_line_lost" for row in rows_of(errors))
-        if lost and journey not in journeys_robbed:
+        if lost and journey not in journeys_robbed | broken_off:
             yield f"{journey} has lost rows that the provider has"
+
+
+def _broken_off(world: World) -> Iterator[BatchObject]:
+    """Providers' jobs that have ended half-way, and not because they were cancelled."""
+    for _, batch in world.jobs():
+        has_run = batch.in_progress_at is not None and batch.cancelling_at is None
+        if batch.status == "expired" or (has_run and batch.status in ("failed", "cancelled")):
+            yield batch
 
 
 def _may_end(memory: Memory, journey: str, batch: Batch) -> bool:

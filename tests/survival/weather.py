@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import anyio.to_thread
 
-from litebatch_asgi.simulator import Fault, Simulator
+from litebatch_asgi.simulator import Course, Fault, Simulator
 from litebatch_asgi.simulator.faults import CallName
 from tests.faults.calls import CALLS
 from tests.postgres import Server
@@ -49,6 +49,22 @@ MORE: tuple[Fault, ...] = (
 """to some calls only"""
 
 
+LEFT: tuple[Literal["whole", "partial", "none"], ...] = ("whole", "partial", "none")
+BROKEN_OFF = (
+    *(
+        Fault(call="start_batch", course=Course(ends_at=share, ends_as="expired", cut_short_results=left))
+        for share in (0.25, 0.5, 0.75)
+        for left in LEFT
+    ),
+    Fault(call="start_batch", course=Course(ends_at=0.5, ends_as="failed")),
+    Fault(call="start_batch", course=Course(ends_at=0.5, ends_as="cancelled")),
+    Fault(call="finish_cancel", delay=LATE_SECONDS),
+)
+"""jobs that end half-way, or are long in ending"""
+BROKEN_OFF_SHARE = 0.3
+"""of what goes wrong, how much is of these, where jobs are rescued"""
+
+
 def faults(*, mixed: bool) -> list[Fault]:
     """What may go wrong at a provider; `mixed`: not everybody speaks OpenAI."""
     calls: list[CallName] = [call for _, call in CALLS]
@@ -57,13 +73,24 @@ def faults(*, mixed: bool) -> list[Fault]:
 
 
 async def storm(
-    simulator: Simulator, chance: random.Random, pause_seconds: float, *, mixed: bool = False
+    simulator: Simulator,
+    chance: random.Random,
+    pause_seconds: float,
+    *,
+    mixed: bool = False,
+    breaks_off: bool = False,
 ) -> None:
-    """Let something go wrong about every `pause_seconds`, until cancelled; then no more."""
+    """Let something go wrong about every `pause_seconds`, until cancelled; then no more.
+
+    `breaks_off`: jobs end half-way.
+    """
     catalogue = faults(mixed=mixed)
     try:
         while True:
-            simulator.add_fault(chance.choice(MORE if chance.random() < 0.4 else catalogue))
+            if breaks_off and chance.random() < BROKEN_OFF_SHARE:
+                simulator.add_fault(chance.choice(BROKEN_OFF))
+            else:
+                simulator.add_fault(chance.choice(MORE if chance.random() < 0.4 else catalogue))
             await anyio.sleep(chance.random() * 2 * pause_seconds)
     finally:
         simulator.faults.remove()
