@@ -137,23 +137,23 @@ async def let_a_month_pass(world: World) -> None:
 
 
 async def rescue_before_the_cancel(world: World) -> None:
-    """A job of the batch that is to be cancelled ends half-way, and its rest is on its way or runs."""
-    job_id = await _first_job(world, CANCEL)
+    """The jobs of the batch that is to be cancelled end, one half-way: rests are on their way, or run."""
+    await _first_job(world, CANCEL)
     for account, batch in world.open_jobs(CANCEL):
-        if batch.id == job_id:
-            account.release(job_id)
+        account.release(batch.id)
 
 
 async def cancel_while_the_rest_is_counted(world: World) -> None:
     """The client cancels while the lines of the rest are read."""
-    reading = Fault(call="stream_file", match="file-lb", stall=True)
+    world.holds_runs = True  # so that nobody else reads the file
     await _first_job(world, CANCEL)
-    stalled = world.simulator.add_fault(reading)
+    stalled = world.simulator.add_fault(Fault(call="stream_file", match="file-lb", stall=True))
     await rescue_before_the_cancel(world)
     with anyio.move_on_after(PATIENCE_SECONDS):
         await world.simulator.until(lambda: stalled.struck > 0)
     await world.cancel(CANCEL)
     world.simulator.remove_fault(stalled)
+    world.holds_runs = False
 
 
 def late(name: str, *faults: Fault, dies_at: str = "", meanwhile: Act = stand_still, **how: Any) -> Trouble:
