@@ -38,6 +38,7 @@ from litebatch_asgi.models import (
     Job,
     JobState,
     ProviderBatch,
+    Shard,
     WaitingFor,
 )
 from litebatch_asgi.models.ids import job_id
@@ -146,6 +147,22 @@ def give_up_at(batch: Batch, grace: timedelta) -> datetime:
     """
     asked = batch.cancel_requested_at
     return (min(asked, batch.expires_at) if asked is not None else batch.expires_at) + grace
+
+
+def first_attempt(batch_id: str, owner: str, shard: Shard, now: datetime) -> Job:
+    """The job that a shard begins with, due at once."""
+    return Job(
+        id=job_id(batch_id, shard.shard, 1),
+        batch_id=batch_id,
+        owner=owner,
+        shard=shard.shard,
+        root=shard.root,
+        requests=shard.lines,
+        tokens=shard.tokens,
+        created_at=now,
+        next_check_at=now,
+        refresh_from=now,
+    )
 
 
 def next_attempt(job: Job, now: datetime, *, due: datetime | None, **changes: Any) -> Job:

@@ -14,7 +14,7 @@ from litebatch_asgi.errors import (
 )
 from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.files.stored import stored_blocks
-from litebatch_asgi.jsonl import FileDigest
+from litebatch_asgi.jsonl import FileDigest, LineSet, Selected
 from litebatch_asgi.models import File, FileKind, FilePart, FileState, PartKind, Shard
 from litebatch_asgi.runtime import Runtime
 
@@ -44,6 +44,13 @@ class ContentReader:
         async with aclosing(self._input(state, self._origin.shard_blocks(state, shard))) as blocks:
             async for block in blocks:
                 yield block
+
+    async def selected(self, state: FileState, tile: Shard, lines: LineSet) -> Selected:
+        """What some of the lines of a tile of an input come to, found out by reading them."""
+        try:
+            return await self._origin.selected(state, tile, lines)
+        except ProviderError as error:
+            raise _unreadable(state.file, error) from error
 
     async def _input(self, state: FileState, read: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
         try:
