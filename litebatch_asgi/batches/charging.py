@@ -127,18 +127,19 @@ def charges_for(consumed: Collection[Consumed], batch: Batch, job: Job, now: dat
             cost=each.cost,
             price_source=each.price_source,
             scopes=batch.scopes,
-            assumed_cost=_assumed(each.usage.unpriced_requests, batch, job),
+            assumed_cost=_assumed(each.usage.unpriced_requests, batch),
             created_at=now,
         )
         for each in consumed
     )
 
 
-def _assumed(unpriced_requests: int, batch: Batch, job: Job) -> Decimal | None:
+def _assumed(unpriced_requests: int, batch: Batch) -> Decimal | None:
     """What so many requests without a price were estimated at; None: nothing, or nobody knows."""
     if not unpriced_requests or batch.estimated_cost is None:
         return None
-    return from_nanodollars(to_nanodollars(batch.estimated_cost) * unpriced_requests // max(job.requests, 1))
+    every = max(batch.counts.total, unpriced_requests)
+    return from_nanodollars(to_nanodollars(batch.estimated_cost) * unpriced_requests // every)
 
 
 def _charged(tally: ModelTally) -> ChargedUsage:
