@@ -11,6 +11,7 @@ from litebatch_asgi.costs.corrections import CannotReprice as CannotReprice
 from litebatch_asgi.costs.corrections import correction as correction
 from litebatch_asgi.costs.corrections import taken_back as taken_back
 from litebatch_asgi.costs.estimate import ENDPOINTS_WITHOUT_OUTPUT as ENDPOINTS_WITHOUT_OUTPUT
+from litebatch_asgi.costs.estimate import BatchInput as BatchInput
 from litebatch_asgi.costs.estimate import Estimate as Estimate
 from litebatch_asgi.costs.estimate import Quote as Quote
 from litebatch_asgi.costs.estimate import cost_of as cost_of
@@ -24,3 +25,4 @@ from litebatch_asgi.costs.rates import UNKNOWN as UNKNOWN
 from litebatch_asgi.costs.rates import Rates as Rates
 from litebatch_asgi.costs.rates import TokenKind as TokenKind
 from litebatch_asgi.costs.rates import priced as priced
+from litebatch_asgi.costs.share import InputShare as InputShare
