@@ -3,8 +3,8 @@
 On the way in, `LineChecker` checks a file and `Splicer` writes a deployment's model into its lines; on the
 way back, `ModelRewriter` puts the virtual model there again. Of results, `RowTally` counts the rows. Where
 these do not agree with the input, `ExactPass` keeps the right ones, and `MissingRows` writes rows for those
-that never came. `FileDigest` tells whether a file is still the same, and `LineSelector` takes some of the
-lines of one.
+that never came. `RowIds` tells which requests have succeeded. `FileDigest` tells whether a file is still the
+same, and `LineSelector` takes some of the lines of one.
 
 All of them take consecutive blocks of any size and hold no more than one line. They use the CPU without a
 break and so belong on a worker thread; it need not be the same one for each block.
@@ -30,6 +30,8 @@ from litebatch_asgi.jsonl.missing import MissingRows as MissingRows
 from litebatch_asgi.jsonl.plan import ShardLimits as ShardLimits
 from litebatch_asgi.jsonl.plan import Tile as Tile
 from litebatch_asgi.jsonl.plan import plan_shards as plan_shards
+from litebatch_asgi.jsonl.row_ids import DigestList as DigestList
+from litebatch_asgi.jsonl.row_ids import RowIds as RowIds
 from litebatch_asgi.jsonl.rows import RowFate as RowFate
 from litebatch_asgi.jsonl.select import LineSelector as LineSelector
 from litebatch_asgi.jsonl.select import Selected as Selected

@@ -73,6 +73,14 @@ class Row(msgspec.Struct, gc=False):
         return self.response is not None
 
     @property
+    def is_completed(self) -> bool:
+        """Whether the request has succeeded."""
+        response = self.response
+        if response is None or self.error or response.status_code is None:
+            return False
+        return response.status_code < 400
+
+    @property
     def fate(self) -> RowFate:
         """What became of the request. This runs for most rows of results that are compared."""
         response, error = self.response, self.error

@@ -69,7 +69,7 @@ def count_rows(rows: Sequence[Row], digests: Iterable[bytes], thresholds: Sequen
         response = row.response
         if response is not None:
             executed += 1
-            if not row.error and response.status_code is not None and response.status_code < 400:
+            if row.is_completed:
                 body = response.body
                 answers.append(body if type(body) is Body else response.answer or _NO_BODY)
                 continue
