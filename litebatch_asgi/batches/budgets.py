@@ -8,9 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from litebatch_asgi.batches.prices import quote_for
+from litebatch_asgi.costs import BatchInput
 from litebatch_asgi.errors import AboveBudget, BudgetFigures, ModelHasNoPrice, StorageUnavailable, dollars
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.models import File, FileState, Principal, Reservation
+from litebatch_asgi.models import FileState, Principal, Reservation
 from litebatch_asgi.models.budgets import refusal_telling
 from litebatch_asgi.models.reservations import OverBudget, SoftBudgetPassed, reservations
 from litebatch_asgi.recent import RecentIds
@@ -28,18 +29,24 @@ class Budgets:
         self._told = RecentIds()
 
     async def reservations(
-        self, principal: Principal, file: FileState, *, max_cost: Decimal | None, at: datetime
+        self,
+        principal: Principal,
+        file: FileState,
+        found: BatchInput,
+        *,
+        max_cost: Decimal | None,
+        at: datetime,
     ) -> tuple[Reservation, ...]:
-        """What a batch on a file is to hold of the limits of whoever makes it now.
+        """What a batch is to hold of the limits of whoever makes it now; `found` is what it runs of a file.
 
         Raises `ModelHasNoPrice` where its cost is unknown and may not be, `AboveBudget` above `max_cost`.
         """
         cost: Decimal | None = None
         if max_cost is not None or principal.limits:
-            cost = (await quote_for(self._runtime, file)).cost
+            cost = (await quote_for(self._runtime, file, found)).cost
             for error in refusals(principal, file.file.models[0], cost, max_cost):
                 raise error
-        return reserved(principal, file.file, cost, at)
+        return reserved(principal, found, cost, at)
 
     async def tell_refused(self, refused: Mapping[str, OverBudget]) -> None:
         """Tell operators of budgets, by scope, for which a batch was refused; each once a period.
@@ -78,9 +85,11 @@ class Budgets:
             logger.warning("a soft budget is passed", extra=told)
 
 
-def reserved(principal: Principal, file: File, cost: Decimal | None, at: datetime) -> tuple[Reservation, ...]:
-    """What a batch on a file holds of a caller's limits if it is estimated to cost so many US dollars."""
-    return reservations(principal.limits, requests=file.lines, tokens=file.tokens, cost=cost, at=at)
+def reserved(
+    principal: Principal, found: BatchInput, cost: Decimal | None, at: datetime
+) -> tuple[Reservation, ...]:
+    """What a batch holds of a caller's limits if it is estimated to cost so many US dollars."""
+    return reservations(principal.limits, requests=found.lines, tokens=found.tokens, cost=cost, at=at)
 
 
 def refusals(

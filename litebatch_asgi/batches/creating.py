@@ -12,13 +12,15 @@ from msgspec.structs import replace
 from litebatch_asgi.batch_events import creation_events
 from litebatch_asgi.batches.budgets import Budgets
 from litebatch_asgi.batches.dispatching import JobDispatcher
-from litebatch_asgi.batches.drafting import Drafts, no_input
+from litebatch_asgi.batches.drafting import Drafts, no_input, no_input_of
 from litebatch_asgi.batches.quotas import Quotas
+from litebatch_asgi.batches.retrying import Retries
 from litebatch_asgi.batches.targets import Target, Tries, choose, copies_for
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.batches.work import BatchWriter
 from litebatch_asgi.errors import BudgetExceeded, RequestError, StateConflict, dollars
 from litebatch_asgi.failpoints import hit
+from litebatch_asgi.lifecycle import first_attempt
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -31,7 +33,7 @@ from litebatch_asgi.models import (
     Reservation,
     Shard,
 )
-from litebatch_asgi.models.ids import BATCH_PREFIX, file_id_in, job_id, new_id
+from litebatch_asgi.models.ids import BATCH_PREFIX, file_id_in, new_id
 from litebatch_asgi.models.limits import check_requests
 from litebatch_asgi.models.reservations import OverBudget, SoftBudgetPassed
 from litebatch_asgi.repeats import SENDING_SECONDS, Made, fingerprint, once
@@ -43,12 +45,18 @@ T = TypeVar("T")
 _NAMED_PARAMETERS = ("custom_llm_provider", "rescue", "row_retries", "at_expiry")
 
 
+class _NothingMadeError(Exception):
+    """A request has made no batch before."""
+
+
 class _Draft(NamedTuple):
     """What is to be written of a new batch."""
 
     batch: Batch
     jobs: tuple[Job, ...]
-    """of each tile, in order; the first is ours"""
+    """of each shard, in order; the first is ours"""
+    shards: tuple[Shard, ...]
+    """those that are derived, which come with it"""
     reservations: tuple[Reservation, ...]
 
 
@@ -71,21 +79,30 @@ class Creator:
     def __init__(self, runtime: Runtime, drafts: Drafts, dispatcher: JobDispatcher) -> None:
         self._runtime = runtime
         self._drafts = drafts
+        self._retries = Retries(runtime, drafts)
         self._dispatcher = dispatcher
         self._budgets = Budgets(runtime)
         self._quotas = Quotas(runtime)
         self._writer = BatchWriter(runtime)
 
-    async def create(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> Made[Batch]:
+    async def create(
+        self, principal: Principal, asked: CreateBatch, repeat: Repeat, *, parent: Batch | None = None
+    ) -> Made[Batch]:
         """Begin a batch and wait for its placement, or find the one that was begun for this request before.
 
-        An earlier one is found even if it could not be begun any more.
+        An earlier one is found even if it could not be begun any more. With a `parent`, which has ended, it
+        is a batch of those of its lines that have not succeeded; what is `asked` has the parent's input.
         """
-        request = self._request(principal, asked, repeat)
+        request = self._request(principal, asked, repeat, parent)
+        if parent is not None and (earlier := await self._found(principal, asked, request)) is not None:
+            return Made(earlier, is_repeated=True)  # before anything large is read
         try:
-            draft = await self._drafted(principal, asked, request)
-        except RequestError as error:
-            return Made(await self._earlier(principal, asked, request, error), is_repeated=True)
+            draft = await self._drafted(principal, asked, request, parent)
+        except RequestError:
+            earlier = await self._found(principal, asked, request)
+            if earlier is None:
+                raise
+            return Made(earlier, is_repeated=True)
         if repeat.may_miss_answer:
             draft = draft._replace(batch=replace(draft.batch, request_fingerprint=request.fingerprint))
         hit("create.before")
@@ -106,10 +123,13 @@ class Creator:
         hit("create.stored")
         return Made(await self._placed(state, since), is_repeated=False)
 
-    def _request(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> CreateRequest:
+    def _request(
+        self, principal: Principal, asked: CreateBatch, repeat: Repeat, parent: Batch | None
+    ) -> CreateRequest:
+        kind = ("batch",) if parent is None else ("retry", parent.id)
         return CreateRequest(
             owner=principal.owner,
-            fingerprint=fingerprint("batch", principal, *_parameters(asked)),
+            fingerprint=fingerprint(kind[0], principal, *kind[1:], *_parameters(asked)),
             object_id=new_id(BATCH_PREFIX),
             at=self._runtime.now(),
             key=repeat.key,
@@ -117,28 +137,36 @@ class Creator:
             answer_seconds=self._runtime.settings.place_budget_seconds + SENDING_SECONDS,
         )
 
-    async def _drafted(self, principal: Principal, asked: CreateBatch, request: CreateRequest) -> _Draft:
+    async def _drafted(
+        self, principal: Principal, asked: CreateBatch, request: CreateRequest, parent: Batch | None
+    ) -> _Draft:
         """What is to be written. Raises `RequestError` if it cannot be."""
-        batch, file = await self._drafts.draft(principal, asked, request.object_id)
-        check_requests(principal.limits, file.file.lines)
-        held = await self._budgets.reservations(principal, file, max_cost=asked.max_cost, at=batch.created_at)
-        jobs = [self._new_job(batch, shard) for shard in file.tiles]
+        if parent is None:
+            draft = await self._drafts.draft(principal, asked, request.object_id)
+        else:
+            draft = await self._retries.draft(principal, asked, request.object_id, parent)
+        batch, file, shards, found = draft
+        check_requests(principal.limits, found.lines)
+        held = await self._budgets.reservations(
+            principal, file, found, max_cost=asked.max_cost, at=batch.created_at
+        )
+        jobs = [first_attempt(batch.id, batch.owner, shard, batch.created_at) for shard in shards]
         copies, tries = copies_for(file, jobs[0]), Tries()
         tries = await self._quotas.put_off(tries, batch.model, jobs[0].tokens)
         target = await choose(
             self._runtime, copies, batch.model, until=batch.expires_at, seed=batch.id, tries=tries
         )
         jobs[0] = self._ours(jobs[0], target)
-        waiting = waiting_for(self._runtime, batch, copies, tries) if target is None else None
-        scopes = tuple(each.scope for each in held)
+        waits = target is None
         placed = replace(
             batch,
             deployment_id=jobs[0].deployment_id,
-            waiting_for=waiting,
-            scopes=scopes,
+            waiting_for=waiting_for(self._runtime, batch, copies, tries, shards[0]) if waits else None,
+            scopes=tuple(each.scope for each in held),
             estimated_cost=held[0].cost if held else None,
         )
-        return _Draft(placed, tuple(jobs), held)
+        derived = tuple(shard for shard in shards if not shard.is_tile)
+        return _Draft(placed, tuple(jobs), derived, held)
 
     async def _placed(self, state: BatchState, since: float) -> Batch:
         begin = partial(self._dispatcher.begin, state.jobs[0], state.batch, since=since)
@@ -166,7 +194,7 @@ class Creator:
         try:
             return await self._once(request, insert)
         except StateConflict as error:
-            raise no_input(draft.batch.input_file_id) from error
+            raise no_input_of(draft.batch.input_file_id, retry_of=draft.batch.retry_of) from error
 
     def _admit(
         self,
@@ -177,53 +205,37 @@ class Creator:
     ) -> BatchChange:
         batch = draft.batch
         if not current.file.is_visible(batch.created_at):
-            raise no_input(batch.input_file_id)
+            raise no_input_of(batch.input_file_id, retry_of=batch.retry_of)
         return BatchChange(
             batch=replace(batch, answering_until=request.answering_until),
             new_jobs=draft.jobs,
+            new_shards=draft.shards,
             events=creation_events(batch, batch.created_at),
             reservations=tuple(map(found.noted, draft.reservations)),
             lease_seconds=self._runtime.settings.lease_seconds,
         )
 
-    async def _earlier(
-        self, principal: Principal, asked: CreateBatch, request: CreateRequest, error: RequestError
-    ) -> Batch:
-        """What this request has made before; raises `error`, which a new one met with, if there is none."""
+    async def _found(self, principal: Principal, asked: CreateBatch, request: CreateRequest) -> Batch | None:
+        """What this request has made before; None: nothing."""
         if request.key is None and not request.is_retry:
-            raise error
-
-        file_id = file_id_in(asked.input_file_id)
+            return None
 
         def refuse(_: FileState) -> NoReturn:
-            raise error
+            raise _NothingMadeError
 
         async def find(request: CreateRequest) -> BatchState:
+            file_id = file_id_in(asked.input_file_id)
             return await self._runtime.storage.create_batch(file_id, refuse, request=request)
 
         try:
             state = await self._once(request, find)
-        except StateConflict:
-            raise error from None
+        except (StateConflict, _NothingMadeError):
+            return None
         return _shown(principal, state.batch)
 
     async def _once(self, request: CreateRequest, create: Callable[[CreateRequest], Awaitable[T]]) -> T:
         patience = request.answer_seconds + SENDING_SECONDS
         return await once(request, create, now=self._runtime.now, patience_seconds=patience)
-
-    def _new_job(self, batch: Batch, shard: Shard) -> Job:
-        return Job(
-            id=job_id(batch.id, shard.shard, 1),
-            batch_id=batch.id,
-            owner=batch.owner,
-            shard=shard.shard,
-            root=shard.root,
-            requests=shard.lines,
-            tokens=shard.tokens,
-            created_at=batch.created_at,
-            next_check_at=batch.created_at,
-            refresh_from=batch.created_at,
-        )
 
     def _ours(self, job: Job, target: Target | None) -> Job:
         job = replace(job, claimed_by=self._runtime.worker)

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from litebatch_asgi import tracing
-from litebatch_asgi.errors import DeploymentGone, InvalidRequest, NotFound
+from litebatch_asgi.costs import BatchInput
+from litebatch_asgi.errors import Conflict, DeploymentGone, InvalidRequest, NotFound, RequestError
 from litebatch_asgi.files.admission import model_error
 from litebatch_asgi.files.providers import check_provider
 from litebatch_asgi.files.service import unknown_file
 from litebatch_asgi.lifetimes import would_last
-from litebatch_asgi.models import Batch, Counts, FileState, Principal
+from litebatch_asgi.models import Batch, Counts, FileCopy, FileState, Principal, Shard
 from litebatch_asgi.models.ids import file_id_in
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.wire import CreateBatch
 from litebatch_asgi.wire.requests import COMPLETION_WINDOWS
+
+
+class Draft(NamedTuple):
+    """What a batch would be, not placed anywhere."""
+
+    batch: Batch
+    file: FileState
+    """its input"""
+    shards: tuple[Shard, ...]
+    """what its jobs are to run, in order"""
+    found: BatchInput
+    """what is known of all of their lines"""
 
 
 class Drafts:
@@ -21,12 +36,13 @@ class Drafts:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def draft(self, principal: Principal, asked: CreateBatch, batch_id: str) -> tuple[Batch, FileState]:
-        """The batch, not placed anywhere, and its input. Raises `RequestError` if it cannot be."""
+    async def draft(self, principal: Principal, asked: CreateBatch, batch_id: str) -> Draft:
+        """A batch of all lines of its input. Raises `RequestError` if it cannot be."""
         file = await self._input(principal, asked.input_file_id, asked.endpoint)
         check_provider(self._runtime.fleet.catalog, asked.custom_llm_provider, file.file.models[:1])
         self._check_copies(file)
-        return self._batch(principal, asked, file, batch_id), file
+        batch = self._batch(principal, asked, file, batch_id)
+        return Draft(batch, file, file.tiles, file.file)
 
     async def _input(self, principal: Principal, file_id: str, endpoint: str) -> FileState:
         state = await self._runtime.storage.get_file(file_id_in(file_id))
@@ -54,12 +70,10 @@ class Drafts:
 
     def _check_copies(self, file: FileState) -> None:
         """Raises `DeploymentGone` if no copy can ever serve, neither where it is nor for another one."""
-        presence, model = self._runtime.presence, file.file.models[0]
-        can_run = any(presence.serves(copy.deployment_id, model) for copy in file.copies)
-        can_be_read = any(
-            presence.is_served(copy.deployment_id) for copy in file.copies if copy.provider_file_id
-        )
-        if file.copies and not (can_run and can_be_read):
+        presence, model, copies = self._runtime.presence, file.file.models[0], _of_tiles(file)
+        can_run = any(presence.serves(copy.deployment_id, model) for copy in copies)
+        can_be_read = any(presence.is_served(copy.deployment_id) for copy in copies if copy.provider_file_id)
+        if copies and not (can_run and can_be_read):
             raise DeploymentGone(
                 "The deployments that have this file are no longer in the gateway's configuration. Ask its "
                 "operator to put one back, or upload the file again."
@@ -68,7 +82,8 @@ class Drafts:
     def _batch(self, principal: Principal, asked: CreateBatch, file: FileState, batch_id: str) -> Batch:
         now = self._runtime.now()
         ends = now + COMPLETION_WINDOWS[asked.completion_window]
-        if file.copies and not any(would_last(copy, ends, now) for copy in file.copies):
+        copies = _of_tiles(file)
+        if copies and not any(would_last(copy, ends, now) for copy in copies):
             raise InvalidRequest(
                 f"The file {asked.input_file_id} expires before the batch could end. Upload it again.",
                 param="input_file_id",
@@ -92,8 +107,24 @@ class Drafts:
         )
 
 
+def _of_tiles(file: FileState) -> list[FileCopy]:
+    """The copies that any batch can run on: those of derived shards are of one alone."""
+    return [copy for copy in file.copies if not file.is_derived(copy)]
+
+
 def no_input(file_id: str) -> NotFound:
     """What is said of an input that is not there, or not the caller's."""
     error = unknown_file(file_id)
     error.param = "input_file_id"
     return error
+
+
+def no_input_of(file_id: str, *, retry_of: str | None) -> RequestError:
+    """The same of the input of a batch that is drafted: who asks for a retry has named no file."""
+    if retry_of is None:
+        return no_input(file_id)
+    return Conflict(
+        f"The input {file_id} of {retry_of} has been deleted, has expired or is lost: its requests cannot "
+        "run again. Upload them again for a new batch.",
+        code="input_unavailable",
+    )

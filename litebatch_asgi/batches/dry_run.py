@@ -15,7 +15,16 @@ from litebatch_asgi.batches.targets import Tries, chances, of_shard
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.costs import UNKNOWN, Estimate, Rates, cost_of, estimate
 from litebatch_asgi.errors import AboveBudget, ModelHasNoPrice
-from litebatch_asgi.models import Batch, DeploymentOutlook, DryRun, Exceeded, FileState, Obstacle, Principal
+from litebatch_asgi.models import (
+    Batch,
+    DeploymentOutlook,
+    DryRun,
+    Exceeded,
+    FileState,
+    Obstacle,
+    Principal,
+    Shard,
+)
 from litebatch_asgi.models.ids import BATCH_PREFIX, new_id
 from litebatch_asgi.models.limits import requests_exceeded
 from litebatch_asgi.models.reservations import OverBudget
@@ -33,15 +42,15 @@ class DryRuns:
 
     async def run(self, principal: Principal, asked: CreateBatch) -> DryRun:
         """What is known of it beforehand. Raises what a create would raise but for limits."""
-        batch, state = await self._drafts.draft(principal, asked, new_id(BATCH_PREFIX))
+        batch, state, shards, _ = await self._drafts.draft(principal, asked, new_id(BATCH_PREFIX))
         first = of_shard(state, 0)
         found = estimate(state.file, self._runtime.settings)
         rates = await rates_for(self._runtime, batch.model)
         quoted = dearest(found, rates, state.copies)
-        tries = await self._quotas.put_off(Tries(), batch.model, state.tiles[0].tokens)
-        deployments, waiting = self._outlook(batch, first, found, rates, tries), None
+        tries = await self._quotas.put_off(Tries(), batch.model, shards[0].tokens)
+        deployments, waiting = self._outlook(batch, first, shards[0], found, rates, tries), None
         if not any(each.takes_it_now for each in deployments):
-            waiting = waiting_for(self._runtime, batch, first, tries)
+            waiting = waiting_for(self._runtime, batch, first, tries, shards[0])
         told = DryRun(
             model=batch.model,
             endpoint=batch.endpoint,
@@ -65,6 +74,7 @@ class DryRuns:
         self,
         batch: Batch,
         state: FileState,
+        shard: Shard,
         found: Estimate,
         every: Mapping[str, Rates | None],
         tries: Tries,
@@ -72,7 +82,7 @@ class DryRuns:
         """In the order of the configuration."""
         fleet = self._runtime.fleet
         usable = chances(self._runtime, state, batch.model, until=batch.expires_at, tries=tries)
-        in_the_way = waiting_for(self._runtime, batch, state, tries).deployments
+        in_the_way = waiting_for(self._runtime, batch, state, tries, shard).deployments
         outlook: list[DeploymentOutlook] = []
         for where, rates in every.items():
             is_free = where in usable and where not in tries.full and not fleet.cooldown_left(where)

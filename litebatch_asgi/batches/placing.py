@@ -80,13 +80,13 @@ class Placer(JobWork):
         while True:
             target = await choose(self.runtime, file, model, until=until, seed=job.id, tries=tries)
             if target is None and await self._copies.bring(file, lines, model, tries, seed=job.id):
-                await self._wait(job, state.batch, file, tries, is_coming=True)
+                await self._wait(job, state.batch, lines, tries, is_coming=True)
                 return None
             if target is None and file.copies and all(map(_has_failed, file.copies)):
                 await self._endings.failed(job, (UNUSABLE,))
                 return None
             if target is None or self.runtime.fleet.cooldown_left(target.deployment_id):
-                await self._wait(job, state.batch, file, tries)
+                await self._wait(job, state.batch, lines, tries)
                 return None
             async with AsyncExitStack() as stack:
                 try:
@@ -214,17 +214,23 @@ class Placer(JobWork):
         return Tries.of(state.jobs, job, floor=floor, ceiling=self.runtime.settings.max_poll_seconds)
 
     async def _wait(
-        self, job: Job, batch: Batch, file: FileState, tries: Tries, *, is_coming: bool = False
+        self,
+        job: Job,
+        batch: Batch,
+        lines: JobLines,
+        tries: Tries,
+        *,
+        is_coming: bool = False,
     ) -> None:
         """Give the job back until a deployment may have room, or a copy may have become ready."""
-        now = self.runtime.now()
+        now, file = self.runtime.now(), copies_for(lines.file, job)
         on_its_way = is_coming or any(copy.state in _ON_THEIR_WAY for copy in file.copies)
         due = self.runtime.next_look(now, None, 0 if on_its_way else job.checks)
         chance = next_chance(self.runtime, file, batch.model, until=batch.expires_at, tries=tries)
         if chance is not None:
             due = min(due, chance) if on_its_way else chance
         due = min(due, max(now, batch.expires_at))
-        waiting = waiting_for(self.runtime, batch, file, tries)
+        waiting = waiting_for(self.runtime, batch, file, tries, lines.shard)
         await self.write(job, job.state, due=due, checks=job.checks + 1, waiting_for=waiting)
 
     async def begin(self, job: Job, batch: Batch, lease: Lease) -> Job | None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Mapping
 from functools import partial
 
-from litebatch_asgi.costs import Estimate, Quote, Rates, estimate, quote
+from litebatch_asgi.costs import BatchInput, Estimate, Quote, Rates, quote
 from litebatch_asgi.models import CopyState, Deployment, FileCopy, FileState
 from litebatch_asgi.runtime import Runtime
 
@@ -39,10 +39,13 @@ async def rates_for(runtime: Runtime, model: str) -> dict[str, Rates | None]:
     return await runtime.in_executor(find)
 
 
-async def quote_for(runtime: Runtime, state: FileState) -> Quote:
-    """What a batch on an input file is estimated to cost, at the dearest deployment that may get it."""
+async def quote_for(runtime: Runtime, state: FileState, found: BatchInput) -> Quote:
+    """What a batch is estimated to cost, at the dearest deployment that may get it.
+
+    `found` is what it runs of its input, which is all of it or a part.
+    """
     rates = await rates_for(runtime, state.file.models[0])
-    return dearest(estimate(state.file, runtime.settings), rates, state.copies)
+    return dearest(Estimate.of(found, state.file.endpoint, runtime.settings), rates, state.copies)
 
 
 def dearest(found: Estimate, rates: Mapping[str, Rates | None], copies: Collection[FileCopy]) -> Quote:

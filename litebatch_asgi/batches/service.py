@@ -36,7 +36,14 @@ from litebatch_asgi.models.principal import owner_to_list
 from litebatch_asgi.repeats import Made
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.storage import BatchQuery
-from litebatch_asgi.wire import BatchListQuery, CreateBatch, EventListQuery, Repeat, event_for_owner
+from litebatch_asgi.wire import (
+    BatchListQuery,
+    CreateBatch,
+    EventListQuery,
+    Repeat,
+    RetryBatch,
+    event_for_owner,
+)
 
 _CANCELLABLE = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING})
 
@@ -100,10 +107,62 @@ class BatchService:
 
     async def begin(self, principal: Principal, asked: CreateBatch, repeat: Repeat) -> Made[Batch]:
         """`create`, of what was checked already; one that comes again leads to the batch it led to before."""
+        return await self._begin(principal, asked, repeat, None)
+
+    async def _begin(
+        self, principal: Principal, asked: CreateBatch, repeat: Repeat, parent: Batch | None
+    ) -> Made[Batch]:
         with self._runtime.call(), tracing.span("create") as span:
-            made = await self._creator.create(principal, asked, repeat)
+            made = await self._creator.create(principal, asked, repeat, parent=parent)
             span.about(made.object)
         return made._replace(object=_shown(principal, made.object))
+
+    async def retry(
+        self,
+        principal: Principal,
+        batch_id: str,
+        *,
+        completion_window: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        output_expires_after: int | None = None,
+        max_cost: Decimal | None = None,
+        custom_llm_provider: str | None = None,
+        rescue: bool | None = None,
+        row_retries: int | None = None,
+        at_expiry: Literal["wait", "stop"] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Batch:
+        """Begin a batch of those requests of an ended one that have not succeeded, whatever the reason.
+
+        What is None is as it was for that batch, but for `max_cost`; its id is in the metadata as
+        `litebatch_retry_of`. The same rights, limits and budgets count as for `create`, which tells what the
+        values may be. It reads one of the earlier batch's result files, and its input. Raises what `create`
+        raises, `NotFound` for the earlier batch, and `Conflict` while that one runs, where all of it has
+        succeeded, and where its input or its results cannot be read any more.
+        """
+        asked = RetryBatch(
+            completion_window=completion_window,
+            metadata=metadata,
+            output_expires_after=output_expires_after,
+            max_cost=max_cost,
+            custom_llm_provider=custom_llm_provider,
+            rescue=rescue,
+            row_retries=row_retries,
+            at_expiry=at_expiry,
+        )
+        repeat = Repeat(key=idempotency_key, in_process=True)
+        return (await self.begin_retry(principal, batch_id, asked, repeat)).object
+
+    async def begin_retry(
+        self, principal: Principal, batch_id: str, asked: RetryBatch, repeat: Repeat
+    ) -> Made[Batch]:
+        """`retry`, of what was checked already; one that comes again leads to the batch it led to before."""
+        parent = await self._visible(principal, batch_id)
+        if not parent.status.is_final:
+            raise Conflict(
+                f"Cannot retry a batch with status '{parent.status}'. Wait until it has ended, or cancel it."
+            )
+        return await self._begin(principal, asked.create(parent), repeat, parent)
 
     async def dry_run(
         self,

@@ -14,6 +14,7 @@ from litebatch_asgi.models import (
     DeploymentWait,
     FileCopy,
     FileState,
+    Shard,
     WaitingFor,
     WaitReason,
 )
@@ -41,9 +42,10 @@ _COPY_STATES = {
 }
 
 
-def waiting_for(runtime: Runtime, batch: Batch, file: FileState, tries: Tries) -> WaitingFor:
+def waiting_for(runtime: Runtime, batch: Batch, file: FileState, tries: Tries, shard: Shard) -> WaitingFor:
     """Why no deployment is asked now: what each of them said last, or how far its copy is.
 
+    `shard` is what is to run, and what room is needed for; `file` has its copies alone.
     What another process was told is taken from what the batch waited for before.
     """
     asked_at = chances(runtime, file, batch.model, until=batch.expires_at, tries=tries)
@@ -70,8 +72,8 @@ def waiting_for(runtime: Runtime, batch: Batch, file: FileState, tries: Tries) -
     return WaitingFor(
         reason=reason.value,
         until=min(asked_at.values()),
-        requests=file.file.lines if needs_room else None,
-        tokens=file.file.tokens if needs_room else None,
+        requests=shard.lines if needs_room else None,
+        tokens=shard.tokens if needs_room else None,
         deployments=there,
     )
 

@@ -48,6 +48,7 @@ class LiteBatchMiddleware:
     GET HEAD              /batches/{id}                          the id begins with `batch_lb` and has the
                                                                  form of ours
     POST                  /batches/{id}/cancel                   the same
+    POST                  /batches/{id}/retry                    the same
     GET HEAD              /batches/{id}/events                   the same
     GET HEAD              /spend/batches                         always, but for `?managed=false`
     GET HEAD POST         /webhook_endpoints                     `webhook_keys` are set, but for

@@ -61,6 +61,7 @@ RULES = (
     Rule(methods=("GET", "HEAD"), path="/batches", sign=Sign.ALWAYS),
     Rule(methods=("GET", "HEAD"), path="/batches/{id}", sign=Sign.BATCH_ID),
     Rule(methods=("POST",), path="/batches/{id}/cancel", sign=Sign.BATCH_ID),
+    Rule(methods=("POST",), path="/batches/{id}/retry", sign=Sign.BATCH_ID),
     Rule(methods=("GET", "HEAD"), path="/batches/{id}/events", sign=Sign.BATCH_ID),
     Rule(methods=("GET", "HEAD"), path="/spend/batches", sign=Sign.ALWAYS),
     Rule(methods=("GET", "HEAD", "POST"), path="/webhook_endpoints", sign=Sign.SIGNED),

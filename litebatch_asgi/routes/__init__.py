@@ -42,6 +42,7 @@ def build_routes(services: Services, authenticator: Authenticator) -> list[Route
         route("/batches/dry_run", POST=batches.dry_run),
         route("/batches/{id}", GET=batches.retrieve),
         route("/batches/{id}/cancel", POST=batches.cancel),
+        route("/batches/{id}/retry", POST=batches.retry),
         route("/batches/{id}/events", GET=batches.events),
         route("/batches", GET=batches.list, POST=batches.create),
         route("/files/{id}", GET=files.retrieve, DELETE=files.delete),

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from litebatch_asgi import tracing, wire
-from litebatch_asgi.models import Principal
+from litebatch_asgi.models import Batch, Principal
+from litebatch_asgi.repeats import Made
 from litebatch_asgi.routes.answering import created
 from litebatch_asgi.routes.endpoint import small_body
 from litebatch_asgi.routes.providers import named_provider, provider_namings
@@ -26,10 +27,23 @@ class BatchRoutes:
         """`POST /batches`."""
         repeat = wire.parse_repeat(request.headers)
         asked = wire.parse_create_batch(await small_body(request), provider_namings(request))
-        batches = self._services.batches
         with tracing.request(request.scope["headers"]):
-            made = await batches.begin(principal, asked, repeat)
-        note = partial(batches.answered, made.object.id) if repeat.may_miss_answer else None
+            made = await self._services.batches.begin(principal, asked, repeat)
+        return self._created(principal, made, repeat)
+
+    async def retry(self, request: Request, principal: Principal) -> ASGIApp:
+        """`POST /batches/{id}/retry`."""
+        repeat = wire.parse_repeat(request.headers)
+        asked = wire.parse_retry_batch(await small_body(request), provider_namings(request))
+        with tracing.request(request.scope["headers"]):
+            made = await self._services.batches.begin_retry(
+                principal, request.path_params["id"], asked, repeat
+            )
+        return self._created(principal, made, repeat)
+
+    def _created(self, principal: Principal, made: Made[Batch], repeat: wire.Repeat) -> ASGIApp:
+        answered = self._services.batches.answered
+        note = partial(answered, made.object.id) if repeat.may_miss_answer else None
         return created(
             wire.batch_object(made.object, for_admin=principal.is_admin), note, is_repeated=made.is_repeated
         )

@@ -183,6 +183,18 @@ OPERATIONS: Operations = {
             errors=(InvalidRequest, NotFound, Conflict),
         ),
     },
+    "/batches/{id}/retry": {
+        "post": Operation(
+            id="retryBatch",
+            summary="Run the requests of an ended batch that have not succeeded, as a batch of their own.",
+            answer=wire.BatchObject,
+            json=wire.RetryBatchBody,
+            needs_json=False,
+            errors=(InvalidRequest, NotFound, RequestTimeout, Conflict, KeyReused),
+            is_create=True,
+            links=_OF_BATCH,
+        ),
+    },
     "/batches/{id}/events": {
         "get": Operation(
             id="listBatchEvents",

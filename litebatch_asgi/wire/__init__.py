@@ -1,6 +1,7 @@
 """OpenAI's language: what our values look like as JSON, and what requests say. Pure."""
 
 from litebatch_asgi.wire.bodies import CreateBatchBody as CreateBatchBody
+from litebatch_asgi.wire.bodies import RetryBatchBody as RetryBatchBody
 from litebatch_asgi.wire.bodies import upload_schema as upload_schema
 from litebatch_asgi.wire.details import batch_cost as batch_cost
 from litebatch_asgi.wire.dry_run import DryRunObject as DryRunObject
@@ -43,10 +44,13 @@ from litebatch_asgi.wire.queries import parse_webhook_list_query as parse_webhoo
 from litebatch_asgi.wire.repeats import Repeat as Repeat
 from litebatch_asgi.wire.repeats import parse_repeat as parse_repeat
 from litebatch_asgi.wire.requests import BATCH_ENDPOINTS as BATCH_ENDPOINTS
+from litebatch_asgi.wire.requests import RETRY_OF as RETRY_OF
 from litebatch_asgi.wire.requests import UPLOAD_PURPOSES as UPLOAD_PURPOSES
 from litebatch_asgi.wire.requests import CreateBatch as CreateBatch
+from litebatch_asgi.wire.requests import RetryBatch as RetryBatch
 from litebatch_asgi.wire.requests import UploadForm as UploadForm
 from litebatch_asgi.wire.requests import parse_create_batch as parse_create_batch
+from litebatch_asgi.wire.requests import parse_retry_batch as parse_retry_batch
 from litebatch_asgi.wire.requests import parse_upload_form as parse_upload_form
 from litebatch_asgi.wire.spend import CSV as CSV
 from litebatch_asgi.wire.spend import SpendAsked as SpendAsked

@@ -72,6 +72,19 @@ class CreateBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     custom_llm_provider: _Provider | None = None
 
 
+class RetryBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a batch of the requests of an earlier one is to have otherwise than that one.
+
+    `litebatch_retry_of` is added to its metadata. A `max_cost` is never taken over.
+    """
+
+    completion_window: Literal["24h"] | None = None
+    metadata: _Metadata | None = None
+    output_expires_after: ExpiresAfter | None = None
+    litebatch: LiteBatchOptions | None = None
+    custom_llm_provider: _Provider | None = None
+
+
 def upload_schema() -> dict[str, Any]:
     """The JSON schema of the form that an upload is sent as."""
     return {

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
 from litebatch_asgi.errors import InvalidRequest
-from litebatch_asgi.models import BatchOptions
+from litebatch_asgi.models import Batch, BatchOptions
 from litebatch_asgi.wire import checks
 from litebatch_asgi.wire.amounts import amount_of, check_amount
 from litebatch_asgi.wire.names import NAMES_FIELDS, Pairs, check_model_names, model_names
@@ -41,6 +41,9 @@ MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY = 64
 MAX_METADATA_VALUE = 512
 
+RETRY_OF = "litebatch_retry_of"
+"""what a batch of lines of an earlier one names it by in its metadata"""
+
 MAX_COST = "litebatch.max_cost"
 RESCUE = "litebatch.rescue"
 ROW_RETRIES = "litebatch.row_retries"
@@ -51,6 +54,13 @@ MOST_ROW_RETRIES = 10
 _CREATE_BATCH_KEYS = (
     "input_file_id",
     "endpoint",
+    "completion_window",
+    "metadata",
+    "output_expires_after",
+    "litebatch",
+    PROVIDER_FIELD,
+)
+_RETRY_BATCH_KEYS = (
     "completion_window",
     "metadata",
     "output_expires_after",
@@ -84,27 +94,56 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         checks.text(self.input_file_id, "input_file_id")
         checks.one_of(BATCH_ENDPOINTS, checks.text(self.endpoint, "endpoint"), "endpoint")
-        window = checks.text(self.completion_window, "completion_window")
-        checks.one_of(COMPLETION_WINDOWS, window, "completion_window")
-        if self.metadata is not None:
-            _check_metadata(self.metadata)
-        if self.output_expires_after is not None:
-            check_expiry(self.output_expires_after, "output_expires_after")
-        if self.max_cost is not None:
-            check_amount(self.max_cost, MAX_COST)
-        check_provider_name(self.custom_llm_provider)
-        if self.rescue is not None:
-            checks.boolean(self.rescue, RESCUE)
-        if self.row_retries is not None:
-            checks.in_range(self.row_retries, ROW_RETRIES, 0, MOST_ROW_RETRIES)
-        if self.at_expiry is not None:
-            checks.one_of(AT_EXPIRY_VALUES, checks.text(self.at_expiry, AT_EXPIRY), AT_EXPIRY)
+        _check_window(self.completion_window)
+        _check_wishes(self)
 
     @property
     def options(self) -> BatchOptions | None:
         """What the batch does otherwise than the gateway's settings say; None: nothing."""
         asked = BatchOptions(rescue=self.rescue, row_retries=self.row_retries, at_expiry=self.at_expiry)
         return None if asked == BatchOptions() else asked
+
+
+class RetryBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of `POST /batches/{id}/retry`. What it leaves out is as it was for the earlier batch.
+
+    The fields are those of `CreateBatch`, and `max_cost` is never taken over. Raises `InvalidRequest` for
+    values that it may not have.
+    """
+
+    completion_window: str | None = None
+    metadata: Mapping[str, str] | None = None
+    output_expires_after: int | None = None
+    max_cost: Decimal | None = None
+    custom_llm_provider: str | None = None
+    rescue: bool | None = None
+    row_retries: int | None = None
+    at_expiry: Literal["wait", "stop"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.completion_window is not None:
+            _check_window(self.completion_window)
+        _check_wishes(self)
+
+    def create(self, parent: Batch) -> CreateBatch:
+        """What a create of the same batch as `parent` would say, with what is said here in its place."""
+        before = parent.options or BatchOptions()
+        expires = self.output_expires_after
+        metadata: Mapping[str, str] | None = self.metadata
+        if metadata is None and parent.metadata is not None:
+            metadata = {name: value for name, value in parent.metadata.items() if name != RETRY_OF}
+        return CreateBatch(
+            input_file_id=parent.input_file_id,
+            endpoint=parent.endpoint,
+            completion_window=self.completion_window or parent.completion_window,
+            metadata=metadata,
+            output_expires_after=parent.output_expires_after if expires is None else expires,
+            max_cost=self.max_cost,
+            custom_llm_provider=self.custom_llm_provider,
+            rescue=before.rescue if self.rescue is None else self.rescue,
+            row_retries=before.row_retries if self.row_retries is None else self.row_retries,
+            at_expiry=self.at_expiry or before.at_expiry,
+        )
 
 
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,23 +167,61 @@ def parse_create_batch(body: bytes, named: Sequence[Naming] = ()) -> CreateBatch
     """The body of `POST /batches`; `named` is where else the request names a provider."""
     given = json_body(body)
     checks.only_known(given, _CREATE_BATCH_KEYS)
-    field = given.get(PROVIDER_FIELD)
-    options = _litebatch_options(given.get("litebatch"))
-    retries = options.get("row_retries")
     return CreateBatch(
         input_file_id=checks.required_text(given, "input_file_id"),
         endpoint=checks.required_text(given, "endpoint"),
         completion_window=checks.required_text(given, "completion_window"),
-        metadata=cast("dict[str, str] | None", given.get("metadata")),
-        output_expires_after=json_expiry(given.get("output_expires_after"), "output_expires_after"),
-        max_cost=_max_cost(options.get("max_cost")),
-        custom_llm_provider=named_provider(
+        **_wishes(given, named),
+    )
+
+
+def parse_retry_batch(body: bytes, named: Sequence[Naming] = ()) -> RetryBatch:
+    """The body of `POST /batches/{id}/retry`, which may be empty; `named` as for a create."""
+    given = json_body(body) if body else {}
+    checks.only_known(given, _RETRY_BATCH_KEYS)
+    window = given.get("completion_window")
+    return RetryBatch(
+        completion_window=None if window is None else checks.text(window, "completion_window"),
+        **_wishes(given, named),
+    )
+
+
+def _wishes(given: Mapping[str, object], named: Sequence[Naming]) -> dict[str, Any]:
+    """What a body says that it need not say, as the structs above have it."""
+    field = given.get(PROVIDER_FIELD)
+    options = _litebatch_options(given.get("litebatch"))
+    retries = options.get("row_retries")
+    return {
+        "metadata": given.get("metadata"),
+        "output_expires_after": json_expiry(given.get("output_expires_after"), "output_expires_after"),
+        "max_cost": _max_cost(options.get("max_cost")),
+        "custom_llm_provider": named_provider(
             named, None if field is None else checks.text(field, PROVIDER_FIELD)
         ),
-        rescue=cast("bool | None", options.get("rescue")),
-        row_retries=None if retries is None else checks.whole_number(retries, ROW_RETRIES),
-        at_expiry=cast('Literal["wait", "stop"] | None', options.get("at_expiry")),
-    )
+        "rescue": options.get("rescue"),
+        "row_retries": None if retries is None else checks.whole_number(retries, ROW_RETRIES),
+        "at_expiry": options.get("at_expiry"),
+    }
+
+
+def _check_window(given: object) -> None:
+    checks.one_of(COMPLETION_WINDOWS, checks.text(given, "completion_window"), "completion_window")
+
+
+def _check_wishes(asked: CreateBatch | RetryBatch) -> None:
+    if asked.metadata is not None:
+        _check_metadata(asked.metadata)
+    if asked.output_expires_after is not None:
+        check_expiry(asked.output_expires_after, "output_expires_after")
+    if asked.max_cost is not None:
+        check_amount(asked.max_cost, MAX_COST)
+    check_provider_name(asked.custom_llm_provider)
+    if asked.rescue is not None:
+        checks.boolean(asked.rescue, RESCUE)
+    if asked.row_retries is not None:
+        checks.in_range(asked.row_retries, ROW_RETRIES, 0, MOST_ROW_RETRIES)
+    if asked.at_expiry is not None:
+        checks.one_of(AT_EXPIRY_VALUES, checks.text(asked.at_expiry, AT_EXPIRY), AT_EXPIRY)
 
 
 def parse_upload_form(

@@ -63,6 +63,7 @@ ROUTES = [
     Route(method="GET", path="/batches/{ended}"),
     Route(method="GET", path="/batches/{ended}/events"),
     Route(method="POST", path="/batches/{running}/cancel", changes=True),
+    Route(method="POST", path="/batches/{ended}/retry", changes=True, needs_model=True),
     Route(
         method="POST",
         path="/batches/dry_run",

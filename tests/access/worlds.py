@@ -22,7 +22,7 @@ from litebatch_asgi.server.listen import address_of, listen, serving
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from tests.access.standalone import MASTER, OTHER, served, standalone
 from tests.database import Database
-from tests.harness import MODEL, QUICK, InProcess
+from tests.harness import MODEL, QUICK, InProcess, lines
 
 TEAM = "search"
 
@@ -56,9 +56,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
         return self.keys.get(caller, "sk-garbage-that-nobody-was-ever-given")
 
     async def completed(self) -> Batch:
-        """A batch of the owner that has ended, with its output file."""
+        """A batch of the owner that has ended, with its output file, and with a line that has failed."""
         key, gateway = self.key(Caller.OWNER), self.gateway
-        file = await gateway.upload(key=key)
+        wrong = lines(1, metadata={"simulate": "400"}).replace(b"request-0", b"wrong")
+        file = await gateway.upload(b"\n".join((lines(), wrong)), key=key)
         batch = await gateway.create(file.id, key=key)
         await gateway.reached(batch.id, "in_progress", key=key)
         for account in gateway.simulator.accounts.values():

@@ -46,6 +46,7 @@ async def typed(litebatch: LiteBatch, principal: Principal) -> None:
         principal, input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
     )
     assert_type(batch, Batch)
+    assert_type(await litebatch.batches.retry(principal, batch.id), Batch)
     told = await litebatch.batches.dry_run(
         principal, input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
     )

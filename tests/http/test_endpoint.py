@@ -37,6 +37,7 @@ PATHS = {
     "/batches/dry_run": {"POST"},
     "/batches/batch_x": {"GET", "HEAD"},
     "/batches/batch_x/cancel": {"POST"},
+    "/batches/batch_x/retry": {"POST"},
     "/batches/batch_x/events": {"GET", "HEAD"},
     "/uploads": {"POST"},
     "/uploads/upload_x/parts": {"POST"},

@@ -256,6 +256,8 @@ async def test_real_answers_are_as_described(held_gateway: Gateway) -> None:
         assert await client.ask("get", "/files/{id}/content", ended["output_file_id"])
         for batch_id in (batch["id"], (await client.ask("post", "/batches", json=body))["id"]):
             await client.ask("post", "/batches/{id}/cancel", batch_id)
+            await gateway.ended(batch_id)
+            await client.ask("post", "/batches/{id}/retry", batch_id)
         for path in ("/files", "/batches", "/models", "/model_group/info", "/spend/batches"):
             await client.ask("get", path)
         groups = {"group_by": ["day", "owner,key", "team", "model"]}

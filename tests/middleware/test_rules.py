@@ -64,6 +64,8 @@ UNTOUCHED = [
     f"GET /v1/files/{BATCH_ID}",
     f"GET /v1/batches/{FILE_ID}",
     f"GET /v1/batches/{BATCH_ID}/cancel",
+    f"GET /v1/batches/{BATCH_ID}/retry",
+    "POST /v1/batches/batch_abc123/retry",
     f"GET /v1/batches/{BATCH_ID}/content",
     f"GET /files/{FILE_ID}",
     f"GET /v1/v1/files/{FILE_ID}",

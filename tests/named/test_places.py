@@ -61,7 +61,8 @@ async def test_a_provider_is_named_in_any_place_with_any_method(gateway: NamedGa
         assert batch.status == "completed"
         assert (await http.get(f"{base}/batches/{batch_id}", **extra)).json()["status"] == "completed"
         assert (await http.get(f"{base}/batches/{batch_id}/events", **extra)).json()["data"]
-        assert (await http.post(f"{base}/batches/{batch_id}/cancel", **extra)).status_code == 409
+        for what in ("cancel", "retry"):
+            assert (await http.post(f"{base}/batches/{batch_id}/{what}", **extra)).status_code == 409
         assert [each["id"] for each in (await http.get(f"{base}/batches", **extra)).json()["data"]] == [
             batch_id
         ]

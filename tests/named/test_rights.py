@@ -96,6 +96,7 @@ async def test_no_place_gets_around_them(keyed: NamedGateway, place: str) -> Non
             ("DELETE", f"/files/{admins.id}"),
             ("GET", f"/batches/{theirs.id}"),
             ("POST", f"/batches/{theirs.id}/cancel"),
+            ("POST", f"/batches/{theirs.id}/retry"),
             ("GET", f"/batches/{theirs.id}/events"),
         ):
             options: dict[str, Any] = {"json": body} if method == "POST" else {}

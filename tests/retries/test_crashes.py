@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.harness import lines
 from tests.retries.requests import client, create, upload
 from tests.survival.server import KEY as MASTER_KEY
 from tests.survival.server import Deployed, deployed
@@ -69,3 +70,30 @@ async def test_a_batch_is_found(gateway: Deployed, headers: dict[str, str], plac
         listed = (await http.get("/batches")).json()["data"]
     assert [batch["id"] for batch in listed] == [answer.json()["id"]]
     assert (await gateway.ended(answer.json()["id"], key=MASTER_KEY)).status == "completed"
+
+
+@pytest.mark.parametrize("headers", [KEYED, RETRY])
+@pytest.mark.parametrize("place", ["retry.derived", "create.before", "create.stored"])
+async def test_a_retry_of_a_batch_is_found(gateway: Deployed, headers: dict[str, str], place: str) -> None:
+    """Its line runs in one job more, wherever the gateway has died."""
+    await gateway.restart()
+    async with client(gateway.address, MASTER_KEY) as http:
+        wrong = lines(1, metadata={"simulate": "400"}).replace(b"request-0", b"wrong")
+        file_id = (await upload(http, {}, b"\n".join((lines(2), wrong)))).json()["id"]
+        parent = (await create(http, file_id, {})).json()["id"]
+        await gateway.ended(parent, key=MASTER_KEY)
+        await killed(gateway, place)
+        with pytest.raises(httpx2.TransportError):
+            await http.post(f"/batches/{parent}/retry", headers=headers)
+        await restarted(gateway)
+        answer = await http.post(f"/batches/{parent}/retry", headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert ("idempotency-replayed" in answer.headers) == (place == "create.stored")
+        child = await gateway.ended(answer.json()["id"], key=MASTER_KEY)
+        listed = (await http.get("/batches")).json()["data"]
+    assert [batch["id"] for batch in listed] == [child.id, parent]
+    jobs = await gateway.simulator.jobs()
+    assert sorted(sorted(job.custom_ids or ()) for job in jobs) == [
+        ["request-0", "request-1", "wrong"],
+        ["wrong"],
+    ]
