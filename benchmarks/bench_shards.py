@@ -91,7 +91,7 @@ def run(names: tuple[str, ...], content: Content, running_seconds: float) -> flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="a file of ten jobs over one deployment and over four")
     parser.add_argument("--quick", action="store_true", help="a tenth of the lines")
     content = QUICK if parser.parse_args().quick else WHOLE
     running_seconds = 3.0 if content is QUICK else 30.0

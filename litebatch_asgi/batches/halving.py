@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from litebatch_asgi.batches.handing_on import HandingOn
 from litebatch_asgi.batches.lines import JobLines, LineReader
 from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.failpoints import hit
-from litebatch_asgi.models import Counts, Job, JobState, Outcome
+from litebatch_asgi.models import BatchState, Counts, Job, JobState, Outcome
 from litebatch_asgi.rescue import HALVED
 from litebatch_asgi.runtime import Runtime
 
@@ -37,17 +38,16 @@ class Halver(JobWork):
         halves = await self._handing_on.halves(job, lines)
         hit("handon.halved")
 
-        await self.write(
-            job,
-            JobState.SETTLED,
-            due=None,
-            reason=HALVED,
-            outcome=Outcome(counts=Counts(), handed_on=lines.shard.lines),
-            more=lambda *_: {
-                "new_shards": tuple(half.shard for half in halves),
-                "new_jobs": tuple(half.job for half in halves),
-            },
-        )
+        new = {
+            "new_shards": tuple(half.shard for half in halves),
+            "new_jobs": tuple(half.job for half in halves),
+        }
+
+        def more(*_: BatchState | Job | None) -> dict[str, Any]:
+            return dict(new)
+
+        outcome = Outcome(counts=Counts(), handed_on=lines.shard.lines)
+        await self.write(job, JobState.SETTLED, due=None, reason=HALVED, outcome=outcome, more=more)
         logger.warning("a shard is halved", extra=self.log_fields(job, lines=lines.shard.lines))
         self.runtime.wake()
         return True

@@ -49,7 +49,7 @@ class HandingOn:
         return may_hand_on(job, batch, jobs, now, self.rules(batch), others=others)
 
     def others(self, batch: Batch) -> frozenset[str]:
-        """The deployments that serve the model of a batch, for whichever process, and may take something now."""
+        """The deployments that serve the model of a batch, in any process, and may take something now."""
         fleet, presence = self._runtime.fleet, self._runtime.presence
         served = presence.serving(batch.model) - presence.drained
         return frozenset(where for where in served if not fleet.cooldown_left(where))

@@ -247,7 +247,7 @@ class Poller(JobWork):
             due=now,
             may_hand_on=not is_whole and self._handing_on.is_allowed(job, state.batch, state.jobs, now),
             batch=partial(looked_at, now=now),
-            more=lambda current, *_: {"siblings": _waiting(current, now)},
+            more=partial(_room_for_others, now),
         )
         hit("poll.ended")
         self.runtime.wake()
@@ -322,13 +322,10 @@ def _wants_cancel(job: Job, batch: Batch) -> bool:
     return job.cancel_sent_at is None or not is_cancelling
 
 
-def _waiting(state: BatchState, now: datetime) -> list[Job]:
+def _room_for_others(now: datetime, state: BatchState, *_: Job | None) -> dict[str, Any]:
     """The jobs of a batch that wait for a deployment, due at once: there may be room now."""
-    return [
-        replace(job, next_check_at=now, checks=0)
-        for job in state.jobs
-        if job.state is JobState.WAITING and job.claimed_by is None
-    ]
+    waiting = (job for job in state.jobs if job.state is JobState.WAITING and job.claimed_by is None)
+    return {"siblings": [replace(job, next_check_at=now, checks=0) for job in waiting]}
 
 
 def _has_run(job: Job, snapshot: ProviderBatch) -> bool:

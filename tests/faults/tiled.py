@@ -86,12 +86,13 @@ def calls_for_the_rest() -> Iterator[Trouble]:
 
 def refusals_of_the_input() -> Iterator[Trouble]:
     """The input cannot be read, or not to its end, when the rest is counted."""
-    for how in (
+    hows: tuple[dict[str, Any], ...] = (
         {"status": 503, "times": TRIES + 1},
         {"drop": True},
         {"cut_after": 100},
         {"short_after": 100},
-    ):
+    )
+    for how in hows:
         fault = Fault(call="stream_file", match="file-lb", **how)
         name = f"input of the rest {' '.join(map(str, how))}"
         yield Trouble(name=name, phase=Phase.SETTLE, faults=(fault,))

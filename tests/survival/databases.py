@@ -44,6 +44,10 @@ class RestartedDatabase:
                 except AWAY:
                     await anyio.sleep(AGAIN_SECONDS)
 
+    async def change(self, statement: str) -> None:
+        """Have it say something else."""
+        await self.rows(statement)
+
     async def _rows(self, statement: str) -> list[tuple[Any, ...]]:
         if self._connection is None:
             self._connection = await asyncpg.connect(self.url)

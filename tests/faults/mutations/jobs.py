@@ -50,7 +50,7 @@ def target_is_written_last(patch: Patch) -> None:
         until = state.batch.expires_at
         target = await choose(self.runtime, file, state.batch.model, until=until, seed=job.id)
         if target is None:
-            await self._wait(job, state.batch, file, Tries())
+            await self._wait(job, state.batch, await self._lines.of(job, file), Tries())
             return None
         sent = move(job, JobState.SUBMITTING, due=None, **msgspec.structs.asdict(target))
         return await self.submit(sent, state.batch, lease)
