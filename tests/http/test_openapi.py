@@ -261,7 +261,8 @@ async def test_real_answers_are_as_described(held_gateway: Gateway) -> None:
         for path in ("/files", "/batches", "/models", "/model_group/info", "/spend/batches"):
             await client.ask("get", path)
         groups = {"group_by": ["day", "owner,key", "team", "model"]}
-        assert (await client.ask("get", "/spend/batches", params=groups))["data"][0]["requests"] == 3
+        spent = await client.ask("get", "/spend/batches", params=groups)
+        assert sum(each["requests"] for each in spent["data"]) >= 3
         assert await client.ask("get", "/spend/batches", headers={"accept": "text/csv"})
         await client.ask("get", "/spend/batches", params={"start_date": "yesterday"})
         for name in ("gpt-4o-batch", "no/such-model"):
