@@ -37,7 +37,8 @@ async def test_a_job_at_a_deployment_that_is_gone_runs_whole_at_another_one(
             assert ended.status == "completed"
             output, _ = await gateway.results(ended)
             assert ids_of(output) == ["request-0", "request-1", "request-2"]
-            events = await gateway.http("admin").get(f"/batches/{batch.id}/events")
+            async with gateway.http("admin") as http:
+                events = await http.get(f"/batches/{batch.id}/events")
             told = {event["type"]: event["message"] for event in events.json()["data"]}
             assert "may charge for both" in told["job.handed_on"]
         async with start() as gateway:  # put back: what ran on is found and cancelled
