@@ -267,3 +267,14 @@ async def test_a_retry_is_as_its_parent_unless_it_says_otherwise(tmp_path: Path,
         assert refused.value.status == 400
         with pytest.raises(Conflict):
             await retries(ALICE, alike.id)
+
+
+async def test_lines_run_again_in_another_language(tmp_path: Path, database: Database) -> None:
+    settings = replace(failing_once(0.4), flavour="mistral")
+    async with gateway_on(tmp_path, database, settings, flavour="mistral") as gateway:
+        parent = await gateway.ended((await begun(gateway, 8)).id)
+        failed = ids_of((await gateway.results(parent))[1])
+        assert 0 < len(failed) < 8
+        ended = await gateway.ended((await retry(gateway, parent.id)).id)
+        assert (ended.status, counted(ended)) == ("completed", (len(failed), len(failed), 0))
+        assert ids_of((await gateway.results(ended))[0]) == failed

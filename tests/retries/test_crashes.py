@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -72,16 +73,30 @@ async def test_a_batch_is_found(gateway: Deployed, headers: dict[str, str], plac
     assert (await gateway.ended(answer.json()["id"], key=MASTER_KEY)).status == "completed"
 
 
+ONCE_AND_AGAIN = [["request-0", "request-1", "wrong"], ["wrong"]]
+"""what jobs have run once a batch with a wrong line was retried"""
+
+
+async def partly_failed(gateway: Deployed, http: httpx2.AsyncClient) -> str:
+    """The id of an ended batch one of whose lines has failed."""
+    wrong = lines(1, metadata={"simulate": "400"}).replace(b"request-0", b"wrong")
+    file_id = (await upload(http, {}, b"\n".join((lines(2), wrong)))).json()["id"]
+    batch_id: str = (await create(http, file_id, {})).json()["id"]
+    await gateway.ended(batch_id, key=MASTER_KEY)
+    return batch_id
+
+
+async def ids_run(gateway: Deployed) -> list[list[str]]:
+    """The custom ids of each job."""
+    return sorted(sorted(job.custom_ids or ()) for job in await gateway.simulator.jobs())
+
+
 @pytest.mark.parametrize("headers", [KEYED, RETRY])
 @pytest.mark.parametrize("place", ["retry.derived", "create.before", "create.stored"])
 async def test_a_retry_of_a_batch_is_found(gateway: Deployed, headers: dict[str, str], place: str) -> None:
-    """Its line runs in one job more, wherever the gateway has died."""
     await gateway.restart()
     async with client(gateway.address, MASTER_KEY) as http:
-        wrong = lines(1, metadata={"simulate": "400"}).replace(b"request-0", b"wrong")
-        file_id = (await upload(http, {}, b"\n".join((lines(2), wrong)))).json()["id"]
-        parent = (await create(http, file_id, {})).json()["id"]
-        await gateway.ended(parent, key=MASTER_KEY)
+        parent = await partly_failed(gateway, http)
         await killed(gateway, place)
         with pytest.raises(httpx2.TransportError):
             await http.post(f"/batches/{parent}/retry", headers=headers)
@@ -92,8 +107,21 @@ async def test_a_retry_of_a_batch_is_found(gateway: Deployed, headers: dict[str,
         child = await gateway.ended(answer.json()["id"], key=MASTER_KEY)
         listed = (await http.get("/batches")).json()["data"]
     assert [batch["id"] for batch in listed] == [child.id, parent]
-    jobs = await gateway.simulator.jobs()
-    assert sorted(sorted(job.custom_ids or ()) for job in jobs) == [
-        ["request-0", "request-1", "wrong"],
-        ["wrong"],
-    ]
+    assert await ids_run(gateway) == ONCE_AND_AGAIN
+
+
+@pytest.mark.parametrize("place", ["copy.wanted", "place.intended", "place.answered"])
+async def test_a_retry_of_a_batch_goes_on(gateway: Deployed, place: str) -> None:
+    """Its lines are copied, and run once, whenever its gateway dies."""
+    await gateway.restart()
+    async with client(gateway.address, MASTER_KEY) as http:
+        parent = await partly_failed(gateway, http)
+        await killed(gateway, place)
+        with suppress(httpx2.TransportError):  # it may have answered before
+            await http.post(f"/batches/{parent}/retry", headers=KEYED)
+        await restarted(gateway)
+        answer = await http.post(f"/batches/{parent}/retry", headers=KEYED)
+        assert answer.headers["idempotency-replayed"] == "true"
+        child = await gateway.ended(answer.json()["id"], key=MASTER_KEY)
+    assert child.status == "completed"
+    assert await ids_run(gateway) == ONCE_AND_AGAIN
