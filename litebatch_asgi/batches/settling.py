@@ -119,7 +119,8 @@ class Settler(JobWork):
     ) -> None:
         """Publish what was done, and hand the rest on, in one transaction.
 
-        Lines without a row are handed on once it is sure that none will come.
+        Lines without a row are handed on once it is sure that none will come. Results that are not those of
+        which `hand_on` was told are read again.
         """
         known = _known(job, reading)
         if known is not None or reading.withheld:
@@ -129,9 +130,10 @@ class Settler(JobWork):
                 await self._read_again_later(job, reading, reads)
                 return
         async with self._reader.exactly(job, reading, lines, hold_back=_held_back(hand_on)) as exact:
-            if exact.missing:
+            is_other = exact.reading.seen != reading.seen  # of which nobody knows what to hold back
+            if exact.missing or is_other:
                 reads = await self._remembered(job, exact.reading, exact.rows)
-                if not self._is_handed_on(state.batch, exact.reading, exact.rows, reads):
+                if is_other or not self._is_handed_on(state.batch, exact.reading, exact.rows, reads):
                     await self._read_again_later(job, exact.reading, reads)
                     return
             if not exact.missing | exact.held_back:

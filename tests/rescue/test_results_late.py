@@ -86,3 +86,18 @@ async def test_rows_come_twice_and_in_another_order_at_each_read(tmp_path: Path,
         assert await each_once(gateway, ended, 20) == {}
         assert await sizes(simulator) == [20, 8]
         await same_twice(gateway, ended.id)
+
+
+async def test_rows_that_show_only_at_the_second_read_are_held_back_as_well(
+    tmp_path: Path, database: Database
+) -> None:
+    simulator = Simulator(settings=RUNNING)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=SETTINGS
+    ) as gateway:
+        first_runs(gateway, Course(ends_at=0.6, ends_as="expired"))
+        simulator.add_fault(Fault(call="stream_file", match="batch_", times=2, short_after=0))
+        ended = await gateway.ended((await begun(gateway, 10)).id)
+        assert ended.status == "completed"
+        assert await each_once(gateway, ended, 10) == {}
+        assert await sizes(simulator) == [10, 4]
