@@ -15,7 +15,7 @@ from litebatch_asgi.models.provider import TAG_JOB
 from litebatch_asgi.simulator import Account, JobRecord, overlaps
 from litebatch_asgi.simulator.objects import BatchObject
 from tests.faults.stories import untrue_stories
-from tests.faults.world import IDS, THEIRS, World, at, possessions
+from tests.faults.world import THEIRS, World, at, possessions
 from tests.harness import ids_of, rows_of
 
 REPAIR_SECONDS = 12.0
@@ -343,7 +343,7 @@ async def _results(world: World) -> AsyncIterator[str]:
             continue
         try:
             results = await world.read(batch.output_file_id), await world.read(batch.error_file_id)
-            wrong = list(_wrong_with(batch, *results))
+            wrong = list(_wrong_with(batch, *results, world.content))
         except (NotFoundError, TimeoutError, ValueError) as error:
             wrong = [f"the results cannot be read: {error!r}"]
         else:
@@ -353,17 +353,18 @@ async def _results(world: World) -> AsyncIterator[str]:
             yield f"{journey}, {batch.status}: {text}"
 
 
-def _wrong_with(batch: Batch, output: bytes, errors: bytes) -> Iterator[str]:
-    came = sorted(ids_of(output) + ids_of(errors))
-    if came != IDS:
-        yield f"went in: {IDS}, came out: {came}"
+def _wrong_with(batch: Batch, output: bytes, errors: bytes, content: bytes) -> Iterator[str]:
+    went, came = ids_of(content), sorted(ids_of(output) + ids_of(errors))
+    if came != went:
+        yield f"went in: {went}, came out: {came}"
+    asked = {row["custom_id"]: row["body"]["messages"][-1]["content"] for row in rows_of(content)}
     answers = {row["custom_id"]: row["response"]["body"] for row in rows_of(output)}
     for custom_id, body in answers.items():
         told = body["choices"][0]["message"]["content"]
-        if told != f"echo: Say {custom_id.partition('-')[2]}.":
+        if told != f"echo: {asked.get(custom_id)}":
             yield f"{custom_id} is answered with {told}"
     counts = batch.request_counts
-    counted = (len(IDS), len(ids_of(output)), len(ids_of(errors)))
+    counted = (len(went), len(ids_of(output)), len(ids_of(errors)))
     if counts is None or (counts.total, counts.completed, counts.failed) != counted:
         yield f"told: {counts}, counted: {counted}"
     tokens = sum(row["response"]["body"]["usage"]["total_tokens"] for row in rows_of(output))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,6 @@ from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.simulator import Account, Simulator
 from litebatch_asgi.simulator.objects import BatchObject
-from tests.clones import write_to
 from tests.database import Database
 from tests.faults.tags import JOURNEY, Tags
 from tests.harness import MODEL, PATIENCE_SECONDS, UPSTREAM, Gateway, InProcess, lines, rows_of
@@ -199,11 +199,10 @@ class World:
 
     async def let_a_day_pass(self, batch_id: str, but_seconds: float) -> None:
         """Let a batch be made a day ago, but for so many seconds."""
-        passed = int((24 * 3600 - but_seconds) * 1_000_000)
-        await write_to(
-            self.database,
-            f"UPDATE batches SET created_at = created_at - {passed}, expires_at = expires_at - {passed}"
-            f" WHERE id = '{batch_id}'",
+        expires_at = int((time.time() + but_seconds) * 1_000_000)
+        created_at = expires_at - 24 * 3600 * 1_000_000
+        await self.database.change(
+            f"UPDATE batches SET created_at = {created_at}, expires_at = {expires_at} WHERE id = '{batch_id}'"
         )
 
     async def let_doubtful_end(self) -> None:

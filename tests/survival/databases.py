@@ -45,7 +45,7 @@ class RestartedDatabase:
                     await anyio.sleep(AGAIN_SECONDS)
 
     async def change(self, statement: str) -> None:
-        """Have it say something else."""
+        """Have it say something else; perhaps it is told so twice."""
         await self.rows(statement)
 
     async def _rows(self, statement: str) -> list[tuple[Any, ...]]:
