@@ -42,6 +42,7 @@ from litebatch_asgi.models import (
     JobState,
     ProviderBatch,
 )
+from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import BatchSubmission
 from litebatch_asgi.recent import RecentIds
@@ -140,9 +141,9 @@ class Placer(JobWork):
     def _may_be_of_yesterday(self, job: Job, batch: Batch) -> bool:
         """Whether the database may have been restored to before the job was sent.
 
-        So it is where a job has waited for long, or where an older batch is new to this process.
+        So it is where a job has waited for long, or where a shard of an older batch is new to this process.
         """
-        since = job.created_at if batch.id in self._known else batch.created_at
+        since = job.created_at if family_of(job.id) in self._known else batch.created_at
         waited = self.runtime.now() - since
         return waited.total_seconds() > self.runtime.settings.adopt_grace_seconds
 
@@ -167,14 +168,14 @@ class Placer(JobWork):
             await wait()
             return None
         if not found:
-            self._known.add(state.batch.id)
+            self._known.add(family_of(job.id))
             return job
         newest, *others = found
         earlier = [each for each in others if each.tag != newest.tag]
         if not await self._unclear.end_earlier(job, earlier) and now < until:
             await wait()
             return None
-        self._known.add(state.batch.id)
+        self._known.add(family_of(job.id))
         where, tag = newest.deployment_id, newest.tag
         logger.warning("a job was sent already", extra=self.log_fields(job, found_at=where, sent_as=tag))
         sent = {
@@ -244,7 +245,7 @@ class Placer(JobWork):
 
         One that goes out with its content may take as long as that does: the lease is renewed meanwhile.
         """
-        self._known.add(batch.id)
+        self._known.add(family_of(job.id))
         hit("place.intended")
         assert job.deployment_id is not None
         assert job.provider_file_id is not None

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
 from tests.faults.stage import gateway_on
-from tests.harness import QUICK, deployments, ids_of, rows_of
+from tests.harness import QUICK, deployments, ids_of, lines, rows_of
 
 
 async def restored_while_waiting(folder: Path) -> list[str]:
@@ -158,3 +158,35 @@ async def test_an_attempt_that_a_lost_history_has_cancelled_is_begun_anew(tmp_pa
             assert (ended.status, rows_of(errors)) == ("completed", [])
             assert ids_of(output) == ["request-0", "request-1", "request-2"]
             assert [job.status for job in gateway.provider_jobs()] == ["cancelled", "completed"]
+
+
+async def test_each_tile_of_a_batch_is_looked_for_in_a_restored_database(tmp_path: Path) -> None:
+    """One tile is found where a lost history has sent it; another one was just being sent, and sent again."""
+    simulator = Simulator(settings=SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"})))
+    async with simulator.running() as provider:
+        settings = replace(QUICK, adopt_grace_seconds=0.02, lease_seconds=1.0, place_budget_seconds=0.2)
+        served = deployments(provider, max_job_requests=2)
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=settings, served=served)
+        stalled = simulator.add_fault(Fault(call="create_batch", match="-1-1", stall=True, drop=True))
+        refused = simulator.add_fault(Fault(call="create_batch", status=429, times=None))
+        async with start() as gateway:
+            batch = await gateway.create((await gateway.upload(lines(4))).id)
+            await simulator.until(lambda: stalled.struck == 1)
+        database, backup = tmp_path / "litebatch.db", tmp_path / "backup.db"
+        shutil.copyfile(database, backup)
+        simulator.remove_fault(stalled)
+        simulator.remove_fault(refused)
+        async with start() as gateway:
+            await simulator.until(lambda: len(gateway.provider_jobs()) == 2)
+        shutil.copyfile(backup, database)
+        async with start() as gateway:
+
+            async def all_run() -> bool:
+                states = await gateway.database.rows("SELECT 1 FROM jobs WHERE state = 'submitted'")
+                return len(states) == 2
+
+            await gateway.eventually(all_run)
+            for account in simulator.accounts.values():
+                account.configure(hold=frozenset())
+            assert (await gateway.ended(batch.id)).status == "completed"
+            assert len(gateway.provider_jobs()) == 2
