@@ -193,11 +193,13 @@ async def until_jobs(world: World, journey: str, count: int) -> None:
 
 async def wrong_tiles(story: Story, world: World) -> list[str]:
     """Tiles that do not cover the file, or are more than a job may have; jobs that have more than that."""
+    (file_id,) = world.files
     ((size, count, id_sum, tokens),) = await world.rows(
-        "SELECT bytes, id_count, id_sum, tokens FROM files WHERE kind = 'input'"
+        f"SELECT bytes, id_count, id_sum, tokens FROM files WHERE id = '{file_id}'"
     )
     tiles = await world.rows(
-        'SELECT "start", bytes, id_count, id_sum, tokens FROM file_shards WHERE batch_id IS NULL ORDER BY 1'
+        'SELECT "start", bytes, id_count, id_sum, tokens FROM file_shards'
+        f" WHERE file_id = '{file_id}' AND batch_id IS NULL ORDER BY 1"
     )
     found: list[str] = []
     starts = [0]

@@ -25,7 +25,7 @@ HAS_AN_ANSWER = (
 """failpoints at which a replica knows what is not written yet: the worst to be stopped at"""
 APART = (
     *("adopt.file_stored", "deliver.before_webhook_mark", "deliver.webhook_taken", "reprice.", "webhook."),
-    *("handon.gone", "handon.halved"),
+    *("handon.gone", "handon.halved", "retry."),
 )
 """what the names of failpoints begin with that replicas here have no reason to pass"""
 TRANSLATING = frozenset({"content.named", "upload.translated", "place.translated", "settle.decoded"})
