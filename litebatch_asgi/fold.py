@@ -29,6 +29,7 @@ from litebatch_asgi.models import (
     WaitReason,
 )
 from litebatch_asgi.models.provider import MOST_ERRORS
+from litebatch_asgi.rescue import HALVED
 
 _NOT_SENT = frozenset({JobState.WAITING, JobState.SUBMITTING})
 _DONE = frozenset({JobState.SETTLED, JobState.WITHDRAWN, JobState.FAILED})
@@ -118,7 +119,7 @@ def _running_status(batch: Batch, current: Sequence[Job], running: Sequence[Job]
         )
         return BatchStatus.FINALIZING if is_read else BatchStatus.CANCELLING
     ranks = [RANK.index(_status_of(job)) for job in running]
-    has_run = any(ranks) or any(job.state is JobState.SETTLED for job in current)
+    has_run = any(ranks) or any(_has_settled(job) for job in current)
     reached = 2 if min(ranks, default=0) == len(RANK) - 1 else int(has_run)
     before = RANK.index(batch.status) if batch.status in RANK else 0
     return RANK[max(reached, before)]
@@ -136,7 +137,16 @@ def _status_of(job: Job) -> BatchStatus:
 
 
 def _nothing_ran(current: Sequence[Job]) -> bool:
-    return all(job.state is JobState.FAILED for job in current)
+    return all(job.state is JobState.FAILED or _is_halved(job) for job in current)
+
+
+def _has_settled(job: Job) -> bool:
+    return job.state is JobState.SETTLED and not _is_halved(job)
+
+
+def _is_halved(job: Job) -> bool:
+    """Whether others have its lines, of which it has run none."""
+    return job.state is JobState.SETTLED and job.reason == HALVED
 
 
 def _is_lost(job: Job) -> bool:

@@ -149,14 +149,17 @@ def give_up_at(batch: Batch, grace: timedelta) -> datetime:
     return (min(asked, batch.expires_at) if asked is not None else batch.expires_at) + grace
 
 
-def first_attempt(batch_id: str, owner: str, shard: Shard, now: datetime) -> Job:
-    """The job that a shard begins with, due at once."""
+def first_attempt(
+    batch_id: str, owner: str, shard: Shard, now: datetime, *, parent: int | None = None
+) -> Job:
+    """The job that a shard begins with, due at once; `parent`: the shard of the job that left its lines."""
     return Job(
         id=job_id(batch_id, shard.shard, 1),
         batch_id=batch_id,
         owner=owner,
         shard=shard.shard,
         root=shard.root,
+        parent=parent,
         requests=shard.lines,
         tokens=shard.tokens,
         created_at=now,
@@ -173,6 +176,7 @@ def next_attempt(job: Job, now: datetime, *, due: datetime | None, **changes: An
         "owner": job.owner,
         "shard": job.shard,
         "root": job.root,
+        "parent": job.parent,
         "attempt": job.attempt + 1,
         "requests": job.requests,
         "tokens": job.tokens,

@@ -1,8 +1,6 @@
 """When a job's unfinished lines are handed on to another deployment. Pure: `now` is passed.
 
-The jobs of one tile in a batch, and of the shards that were derived of it, are its lineage. Each time that
-something is handed on, shards are derived, all in one moment: so many rescues were made as there are such
-moments after the first.
+The jobs that have had some lines one after the other are their lineage. What is handed on has one more.
 
 A job is judged at a look, with the snapshot that the look gave: what is older says nothing.
 """
@@ -93,27 +91,38 @@ def rescue_rules(settings: Settings, options: BatchOptions | None) -> RescueRule
     )
 
 
-def lineage(jobs: Iterable[Job], root: int) -> list[Job]:
-    """The jobs that run lines of a tile, in the order that they came in."""
-    return [job for job in jobs if job.root == root]
+def lineage(jobs: Iterable[Job], job: Job) -> list[Job]:
+    """The jobs that have run the lines of a job or were to run them, itself included.
+
+    They are the attempts at its shard, and at those that were left undone before until it came of them.
+    """
+    every = list(jobs)
+    parents = {each.shard: each.parent for each in every}
+    shards, shard = [job.shard], job.parent
+    while shard is not None and shard not in shards:
+        shards.append(shard)
+        shard = parents.get(shard)
+    return [each for each in every if each.shard in shards]
 
 
-def used_deployments(jobs: Iterable[Job], root: int) -> frozenset[str]:
-    """The deployments that a tile's lineage was submitted to, or may have been.
+def used_deployments(lineage: Iterable[Job]) -> frozenset[str]:
+    """The deployments that a lineage was submitted to, or may have been.
 
     One that refused a job, that never got it, or that could not take so much is not among them.
     """
     return frozenset(
         job.deployment_id
-        for job in lineage(jobs, root)
+        for job in lineage
         if job.deployment_id is not None and job.reason != HALVED
         if job.state in _HAS_USED or (job.state is JobState.CLOSED and job.provider_batch_id is not None)
     )
 
 
-def rescues_made(jobs: Iterable[Job], root: int) -> int:
-    """How often lines of a tile were handed on in this batch."""
-    return max(len(set(_derived_at(jobs, root).values())) - 1, 0)
+def rescues_made(jobs: Iterable[Job], job: Job) -> int:
+    """How often the lines of a job were handed on until it got them; to cut a shard in two is no rescue."""
+    before = [each for each in lineage(jobs, job) if each.shard != job.shard]
+    halved = {each.shard for each in before if each.reason == HALVED}
+    return len({each.shard for each in before} - halved)
 
 
 def may_hand_on(
@@ -129,14 +138,14 @@ def may_hand_on(
 
     `jobs` are all of the batch; `others` are the deployments that serve its model and may take something.
     """
-    known = lineage(jobs, job.root)
-    left = set(others) - used_deployments(known, job.root) - {job.deployment_id}
+    known = list(jobs)
+    left = set(others) - used_deployments(lineage(known, job)) - {job.deployment_id}
     return (
         rules.rescue
         and batch.cancel_requested_at is None
         and not batch.status.is_final
         and now < batch.expires_at
-        and rescues_made(known, job.root) < rules.max_rescues
+        and rescues_made(known, job) < rules.max_rescues
         and bool(left)
     )
 
@@ -167,7 +176,7 @@ def hand_on_fates(
     rows = retryable if is_broken_off else retryable + not_executed
     least = max(fewest, 1 if is_live else rules.min_retry_rows)
     is_enough = not_executed + retryable + missing >= least
-    retries = rows > 0 and is_enough and _generation(jobs, job) < rules.row_retries
+    retries = rows > 0 and is_enough and rescues_made(jobs, job) < rules.row_retries
     return HandOn(
         not_executed=not_executed > 0 and (is_broken_off or retries),
         retryable=retryable > 0 and retries,
@@ -322,18 +331,3 @@ def _ends_itself(job: Job, batch: Batch, rules: RescueRules) -> bool:
     began = job.submit_started_at or job.created_at
     ends = told or began + (batch.expires_at - batch.created_at)
     return ends <= batch.expires_at + timedelta(seconds=rules.lead_seconds)
-
-
-def _derived_at(jobs: Iterable[Job], root: int) -> dict[int, datetime]:
-    """When each shard of a lineage came into its batch."""
-    first: dict[int, datetime] = {}
-    for job in lineage(jobs, root):
-        first[job.shard] = min(job.created_at, first.get(job.shard, job.created_at))
-    return first
-
-
-def _generation(jobs: Iterable[Job], job: Job) -> int:
-    """How many rescues lead to the lines of a job; 0: they came with the batch."""
-    first = _derived_at(jobs, job.root)
-    moments = sorted(set(first.values()))
-    return moments.index(first[job.shard]) if job.shard in first else 0

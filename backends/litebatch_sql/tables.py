@@ -47,7 +47,9 @@ BATCHES = Table(
     ),
 )
 JOBS = Table(
-    "jobs", Job, fixed=("id", "batch_id", "owner", "shard", "root", "attempt", "tokens", "created_at")
+    "jobs",
+    Job,
+    fixed=("id", "batch_id", "owner", "shard", "root", "parent", "attempt", "tokens", "created_at"),
 )
 CHARGES = Table("charges", Charge)
 SPEND = Table("spend_daily", Spend, codecs={"cost": NANODOLLARS})

@@ -83,7 +83,9 @@ class HandingOn:
         now, derived = self._runtime.now(), list[Rest]()
         for each in sets:
             shard = await self._deriver.shard(job.batch_id, tile.file, tile.shard, each)
-            derived.append(Rest(shard=shard, job=first_attempt(job.batch_id, job.owner, shard, now)))
+            derived.append(
+                Rest(shard=shard, job=first_attempt(job.batch_id, job.owner, shard, now, parent=job.shard))
+            )
         return tuple(derived)
 
 

@@ -7,7 +7,7 @@ from litebatch_asgi.batches.targets import Tries, open_deployments, ranked
 from litebatch_asgi.files.on_demand import ensure_copy
 from litebatch_asgi.fleet import JobLimits
 from litebatch_asgi.models import CopyState, FileState, Job, Shard
-from litebatch_asgi.rescue import used_deployments
+from litebatch_asgi.rescue import lineage, used_deployments
 from litebatch_asgi.runtime import Runtime
 
 _USELESS = frozenset({CopyState.DELETED})
@@ -28,7 +28,7 @@ class CopiesOnDemand:
         """
         used: frozenset[str] = frozenset()
         if not lines.shard.is_tile:
-            used = used_deployments([each for each in jobs if each.shard != job.shard], job.root)
+            used = used_deployments(each for each in lineage(jobs, job) if each.shard != job.shard)
         return tries.away_from(used | self._too_small(lines.shard, model))
 
     def is_too_large(self, shard: Shard, model: str) -> bool:

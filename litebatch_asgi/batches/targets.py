@@ -13,6 +13,7 @@ from litebatch_asgi.files.renewing import renew_copies
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.lifecycle import poll_delay
 from litebatch_asgi.models import Deployment, FileState, Job, JobState
+from litebatch_asgi.rescue import lineage
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.strategies import Candidate
 
@@ -69,7 +70,7 @@ class Tries(msgspec.Struct, frozen=True, kw_only=True):
             last[where] = max(began, last.get(where, began))
         rounds = (job.attempt - 1) // max(1, len(last))
         pause = timedelta(seconds=poll_delay(max(0, rounds - 1), floor=floor, ceiling=ceiling, chance=0))
-        moved = (each.deployment_id for each in jobs if each.root == job.root and each.is_moved)
+        moved = (each.deployment_id for each in lineage(jobs, job) if each.is_moved)
         return cls(
             again_at={where: began + pause for where, began in last.items()},
             left=frozenset(where for where in moved if where is not None),

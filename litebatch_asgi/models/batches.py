@@ -181,6 +181,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     shard: int = 0
     root: int = 0
     """the tile that the lines of the shard are of, see `Shard`"""
+    parent: int | None = None
+    """the shard whose job has left these lines to it; None: they came with the batch"""
     attempt: int = 1
     """counted from 1 within the shard"""
     requests: int

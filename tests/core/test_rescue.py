@@ -23,6 +23,7 @@ from litebatch_asgi.models import (
     Settings,
 )
 from litebatch_asgi.rescue import (
+    HALVED,
     NOTHING,
     HandOn,
     RescueRules,
@@ -333,7 +334,7 @@ def tried(
 def test_which_deployments_a_lineage_has_used(job: Job, is_used: bool) -> None:
     ends = a_job(state=JobState.ENDED)
     jobs = (ends, job)
-    assert used_deployments(jobs, 0) == ({"east", "west"} if is_used else {"east"})
+    assert used_deployments(lineage(jobs, ends)) == ({"east", "west"} if is_used else {"east"})
     assert may_hand_on(ends, BATCH, jobs, at(1), RULES, others={"east", "west"}) is not is_used
 
 
@@ -341,7 +342,13 @@ def handed_on(*moments: float) -> tuple[Job, ...]:
     """A lineage: the tile, and a derived shard for each moment in hours at which something was handed on."""
     names = sorted(OTHERS - {"spare"})
     return tuple(
-        tried(JobState.SETTLED, names[number % len(names)], shard=10 * number, hours=hours)
+        tried(
+            JobState.SETTLED,
+            names[number % len(names)],
+            shard=10 * number,
+            parent=10 * (number - 1) if number else None,
+            hours=hours,
+        )
         for number, hours in enumerate((0.0, *moments))
     )
 
@@ -350,22 +357,27 @@ def handed_on(*moments: float) -> tuple[Job, ...]:
 def test_so_many_rescues_and_no_more(made: int, allowed: int) -> None:
     jobs = handed_on(*range(1, made + 1))
     beside = tried(JobState.SETTLED, "elsewhere", shard=1, hours=9, root=1)
-    assert rescues_made((*jobs, beside), 0) == made
+    assert rescues_made((*jobs, beside), jobs[-1]) == made
     rules = replace(RULES, max_rescues=allowed)
     told = may_hand_on(jobs[-1], BATCH, (*jobs, beside), at(10), rules, others=OTHERS)
     assert told is (made < allowed)
-    assert lineage((beside, *jobs), 0) == list(jobs)
-    assert rescues_made([], 0) == 0
+    assert lineage((beside, *jobs), jobs[-1]) == list(jobs)
+    assert lineage((beside, *jobs), jobs[0]) == [jobs[0]]
 
 
-def test_what_is_handed_on_in_one_go_counts_once() -> None:
-    whole = handed_on(5)
-    twice = (
-        *whole,
-        replace(whole[-1], shard=11, id="job_11"),
-        replace(whole[-1], attempt=2, created_at=at(6)),
-    )
-    assert rescues_made(twice, 0) == 1
+def test_a_half_knows_nothing_of_the_other_one() -> None:
+    """A shard that was cut in two was not handed on, and its halves run where they like."""
+    tile = tried(JobState.SETTLED, "east", reason=HALVED)
+    left = tried(JobState.SUBMITTED, "west", shard=1, parent=0)
+    right = tried(JobState.WAITING, None, shard=2, parent=0)
+    jobs = (tile, left, right)
+    assert lineage(jobs, right) == [tile, right]
+    assert used_deployments(lineage(jobs, right)) == frozenset()
+    assert used_deployments(lineage(jobs, left)) == {"west"}
+    assert rescues_made(jobs, right) == 0
+    again = tried(JobState.WAITING, None, shard=3, parent=1, attempt=2)
+    assert rescues_made((*jobs, again), again) == 1
+    assert used_deployments(lineage((*jobs, again), again)) == {"west"}
 
 
 @pytest.mark.parametrize(

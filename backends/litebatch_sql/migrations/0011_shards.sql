@@ -14,6 +14,7 @@ ALTER TABLE {prefix}batches ADD COLUMN options {type.json}; -- object
 ALTER TABLE {prefix}batches ADD COLUMN retry_of {type.key}; -- the batch whose undone lines it runs
 
 ALTER TABLE {prefix}jobs ADD COLUMN root integer NOT NULL DEFAULT 0; -- the tile that its lines are of
+ALTER TABLE {prefix}jobs ADD COLUMN parent integer; -- the shard whose job has left its lines undone
 ALTER TABLE {prefix}jobs ADD COLUMN stop_requested_at bigint; -- null: nobody wants it stopped
 ALTER TABLE {prefix}jobs ADD COLUMN stop_reason text;
 ALTER TABLE {prefix}jobs ADD COLUMN may_hand_on smallint NOT NULL DEFAULT 0 CHECK (may_hand_on IN (0, 1));
