@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from litebatch_asgi.batches.lines import JobLines
 from litebatch_asgi.batches.targets import Tries, open_deployments, ranked
 from litebatch_asgi.files.on_demand import ensure_copy
 from litebatch_asgi.fleet import JobLimits
-from litebatch_asgi.models import CopyState, FileState, Job, Shard
-from litebatch_asgi.rescue import lineage, used_deployments
+from litebatch_asgi.models import CopyState, FileState, Job, JobState, Shard
+from litebatch_asgi.rescue import GONE, lineage, used_deployments
 from litebatch_asgi.runtime import Runtime
 
 _USELESS = frozenset({CopyState.DELETED})
@@ -23,12 +25,12 @@ class CopiesOnDemand:
     def keep_away(self, tries: Tries, job: Job, jobs: tuple[Job, ...], lines: JobLines, model: str) -> Tries:
         """The same, without the deployments that a job may not go to.
 
-        These are those that cannot take so much in one job, and for what was handed on those that ran lines
-        of its tile before.
+        These are those that cannot take so much in one job, for what was handed on those that ran lines of
+        its tile before, and those that were gone and come back, while it may still run there.
         """
-        used: frozenset[str] = frozenset()
+        used = frozenset(_come_back(jobs, job))
         if not lines.shard.is_tile:
-            used = used_deployments(each for each in lineage(jobs, job) if each.shard != job.shard)
+            used |= used_deployments(each for each in lineage(jobs, job) if each.shard != job.shard)
         return tries.away_from(used | self._too_small(lines.shard, model))
 
     def is_too_large(self, shard: Shard, model: str) -> bool:
@@ -59,6 +61,14 @@ class CopiesOnDemand:
         best = await ranked(self._runtime, {where: served[where] for where in ids}, seed=seed)
         await ensure_copy(self._runtime, lines.file, lines.shard, best[0], now)
         return True
+
+
+def _come_back(jobs: Iterable[Job], job: Job) -> Iterator[str]:
+    """Where an attempt at a job's lines was given up because nobody served the deployment any more."""
+    for each in jobs:
+        is_watched = each.shard == job.shard and each.state is JobState.WATCHED and each.reason == GONE
+        if is_watched and each.deployment_id is not None:
+            yield each.deployment_id
 
 
 def _holds(limits: JobLimits, shard: Shard) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from litebatch_asgi.simulator import Course, Simulator, SimulatorSettings
+from litebatch_asgi.simulator import Course, Fault, Simulator, SimulatorSettings
 from tests.database import Database
 from tests.faults.stage import gateway_on
 from tests.harness import deployments, ids_of
@@ -48,6 +48,34 @@ async def test_a_job_at_a_deployment_that_is_gone_runs_whole_at_another_one(
                 return {job.status for job in jobs} <= {"cancelling", "cancelled"}
 
             await gateway.eventually(is_cancelled)
+
+
+async def test_what_is_handed_on_does_not_go_where_it_may_still_run(
+    tmp_path: Path, database: Database
+) -> None:
+    """A deployment that was gone is put back while its lines wait for another one."""
+    simulator = Simulator(settings=HELD)
+    async with simulator.running() as provider:
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=GONE_SOON, database=database)
+        async with start() as gateway:
+            batch = await begun(gateway, 10)
+            await gateway.reached(batch.id, "in_progress")
+            (at,) = [name for name, account in simulator.accounts.items() if account.batches]
+        (other,) = {"east", "west"} - {at}
+        full = simulator.add_fault(Fault(account=other, call="create_batch", status=429, times=None))
+        stuck = simulator.add_fault(Fault(account=at, call="finish_cancel", stall=True, times=None))
+        async with start(served=deployments(provider, [other])) as gateway:
+            await simulator.until(lambda: full.struck > 0)
+        async with start() as gateway:
+            await simulator.until(lambda: stuck.struck > 0)
+            for account in simulator.accounts.values():
+                account.configure(hold=frozenset[str](), running_seconds=0.04)
+            simulator.remove_fault(full)
+            ended = await gateway.ended(batch.id)
+            assert ended.status == "completed"
+            output, _ = await gateway.results(ended)
+            assert ids_of(output) == [f"request-{n}" for n in range(10)]
+            assert len(simulator.account(at).batches) == 1
 
 
 TWO_HOURS = 2 * 3600 * 1_000_000
