@@ -47,7 +47,7 @@ FIRST = frozenset({"badinput", "examples", "readme", "replicas", "survival"})
 THINNED = frozenset(
     {
         *("badinput", "cli", "configs", "costs", "dialects", "host", "http", "journey", "keys", "middleware"),
-        *("named", "providers", "retries", "sdk", "simulator", "uploads", "webhooks"),
+        *("named", "providers", "rescue", "retries", "sdk", "simulator", "uploads", "webhooks"),
     }
 )
 """folders of whose tests with many cases the quick run takes every third case"""

@@ -21,9 +21,12 @@ UNWILLING: dict[str, tuple[Fault, ...]] = {
     "not known": (Fault(call="cancel_batch", status=404, times=None),),
     "cancelling": (Fault(call="finish_cancel", stall=True, times=None),),
 }
+WAYS = [
+    pytest.param(how, marks=pytest.mark.long if how == "not answered" else ()) for how in UNWILLING
+]  # each call that is not answered is tried several times
 
 
-@pytest.mark.parametrize("how", UNWILLING)
+@pytest.mark.parametrize("how", WAYS)
 async def test_a_stop_is_asked_for_until_the_provider_ends_the_job(
     tmp_path: Path, database: Database, how: str
 ) -> None:
@@ -49,7 +52,7 @@ async def test_a_stop_is_asked_for_until_the_provider_ends_the_job(
         assert await sizes(simulator) == [10, 4]
 
 
-@pytest.mark.parametrize("how", UNWILLING)
+@pytest.mark.parametrize("how", WAYS)
 async def test_a_job_that_its_provider_never_ends_is_given_up(
     tmp_path: Path, database: Database, how: str
 ) -> None:
