@@ -39,6 +39,7 @@ QUICK = Settings(
     lost_grace_seconds=0.03,  # sixty times that for rows that were counted
     lease_seconds=10,
     provider_timeout_seconds=10,
+    rescue=False,  # what is handed on, and when, is told in tests/rescue
 )
 HASTY = replace(QUICK, lease_seconds=3, provider_timeout_seconds=2)
 """the same, where time-outs and the death of workers are to be seen"""

@@ -34,7 +34,7 @@ TILES, DERIVED = 3, "-3-"
 """how many a file has; what is in the names of the first shard that is made of one, of its copies and jobs"""
 HALF_WAY = Course(ends_at=0.5, ends_as="expired")
 EXPIRES = Fault(call="start_batch", match=RUN, course=HALF_WAY)
-SETTINGS: dict[str, Any] = {"min_retry_rows": 1, "late_rows_grace_seconds": 3.0}
+SETTINGS: dict[str, Any] = {"rescue": True, "min_retry_rows": 1, "late_rows_grace_seconds": 3.0}
 LEFT_SECONDS = 8.0
 """of its window, when a day has passed"""
 MONTH = 31 * 86_400 * 1_000_000

@@ -18,7 +18,7 @@ from tests.database import Database
 from tests.faults.stage import HELD
 from tests.harness import MODEL, QUICK
 
-SETTINGS = replace(QUICK, place_budget_seconds=0.5, gone_grace_seconds=3)
+SETTINGS = replace(QUICK, rescue=True, place_budget_seconds=0.5, gone_grace_seconds=3)
 """with heartbeats twice a second"""
 
 

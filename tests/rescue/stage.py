@@ -12,7 +12,7 @@ from openai.types import Batch as OpenAIBatch
 from litebatch_asgi.simulator import ArmedFault, Course, Fault, Simulator, SimulatorSettings, overlaps
 from tests.harness import QUICK, InProcess, lines, rows_of
 
-SETTINGS = replace(QUICK, min_retry_rows=1, late_rows_grace_seconds=0.5)
+SETTINGS = replace(QUICK, rescue=True, min_retry_rows=1, late_rows_grace_seconds=0.5)
 RUNNING = SimulatorSettings(validating_seconds=0, running_seconds=0.04, finalizing_seconds=0)
 
 
