@@ -89,9 +89,6 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError("a deployment needs a `model_name` (the virtual model) and a `model`")
         if not self.weight > 0:
             raise ConfigError(f"the weight of a deployment of {self.model_name!r} must be above 0")
-        for name in ("max_job_requests", "max_job_bytes", "max_job_tokens"):
-            if (most := getattr(self, name)) is not None and not most > 0:
-                raise ConfigError(f"{name} of {self.model_name!r} must be above 0, not {most}")
         if self.is_wildcard and "*" in self.model_name[:-1]:
             raise ConfigError(f"model_name {self.model_name!r}: only one `*` is understood, at the end")
         for name, price in self.own_prices.items():

@@ -153,7 +153,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 def costs_told(caplog: pytest.LogCaptureFixture) -> list[Decimal | None]:
     """What the log says that settled batches cost."""
-    return [record.__dict__["cost"] for record in caplog.records if record.message == "batch settled"]
+    return [record.__dict__["cost"] for record in caplog.records if record.message == "job settled"]
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)

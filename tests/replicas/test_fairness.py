@@ -66,7 +66,7 @@ async def test_a_deployment_that_hangs_delays_no_other(here: Site, database: Dat
     await first.eventually(is_all_done)
 
     def told() -> list[str]:
-        return [line["batch_id"] for replica in replicas for line in replica.log("batch settled")]
+        return [line["batch_id"] for replica in replicas for line in replica.log("job settled")]
 
     async def all_are_told() -> bool:  # a line is written when the transaction has ended
         return len(told()) >= BATCHES
@@ -74,4 +74,4 @@ async def test_a_deployment_that_hangs_delays_no_other(here: Site, database: Dat
     await first.eventually(all_are_told)
     settled = told()
     assert len(settled) == len(set(settled)) == BATCHES
-    assert all(replica.log("batch settled") for replica in replicas)
+    assert all(replica.log("job settled") for replica in replicas)

@@ -32,13 +32,13 @@ async def test_one_serves_and_another_works(here: Site) -> None:
     assert "looks after batches" in worker.process.told
 
     async def worker_has_told() -> bool:
-        return len(worker.log("batch settled")) == 1
+        return len(worker.log("job settled")) == 1
 
     began = time.monotonic()
     batch = await api.ended(batch.id)
     assert (batch.status, time.monotonic() - began < 20) == ("completed", True)
     await api.eventually(worker_has_told)
-    assert api.log("batch settled") == []
+    assert api.log("job settled") == []
     assert await worker.stop() == 0
 
 

@@ -150,7 +150,7 @@ def served(story: Story, provider: str) -> list[Deployment]:
 async def run(story: Story, folder: Path) -> list[str]:
     """What does not hold when a story is over."""
     simulator = Simulator(settings=replace(HELD, **story.accounts))
-    hasty = replace(HASTY, rescue=True, late_rows_grace_seconds=0.3, at_expiry="stop", **story.settings)
+    hasty = replace(HASTY, late_rows_grace_seconds=0.3, at_expiry="stop", **story.settings)
     async with simulator.running() as provider:
         for name in NAMES:
             simulator.account(name)

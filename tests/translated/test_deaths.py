@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.failpoints import armed
 from litebatch_asgi.files.origin import Origin
+from litebatch_asgi.models import FileState, Shard
 from litebatch_asgi.simulator import Fault, RowFaults
 from tests.database import Database
 from tests.harness import HASTY, ids_of, rows_of
@@ -58,17 +61,17 @@ async def test_lines_that_cannot_be_read_now_are_no_refusal(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
     """The batch waits until its input can be read, and its deployment is not rested."""
-    blocks, failures = Origin.blocks, [ProviderError("not now"), ProviderError("not now")]
+    blocks, failures = Origin.shard_blocks, [ProviderError("not now"), ProviderError("not now")]
 
-    async def unreadable(self: Origin, state: object) -> object:
+    async def unreadable(self: Origin, state: FileState, shard: Shard) -> AsyncGenerator[bytes]:
         if failures:
             raise failures.pop()
-        async for block in blocks(self, state):  # type: ignore[arg-type]
+        async for block in blocks(self, state, shard):
             yield block
 
     async with stage.gateway(ANTHROPIC) as gateway:
         file = await gateway.upload(file_of(['"a"', '"b"']))
-        monkeypatch.setattr(Origin, "blocks", unreadable)
+        monkeypatch.setattr(Origin, "shard_blocks", unreadable)
         batch = await gateway.ended((await gateway.create(file.id)).id)
         assert batch.status == "completed"
         assert failures == []
