@@ -16,6 +16,7 @@ from litebatch_asgi.batches.halving import Halver
 from litebatch_asgi.batches.handing_on import HandingOn
 from litebatch_asgi.batches.lines import JobLines, LineReader
 from litebatch_asgi.batches.quotas import Quotas
+from litebatch_asgi.batches.results import named_files
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import INPUT_UNAVAILABLE, UnsentJobs
 from litebatch_asgi.batches.work import JobWork, looked_at
@@ -197,16 +198,19 @@ class Poller(JobWork):
         """A batch that was adopted where no tag is told may turn out to be another one's: results of others
         are never published, and the job is searched for once more.
 
-        One that was just adopted and comes out as cancelled, which nobody has asked for, is begun anew.
+        One that was just adopted and comes out as cancelled, which nobody has asked for, is begun anew unless
+        what it has done is there and another deployment may do the rest.
         """
         try:
             is_foreign = await self._unclear.is_foreign(job, snapshot)
+            is_given_up = self._was_given_up(job, snapshot, state.batch)
+            is_left = is_given_up and await self._is_left_undone(job, snapshot, state)
         except ProviderError as error:
             logger.warning("no news of a batch", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
             return None
         if not is_foreign:
-            if self._was_given_up(job, snapshot, state.batch):
+            if is_given_up and not is_left:
                 return await self._unclear.begin_anew(job)
             await self._ended(job, snapshot, state)
             return None
@@ -233,6 +237,18 @@ class Poller(JobWork):
             return False
         is_asked_for = batch.cancel_requested_at is not None or job.stop_requested_at is not None
         return not is_asked_for and self.runtime.now() < batch.expires_at
+
+    async def _is_left_undone(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> bool:
+        """Whether results are there, and what they lack may be handed on. Raises `ProviderError`."""
+        if not self._handing_on.is_allowed(job, state.batch, state.jobs, self.runtime.now()):
+            return False
+        adapter = self.runtime.fleet.adapter(job.deployment_id)
+        for named in named_files(job.deployment_id, snapshot):
+            try:
+                await adapter.retrieve_file(named.provider_file_id)
+            except ProviderNotFound:
+                return False
+        return snapshot.names_results
 
     async def _ended(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> None:
         """Its results are read in a place of its own for that: looks at others do not wait for them."""

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
-from litebatch_asgi.simulator import Course, Simulator
+from litebatch_asgi.simulator import Course, Fault, Simulator
 from tests.database import Database
 from tests.harness import running_gateway
 from tests.rescue.stage import RUNNING, SETTINGS, begun, each_once, first_runs, sizes
@@ -75,3 +75,19 @@ async def test_after_three_rescues_the_rest_comes_out_as_error_rows(
         assert await each_once(gateway, ended, 16) == {"batch_expired": 1}
         assert await sizes(simulator) == [16, 8, 4, 2]
         assert len({job.account for job in await simulator.jobs()}) == 4
+
+
+async def test_what_a_job_has_done_that_was_found_and_then_cancelled_stays_done(
+    tmp_path: Path, database: Database
+) -> None:
+    """Its create had no answer, and its provider has cancelled it before it was found."""
+    simulator = Simulator(settings=RUNNING)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=SETTINGS
+    ) as gateway:
+        first_runs(gateway, Course(ends_at=0.6, ends_as="cancelled"))
+        simulator.add_fault(Fault(call="create_batch", when="after", drop=True))
+        ended = await gateway.ended((await begun(gateway, 10)).id)
+        assert ended.status == "completed"
+        assert await each_once(gateway, ended, 10) == {}
+        assert await sizes(simulator) == [10, 4]
