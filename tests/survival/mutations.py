@@ -174,7 +174,6 @@ MUTATIONS: Mapping[str, Callable[[Patch], None]] = {
     "fencing": jobs.nothing_is_fenced,
     "fingerprint": where_a_database_lives_does_not_matter,
     "hand-on": rescues.rests_come_later,
-    "hold-back": rescues.nothing_is_held_back,
     "grace": jobs.no_grace_for_jobs,
     "outbox-marks": deliveries_are_marked_first,
     "outbox-order": any_order_will_do,

@@ -318,7 +318,9 @@ async def staged(
 
     `server`: the PostgreSQL that the database is on, if it may be restarted.
     """
-    simulator = Simulator(folder / "provider", settings=HELD)
+    cancelling = settings.CANCELLING_SECONDS if plan.rescues else 0.0
+    held = msgspec.structs.replace(HELD, cancelling_seconds=cancelling)
+    simulator = Simulator(folder / "provider", settings=held)
     async with simulator.running() as provider, AsyncExitStack() as stack:
         served = await _served(plan, simulator, provider)
         config = configure(folder, served, database.url, **plan.gateway)

@@ -44,6 +44,8 @@ RESCUES: dict[str, Any] = {
     "max_parallel_copies": 2,
 }
 """the same, of rounds in which inputs are several tiles and jobs are rescued"""
+CANCELLING_SECONDS = 2.0
+"""how long a provider takes to cancel a job then: longer than rows are waited for"""
 TILE_REQUESTS = 4
 """the most that a deployment takes at once then"""
 LEFT_SECONDS = 10.0
