@@ -44,15 +44,17 @@ class HandingOn:
         return rescue_rules(self._runtime.settings, batch.options)
 
     def is_allowed(self, job: Job, batch: Batch, jobs: tuple[Job, ...], now: datetime) -> bool:
-        """Whether what a job leaves undone may go to another deployment."""
-        others = self.others(batch)
-        return may_hand_on(job, batch, jobs, now, self.rules(batch), others=others)
+        """Whether what a job leaves undone may go to another deployment, now or once that has room."""
+        return may_hand_on(job, batch, jobs, now, self.rules(batch), others=self._serving(batch))
 
     def others(self, batch: Batch) -> frozenset[str]:
         """The deployments that serve the model of a batch, in any process, and may take something now."""
-        fleet, presence = self._runtime.fleet, self._runtime.presence
-        served = presence.serving(batch.model) - presence.drained
-        return frozenset(where for where in served if not fleet.cooldown_left(where))
+        fleet = self._runtime.fleet
+        return frozenset(where for where in self._serving(batch) if not fleet.cooldown_left(where))
+
+    def _serving(self, batch: Batch) -> frozenset[str]:
+        presence = self._runtime.presence
+        return presence.serving(batch.model) - presence.drained
 
     async def rest(self, job: Job, lines: JobLines, exact: ExactReading) -> Rest:
         """The shard of the lines that a job has left undone, and the job that is to run it.

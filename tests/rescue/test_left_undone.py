@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.simulator import Course, Fault, Simulator
 from tests.database import Database
-from tests.harness import running_gateway
+from tests.harness import ids_of, running_gateway
 from tests.rescue.stage import RUNNING, SETTINGS, begun, each_once, first_runs, sizes
 
 
@@ -91,3 +91,26 @@ async def test_what_a_job_has_done_that_was_found_and_then_cancelled_stays_done(
         assert ended.status == "completed"
         assert await each_once(gateway, ended, 10) == {}
         assert await sizes(simulator) == [10, 4]
+
+
+async def test_the_rest_waits_for_a_deployment_that_has_no_room_for_now(
+    tmp_path: Path, database: Database
+) -> None:
+    """The only other one has just turned another batch away when the job ends."""
+    simulator = Simulator(settings=replace(RUNNING, hold=frozenset({"in_progress"})))
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=SETTINGS
+    ) as gateway:
+        first_runs(gateway, Course(ends_at=0.6, ends_as="expired"))
+        batch = await begun(gateway, 10)
+        await gateway.reached(batch.id, "in_progress")
+        (full,) = [account for account in simulator.accounts.values() if not account.batches]
+        busy = Fault(call="create_batch", status=429, headers={"retry-after": "2"})
+        turned_away = full.add_fault(busy)
+        await begun(gateway, 3)
+        await simulator.until(lambda: turned_away.struck == 1)
+        for account in simulator.accounts.values():
+            account.configure(hold=frozenset())
+        ended = await gateway.ended(batch.id)
+        assert (ended.status, ended.error_file_id) == ("completed", None)
+        assert len(ids_of(await gateway.content(ended.output_file_id))) == 10
