@@ -21,7 +21,7 @@ from tests.faults.promises import broken
 from tests.faults.stage import HELD, gateway_on
 from tests.faults.tiled import stand_still
 from tests.faults.world import CANCEL, RUN, World, world_of
-from tests.harness import HASTY, MODEL, deployments, ids_of
+from tests.harness import HASTY, MODEL, PATIENCE_SECONDS, deployments, ids_of
 
 NAMES = ("east", "west", "north", "south")
 CALLS: tuple[CallName, ...] = (
@@ -185,10 +185,11 @@ async def act(story: Story, world: World) -> None:
 
 
 async def until_jobs(world: World, journey: str, count: int) -> None:
-    """Wait until so many jobs were made for a batch, or it has ended."""
+    """Wait until so many jobs were made for a batch, or it has ended; not for ever."""
     ended = ("completed", "failed", "expired", "cancelled")
-    while len(world.jobs(journey)) < count and (await world.batch(journey)).status not in ended:  # noqa: ASYNC110
-        await anyio.sleep(0.02)
+    with anyio.move_on_after(PATIENCE_SECONDS):
+        while len(world.jobs(journey)) < count and (await world.batch(journey)).status not in ended:
+            await anyio.sleep(0.02)
 
 
 async def wrong_tiles(story: Story, world: World) -> list[str]:
