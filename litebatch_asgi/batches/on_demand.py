@@ -44,6 +44,16 @@ class CopiesOnDemand:
             where for where in fleet.deployments_for(model) if not _holds(fleet.job_limits(where), shard)
         )
 
+    def can_run_nowhere(self, file: FileState, model: str, tries: Tries) -> bool:
+        """Whether each deployment that the lines may go to, now or later, in any process, cannot take them.
+
+        `file` has the copies of the shard alone.
+        """
+        failed = {copy.deployment_id for copy in file.copies if copy.state is CopyState.FAILED}
+        if not failed or len(failed) < len(file.copies):
+            return False
+        return not self._runtime.presence.serving(model) - failed - tries.left
+
     async def bring(self, file: FileState, lines: JobLines, model: str, tries: Tries, *, seed: str) -> bool:
         """Have a copy brought to the best deployment that has none; whether one is on its way now.
 

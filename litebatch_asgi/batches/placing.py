@@ -36,7 +36,6 @@ from litebatch_asgi.models import (
     Batch,
     BatchState,
     CopyState,
-    FileCopy,
     FileState,
     Job,
     JobState,
@@ -83,7 +82,7 @@ class Placer(JobWork):
             if target is None and await self._copies.bring(file, lines, model, tries, seed=job.id):
                 await self._wait(job, state.batch, lines, tries, is_coming=True)
                 return None
-            if target is None and file.copies and all(map(_has_failed, file.copies)):
+            if target is None and self._copies.can_run_nowhere(file, model, tries):
                 await self._endings.failed(job, (UNUSABLE,))
                 return None
             if target is None or self.runtime.fleet.cooldown_left(target.deployment_id):
@@ -315,7 +314,3 @@ class Placer(JobWork):
 
 def _is_to_be_cancelled(current: BatchState) -> bool:
     return current.batch.cancel_requested_at is not None
-
-
-def _has_failed(copy: FileCopy) -> bool:
-    return copy.state is CopyState.FAILED
