@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import msgspec
 
+from litebatch_asgi.errors import InvalidFile, Problem
 from litebatch_asgi.fleet import Fleet, JobLimits
-from litebatch_asgi.jsonl import CheckedFile, MarkSteps, ShardLimits, json_string, plan_shards
+from litebatch_asgi.jsonl import CheckedFile, MarkSteps, ShardLimits, TooManyTiles, json_string, plan_shards
 from litebatch_asgi.models import File, Settings, Shard
+from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spool
 
 MOST_REQUESTS = 100_000
 """of a shard: as many as its sums and sets of lines are made for"""
+MOST_TILES = 500
+"""of a file: each is a job of every batch on it, and all of them are read with one"""
 _MOST_BYTES = 1 << 40
 
 
@@ -57,9 +62,21 @@ def _smallest(limits: Iterable[JobLimits]) -> JobLimits:
     )
 
 
-async def cut(file: File, lines: CheckedFile, spool: Spool, limits: ShardLimits) -> tuple[Shard, ...]:
-    """The tiles of a checked file, with the digest of each: for several its bytes are read once more."""
-    tiles = plan_shards(lines.marks, limits)
+async def cut(
+    runtime: Runtime, file: File, lines: CheckedFile, spool: Spool, limits: ShardLimits
+) -> tuple[Shard, ...]:
+    """The tiles of a checked file, with the digest of each: for several its bytes are read once more.
+
+    Raises `InvalidFile` for one that would be more than `MOST_TILES`.
+    """
+    try:
+        tiles = await runtime.in_executor(partial(plan_shards, lines.marks, limits, most=MOST_TILES))
+    except TooManyTiles as error:
+        message = (
+            f"The file is more than {MOST_TILES} jobs of the deployments of its model can take; split it "
+            "into several files."
+        )
+        raise InvalidFile([Problem(code="too_many_tasks", line=None, param=None, message=message)]) from error
     shards: list[Shard] = []
     for number, tile in enumerate(tiles):
         shard = Shard(file_id=file.id, shard=number, root=number, **msgspec.structs.asdict(tile))

@@ -165,7 +165,7 @@ class FileService:
             model=file.models[0],
             written=admitted.lines.model,
         )
-        return await cut(file, admitted.lines, spool, limits)
+        return await cut(self._runtime, file, admitted.lines, spool, limits)
 
     def answered(self, file_id: str, *, was_sent: bool) -> None:
         """Note, in the background, whether the answer to an upload was sent: if not, a retry gets it."""

@@ -29,6 +29,7 @@ from litebatch_asgi.jsonl.marks import MarkSteps as MarkSteps
 from litebatch_asgi.jsonl.missing import MissingRows as MissingRows
 from litebatch_asgi.jsonl.plan import ShardLimits as ShardLimits
 from litebatch_asgi.jsonl.plan import Tile as Tile
+from litebatch_asgi.jsonl.plan import TooManyTiles as TooManyTiles
 from litebatch_asgi.jsonl.plan import plan_shards as plan_shards
 from litebatch_asgi.jsonl.row_ids import DigestList as DigestList
 from litebatch_asgi.jsonl.row_ids import RowIds as RowIds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left
 from collections.abc import Sequence
 
@@ -74,17 +75,24 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def plan_shards(marks: Sequence[Mark], limits: ShardLimits) -> list[Tile]:
+class TooManyTiles(ValueError):
+    """A file is more than so many jobs can take."""
+
+
+def plan_shards(marks: Sequence[Mark], limits: ShardLimits, *, most: int = sys.maxsize) -> list[Tile]:
     """Tiles that cover the file in its order, as few as the limits allow or `parallel`, and of like size.
 
     Between two marks there is no cut: where so little is over the limits already, as a line that is too long
     for any job, it is a tile by itself, for which `limits.hold` says no.
+
+    Raises `TooManyTiles` where the limits ask for more than `most`.
     """
     planner = _Planner(marks, limits)
-    full = planner.fill()
-    wanted = min(limits.parallel, marks[-1].requests // max(limits.min_requests, 1))
+    full = planner.fill(most)
+    wanted = min(limits.parallel, marks[-1].requests // max(limits.min_requests, 1), most)
     spread = planner.spread(max(wanted, len(full)))
-    return full if wanted <= len(full) < len(spread) else spread
+    is_cut_more = wanted <= len(full) < len(spread) or len(spread) > most
+    return full if is_cut_more else spread
 
 
 class _Planner:
@@ -96,11 +104,13 @@ class _Planner:
         self._last = len(marks) - 1
         self._total = marks[-1].requests
 
-    def fill(self) -> list[Tile]:
+    def fill(self, most: int) -> list[Tile]:
         """As few tiles as the limits allow: each takes all that it can hold."""
         tiles: list[Tile] = []
         start = 0
         while start < self._last:
+            if len(tiles) == most:
+                raise TooManyTiles(f"{most} tiles have {self._marks[start].requests} of its requests")
             end = self._furthest(start)
             tiles.append(self._tile(start, end))
             start = end

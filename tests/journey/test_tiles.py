@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 from openai import APIConnectionError, BadRequestError, InternalServerError
 
+from litebatch_asgi.files.cutting import MOST_TILES
 from litebatch_asgi.files.on_demand import ensure_copy
 from litebatch_asgi.models import Settings
 from litebatch_asgi.simulator import Fault, Simulator
@@ -209,3 +210,11 @@ async def test_no_more_copies_are_sent_at_a_time_than_may_be(stage: Stage) -> No
         assert await stage.database.rows(COPIES) == [
             (tile, where, "ready") for tile in range(5) for where in "ab"
         ]
+
+
+async def test_a_file_that_would_be_too_many_jobs_is_refused(stage: Stage) -> None:
+    async with stage.gateway("ab", most=1) as gateway:
+        with pytest.raises(BadRequestError, match=f"more than {MOST_TILES} jobs") as refused:
+            await gateway.upload(lines(MOST_TILES + 1))
+        assert refused.value.code == "too_many_tasks"
+        assert await stage.database.rows("SELECT 1 FROM files") == []

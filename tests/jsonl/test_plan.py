@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from litebatch_asgi.jsonl import (
     CheckedFile,
@@ -15,6 +17,7 @@ from litebatch_asgi.jsonl import (
     MarkSteps,
     ShardLimits,
     Tile,
+    TooManyTiles,
     plan_shards,
 )
 
@@ -226,3 +229,15 @@ def test_steps_are_small_against_the_limits(requests: int, size: int, tokens: in
     assert 1 <= found.requests <= max(requests // 16, 1)
     assert 1 <= found.bytes <= max(size // 16, 1)
     assert (found.tokens is None) == (tokens is None)
+
+
+@given(marks=marked(), limits=shard_limits, most=st.integers(1, 40))
+def test_no_more_tiles_than_may_be(marks: Marks, limits: ShardLimits, most: int) -> None:
+    fewest = len(plan_shards(marks, replace(limits, parallel=1)))
+    if fewest > most:
+        with pytest.raises(TooManyTiles):
+            plan_shards(marks, limits, most=most)
+    else:
+        tiles = plan_shards(marks, limits, most=most)
+        assert len(tiles) <= most
+        assert sum(tile.bytes for tile in tiles) == marks[-1].offset
