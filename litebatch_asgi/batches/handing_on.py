@@ -63,11 +63,12 @@ class HandingOn:
         counted from its lines. Raises `LinesDiffer`, and `RequestError` where the input cannot be read now.
         """
         tile = await self._lines.tile(lines.file, job.root)
-        indexes = await self._deriver.indexes(tile)
-        rest = _lines_of(tile.shard, indexes, exact.missing | exact.held_back)
-        published = _lines_of(tile.shard, indexes, exact.published)
-        if not rest.is_disjoint(published) or rest | published != lines_of(lines.shard, tile.shard):
-            raise LinesDiffer(f"{job.id}: {rest.count} and {published.count} of {lines.shard.lines} lines")
+        try:
+            indexes = await self._deriver.indexes(tile)
+        except ValueError as error:
+            raise LinesDiffer(f"{job.id}: {error}") from error
+        undone, published = exact.missing | exact.held_back, exact.published
+        rest = await self._runtime.in_executor(_rest_of, tile.shard, lines.shard, indexes, undone, published)
         (left,) = await self._derived(job, tile, (rest,))
         return left
 
@@ -89,6 +90,19 @@ class HandingOn:
                 Rest(shard=shard, job=first_attempt(job.batch_id, job.owner, shard, now, parent=job.shard))
             )
         return tuple(derived)
+
+
+def _rest_of(
+    tile: Shard, shard: Shard, indexes: Mapping[bytes, int], undone: Set[bytes], published: Set[bytes]
+) -> LineSet:
+    """The lines of a shard that were left undone, by the digests of their custom ids.
+
+    Raises `LinesDiffer` if these and what is published are not its lines, each of them once.
+    """
+    rest, done = _lines_of(tile, indexes, undone), _lines_of(tile, indexes, published)
+    if not rest.is_disjoint(done) or rest | done != lines_of(shard, tile):
+        raise LinesDiffer(f"{rest.count} and {done.count} of {shard.lines} lines")
+    return rest
 
 
 def _lines_of(tile: Shard, indexes: Mapping[bytes, int], digests: Set[bytes]) -> LineSet:

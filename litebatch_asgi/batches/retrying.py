@@ -123,6 +123,9 @@ class Retries:
             indexes = await self._deriver.indexes(tile)
         except NotFound as error:
             raise no_input_of(file.file.id, retry_of=parent.id) from error
+        except ValueError as error:
+            logger.exception("the lines of a tile are not told apart", extra={"batch_id": parent.id})
+            raise _unknown(parent) from error
         return await self._runtime.in_executor(_told_in, tile.shard.lines, indexes, told)
 
     async def _rows(self, parent: Batch) -> RowIds:
