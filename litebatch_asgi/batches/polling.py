@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from msgspec.structs import replace
@@ -55,6 +56,9 @@ _KEY_CHANGED = (
     "another project? Nothing new is sent there for a while; put the key back, or the batches begin anew "
     "after vanished_grace_seconds"
 )
+
+SIBLINGS_AT_ONCE = 8
+"""jobs of one batch that are due at once when another one of it has ended"""
 
 
 class Poller(JobWork):
@@ -339,9 +343,13 @@ def _wants_cancel(job: Job, batch: Batch) -> bool:
 
 
 def _room_for_others(now: datetime, state: BatchState, *_: Job | None) -> dict[str, Any]:
-    """The jobs of a batch that wait for a deployment, due at once: there may be room now."""
+    """Some jobs of a batch that wait for a deployment, due at once: there may be room now.
+
+    Not all of many: a job that ends makes room for about one, and each that finds none costs a look.
+    """
     waiting = (job for job in state.jobs if job.state is JobState.WAITING and job.claimed_by is None)
-    return {"siblings": [replace(job, next_check_at=now, checks=0) for job in waiting]}
+    first = islice(waiting, SIBLINGS_AT_ONCE)
+    return {"siblings": [replace(job, next_check_at=now, checks=0) for job in first]}
 
 
 def _has_run(job: Job, snapshot: ProviderBatch) -> bool:
