@@ -24,6 +24,7 @@ from litebatch_asgi.batches.work import JobWork
 from litebatch_asgi.errors import RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.keeping import ContentWriter
+from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.fold import ends, refused_jobs
 from litebatch_asgi.jsonl import MissingRows
 from litebatch_asgi.lifecycle import give_up_at, next_attempt
@@ -63,6 +64,7 @@ class UnsentJobs(JobWork):
         super().__init__(runtime)
         self._lines = LineReader(runtime)
         self._handing_on = HandingOn(runtime)
+        self._origin = Origin(runtime)
 
     async def is_due(self, job: Job) -> bool:
         """Whether a waiting job has nothing to wait for any more."""
@@ -100,8 +102,9 @@ class UnsentJobs(JobWork):
     async def deployment_gone(self, job: Job) -> None:
         """A job at a deployment that no process serves any more.
 
-        Another one runs its lines where that is allowed. Otherwise it ends once its batch is to be cancelled,
-        or a day after its deadline: until then the deployment may be put back, which heals it.
+        Another one runs its lines where that is allowed and they can be read. Otherwise it ends once its
+        batch is to be cancelled, or a day after its deadline: until then the deployment may be put back,
+        which heals it.
         """
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         if state is None:
@@ -112,13 +115,25 @@ class UnsentJobs(JobWork):
             await self._end_watch(job)
         elif batch.cancel_requested_at is not None or self.runtime.now() >= self._give_up_at(batch):
             await self.give_up(job, DEPLOYMENT_GONE)
-        elif is_gone and self._handing_on.is_allowed(job, batch, state.jobs, now):
+        elif (
+            is_gone
+            and self._handing_on.is_allowed(job, batch, state.jobs, now)
+            and await self._can_be_read(job, batch)
+        ):
             await self._hand_on_whole(job)
         else:
             gone = DeploymentWait(reason=WaitReason.GONE.value)
             there = {job.deployment_id: gone} if job.deployment_id is not None else {}
             waiting = WaitingFor(reason=WaitReason.GONE.value, deployments=there)
             await self.look_again(job, waiting_for=waiting)
+
+    async def _can_be_read(self, job: Job, batch: Batch) -> bool:
+        """Whether there is a place to read a job's lines from."""
+        file = await self.runtime.storage.get_file(batch.input_file_id)
+        if file is None:
+            return False
+        lines = await self._lines.of(job, file)
+        return await self._origin.can_be_read(file, lines.shard)
 
     async def _hand_on_whole(self, job: Job) -> None:
         """Nobody can ask what became of the job: it is watched, and another one begins with its lines."""

@@ -132,3 +132,30 @@ async def test_a_replica_with_an_older_configuration_hands_on_to_what_others_ser
                 assert ended.status == "completed"
                 assert await each_once(new, ended, 10) == {}
                 assert await sizes(simulator) == [10, 4]
+
+
+async def test_a_job_whose_lines_are_nowhere_else_is_not_given_up(tmp_path: Path, database: Database) -> None:
+    """What it has done by the time that its deployment is put back is its batch's."""
+    simulator = Simulator(settings=HELD)
+    settings = replace(GONE_SOON, gone_grace_seconds=0.3)
+    async with simulator.running() as provider:
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=settings, database=database)
+        async with start(served=deployments(provider, ["east"])) as gateway:
+            batch = await begun(gateway, 10)
+            await gateway.reached(batch.id, "in_progress")
+        async with start(served=deployments(provider, ["west"])) as gateway:
+            presence = runtime_of(gateway).presence
+
+            async def is_gone() -> bool:
+                jobs = await database.rows("SELECT checks FROM jobs WHERE checks > 3")
+                return presence.gone == {"east"} and bool(jobs)
+
+            await gateway.eventually(is_gone)
+            assert await database.rows("SELECT state FROM jobs") == [("submitted",)]
+        for account in simulator.accounts.values():
+            account.configure(hold=frozenset[str](), running_seconds=0.04)
+        async with start() as gateway:
+            ended = await gateway.ended(batch.id)
+            assert ended.status == "completed"
+            assert await each_once(gateway, ended, 10) == {}
+            assert await sizes(simulator) == [10]
