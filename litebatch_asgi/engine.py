@@ -164,7 +164,7 @@ class Engine:
                 self.uploads = UploadService(runtime, self.files)
                 self.batches = BatchService(runtime, dispatcher)
                 self.spending = SpendService(runtime)
-                self.operators = Operators(self._storage)
+                self.operators = Operators(self._storage, settings)
                 self.webhooks = WebhookService(
                     self._storage.webhook_endpoints,
                     keys,

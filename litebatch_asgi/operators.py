@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Container, Mapping
+from collections.abc import AsyncIterator, Collection, Container, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from litebatch_asgi.errors import Conflict, NotFound, StateConflict
 from litebatch_asgi.heartbeats import matches
 from litebatch_asgi.jobs import JobQuery
-from litebatch_asgi.models import BatchChange, BatchState, Job, JobState, Page, StopReason
+from litebatch_asgi.models import BatchChange, BatchState, Job, JobState, Page, Settings, StopReason
 from litebatch_asgi.models.ids import JOB_PREFIX
+from litebatch_asgi.rescue import may_hand_on, rescue_rules
 from litebatch_asgi.storage import Storage
 
 ALIVE_SECONDS = 90.0
@@ -54,8 +55,10 @@ class Drained(msgspec.Struct, frozen=True, kw_only=True):
 class Operators:
     """Lists, stops and moves jobs; drains deployments, and puts them back. Raises `RequestError`s."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, settings: Settings | None = None) -> None:
+        """Without the settings of the gateways they are taken to be the defaults."""
         self._storage = storage
+        self._settings = settings or Settings()
 
     async def jobs(self, query: JobQuery) -> Page[Job]:
         """A page of jobs, those of the newest batches first, see `JobQuery`."""
@@ -73,16 +76,25 @@ class Operators:
     async def move(self, job_id: str) -> Job:
         """The same, so that its lines run at another deployment, and never at this one again.
 
-        Raises `Conflict` too where no live process has another deployment for its model.
+        Raises `Conflict` too where no live process has another deployment for its model, or none may have
+        what the job leaves undone.
         """
         job = await self._job(job_id)
-        batch = await self._storage.get_batch(job.batch_id)
-        if batch is not None and job.state in STOPPABLE:
+        state = await self._storage.get_batch_state(job.batch_id)
+        if state is not None and job.state in STOPPABLE and job.stop_requested_at is None:
             away = {job.deployment_id or "", *await self._storage.heartbeats.drained()}
-            if not _others(await self._served(), batch.model, away):
+            others = _others(await self._served(), state.batch.model, away)
+            if not others:
                 raise Conflict(
-                    f"No running process has another deployment of {batch.model!r} that is not drained: add "
-                    "one to the configuration, or put one back with `litebatch deployments undrain`."
+                    f"No running process has another deployment of {state.batch.model!r} that is not "
+                    "drained: add one to the configuration, or put one back with `litebatch deployments "
+                    "undrain`."
+                )
+            if state.batch.cancel_requested_at is None and not await self._may_go(job, state, others):
+                raise Conflict(
+                    f"No other deployment may have what {job.id} leaves undone: its batch has expired or is "
+                    "not to be rescued, was rescued as often as it may be, or each of them has had its "
+                    "lines before. Leave it where it is, or stop it."
                 )
         return await self._ask(job, StopReason.MOVED)
 
@@ -153,7 +165,7 @@ class Operators:
         async for job in self._jobs_at(deployment_id):
             if job.stop_requested_at is not None:
                 stopping += 1
-            elif not await self._may_go(job, served, drained):
+            elif not await self._may_leave(job, served, drained):
                 staying += 1
             else:
                 with suppress(Conflict, NotFound):  # it has ended meanwhile, or is being cancelled
@@ -161,12 +173,15 @@ class Operators:
                     stopping += 1
         return stopping, staying
 
-    async def _may_go(self, job: Job, served: Mapping[str, frozenset[str]], away: Container[str]) -> bool:
+    async def _may_leave(self, job: Job, served: Mapping[str, frozenset[str]], away: Container[str]) -> bool:
         """Whether what the job leaves undone may be handed on, and there is somebody to take it."""
-        batch = await self._storage.get_batch(job.batch_id)
-        if batch is None or (batch.options is not None and batch.options.rescue is False):
-            return False
-        return _others(served, batch.model, away)
+        state = await self._storage.get_batch_state(job.batch_id)
+        return state is not None and await self._may_go(job, state, _others(served, state.batch.model, away))
+
+    async def _may_go(self, job: Job, state: BatchState, others: Collection[str]) -> bool:
+        """Whether one of these deployments may have what the job leaves undone."""
+        rules, now = rescue_rules(self._settings, state.batch.options), await self._storage.now()
+        return may_hand_on(job, state.batch, state.jobs, now, rules, others=others)
 
     async def _jobs_at(self, deployment_id: str) -> AsyncIterator[Job]:
         query = JobQuery(deployment_id=deployment_id, states=STOPPABLE, limit=PAGE)
@@ -226,8 +241,10 @@ def _stopping(job: Job, now: datetime, reason: StopReason) -> Job:
     return asked
 
 
-def _others(served: Mapping[str, frozenset[str]], model: str, away: Container[str]) -> bool:
-    """Whether a live process serves the virtual model elsewhere than at these deployments."""
-    return any(
-        id_ not in away and any(matches(name, model) for name in names) for id_, names in served.items()
-    )
+def _others(served: Mapping[str, frozenset[str]], model: str, away: Container[str]) -> list[str]:
+    """The deployments but these at which a live process serves the virtual model."""
+    return [
+        id_
+        for id_, names in served.items()
+        if id_ not in away and any(matches(name, model) for name in names)
+    ]

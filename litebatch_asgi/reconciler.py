@@ -53,7 +53,7 @@ class Reconciler:
         self._copy_reconciler = CopyReconciler(runtime)
         self._sweeper = Sweeper(runtime)
         self._discarder = Discarder(runtime)
-        self._operators = Operators(runtime.storage)
+        self._operators = Operators(runtime.storage, runtime.settings)
         self._busy: Counter[Place] = Counter()
         self._settling: dict[str | None, Counter[str]] = defaultdict(Counter)
         self._in_round: set[str] = set()

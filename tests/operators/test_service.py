@@ -10,7 +10,7 @@ import pytest
 from litebatch_asgi.app import open_storage
 from litebatch_asgi.errors import Conflict, NotFound
 from litebatch_asgi.jobs import JobQuery
-from litebatch_asgi.models import BatchOptions, JobState, StopReason
+from litebatch_asgi.models import BatchOptions, Counts, JobState, Outcome, Settings, StopReason
 from litebatch_asgi.operators import STOPPABLE, DeploymentView, Operators, short_id
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing import a_batch, a_file, a_job
@@ -111,6 +111,24 @@ async def test_draining_stops_what_others_can_take_over(storage: Storage) -> Non
     assert stopped == [running.id]
     again = await operators.drain("east")
     assert again == drained
+
+
+@pytest.mark.parametrize("why", ["both have had its lines", "it is over", "gateways hand nothing on"])
+async def test_nothing_is_stopped_whose_lines_nobody_may_have(storage: Storage, why: str) -> None:
+    """They would come out as errors, though the deployment would have run them."""
+    batch = a_batch(a_file(), **({"expires_at": datetime.now(UTC)} if why == "it is over" else {}))
+    outcome = Outcome(counts=Counts(), handed_on=2)
+    before = a_job(batch, deployment_id="west", state=JobState.SETTLED, outcome=outcome, next_check_at=None)
+    job = a_job(batch, state=JobState.SUBMITTED, shard=1, root=0)
+    jobs = (before, job) if why == "both have had its lines" else (job,)
+    await stored_batch(storage, *jobs, batch=batch)
+    operators = Operators(storage, Settings(rescue=why != "gateways hand nothing on"))
+    with pytest.raises(Conflict, match="No other deployment may have what"):
+        await operators.move(job.id)
+    drained = await operators.drain("east")
+    assert (drained.stopping, drained.staying) == (0, 1)
+    await operators.stop_drained()
+    assert [each.stop_reason for each in (await state_of(storage, batch)).jobs] == [None] * len(jobs)
 
 
 async def test_jobs_that_come_to_a_drained_deployment_later_are_stopped_too(storage: Storage) -> None:
