@@ -138,7 +138,7 @@ class UnsentJobs(JobWork):
     async def _hand_on_whole(self, job: Job) -> None:
         """Nobody can ask what became of the job: it is watched, and another one begins with its lines."""
         logger.error("a job at a deployment that is gone begins anew", extra=self.log_fields(job))
-        await self.write(
+        written = await self.write(
             job,
             JobState.WATCHED,
             reason=GONE,
@@ -148,6 +148,9 @@ class UnsentJobs(JobWork):
             follow=lambda ended: next_attempt(ended, self.runtime.now(), due=self.runtime.now()),
             unless=_is_to_be_cancelled,
         )
+        if written.following is None:  # cancelled in the meantime
+            await self.look_again(job, no_later_than=self.runtime.now())
+            return
         hit("handon.gone")
         self.runtime.wake()
 
