@@ -148,7 +148,7 @@ async def test_a_job_whose_lines_are_nowhere_else_is_not_given_up(tmp_path: Path
 
             async def is_gone() -> bool:
                 jobs = await database.rows("SELECT checks FROM jobs WHERE checks > 3")
-                return presence.gone == {"east"} and bool(jobs)
+                return presence.gone == frozenset({"east"}) and bool(jobs)
 
             await gateway.eventually(is_gone)
             assert await database.rows("SELECT state FROM jobs") == [("submitted",)]
