@@ -105,8 +105,15 @@ def _about(job: Job) -> dict[str, Any]:
         "deployment": job.deployment_id,
         "job_state": job.state.value,
         "reason": job.stop_reason if job.state is JobState.SETTLED and job.stop_reason else job.reason,
-        "lines": job.outcome.handed_on if job.outcome is not None else None,
+        "lines": _handed_on(job),
     }
+
+
+def _handed_on(job: Job) -> int | None:
+    """How many lines of a job run at another deployment; None: none do, or that is not known yet."""
+    if job.state is JobState.WATCHED and job.reason == GONE:
+        return job.requests
+    return job.outcome.handed_on if job.outcome is not None else None
 
 
 def _snapshot(batch: Batch, cost: Decimal | None) -> dict[str, Any]:

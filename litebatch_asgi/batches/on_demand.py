@@ -22,21 +22,25 @@ class CopiesOnDemand:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def keep_away(self, tries: Tries, job: Job, jobs: tuple[Job, ...], lines: JobLines, model: str) -> Tries:
+    def keep_away(self, tries: Tries, job: Job, jobs: tuple[Job, ...], shard: Shard) -> Tries:
         """The same, without the deployments that a job may not go to.
 
-        These are those that cannot take so much in one job, for what was handed on those that ran lines of
-        its tile before, and those that were gone and come back, while it may still run there.
+        These are for what was handed on those that ran its lines before, and those that were gone and come
+        back, while it may still run there.
         """
         used = frozenset(_come_back(jobs, job))
-        if not lines.shard.is_tile:
+        if not shard.is_tile:
             used |= used_deployments(each for each in lineage(jobs, job) if each.shard != job.shard)
-        return tries.away_from(used | self._too_small(lines.shard, model))
+        return tries.away_from(used)
 
-    def is_too_large(self, shard: Shard, model: str) -> bool:
-        """Whether a shard is more than any deployment of the model takes in one job."""
-        served = self._runtime.fleet.deployments_for(model)
-        return bool(served) and self._too_small(shard, model) >= served.keys()
+    def is_too_large(self, shard: Shard, model: str, tries: Tries) -> bool:
+        """Whether a shard is more than any deployment takes in one job that it may go to."""
+        served = self._runtime.fleet.deployments_for(model).keys() - tries.left
+        return bool(served) and self._too_small(shard, model) >= served
+
+    def without_too_small(self, tries: Tries, shard: Shard, model: str) -> Tries:
+        """The same, without the deployments that do not take so much in one job."""
+        return tries.away_from(self._too_small(shard, model))
 
     def _too_small(self, shard: Shard, model: str) -> frozenset[str]:
         fleet = self._runtime.fleet

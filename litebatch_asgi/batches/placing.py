@@ -73,10 +73,11 @@ class Placer(JobWork):
         """
         state, lines, file = await self._read(job)
         until, model = state.batch.expires_at, state.batch.model
-        tries = self._copies.keep_away(self._tries(state, job), job, state.jobs, lines, model)
-        tries = await self._quotas.put_off(tries, model, job.tokens, checks=job.checks)
-        if self._copies.is_too_large(lines.shard, model) and await self._halver.halve(job, lines):
+        tries = self._copies.keep_away(self._tries(state, job), job, state.jobs, lines.shard)
+        if self._copies.is_too_large(lines.shard, model, tries) and await self._is_halved(job, lines):
             return None
+        tries = self._copies.without_too_small(tries, lines.shard, model)
+        tries = await self._quotas.put_off(tries, model, job.tokens, checks=job.checks)
         while True:
             target = await choose(self.runtime, file, model, until=until, seed=job.id, tries=tries)
             if target is None and await self._copies.bring(file, lines, model, tries, seed=job.id):
@@ -99,6 +100,14 @@ class Placer(JobWork):
                     continue
                 with self.runtime.fleet.placing(target.deployment_id, job.requests):
                     return await self._send(job, state, file, target, lease, content)
+
+    async def _is_halved(self, job: Job, lines: JobLines) -> bool:
+        """Whether two jobs go on in place of one that is too large."""
+        try:
+            return await self._halver.halve(job, lines)
+        except RequestError as error:
+            logger.warning("a shard cannot be halved", extra=self.log_fields(job, error=error.message))
+            return False
 
     async def unless_sent(self, job: Job) -> Job | None:
         """A waiting job that is to end unsent: itself, or what to go on with where it was sent after all."""
@@ -157,7 +166,8 @@ class Placer(JobWork):
         due = self.runtime.next_look(now, None, job.checks)
         wait = partial(self.write, job, job.state, due=due, checks=job.checks + 1, search_until=until)
         copies = {copy.deployment_id: copy.provider_file_id for copy in file.copies}
-        asked = [id_ for id_ in self.runtime.fleet.deployments_for(state.batch.model) if id_ in copies]
+        # the row of a copy that was brought on demand may be lost as well: all of them are asked
+        asked = self.runtime.fleet.deployments_for(state.batch.model)
         try:
             found = await self._unclear.sent_before(state, job, asked)
         except ProviderError as error:
@@ -179,7 +189,7 @@ class Placer(JobWork):
         logger.warning("a job was sent already", extra=self.log_fields(job, found_at=where, sent_as=tag))
         sent = {
             "deployment_id": where,
-            "provider_file_id": copies[where],
+            "provider_file_id": copies.get(where),
             "submit_started_at": state.batch.created_at,
             "search_until": now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
         }

@@ -9,9 +9,11 @@ from pathlib import Path
 import anyio
 from msgspec.structs import replace
 
-from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
+from litebatch_asgi.simulator import Course, Fault, Simulator, SimulatorSettings
 from tests.faults.stage import gateway_on
 from tests.harness import QUICK, deployments, ids_of, lines, rows_of
+from tests.journey.test_derived_copies import runtime_of
+from tests.rescue.stage import RUNNING, SETTINGS, begun, each_once, first_runs, sizes
 
 
 async def restored_while_waiting(folder: Path) -> list[str]:
@@ -190,3 +192,35 @@ async def test_each_tile_of_a_batch_is_looked_for_in_a_restored_database(tmp_pat
                 account.configure(hold=frozenset())
             assert (await gateway.ended(batch.id)).status == "completed"
             assert len(gateway.provider_jobs()) == 2
+
+
+async def test_lines_that_a_lost_history_has_handed_on_are_not_sent_twice(tmp_path: Path) -> None:
+    """Neither the job nor its copy is known, and another deployment would be chosen now."""
+    settings = replace(SETTINGS, adopt_grace_seconds=0.02)
+    simulator = Simulator(settings=replace(RUNNING, running_seconds=2.0))
+    names = ("east", "west", "north")
+    async with simulator.running() as provider:
+        start = partial(
+            gateway_on, simulator, provider, tmp_path, settings=settings, served=deployments(provider, names)
+        )
+        async with start() as gateway:
+            first_runs(gateway, Course(ends_at=0.6, ends_as="expired"))
+            batch = await begun(gateway, 10)
+            await gateway.reached(batch.id, "in_progress")
+        database, backup = tmp_path / "litebatch.db", tmp_path / "backup.db"
+        shutil.copyfile(database, backup)
+        async with start() as gateway:
+
+            async def is_handed_on() -> bool:
+                return len(gateway.provider_jobs()) == 2
+
+            await gateway.eventually(is_handed_on)
+        used = [name for name in names if simulator.account(name).batches]
+        shutil.copyfile(backup, database)
+        async with start() as gateway:
+            for name in used:
+                runtime_of(gateway).fleet.cool_down(name, 1.0)
+            ended = await gateway.ended(batch.id)
+            assert ended.status == "completed"
+            assert await each_once(gateway, ended, 10) == {}
+            assert await sizes(simulator) == [10, 4]
