@@ -113,7 +113,8 @@ class Catalog:
         prefix = f"{self._provider_of_rest}/"
         other = model.removeprefix(prefix) if model.startswith(prefix) else prefix + model
         is_same = self._name_for(model) == self._name_for(other) == "*"
-        return (model, other) if is_same else (model,)
+        is_group = bool(self.groups.keys() & {model, other})
+        return (model, other) if is_same and not is_group else (model,)
 
     @property
     def _provider_of_rest(self) -> str | None:

@@ -44,11 +44,18 @@ def test_patterns_tell_what_the_catalog_tells(catalog: Catalog, model: str, prov
         assert told == (is_served and catalog.is_of(provider, model))
 
 
+STARS = Catalog(
+    [
+        Deployment(model_name="*", model="azure/*", id="rest", api_key="k"),
+        Deployment(model_name="o*", model="openai/*", id="openai", api_key="k"),
+    ]
+)
 OPENAI_ALONE = Catalog([Deployment(model_name="*", model="openai/*", id="openai", api_key="k")])
 
 
 @given(CATALOGS, MODELS, st.sampled_from(PROVIDERS), st.sets(MODELS))
 @example(OPENAI_ALONE, "a", "azure", {"openai/*"})  # refused later, for it is none of Azure's
+@example(STARS, "o*", "openai", {"a*"})  # the group of that name, not what `*` serves
 def test_naming_a_provider_reaches_nothing_more(
     catalog: Catalog, model: str, provider: str, rights: set[str]
 ) -> None:

@@ -119,7 +119,7 @@ async def test_nothing_is_stopped_whose_lines_nobody_may_have(storage: Storage, 
     batch = a_batch(a_file(), **({"expires_at": datetime.now(UTC)} if why == "it is over" else {}))
     outcome = Outcome(counts=Counts(), handed_on=2)
     before = a_job(batch, deployment_id="west", state=JobState.SETTLED, outcome=outcome, next_check_at=None)
-    job = a_job(batch, state=JobState.SUBMITTED, shard=1, root=0)
+    job = a_job(batch, state=JobState.SUBMITTED, shard=1, root=0, parent=0)
     jobs = (before, job) if why == "both have had its lines" else (job,)
     await stored_batch(storage, *jobs, batch=batch)
     operators = Operators(storage, Settings(rescue=why != "gateways hand nothing on"))
