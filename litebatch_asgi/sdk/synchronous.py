@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from anyio.from_thread import BlockingPortalProvider
+
+_LOOK_SECONDS = 0.5
+"""between two looks for an interrupt: one that comes just before a wait begins does not end it"""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,6 +35,8 @@ class _Loop:
         with self._provider as portal:
             done: Future[T] = portal.start_task_soon(function)
             try:
+                while not done.done():
+                    wait([done], timeout=_LOOK_SECONDS)
                 return done.result()
             except BaseException:
                 done.cancel()  # of an interrupted wait; the call is over before this one ends
