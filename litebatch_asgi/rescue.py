@@ -57,6 +57,8 @@ class RescueRules(msgspec.Struct, frozen=True, kw_only=True):
     row_retries: int = 1
     min_retry_rows: int = 100
     at_expiry: Literal["wait", "stop"] = "wait"
+    end_grace_seconds: float = 86_400.0
+    """how long after its batch's time a job that stands still is left to its provider"""
 
 
 class HandOn(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +90,7 @@ def rescue_rules(settings: Settings, options: BatchOptions | None) -> RescueRule
         row_retries=settings.row_retries if own.row_retries is None else own.row_retries,
         min_retry_rows=settings.min_retry_rows,
         at_expiry=own.at_expiry or settings.at_expiry,
+        end_grace_seconds=settings.end_grace_seconds,
     )
 
 
@@ -205,7 +208,7 @@ def wants_stop(
         return None
     if now >= batch.expires_at:
         is_left = rules.at_expiry == "wait" or (ends_at_expiry and _ends_itself(job, batch, rules))
-        return None if is_left else StopReason.EXPIRED
+        return None if is_left and not _has_stood_still(job, batch, now, rules) else StopReason.EXPIRED
     is_watched = is_watched_without_gaps(job, batch, now, rules)
     late = is_late(job, batch, now, rules, tells_progress=tells_progress, is_watched_without_gaps=is_watched)
     return StopReason.LATE if late and may_hand_on(job, batch, jobs, now, rules, others=others) else None
@@ -323,6 +326,13 @@ def _done(job: Job, snapshot: ProviderBatch) -> int | None:
 
 def _told(snapshot: ProviderBatch | None) -> int:
     return snapshot.counts.done if snapshot is not None and snapshot.counts is not None else 0
+
+
+def _has_stood_still(job: Job, batch: Batch, now: datetime, rules: RescueRules) -> bool:
+    """Whether nothing of a job that goes on after its time has been done for as long as an end may take."""
+    grace = timedelta(seconds=rules.end_grace_seconds)
+    last = job.progress_at or job.submit_started_at or job.created_at
+    return now >= max(batch.expires_at, last) + grace
 
 
 def _ends_itself(job: Job, batch: Batch, rules: RescueRules) -> bool:

@@ -502,6 +502,15 @@ def test_a_job_that_no_provider_ends_is_stopped_when_that_is_asked_for() -> None
     assert stop(job, 24, batch=cancelled, rules=stops, ends_at_expiry=False) is None
 
 
+def test_a_job_that_stands_still_for_a_day_after_its_time_is_stopped() -> None:
+    """Whatever is to happen at its expiry: nothing waits for ever."""
+    assert stop(running(900, progress=23), 47.9, ends_at_expiry=False) is None
+    assert stop(running(900, progress=23), 48, ends_at_expiry=False) == "expired"
+    assert stop(running(900), 48) == "expired"
+    assert stop(running(900, progress=40), 60, ends_at_expiry=False) is None
+    assert stop(running(900, progress=40), 64, ends_at_expiry=False) == "expired"
+
+
 def test_what_was_sent_late_ends_late_by_itself_and_is_stopped() -> None:
     """A provider counts its window from when it got the job, or says itself when it ends."""
     stops = replace(RULES, at_expiry="stop")
