@@ -166,8 +166,9 @@ class Placer(JobWork):
         due = self.runtime.next_look(now, None, job.checks)
         wait = partial(self.write, job, job.state, due=due, checks=job.checks + 1, search_until=until)
         copies = {copy.deployment_id: copy.provider_file_id for copy in file.copies}
-        # the row of a copy that was brought on demand may be lost as well: all of them are asked
-        asked = self.runtime.fleet.deployments_for(state.batch.model)
+        # the row of a copy that was brought on demand may be lost as well: all are asked that can tell
+        fleet, served = self.runtime.fleet, self.runtime.fleet.deployments_for(state.batch.model)
+        asked = [id_ for id_ in served if id_ in copies or fleet.adapter(id_).tells_tags]
         try:
             found = await self._unclear.sent_before(state, job, asked)
         except ProviderError as error:

@@ -29,9 +29,9 @@ class Progress:
         """a tile that no deployment has taken; None: there is none yet"""
         self.errors: defaultdict[int, dict[str, LiteBatchError]] = defaultdict(dict)
         """by tile and deployment"""
-        self.settled = anyio.Event()
+        self.settled: anyio.Event = anyio.Event()
         """set once every tile was taken, or one is lost"""
-        self.ended = anyio.Event()
+        self.ended: anyio.Event = anyio.Event()
 
     @contextmanager
     def sending(self) -> Generator[anyio.CancelScope]:

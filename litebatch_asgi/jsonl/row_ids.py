@@ -39,9 +39,9 @@ class RowIds:
     def __init__(self, *, max_row_bytes: int = MAX_ROW_BYTES) -> None:
         self._max_row_bytes = max_row_bytes
         self._framer = LineFramer(max_row_bytes)
-        self.completed = DigestList()
+        self.completed: DigestList = DigestList()
         """see `id_digest`"""
-        self.failed = DigestList()
+        self.failed: DigestList = DigestList()
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of a file."""

@@ -157,7 +157,7 @@ class ArmedFault:
         self.fault = fault
         self.fitted = 0
         self.struck = 0
-        self.removed = False
+        self.removed: bool = False
         self.on_removal: list[Callable[[], object]] = []
         """called once it is removed"""
 
