@@ -307,6 +307,8 @@ class BatchProgress:
 
     @property
     def _cut_short_results(self) -> CutShort:
+        if self._context.settings.flavour == "anthropic":
+            return "whole"  # its results say of each request what became of it
         course = None if self._running is None else self._running.course
         return (course and course.cut_short_results) or self._context.settings.cut_short_results
 

@@ -318,8 +318,8 @@ async def test_message_batches_have_courses(address: str, account: Account) -> N
         assert anthropic.counts(batch) == (0, 6, 0, 0, 4)
         account.configure(course=Course(ends_at=0.6, ends_as="cancelled", cut_short_results="partial"))
         batch = await anthropic.finished(client, account, *requests)
-        assert anthropic.counts(batch) == (0, 6, 0, 0, 0)
-        assert len(await anthropic.results(client, batch.id)) == 6
+        assert anthropic.counts(batch) == (0, 6, 0, 4, 0)
+        assert len(await anthropic.results(client, batch.id)) == 10
 
 
 async def test_the_same_lines_are_done_each_time(address: str, simulator: Simulator) -> None:
