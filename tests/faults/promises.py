@@ -239,7 +239,12 @@ async def _charged_as_done(world: World) -> AsyncIterator[str]:
 
 
 async def _nothing_runs_twice(world: World) -> AsyncIterator[str]:
-    """No line is sent to another job while the one that had it before can still run it."""
+    """No line is sent to another job while the one that had it before can still run it.
+
+    One that was given up before it showed up is a twin: it is cancelled as soon as it is seen.
+    """
+    rows = await world.rows("SELECT id FROM jobs WHERE state NOT IN ('watched', 'closed')")
+    followed = {job_id for (job_id,) in rows}
     tags = {(account.name, batch.id): tag_of(batch) for account, batch in world.jobs()}
     of_batch: defaultdict[str, list[JobRecord]] = defaultdict(list)
     for record in await world.simulator.jobs():
@@ -251,6 +256,7 @@ async def _nothing_runs_twice(world: World) -> AsyncIterator[str]:
             (tags[overlap.first], tags[overlap.second])
             for overlap in overlaps(records)
             if family_of(tags[overlap.first]) != family_of(tags[overlap.second])
+            if tags[overlap.first] in followed
         }
         for first, second in sorted(found):
             yield f"{batch_id}: {second} has lines that {first} could run still"
