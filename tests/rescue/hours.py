@@ -36,10 +36,14 @@ class Hours:
         return simulator
 
     def skip(self, simulator: Simulator, hours: float) -> None:
-        """Let so much time pass, while nobody looks."""
-        self._ahead += timedelta(hours=hours)
+        """Let so much time pass, while nobody looks.
+
+        For providers first: to a look in between they are ahead, and not as if they had stood still.
+        """
+        ahead = self._ahead + timedelta(hours=hours)
         for account in simulator.accounts.values():
-            account.configure(clock_offset=self._ahead.total_seconds())
+            account.configure(clock_offset=ahead.total_seconds())
+        self._ahead = ahead
 
     async def passed(self, gateway: InProcess, hours: float) -> None:
         """Let so much time pass, with looks at all batches that run meanwhile and at the end."""
