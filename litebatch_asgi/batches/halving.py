@@ -8,6 +8,7 @@ from typing import Any
 from litebatch_asgi.batches.handing_on import HandingOn
 from litebatch_asgi.batches.lines import JobLines, LineReader
 from litebatch_asgi.batches.work import JobWork
+from litebatch_asgi.errors import RequestError
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.models import BatchState, Counts, Job, JobState, Outcome
 from litebatch_asgi.rescue import HALVED
@@ -28,14 +29,18 @@ class Halver(JobWork):
         self._lines = LineReader(runtime)
 
     async def halve(self, job: Job, lines: JobLines) -> bool:
-        """Put two jobs in the place of one that ran nothing; False: its shard is too small for that.
+        """Put two jobs in the place of one that ran nothing.
 
-        Raises `RequestError` where the input cannot be read now.
+        False: its shard is too small for that, or cannot be read now, which is logged.
         """
         tile = await self._lines.tile(lines.file, job.root)
         if lines.shard.lines <= max(1, tile.shard.lines // MOST_PIECES):
             return False
-        halves = await self._handing_on.halves(job, lines)
+        try:
+            halves = await self._handing_on.halves(job, lines)
+        except RequestError as error:
+            logger.warning("a shard cannot be halved", extra=self.log_fields(job, error=error.message))
+            return False
         hit("handon.halved")
 
         new = {

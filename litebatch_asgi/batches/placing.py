@@ -74,7 +74,7 @@ class Placer(JobWork):
         state, lines, file = await self._read(job)
         until, model = state.batch.expires_at, state.batch.model
         tries = self._copies.keep_away(self._tries(state, job), job, state.jobs, lines.shard)
-        if self._copies.is_too_large(lines.shard, model, tries) and await self._is_halved(job, lines):
+        if self._copies.is_too_large(lines.shard, model, tries) and await self._halver.halve(job, lines):
             return None
         tries = self._copies.without_too_small(tries, lines.shard, model)
         tries = await self._quotas.put_off(tries, model, job.tokens, checks=job.checks)
@@ -100,14 +100,6 @@ class Placer(JobWork):
                     continue
                 with self.runtime.fleet.placing(target.deployment_id, job.requests):
                     return await self._send(job, state, file, target, lease, content)
-
-    async def _is_halved(self, job: Job, lines: JobLines) -> bool:
-        """Whether two jobs go on in place of one that is too large."""
-        try:
-            return await self._halver.halve(job, lines)
-        except RequestError as error:
-            logger.warning("a shard cannot be halved", extra=self.log_fields(job, error=error.message))
-            return False
 
     async def unless_sent(self, job: Job) -> Job | None:
         """A waiting job that is to end unsent: itself, or what to go on with where it was sent after all."""

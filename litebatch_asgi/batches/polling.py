@@ -27,7 +27,6 @@ from litebatch_asgi.errors import (
     DeploymentRefused,
     ProviderError,
     ProviderNotFound,
-    RequestError,
     StateConflict,
 )
 from litebatch_asgi.failpoints import hit
@@ -287,7 +286,7 @@ class Poller(JobWork):
             self.runtime.fleet.refused(job.deployment_id, gave_back, kind=kind)
             return await self._endings.refused(job, gave_back)
         lines = await self._lines_of(job, state.batch)
-        if is_about_import(errors) and await self._is_halved(job, lines):
+        if is_about_import(errors) and await self._halver.halve(job, lines):
             return None
         told = (fit_for_owner(error, job, state.batch, self.runtime) for error in errors)
         await self._endings.failed(job, tuple(_in_file(error, lines.shard) for error in told))
@@ -298,14 +297,6 @@ class Poller(JobWork):
         if file is None:
             raise StateConflict(f"{batch.input_file_id} is gone")
         return await self._lines.of(job, file)
-
-    async def _is_halved(self, job: Job, lines: JobLines) -> bool:
-        """Whether two jobs go on in place of one whose file could not be imported."""
-        try:
-            return await self._halver.halve(job, lines)
-        except RequestError as error:
-            logger.warning("a shard cannot be halved", extra=self.log_fields(job, error=error.message))
-            return False
 
     def _others_left(self, job: Job, state: BatchState) -> bool:
         """Whether a deployment is left that has not refused these lines."""
