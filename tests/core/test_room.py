@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import anyio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from litebatch_asgi.files.room import CHECK_BYTES, Room, check_bytes
@@ -51,6 +51,7 @@ async def test_who_gives_up_waiting_is_in_nobodys_way() -> None:
 
 @settings(max_examples=50)
 @given(size=st.integers(0, 1 << 31), lines=st.integers(1, 500_000))
-def test_any_file_of_the_usual_limits_gets_its_room_alone(size: int, lines: int) -> None:
+@example(size=1 << 31, lines=500_000)
+def test_two_files_of_the_usual_limits_are_checked_at_a_time(size: int, lines: int) -> None:
     assert 0 < check_bytes(size, most_lines=lines) <= CHECK_BYTES // 2
     assert check_bytes(size, most_lines=lines) <= check_bytes(size + 1, most_lines=lines + 1)
