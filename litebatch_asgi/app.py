@@ -195,6 +195,21 @@ class LiteBatch:
         return self._kept.app
 
     @property
+    def page(self) -> ASGIApp:
+        """The web page of operators and owners, to be mounted where nothing untrusted has the same origin.
+
+        Who signs in, with a key, is whom the authenticator takes `Authorization: Bearer KEY` for; whom it
+        knows by a cookie of the host's own need not. Raises `ConfigError` without the extra `page`.
+        """
+        try:
+            from litebatch_asgi.page import Page
+        except ModuleNotFoundError as error:
+            if error.name not in ("htpy", "cryptography"):
+                raise
+            raise ConfigError(f"the page needs {error.name}: pip install 'litebatch-asgi[page]'") from error
+        return Page(self, self.authenticator, secret=self.settings.page_secret)
+
+    @property
     def is_entered(self) -> bool:
         """Whether the lifespan is entered."""
         return self._running is not None

@@ -59,7 +59,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def secrets(self) -> frozenset[str]:
         """The strings that must never be shown."""
         of_deployments = (deployment.secrets for deployment in self.deployments)
-        own = filter(None, (self.master_key, password_in(self.database_url)))
+        own = filter(None, (self.master_key, password_in(self.database_url), self.settings.page_secret))
         return frozenset(own).union(self.settings.webhook_keys, *of_deployments)
 
 

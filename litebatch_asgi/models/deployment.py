@@ -195,6 +195,7 @@ LONGEST_LINE = 60 << 20
 HEARTBEATS_KEPT_SECONDS = 86_400
 """how long the heartbeat of a process that has stopped is remembered"""
 
+_SECRETS = frozenset({"webhook_keys", "page_secret"})
 _MAY_BE_0 = frozenset({"max_rescues", "row_retries", "min_retry_rows"})
 
 
@@ -287,6 +288,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """of a file, a stored prompt or an earlier response that a request names"""
     webhook_keys: tuple[str, ...] = ()
     """secrets of at least 32 characters that those of webhooks are derived from: new ones from the first"""
+    page_secret: str | None = None
+    """32 characters or more that the page's cookies are encrypted with; None: random, for each process"""
     webhooks_to_private_addresses: bool = False
     """whether webhooks may go to loopback and private addresses, and over plain http: for tests"""
     strategy: str = "least-busy"
@@ -318,6 +321,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 f"webhook_keys: each must have at least {SHORTEST_WEBHOOK_KEY} characters; "
                 "`openssl rand -hex 32` makes one"
             )
+        if self.page_secret is not None and len(self.page_secret) < SHORTEST_WEBHOOK_KEY:
+            raise ConfigError(
+                f"page_secret must have at least {SHORTEST_WEBHOOK_KEY} characters; `openssl rand -hex 32` "
+                "makes one"
+            )
         if self.max_line_bytes > LONGEST_LINE:
             raise ConfigError(f"max_line_bytes must be at most {LONGEST_LINE}, not {self.max_line_bytes}")
         if self.gone_grace_seconds > HEARTBEATS_KEPT_SECONDS:
@@ -327,7 +335,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             )
 
     def __rich_repr__(self) -> Any:
-        yield from ((name, getattr(self, name)) for name in self.__struct_fields__ if name != "webhook_keys")
+        yield from ((name, getattr(self, name)) for name in self.__struct_fields__ if name not in _SECRETS)
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"

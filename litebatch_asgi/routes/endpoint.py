@@ -31,6 +31,8 @@ JSON_SECONDS = 60.0
 
 CALLER = "litebatch_asgi.caller"
 """the key in a scope of the principal that whoever passes the request on has found out already"""
+STOPPING = "litebatch_asgi.stopping"
+"""the key in a scope of a call that says whether the server is to stop: what would go on then ends"""
 
 
 class Endpoint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -33,6 +34,9 @@ from litebatch_asgi.server.logs import RequestLog
 from litebatch_asgi.server.metrics import METRICS_OPERATIONS, metrics_route
 from litebatch_asgi.server.metrics import PATH as METRICS_PATH
 from litebatch_asgi.server.operators import OPERATOR_OPERATIONS, is_for_operators, operator_routes
+from litebatch_asgi.server.page import page_of, secret_from
+
+_PAGE = "/ui"
 
 
 def litebatch_for(config: Config, host: str, *, reconciler: bool = True) -> LiteBatch:
@@ -46,6 +50,8 @@ def litebatch_for(config: Config, host: str, *, reconciler: bool = True) -> Lite
         catalog = Catalog(config.deployments, config.unserved)
         keys = KeyService(keys_of(storage), storage, catalog=catalog)
         authenticator = KeyAuthenticator(authenticator, keys, catalog)
+    secret = config.settings.page_secret or secret_from(config.master_key)
+    config = replace(config, settings=replace(config.settings, page_secret=secret))
     return LiteBatch.from_config(
         config, authenticator=OwnerNoting(authenticator), storage=storage, reconciler=reconciler
     )
@@ -59,7 +65,9 @@ def build_gateway(
     `open_metrics`: whether anyone may read the metrics, not admins alone.
     """
     takes_any_key = isinstance(_inner(litebatch.authenticator), AnyKey)
-    gateway: ASGIApp = Gateway(litebatch, open_metrics=open_metrics or takes_any_key)
+    gateway: ASGIApp = Gateway(
+        litebatch, open_metrics=open_metrics or takes_any_key, takes_any_key=takes_any_key
+    )
     if takes_any_key:
         gateway = LoopbackNames(gateway)
     return gateway if log is None else AccessLog(gateway, log)
@@ -68,7 +76,7 @@ def build_gateway(
 class Gateway:
     """Every path with and without `/v1`. Chosen by hand: a router's matching costs more than the choice."""
 
-    def __init__(self, litebatch: LiteBatch, *, open_metrics: bool) -> None:
+    def __init__(self, litebatch: LiteBatch, *, open_metrics: bool, takes_any_key: bool) -> None:
         self._api = litebatch.app
         self._health = _answering(_health_routes(litebatch))
         self._metrics = _answering([metrics_route(litebatch, is_open=open_metrics)])
@@ -83,6 +91,7 @@ class Gateway:
             "/openapi.json": Respond(Description(version("litebatch-asgi"), *more)),
             "/docs": Respond(DocsPage(version("litebatch-asgi"), *more)),
         }
+        self._page = page_of(litebatch, keys, any_key=takes_any_key)
         self._lifespan = Router(lifespan=litebatch.lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,6 +100,10 @@ class Gateway:
             await self._lifespan(scope, receive, send)
             return
         path = scope["path"]
+        if path == _PAGE or path.startswith(f"{_PAGE}/"):
+            scope["root_path"] = _PAGE
+            await self._page(scope, receive, send)
+            return
         if path.startswith("/v1/"):
             scope["root_path"] = "/v1"
             path = path[3:]

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from litebatch_asgi.routes.endpoint import STOPPING
 from litebatch_asgi.server.heads import http_protocol
 
 BACKLOG = 2048
@@ -79,6 +80,12 @@ async def serving(
     is the caller's to enter. Signals are left alone. `protocol` speaks HTTP, in place of `http_protocol()`.
     """
     server = _Server(uvicorn_config(app, drain_seconds=drain_seconds, protocol=protocol))
+
+    async def told_when_stopping(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[STOPPING] = server.is_stopping
+        await app(scope, receive, send)
+
+    server.config.app = told_when_stopping
     task = asyncio.create_task(server.serve([listener]))
     task.add_done_callback(lambda _: server.ready.set())
     try:
@@ -115,6 +122,10 @@ class _Server(uvicorn.Server):
         """Begin to shut down, at once: uvicorn looks ten times a second whether it is to."""
         self.should_exit = True
         self._until_stopped.cancel()
+
+    def is_stopping(self) -> bool:
+        """Whether it is to shut down."""
+        return self.should_exit
 
     async def main_loop(self) -> None:
         with self._until_stopped:

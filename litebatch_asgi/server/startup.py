@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping, MutableMapping
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from litebatch_asgi.server.workers import end_with_parent
 FACTORY = "litebatch_asgi.server.startup:gateway_of_worker"
 _CONFIG, _DATABASE, _HOST = "LITEBATCH_CONFIG", "LITEBATCH_DATABASE", "LITEBATCH_HOST"
 _NO_RECONCILER = "LITEBATCH_NO_RECONCILER"
+_PAGE_SECRET = "LITEBATCH_PAGE_SECRET"  # noqa: S105 - the name of a variable
 FAILPOINTS = "LITEBATCH_FAILPOINTS"
 ONE_PROCESS = ("sqlite:", "memory:")
 """databases on which several workers are of no use: they would wait for each other, or see nothing of it"""
@@ -55,7 +57,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.workers} workers need PostgreSQL: --database postgresql://user:password@host/name; "
                 f"with {url.partition(':')[0]} there is one"
             )
-        return msgspec.structs.replace(config, database_url=url)
+        settings = config.settings
+        if settings.page_secret is None:
+            settings = msgspec.structs.replace(settings, page_secret=env.get(_PAGE_SECRET))
+        return msgspec.structs.replace(config, database_url=url, settings=settings)
 
     def hand_over(self, env: MutableMapping[str, str]) -> None:
         """Leave the options where `gateway_of_worker` finds them."""
@@ -65,6 +70,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             _DATABASE: self.database,
             _NO_RECONCILER: None if self.reconciler else "1",
         }
+        env.setdefault(_PAGE_SECRET, secrets.token_hex(32))
         for name, value in values.items():
             env.pop(name, None)
             if value is not None:

@@ -1,0 +1,23 @@
+"""What pages are made of. Texts are escaped by htpy; addresses are made by `Visit.url` alone."""
+
+from __future__ import annotations
+
+from litebatch_asgi.page.parts.blocks import code as code
+from litebatch_asgi.page.parts.blocks import empty as empty
+from litebatch_asgi.page.parts.blocks import facts as facts
+from litebatch_asgi.page.parts.blocks import heading as heading
+from litebatch_asgi.page.parts.blocks import pager as pager
+from litebatch_asgi.page.parts.fields import choice as choice
+from litebatch_asgi.page.parts.fields import field as field
+from litebatch_asgi.page.parts.fields import filters as filters
+from litebatch_asgi.page.parts.fields import post as post
+from litebatch_asgi.page.parts.fields import token as token
+from litebatch_asgi.page.parts.tables import Column as Column
+from litebatch_asgi.page.parts.tables import table as table
+from litebatch_asgi.page.parts.values import ago as ago
+from litebatch_asgi.page.parts.values import amount as amount
+from litebatch_asgi.page.parts.values import chip as chip
+from litebatch_asgi.page.parts.values import duration as duration
+from litebatch_asgi.page.parts.values import progress as progress
+from litebatch_asgi.page.parts.values import size as size
+from litebatch_asgi.page.parts.values import when as when

@@ -1,0 +1,80 @@
+"""Forms and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import htpy as h
+from htpy import Element, Node, VoidElement
+
+from litebatch_asgi.page.visit import TOKEN_FIELD, Visit
+
+
+def token(visit: Visit) -> VoidElement:
+    """What shows that the form is of this session: the first field of each form that is posted."""
+    return h.input(type="hidden", name=TOKEN_FIELD, value=visit.token)
+
+
+def post(
+    visit: Visit,
+    path: str,
+    label: str,
+    *,
+    fields: Mapping[str, str] | None = None,
+    class_: str | None = None,
+    confirm: str | None = None,
+) -> Element:
+    """A button that does something: it posts to a path within the page.
+
+    What cannot be taken back is asked for: with `confirm`, a sentence, the button is behind that.
+    """
+    form = h.form(method="post", action=visit.url(path), class_="inline")[
+        token(visit),
+        (h.input(type="hidden", name=name, value=value) for name, value in (fields or {}).items()),
+        h.button(type="submit", class_=class_)[label if confirm is None else f"Yes, {label.lower()}"],
+    ]
+    if confirm is None:
+        return form
+    return h.details(".confirm")[h.summary(role="button")[f"{label} …"], h.div[h.p[confirm], form]]
+
+
+def field(
+    label: str,
+    name: str,
+    value: str | None = None,
+    *,
+    hint: str | None = None,
+    type: str = "text",
+    **attributes: str | bool | None,
+) -> Element:
+    """A field with its label, and a hint below it."""
+    hint_id = f"hint-{name}" if hint else None
+    return h.div(".field")[
+        h.label(for_=f"field-{name}")[label],
+        h.input(
+            id=f"field-{name}",
+            name=name,
+            type=type,
+            value=value or None,
+            aria_describedby=hint_id,
+            **attributes,
+        ),
+        h.small(id=hint_id)[hint] if hint else None,
+    ]
+
+
+def choice(label: str, name: str, options: Sequence[tuple[str, str]], chosen: str | None = None) -> Element:
+    """A choice of one of several values, each with its name."""
+    return h.div(".field")[
+        h.label(for_=f"field-{name}")[label],
+        h.select(id=f"field-{name}", name=name)[
+            (h.option(value=value, selected=value == (chosen or ""))[shown] for value, shown in options)
+        ],
+    ]
+
+
+def filters(visit: Visit, path: str, *fields: Node) -> Element:
+    """A form that narrows a list down; it changes nothing, and its values are in the address."""
+    return h.form(".filters", method="get", action=visit.url(path), role="search", data_still=True)[
+        fields, h.button(type="submit")["Show"], h.a(".button.quiet", href=visit.url(path))["Reset"]
+    ]

@@ -1,0 +1,109 @@
+"""Single values as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, Decimal
+
+import htpy as h
+from htpy import Element, Node
+
+NOTHING = "-"
+_TONES = {
+    "completed": "good",
+    "processed": "good",
+    "ready": "good",
+    "failed": "bad",
+    "error": "bad",
+    "dead": "bad",
+    "blocked": "bad",
+    "expired": "warn",
+    "cancelled": "warn",
+    "cancelling": "warn",
+    "waiting": "warn",
+    "drained": "warn",
+    "resting": "warn",
+    "in_progress": "busy",
+    "finalizing": "busy",
+    "validating": "busy",
+}
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def chip(status: str, text: str | None = None) -> Element:
+    """A status, in a colour for what it means; the word is always there."""
+    return h.span(f".chip.{_TONES.get(status, 'plain')}")[text or status.replace("_", " ")]
+
+
+def progress(done: int, failed: int, total: int) -> Element:
+    """A bar of how many of `total` lines have succeeded and failed."""
+    share = 100 / total if total else 0.0
+    told = f"{done:,} done, {failed:,} failed of {total:,}"
+    return h.div(
+        ".progress",
+        role="progressbar",
+        aria_label="lines",
+        aria_valuemin="0",
+        aria_valuemax=str(max(total, 1)),
+        aria_valuenow=str(min(done + failed, max(total, 1))),
+        aria_valuetext=told,
+        title=told,
+    )[
+        h.svg(viewBox="0 0 100 1", preserveAspectRatio="none", aria_hidden="true", focusable="false")[
+            h.rect(".track", width="100", height="1"),
+            h.rect(".done", width=f"{done * share:.2f}", height="1"),
+            h.rect(".bad", x=f"{done * share:.2f}", width=f"{failed * share:.2f}", height="1"),
+        ]
+    ]
+
+
+def when(moment: datetime | None) -> Node:
+    """A time, to the minute and in UTC; the whole of it where the pointer rests."""
+    if moment is None:
+        return h.span(".dim")[NOTHING]
+    moment = moment.astimezone(UTC)
+    return h.time(datetime=moment.isoformat(), title=f"{moment:%Y-%m-%d %H:%M:%S} UTC")[
+        f"{moment:%Y-%m-%d %H:%M}"
+    ]
+
+
+def ago(moment: datetime | None, now: datetime) -> Node:
+    """How long a time is past, or how long it is until then."""
+    if moment is None:
+        return h.span(".dim")[NOTHING]
+    seconds = (now - moment).total_seconds()
+    told = f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
+    utc = moment.astimezone(UTC)
+    return h.time(datetime=utc.isoformat(), title=f"{utc:%Y-%m-%d %H:%M:%S} UTC")[told]
+
+
+def duration(seconds: float) -> str:
+    """A time in its two largest units: `2 h 5 min`."""
+    left = max(0, round(seconds))
+    parts: list[str] = []
+    for length, unit in _UNITS:
+        count, left = divmod(left, length)
+        if count or parts or unit == "s":
+            parts.append(f"{count} {unit}")
+        if len(parts) == 2:
+            break
+    return " ".join(part for part in parts if not part.startswith("0 ")) or "0 s"
+
+
+def amount(cost: Decimal | str | None) -> str:
+    """US dollars, rounded up: to a cent, or to four places below a dollar."""
+    if cost is None:
+        return "unknown"
+    value = Decimal(cost)
+    place = Decimal("0.01") if abs(value) >= 1 or not value else Decimal("0.0001")
+    return f"${value.quantize(place, ROUND_CEILING):,}"
+
+
+def size(count: int) -> str:
+    """Bytes, in decimal units."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:,.0f} {unit}" if unit == "B" or value >= 100 else f"{value:,.1f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
