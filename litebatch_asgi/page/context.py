@@ -29,10 +29,10 @@ class Context:
         secret: str | None,
         any_key: bool,
     ) -> None:
-        self.services = services
-        self.sessions = Sessions(secret)
-        self.streams = Streams()
-        self.any_key = any_key
+        self.services: Services = services
+        self.sessions: Sessions = Sessions(secret)
+        self.streams: Streams = Streams()
+        self.any_key: bool = any_key
         """whether every key is taken: then the page says so where somebody signs in"""
         self._authenticator = authenticator
         self._sections = sections
