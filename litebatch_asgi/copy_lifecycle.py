@@ -40,11 +40,14 @@ _USABLE = frozenset({CopyState.READY, CopyState.INTENT, CopyState.DELETING})
 def move_copy(copy: FileCopy, state: CopyState, *, due: datetime | None, **changes: Any) -> FileCopy:
     """The copy in its next state, its claim given back unless `changes` say otherwise.
 
-    It is looked at again when it is `due`; None: never. Raises `StateConflict` if that state may not follow.
+    It is looked at again when it is `due`; None: never. How often it was looked at before counts no more
+    once it is to be deleted. Raises `StateConflict` if that state may not follow.
     """
     if state is not copy.state and state not in TRANSITIONS[copy.state]:
         raise StateConflict(f"{copy.name}: {state} may not follow {copy.state}")
     released: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "next_check_at": due}
+    if state is CopyState.DELETING and copy.state is not state:
+        released["attempts"] = 0
     return replace(copy, state=state, **(released | changes))
 
 

@@ -90,6 +90,14 @@ def test_a_copy_moves_as_the_table_says_and_gives_its_claim_back(before: CopySta
             move_copy(copy, then, due=None)
 
 
+def test_looks_at_a_copy_do_not_count_for_how_soon_its_deletion_is_tried_again() -> None:
+    """A rest's copy is looked at all the time: its first failed deletion is no twelfth one."""
+    deleting = move_copy(a_copy(CopyState.READY, attempts=11), CopyState.DELETING, due=NOW)
+    assert deleting.attempts == 0
+    tried = move_copy(replace(deleting, attempts=1), CopyState.DELETING, due=LATER)
+    assert tried.attempts == 1
+
+
 def test_every_state_can_be_reached_and_what_is_gone_can_only_be_sent_again() -> None:
     reached = {CopyState.INTENT}
     for _ in CopyState:
