@@ -41,7 +41,10 @@ class InputCheck:
         if fault.no_such_file:
             return Checked(problems=(self._no_such_file(batch, fault),))
         if fault.code is not None:
-            return Checked(problems=_problems_of(fault, fault.code))
+            # it has read the file, so that what its lines were can still be told once that is deleted
+            has_it = await self._link(batch, project, snapshot)
+            examined = await self._context.examine(snapshot, batch.endpoint) if has_it else None
+            return Checked(problems=_problems_of(fault, fault.code), examined=examined)
         refusal = self._context.flavour.refuse(batch, details, self._context.settings)
         if refusal is not None:
             return Checked(problems=(refusal,))
