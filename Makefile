@@ -28,6 +28,7 @@ demo: .venv/.users
 	@$(BIN)/litebatch demo
 
 test: .venv/.ready
+	@$(BIN)/python -m tests.browser.needs
 	@$(BIN)/python -m pytest -n 6 --dist worksteal $(ARGS)
 
 faults: .venv/.ready
@@ -52,4 +53,4 @@ bench: .venv/.ready
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .axe .pictures build dist
