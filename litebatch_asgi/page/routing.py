@@ -16,7 +16,7 @@ from litebatch_asgi.errors import InternalError, MethodNotAllowed, NotFound, Req
 from litebatch_asgi.page.context import Context, root_of
 from litebatch_asgi.page.layout import bare, document
 from litebatch_asgi.page.live import stream
-from litebatch_asgi.page.origin import HEADERS, check_origin, is_from_elsewhere
+from litebatch_asgi.page.origin import HEADERS, check_origin, is_from_elsewhere, local_path
 from litebatch_asgi.page.parts import heading
 from litebatch_asgi.page.section import Handler, PageRoute, Section
 from litebatch_asgi.page.shown import Moved, Shown
@@ -147,7 +147,8 @@ def sign_in_first(request: Request) -> Response:
     again, from here, once.
     """
     root = root_of(request.scope)
-    here = request.url.path.removeprefix(root) + (f"?{request.url.query}" if request.url.query else "")
+    query = f"?{request.url.query}" if request.url.query else ""
+    here = local_path(request.url.path.removeprefix(root) + query)
     if "text/event-stream" in request.headers.get("accept", ""):
         return Response(status_code=204, headers=HEADERS)
     if request.method == "GET" and is_from_elsewhere(request.scope):
@@ -156,7 +157,7 @@ def sign_in_first(request: Request) -> Response:
             h.body[h.a(href=root + here)["Go on"]],
         ]
         return page_answer(again)
-    query = urlencode({"next": here}) if request.method == "GET" and here not in ("", "/") else ""
+    query = urlencode({"next": here}) if request.method == "GET" and here != "/" else ""
     return RedirectResponse(f"{root}/sign-in{'?' if query else ''}{query}", 303, HEADERS)
 
 
