@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import aclosing
+from hashlib import blake2b
 
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.lines import JobLines
 from litebatch_asgi.files.content import ContentReader
 from litebatch_asgi.jsonl import LineIds, LineSet
-from litebatch_asgi.models import FileChange, FileState, Shard
+from litebatch_asgi.models import FileState, Shard
 from litebatch_asgi.runtime import Runtime
+
+_FIRST = 1_000_000_000
+"""derived ones have ten digits, tiles (and what older versions have derived) few"""
+_LAST = (1 << 30) - 1
+"""copies of result files have numbers of up to twice as much, of 31 bits"""
 
 
 class Deriver:
-    """Derives shards. Writes nothing but the numbers that new shards take."""
+    """Derives shards. Writes nothing."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -32,39 +38,52 @@ class Deriver:
                 await self._runtime.in_executor(ids.feed, block)
         return ids.finish()
 
-    async def shard(self, batch_id: str, file: FileState, tile: Shard, lines: LineSet) -> Shard:
+    async def shard(
+        self, batch_id: str, file: FileState, tile: Shard, lines: LineSet, *, parent: int | None = None
+    ) -> Shard:
         """A shard of these lines of a tile. What it comes to is counted from the lines themselves.
 
-        Raises `RequestError` where they cannot be read now.
+        `parent`: the shard whose job has left the lines. Raises `RequestError` where they cannot be read now.
         """
         selected = await self._contents.selected(file, tile, lines)
-        return Shard(
-            file_id=tile.file_id,
-            shard=await self.number(file),
-            batch_id=batch_id,
-            root=tile.shard,
-            start=tile.start,
-            bytes=selected.bytes,
-            first_line=tile.first_line,
-            lines=selected.lines,
-            id_count=selected.id_count,
-            id_sum=selected.id_sum,
-            tokens=selected.tokens,
-            sha256=selected.sha256,
-            lines_of_root=lines.to_bytes(),
+        return await self.numbered(
+            Shard(
+                file_id=tile.file_id,
+                shard=0,
+                batch_id=batch_id,
+                root=tile.shard,
+                start=tile.start,
+                bytes=selected.bytes,
+                first_line=tile.first_line,
+                lines=selected.lines,
+                id_count=selected.id_count,
+                id_sum=selected.id_sum,
+                tokens=selected.tokens,
+                sha256=selected.sha256,
+                lines_of_root=lines.to_bytes(),
+            ),
+            parent,
         )
 
-    async def number(self, file: FileState) -> int:
-        """A number for a new shard, which nobody else gets."""
-        number = 0
+    async def numbered(self, shard: Shard, parent: int | None = None) -> Shard:
+        """A new shard with its number, see `number_of`: the next one that is free, or that it has already."""
+        numbered = replace(shard, shard=number_of(shard, parent))
+        while True:
+            there = await self._runtime.storage.shards.get(shard.file_id, numbered.shard)
+            if there is None or there == numbered:
+                return numbered
+            numbered = replace(numbered, shard=numbered.shard + 1)
 
-        def take(current: FileState) -> FileChange:
-            nonlocal number
-            number = max(current.file.next_shard, len(current.shards))
-            return FileChange(file=replace(current.file, next_shard=number + 1))
 
-        await self._runtime.storage.change_file(file.file.id, take)
-        return number
+def number_of(shard: Shard, parent: int | None) -> int:
+    """The number of a derived shard, which is told by what it is.
+
+    A database that was restored gives the same lines the number that its lost history gave them, and finds
+    the job that was made of them; other lines have another number, and that job is never taken for theirs.
+    """
+    told = f"{shard.batch_id} {shard.root} {parent} ".encode() + (shard.lines_of_root or b"")
+    number = int.from_bytes(blake2b(told, digest_size=8).digest())
+    return _FIRST + number % (_LAST - _FIRST)
 
 
 def lines_of(shard: Shard, tile: Shard) -> LineSet:

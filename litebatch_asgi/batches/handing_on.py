@@ -32,7 +32,7 @@ class Rest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HandingOn:
-    """Makes shards of what jobs leave undone. Writes nothing but the number that a new shard takes."""
+    """Makes shards of what jobs leave undone. Writes nothing."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -85,7 +85,7 @@ class HandingOn:
         """A shard for each of these sets of a tile's lines, with a job that is to run it."""
         now, derived = self._runtime.now(), list[Rest]()
         for each in sets:
-            shard = await self._deriver.shard(job.batch_id, tile.file, tile.shard, each)
+            shard = await self._deriver.shard(job.batch_id, tile.file, tile.shard, each, parent=job.shard)
             derived.append(
                 Rest(shard=shard, job=first_attempt(job.batch_id, job.owner, shard, now, parent=job.shard))
             )

@@ -167,7 +167,7 @@ class Retries:
             return tile
         for shard in known:
             if lines_of(shard, tile) == lines:  # counted already
-                return replace(shard, shard=await self._deriver.number(file), batch_id=batch.id)
+                return await self._deriver.numbered(replace(shard, batch_id=batch.id))
         return await self._deriver.shard(batch.id, file, tile, lines)
 
 

@@ -92,7 +92,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     answered_at: datetime | None = None
     """when the answer to its upload was sent whole"""
     next_shard: int = 1
-    """the number of the next shard that is cut out of it"""
+    """what processes of older versions number the next shard by that they derive from it"""
     traceparent: str | None = None
     """the span of the request that has made it, see `litebatch_asgi.tracing`; never shown to clients"""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Container, Iterator
 
 import anyio
 from openai import NotFoundError
@@ -67,14 +67,14 @@ async def _twins(world: World) -> list[str]:
     """Shards that keep two provider jobs, and provider jobs that no job of ours speaks of."""
     known = await world.rows("SELECT id, batch_id, shard, provider_batch_id FROM jobs")
     jobs = {job_id: rest for job_id, *rest in known}
-    families = {family_of(job_id) for job_id in jobs}
+    lost = await _jobs_of_lost_history(world, jobs)
     kept: Counter[tuple[str, int]] = Counter()
     found: list[str] = []
     for account, batch in world.jobs():
         if not is_kept(account, batch):
             continue
         job_id = tag_of(batch)
-        if family_of(job_id) not in families and _is_lost(world, job_id):
+        if (account.name, batch.id) in lost:
             continue
         batch_id, shard, provider_batch_id = jobs.get(job_id, ("no batch", 0, None))
         kept[batch_id, shard] += 1
@@ -86,14 +86,13 @@ async def _twins(world: World) -> list[str]:
 async def lost_orphans(world: World) -> set[str]:
     """By account and id: inputs and jobs that only a part of history knew which was lost with a restore.
 
-    A batch is of it if its id was made then, and a copy if the provider made it then, or a little later for
-    somebody who had asked for it then.
+    A copy is of it if the provider made it then, or a little later for somebody who had asked for it then.
     """
     if world.lost_times is None:
         return set()
     began, ended = world.lost_times
     known = {row[0] for row in await world.rows("SELECT DISTINCT id FROM jobs")}
-    families = {family_of(job_id) for job_id in known}
+    lost = await _jobs_of_lost_history(world, known)
     copies = await world.rows(
         "SELECT deployment_id, provider_file_id FROM file_copies WHERE provider_file_id IS NOT NULL"
     )
@@ -101,9 +100,7 @@ async def lost_orphans(world: World) -> set[str]:
     jobs = {
         f"{account.name}/{batch.id}"
         for account, batch in world.jobs()
-        if is_kept(account, batch)
-        and family_of(tag_of(batch)) not in families
-        and _is_lost(world, tag_of(batch))
+        if is_kept(account, batch) and (account.name, batch.id) in lost
     }
     files = {
         f"{account.name}/{file.id}"
@@ -132,6 +129,24 @@ def robbed(world: World) -> Iterator[BatchObject]:
     for account, batch in world.jobs():
         if any(is_result(file_id, batch) for name, file_id in deleted if name == account.name):
             yield batch
+
+
+async def _jobs_of_lost_history(world: World, known: Container[str]) -> set[tuple[str, str]]:
+    """By account and id: jobs of batches that were made in a part of history that is lost.
+
+    Or of a shard that this part alone has derived, of what another job had left undone there.
+    """
+    if world.lost_times is None:
+        return set()
+    began, ended = world.lost_times
+    made = {(record.account, record.id): record.created_at for record in await world.simulator.jobs()}
+    return {
+        (account.name, batch.id)
+        for account, batch in world.jobs()
+        if not any(other in known for other in (tag_of(batch), f"{family_of(tag_of(batch))}1"))
+        if _is_lost(world, tag_of(batch))
+        or began - SENT_SECONDS <= made[account.name, batch.id] <= ended + SENT_SECONDS
+    }
 
 
 def _is_lost(world: World, job_id: str) -> bool:

@@ -30,8 +30,8 @@ from tests.faults.storing import COPIES, lists_of_files
 from tests.faults.world import CANCEL, RUN, World
 from tests.harness import PATIENCE_SECONDS
 
-TILES, DERIVED = 3, "-3-"
-"""how many a file has; what is in the names of the first shard that is made of one, of its copies and jobs"""
+TILES, DERIVED = 3, "-10"
+"""how many a file has; what is in the names of shards that are made of one, of their copies and jobs"""
 HALF_WAY = Course(ends_at=0.5, ends_as="expired")
 EXPIRES = Fault(call="start_batch", match=RUN, course=HALF_WAY)
 SETTINGS: dict[str, Any] = {"rescue": True, "min_retry_rows": 1, "late_rows_grace_seconds": 3.0}

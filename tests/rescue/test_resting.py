@@ -41,7 +41,7 @@ async def test_lines_that_one_deployment_cannot_take_wait_for_one_that_rests(
         tmp_path, database=database, simulator=simulator, settings=SETTINGS, names=names
     ) as gateway:
         first_runs(gateway, Course(ends_at=0.6, ends_as="expired"))
-        refused = simulator.add_fault(Fault(call="upload_file", match="-1-", status=400))
+        refused = simulator.add_fault(Fault(call="upload_file", skip=len(names), status=400))
         batch = await begun(gateway, 10)
         (at,) = [name for name, account in simulator.accounts.items() if account.batches]
         runtime_of(gateway).fleet.cool_down(sorted({*names} - {at})[0], 1.5)
