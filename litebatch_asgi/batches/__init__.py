@@ -1,4 +1,6 @@
 """Batches: placed on one deployment, followed there, settled once."""
 
+from litebatch_asgi.batches.attempts import JobView as JobView
+from litebatch_asgi.batches.retrying import undone_lines as undone_lines
 from litebatch_asgi.batches.service import BatchService as BatchService
 from litebatch_asgi.batches.spending import SpendService as SpendService

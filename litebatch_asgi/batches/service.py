@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from litebatch_asgi import tracing
+from litebatch_asgi.batches.attempts import JobView, job_views
 from litebatch_asgi.batches.creating import Creator
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.drafting import Drafts
@@ -317,6 +318,15 @@ class BatchService:
         page = found[: asked.limit]
         items = page if principal.is_admin else [event_for_owner(event) for event in page]
         return Page(items=items, has_more=len(found) > asked.limit)
+
+    async def jobs(self, principal: Principal, batch_id: str) -> Sequence[JobView]:
+        """The attempts to run a batch's lines, in order. Raises `NotFound`.
+
+        Deployments, and why jobs have ended, are told to admins alone.
+        """
+        batch = await self._visible(principal, batch_id)
+        state = await self._runtime.storage.get_batch_state(batch.id)
+        return job_views(state, for_admin=principal.is_admin) if state is not None else ()
 
     async def check_provider(self, principal: Principal, batch_id: str, provider: str | None) -> None:
         """Raises `InvalidRequest` for a batch that is not of a provider (None: any), and `NotFound`."""

@@ -40,6 +40,20 @@ _TOLD: Mapping[str, str] = MappingProxyType(
         WaitReason.RESULTS: "The provider has not given all results yet: they are read again.",
     }
 )
+_IN_SHORT: Mapping[str, str] = MappingProxyType(
+    {
+        WaitReason.COPIES: "copies of its file",
+        WaitReason.BUSY: "a deployment with room",
+        WaitReason.KEY: "a key that a provider accepts",
+        WaitReason.UNREACHABLE: "a deployment that answers",
+        WaitReason.COOLDOWN: "deployments that rest",
+        WaitReason.TOKENS: "room for its tokens",
+        WaitReason.DRAINED: "deployments that are drained",
+        WaitReason.UNCLEAR: "a clear answer",
+        WaitReason.GONE: "a deployment that is not configured",
+        WaitReason.RESULTS: "the rest of its results",
+    }
+)
 _WHEN: Mapping[str, str] = MappingProxyType({WaitReason.UNCLEAR: "at the longest until"})
 """what `until` means, where it is not when the next one is asked"""
 _AT_DEPLOYMENT: Mapping[str, str] = MappingProxyType(
@@ -128,6 +142,11 @@ def told_to_owner(reason: str, until: datetime | None = None) -> str:
     if told.endswith("."):
         return told
     return f"{told}." if until is None else f"{told}, {_WHEN.get(reason, 'next at')} {_time(until)}."
+
+
+def told_in_short(reason: str) -> str:
+    """Some words without the name of a deployment, for a place in a list."""
+    return _IN_SHORT.get(reason, "another look")
 
 
 def told_to_admin(waiting: WaitingFor) -> str:

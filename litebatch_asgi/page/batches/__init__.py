@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from litebatch_asgi.page.batches.actions import cancel, retry
+from litebatch_asgi.page.batches.files import download
 from litebatch_asgi.page.batches.list import show_list
+from litebatch_asgi.page.batches.one import show_batch
+from litebatch_asgi.page.batches.story import show_story
 from litebatch_asgi.page.section import PageRoute, Section
 
 
 def batches_section() -> Section:
     """What is there of batches."""
-    return Section(title="Batches", path="/batches", routes=(PageRoute(path="/batches", get=show_list),))
+    one = "/batches/{id}"
+    routes = (
+        PageRoute(path="/batches", get=show_list),
+        PageRoute(path=one, get=show_batch),
+        PageRoute(path=f"{one}/cancel", post=cancel),
+        PageRoute(path=f"{one}/retry", post=retry),
+        PageRoute(path=f"{one}/story", get=show_story),
+        PageRoute(path=f"{one}/input", get=download("input")),
+        PageRoute(path=f"{one}/output", get=download("output")),
+        PageRoute(path=f"{one}/errors", get=download("errors")),
+    )
+    return Section(title="Batches", path="/batches", routes=routes)

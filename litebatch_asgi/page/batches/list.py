@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import htpy as h
 from htpy import Node
 
 from litebatch_asgi.models import Batch
+from litebatch_asgi.page.batches.figures import seconds_taken
 from litebatch_asgi.page.parts import (
     Column,
     ago,
@@ -63,14 +62,9 @@ def _row(visit: Visit, batch: Batch) -> list[Node]:
         progress(counts.completed, counts.failed, counts.total),
         f"{counts.completed:,} / {counts.total:,}",
         ago(batch.created_at, visit.now),
-        duration(((ended_at(batch) or visit.now) - batch.created_at).total_seconds()),
+        duration(seconds_taken(batch, visit.now)),
         amount(batch_cost(batch)),
     ]
-
-
-def ended_at(batch: Batch) -> datetime | None:
-    """When a batch has ended; None: it has not."""
-    return batch.completed_at or batch.failed_at or batch.expired_at or batch.cancelled_at
 
 
 def _nothing(visit: Visit) -> Node:

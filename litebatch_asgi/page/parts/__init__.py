@@ -12,8 +12,12 @@ from litebatch_asgi.page.parts.fields import field as field
 from litebatch_asgi.page.parts.fields import filters as filters
 from litebatch_asgi.page.parts.fields import post as post
 from litebatch_asgi.page.parts.fields import token as token
+from litebatch_asgi.page.parts.json_text import pretty as pretty
 from litebatch_asgi.page.parts.tables import Column as Column
 from litebatch_asgi.page.parts.tables import table as table
+from litebatch_asgi.page.parts.texts import shortened as shortened
+from litebatch_asgi.page.parts.texts import told as told
+from litebatch_asgi.page.parts.texts import visible as visible
 from litebatch_asgi.page.parts.values import ago as ago
 from litebatch_asgi.page.parts.values import amount as amount
 from litebatch_asgi.page.parts.values import chip as chip

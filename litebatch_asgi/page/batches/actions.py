@@ -1,0 +1,54 @@
+"""What can be done with a batch."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from htpy import Node
+
+from litebatch_asgi.batches import undone_lines
+from litebatch_asgi.models import Batch, BatchStatus
+from litebatch_asgi.page.parts import post
+from litebatch_asgi.page.shown import Moved
+from litebatch_asgi.page.visit import Visit
+from litebatch_asgi.wire import Repeat, RetryBatch
+
+_CANCELLABLE = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING})
+_KEY = "key"
+
+
+def actions(visit: Visit, batch: Batch) -> Node:
+    """The buttons for what can be done with it now."""
+    path = f"/batches/{batch.id}"
+    if batch.status in _CANCELLABLE and batch.cancel_requested_at is None:
+        sentence = "Requests that have not run by then never will; the answers that are there are kept."
+        return post(visit, f"{path}/cancel", "Cancel", class_="quiet", confirm=sentence)
+    undone = undone_lines(batch)
+    if not batch.status.is_final or not undone:
+        return None
+    return retry_button(visit, batch, f"Retry {undone:,} that did not succeed", {})
+
+
+def retry_button(visit: Visit, batch: Batch, label: str, fields: Mapping[str, str]) -> Node:
+    """A button for a retry; pressed twice it makes one batch."""
+    return post(
+        visit, f"/batches/{batch.id}/retry", label, fields={**fields, _KEY: f"page-{secrets.token_hex(16)}"}
+    )
+
+
+async def cancel(visit: Visit) -> Moved:
+    """`POST /batches/{id}/cancel`."""
+    batch = await visit.services.batches.cancel(visit.principal, visit.parameter("id"))
+    return Moved(path=f"/batches/{batch.id}", notice="The batch is being cancelled.")
+
+
+async def retry(visit: Visit) -> Moved:
+    """`POST /batches/{id}/retry`."""
+    form = await visit.form()
+    repeat = Repeat(key=form.get(_KEY) or None, in_process=True)
+    parent = visit.parameter("id")
+    made = await visit.services.batches.begin_retry(visit.principal, parent, RetryBatch(), repeat)
+    batch = made.object
+    notice = f"This batch runs {batch.counts.total:,} requests of {parent} again."
+    return Moved(path=f"/batches/{batch.id}", notice=notice)

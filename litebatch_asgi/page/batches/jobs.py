@@ -1,0 +1,70 @@
+"""The jobs of a batch: which lines ran where, and what came of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import htpy as h
+from htpy import Node
+
+from litebatch_asgi.batches import JobView
+from litebatch_asgi.models import JobState
+from litebatch_asgi.page.parts import Column, ago, chip, progress, table, told
+from litebatch_asgi.page.visit import Visit
+
+_MOST = 50
+_LIKE: Mapping[JobState, str] = MappingProxyType(
+    {
+        JobState.SUBMITTED: "in_progress",
+        JobState.SUBMITTING: "in_progress",
+        JobState.ENDED: "finalizing",
+        JobState.SETTLED: "completed",
+        JobState.WAITING: "waiting",
+        JobState.UNCLEAR: "waiting",
+        JobState.WATCHED: "waiting",
+        JobState.FAILED: "failed",
+        JobState.REFUSED: "failed",
+    }
+)
+"""statuses of batches that have the colour of a state"""
+_COLUMNS = ("Shard", "Attempt", "State", "Lines", Column("Done", is_number=True), "Sent")
+
+
+def jobs_part(visit: Visit, jobs: Sequence[JobView]) -> Node:
+    """A table of jobs, of many those that have not ended before the others."""
+    shown = sorted(jobs, key=_is_over)[:_MOST] if len(jobs) > _MOST else jobs
+    columns: tuple[Column | str, ...] = _COLUMNS
+    if visit.principal.is_admin:
+        columns += ("Deployment", "Why") if any(job.reason for job in shown) else ("Deployment",)
+    return [
+        h.p(".dim")[_summary(jobs)] if len(jobs) > 1 else None,
+        table("Jobs", columns, [_row(visit, job)[: len(columns)] for job in shown]),
+        h.p(".dim")[f"{len(jobs) - _MOST:,} more are not shown."] if len(jobs) > _MOST else None,
+    ]
+
+
+def _row(visit: Visit, job: JobView) -> list[Node]:
+    counts = job.counts
+    cells: list[Node] = [
+        str(job.shard),
+        str(job.attempt),
+        chip("cancelling", "stopping") if job.is_stopping else chip(_LIKE.get(job.state, ""), job.state),
+        progress(counts.completed, counts.failed, counts.total),
+        f"{counts.done:,} / {counts.total:,}",
+        ago(job.submitted_at, visit.now),
+    ]
+    if visit.principal.is_admin:
+        cells += [told(job.deployment_id or ""), told(job.reason or "")]
+    return cells
+
+
+def _is_over(job: JobView) -> bool:
+    return job.state in (JobState.SETTLED, JobState.REFUSED, JobState.WITHDRAWN, JobState.CLOSED)
+
+
+def _summary(jobs: Sequence[JobView]) -> str:
+    """Such as `12 jobs: 10 settled, 2 submitted`."""
+    states = Counter(str(job.state) for job in jobs)
+    return f"{len(jobs):,} jobs: {', '.join(f'{count:,} {state}' for state, count in states.most_common())}"
