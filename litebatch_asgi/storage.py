@@ -36,6 +36,7 @@ from litebatch_asgi.models import (
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.quotas import QuotaStore
+from litebatch_asgi.search import SearchStore
 from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.uploads import UploadStore
 from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
@@ -156,6 +157,11 @@ class Storage(Protocol):
     @property
     def quotas(self) -> QuotaStore:
         """How many tokens deployments take at once, as was learned; there while the storage is open."""
+        ...
+
+    @property
+    def search(self) -> SearchStore:
+        """Finds batches and files by what is known of them; there while the storage is open."""
         ...
 
     @property

@@ -31,7 +31,15 @@ from litebatch_asgi.errors import ConfigError
 from litebatch_sql.rows import Table
 
 _SHARED = "litebatch_sql"
-_FILES = ("queries.sql", "keys.sql", "webhooks.sql", "contents.sql", "uploads.sql", "operators.sql")
+_FILES = (
+    "queries.sql",
+    "keys.sql",
+    "webhooks.sql",
+    "contents.sql",
+    "uploads.sql",
+    "operators.sql",
+    "search.sql",
+)
 _PREFIX = re.compile(r"[a-z_][a-z0-9_]*")
 _TYPE = re.compile(r"^-- type: *(\w+) +(.+?) *$", re.MULTILINE)
 _HEAD = re.compile(r"^-- (name|fragment): *(\w+) *", re.MULTILINE)

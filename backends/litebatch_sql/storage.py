@@ -35,6 +35,7 @@ from litebatch_asgi.models import (
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.quotas import QuotaStore
+from litebatch_asgi.search import SearchStore
 from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.storage import (
     Admission,
@@ -66,6 +67,7 @@ from litebatch_sql.queries import Queries, check_prefix
 from litebatch_sql.quotas import SQLQuotaStore
 from litebatch_sql.repeats import Repeats
 from litebatch_sql.rows import Row, Table, encode_keys, from_microseconds
+from litebatch_sql.search import SQLSearchStore
 from litebatch_sql.shards import SQLShardStore
 from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, SHARDS, TABLES
 from litebatch_sql.threads import in_own_thread
@@ -102,6 +104,7 @@ class SQLStorage:
         self.shards: ShardStore = SQLShardStore(executor, lambda: self._queries)
         self.jobs: JobStore = SQLJobStore(executor, lambda: self._queries)
         self.quotas: QuotaStore = SQLQuotaStore(executor, lambda: self._queries)
+        self.search: SearchStore = SQLSearchStore(executor, lambda: self._queries)
         self.contents: ContentRows = SQLContentRows(executor, lambda: self._queries)
         self.uploads: UploadStore = SQLUploadStore(executor, lambda: self._queries)
         self.webhook_endpoints: WebhookEndpointStore = SQLWebhookEndpointStore(

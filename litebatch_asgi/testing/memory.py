@@ -46,6 +46,7 @@ from litebatch_asgi.models.sums import with_charges
 from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.quotas import QuotaStore
+from litebatch_asgi.search import SearchStore
 from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.storage import (
     Admission,
@@ -68,6 +69,7 @@ from litebatch_asgi.testing.outbox import MemoryOutbox
 from litebatch_asgi.testing.pruning import MemoryPruningStore
 from litebatch_asgi.testing.quotas import MemoryQuotaStore
 from litebatch_asgi.testing.repeats import FileHolds, Repeats, Reservations
+from litebatch_asgi.testing.search import MemorySearchStore
 from litebatch_asgi.testing.shards import MemoryShardStore
 from litebatch_asgi.testing.tables import OPEN_JOBS, Tables
 from litebatch_asgi.testing.uploads import MemoryUploadStore, made_of_upload
@@ -111,6 +113,7 @@ class MemoryStorage:
         self.shards: ShardStore = MemoryShardStore(self._tables)
         self.jobs: JobStore = MemoryJobStore(self._tables)
         self.quotas: QuotaStore = MemoryQuotaStore(self._tables)
+        self.search: SearchStore = MemorySearchStore(self._tables)
         self.contents: ContentRows = MemoryContentRows(self._tables)
         self.uploads: UploadStore = MemoryUploadStore(self._tables)
         self.webhook_endpoints: WebhookEndpointStore = MemoryWebhookEndpointStore(self._tables)

@@ -62,7 +62,8 @@ async def connection(anyio_backend: str) -> AsyncGenerator[asyncpg.Connection]:
             "INSERT INTO file_models SELECT id, 'model-' || n % 4, owner, purpose, created_at"
             " FROM files, generate_series(0, 1) AS n WHERE id LIKE 'file-%'"
         )
-        batches = {"owner": owner, "created_at": later, "status": "'completed'"}
+        status = "CASE WHEN n % 2 = 0 THEN 'failed' ELSE 'completed' END"
+        batches = {"owner": owner, "created_at": later, "status": status}
         batches["model"] = "'model-' || n % 4"
         await connection.execute(copied(BATCHES, id="'batch-' || n", input_file_id="'file-' || n", **batches))
         await connection.execute(
@@ -89,7 +90,7 @@ async def connection(anyio_backend: str) -> AsyncGenerator[asyncpg.Connection]:
         )
         await connection.execute(
             "INSERT INTO event_deliveries SELECT 'log', 'evt-' || n, 'batch-' || n, 1, NULL,"
-            " CASE WHEN n % 10 = 0 THEN 'dead' ELSE 'pending' END, NULL, 0, n, NULL, NULL, 0, n"
+            " CASE WHEN n % 2 = 0 THEN 'dead' ELSE 'pending' END, NULL, 0, n, NULL, NULL, 0, n"
             f" FROM generate_series(1, {ROWS}) AS n"
         )
         await connection.execute("ANALYZE")
@@ -126,7 +127,16 @@ async def plan(connection: asyncpg.Connection, name: str, *options: str, explain
         "shard": 0,
         "after_place": 0,
         "expires_at": 1,
+        "status": "failed",
+        "of_model": "model-1",
+        "deployment_id": "east",
+        "of_deployment": "east",
+        "input_file_id": "file-17",
+        "offset": 0,
+        "looked_at": 20,
     }
+    first = given["last_created_at"]
+    given |= {"from_at": first, "to_at": first + 2000, "from_id": "batch-1", "to_id": "batch-9"}
     parameters = defaultdict[str, object](lambda: "owner-1") | given
     if name == "next_part":
         parameters["after"] = 1
@@ -156,6 +166,41 @@ async def test_pages_of_files(
     assert f"using {index} on" in found, found
     assert "Sort" not in found, found
     assert "Seq Scan" not in found, found
+
+
+@pytest.mark.parametrize("page", [("descending",), ("ascending", "after", "up_to")])
+@pytest.mark.parametrize("sifted", [(), ("of_model", "of_status", "of_deployment", "texts")])
+@pytest.mark.parametrize(
+    ("options", "index"),
+    [
+        (("search_batches", "owner"), "batches_by_owner"),
+        (("search_batches", "owner", "model"), "batches_by_owner_model"),
+        (("search_batches", "model"), "batches_by_model"),
+        (("search_batches", "owner", "status_of_owner"), "batches_by_owner_status"),
+        (("search_batches", "status"), "batches_by_status"),
+        (("search_batches", "file"), "batches_by_input_file"),
+        (("search_all_batches",), "batches_by_time"),
+        (("search_batches_at_deployment",), "jobs_by_deployment"),
+        (("bound_of_batches_at_deployment",), "jobs_by_deployment"),
+        (("search_files",), "files_by_owner"),
+        (("search_files", "purpose"), "files_by_owner_purpose"),
+        (("search_all_files",), "files_by_time"),
+        (("search_all_files", "purpose"), "files_by_purpose"),
+    ],
+)
+async def test_searches(
+    connection: asyncpg.Connection,
+    page: tuple[str, ...],
+    options: tuple[str, ...],
+    index: str,
+    sifted: tuple[str, ...],
+) -> None:
+    name, *filters = options
+    found = await plan(connection, name, *page, *filters, *sifted)
+    assert re.search(rf"(using|Scan on) {index} ", found), found
+    assert "Seq Scan" not in found, found
+    if not sifted and name != "search_batches_at_deployment":  # what is sifted is little, and may be sorted
+        assert "Sort" not in found, found
 
 
 @pytest.mark.parametrize("options", [(), ("behind",)])

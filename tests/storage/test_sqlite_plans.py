@@ -31,7 +31,7 @@ def connection() -> Generator[sqlite3.Connection]:
 def plan(connection: sqlite3.Connection, name: str, *options: str) -> str:
     statement = QUERIES.sql(name, *options)
     parameters: defaultdict[str, object] = defaultdict(lambda: "[]")
-    parameters |= {"limit": 1, "last_created_at": 1, "now": 1, "lease": 1}
+    parameters |= {"limit": 1, "last_created_at": 1, "now": 1, "lease": 1, "offset": 0, "looked_at": 1}
     rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
     return "\n".join(row[3] for row in rows).replace("COVERING ", "")
 
@@ -68,6 +68,49 @@ def test_pages_of_files(
     begins = ("<expr><?", "<expr>>?", ")<(?,?)", ")>(?,?)")
     assert any(begin in found for begin in begins) == (len(page) == 2), found
     assert "TEMP B-TREE" not in found
+
+
+@pytest.mark.parametrize(
+    "page",
+    [("descending",), ("ascending",), ("descending", "before", "down_to"), ("ascending", "after", "up_to")],
+)
+@pytest.mark.parametrize("sifted", [(), ("of_model", "of_status", "of_deployment", "texts")])
+@pytest.mark.parametrize(
+    ("options", "index"),
+    [
+        (("search_batches", "owner"), "batches_by_owner (owner=?"),
+        (("search_batches", "owner", "model"), "batches_by_owner_model (owner=? AND model=?"),
+        (("search_batches", "model"), "batches_by_model (model=?"),
+        (("search_batches", "owner", "status_of_owner"), "batches_by_owner_status (owner=? AND status=?"),
+        (("search_batches", "status"), "batches_by_status (<expr>=?"),
+        (("search_batches", "file"), "batches_by_input_file (input_file_id=?"),
+        (("search_all_batches",), "batches_by_time"),
+        (("search_batches_at_deployment",), "jobs_by_deployment (<expr>=?"),
+        (("bound_of_batches_at_deployment",), "jobs_by_deployment (<expr>=?"),
+        (("search_files",), "files_by_owner (owner=?"),
+        (("search_files", "purpose"), "files_by_owner_purpose (owner=? AND purpose=?"),
+        (("search_all_files",), "files_by_time"),
+        (("search_all_files", "purpose"), "files_by_purpose (purpose=?"),
+    ],
+)
+def test_searches(
+    connection: sqlite3.Connection,
+    page: tuple[str, ...],
+    options: tuple[str, ...],
+    index: str,
+    sifted: tuple[str, ...],
+) -> None:
+    """They begin at the cursor and end at the bound; what is looked at on the way leads to no other index."""
+    name, *filters = options
+    found = plan(connection, name, *page, *filters, *sifted)
+    assert f"USING INDEX {index}" in found, found
+    if "at_deployment" in name:
+        return
+    assert "TEMP B-TREE" not in found
+    bounds = ("(created_at,id)>(?,?) AND (created_at,id)<(?,?)", "<expr>>? AND <expr><?")
+    assert any(each in found.splitlines()[0] for each in bounds) == (len(page) == 3), found
+    if "of_deployment" in sifted and "batches" in name:
+        assert "SEARCH jobs USING INDEX jobs_by_deployment (<expr>=? AND batch_id=?)" in found
 
 
 @pytest.mark.parametrize("options", [(), ("behind",)])
@@ -129,6 +172,9 @@ def test_pages_of_batches(
         ("release_share", "reservations", "reservations_by_batch (batch_id=?)"),
         ("get_job", "jobs", "sqlite_autoindex_jobs_1 (id=?)"),
         ("list_jobs", "jobs", "jobs_to_look_at"),
+        ("is_at_deployment", "jobs", "jobs_by_deployment (<expr>=? AND batch_id=?)"),
+        ("batches_of_ids", "batches", "sqlite_autoindex_batches_1 (id=?)"),
+        ("files_of_ids", "files", "sqlite_autoindex_files_1 (id=?)"),
         ("open_tokens", "jobs", "jobs_open (deployment_id=?)"),
         ("open_tokens", "batches", "sqlite_autoindex_batches_1 (id=?)"),
         ("known_limits", "deployment_limits", "sqlite_autoindex_deployment_limits_1 (deployment_id=?)"),

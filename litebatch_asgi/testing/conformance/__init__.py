@@ -48,6 +48,7 @@ _MODULES = (
     "repeats",
     "reservations",
     "results",
+    "search",
     "shards",
     "tellings",
     "turns",
@@ -91,6 +92,7 @@ from litebatch_asgi.testing.conformance.races import RaceTests  # noqa: E402
 from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
 from litebatch_asgi.testing.conformance.reservations import ReservationTests  # noqa: E402
 from litebatch_asgi.testing.conformance.results import ResultTests  # noqa: E402
+from litebatch_asgi.testing.conformance.search import SearchTests  # noqa: E402
 from litebatch_asgi.testing.conformance.shards import ShardTests  # noqa: E402
 from litebatch_asgi.testing.conformance.tellings import TellingTests  # noqa: E402
 from litebatch_asgi.testing.conformance.turns import TurnTests  # noqa: E402
@@ -118,6 +120,7 @@ class StorageConformance(
     JobTests,
     QuotaTests,
     ResultTests,
+    SearchTests,
     FileHoldTests,
     LedgerTests,
     CorrectionTests,

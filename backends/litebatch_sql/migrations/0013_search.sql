@@ -1,0 +1,14 @@
+-- What pages of operators and owners look for.
+
+-- By status. Most batches have completed: whoever looks for those looks among all, or those of an owner or model.
+-- `|| ''`: whoever asks for one owner's, or for open ones, shall not be led through everybody's.
+CREATE INDEX {prefix}batches_by_status ON {prefix}batches ((status || ''), created_at, id)
+    WHERE status <> 'completed';
+CREATE INDEX {prefix}batches_by_owner_status ON {prefix}batches (owner, status, created_at, id)
+    WHERE status <> 'completed';
+
+CREATE INDEX {prefix}batches_by_input_file ON {prefix}batches (input_file_id, created_at, id);
+
+-- Likewise, for whoever asks for what is open at a deployment.
+CREATE INDEX {prefix}jobs_by_deployment ON {prefix}jobs ((deployment_id || ''), batch_id)
+    WHERE deployment_id IS NOT NULL;
