@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from litebatch_asgi import plugins
 from litebatch_asgi.auth import Authenticator, without_authenticator
-from litebatch_asgi.batches import BatchService, SpendService
+from litebatch_asgi.batches import BatchService, SearchService, SpendService
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.config import Config, load_config
 from litebatch_asgi.engine import Engine
@@ -228,6 +228,11 @@ class LiteBatch:
     def batches(self) -> BatchService:
         """Batches, for calls in process. Raises `LifespanNotEntered`."""
         return self._services.batches
+
+    @property
+    def search(self) -> SearchService:
+        """Searches for batches and files, for calls in process. Raises `LifespanNotEntered`."""
+        return self._services.search
 
     @property
     def spending(self) -> SpendService:

@@ -12,7 +12,7 @@ from datetime import datetime
 import anyio
 
 from litebatch_asgi import tracing
-from litebatch_asgi.batches import BatchService, SpendService
+from litebatch_asgi.batches import BatchService, SearchService, SpendService
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.clock import Clock
 from litebatch_asgi.contents import ContentStore
@@ -56,6 +56,7 @@ class Engine:
     files: FileService
     uploads: UploadService
     batches: BatchService
+    search: SearchService
     spending: SpendService
     webhooks: WebhookService
     operators: Operators
@@ -163,6 +164,7 @@ class Engine:
                 self.files = FileService(runtime)
                 self.uploads = UploadService(runtime, self.files)
                 self.batches = BatchService(runtime, dispatcher)
+                self.search = SearchService(runtime)
                 self.spending = SpendService(runtime)
                 self.operators = Operators(self._storage, settings)
                 self.webhooks = WebhookService(

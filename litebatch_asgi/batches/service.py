@@ -116,7 +116,7 @@ class BatchService:
         with self._runtime.call(), tracing.span("create") as span:
             made = await self._creator.create(principal, asked, repeat, parent=parent)
             span.about(made.object)
-        return made._replace(object=_shown(principal, made.object))
+        return made._replace(object=shown(principal, made.object))
 
     async def retry(
         self,
@@ -213,7 +213,7 @@ class BatchService:
             age = self._runtime.now() - seen
             if age.total_seconds() > self._runtime.settings.refresh_after_seconds:
                 self._runtime.refresh(batch_id)
-        return _shown(principal, batch)
+        return shown(principal, batch)
 
     async def list(
         self,
@@ -254,7 +254,7 @@ class BatchService:
             limit=asked.limit + 1,
         )
         found = await self._runtime.storage.list_batches(query)
-        items = [_shown(principal, batch) for batch in found[: asked.limit]]
+        items = [shown(principal, batch) for batch in found[: asked.limit]]
         return Page(items=items, has_more=len(found) > asked.limit)
 
     async def cancel(self, principal: Principal, batch_id: str) -> Batch:
@@ -281,7 +281,7 @@ class BatchService:
         state = await self._writer.write(batch_id, decide)
         hit("cancel.stored")
         self._runtime.wake()
-        return _shown(principal, state.batch)
+        return shown(principal, state.batch)
 
     async def events(
         self,
@@ -349,7 +349,7 @@ class BatchService:
             raise InvalidRequest(f"No batch with id '{batch_id}' to go on after.", param="after") from error
 
 
-def _shown(principal: Principal, batch: Batch) -> Batch:
+def shown(principal: Principal, batch: Batch) -> Batch:
     """The batch as this principal may see it: the names of deployments are for admins alone."""
     waiting = batch.waiting_for
     if principal.is_admin or (waiting is None and batch.deployment_id is None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from litebatch_asgi.batches import BatchService, SpendService
+from litebatch_asgi.batches import BatchService, SearchService, SpendService
 from litebatch_asgi.files import FileService, UploadService
 from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Principal, Settings
@@ -44,6 +44,11 @@ class Services(Protocol):
     @property
     def batches(self) -> BatchService:
         """Everything about batches."""
+        ...
+
+    @property
+    def search(self) -> SearchService:
+        """Searches for batches and files."""
         ...
 
     @property
