@@ -33,8 +33,10 @@ _COLUMNS = ("Shard", "Attempt", "State", "Lines", Column("Done", is_number=True)
 
 
 def jobs_part(visit: Visit, jobs: Sequence[JobView]) -> Node:
-    """A table of jobs, of many those that have not ended before the others."""
-    shown = sorted(jobs, key=_is_over)[:_MOST] if len(jobs) > _MOST else jobs
+    """A table of jobs, the last attempt at each shard first; of many those that have not ended."""
+    shown = sorted(jobs, key=lambda job: (job.shard, -job.attempt))
+    if len(jobs) > _MOST:
+        shown = sorted(shown, key=_is_over)[:_MOST]
     columns: tuple[Column | str, ...] = _COLUMNS
     if visit.principal.is_admin:
         columns += ("Deployment", "Why") if any(job.reason for job in shown) else ("Deployment",)

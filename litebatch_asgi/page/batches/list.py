@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import htpy as h
 from htpy import Node
 
+from litebatch_asgi.batches import SearchResult
+from litebatch_asgi.errors import InvalidRequest, PermissionDenied
 from litebatch_asgi.models import Batch
-from litebatch_asgi.page.batches.figures import seconds_taken
+from litebatch_asgi.page.batches.figures import roughly, seconds_left, seconds_taken
+from litebatch_asgi.page.batches.filters import is_filtered, search_form, searched
 from litebatch_asgi.page.parts import (
     Column,
     ago,
@@ -16,59 +21,87 @@ from litebatch_asgi.page.parts import (
     duration,
     empty,
     heading,
-    pager,
     progress,
+    search_pager,
     table,
+    told,
+    when,
 )
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.visit import Visit
-from litebatch_asgi.wire import BatchListQuery
 from litebatch_asgi.wire.details import batch_cost
+from litebatch_asgi.wire.search import parse_cursor
+from litebatch_asgi.wire.waiting import told_in_short
 
-_PATH = "/batches"
+PATH = "/batches"
 _ROWS = 50
-_COLUMNS = (
-    "Batch",
-    "Model",
-    "Status",
-    "Lines",
-    Column("Done", is_number=True),
-    "Created",
-    "Took",
-    Column("Cost", is_number=True),
-)
 
 
 async def show_list(visit: Visit) -> Shown:
     """`GET /batches`."""
-    asked = BatchListQuery(limit=_ROWS, after=visit.query.get("after") or None)
-    page = await visit.services.batches.page(visit.principal, asked)
-    rows = [_row(visit, batch) for batch in page.items]
-    older = page.items[-1].id if page.has_more else None
+    top: Node = [heading("Batches"), search_form(visit, PATH)]
+    try:
+        found = await searched(visit, _ROWS)
+    except (InvalidRequest, PermissionDenied) as error:
+        refused: Node = [top, h.p(role="alert")[error.message]]
+        return Shown(title="Batches", content=refused, status=error.status, wide=True)
+    rows = [_row(visit, batch) for batch in found.items]
     content: Node = [
-        heading("Batches"),
-        table("Batches, newest first", _COLUMNS, rows) if rows else _nothing(visit),
-        pager(visit, _PATH, older=older),
+        top,
+        table("Batches, newest first", _columns(visit), rows) if rows else None,
+        _rest(visit, found),
     ]
     return Shown(title="Batches", content=content, is_live=True, wide=True)
 
 
+def _columns(visit: Visit) -> Sequence[Column | str]:
+    owner = ("Owner",) if visit.principal.is_admin else ()
+    done, failed = Column("Done", is_number=True), Column("Failed", is_number=True)
+    cost = Column("Cost", is_number=True)
+    return ("Batch", *owner, "Model", "Status", "Lines", done, failed, "Created", "Took", cost)
+
+
 def _row(visit: Visit, batch: Batch) -> list[Node]:
-    counts = batch.counts
+    counts, left = batch.counts, seconds_left(batch, visit.now)
+    taken = duration(seconds_taken(batch, visit.now))
     return [
-        h.a(".id", href=visit.url(f"{_PATH}/{batch.id}"))[batch.id],
-        batch.model,
-        chip(batch.status),
+        h.a(".id", href=visit.url(f"{PATH}/{batch.id}"))[batch.id],
+        *([told(batch.owner, 60)] if visit.principal.is_admin else []),
+        told(batch.model, 60),
+        _status(batch),
         progress(counts.completed, counts.failed, counts.total),
         f"{counts.completed:,} / {counts.total:,}",
+        f"{counts.failed:,}" if counts.failed else "",
         ago(batch.created_at, visit.now),
-        duration(seconds_taken(batch, visit.now)),
-        amount(batch_cost(batch)),
+        [taken, h.span(".dim")[f", {roughly(left)} left"] if left is not None else None],
+        amount(batch_cost(batch)) if batch.status.is_final else "",
     ]
 
 
+def _status(batch: Batch) -> Node:
+    if batch.waiting_for is None:
+        return chip(batch.status)
+    return h.span[
+        chip(batch.status), h.span(".waits-for")["waits for ", told_in_short(batch.waiting_for.reason)]
+    ]
+
+
+def _rest(visit: Visit, found: SearchResult[Batch]) -> Node:
+    """What to do next: where there is nothing, where the search has not come to its end, or to see more."""
+    is_cut = found.next is not None and len(found.items) < _ROWS
+    cursor = parse_cursor(found.next, "before") if is_cut else None
+    on = "Older" if cursor is None else "Look further"
+    pages = search_pager(visit, PATH, older=found.next, newer=found.previous, on=on)
+    if cursor is not None:
+        said = "Nothing was found among the batches since " if not found.items else "These are all since "
+        return [h.p(role="status")[said, when(cursor.created_at), "; there are older ones."], pages]
+    return pages if found.items else [_nothing(visit), pages]
+
+
 def _nothing(visit: Visit) -> Node:
-    if "after" in visit.query:
+    if is_filtered(visit):
+        return empty("No such batches", h.p["No batch has all that is asked for."])
+    if {"after", "before"} & visit.query.keys():
         return empty("No more batches")
     return empty(
         "No batches yet",

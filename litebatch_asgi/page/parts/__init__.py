@@ -7,6 +7,7 @@ from litebatch_asgi.page.parts.blocks import empty as empty
 from litebatch_asgi.page.parts.blocks import facts as facts
 from litebatch_asgi.page.parts.blocks import heading as heading
 from litebatch_asgi.page.parts.blocks import pager as pager
+from litebatch_asgi.page.parts.blocks import search_pager as search_pager
 from litebatch_asgi.page.parts.fields import choice as choice
 from litebatch_asgi.page.parts.fields import field as field
 from litebatch_asgi.page.parts.fields import filters as filters

@@ -41,3 +41,20 @@ def pager(visit: Visit, path: str, *, older: str | None, newer: str | None = Non
         if older
         else None,
     ]
+
+
+def search_pager(visit: Visit, path: str, *, older: str | None, newer: str | None, on: str = "Older") -> Node:
+    """Links from a page of a search: on to older ones and back to newer ones, with the same filters.
+
+    `older` and `newer` are the `next` and `previous` of what was found; `on` is what the first one says.
+    """
+    query = {name: value for name, value in visit.query.items() if name not in ("after", "before")}
+    is_first = not {"after", "before"} & visit.query.keys()
+    links = [
+        None if is_first else h.a(".button", href=visit.url(path, query))["Newest"],
+        h.a(".button", rel="prev", href=visit.url(path, {**query, "after": newer}))["Newer"]
+        if newer
+        else None,
+        h.a(".button", rel="next", href=visit.url(path, {**query, "before": older}))[on] if older else None,
+    ]
+    return h.nav(".pager", aria_label="Pages")[links] if any(links) else None
