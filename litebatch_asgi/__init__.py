@@ -24,6 +24,7 @@ from litebatch_asgi.models import FileStatus as FileStatus
 from litebatch_asgi.models import Limits as Limits
 from litebatch_asgi.models import Page as Page
 from litebatch_asgi.models import Principal as Principal
+from litebatch_asgi.models import RowError as RowError
 from litebatch_asgi.models import Settings as Settings
 from litebatch_asgi.models import Usage as Usage
 from litebatch_asgi.sink import Sink as Sink
@@ -49,6 +50,7 @@ __all__ = [
     "Page",
     "Principal",
     "RequestError",
+    "RowError",
     "ScopeUserAuthenticator",
     "Settings",
     "Sink",

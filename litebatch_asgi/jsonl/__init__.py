@@ -3,8 +3,9 @@
 On the way in, `LineChecker` checks a file and `Splicer` writes a deployment's model into its lines; on the
 way back, `ModelRewriter` puts the virtual model there again. Of results, `RowTally` counts the rows. Where
 these do not agree with the input, `ExactPass` keeps the right ones, and `MissingRows` writes rows for those
-that never came. `RowIds` tells which requests have succeeded. `FileDigest` tells whether a file is still the
-same, and `LineSelector` takes some of the lines of one.
+that never came. `RowIds` tells which requests have succeeded, and `FailureGroups` how the others have failed.
+`FileDigest` tells whether a file is still the same, `LineSelector` takes some of the lines of one, and
+`LineFinder` finds those of a few requests.
 
 All of them take consecutive blocks of any size and hold no more than one line. They use the CPU without a
 break and so belong on a worker thread; it need not be the same one for each block.
@@ -18,6 +19,9 @@ from litebatch_asgi.jsonl.check import LineChecker as LineChecker
 from litebatch_asgi.jsonl.digest import FileDigest as FileDigest
 from litebatch_asgi.jsonl.exact import ExactPass as ExactPass
 from litebatch_asgi.jsonl.exact import PartTally as PartTally
+from litebatch_asgi.jsonl.failures import FailureGroup as FailureGroup
+from litebatch_asgi.jsonl.failures import FailureGroups as FailureGroups
+from litebatch_asgi.jsonl.find import LineFinder as LineFinder
 from litebatch_asgi.jsonl.ids import IdCollector as IdCollector
 from litebatch_asgi.jsonl.ids import LineIds as LineIds
 from litebatch_asgi.jsonl.ids import RawIds as RawIds
@@ -31,6 +35,8 @@ from litebatch_asgi.jsonl.plan import ShardLimits as ShardLimits
 from litebatch_asgi.jsonl.plan import Tile as Tile
 from litebatch_asgi.jsonl.plan import TooManyTiles as TooManyTiles
 from litebatch_asgi.jsonl.plan import plan_shards as plan_shards
+from litebatch_asgi.jsonl.row_errors import in_common as in_common
+from litebatch_asgi.jsonl.row_errors import row_error as row_error
 from litebatch_asgi.jsonl.row_ids import DigestList as DigestList
 from litebatch_asgi.jsonl.row_ids import RowIds as RowIds
 from litebatch_asgi.jsonl.rows import RowFate as RowFate

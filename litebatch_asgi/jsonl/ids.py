@@ -51,13 +51,14 @@ def read_id(line: bytes) -> bytes:
     try:
         return _decode(line).custom_id.encode()
     except RecursionError:  # accepted where the stack was less deep
-        return _scan_id(line)
+        return scanned_id(line).encode()
     except msgspec.DecodeError as error:
         raise ValueError(f"not a request line: {error}") from error
 
 
-def _scan_id(line: bytes) -> bytes:
-    return unescape(_scan_raw_id(line)[1:-1]).encode()
+def scanned_id(line: bytes) -> str:
+    """The custom_id of a line that is nested too deeply to be decoded. Raises as `read_ids` does."""
+    return unescape(_scan_raw_id(line)[1:-1])
 
 
 def _scan_raw_id(line: bytes) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Container, Iterator
 
 from litebatch_asgi.jsonl.frames import LineFramer, Run
+from litebatch_asgi.jsonl.row_errors import row_error
 from litebatch_asgi.jsonl.rows import MAX_ROW_BYTES
 from litebatch_asgi.jsonl.tally import rows_in
+from litebatch_asgi.models.row_errors import RowError
 
 _SIZE = 16
 
@@ -34,14 +36,30 @@ class RowIds:
 
     The files are fed in consecutive blocks of any size, one after the other. Lines that are no rows are
     passed over. Never raises.
+
+    Args:
+        chosen: digests of custom ids.
+        errors: ways to fail.
+        max_row_bytes: a longer row is passed over.
+
     """
 
-    def __init__(self, *, max_row_bytes: int = MAX_ROW_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        chosen: Container[bytes] = frozenset(),
+        errors: Collection[RowError] = (),
+        max_row_bytes: int = MAX_ROW_BYTES,
+    ) -> None:
+        self._is_chosen = chosen
+        self._errors = errors
         self._max_row_bytes = max_row_bytes
         self._framer = LineFramer(max_row_bytes)
         self.completed: DigestList = DigestList()
         """see `id_digest`"""
         self.failed: DigestList = DigestList()
+        self.chosen: DigestList = DigestList()
+        """those of the failed that were chosen, or have failed in one of the ways"""
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of a file."""
@@ -55,5 +73,17 @@ class RowIds:
         self._framer = LineFramer(self._max_row_bytes)
 
     def _take(self, run: Run) -> None:
-        for _, row in rows_in(run)[0]:
-            (self.completed if row.is_completed else self.failed).append(row.digest)
+        for line, row in rows_in(run)[0]:
+            digest = row.digest
+            if row.is_completed:
+                self.completed.append(digest)
+                continue
+            self.failed.append(digest)
+            if digest in self._is_chosen or self._fits(line):
+                self.chosen.append(digest)
+
+    def _fits(self, line: bytes) -> bool:
+        if not self._errors:
+            return False
+        error = row_error(line)
+        return any(each.fits(error) for each in self._errors)

@@ -57,6 +57,7 @@ from litebatch_asgi.models.provider import ProviderFileStatus as ProviderFileSta
 from litebatch_asgi.models.repeats import CreateRequest as CreateRequest
 from litebatch_asgi.models.reservations import Held as Held
 from litebatch_asgi.models.reservations import Reservation as Reservation
+from litebatch_asgi.models.row_errors import RowError as RowError
 from litebatch_asgi.models.shards import Shard as Shard
 from litebatch_asgi.models.spend import ChargedModel as ChargedModel
 from litebatch_asgi.models.spend import Spend as Spend

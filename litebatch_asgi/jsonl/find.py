@@ -1,0 +1,89 @@
+"""Finds the lines of some requests, in inputs and results alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from litebatch_asgi.jsonl.answers import NOT_TYPED, members
+from litebatch_asgi.jsonl.frames import LineFramer, Run
+from litebatch_asgi.jsonl.ids import scanned_id
+
+
+class _Line(msgspec.Struct, gc=False):
+    custom_id: str
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+class LineFinder:
+    """Finds the first line of each custom id in a file that is fed in consecutive blocks of any size.
+
+    It holds no more than one line beside those that it has found. Never raises.
+
+    Args:
+        custom_ids: whose lines to find.
+        max_line_bytes: a longer line is passed over.
+
+    """
+
+    def __init__(self, custom_ids: Collection[str], *, max_line_bytes: int) -> None:
+        self._left = set(custom_ids)
+        self._found: dict[str, bytes] = {}
+        self._framer = LineFramer(max_line_bytes)
+        self.passed_over: int = 0
+        """lines that were too long"""
+
+    @property
+    def found(self) -> Mapping[str, bytes]:
+        """Lines by custom id, without what ends them."""
+        return MappingProxyType(self._found)
+
+    def feed(self, block: bytes) -> bool:
+        """Take the next bytes of the file; whether all lines are found, so that the rest need not come."""
+        for run in self._framer.feed(block):
+            self._take(run)
+        return not self._left
+
+    def finish(self) -> bool:
+        """The file is over; whether all lines are found."""
+        for run in self._framer.finish():
+            self._take(run)
+        return not self._left
+
+    def _take(self, run: Run) -> None:
+        if run.text is None:
+            self.passed_over += 1
+        for line in run.lines():
+            if not self._left:
+                return
+            custom_id = _id_of(line)
+            if custom_id in self._left:
+                self._left.discard(custom_id)
+                self._found[custom_id] = line.rstrip(b"\r\n")
+
+
+def _id_of(line: bytes) -> str | None:
+    """The custom_id of a line; None: it has none."""
+    try:
+        return _decode(line).custom_id
+    except NOT_TYPED:
+        pass
+    try:
+        custom_id = members(json.loads(line.decode("utf-8", "replace"), strict=False)).get("custom_id")
+    except RecursionError:
+        return _scanned(line)
+    except ValueError:
+        return None
+    return custom_id if isinstance(custom_id, str) else None
+
+
+def _scanned(line: bytes) -> str | None:
+    try:
+        return scanned_id(line)
+    except (ValueError, msgspec.DecodeError):
+        return None
