@@ -15,7 +15,7 @@ from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.drafting import Drafts, no_input, no_input_of
 from litebatch_asgi.batches.on_demand import CopiesOnDemand
 from litebatch_asgi.batches.quotas import Quotas
-from litebatch_asgi.batches.retrying import Retries
+from litebatch_asgi.batches.retrying import Retries, Retry
 from litebatch_asgi.batches.targets import Target, Tries, choose, copies_for
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.batches.work import BatchWriter
@@ -88,18 +88,18 @@ class Creator:
         self._writer = BatchWriter(runtime)
 
     async def create(
-        self, principal: Principal, asked: CreateBatch, repeat: Repeat, *, parent: Batch | None = None
+        self, principal: Principal, asked: CreateBatch, repeat: Repeat, *, retry: Retry | None = None
     ) -> Made[Batch]:
         """Begin a batch and wait for its placement, or find the one that was begun for this request before.
 
-        An earlier one is found even if it could not be begun any more. With a `parent`, which has ended, it
-        is a batch of those of its lines that have not succeeded; what is `asked` has the parent's input.
+        An earlier one is found even if it could not be begun any more. What is `asked` of a `retry` has its
+        parent's input.
         """
-        request = self._request(principal, asked, repeat, parent)
-        if parent is not None and (earlier := await self._found(principal, asked, request)) is not None:
+        request = self._request(principal, asked, repeat, retry)
+        if retry is not None and (earlier := await self._found(principal, asked, request)) is not None:
             return Made(earlier, is_repeated=True)  # before anything large is read
         try:
-            draft = await self._drafted(principal, asked, request, parent)
+            draft = await self._drafted(principal, asked, request, retry)
         except RequestError:
             earlier = await self._found(principal, asked, request)
             if earlier is None:
@@ -126,12 +126,12 @@ class Creator:
         return Made(await self._placed(state, since), is_repeated=False)
 
     def _request(
-        self, principal: Principal, asked: CreateBatch, repeat: Repeat, parent: Batch | None
+        self, principal: Principal, asked: CreateBatch, repeat: Repeat, retry: Retry | None
     ) -> CreateRequest:
-        kind = ("batch",) if parent is None else ("retry", parent.id)
+        kind, about = ("batch", ()) if retry is None else ("retry", retry.parameters)
         return CreateRequest(
             owner=principal.owner,
-            fingerprint=fingerprint(kind[0], principal, *kind[1:], *_parameters(asked)),
+            fingerprint=fingerprint(kind, principal, *about, *_parameters(asked)),
             object_id=new_id(BATCH_PREFIX),
             at=self._runtime.now(),
             key=repeat.key,
@@ -140,13 +140,13 @@ class Creator:
         )
 
     async def _drafted(
-        self, principal: Principal, asked: CreateBatch, request: CreateRequest, parent: Batch | None
+        self, principal: Principal, asked: CreateBatch, request: CreateRequest, retry: Retry | None
     ) -> _Draft:
         """What is to be written. Raises `RequestError` if it cannot be."""
-        if parent is None:
+        if retry is None:
             draft = await self._drafts.draft(principal, asked, request.object_id)
         else:
-            draft = await self._retries.draft(principal, asked, request.object_id, parent)
+            draft = await self._retries.draft(principal, asked, request.object_id, retry)
         batch, file, shards, found = draft
         check_requests(principal.limits, found.lines)
         held = await self._budgets.reservations(

@@ -16,6 +16,7 @@ from litebatch_asgi.batches.creating import Creator
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.drafting import Drafts
 from litebatch_asgi.batches.dry_run import DryRuns
+from litebatch_asgi.batches.retrying import Retry
 from litebatch_asgi.batches.work import BatchWriter
 from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from litebatch_asgi.failpoints import hit
@@ -31,6 +32,7 @@ from litebatch_asgi.models import (
     Event,
     Page,
     Principal,
+    RowError,
 )
 from litebatch_asgi.models.ids import batch_id_in
 from litebatch_asgi.models.principal import owner_to_list
@@ -111,10 +113,10 @@ class BatchService:
         return await self._begin(principal, asked, repeat, None)
 
     async def _begin(
-        self, principal: Principal, asked: CreateBatch, repeat: Repeat, parent: Batch | None
+        self, principal: Principal, asked: CreateBatch, repeat: Repeat, retry: Retry | None
     ) -> Made[Batch]:
         with self._runtime.call(), tracing.span("create") as span:
-            made = await self._creator.create(principal, asked, repeat, parent=parent)
+            made = await self._creator.create(principal, asked, repeat, retry=retry)
             span.about(made.object)
         return made._replace(object=shown(principal, made.object))
 
@@ -131,15 +133,19 @@ class BatchService:
         rescue: bool | None = None,
         row_retries: int | None = None,
         at_expiry: Literal["wait", "stop"] | None = None,
+        custom_ids: Sequence[str] | None = None,
+        errors: Sequence[RowError] | None = None,
         idempotency_key: str | None = None,
     ) -> Batch:
         """Begin a batch of those requests of an ended one that have not succeeded, whatever the reason.
 
-        What is None is as it was for that batch, but for `max_cost`; its id is in the metadata as
-        `litebatch_retry_of`. The same rights, limits and budgets count as for `create`, which tells what the
-        values may be. It reads one of the earlier batch's result files, and its input. Raises what `create`
-        raises, `NotFound` for the earlier batch, and `Conflict` while that one runs, where all of it has
-        succeeded, and where its input or its results cannot be read any more.
+        With `custom_ids` (at most 10,000), `errors` (at most 100) or both only of those that are named, or
+        have failed in one of these ways. What else is None is as it was for that batch, but for `max_cost`;
+        its id is in the metadata as `litebatch_retry_of`. The same rights, limits and budgets count as for
+        `create`, which tells what the values may be. It reads the earlier batch's result files, mostly the
+        smaller one alone, and its input. Raises what `create` raises, also for custom ids that cannot run
+        again, `NotFound` for the earlier batch, and `Conflict` while that one runs, where nothing is left to
+        run, and where its input or its results cannot be read any more.
         """
         asked = RetryBatch(
             completion_window=completion_window,
@@ -150,6 +156,8 @@ class BatchService:
             rescue=rescue,
             row_retries=row_retries,
             at_expiry=at_expiry,
+            custom_ids=custom_ids,
+            errors=errors,
         )
         repeat = Repeat(key=idempotency_key, in_process=True)
         return (await self.begin_retry(principal, batch_id, asked, repeat)).object
@@ -163,7 +171,7 @@ class BatchService:
             raise Conflict(
                 f"Cannot retry a batch with status '{parent.status}'. Wait until it has ended, or cancel it."
             )
-        return await self._begin(principal, asked.create(parent), repeat, parent)
+        return await self._begin(principal, asked.create(parent), repeat, Retry(parent, asked.choice))
 
     async def dry_run(
         self,

@@ -3,6 +3,7 @@
 from litebatch_asgi.wire.bodies import CreateBatchBody as CreateBatchBody
 from litebatch_asgi.wire.bodies import RetryBatchBody as RetryBatchBody
 from litebatch_asgi.wire.bodies import upload_schema as upload_schema
+from litebatch_asgi.wire.choices import LineChoice as LineChoice
 from litebatch_asgi.wire.details import batch_cost as batch_cost
 from litebatch_asgi.wire.dry_run import DryRunObject as DryRunObject
 from litebatch_asgi.wire.dry_run import dry_run_object as dry_run_object

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from litebatch_asgi.wire.amounts import Dollars
+from litebatch_asgi.wire.choices import MAX_CODE, MAX_CUSTOM_IDS, MAX_ERRORS, MAX_MESSAGE, MAX_STATUS
 from litebatch_asgi.wire.names import PLAIN
 from litebatch_asgi.wire.providers import MAX_PROVIDER
 from litebatch_asgi.wire.requests import (
@@ -72,10 +73,22 @@ class CreateBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     custom_llm_provider: _Provider | None = None
 
 
+class RowErrorBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How requests have failed. What is left out may be anything."""
+
+    status: Annotated[int, Meta(ge=0, le=MAX_STATUS)] | None = None
+    """the HTTP status of the answer"""
+    code: Annotated[str, Meta(max_length=MAX_CODE)] | None = None
+    """the `code` of the error, or its `type` where it has none"""
+    message: Annotated[str, Meta(max_length=MAX_MESSAGE)] | None = None
+    """the message of the error, such as that of one row: words that hold digits may be others"""
+
+
 class RetryBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a batch of the requests of an earlier one is to have otherwise than that one.
 
-    `litebatch_retry_of` is added to its metadata. A `max_cost` is never taken over.
+    `litebatch_retry_of` is added to its metadata. A `max_cost` is never taken over. Without `custom_ids` and
+    `errors` it runs all requests that have not succeeded, otherwise those of them that either one names.
     """
 
     completion_window: Literal["24h"] | None = None
@@ -83,6 +96,10 @@ class RetryBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     output_expires_after: ExpiresAfter | None = None
     litebatch: LiteBatchOptions | None = None
     custom_llm_provider: _Provider | None = None
+    custom_ids: Annotated[list[str], Meta(min_length=1, max_length=MAX_CUSTOM_IDS)] | None = None
+    """requests to run; one that has succeeded, or is not of the batch, is refused"""
+    errors: Annotated[list[RowErrorBody], Meta(min_length=1, max_length=MAX_ERRORS)] | None = None
+    """run requests that have failed in one of these ways"""
 
 
 def upload_schema() -> dict[str, Any]:

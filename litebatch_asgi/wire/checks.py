@@ -94,7 +94,12 @@ def plain(value: str, param: str) -> str:
 
 def is_storable(value: str) -> bool:
     """Whether every database takes it: no null character, nor half of a surrogate pair."""
-    return "\0" not in value and not _LONE_SURROGATE.search(value)
+    return "\0" not in value and is_unicode(value)
+
+
+def is_unicode(value: str) -> bool:
+    """Whether it can be written in UTF-8: no half of a surrogate pair is in it."""
+    return _LONE_SURROGATE.search(value) is None
 
 
 def no_longer_than(limit: int, value: str, param: str) -> str:

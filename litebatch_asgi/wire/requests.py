@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
 from litebatch_asgi.errors import InvalidRequest
-from litebatch_asgi.models import Batch, BatchOptions
+from litebatch_asgi.models import Batch, BatchOptions, RowError
 from litebatch_asgi.wire import checks
 from litebatch_asgi.wire.amounts import amount_of, check_amount
+from litebatch_asgi.wire.choices import CUSTOM_IDS, ERRORS, LineChoice, json_errors, line_choice
 from litebatch_asgi.wire.names import NAMES_FIELDS, Pairs, check_model_names, model_names
 from litebatch_asgi.wire.providers import PROVIDER_FIELD, Naming, check_provider_name, named_provider
 
@@ -66,6 +67,8 @@ _RETRY_BATCH_KEYS = (
     "output_expires_after",
     "litebatch",
     PROVIDER_FIELD,
+    CUSTOM_IDS,
+    ERRORS,
 )
 _LITEBATCH_KEYS = ("max_cost", "rescue", "row_retries", "at_expiry")
 _EXPIRY_KEYS = ("anchor", "seconds")
@@ -107,8 +110,8 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
 class RetryBatch(msgspec.Struct, frozen=True, kw_only=True):
     """The body of `POST /batches/{id}/retry`. What it leaves out is as it was for the earlier batch.
 
-    The fields are those of `CreateBatch`, and `max_cost` is never taken over. Raises `InvalidRequest` for
-    values that it may not have.
+    The fields are those of `CreateBatch`, and which requests are meant; `max_cost` is never taken over.
+    Raises `InvalidRequest` for values that it may not have.
     """
 
     completion_window: str | None = None
@@ -119,11 +122,21 @@ class RetryBatch(msgspec.Struct, frozen=True, kw_only=True):
     rescue: bool | None = None
     row_retries: int | None = None
     at_expiry: Literal["wait", "stop"] | None = None
+    custom_ids: Sequence[str] | None = None
+    """of requests that have not succeeded; None and no `errors`: all of them"""
+    errors: Sequence[RowError] | None = None
+    """how requests have failed; those that have in one of these ways are meant too"""
 
     def __post_init__(self) -> None:
         if self.completion_window is not None:
             _check_window(self.completion_window)
         _check_wishes(self)
+        line_choice(self.custom_ids, self.errors)
+
+    @property
+    def choice(self) -> LineChoice | None:
+        """Which requests are meant; None: all that have not succeeded."""
+        return line_choice(self.custom_ids, self.errors)
 
     def create(self, parent: Batch) -> CreateBatch:
         """What a create of the same batch as `parent` would say, with what is said here in its place."""
@@ -182,6 +195,8 @@ def parse_retry_batch(body: bytes, named: Sequence[Naming] = ()) -> RetryBatch:
     window = given.get("completion_window")
     return RetryBatch(
         completion_window=None if window is None else checks.text(window, "completion_window"),
+        custom_ids=cast("Any", given.get(CUSTOM_IDS)),
+        errors=json_errors(given.get(ERRORS)),
         **_wishes(given, named),
     )
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from litebatch_asgi import wire
 from litebatch_asgi.errors import InvalidRequest
-from litebatch_asgi.models import BatchOptions
+from litebatch_asgi.models import BatchOptions, RowError
 
 BODY: dict[str, Any] = {
     "input_file_id": "file-lb1",
@@ -423,3 +423,49 @@ def test_expiry_is_spelled_in_two_ways(spelling: str) -> None:
 )
 def test_what_cannot_come_with_a_file(fields: list[tuple[str, str]], param: str, code: str) -> None:
     assert refused(lambda: wire.parse_upload_form(fields)) == (param, code)
+
+
+def choice(**body: Any) -> wire.LineChoice | None:
+    return wire.parse_retry_batch(msgspec.json.encode(body)).choice
+
+
+def test_a_retry_may_name_its_requests() -> None:
+    assert choice() is None
+    assert choice(custom_ids=None, errors=None) is None
+    assert choice(custom_ids=["a", "b", "a", ""]) == wire.LineChoice(custom_ids=frozenset({"a", "b", ""}))
+    assert choice(errors=[{"status": 429, "message": "try in 3s"}, {"code": None}]) == wire.LineChoice(
+        errors=(RowError(status=429, message="try in #"), RowError())
+    )
+    in_process = wire.RetryBatch(custom_ids=("a",), errors=(RowError(message="try in 7s"),)).choice
+    assert in_process == choice(custom_ids=["a"], errors=[{"message": "try in 3s"}])
+
+
+WRONG_CHOICES: list[tuple[dict[str, Any], str, str]] = [
+    ({"custom_ids": "a"}, "custom_ids", "invalid_type"),
+    ({"custom_ids": []}, "custom_ids", "invalid_value"),
+    ({"custom_ids": ["a"] * 10_001}, "custom_ids", "invalid_value"),
+    ({"custom_ids": ["a", 1]}, "custom_ids", "invalid_type"),
+    ({"errors": {}}, "errors", "invalid_type"),
+    ({"errors": []}, "errors", "invalid_value"),
+    ({"errors": [{}] * 101}, "errors", "invalid_value"),
+    ({"errors": ["server_error"]}, "errors[0]", "invalid_type"),
+    ({"errors": [{}, {"kode": "a"}]}, "errors[1].kode", "unknown_parameter"),
+    ({"errors": [{"status": "429"}]}, "errors[0].status", "invalid_type"),
+    ({"errors": [{"status": True}]}, "errors[0].status", "invalid_type"),
+    ({"errors": [{"status": 1000}]}, "errors[0].status", "integer_above_max_value"),
+    ({"errors": [{"code": 429}]}, "errors[0].code", "invalid_type"),
+    ({"errors": [{"code": "x" * 201}]}, "errors[0].code", "string_above_max_length"),
+    ({"errors": [{"message": "x" * 4_001}]}, "errors[0].message", "string_above_max_length"),
+]
+
+
+@pytest.mark.parametrize(("body", "param", "code"), WRONG_CHOICES)
+def test_requests_that_a_retry_may_not_name(body: dict[str, Any], param: str, code: str) -> None:
+    assert refused(lambda: choice(**body)) == (param, code)
+
+
+def test_errors_that_only_a_call_in_process_can_name_wrongly() -> None:
+    wrong: Any = {"code": "a"}
+    assert refused(lambda: wire.RetryBatch(errors=[wrong])) == ("errors[0]", "invalid_type")
+    half = RowError(message="\ud800")
+    assert refused(lambda: wire.RetryBatch(errors=[half])) == ("errors[0].message", "invalid_value")
