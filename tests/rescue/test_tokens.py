@@ -59,3 +59,20 @@ async def test_what_is_left_of_a_part_goes_to_one_that_has_room(tmp_path: Path, 
             assert ended.status == "completed"
             assert await each_once(gateway, ended, 10) == {}
             assert len(await sizes(simulator)) > 4
+
+
+async def test_a_line_with_more_tokens_than_a_job_may_have_runs_alone(
+    tmp_path: Path, database: Database
+) -> None:
+    """There is nothing to cut, and tokens are an estimate."""
+    simulator = Simulator(settings=RUNNING)
+    async with simulator.running() as provider:
+        [east] = deployments(provider, ["east"])
+        served = [replace(east, max_job_tokens=400, enqueued_tokens=400)]
+        async with gateway_on(
+            simulator, provider, tmp_path, settings=SETTINGS, database=database, served=served
+        ) as gateway:
+            ended = await gateway.ended((await gateway.create((await gateway.upload(CONTENT)).id)).id)
+            assert ended.status == "completed"
+            assert await each_once(gateway, ended, 10) == {}
+            assert await sizes(simulator) == [1] * 10
