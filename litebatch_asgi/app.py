@@ -98,6 +98,7 @@ class LiteBatch:
         self._entered = 0
         self._turn = anyio.Lock()  # of no event loop: one may follow another
         self._kept: Kept | None = None
+        self._page: ASGIApp | None = None
         if metrics_registry is not None:
             self._kept = load_metrics(self._storage, self.catalog, metrics_registry)
         self.authenticator: Authenticator = without_authenticator if authenticator is None else authenticator
@@ -199,15 +200,19 @@ class LiteBatch:
         """The web page of operators and owners, to be mounted where nothing untrusted has the same origin.
 
         Who signs in, with a key, is whom the authenticator takes `Authorization: Bearer KEY` for; whom it
-        knows by a cookie of the host's own need not. Raises `ConfigError` without the extra `page`.
+        knows by a cookie of the host's own need not. Each time it is the same app. Raises `ConfigError`
+        without the extra `page`.
         """
-        try:
-            from litebatch_asgi.page import Page
-        except ModuleNotFoundError as error:
-            if error.name not in ("htpy", "cryptography"):
-                raise
-            raise ConfigError(f"the page needs {error.name}: pip install 'litebatch-asgi[page]'") from error
-        return Page(self, self.authenticator, secret=self.settings.page_secret)
+        if self._page is None:
+            try:
+                from litebatch_asgi.page import Page
+            except ModuleNotFoundError as error:
+                name = (error.name or "").partition(".")[0]
+                if name not in ("cryptography", "htpy", "markupsafe"):
+                    raise
+                raise ConfigError(f"the page needs {name}: pip install 'litebatch-asgi[page]'") from error
+            self._page = Page(self, self.authenticator, secret=self.settings.page_secret)
+        return self._page
 
     @property
     def is_entered(self) -> bool:

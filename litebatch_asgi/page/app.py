@@ -11,11 +11,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from litebatch_asgi.auth import Authenticator
-from litebatch_asgi.errors import NotFound
+from litebatch_asgi.page.addresses import path_in, root_of
 from litebatch_asgi.page.batches import batches_section
-from litebatch_asgi.page.context import Context, root_of
-from litebatch_asgi.page.origin import HEADERS
-from litebatch_asgi.page.routing import View
+from litebatch_asgi.page.context import Context
+from litebatch_asgi.page.origin import Guarded
+from litebatch_asgi.page.routing import Open, View, unknown
 from litebatch_asgi.page.section import PageRoute, Section
 from litebatch_asgi.page.signing_in import SigningIn
 from litebatch_asgi.page.static import asset
@@ -49,22 +49,42 @@ class Page:
         context = Context(services, authenticator, every, secret=secret, any_key=any_key)
         signing_in = SigningIn(context)
         routes = [
-            Route("/", _home, methods=["GET"]),
-            Route("/sign-in", signing_in.sign_in, methods=["GET", "POST"]),
-            Route("/sign-out", signing_in.sign_out, methods=["GET", "POST"]),
-            Route("/static/{name}", asset, methods=["GET"]),
+            Route("/", Open(GET=_home)),
+            Route("/sign-in", Open(GET=signing_in.show, POST=signing_in.begin)),
+            Route("/sign-out", Open(POST=signing_in.end)),
+            Route("/static/{name}", Open(GET=asset)),
             *(
                 Route(route.path, View(context, section, route))
                 for section in every
                 for route in section.routes
             ),
         ]
-        unknown = View(context, _NOWHERE, PageRoute(path="", get=_unknown, post=_unknown))
-        self._app = Respond(Router(routes, redirect_slashes=False, default=_only_http(unknown)))
+        nowhere = View(context, _NOWHERE, PageRoute(path="", get=_unknown, post=_unknown))
+        router = Router(routes, redirect_slashes=False, default=_only_http(nowhere))
+        self._app = Respond(Guarded(_AtItsRoot(router)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await self._app(scope, receive, send)
+
+
+class _AtItsRoot:
+    """Middleware that hands on what is asked for below the place that the page is mounted at, as a path.
+
+    At the place itself the browser would leave the cookies out, which are for what is below it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app for one request."""
+        path = path_in(scope)
+        if not path and scope["type"] == "http":
+            app: ASGIApp = RedirectResponse(f"{root_of(scope)}/", 307)
+        else:
+            app = self._app
+        await app({**scope, "path": scope.get("root_path", "").rstrip("/") + path}, receive, send)
 
 
 def own_sections() -> Sequence[Section]:
@@ -76,11 +96,11 @@ _NOWHERE = Section(title="", path="", routes=())
 
 
 async def _home(request: Request) -> Response:
-    return RedirectResponse(f"{root_of(request.scope)}/batches", 303, HEADERS)
+    return RedirectResponse(f"{root_of(request.scope)}/batches", 303)
 
 
 async def _unknown(visit: Visit) -> ASGIApp:
-    raise NotFound(f"There is no page at {visit.request.url.path[:200]}.")
+    raise unknown(visit.request)
 
 
 def _only_http(app: ASGIApp) -> ASGIApp:

@@ -8,8 +8,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
 
 from litebatch_asgi.auth import Authenticator, identify
-from litebatch_asgi.errors import LifespanNotEntered, RequestError, Unauthenticated
+from litebatch_asgi.errors import LifespanNotEntered, Unauthenticated
 from litebatch_asgi.models import Principal
+from litebatch_asgi.page.addresses import root_of
 from litebatch_asgi.page.live import Streams
 from litebatch_asgi.page.section import Section
 from litebatch_asgi.page.sessions import Sessions, is_plausible
@@ -56,15 +57,13 @@ class Context:
         """
         if not self.services.is_entered:
             raise LifespanNotEntered
-        key = self.sessions.key_of(request)
+        session = self.sessions.session_of(request)
         try:
-            if key is not None:
-                principal = await self.holder_of(key, request.scope)
+            if session is not None:
+                principal = await self.holder_of(session.key, request.scope)
             else:
                 principal = await identify(self._authenticator, HTTPConnection(request.scope))
-        except RequestError as error:
-            if error.status >= 500 or not isinstance(error, Unauthenticated):
-                raise
+        except Unauthenticated:
             principal = None
         if principal is None:
             return None
@@ -72,12 +71,6 @@ class Context:
             request=request,
             principal=principal,
             services=self.services,
-            token=self.sessions.token_of(request, principal.owner),
+            token=self.sessions.token_of(session, principal.owner),
             root=root_of(request.scope),
         )
-
-
-def root_of(scope: Scope) -> str:
-    """The path that the page is mounted at, without a slash at its end."""
-    root: str = scope.get("root_path", "")
-    return root.rstrip("/")

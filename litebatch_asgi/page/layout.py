@@ -7,16 +7,17 @@ from collections.abc import Iterable
 import htpy as h
 from htpy import Element, Node
 
+from litebatch_asgi.page.addresses import path_in
 from litebatch_asgi.page.parts import post
 from litebatch_asgi.page.section import Section
 from litebatch_asgi.page.shown import Shown
-from litebatch_asgi.page.static import SCRIPT, STYLE
+from litebatch_asgi.page.static import ICON, SCRIPT, STYLE
 from litebatch_asgi.page.visit import Visit
 
 
 def document(shown: Shown, visit: Visit, sections: Iterable[Section], notice: str | None) -> Element:
     """A whole page, for somebody who has signed in."""
-    path = visit.request.url.path.removeprefix(visit.root)
+    path = path_in(visit.request.scope)
     entries = [_entry(visit, section, path) for section in sections]
     who = visit.principal.owner + (" (admin)" if visit.principal.is_admin else "")
     header = h.header(".bar")[
@@ -41,7 +42,7 @@ def bare(title: str, root: str, body: Node) -> Element:
             h.meta(name="viewport", content="width=device-width, initial-scale=1"),
             h.meta(name="color-scheme", content="light dark"),
             h.title[f"{title} - LiteBatch"],
-            h.link(rel="icon", href=f"{root}/static/icon.svg"),
+            h.link(rel="icon", href=f"{root}/static/{ICON.name}"),
             h.link(rel="stylesheet", href=f"{root}/static/{STYLE.name}"),
             h.script(src=f"{root}/static/{SCRIPT.name}", defer=True),
         ],

@@ -1,11 +1,11 @@
-"""Whether a request that changes something comes from the page itself, as the browser says."""
+"""Where things come from: what browsers are told to load, and whether the page itself has sent a request."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
-from starlette.types import Scope
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from litebatch_asgi.errors import PermissionDenied
 
@@ -24,6 +24,25 @@ HEADERS = {
 """of every answer: nothing of other sites is loaded, and no script or style runs that stands in a page"""
 
 
+class Guarded:
+    """Middleware that gives every answer these headers; one that it has already stays."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app for one request."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
 def check_origin(scope: Scope) -> None:
     """Raises `PermissionDenied` for a request that another site has made.
 
@@ -36,7 +55,7 @@ def check_origin(scope: Scope) -> None:
     if site is not None:
         is_own = site in ("same-origin", "none")
     else:
-        is_own = origin is None or urlsplit(origin).netloc == headers.get("host")
+        is_own = origin is None or _host_of(origin) == headers.get("host", "").lower()
     if not is_own:
         raise PermissionDenied(
             "Another site has sent this form. Open the page itself, and repeat what you want to do there."
@@ -48,8 +67,9 @@ def is_from_elsewhere(scope: Scope) -> bool:
     return Headers(scope=scope).get("sec-fetch-site") == "cross-site"
 
 
-def local_path(path: str | None) -> str:
-    """Where to go on after signing in: within the page, whatever the address said."""
-    if path is None or not path.startswith("/") or path.startswith("//") or "\\" in path:
-        return "/"
-    return path if path.isprintable() and not urlsplit(path).netloc else "/"
+def _host_of(origin: str) -> str | None:
+    """Host and port; None: an origin that tells none, such as `null`."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None

@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
-import logging
-import math
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
 import htpy as h
 from htpy import Node
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from litebatch_asgi.errors import InternalError, MethodNotAllowed, NotFound, RequestError
-from litebatch_asgi.page.context import Context, root_of
-from litebatch_asgi.page.layout import bare, document
+from litebatch_asgi.errors import NotFound, RequestError
+from litebatch_asgi.page.addresses import address_in, local_path, root_of
+from litebatch_asgi.page.context import Context
+from litebatch_asgi.page.layout import document
 from litebatch_asgi.page.live import stream
-from litebatch_asgi.page.origin import HEADERS, check_origin, is_from_elsewhere, local_path
-from litebatch_asgi.page.parts import heading
+from litebatch_asgi.page.origin import check_origin, is_from_elsewhere
+from litebatch_asgi.page.refusing import (
+    not_allowed,
+    page_answer,
+    refusal,
+    refused,
+    refused_to_anyone,
+    title_of,
+    told,
+)
 from litebatch_asgi.page.section import Handler, PageRoute, Section
 from litebatch_asgi.page.shown import Moved, Shown
 from litebatch_asgi.page.visit import Visit
 
-logger: logging.Logger = logging.getLogger("litebatch_asgi.page")
+_SEEN = ("GET", "HEAD")
+
+
+class Open:
+    """Answers one path to anyone, by method."""
+
+    def __init__(self, **handlers: Callable[[Request], Awaitable[Response]]) -> None:
+        self._handlers = dict(handlers)
+        if "GET" in handlers:
+            self._handlers["HEAD"] = handlers["GET"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        handler = self._handlers.get(request.method)
+        try:
+            if handler is None:
+                raise not_allowed(request, *self._handlers)
+            if request.method == "POST":
+                check_origin(scope)
+            answer = await handler(request)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            answer = refused_to_anyone(told(error, request), request)
+        if handler is None:
+            answer.headers["allow"] = ", ".join(self._handlers)
+        await answer(scope, receive, send)
 
 
 class View:
@@ -31,69 +66,67 @@ class View:
     def __init__(self, context: Context, section: Section, route: PageRoute) -> None:
         self._context = context
         self._section = section
-        self._route = route
+        self._handlers: dict[str, Handler] = {}
+        if route.get is not None:
+            self._handlers |= dict.fromkeys(_SEEN, route.get)
+        if route.post is not None:
+            self._handlers["POST"] = route.post if route.takes_files else _with_form(route.post)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request(scope, receive)
-        try:
-            answer = await self._answer(request)
-        except ClientDisconnect:
-            return
-        await answer(scope, receive, send)
-
-    async def _answer(self, request: Request) -> ASGIApp:
-        context = self._context
+        sent = _Sent(send)
         visit: Visit | None = None
         try:
-            handler = self._handler(request)
-            visit = await context.visit(request)
-            if visit is None:
-                return sign_in_first(request)
-            if self._section.for_admins and not visit.principal.is_admin:
-                raise _unknown(request)
-            answer = await handler(visit)
-        except RequestError as error:
-            return self._refusal(error, request, visit)
+            self._check(request)
+            visit = await self._context.visit(request)
+            answer = sign_in_first(request) if visit is None else await self._answer(request, visit)
+            await answer(scope, receive, sent)
         except ClientDisconnect:
-            raise
-        except Exception:
-            logger.exception("%s %r failed", request.method, request.url.path[:200])
-            told = InternalError("The gateway failed on this request; its log tells why.")
-            return self._refusal(told, request, visit)
+            return
+        except Exception as error:
+            if sent.has_begun:
+                raise
+            await self._refusal(told(error, request), request, visit)(scope, receive, send)
+
+    def _check(self, request: Request) -> None:
+        """Raises `MethodNotAllowed` for a method of no page, `PermissionDenied` for another site's forms."""
+        if request.method not in (*_SEEN, "POST"):
+            raise not_allowed(request, *self._handlers)
+        if request.method == "POST":
+            check_origin(request.scope)
+
+    async def _answer(self, request: Request, visit: Visit) -> ASGIApp:
+        if self._section.for_admins and not visit.principal.is_admin:
+            raise unknown(request)
+        handler = self._handlers.get(request.method)
+        if handler is None:
+            raise not_allowed(request, *self._handlers)
+        answer = await handler(visit)
         if isinstance(answer, Moved):
             return self._moved(answer, visit)
         return self._shown(answer, handler, visit) if isinstance(answer, Shown) else answer
 
-    def _handler(self, request: Request) -> Handler:
-        """Raises `MethodNotAllowed`, and `PermissionDenied` for what another site sends."""
-        handler = self._route.get if request.method in ("GET", "HEAD") else None
-        if request.method == "POST" and self._route.post is not None:
-            check_origin(request.scope)
-            return self._route.post if self._route.takes_files else _with_form(self._route.post)
-        if handler is None:
-            raise MethodNotAllowed(f"{request.method} is not allowed here.")
-        return handler
-
-    def _shown(self, shown: Shown, handler: Handler, visit: Visit) -> Response:
-        if "text/event-stream" in visit.request.headers.get("accept", ""):
-            if not shown.is_live:
-                return Response(status_code=204, headers=HEADERS)
-            return self._followed(shown, handler, visit)
+    def _shown(self, shown: Shown, handler: Handler, visit: Visit) -> ASGIApp:
+        scope = visit.request.scope
+        if _follows(visit.request):
+            return self._followed(shown, handler, visit) if shown.is_live else _nothing()
         sessions = self._context.sessions
-        notice = sessions.notice_of(visit.request)
+        notice = sessions.notice_of(visit.request, visit.token)
         sections = self._context.sections(visit.principal)
         answer = page_answer(document(shown, visit, sections, notice), shown.status)
         if notice is not None:
-            sessions.end_notice(answer, cookie_path(visit.root))
+            sessions.end_notice(answer, scope)
         return answer
 
-    def _followed(self, shown: Shown, handler: Handler, visit: Visit) -> Response:
+    def _followed(self, shown: Shown, handler: Handler, visit: Visit) -> ASGIApp:
         async def render() -> str | None:
             """The page as it is now; whoever may not see it any more is told to look no longer."""
             try:
                 now = await self._context.visit(visit.request)
-                answer = await handler(now) if now is not None else None
+                if now is None or (self._section.for_admins and not now.principal.is_admin):
+                    return None
+                answer = await handler(now)
             except RequestError:
                 return None
             return _inner(answer.content) if isinstance(answer, Shown) and answer.is_live else None
@@ -102,42 +135,34 @@ class View:
         return stream(visit.request.scope, self._context.streams, visit.principal.owner, first, render)
 
     def _moved(self, moved: Moved, visit: Visit) -> Response:
-        answer = RedirectResponse(visit.root + moved.path, 303, HEADERS)
+        answer = RedirectResponse(visit.root + local_path(moved.path), 303)
         if moved.notice is not None:
-            path = cookie_path(visit.root)
-            self._context.sessions.give_notice(answer, visit.request.scope, path, moved.notice)
+            self._context.sessions.give_notice(answer, visit.request.scope, moved.notice, visit.token)
         return answer
 
     def _refusal(self, error: RequestError, request: Request, visit: Visit | None) -> Response:
-        content = refusal(error, visit)
-        title = "Not found" if error.status == 404 else "Not done"
+        if _follows(request) and error.status < 500:
+            return _nothing()
         if visit is None:
-            return refused(bare(title, root_of(request.scope), h.main("#content")[content]), error)
-        shown = Shown(title=title, content=content)
-        return refused(document(shown, visit, self._context.sections(visit.principal), None), error)
+            answer = refused_to_anyone(error, request)
+        else:
+            shown = Shown(title=title_of(error, request), content=refusal(error, request, visit))
+            answer = refused(document(shown, visit, self._context.sections(visit.principal), None), error)
+        if error.status == 405:
+            answer.headers["allow"] = ", ".join(self._handlers)
+        return answer
 
 
-def refusal(error: RequestError, visit: Visit | None) -> Node:
-    """What is shown of an error."""
-    back = h.p[h.a(href=visit.url("/"))["Go to the batches"]] if visit is not None else None
-    return [
-        heading("Not found" if error.status == 404 else "This was not done"),
-        h.p(role="alert")[error.message],
-        back,
-    ]
+class _Sent:
+    """`send`, for one request."""
 
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
 
-def refused(page: h.Element, error: RequestError) -> Response:
-    """The answer that shows an error."""
-    answer = page_answer(page, error.status)
-    if error.retry_after is not None:
-        answer.headers["retry-after"] = str(math.ceil(error.retry_after))
-    return answer
-
-
-def page_answer(page: h.Element, status: int = 200) -> Response:
-    """A whole page as an answer."""
-    return HTMLResponse(str(page), status, HEADERS)
+    async def __call__(self, message: Message) -> None:
+        self.has_begun = True
+        await self._send(message)
 
 
 def sign_in_first(request: Request) -> Response:
@@ -146,24 +171,37 @@ def sign_in_first(request: Request) -> Response:
     A browser that follows a link of another site has left the session's cookie at home: it is asked to come
     again, from here, once.
     """
+    if _follows(request):
+        return _nothing()
     root = root_of(request.scope)
-    query = f"?{request.url.query}" if request.url.query else ""
-    here = local_path(request.url.path.removeprefix(root) + query)
-    if "text/event-stream" in request.headers.get("accept", ""):
-        return Response(status_code=204, headers=HEADERS)
+    here = local_path(address_in(request.scope)) if request.method in _SEEN else "/"
     if request.method == "GET" and is_from_elsewhere(request.scope):
         again = h.html(lang="en")[
-            h.head[h.meta(http_equiv="refresh", content=f"0;url={root}{here}"), h.title["LiteBatch"]],
-            h.body[h.a(href=root + here)["Go on"]],
+            h.head[
+                h.meta(charset="utf-8"),
+                h.meta(http_equiv="refresh", content=f"0;url={root}{here}"),
+                h.title["LiteBatch"],
+            ],
+            h.body[h.main[h.a(href=root + here)["Go on to LiteBatch"]]],
         ]
         return page_answer(again)
-    query = urlencode({"next": here}) if request.method == "GET" and here != "/" else ""
-    return RedirectResponse(f"{root}/sign-in{'?' if query else ''}{query}", 303, HEADERS)
+    query = f"?{urlencode({'next': here})}" if here != "/" else ""
+    return RedirectResponse(f"{root}/sign-in{query}", 303)
 
 
-def cookie_path(root: str) -> str:
-    """The path that cookies of the page are sent to."""
-    return f"{root}/"
+def unknown(request: Request) -> NotFound:
+    """What is told of a path that there is not."""
+    return NotFound(f"There is no page at {request.scope['path'][:200]}.")
+
+
+def _follows(request: Request) -> bool:
+    """Whether a page that is shown already asks what has changed in it."""
+    return request.method == "GET" and "text/event-stream" in request.headers.get("accept", "")
+
+
+def _nothing() -> Response:
+    """There is nothing to follow: a browser then asks no more. Source: the HTML standard."""
+    return Response(status_code=204)
 
 
 def _with_form(handler: Handler) -> Handler:
@@ -178,7 +216,3 @@ def _with_form(handler: Handler) -> Handler:
 
 def _inner(content: Node) -> str:
     return "".join(h.fragment[content].iter_chunks())
-
-
-def _unknown(request: Request) -> NotFound:
-    return NotFound(f"Invalid URL ({request.method} {request.url.path[:200]})")

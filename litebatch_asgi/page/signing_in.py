@@ -9,16 +9,17 @@ from htpy import Element, Node
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from litebatch_asgi.errors import MethodNotAllowed, RequestError, Unauthenticated
+from litebatch_asgi.errors import RequestError, Unauthenticated
+from litebatch_asgi.models import Principal
+from litebatch_asgi.page.addresses import local_path, root_of
 from litebatch_asgi.page.attempts import Attempts
-from litebatch_asgi.page.context import Context, root_of
+from litebatch_asgi.page.context import Context
 from litebatch_asgi.page.layout import bare
-from litebatch_asgi.page.origin import HEADERS, check_origin, local_path
-from litebatch_asgi.page.routing import cookie_path, page_answer, refused
+from litebatch_asgi.page.refusing import page_answer, refused
 from litebatch_asgi.page.visit import TOKEN_FIELD, parse_form
 from litebatch_asgi.routes.endpoint import small_body
 
-_WRONG = "This key is not known, has expired, or is blocked."
+_WRONG = "This key is not known."
 
 
 class SigningIn:
@@ -28,50 +29,45 @@ class SigningIn:
         self._context = context
         self._attempts = Attempts(time.monotonic)
 
-    async def sign_in(self, request: Request) -> Response:
-        """Show the form, or begin a session for whoever has sent a key that counts."""
-        root = root_of(request.scope)
-        try:
-            if request.method != "POST":
-                return page_answer(self._page(root, request.query_params.get("next")))
-            check_origin(request.scope)
-            form = parse_form(await small_body(request))
-            return await self._begin(request, form.get("key", ""), form.get("next"))
-        except Unauthenticated as error:
-            return refused(self._page(root, request.query_params.get("next"), error.message), error)
-        except RequestError as error:
-            return refused(self._page(root, None, error.message), error)
+    async def show(self, request: Request) -> Response:
+        """Show the form."""
+        return page_answer(self._page(root_of(request.scope), request.query_params.get("next")))
 
-    async def _begin(self, request: Request, key: str, where: str | None) -> Response:
-        client = request.client.host if request.client is not None else ""
-        self._attempts.check(client)
-        try:
-            principal = await self._context.holder_of(key, request.scope)
-        except Unauthenticated:
-            principal = None
+    async def begin(self, request: Request) -> Response:
+        """Begin a session for whoever has sent a key that counts. Raises `InvalidRequest` for no form."""
+        form = parse_form(await small_body(request))
+        key, where = form.get("key", ""), form.get("next")
         root = root_of(request.scope)
-        if principal is None:
-            self._attempts.failed(client)
-            refusal = Unauthenticated(_WRONG)
-            return refused(self._page(root, where, refusal.message), refusal)
-        answer = RedirectResponse(root + local_path(where), 303, HEADERS)
-        self._context.sessions.begin(answer, request.scope, cookie_path(root), key)
+        try:
+            principal = await self._holder_of(key, request)
+        except RequestError as error:
+            return refused(self._page(root, where, error.message), error)
+        answer = RedirectResponse(root + local_path(where), 303)
+        self._context.sessions.begin(answer, request.scope, key, principal.owner)
         return answer
 
-    async def sign_out(self, request: Request) -> Response:
-        """End the session, and show the form again."""
-        root = root_of(request.scope)
+    async def _holder_of(self, key: str, request: Request) -> Principal:
+        """Whom a key stands for. Raises `RateLimited`, `Unauthenticated` and the authenticator's errors."""
+        address = request.client.host if request.client is not None else ""
+        who = self._attempts.begin(address, self._context.sessions.owner_of_browser(request))
         try:
-            if request.method != "POST":
-                raise MethodNotAllowed(f"{request.method} is not allowed here.")
-            check_origin(request.scope)
-            visit = await self._context.visit(request)
-            if visit is not None:
-                visit.check_token(parse_form(await small_body(request)).get(TOKEN_FIELD, ""))
+            principal = await self._context.holder_of(key, request.scope)
         except RequestError as error:
-            return refused(self._page(root, None, error.message), error)
-        answer = RedirectResponse(f"{root}/sign-in", 303, HEADERS)
-        self._context.sessions.end(answer, cookie_path(root))
+            if error.status >= 500:
+                self._attempts.succeeded(who)
+            raise
+        if principal is None:
+            raise Unauthenticated(_WRONG)
+        self._attempts.succeeded(who)
+        return principal
+
+    async def end(self, request: Request) -> Response:
+        """End the session, and show the form again. Raises `PermissionDenied` without the session's token."""
+        visit = await self._context.visit(request)
+        if visit is not None:
+            visit.check_token(parse_form(await small_body(request)).get(TOKEN_FIELD, ""))
+        answer = RedirectResponse(f"{root_of(request.scope)}/sign-in", 303)
+        self._context.sessions.end(answer, request.scope)
         return answer
 
     def _page(self, root: str, where: str | None, wrong: str | None = None) -> Element:

@@ -62,7 +62,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 
     def check_token(self, given: str) -> None:
         """Raises `PermissionDenied` unless it is this session's token."""
-        if not hmac.compare_digest(given.encode(), self.token.encode()):
+        if not hmac.compare_digest(given.encode(errors="replace"), self.token.encode()):
             raise PermissionDenied(
                 "This form is not of your session: it was opened before you signed in, or another site has "
                 "sent it. Open the page again and repeat what you did."

@@ -26,6 +26,7 @@ FACTORY = "litebatch_asgi.server.startup:gateway_of_worker"
 _CONFIG, _DATABASE, _HOST = "LITEBATCH_CONFIG", "LITEBATCH_DATABASE", "LITEBATCH_HOST"
 _NO_RECONCILER = "LITEBATCH_NO_RECONCILER"
 _PAGE_SECRET = "LITEBATCH_PAGE_SECRET"  # noqa: S105 - the name of a variable
+"""of workers that have neither a secret nor a master key to make one of"""
 FAILPOINTS = "LITEBATCH_FAILPOINTS"
 ONE_PROCESS = ("sqlite:", "memory:")
 """databases on which several workers are of no use: they would wait for each other, or see nothing of it"""
@@ -58,7 +59,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
                 f"with {url.partition(':')[0]} there is one"
             )
         settings = config.settings
-        if settings.page_secret is None:
+        if settings.page_secret is None and config.master_key is None:
             settings = msgspec.structs.replace(settings, page_secret=env.get(_PAGE_SECRET))
         return msgspec.structs.replace(config, database_url=url, settings=settings)
 

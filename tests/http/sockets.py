@@ -55,6 +55,10 @@ class RawClient:
             body = error.partial
         return Answer(status=int(first.split()[1]), headers=headers, body=body)
 
+    async def until(self, mark: bytes) -> bytes:
+        """Everything up to this mark, which must come."""
+        return await self._reader.readuntil(mark)
+
     async def rest(self) -> bytes:
         """Everything until the server closes."""
         return await self._reader.read()

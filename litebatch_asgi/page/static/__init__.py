@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from litebatch_asgi.errors import NotFound
-from litebatch_asgi.page.origin import HEADERS
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,13 +30,13 @@ def _asset(file: str, media_type: str) -> Asset:
 STYLE: Asset = _asset("style.css", "text/css")
 SCRIPT: Asset = _asset("page.js", "text/javascript")
 ICON: Asset = _asset("icon.svg", "image/svg+xml")
-_ASSETS = {STYLE.name: STYLE, SCRIPT.name: SCRIPT, "icon.svg": ICON}
-_KEPT = {**HEADERS, "cache-control": "public, max-age=31536000, immutable"}
+_ASSETS = {STYLE.name: STYLE, SCRIPT.name: SCRIPT, ICON.name: ICON}
+_KEPT = {"cache-control": "public, max-age=31536000, immutable"}
 
 
 async def asset(request: Request) -> Response:
     """Answer `GET /static/{name}`. Raises `NotFound`."""
     found = _ASSETS.get(request.path_params["name"])
     if found is None:
-        raise NotFound(f"Invalid URL ({request.method} {request.url.path[:200]})")
+        raise NotFound(f"There is no file at {request.scope['path'][:200]}.")
     return Response(found.content, media_type=found.media_type, headers=_KEPT)
