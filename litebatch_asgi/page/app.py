@@ -46,6 +46,7 @@ class Page:
         any_key: bool = False,
     ) -> None:
         every = (*own_sections(), *sections)
+        self.sections: Sequence[Section] = every
         context = Context(services, authenticator, every, secret=secret, any_key=any_key)
         signing_in = SigningIn(context)
         routes = [

@@ -135,7 +135,9 @@ class View:
         return stream(visit.request.scope, self._context.streams, visit.principal.owner, first, render)
 
     def _moved(self, moved: Moved, visit: Visit) -> Response:
-        answer = RedirectResponse(visit.root + local_path(moved.path), 303)
+        """A script is told where to go: if it were sent there, it would take the notice away unseen."""
+        is_script = visit.request.headers.get("x-requested-with") == "XMLHttpRequest"
+        answer = RedirectResponse(visit.root + local_path(moved.path), 201 if is_script else 303)
         if moved.notice is not None:
             self._context.sessions.give_notice(answer, visit.request.scope, moved.notice, visit.token)
         return answer
