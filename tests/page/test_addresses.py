@@ -85,7 +85,6 @@ def test_no_address_leads_out_of_the_page(address: str, root: str) -> None:
 
 
 @pytest.mark.parametrize("address", [each for each in ELSEWHERE if each and each.isascii()])
-@pytest.mark.anyio
 async def test_signing_in_leads_nowhere_else(gateway: Standalone, address: str) -> None:
     async with visiting(gateway) as visitor:
         answer = await visitor.post("/sign-in", key=MASTER, next=address)
@@ -99,7 +98,6 @@ async def test_signing_in_leads_nowhere_else(gateway: Standalone, address: str) 
     "path", ["//evil.example", "/%5cevil.example", "/%09/evil.example", "/%0d%0ax:y", "/%e2%80%a8", "/%00"]
 )
 @pytest.mark.parametrize("site", ["cross-site", "none"])
-@pytest.mark.anyio
 async def test_neither_does_being_sent_to_sign_in(gateway: Standalone, path: str, site: str) -> None:
     async with httpx2.AsyncClient() as http:
         answer = await http.get(f"{gateway.address}/ui{path}", headers={"sec-fetch-site": site})

@@ -13,8 +13,6 @@ from tests.access.standalone import MASTER, Standalone
 from tests.http.sockets import head, raw_client
 from tests.page.visiting import Page, visiting
 
-pytestmark = pytest.mark.anyio
-
 PATHS = [
     "/ui",
     "/ui/",

@@ -18,8 +18,6 @@ from tests.page.every_route import Place, places
 from tests.page.test_answers import assert_guarded
 from tests.page.visiting import Page, Visitor, visiting
 
-pytestmark = pytest.mark.anyio
-
 WRONG_IDS = ["nothing", "%00", "%ff", "a%0d%0ax:y", "%ed%a0%80", "x" * 3000, "%27%22%3E", "..%2f..", "%20"]
 
 

@@ -22,8 +22,6 @@ from tests.http.sockets import head, raw_client, served
 from tests.page.events import ACCEPT, following
 from tests.page.visiting import visiting
 
-pytestmark = pytest.mark.anyio
-
 
 class Board:
     """A live page that shows what the test writes on it."""

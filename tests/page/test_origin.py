@@ -64,7 +64,6 @@ def test_a_request_that_names_no_host() -> None:
         check_origin(scope({"origin": "http://"}, host=""))
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("headers", OTHERS)
 async def test_no_form_of_another_site_is_taken(gateway: Standalone, headers: dict[str, str]) -> None:
     """Not with the right token either, and nobody is signed in by it."""
@@ -82,7 +81,6 @@ async def test_no_form_of_another_site_is_taken(gateway: Standalone, headers: di
         assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.anyio
 async def test_a_form_is_of_one_session_alone(gateway: Standalone) -> None:
     async with visiting(gateway, MASTER) as visitor, visiting(gateway, MASTER) as other:
         tokens = {"", "x", await other.token()}
@@ -93,7 +91,6 @@ async def test_a_form_is_of_one_session_alone(gateway: Standalone) -> None:
         assert (await visitor.post("/sign-out", token=await visitor.token())).status_code == 303
 
 
-@pytest.mark.anyio
 async def test_whom_the_host_knows_needs_a_token_as_well(gateway: Standalone) -> None:
     """It is of the owner, and of nobody who chooses a cookie of their own."""
     alice, bob = await gateway.new_key(user_id="alice"), await gateway.new_key(user_id="bob")

@@ -20,8 +20,6 @@ from litebatch_asgi.page.sessions import BROWSER_COOKIE, COOKIE, SESSION_SECONDS
 from tests.access.standalone import MASTER, Standalone
 from tests.page.visiting import Page, Visitor, visiting
 
-pytestmark = pytest.mark.anyio
-
 
 def cookies_of(answer: httpx2.Response) -> dict[str, Morsel[str]]:
     """What an answer sets."""

@@ -8,8 +8,6 @@ from tests.access.standalone import MASTER, Standalone
 from tests.page.markup import parsed
 from tests.page.visiting import Form, Page, visiting
 
-pytestmark = pytest.mark.anyio
-
 
 async def test_somebody_signs_in_and_out_again(gateway: Standalone) -> None:
     async with visiting(gateway, MASTER) as visitor:
