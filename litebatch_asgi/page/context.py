@@ -73,4 +73,5 @@ class Context:
             services=self.services,
             token=self.sessions.token_of(session, principal.owner),
             root=root_of(request.scope),
+            has_session=session is not None,
         )

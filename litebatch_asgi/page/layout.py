@@ -26,7 +26,7 @@ def document(shown: Shown, visit: Visit, sections: Iterable[Section], notice: st
         h.nav(aria_label="Sections")[h.ul[entries]],
         h.div(".who")[
             h.span(title="Who has signed in")[who],
-            post(visit, "/sign-out", "Sign out", class_="quiet"),
+            post(visit, "/sign-out", "Sign out", class_="quiet") if visit.has_session else None,
         ],
     ]
     said = h.p(".notice", role="status")[notice] if notice else None

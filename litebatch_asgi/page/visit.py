@@ -30,6 +30,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """stands in every form: whoever sends it has seen a page of this session"""
     root: str
     """the path that the page is mounted at, without a slash at its end"""
+    has_session: bool = False
+    """whether the caller has signed in here, and can sign out; or else the host knows who it is"""
     now: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     def url(self, path: str, query: Mapping[str, str | None] | None = None, /) -> str:

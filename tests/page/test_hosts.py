@@ -19,7 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from litebatch_asgi import LiteBatch, ScopeUserAuthenticator
 from litebatch_asgi.errors import LifespanNotEntered
-from litebatch_asgi.page import Page, PageRoute, Section, Shown, Visit
+from litebatch_asgi.page import Moved, Page, PageRoute, Section, Shown, Visit
+from litebatch_asgi.page.parts import post
+from litebatch_asgi.page.sessions import COOKIE
 from tests.access.standalone import Standalone
 from tests.harness import by_key, deployments
 from tests.http.sockets import served
@@ -94,16 +96,23 @@ async def test_it_stands_under_any_path(gateway: Standalone, place: str) -> None
         nothing = await visitor.get("/nowhere")
         assert (nothing.status, nothing.heading) == (404, "Not found")
         assert_guarded(nothing.answer)
+        page = await visitor.submit(page.form("Wipe"))
+        assert (page.path, page.notice) == (f"{root}/board", "Wiped.")
+        page = await visitor.follow(page, "Board")
+        assert page.notice is None
         page = await visitor.submit(page.form("Sign out"))
         assert page.path == f"{root}/sign-in"
         assert (await visitor.get("/board")).path == f"{root}/sign-in?next=%2Fboard"
 
 
 def _board() -> Section:
-    async def show(_: Visit) -> Shown:
-        return Shown(title="Board", content=[h.h1["Board"]])
+    async def show(visit: Visit) -> Shown:
+        return Shown(title="Board", content=[h.h1["Board"], post(visit, "/board", "Wipe")])
 
-    return Section(title="Board", path="/board", routes=(PageRoute(path="/board", get=show),))
+    async def wipe(_: Visit) -> Moved:
+        return Moved(path="/board", notice="Wiped.")
+
+    return Section(title="Board", path="/board", routes=(PageRoute(path="/board", get=show, post=wipe),))
 
 
 class User(BaseUser):
@@ -130,7 +139,7 @@ class ByCookie(AuthenticationBackend):
 @asynccontextmanager
 async def hosted(gateway: Standalone) -> AsyncGenerator[Visitor]:
     """A browser at a host that knows its users by a cookie."""
-    page = Page(gateway.litebatch, ScopeUserAuthenticator())
+    page = Page(gateway.litebatch, ScopeUserAuthenticator(), sections=(_board(),))
     middleware = [Middleware(AuthenticationMiddleware, backend=ByCookie())]
     app = Starlette(routes=[Mount("/litebatch", page)], middleware=middleware)
     async with served(app) as address, visiting(address, root="/litebatch") as visitor:
@@ -144,6 +153,7 @@ class TestUsersOfTheHost:
             page = await visitor.get("/batches")
             assert page.heading == "Batches"
             assert "user:alice" in page.text
+            assert "Sign out" not in page.text  # which is the host's to offer
 
     async def test_whom_it_does_not_know_nobody_knows(self, gateway: Standalone) -> None:
         async with hosted(gateway) as visitor:
@@ -155,10 +165,24 @@ class TestUsersOfTheHost:
     async def test_their_forms_need_their_token(self, gateway: Standalone) -> None:
         async with hosted(gateway) as visitor:
             visitor.http.cookies.set("host_user", "alice")
-            token = await visitor.token()
+            token = await visitor.token("/board")
             visitor.http.cookies.set("host_user", "bob")
-            assert await visitor.token() != token
-            assert (await visitor.post("/sign-out", token=token)).status_code == 403
+            page = await visitor.get("/board")
+            for foreign in ("", token):
+                assert (await visitor.post("/board", token=foreign)).status_code == 403
+            assert (await visitor.submit(page.form("Wipe"))).notice == "Wiped."
+            assert (await visitor.get("/board")).notice is None
+
+    async def test_nobody_gets_anothers_token_by_a_cookie_of_their_own_making(
+        self, gateway: Standalone
+    ) -> None:
+        async with hosted(gateway) as visitor:
+            visitor.http.cookies.set("host_user", "bob")
+            of_bob = await visitor.token("/board")
+            visitor.http.cookies.set("host_user", "alice")
+            for cookie in ("host:user:bob", "user:bob", of_bob):
+                visitor.http.cookies.set(COOKIE, cookie)
+                assert await visitor.token("/board") != of_bob
 
     async def test_a_session_never_outlives_the_hosts(self, gateway: Standalone) -> None:
         """A key that somebody has signed in with while the host knew them counts for nothing afterwards."""

@@ -9,7 +9,7 @@ import pytest
 
 from litebatch_asgi.errors import PermissionDenied
 from litebatch_asgi.page.origin import check_origin
-from litebatch_asgi.page.sessions import COOKIE, Sessions
+from litebatch_asgi.page.sessions import Sessions
 from tests.access.standalone import MASTER, Standalone
 from tests.page.visiting import Page, visiting
 
@@ -89,28 +89,6 @@ async def test_a_form_is_of_one_session_alone(gateway: Standalone) -> None:
             assert answer.status_code == 403
         assert (await visitor.post("/sign-out")).status_code == 403
         assert (await visitor.post("/sign-out", token=await visitor.token())).status_code == 303
-
-
-async def test_whom_the_host_knows_needs_a_token_as_well(gateway: Standalone) -> None:
-    """It is of the owner, and of nobody who chooses a cookie of their own."""
-    alice, bob = await gateway.new_key(user_id="alice"), await gateway.new_key(user_id="bob")
-    async with visiting(gateway) as visitor:
-
-        async def token(key: str, cookie: str = "") -> str:
-            sent = {"authorization": f"Bearer {key}", "cookie": f"{COOKIE}={cookie}"}
-            page = Page(await visitor.http.get(f"{gateway.address}/ui/batches", headers=sent))
-            return page.form("Sign out").values["token"]
-
-        of_bob = await token(bob)
-        assert await token(bob, "anything") == of_bob
-        for cookie in ("", "host:bob", "bob", of_bob):
-            assert await token(alice, cookie) != of_bob
-        sent = {"authorization": f"Bearer {alice}"}
-        for given in (of_bob, "", await token(alice)):
-            answer = await visitor.http.post(
-                f"{gateway.address}/ui/sign-out", data={"token": given}, headers=sent
-            )
-            assert answer.status_code == (303 if given not in (of_bob, "") else 403)
 
 
 def test_tokens_of_another_secret_are_others() -> None:

@@ -197,8 +197,10 @@ class Visitor:
         return await self.submit((await self.get(path)).form("Sign in"), key=key)
 
     async def token(self, path: str = "/batches") -> str:
-        """The token of this session's forms."""
-        return (await self.get(path)).form("Sign out").values["token"]
+        """The token of this session's forms, as a page shows it."""
+        tokens = {form.values["token"] for form in (await self.get(path)).forms if "token" in form.values}
+        (token,) = tokens
+        return token
 
     def _at(self, address: str) -> str:
         return urljoin(self.address, address)

@@ -4,12 +4,29 @@
 (() => {
   const main = document.querySelector("main[data-live]");
 
+  // What an element is of, such as the batch that a row shows: with that it stays the same one, wherever it stands.
+  // Or else a button that somebody is about to press could become another one's.
+  function subject(node) {
+    if (node.nodeType !== Node.ELEMENT_NODE) return null;
+    if (node.id) return `#${node.id}`;
+    if (node.dataset.key) return node.dataset.key;
+    if (node.matches("tr, li, article")) return node.querySelector("a[href]")?.getAttribute("href") ?? null;
+    const form = node.matches("form") ? node : node.matches("details") ? node.querySelector("form") : null;
+    if (!form) return null;
+    const hidden = [...form.querySelectorAll("input[type=hidden]")].filter((field) => field.name !== "token");
+    return [form.getAttribute("action"), ...hidden.map((field) => `${field.name}=${field.value}`)].join(" ");
+  }
+
+  function counterpart(fresh, from) {
+    const of = subject(fresh);
+    for (let old = from; old; old = old.nextSibling) {
+      if (old.nodeType === fresh.nodeType && old.nodeName === fresh.nodeName && subject(old) === of) return old;
+    }
+    return null;
+  }
+
   // Make `old` look like `fresh`, and touch nothing that is the same: focus, selection, what is open or typed stay.
   function morph(old, fresh) {
-    if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
-      old.replaceWith(fresh.cloneNode(true));
-      return;
-    }
     if (old.nodeType !== Node.ELEMENT_NODE) {
       if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
       return;
@@ -21,31 +38,48 @@
     for (const { name, value } of fresh.attributes) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
-    const olds = [...old.childNodes], freshes = [...fresh.childNodes];
-    for (let at = 0; at < Math.max(olds.length, freshes.length); at++) {
-      if (at >= freshes.length) olds[at].remove();
-      else if (at >= olds.length) old.append(freshes[at].cloneNode(true));
-      else morph(olds[at], freshes[at]);
+    const gone = new Set([...old.childNodes].map(subject));
+    for (const child of fresh.childNodes) gone.delete(subject(child));
+    gone.delete(null);
+    for (const child of [...old.childNodes]) if (gone.has(subject(child))) child.remove();
+    let at = old.firstChild;
+    for (const child of fresh.childNodes) {
+      const same = counterpart(child, at);
+      if (!same) old.insertBefore(child.cloneNode(true), at);
+      else if (same === at) at = at.nextSibling;
+      else old.insertBefore(same, at);
+      if (same) morph(same, child);
+    }
+    while (at) {
+      const next = at.nextSibling;
+      at.remove();
+      at = next;
     }
   }
 
   function show(html) {
+    // Whoever is asked whether they are sure is to find the answer where it is.
+    if (main.querySelector("details.confirm[open]")) return;
     const parsed = new DOMParser().parseFromString(`<main>${html}</main>`, "text/html").body.firstElementChild;
     for (const attribute of main.attributes) parsed.setAttribute(attribute.name, attribute.value);
+    const focused = document.activeElement;
     morph(main, parsed);
+    if (main.contains(focused) && document.activeElement !== focused) focused.focus({ preventScroll: true });
   }
 
   // Only a page that is seen listens: browsers open six connections to a server at most.
-  let source = null;
+  const SOON = 15000, LATE = 300000;
+  let source = null, wait = SOON;
   function listen() {
     if (!main || !window.EventSource || source || document.hidden) return;
     source = new EventSource(location.href);
-    source.addEventListener("page", (event) => show(JSON.parse(event.data)));
+    source.addEventListener("page", (event) => { wait = SOON; show(JSON.parse(event.data)); });
     source.addEventListener("end", () => { close(); main.removeAttribute("data-live"); });
     source.addEventListener("error", () => {
       if (source && source.readyState === EventSource.CLOSED) {
         close();
-        if (main.hasAttribute("data-live")) setTimeout(listen, 15000);
+        if (main.hasAttribute("data-live")) setTimeout(listen, wait);
+        wait = Math.min(2 * wait, LATE);
       }
     });
   }
