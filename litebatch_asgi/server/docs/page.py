@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litebatch_asgi.server.docs.html import Content, Markup, element, joined, prose
+import htpy as h
+from htpy import Element, Node
+from markupsafe import Markup
+
+from litebatch_asgi.server.docs.prose import prose
 from litebatch_asgi.server.docs.schemas import about, fields, link_to, table
 
 _GROUPS = {
@@ -32,36 +36,29 @@ def page(document: Mapping[str, Any], style: str) -> str:
     info = document["info"]
     groups = _grouped(document["paths"])
     title = f"{info['title']} API"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Markup(style)),
-    )
-    body = element(
-        "body",
-        element(
-            "header",
-            element("h1", title, " ", element("small", info["version"])),
-            element("p", info["description"]),
-            element("p", prose(_INTRODUCTION)),
-            element(
-                "p", "Programs read the same at ", element("a", "openapi.json", href="openapi.json"), "."
-            ),
-        ),
-        element(
-            "nav",
-            *(_contents(name, operations) for name, operations in groups.items()),
-            element("h2", element("a", "Schemas", href="#schemas")),
-        ),
-        element(
-            "main",
-            *(_group(name, operations) for name, operations in groups.items()),
+    head = h.head[
+        h.meta(charset="utf-8"),
+        h.meta(name="viewport", content="width=device-width, initial-scale=1"),
+        h.title[title],
+        h.style[Markup(style)],  # a file of ours  # noqa: S704
+    ]
+    body = h.body[
+        h.header[
+            h.h1[title, " ", h.small[info["version"]]],
+            h.p[info["description"]],
+            h.p[prose(_INTRODUCTION)],
+            h.p["Programs read the same at ", h.a(href="openapi.json")["openapi.json"], "."],
+        ],
+        h.nav[
+            (_contents(name, operations) for name, operations in groups.items()),
+            h.h2[h.a(href="#schemas")["Schemas"]],
+        ],
+        h.main[
+            (_group(name, operations) for name, operations in groups.items()),
             _schemas(document["components"]["schemas"]),
-        ),
-    )
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+        ],
+    ]
+    return "".join(h.html(lang="en")[head, body].iter_chunks())
 
 
 def _grouped(paths: Mapping[str, Any]) -> dict[str, list[tuple[str, str, Any]]]:
@@ -77,36 +74,34 @@ def _grouped(paths: Mapping[str, Any]) -> dict[str, list[tuple[str, str, Any]]]:
     return groups
 
 
-def _contents(name: str, operations: list[tuple[str, str, Any]]) -> Markup:
-    links = [
-        element("li", element("a", _method(method), " ", path, href=f"#{operation['operationId']}"))
+def _contents(name: str, operations: list[tuple[str, str, Any]]) -> Element:
+    links = (
+        h.li[h.a(href=f"#{operation['operationId']}")[_method(method), " ", path]]
         for method, path, operation in operations
-    ]
-    return element("section", element("h2", name), element("ul", *links))
+    )
+    return h.section[h.h2[name], h.ul[links]]
 
 
-def _method(method: str) -> Markup:
-    return element("span", method, class_=f"method {method.lower()}")
+def _method(method: str) -> Element:
+    return h.span(class_=f"method {method.lower()}")[method]
 
 
-def _group(name: str, operations: list[tuple[str, str, Any]]) -> Markup:
+def _group(name: str, operations: list[tuple[str, str, Any]]) -> Element:
     shown = (_operation(method, path, operation) for method, path, operation in operations)
-    return element("section", element("h2", name), *shown)
+    return h.section[h.h2[name], shown]
 
 
-def _operation(method: str, path: str, operation: Mapping[str, Any]) -> Markup:
+def _operation(method: str, path: str, operation: Mapping[str, Any]) -> Element:
     parameters = operation["parameters"]
     rows = [(each["name"], _described(each), each.get("required", False)) for each in parameters]
-    parts: list[Content] = [
-        element("h3", _method(method), " ", element("code", path)),
-        element("p", prose(operation["summary"])),
+    return h.article(id=operation["operationId"])[
+        h.h3[_method(method), " ", h.code[path]],
+        h.p[prose(operation["summary"])],
+        [h.h4["Parameters"], table(rows, what="name")] if rows else None,
+        _body(operation["requestBody"]) if "requestBody" in operation else None,
+        h.h4["Answers"],
+        _answers(operation["responses"]),
     ]
-    if rows:
-        parts += [element("h4", "Parameters"), table(rows, what="name")]
-    if "requestBody" in operation:
-        parts += _body(operation["requestBody"])
-    parts += [element("h4", "Answers"), _answers(operation["responses"])]
-    return element("article", *parts, id=operation["operationId"])
 
 
 def _described(parameter: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,46 +112,43 @@ def _described(parameter: Mapping[str, Any]) -> dict[str, Any]:
     return schema | {"description": f"{where}{told}".strip()}
 
 
-def _body(body: Mapping[str, Any]) -> list[Content]:
+def _body(body: Mapping[str, Any]) -> Node:
     (media_type, content), *_ = body["content"].items()
     schema = content["schema"]
     name = str(schema.get("$ref", "")).rpartition("/")[2]
-    shown = element("p", link_to(name)) if name else fields(schema)
-    return [element("h4", "Body ", element("small", media_type)), shown]
+    shown = h.p[link_to(name)] if name else fields(schema)
+    return [h.h4["Body ", h.small[media_type]], shown]
 
 
-def _answers(responses: Mapping[str, Any]) -> Markup:
-    rows = [
-        element(
-            "tr",
-            element("td", element("code", status)),
-            element("td", _answer(response)),
-            element("td", prose(_sentence(response["description"]))),
-        )
+def _answers(responses: Mapping[str, Any]) -> Element:
+    rows = (
+        h.tr[
+            h.td[h.code[status]],
+            h.td[_answer(response)],
+            h.td[prose(_sentence(response["description"]))],
+        ]
         for status, response in sorted(responses.items())
-    ]
-    return element("div", element("table", *rows), class_="table")
+    )
+    return h.div(".table")[h.table[rows]]
 
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _answer(response: Mapping[str, Any]) -> Markup:
+def _answer(response: Mapping[str, Any]) -> Node:
     (media_type, content), *_ = response.get("content", {"": {"schema": {}}}).items()
     name = str(content["schema"].get("$ref", "")).rpartition("/")[2]
-    return link_to(name) if name else joined((media_type,))
+    return link_to(name) if name else media_type
 
 
-def _schemas(schemas: Mapping[str, Any]) -> Markup:
+def _schemas(schemas: Mapping[str, Any]) -> Element:
     shown = (
-        element(
-            "article",
-            element("h3", name),
-            element("p", about({"description": schema.get("description", "")})),
+        h.article(id=f"schema-{name}")[
+            h.h3[name],
+            h.p[about({"description": schema.get("description", "")})],
             fields(schema),
-            id=f"schema-{name}",
-        )
+        ]
         for name, schema in sorted(schemas.items())
     )
-    return element("section", element("h2", "Schemas", id="schemas"), *shown)
+    return h.section[h.h2("#schemas")["Schemas"], shown]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import htpy as h
+from htpy import Element, Node
+
 from litebatch_asgi.models.texts import PLAIN_PATTERN
-from litebatch_asgi.server.docs.html import Content, Markup, element, joined, prose
+from litebatch_asgi.server.docs.prose import joined, prose
 
 _LIMITS = (
     ("minimum", "at least {}"),
@@ -21,55 +24,55 @@ _LIMITS = (
 )
 
 
-def type_of(schema: Mapping[str, Any]) -> Markup:
+def type_of(schema: Mapping[str, Any]) -> Node:
     """What a value may be, with a link to each schema that has a name."""
     if "$ref" in schema:
         return link_to(str(schema["$ref"]).rpartition("/")[2])
     if "anyOf" in schema:
-        return joined((type_of(each) for each in schema["anyOf"]), " or ")
+        return joined([type_of(each) for each in schema["anyOf"]], " or ")
     if "enum" in schema:
-        return joined((element("code", json.dumps(value)) for value in schema["enum"]), " or ")
+        return joined([h.code[json.dumps(value)] for value in schema["enum"]], " or ")
     match schema.get("type"):
         case "array":
-            return joined(("list of ", type_of(schema.get("items", {}))))
+            return ["list of ", type_of(schema.get("items", {}))]
         case "object" if isinstance(schema.get("additionalProperties"), dict):
-            return joined(("object of ", type_of(schema["additionalProperties"])))
+            return ["object of ", type_of(schema["additionalProperties"])]
         case None:
-            return Markup("anything")
+            return "anything"
         case kind:
-            return joined((schema.get("format", kind) if kind == "string" else kind,))
+            return str(schema.get("format", kind) if kind == "string" else kind)
 
 
-def link_to(name: str) -> Markup:
+def link_to(name: str) -> Element:
     """A link to the schema of this name."""
-    return element("a", name, href=f"#schema-{name}")
+    return h.a(href=f"#schema-{name}")[name]
 
 
-def about(schema: Mapping[str, Any]) -> Markup:
+def about(schema: Mapping[str, Any]) -> Node:
     """What else there is to know of a value: the description, the limits, what it is by default."""
-    told: list[Content] = [prose(schema["description"])] if "description" in schema else []
+    told: list[Node] = [prose(schema["description"])] if "description" in schema else []
     limits = list(_limits(schema))
     if "default" in schema:
-        limits.append(joined(("default ", element("code", json.dumps(schema["default"])))))
-    told += [element("span", joined(limits, ", "), class_="limit")] if limits else []
+        limits.append(["default ", h.code[json.dumps(schema["default"])]])
+    told += [h.span(".limit")[joined(limits, ", ")]] if limits else []
     return joined(told, " ")
 
 
-def _limits(schema: Mapping[str, Any]) -> Iterator[Content]:
+def _limits(schema: Mapping[str, Any]) -> Iterator[Node]:
     for part in (schema, *schema.get("anyOf", ()), schema.get("items", {})):
         for name, words in _LIMITS:
             if part.get(name) == PLAIN_PATTERN:
                 yield "no control characters"
             elif name in part:
                 before, _, after = words.partition("{}")
-                yield joined((before, element("code", str(part[name])), after))
+                yield [before, h.code[str(part[name])], after]
 
 
-def fields(schema: Mapping[str, Any]) -> Markup:
+def fields(schema: Mapping[str, Any]) -> Element:
     """The fields of an object as a table; of anything else its type."""
     properties: Mapping[str, Any] = schema.get("properties", {})
     if not properties:
-        return element("p", type_of(schema), " ", about({**schema, "description": ""}))
+        return h.p[type_of(schema), " ", about({**schema, "description": ""})]
     required = schema.get("required", ())
     return table(
         (name, each, name in required)
@@ -77,16 +80,15 @@ def fields(schema: Mapping[str, Any]) -> Markup:
     )
 
 
-def table(rows: Any, *, what: str = "field") -> Markup:
+def table(rows: Iterable[tuple[str, Mapping[str, Any], bool]], *, what: str = "field") -> Element:
     """Names with their schemas, and whether they must be there."""
-    head = element("tr", *(element("th", word, scope="col") for word in (what, "type", "")))
-    body = [
-        element(
-            "tr",
-            element("td", element("code", name), element("b", " *", title="required") if is_required else ""),
-            element("td", type_of(schema)),
-            element("td", about(schema)),
-        )
+    head = h.tr[(h.th(scope="col")[word] for word in (what, "type", ""))]
+    body = (
+        h.tr[
+            h.td[h.code[name], h.b(title="required")[" *"] if is_required else None],
+            h.td[type_of(schema)],
+            h.td[about(schema)],
+        ]
         for name, schema, is_required in rows
-    ]
-    return element("div", element("table", head, *body), class_="table")
+    )
+    return h.div(".table")[h.table[head, body]]
