@@ -4,6 +4,8 @@ import subprocess
 import sys
 from typing import assert_type
 
+from starlette.types import ASGIApp
+
 import litebatch_asgi
 from litebatch_asgi import Batch, DryRun, File, LiteBatch, Page, Principal
 
@@ -53,6 +55,7 @@ async def typed(litebatch: LiteBatch, principal: Principal) -> None:
     )
     assert_type(told, DryRun)
     assert_type(await litebatch.batches.list(principal), Page[Batch])
+    assert_type(litebatch.page, ASGIApp)
     async for block in litebatch.files.content(principal, file.id):
         assert_type(block, bytes)
 
@@ -61,7 +64,8 @@ def test_importing_loads_neither_the_server_nor_a_backend() -> None:
     code = (
         "import sys, litebatch_asgi;"
         "print([name for name in ('uvicorn', 'typer', 'yaml', 'rich', 'litebatch_sqlite', 'aiosqlite',"
-        " 'litebatch_asgi.simulator', 'pytest') if name in sys.modules])"
+        " 'htpy', 'cryptography', 'litebatch_asgi.page', 'litebatch_asgi.simulator', 'pytest')"
+        " if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

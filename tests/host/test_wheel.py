@@ -40,6 +40,8 @@ litebatch = LiteBatch(
 )
 app = Starlette(routes=[Mount("/v1", litebatch.app)])
 
+EXTRAS = {"typer", "rich", "yaml", "uvicorn", "opentelemetry", "htpy", "cryptography"}
+
 async def main():
     async with litebatch.lifespan(app), httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app), base_url="http://host.example/v1"
@@ -58,7 +60,7 @@ async def main():
         content = await http.get("/files/" + batch["output_file_id"] + "/content")
         print(json.dumps({
             "custom_id": content.json()["custom_id"],
-            "extras": sorted({"typer", "rich", "yaml", "uvicorn", "opentelemetry"} & set(sys.modules)),
+            "extras": sorted(EXTRAS & set(sys.modules)),
             "from": litebatch.__class__.__module__,
         }))
 
@@ -103,6 +105,7 @@ ASKS = {
     "databases": "import litebatch_databases",
     "metrics": "litebatch().metrics_app",
     "otel": "from litebatch_asgi.tracing.collector import span_exporter; span_exporter({})",
+    "page": "litebatch().page",
     "store": 'litebatch(Settings(content_store="s3://bucket/prefix"))',
     "vertex": f"run(litebatch({GOOGLE}))",
     "webhooks": 'litebatch(Settings(webhook_keys=["k" * 32]))',
@@ -229,6 +232,12 @@ def test_an_extra_that_is_missing_is_told_with_the_line_that_installs_it(
     assert told.keys() == ASKS.keys()
     for extra, message in told.items():
         assert message.endswith(f"pip install 'litebatch-asgi[{extra}]'")
+
+
+def test_what_the_page_loads_is_in_it(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        static = {Path(name).name for name in archive.namelist() if "/page/static/" in name}
+    assert {"style.css", "page.js", "icon.svg"} <= static
 
 
 def test_every_extra_is_asked_for(wheel: Path) -> None:
