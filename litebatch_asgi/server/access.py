@@ -36,7 +36,8 @@ class OwnerNoting:
 class AccessLog:
     """Middleware that has each request logged once its answer is through.
 
-    Left out are query strings, and health checks and scrapes that went well.
+    Left out are query strings, and what comes again and again while it goes well: health checks, scrapes,
+    and what keeps a page up to date.
     """
 
     def __init__(self, app: ASGIApp, log: RequestLog) -> None:
@@ -61,7 +62,7 @@ class AccessLog:
 
     def _tell(self, note: _Note, error: str | None) -> None:
         status = note.status or (CLIENT_LEFT if error is None else 500)
-        if status < 400 and note.path.startswith(_OFTEN):
+        if status < 400 and (note.is_stream or note.path.startswith(_OFTEN)):
             return
         self._log(
             {
@@ -87,6 +88,7 @@ class _Note:
         self.owner: str | None = None
         self.status: int | None = None
         self.request_id: str | None = None
+        self.is_stream = False
         self._send = send
 
     async def send(self, message: Message) -> None:
@@ -95,4 +97,6 @@ class _Note:
             for name, value in message.get("headers", ()):
                 if name == b"x-request-id":
                     self.request_id = value.decode("latin-1")
+                elif name == b"content-type":
+                    self.is_stream = value.startswith(b"text/event-stream")
         await self._send(message)

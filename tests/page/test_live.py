@@ -236,6 +236,19 @@ async def test_a_blocked_key_ends_it(gateway: Standalone, quick: None) -> None:
         assert (await visitor.http.get(address, headers=ACCEPT)).status_code == 204
 
 
+async def test_looking_at_a_page_does_not_fill_the_log(
+    gateway: Standalone, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "STREAM_SECONDS", 0.05)
+    async with visiting(gateway, MASTER) as visitor:
+        address = f"{gateway.address}/ui/batches"
+        del gateway.logged[:]
+        async with following(visitor.http, address) as events:
+            await events.rest()
+        await visitor.get("/nowhere")
+        assert [each["path"] for each in gateway.logged] == ["/ui/nowhere"]
+
+
 async def test_signing_out_elsewhere_leaves_other_sessions(gateway: Standalone) -> None:
     async with visiting(gateway, MASTER) as visitor, visiting(gateway, MASTER) as other:
         await other.submit((await other.get("/batches")).form("Sign out"))
