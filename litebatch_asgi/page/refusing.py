@@ -37,7 +37,7 @@ def refused(page: Element, error: RequestError) -> Response:
 def refused_to_anyone(error: RequestError, request: Request) -> Response:
     """The same for somebody who is not known."""
     root = root_of(request.scope)
-    back = h.p[h.a(href=f"{root}/")["Go to the page"]]
+    back = h.p[h.a(href=f"{root}/")["Go to LiteBatch"]]
     content = h.main("#content")[refusal(error, request), back]
     return refused(bare(title_of(error, request), root, content), error)
 
@@ -65,4 +65,6 @@ def told(error: Exception, request: Request) -> RequestError:
 
 def not_allowed(request: Request, *allowed: str) -> MethodNotAllowed:
     """What a path refuses that has these methods alone."""
+    if request.method in ("GET", "HEAD"):
+        return MethodNotAllowed("This address takes what a form sends, and has nothing to show.")
     return MethodNotAllowed(f"{request.method} is not allowed here, only {', '.join(allowed)}.")

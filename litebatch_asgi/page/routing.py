@@ -187,8 +187,8 @@ def sign_in_first(request: Request) -> Response:
             h.body[h.main[h.a(href=root + here)["Go on to LiteBatch"]]],
         ]
         return page_answer(again)
-    query = f"?{urlencode({'next': here})}" if here != "/" else ""
-    return RedirectResponse(f"{root}/sign-in{query}", 303)
+    asked = {"ended": "1"} if request.method == "POST" else {"next": here} if here != "/" else {}
+    return RedirectResponse(f"{root}/sign-in{'?' if asked else ''}{urlencode(asked)}", 303)
 
 
 def unknown(request: Request) -> NotFound:

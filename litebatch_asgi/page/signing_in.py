@@ -20,6 +20,7 @@ from litebatch_asgi.page.visit import TOKEN_FIELD, parse_form
 from litebatch_asgi.routes.endpoint import small_body
 
 _WRONG = "This key is not known."
+_ENDED = "Your session has ended, and what you have sent was not done. Sign in, and send it again."
 
 
 class SigningIn:
@@ -30,8 +31,9 @@ class SigningIn:
         self._attempts = Attempts(time.monotonic)
 
     async def show(self, request: Request) -> Response:
-        """Show the form."""
-        return page_answer(self._page(root_of(request.scope), request.query_params.get("next")))
+        """Show the form; `ended` says that somebody has sent another one without a session."""
+        query = request.query_params
+        return page_answer(self._page(root_of(request.scope), query.get("next"), has_ended="ended" in query))
 
     async def begin(self, request: Request) -> Response:
         """Begin a session for whoever has sent a key that counts. Raises `InvalidRequest` for no form."""
@@ -70,7 +72,9 @@ class SigningIn:
         self._context.sessions.end(answer, request.scope)
         return answer
 
-    def _page(self, root: str, where: str | None, wrong: str | None = None) -> Element:
+    def _page(
+        self, root: str, where: str | None, wrong: str | None = None, *, has_ended: bool = False
+    ) -> Element:
         hint = "The gateway has no master key: any word will do." if self._context.any_key else None
         action = f"{root}/sign-in"
         form: Node = h.form(method="post", action=action, class_="sign-in")[
@@ -92,5 +96,8 @@ class SigningIn:
             h.p("#hint.dim")[hint] if hint else None,
             h.button(type="submit")["Sign in"],
         ]
+        ended = h.p(role="alert")[_ENDED] if has_ended else None
         said = "Files, batches and what they cost: yours with your key, everybody's with an admin's."
-        return bare("Sign in", root, h.main("#content.narrow")[h.h1["LiteBatch"], h.p(".dim")[said], form])
+        return bare(
+            "Sign in", root, h.main("#content.narrow")[h.h1["LiteBatch"], h.p(".dim")[said], ended, form]
+        )

@@ -205,6 +205,18 @@ class TestEnd:
             assert again.status == 401
             assert (again.alert or "").startswith("This ")
 
+    async def test_whoever_sends_something_then_is_told_that_it_was_not_done(
+        self, gateway: Standalone
+    ) -> None:
+        async with visiting(gateway, MASTER) as visitor:
+            form = (await visitor.get("/batches")).form("Sign out")
+            form.action = form.action.replace("sign-out", "batches")
+            visitor.http.cookies.delete(COOKIE)
+            page = await visitor.submit(form)
+            assert is_signed_out(page)
+            assert "was not done" in (page.alert or "")
+            assert (await visitor.submit(page.form("Sign in"), key=MASTER)).heading == "Batches"
+
     async def test_by_signing_out(self, gateway: Standalone) -> None:
         async with visiting(gateway, MASTER) as visitor:
             page = await visitor.submit((await visitor.get("/batches")).form("Sign out"))
