@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from litebatch_asgi import plugins
 from litebatch_asgi.auth import Authenticator, without_authenticator
-from litebatch_asgi.batches import BatchService, SearchService, SpendService
+from litebatch_asgi.batches import BatchService, InspectionService, SearchService, SpendService
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.config import Config, load_config
 from litebatch_asgi.engine import Engine
@@ -238,6 +238,11 @@ class LiteBatch:
     def search(self) -> SearchService:
         """Searches for batches and files, for calls in process. Raises `LifespanNotEntered`."""
         return self._services.search
+
+    @property
+    def inspection(self) -> InspectionService:
+        """How single requests of batches went, for calls in process. Raises `LifespanNotEntered`."""
+        return self._services.inspection
 
     @property
     def spending(self) -> SpendService:

@@ -12,7 +12,7 @@ from datetime import datetime
 import anyio
 
 from litebatch_asgi import tracing
-from litebatch_asgi.batches import BatchService, SearchService, SpendService
+from litebatch_asgi.batches import BatchService, InspectionService, SearchService, SpendService
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.clock import Clock
 from litebatch_asgi.contents import ContentStore
@@ -57,6 +57,7 @@ class Engine:
     uploads: UploadService
     batches: BatchService
     search: SearchService
+    inspection: InspectionService
     spending: SpendService
     webhooks: WebhookService
     operators: Operators
@@ -165,6 +166,7 @@ class Engine:
                 self.uploads = UploadService(runtime, self.files)
                 self.batches = BatchService(runtime, dispatcher)
                 self.search = SearchService(runtime)
+                self.inspection = InspectionService(runtime, self.batches)
                 self.spending = SpendService(runtime)
                 self.operators = Operators(self._storage, settings)
                 self.webhooks = WebhookService(

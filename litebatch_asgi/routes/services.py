@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from litebatch_asgi.batches import BatchService, SearchService, SpendService
+from litebatch_asgi.batches import BatchService, InspectionService, SearchService, SpendService
 from litebatch_asgi.files import FileService, UploadService
 from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Principal, Settings
@@ -49,6 +49,11 @@ class Services(Protocol):
     @property
     def search(self) -> SearchService:
         """Searches for batches and files."""
+        ...
+
+    @property
+    def inspection(self) -> InspectionService:
+        """How single requests of batches went."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Which uploads may be received at once, shared between owners."""
+"""Which uploads may be received at once, or what else takes much at once, shared between owners."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ class UploadSlots:
     """`limit` slots. An owner has at most three quarters of those that others leave free, and at least one.
 
     So whoever comes first, and however many uploads are sent in their name, somebody else gets in as well.
+    What takes the slots is called `what` in refusals.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, what: str = "uploads") -> None:
         self._limit = limit
+        self._what = what
         self._held: Counter[str] = Counter()
         self._given_back: anyio.Event | None = None
 
@@ -64,8 +66,8 @@ class UploadSlots:
 
     def _refusal(self, owner: str) -> RateLimited:
         if self._held.total() >= self._limit:
-            return RateLimited("Too many uploads are under way, try again in a moment.")
+            return RateLimited(f"Too many {self._what} are under way, try again in a moment.")
         return RateLimited(
-            f"{self._held[owner]} of your uploads are under way; the other slots are kept for others. "
+            f"{self._held[owner]} of your {self._what} are under way; the other slots are kept for others. "
             "Try again when one of yours has ended."
         )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from htpy import Node
 
 from litebatch_asgi.batches import undone_lines
-from litebatch_asgi.models import Batch, BatchStatus
+from litebatch_asgi.models import Batch, BatchStatus, RowError
 from litebatch_asgi.page.parts import post
 from litebatch_asgi.page.shown import Moved
 from litebatch_asgi.page.visit import Visit
-from litebatch_asgi.wire import Repeat, RetryBatch
+from litebatch_asgi.wire import Repeat, RetryBatch, checks
 
 _CANCELLABLE = frozenset({BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING})
-_KEY = "key"
+_KEY, _BY, _ERROR = "key", "by", "error"
 
 
 def actions(visit: Visit, batch: Batch) -> Node:
@@ -30,11 +30,12 @@ def actions(visit: Visit, batch: Batch) -> Node:
     return retry_button(visit, batch, f"Retry {undone:,} that did not succeed", {})
 
 
-def retry_button(visit: Visit, batch: Batch, label: str, fields: Mapping[str, str]) -> Node:
+def retry_button(
+    visit: Visit, batch: Batch, label: str, fields: Mapping[str, str], *, class_: str | None = None
+) -> Node:
     """A button for a retry; pressed twice it makes one batch."""
-    return post(
-        visit, f"/batches/{batch.id}/retry", label, fields={**fields, _KEY: f"page-{secrets.token_hex(16)}"}
-    )
+    values = {**fields, _KEY: f"page-{secrets.token_hex(16)}"}
+    return post(visit, f"/batches/{batch.id}/retry", label, fields=values, class_=class_)
 
 
 async def cancel(visit: Visit) -> Moved:
@@ -47,8 +48,23 @@ async def retry(visit: Visit) -> Moved:
     """`POST /batches/{id}/retry`."""
     form = await visit.form()
     repeat = Repeat(key=form.get(_KEY) or None, in_process=True)
-    parent = visit.parameter("id")
-    made = await visit.services.batches.begin_retry(visit.principal, parent, RetryBatch(), repeat)
+    parent, asked = visit.parameter("id"), RetryBatch(errors=_chosen_errors(form))
+    made = await visit.services.batches.begin_retry(visit.principal, parent, asked, repeat)
     batch = made.object
     notice = f"This batch runs {batch.counts.total:,} requests of {parent} again."
     return Moved(path=f"/batches/{batch.id}", notice=notice)
+
+
+def error_fields(error: RowError) -> Mapping[str, str]:
+    """The fields of a button that retries requests which have failed like this."""
+    told = {"status": error.status, "code": error.code, "message": error.message}
+    return {_BY: _ERROR} | {name: str(value) for name, value in told.items() if value is not None}
+
+
+def _chosen_errors(form: Mapping[str, str]) -> Sequence[RowError] | None:
+    """The error that such a button names; None: it is another button. Raises `InvalidRequest`."""
+    if form.get(_BY) != _ERROR:
+        return None
+    status = form.get("status")
+    number = checks.integer(status, "status") if status is not None else None
+    return [RowError(status=number, code=form.get("code"), message=form.get("message"))]

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 import htpy as h
 from htpy import Node
 
+from litebatch_asgi.batches import undone_lines
 from litebatch_asgi.models import Batch, BatchError, Usage
 from litebatch_asgi.page.batches.actions import actions
 from litebatch_asgi.page.batches.figures import roughly, seconds_left, seconds_taken
 from litebatch_asgi.page.batches.files import files_of, files_table
 from litebatch_asgi.page.batches.jobs import jobs_part
+from litebatch_asgi.page.batches.lines import find_form
 from litebatch_asgi.page.batches.story import latest
 from litebatch_asgi.page.parts import (
     ago,
@@ -45,6 +47,9 @@ async def show_batch(visit: Visit) -> Shown:
         _metadata(batch),
         h.h2["Files"],
         files_table(visit, batch, await files_of(visit, batch)),
+        h.h2["Requests"],
+        _failures_link(visit, batch),
+        find_form(visit, batch.id),
         h.h2["What has happened"],
         await latest(visit, batch.id),
         [h.h2["Jobs"], jobs_part(visit, jobs)] if jobs else None,
@@ -61,6 +66,13 @@ def _state(visit: Visit, batch: Batch) -> Node:
         h.span[told_counts],
         h.span(".dim")[f"{roughly(left)} left"] if left is not None else None,
     ]
+
+
+def _failures_link(visit: Visit, batch: Batch) -> Node:
+    if not batch.status.is_final or not undone_lines(batch):
+        return None
+    address = visit.url(f"/batches/{batch.id}/failures")
+    return h.p[h.a(href=address)[f"What has failed: {undone_lines(batch):,} requests by their errors"]]
 
 
 def _waiting(visit: Visit, batch: Batch) -> Node:
