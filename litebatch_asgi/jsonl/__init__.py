@@ -36,6 +36,7 @@ from litebatch_asgi.jsonl.plan import Tile as Tile
 from litebatch_asgi.jsonl.plan import TooManyTiles as TooManyTiles
 from litebatch_asgi.jsonl.plan import plan_shards as plan_shards
 from litebatch_asgi.jsonl.row_errors import in_common as in_common
+from litebatch_asgi.jsonl.row_errors import one_code as one_code
 from litebatch_asgi.jsonl.row_errors import row_error as row_error
 from litebatch_asgi.jsonl.row_ids import DigestList as DigestList
 from litebatch_asgi.jsonl.row_ids import RowIds as RowIds

@@ -22,7 +22,7 @@ class FailureGroup:
         self.error: RowError = error
         self.count: int = 1
         self.custom_id: str | None = custom_id
-        """of the first of them; None: it is too long to be kept"""
+        """of the first of them; None: it is too long to be kept, or no Unicode"""
         self.row: bytes | None = row
         """that of the first; None likewise"""
 
@@ -80,9 +80,14 @@ class FailureGroups:
         if group is not None:
             group.count += 1
         elif len(self._groups) < self._max_groups:
-            custom_id = row.custom_id if len(row.custom_id) <= _MOST_ID else None
+            custom_id = row.custom_id if _can_be_sent(row.custom_id) else None
             self._groups[error] = FailureGroup(
                 error, custom_id, line if len(line) <= _MOST_SAMPLE_BYTES else None
             )
         else:
             self.others += 1
+
+
+def _can_be_sent(custom_id: str) -> bool:
+    """Whether somebody can ask for it: it is not long, and no half of a surrogate pair is in it."""
+    return len(custom_id) <= _MOST_ID and not any("\ud800" <= each <= "\udfff" for each in custom_id)

@@ -35,9 +35,14 @@ def row_error(line: bytes) -> RowError:
     message = told if isinstance(told, str) else error.get("message")
     return RowError(
         status=status if status in _STATUSES else None,
-        code=str(code)[:_MOST_CODE] if isinstance(code, str | int) else None,
+        code=one_code(str(code)) if isinstance(code, str | int) else None,
         message=in_common(message) if isinstance(message, str) else None,
     )
+
+
+def one_code(code: str) -> str:
+    """A code as it is compared: each blank once, no half of a surrogate pair, not longer than codes are."""
+    return " ".join(code[:_READ].encode("utf-8", "replace").decode().split())[:_MOST_CODE].rstrip()
 
 
 def in_common(message: str) -> str:
@@ -45,7 +50,7 @@ def in_common(message: str) -> str:
 
     What comes of it stays as it is.
     """
-    words = _WORD.sub(_blotted, message[:_READ])
+    words = _WORD.sub(_blotted, message[:_READ].encode("utf-8", "replace").decode())
     return " ".join(words.split())[:_MOST_MESSAGE].rstrip()
 
 

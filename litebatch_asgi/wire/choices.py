@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import InvalidRequest
-from litebatch_asgi.jsonl import in_common
+from litebatch_asgi.jsonl import in_common, one_code
 from litebatch_asgi.models import RowError
 from litebatch_asgi.wire import checks
 
@@ -79,11 +79,12 @@ def _error(given: object, param: str) -> RowError:
         raise checks.wrong_type(param, "a RowError", given)
     if given.status is not None:
         checks.in_range(given.status, f"{param}.status", 0, MAX_STATUS)
-    if given.code is not None:
-        _text(given.code, f"{param}.code", MAX_CODE)
-    if given.message is None:
-        return given
-    return replace(given, message=in_common(_text(given.message, f"{param}.message", MAX_MESSAGE)))
+    code, message = given.code, given.message
+    if code is not None:
+        code = one_code(_text(code, f"{param}.code", MAX_CODE))
+    if message is not None:
+        message = in_common(_text(message, f"{param}.message", MAX_MESSAGE))
+    return replace(given, code=code, message=message)
 
 
 def _text(given: object, param: str, most: int) -> str:

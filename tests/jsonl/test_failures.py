@@ -145,7 +145,13 @@ def test_samples_are_small() -> None:
     groups = FailureGroups(max_row_bytes=MOST)
     groups.feed(row(custom_id=600 * "x", error={"code": "a"}) + b"\n")
     groups.feed(row(error={"code": "b"}, id=40_000 * "x") + b"\n")
-    assert [(group.custom_id, group.row is None) for group in groups.groups] == [(None, False), ("a", True)]
+    groups.feed(row(custom_id="\ud800", error={"code": "c\ud800 \n d", "message": "\udfff"}) + b"\n")
+    assert [(group.custom_id, group.row is None) for group in groups.groups] == [
+        (None, False),
+        ("a", True),
+        (None, False),
+    ]
+    assert groups.groups[2].error == RowError(code="c? d", message="?")
 
 
 @given(
