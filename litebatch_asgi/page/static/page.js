@@ -58,10 +58,18 @@
   }
 
   function show(html) {
+    const parsed = mainOf(`<main>${html}</main>`);
+    for (const attribute of main.attributes) parsed.setAttribute(attribute.name, attribute.value);
+    put(parsed);
+  }
+
+  function mainOf(html) {
+    return new DOMParser().parseFromString(html, "text/html").querySelector("main");
+  }
+
+  function put(parsed) {
     // Whoever is asked whether they are sure is to find the answer where it is.
     if (main.querySelector("details.confirm[open]")) return;
-    const parsed = new DOMParser().parseFromString(`<main>${html}</main>`, "text/html").body.firstElementChild;
-    for (const attribute of main.attributes) parsed.setAttribute(attribute.name, attribute.value);
     const focused = document.activeElement;
     morph(main, parsed);
     if (main.contains(focused) && document.activeElement !== focused) focused.focus({ preventScroll: true });
@@ -74,14 +82,21 @@
     if (!main || !window.EventSource || source || document.hidden) return;
     source = new EventSource(location.href);
     source.addEventListener("page", (event) => { wait = SOON; show(JSON.parse(event.data)); });
-    source.addEventListener("end", () => { close(); main.removeAttribute("data-live"); });
-    source.addEventListener("error", () => {
+    source.addEventListener("end", () => { close(); main.removeAttribute("data-live"); look(); });
+    source.addEventListener("error", async () => {
       if (source && source.readyState === EventSource.CLOSED) {
         close();
+        await look();
         if (main.hasAttribute("data-live")) setTimeout(listen, wait);
         wait = Math.min(2 * wait, LATE);
       }
     });
+  }
+  // Nothing is sent of what has come to its end: it is looked at once more.
+  async function look() {
+    const answer = await fetch(location.href).catch(() => null);
+    const fresh = answer?.ok && mainOf(await answer.text());
+    if (fresh) put(fresh);
   }
   function close() {
     if (source) source.close();
