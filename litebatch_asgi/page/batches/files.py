@@ -57,7 +57,7 @@ def _row(visit: Visit, batch: Batch, which: Which, file: File | None) -> list[No
     if file is None:
         return [WORDS[which], h.span(".id")[file_id_of(batch, which)], "", "deleted or expired", ""]
     return [
-        [WORDS[which], [", ", told(file.filename, 60)] if which == "input" else None],
+        h.span[WORDS[which], [", ", told(file.filename, 60)] if which == "input" else None],
         h.a(".id", href=visit.url(f"/files/{file.id}"))[file.id],
         size(file.bytes),
         ago(file.expires_at, visit.now) if file.expires_at is not None else "never",

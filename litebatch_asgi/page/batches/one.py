@@ -152,4 +152,4 @@ def _metadata(batch: Batch) -> Node:
     if not pairs:
         return None
     rows = [[told(name), told(value, 600)] for name, value in pairs.items()]
-    return [h.h2["Metadata"], table("Metadata", ("Name", "Value"), rows)]
+    return [h.h2["Metadata"], h.div(".metadata")[table("Metadata", ("Name", "Value"), rows)]]
