@@ -186,7 +186,7 @@ OPERATIONS: Operations = {
     "/batches/{id}/retry": {
         "post": Operation(
             id="retryBatch",
-            summary="Run the requests of an ended batch that have not succeeded, as a batch of their own.",
+            summary="Run requests of an ended batch that have not succeeded, as a batch of their own.",
             answer=wire.BatchObject,
             json=wire.RetryBatchBody,
             needs_json=False,

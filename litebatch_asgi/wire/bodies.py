@@ -73,15 +73,40 @@ class CreateBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     custom_llm_provider: _Provider | None = None
 
 
+_Status = Annotated[int, Meta(ge=0, le=MAX_STATUS, description="The HTTP status of the answer.")]
+_Code = Annotated[
+    str, Meta(max_length=MAX_CODE, description="The error's `code`, or its `type` where it has none.")
+]
+_Message = Annotated[
+    str,
+    Meta(max_length=MAX_MESSAGE, description="The error's message. Words that hold digits may be others."),
+]
+
+
 class RowErrorBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How requests have failed. What is left out may be anything."""
 
-    status: Annotated[int, Meta(ge=0, le=MAX_STATUS)] | None = None
-    """the HTTP status of the answer"""
-    code: Annotated[str, Meta(max_length=MAX_CODE)] | None = None
-    """the `code` of the error, or its `type` where it has none"""
-    message: Annotated[str, Meta(max_length=MAX_MESSAGE)] | None = None
-    """the message of the error, such as that of one row: words that hold digits may be others"""
+    status: _Status | None = None
+    code: _Code | None = None
+    message: _Message | None = None
+
+
+_CustomIds = Annotated[
+    list[str],
+    Meta(
+        min_length=1,
+        max_length=MAX_CUSTOM_IDS,
+        description="Requests to run. One that has succeeded, or is not of the batch, is refused.",
+    ),
+]
+_Errors = Annotated[
+    list[RowErrorBody],
+    Meta(
+        min_length=1,
+        max_length=MAX_ERRORS,
+        description="How requests have failed: those that have in one of these ways are run.",
+    ),
+]
 
 
 class RetryBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,10 +121,8 @@ class RetryBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     output_expires_after: ExpiresAfter | None = None
     litebatch: LiteBatchOptions | None = None
     custom_llm_provider: _Provider | None = None
-    custom_ids: Annotated[list[str], Meta(min_length=1, max_length=MAX_CUSTOM_IDS)] | None = None
-    """requests to run; one that has succeeded, or is not of the batch, is refused"""
-    errors: Annotated[list[RowErrorBody], Meta(min_length=1, max_length=MAX_ERRORS)] | None = None
-    """run requests that have failed in one of these ways"""
+    custom_ids: _CustomIds | None = None
+    errors: _Errors | None = None
 
 
 def upload_schema() -> dict[str, Any]:
