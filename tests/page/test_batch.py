@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from openai.types import Batch as OpenAIBatch
 
+from litebatch_asgi import Counts, Principal
+from litebatch_asgi.errors import NotFound
+from litebatch_asgi.models import JobState
 from litebatch_asgi.simulator import Fault
 from tests.access.standalone import MASTER, Standalone
 from tests.harness import lines, rows_of
@@ -51,6 +55,19 @@ async def test_owners_see_everything_but_deployments(gateway: Standalone) -> Non
         assert page.facts["Deployment"] in ("east", "west")
         assert f"{page.facts['Deployment']} has taken the batch." in page.text
         assert any(row[-1] == page.facts["Deployment"] for row in page.rows)
+
+
+async def test_jobs_tell_deployments_to_admins_alone(gateway: Standalone) -> None:
+    batch = await ended(gateway, await gateway.new_key(user_id="ada"))
+    jobs = gateway.litebatch.batches.jobs
+    (hers,) = await jobs(Principal(owner="user:ada"), batch.id)
+    (shown,) = await jobs(Principal(owner="admin", is_admin=True), batch.id)
+    assert (hers.state, hers.counts, hers.attempt) == (JobState.SETTLED, Counts(total=3, completed=3), 1)
+    assert (hers.id, hers.deployment_id, hers.reason) == (None, None, None)
+    assert shown.deployment_id in ("east", "west")
+    assert msgspec.structs.replace(shown, id=None, deployment_id=None, reason=None) == hers
+    with pytest.raises(NotFound):
+        await jobs(Principal(owner="user:eve"), batch.id)
 
 
 @pytest.mark.parametrize("path", ["", "/story", "/input", "/output", "/errors"])
