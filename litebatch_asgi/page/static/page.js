@@ -95,7 +95,8 @@
   // Nothing is sent of what has come to its end: it is looked at once more.
   async function look() {
     const answer = await fetch(location.href).catch(() => null);
-    const fresh = answer?.ok && mainOf(await answer.text());
+    if (answer?.redirected) location.reload(); // to where one signs in
+    const fresh = answer?.ok && !answer.redirected && mainOf(await answer.text());
     if (fresh) put(fresh);
   }
   function close() {
