@@ -5,11 +5,16 @@ Each sentence of the docstrings is held by a test of `litebatch_asgi.testing.con
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
-from litebatch_asgi.models import Job, JobState
+from litebatch_asgi.models import Job, JobState, Outcome
+
+_REFUSED = frozenset({JobState.REFUSED, JobState.WATCHED, JobState.CLOSED})
 
 
 class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +31,43 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
 
 
+class EndedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What is counted of a job that a deployment is through with, or did not take."""
+
+    state: JobState
+    submit_started_at: datetime | None
+    ended_at: datetime
+    is_cut_short: bool
+    """somebody wanted it stopped or cancelled"""
+    outcome: Outcome | None
+
+
+class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How a deployment did with its last jobs."""
+
+    settled: int
+    """jobs whose results were read"""
+    refused: int
+    """jobs that it did not take or gave back undone, and such as were given up there as unclear"""
+    failed: int
+    """jobs whose content it refused"""
+    completed_requests: int
+    """of settled jobs"""
+    failed_requests: int
+    """that it has run without success; those that were handed on count by themselves"""
+    handed_on_requests: int
+    """that were left to other jobs: failed ones that are tried anew, and such as it left undone"""
+    p50_seconds: float | None
+    """from when a settled job was sent until it was seen that the deployment is through with it
+
+    Of half of the jobs that nobody has stopped or cancelled it was no more; None: there are none.
+    """
+    p95_seconds: float | None
+    """likewise, of 95 in 100"""
+    since: datetime | None
+    """when the first of these jobs ended; None: there are none"""
+
+
 class JobStore(Protocol):
     """Reads jobs; `Storage.change_batch` writes them.
 
@@ -39,3 +81,36 @@ class JobStore(Protocol):
     async def list(self, query: JobQuery) -> list[Job]:
         """At most `limit` jobs in order of their ids, descending: those of the newest batches first."""
         ...
+
+    async def records(self, deployment_ids: Collection[str], *, most: int) -> dict[str, DeploymentRecord]:
+        """How each of these deployments did with its last `most` jobs, by when they ended.
+
+        Jobs count that have an `ended_at`, but for those whose results are still to be read.
+        """
+        ...
+
+
+def record_of(ended: Sequence[EndedJob]) -> DeploymentRecord:
+    """What jobs of a deployment come to."""
+    outcomes = [job.outcome for job in ended if job.outcome is not None]
+    seconds = sorted(
+        max(0.0, (job.ended_at - job.submit_started_at).total_seconds())
+        for job in ended
+        if job.state is JobState.SETTLED and job.submit_started_at is not None and not job.is_cut_short
+    )
+    return DeploymentRecord(
+        settled=sum(job.state is JobState.SETTLED for job in ended),
+        refused=sum(job.state in _REFUSED for job in ended),
+        failed=sum(job.state is JobState.FAILED for job in ended),
+        completed_requests=sum(outcome.counts.completed for outcome in outcomes),
+        failed_requests=sum(max(0, outcome.executed - outcome.counts.completed) for outcome in outcomes),
+        handed_on_requests=sum(outcome.handed_on for outcome in outcomes),
+        p50_seconds=_percentile(seconds, 50),
+        p95_seconds=_percentile(seconds, 95),
+        since=min((job.ended_at for job in ended), default=None),
+    )
+
+
+def _percentile(ordered: Sequence[float], percent: int) -> float | None:
+    """By the nearest rank."""
+    return ordered[math.ceil(len(ordered) * percent / 100) - 1] if ordered else None

@@ -78,6 +78,8 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
 }
 """Which state may follow which; what is not here cannot happen."""
 
+_THROUGH = frozenset({JobState.ENDED, JobState.REFUSED, JobState.FAILED, JobState.WATCHED})
+"""states that a deployment's last word leads to, or giving it up there"""
 _ENDED_WITHOUT = (JobState.REFUSED, JobState.CLOSED)
 
 
@@ -202,6 +204,7 @@ def batch_change(
     With the last of them the results are published, or the jobs are due whose lines have no rows yet.
     `waiting_for`: what the batch waits for, where its jobs do not tell.
     """
+    jobs = [_ended(job, now) for job in jobs]
     written = {job.id: job for job in jobs}
     after = [written.get(job.id, job) for job in state.jobs] + list(new_jobs)
     refused = (job for job in refused_jobs(after) if job.next_check_at is None)
@@ -215,6 +218,12 @@ def batch_change(
         folded, rest["files"] = _published(folded, (*state.results, *rest.get("files", ())), now)
     events = change_events(state, folded, jobs, rest.get("charges", ()), now)
     return BatchChange(batch=folded, jobs=tuple(jobs), new_jobs=tuple(new_jobs), events=events, **rest)
+
+
+def _ended(job: Job, now: datetime) -> Job:
+    """The job with when its deployment's last word came, if it has come now."""
+    is_through = job.state in _THROUGH and job.deployment_id is not None
+    return replace(job, ended_at=now) if is_through and job.ended_at is None else job
 
 
 def _published(batch: Batch, files: Sequence[File], now: datetime) -> tuple[Batch, tuple[File, ...]]:

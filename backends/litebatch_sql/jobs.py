@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from litebatch_asgi.jobs import JobQuery
-from litebatch_asgi.models import Job
+import msgspec
+
+from litebatch_asgi.jobs import DeploymentRecord, EndedJob, JobQuery, record_of
+from litebatch_asgi.models import Job, JobState, Outcome
 from litebatch_sql.executor import Executor
 from litebatch_sql.queries import Queries
-from litebatch_sql.rows import encode_keys
+from litebatch_sql.rows import Row, encode_keys, from_microseconds
 from litebatch_sql.tables import JOBS
+
+_OUTCOME = msgspec.json.Decoder(Outcome)
 
 
 class SQLJobStore:
@@ -37,3 +41,23 @@ class SQLJobStore:
             "limit": query.limit,
         }
         return list(map(JOBS.decode, await self._executor.fetch_all(statement, parameters)))
+
+    async def records(self, deployment_ids: Collection[str], *, most: int) -> dict[str, DeploymentRecord]:
+        """See `JobStore.records`."""
+        statement = self._queries().sql("ended_jobs")
+        records: dict[str, DeploymentRecord] = {}
+        for id_ in deployment_ids:
+            rows = await self._executor.fetch_all(statement, {"deployment_id": id_, "limit": most})
+            records[id_] = record_of([_ended_job(row) for row in rows])
+        return records
+
+
+def _ended_job(row: Row) -> EndedJob:
+    state, submit_started_at, ended_at, is_cut_short, outcome = row
+    return EndedJob(
+        state=JobState(state),
+        submit_started_at=from_microseconds(submit_started_at) if submit_started_at is not None else None,
+        ended_at=from_microseconds(ended_at),
+        is_cut_short=bool(is_cut_short),
+        outcome=_OUTCOME.decode(outcome) if outcome is not None else None,
+    )

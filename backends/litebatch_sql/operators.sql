@@ -62,3 +62,16 @@ FROM {prefix}jobs AS jobs JOIN {prefix}batches AS batches ON batches.id = jobs.b
 WHERE jobs.state IN ('waiting', 'submitting', 'unclear', 'submitted') AND jobs.deployment_id IS NOT NULL
     AND jobs.deployment_id {among_keys}
 GROUP BY jobs.deployment_id, batches.model;
+
+-- name: ended_jobs
+-- The last ones whose results are not still to be read. Walks jobs_ended_at_deployment.
+SELECT
+    jobs.state, jobs.submit_started_at, jobs.ended_at,
+    CASE WHEN jobs.stop_requested_at IS NULL AND jobs.to_cancel = 0 AND jobs.cancel_sent_at IS NULL
+        THEN 0 ELSE 1 END,
+    CAST(jobs.outcome AS text)
+FROM {prefix}jobs AS jobs
+WHERE jobs.deployment_id = :deployment_id AND jobs.ended_at IS NOT NULL
+    AND jobs.state <> 'ended'
+ORDER BY jobs.ended_at DESC
+LIMIT :limit;

@@ -210,6 +210,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     reads: tuple[ShortRead, ...] = ()
     """earlier reads of its results that had rows missing and agree with each other"""
     created_at: datetime
+    ended_at: datetime | None = None
+    """when it was first seen that its deployment is through with it, or will not run it"""
     next_check_at: datetime | None = None
     """when somebody has to look at it; None: never"""
     refresh_from: datetime | None = None

@@ -273,3 +273,21 @@ def test_a_jobs_snapshot_keeps_the_highest_counts_of_its_providers_batch(
     same = list(takewhile(lambda each: each[0] == told[-1][0], reversed(told)))
     highest = max((counts.done for _, counts in same if counts is not None), default=None)
     assert (job.snapshot.counts.done if job.snapshot.counts is not None else None) == highest
+
+
+def test_a_job_knows_when_its_deployment_had_done_with_it() -> None:
+    """From the first word on: a later one, or settling it, changes nothing. Waiting jobs had none."""
+    running = replace(a_job(JobState.SUBMITTED, BatchStatus.IN_PROGRESS), deployment_id="east", ended_at=None)
+    state = BatchState(batch=BATCH, jobs=(running,))
+    for reached in (JobState.ENDED, JobState.REFUSED, JobState.FAILED, JobState.WATCHED):
+        [there] = batch_change(state, NOW, jobs=(move(running, reached, due=None),)).jobs
+        assert there.ended_at == NOW, reached
+        [still] = batch_change(replace(state, jobs=(there,)), LATER, jobs=(there,)).jobs
+        assert still.ended_at == NOW, reached
+    for other in (JobState.UNCLEAR, JobState.SETTLED):
+        [there] = batch_change(state, NOW, jobs=(move(running, other, due=None),)).jobs
+        assert there.ended_at is None, other
+    waiting = replace(a_job(JobState.WAITING), deployment_id=None)
+    refused = move(waiting, JobState.FAILED, due=None)
+    [there] = batch_change(BatchState(batch=BATCH, jobs=(waiting,)), NOW, jobs=(refused,)).jobs
+    assert there.ended_at is None

@@ -288,6 +288,7 @@ async def _ended_batch(storage: Storage, file: File) -> None:
         cancel_sent_at=NOW,
         reads=(ShortRead(at=NOW, seen="seen", rows=9, withheld_since=NOW),),
         created_at=NOW,
+        ended_at=NOW,
         next_check_at=NOW,
         checks=4,
         copy_refusals=1,

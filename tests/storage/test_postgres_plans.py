@@ -74,6 +74,7 @@ async def connection(anyio_backend: str) -> AsyncGenerator[asyncpg.Connection]:
                 owner=owner,
                 state="'settled'",
                 created_at=later,
+                ended_at=later,
             )
         )
         derived = "CASE WHEN n % 2 = 1 THEN 'batch-' || n END"
@@ -251,6 +252,7 @@ async def test_pages_of_batches(
         ("release_share", "reservations_by_batch"),
         ("get_job", "jobs_pkey"),
         ("open_tokens", "jobs_open"),
+        ("ended_jobs", "jobs_ended_at_deployment"),
         ("list_jobs_of_batch", "jobs_batch_id_shard_attempt_key"),
         ("get_batch", "batches_pkey"),
         ("get_batch_state", "jobs_batch_id_shard_attempt_key"),

@@ -172,6 +172,7 @@ def test_pages_of_batches(
         ("release_share", "reservations", "reservations_by_batch (batch_id=?)"),
         ("get_job", "jobs", "sqlite_autoindex_jobs_1 (id=?)"),
         ("list_jobs", "jobs", "jobs_to_look_at"),
+        ("ended_jobs", "jobs", "jobs_ended_at_deployment (deployment_id=? AND ended_at>?)"),
         ("is_at_deployment", "jobs", "jobs_by_deployment (<expr>=? AND batch_id=?)"),
         ("batches_of_ids", "batches", "sqlite_autoindex_batches_1 (id=?)"),
         ("files_of_ids", "files", "sqlite_autoindex_files_1 (id=?)"),

@@ -104,6 +104,7 @@ class BatchTests(StorageTests):
             search_until=LATER,
             cancel_sent_at=LATER,
             reads=(ShortRead(at=LATER, seen="ab"),),
+            ended_at=LATER + timedelta(seconds=3),
             next_check_at=None,
             checks=4,
             progress_at=LATER,

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 from msgspec.structs import replace
 
-from litebatch_asgi.jobs import JobQuery
-from litebatch_asgi.models import Batch, Job, JobState
+from litebatch_asgi.jobs import DeploymentRecord, JobQuery
+from litebatch_asgi.models import Batch, Counts, Job, JobState, Outcome
 from litebatch_asgi.storage import Storage
-from litebatch_asgi.testing.conformance.base import StorageTests, state_of, stored_batch
+from litebatch_asgi.testing.conformance.base import StorageTests, state_of, stored_batch, stored_job
 from litebatch_asgi.testing.samples import a_batch, a_file, a_job
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+NO_RECORD = DeploymentRecord(
+    settled=0,
+    refused=0,
+    failed=0,
+    completed_requests=0,
+    failed_requests=0,
+    handed_on_requests=0,
+    p50_seconds=None,
+    p95_seconds=None,
+    since=None,
+)
 
 
 async def listed(storage: Storage, limit: int = 100, **query: object) -> list[str]:
@@ -88,3 +104,62 @@ class JobTests(StorageTests):
         await stored_batch(storage, job, batch=batch)
         assert await storage.jobs.list(JobQuery(limit=9)) == [job]
         assert await storage.jobs.list(JobQuery(limit=9, batch_id=batch.id)) == [job]
+
+    async def ended_job(self, storage: Storage, ended: int, seconds: float | None, **fields: Any) -> None:
+        """A settled job at `east`, that ended so many seconds after `NOW`, and was sent so long before."""
+        sent = NOW + timedelta(seconds=ended - seconds) if seconds is not None else None
+        values: dict[str, Any] = {
+            "ended_at": NOW + timedelta(seconds=ended),
+            "submit_started_at": sent,
+            "state": JobState.SETTLED,
+            "next_check_at": None,
+        }
+        await stored_job(storage, **values | fields)
+
+    async def test_what_is_known_of_a_deployment_is_told(self, storage: Storage) -> None:
+        """Of its jobs that have an end; those count whose results are not still to be read."""
+        outcome = Outcome(
+            counts=Counts(total=90, completed=70, failed=20), cancelled=5, executed=85, handed_on=10
+        )
+        await self.ended_job(storage, 5, 1.5, outcome=outcome)
+        await self.ended_job(storage, 6, 2.5, outcome=replace(outcome, handed_on=0))
+        await self.ended_job(storage, 1, None, state=JobState.REFUSED)
+        await self.ended_job(storage, 2, 7, state=JobState.REFUSED)
+        await self.ended_job(storage, 3, 7, state=JobState.FAILED, outcome=Outcome(counts=Counts(total=5)))
+        await self.ended_job(storage, 9, 1, state=JobState.ENDED)
+        await self.ended_job(storage, 4, 1, state=JobState.WATCHED)
+        await self.ended_job(storage, 4, 1, state=JobState.CLOSED)
+        await self.ended_job(storage, 9, 1, ended_at=None)
+        await self.ended_job(storage, 9, 1, deployment_id="west")
+        found = await storage.jobs.records(["east", "north"], most=100)
+        assert found == {
+            "east": DeploymentRecord(
+                settled=2,
+                refused=4,
+                failed=1,
+                completed_requests=140,
+                failed_requests=30,
+                handed_on_requests=10,
+                p50_seconds=1.5,
+                p95_seconds=2.5,
+                since=NOW + timedelta(seconds=1),
+            ),
+            "north": NO_RECORD,
+        }
+
+    async def test_the_last_jobs_of_a_deployment_count(self, storage: Storage) -> None:
+        """By when they ended; how long those took that nobody has cut short."""
+        for number in range(20):
+            await self.ended_job(storage, 100 - number, number + 1)
+        cut_short: list[dict[str, Any]] = [
+            {"stop_requested_at": NOW, "stop_reason": "late"},
+            {"to_cancel": True},
+            {"cancel_sent_at": NOW},
+        ]
+        for fields in cut_short:
+            await self.ended_job(storage, 200, 1000, **fields)
+        record = (await storage.jobs.records(["east"], most=23))["east"]
+        assert (record.settled, record.p50_seconds, record.p95_seconds) == (23, 10, 19)
+        record = (await storage.jobs.records(["east"], most=13))["east"]
+        assert (record.settled, record.p50_seconds, record.p95_seconds) == (13, 5, 10)
+        assert record.since == NOW + timedelta(seconds=91)
