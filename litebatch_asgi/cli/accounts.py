@@ -13,6 +13,7 @@ import typer
 from litebatch_asgi.app import open_storage
 from litebatch_asgi.cli.asking import confirm
 from litebatch_asgi.cli.serve import without_password
+from litebatch_asgi.cli.telling import tell
 from litebatch_asgi.config import DEFAULT_DATABASE_URL, load_database_url
 from litebatch_asgi.errors import ConfigError, NotFound
 from litebatch_asgi.installations import KeepsInstallation
@@ -110,11 +111,6 @@ async def by_id(service: KeyService, kind: type[A], account_id: str, url: str) -
             f"there is no {word} {account_id!r} in {without_password(url)}:"
             f" `litebatch {word}s list` shows those that there are"
         ) from error
-
-
-def tell(words: str) -> None:
-    """Words for whoever looks on."""
-    typer.echo(words, err=True)
 
 
 def called(account: Account) -> str:

@@ -7,8 +7,10 @@ from datetime import datetime
 
 import typer
 
-from litebatch_asgi.cli.accounts import tell, with_storage
+from litebatch_asgi.cli.accounts import with_storage
+from litebatch_asgi.cli.figures import age_of, amount_of
 from litebatch_asgi.cli.output import Output, Row, print_rows
+from litebatch_asgi.cli.telling import tell
 from litebatch_asgi.jobs import JobQuery
 from litebatch_asgi.models import Job, JobState
 from litebatch_asgi.operators import STOPPABLE, Operators, short_id
@@ -16,8 +18,6 @@ from litebatch_asgi.server.operators.objects import job_object
 from litebatch_asgi.storage import Storage
 
 _COLUMNS = ("JOB", "STATE", "WHERE", "DONE", "AGE", "OWNER")
-_UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
-_THOUSANDS_FROM = 10_000
 
 
 def asked(*, batch: str | None, deployment: str | None, states: Sequence[str], limit: int) -> JobQuery:
@@ -61,19 +61,6 @@ def move(url: str, job_id: str) -> None:
         typer.echo(f"{job.id} is to leave {job.deployment_id}; running gateways follow within seconds")
 
     with_storage(url, run)
-
-
-def age_of(seconds: float) -> str:
-    """Such as `40s`, `12m`, `3d`."""
-    for unit, name in _UNITS:
-        if seconds >= unit:
-            return f"{int(seconds // unit)}{name}"
-    return f"{max(0, int(seconds))}s"
-
-
-def amount_of(count: int) -> str:
-    """Such as `9999`, `31k`."""
-    return str(count) if count < _THOUSANDS_FROM else f"{count // 1000}k"
 
 
 def _row(job: Job, now: datetime) -> Row:

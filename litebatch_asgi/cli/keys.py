@@ -7,9 +7,10 @@ from datetime import datetime
 import typer
 
 from litebatch_asgi.cli import accounts
-from litebatch_asgi.cli.accounts import BY, every, models_of, tell, with_service
+from litebatch_asgi.cli.accounts import BY, every, models_of, with_service
 from litebatch_asgi.cli.output import Output, Row, print_object, print_rows
 from litebatch_asgi.cli.serve import without_password
+from litebatch_asgi.cli.telling import tell
 from litebatch_asgi.errors import InvalidRequest, NotFound
 from litebatch_asgi.models import VirtualKey
 from litebatch_asgi.server.keys import KeyService

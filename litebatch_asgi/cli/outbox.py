@@ -8,8 +8,9 @@ from datetime import datetime
 import msgspec
 import typer
 
-from litebatch_asgi.cli.accounts import tell, with_storage
+from litebatch_asgi.cli.accounts import with_storage
 from litebatch_asgi.cli.output import Output, Row, print_rows
+from litebatch_asgi.cli.telling import tell
 from litebatch_asgi.models import OutboxItem, SinkBacklog
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.webhooks.queue import EndpointBacklog

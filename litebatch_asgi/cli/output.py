@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from litebatch_asgi.cli.telling import visible, visible_in_line, visible_json
+
 _SHORT = frozenset(
     (
         "JOB",
@@ -48,8 +50,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """for the table, short enough for 80 columns"""
     plain: Sequence[str]
     """for lines that programs take apart"""
-    object: msgspec.Struct
-    """all about it, as the HTTP route gives it"""
+    object: object
+    """all about it, as the HTTP route gives it: what msgspec can encode"""
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Row], output: Output | None) -> None:
@@ -65,12 +67,13 @@ def print_rows(columns: Sequence[str], rows: Iterable[Row], output: Output | Non
                 print_object(row.object)
         case Output.PLAIN:
             for row in rows:
-                typer.echo("\t".join(row.plain))
+                typer.echo("\t".join(map(visible_in_line, row.plain)))
 
 
-def print_object(shown: msgspec.Struct) -> None:
+def print_object(shown: object) -> None:
     """Print one JSON line on stdout."""
-    typer.echo(msgspec.json.encode(shown))
+    line = msgspec.json.encode(shown)
+    typer.echo(visible_json(line.decode()) if sys.stdout.isatty() else line)
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
@@ -80,6 +83,6 @@ def _print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
         is_whole = column in _SHORT or (place == 0 and are_short)
         table.add_column(column, overflow="fold", no_wrap=is_whole)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row.cells))
+        table.add_row(*(Text(visible(cell)) for cell in row.cells))
     if table.row_count:
         Console().print(table)

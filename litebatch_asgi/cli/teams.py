@@ -5,8 +5,9 @@ from __future__ import annotations
 import typer
 
 from litebatch_asgi.cli import accounts
-from litebatch_asgi.cli.accounts import BY, by_id, every, models_of, tell, with_service
+from litebatch_asgi.cli.accounts import BY, by_id, every, models_of, with_service
 from litebatch_asgi.cli.output import Output, Row, print_object, print_rows
+from litebatch_asgi.cli.telling import tell
 from litebatch_asgi.models import Team
 from litebatch_asgi.server.keys import KeyService
 from litebatch_asgi.server.keys.answers import team_row

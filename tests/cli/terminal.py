@@ -1,4 +1,4 @@
-"""`litebatch` on a terminal of 80 columns."""
+"""`litebatch` on a terminal, of 80 columns unless told otherwise."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ class Terminal:
         """What was shown so far, without colours."""
         return _ESCAPES.sub("", self._shown.decode(errors="replace"))
 
+    @property
+    def raw(self) -> str:
+        """The same with all that the terminal was sent."""
+        return self._shown.decode(errors="replace")
+
     def read_until(self, text: str) -> None:
         """Wait until `text` is shown."""
         while text not in self.shown:
@@ -63,10 +68,10 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, cwd: Path, **extra: str) -> Generator[Terminal]:
+def terminal(*arguments: str, cwd: Path, columns: int = COLUMNS, **extra: str) -> Generator[Terminal]:
     """Run `litebatch` on a terminal of its own; it is killed at the end."""
     screen, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     kept = {name: value for name, value in environment(extra).items() if name not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(
         [*COMMAND, *arguments],

@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from litebatch_asgi.cli.jobs import age_of, amount_of
+from litebatch_asgi.cli.figures import age_of, amount_of
 from tests.cli.databases import LARGE, NIGHTLY, fill_with_jobs
 from tests.forks import run
 
