@@ -6,11 +6,13 @@ to go without. Whether the command itself starts is for `tests.cli.processes` to
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -29,8 +31,13 @@ from tests.cli.processes import SECONDS, Running, environment
 
 IMPORTED = (
     "anyio._backends._asyncio",
+    "genai_prices.data",
     "google.auth.transport.requests",
     "google.oauth2.service_account",
+    "litebatch_asgi.cli.client.batches",
+    "litebatch_asgi.cli.client.files",
+    "litebatch_asgi.cli.client.results",
+    "litebatch_asgi.cli.client.run",
     "litebatch_asgi.cli.commands",
     "litebatch_asgi.cli.key_commands",
     "litebatch_asgi.cli.serve",
@@ -55,8 +62,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     arguments: tuple[str, ...]
     environment: dict[str, str]
     stdout: Path | Connection
-    stderr: Path
-    """files are appended to"""
+    stderr: Path | None
+    """files are appended to; None: stdout is a terminal, which it has all to itself"""
     folder: Path | None = None
     """where it runs; here unless one is given"""
     clock_ahead_seconds: float = 0.0
@@ -102,10 +109,13 @@ class Forked:
 
 def obey(order: Order) -> None:
     """Be `litebatch`, in a process of its own."""
-    os.dup2(sys.stdin.fileno(), 0)  # of /dev/null, for what is forked
+    if order.stderr is None:
+        _take_terminal(order.stdout)
+    else:
+        os.dup2(sys.stdin.fileno(), 0)  # of /dev/null, for what is forked
+        _write_to(1, order.stdout)
+        _write_to(2, order.stderr)
     sys.stdin = os.fdopen(0, closefd=False)
-    _write_to(1, order.stdout)
-    _write_to(2, order.stderr)
     warnings.simplefilter("error")
     os.environ.clear()
     os.environ.update(order.environment)
@@ -119,14 +129,22 @@ def obey(order: Order) -> None:
     main()
 
 
-def _write_to(stream: int, target: Path | Connection) -> None:
+def _take_terminal(terminal: Path | Connection) -> None:
+    os.setsid()
+    for stream in (0, 1, 2):
+        _write_to(stream, terminal, closes=stream == 2)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _write_to(stream: int, target: Path | Connection, *, closes: bool = True) -> None:
     if isinstance(target, Path):
         file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(file, stream)
         os.close(file)
     else:
         os.dup2(target.fileno(), stream)
-        target.close()
+        if closes:
+            target.close()
 
 
 def shift_clock(ahead: timedelta) -> None:

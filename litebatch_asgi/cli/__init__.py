@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from litebatch_asgi.cli.failing import CommandFailed
+from litebatch_asgi.cli.telling import visible
 from litebatch_asgi.errors import LiteBatchError, StorageUnavailable
 
 _EXTRA = frozenset({"typer", "rich", "uvicorn", "yaml"})
@@ -19,17 +21,19 @@ def main() -> None:
         from litebatch_asgi.cli.commands import app
 
         app()
+    except KeyboardInterrupt:  # while everything is imported
+        raise SystemExit(1) from None
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRA:
             raise
         _refuse(f"the command line needs {package}: pip install 'litebatch-asgi[server]'")
-    except StorageUnavailable as error:
+    except (CommandFailed, StorageUnavailable) as error:
         _refuse(str(error), code=1)
     except LiteBatchError as error:
         _refuse(str(error))
 
 
 def _refuse(message: str, *, code: int = 2) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {visible(message)}", file=sys.stderr)
     raise SystemExit(code)

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from litebatch_asgi.cli.telling import visible
 from litebatch_asgi.errors import ConfigError
 
 
@@ -14,17 +15,26 @@ def confirm(question: str, *, yes: bool) -> None:
 
     Exit code 1 after a no. Raises `ConfigError` where there is no terminal to ask on.
     """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigError(
-            "nothing was changed: this asks first, and here is no terminal; to go on, use --yes"
-        )
     try:
-        is_sure = typer.confirm(question, err=True)
+        is_sure = ask(question, yes=yes, otherwise="nothing was changed")
     except typer.Abort:
-        typer.echo(err=True)
         is_sure = False
     if not is_sure:
         typer.echo("nothing was changed", err=True)
         raise typer.Exit(1)
+
+
+def ask(question: str, *, yes: bool, otherwise: str) -> bool:
+    """Whether the answer on the terminal is yes, or given already.
+
+    Raises `Abort` for Ctrl-C, and `ConfigError`, which says `otherwise`, where there is no terminal.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{otherwise}: this asks first, and here is no terminal; to go on, use --yes")
+    try:
+        return typer.confirm(visible(question), err=True)
+    except typer.Abort:
+        typer.echo(err=True)
+        raise

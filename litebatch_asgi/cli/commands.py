@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from litebatch_asgi.cli.adopt import adopt
+from litebatch_asgi.cli.batch_commands import app as batch_commands
 from litebatch_asgi.cli.check import check
 from litebatch_asgi.cli.completion import completion
 from litebatch_asgi.cli.database_commands import app as database_commands
@@ -210,6 +211,7 @@ app.command(
         "litebatch metrics --dashboard > litebatch.json", "litebatch metrics --alerts > alerts.yaml"
     )
 )(metrics)
+app.add_typer(batch_commands)
 app.add_typer(file_commands)
 app.add_typer(key_commands)
 app.add_typer(team_commands)

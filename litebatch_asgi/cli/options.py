@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -25,6 +26,24 @@ Output: TypeAlias = Annotated[
         help="table, json or plain. Unless told: a table on a terminal, JSON lines in a pipe.",
     ),
 ]
+BaseUrl: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        help="The server; unless told LITEBATCH_BASE_URL, then OPENAI_BASE_URL.",
+        show_default="OpenAI",
+    ),
+]
+ApiKey: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        help="Better set LITEBATCH_API_KEY, or OPENAI_API_KEY: others see what a command is given.",
+    ),
+]
+Limit: TypeAlias = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Models: TypeAlias = Annotated[
     list[str] | None,
@@ -38,6 +57,13 @@ Duration: TypeAlias = Annotated[
     str | None,
     typer.Option("--duration", metavar="TIME", help="30d, 12h, 2mo ...", show_default="for ever"),
 ]
+
+
+class Format(StrEnum):
+    """What results are written as."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
 
 
 def example(*lines: str) -> str:

@@ -17,6 +17,8 @@ from litebatch_asgi.cli.telling import visible, visible_in_line, visible_json
 _SHORT = frozenset(
     (
         "JOB",
+        "BATCH",
+        "FILE",
         "DONE",
         "AGE",
         "KEY",
@@ -28,9 +30,16 @@ _SHORT = frozenset(
         "TOKENS OUT",
         "COST",
         "AT MOST",
+        "STATUS",
+        "FAILED",
+        "FIELD",
+        "BYTES",
+        "TIME",
     )
 )
-"""columns that are never broken"""
+"""columns that are not broken"""
+_WIDE = 80
+"""columns of a terminal that has room for those"""
 _SHORT_NAME = 24
 """characters of what stands first in a row and is not broken either"""
 
@@ -59,7 +68,7 @@ def print_rows(columns: Sequence[str], rows: Iterable[Row], output: Output | Non
 
     Plain lines have no head, and tabs between their parts.
     """
-    match output or (Output.TABLE if sys.stdout.isatty() else Output.JSON):
+    match form_of(output):
         case Output.TABLE:
             _print_table(columns, list(rows))
         case Output.JSON:
@@ -70,6 +79,11 @@ def print_rows(columns: Sequence[str], rows: Iterable[Row], output: Output | Non
                 typer.echo("\t".join(map(visible_in_line, row.plain)))
 
 
+def form_of(output: Output | None) -> Output:
+    """The form that was chosen, or what is usual here."""
+    return output or (Output.TABLE if sys.stdout.isatty() else Output.JSON)
+
+
 def print_object(shown: object) -> None:
     """Print one JSON line on stdout."""
     line = msgspec.json.encode(shown)
@@ -78,11 +92,12 @@ def print_object(shown: object) -> None:
 
 def _print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    console = Console()
     are_short = all(len(row.cells[0]) <= _SHORT_NAME for row in rows)
     for place, column in enumerate(columns):
-        is_whole = column in _SHORT or (place == 0 and are_short)
+        is_whole = console.width >= _WIDE and (column in _SHORT or (place == 0 and are_short))
         table.add_column(column, overflow="fold", no_wrap=is_whole)
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row.cells))
     if table.row_count:
-        Console().print(table)
+        console.print(table)

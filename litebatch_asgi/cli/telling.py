@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-
-import typer
+import sys
 
 _ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """what makes a terminal do something, or turns the direction of writing; not tabs and line breaks"""
@@ -15,7 +14,7 @@ _ACTIVE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u
 
 def tell(words: str) -> None:
     """Words for whoever looks on."""
-    typer.echo(visible(words), err=True)
+    print(visible(words), file=sys.stderr)
 
 
 def visible(text: str) -> str:

@@ -11,12 +11,14 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from select import select
 
-from tests.cli.processes import COMMAND, SECONDS, environment
+from tests.cli.processes import COMMAND, SECONDS, Process, environment
+from tests.forks import Forked, Order
 
 COLUMNS = 80
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
@@ -26,7 +28,7 @@ CTRL_C = "\x03"
 class Terminal:
     """A process with a terminal, on which stdout and stderr are shown together."""
 
-    def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
+    def __init__(self, process: Process, screen: int) -> None:
         self.process = process
         self._screen = screen
         self._shown = b""
@@ -68,15 +70,13 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, cwd: Path, columns: int = COLUMNS, **extra: str) -> Generator[Terminal]:
-    """Run `litebatch` on a terminal of its own; it is killed at the end."""
-    screen, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    kept = {name: value for name, value in environment(extra).items() if name not in ("COLUMNS", "LINES")}
+def terminal(*arguments: str, cwd: Path, **extra: str) -> Generator[Terminal]:
+    """Run `litebatch` on a terminal of its own, which has `COLUMNS`; it is killed at the end."""
+    screen, theirs = _opened(extra)
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=cwd,
-        env=kept | {"TERM": "xterm", "TZ": "UTC"},
+        env=_environment(extra),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -91,3 +91,32 @@ def terminal(*arguments: str, cwd: Path, columns: int = COLUMNS, **extra: str) -
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         os.close(screen)
+
+
+@contextmanager
+def forked_terminal(*arguments: str, cwd: Path, **extra: str) -> Generator[Terminal]:
+    """The same, where the process is forked from one that has imported everything."""
+    screen, theirs = _opened(extra)
+    with Connection(theirs) as its_end:
+        order = Order(
+            arguments=arguments, environment=_environment(extra), stdout=its_end, stderr=None, folder=cwd
+        )
+        process = Forked(order)
+    try:
+        yield Terminal(process, screen)
+    finally:
+        process.kill()
+        os.close(screen)
+
+
+def _opened(extra: Mapping[str, str]) -> tuple[int, int]:
+    """Both ends of a terminal."""
+    columns = int(extra.get("COLUMNS", COLUMNS))
+    screen, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    return screen, theirs
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in environment(extra).items() if name not in ("COLUMNS", "LINES")}
+    return kept | {"TERM": "xterm", "TZ": "UTC"}

@@ -1,0 +1,304 @@
+"""The commands of `litebatch batches` and their options."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from litebatch_asgi.cli import options
+from litebatch_asgi.cli.options import example
+
+_WINDOW = "24h"
+_AN_ID = "batch_lb01m8dcavfhfqas1wectssmy5e8"
+
+BatchId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="Of a batch.")]
+BatchIds: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID...", help="Of batches.")]
+Window: TypeAlias = Annotated[
+    str, typer.Option("--window", metavar="TIME", help="The completion window, such as 24h.")
+]
+Metadata: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", metavar="NAME=VALUE", help="Kept with the batch; may be repeated."),
+]
+MaxCost: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--max-cost", metavar="USD", help="Create nothing that is estimated to cost more."),
+]
+Every: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--every",
+        metavar="SECONDS",
+        min=0.01,
+        help="How often to look.",
+        show_default="1 to 30, by the batch's age",
+    ),
+]
+
+app: typer.Typer = typer.Typer(
+    name="batches",
+    help="Batches, at any server that speaks OpenAI's API.",
+    epilog=example("litebatch batches run requests.jsonl -m gpt-4o-batch -o answers.jsonl"),
+    no_args_is_help=True,
+)
+
+
+@app.command(
+    epilog=example(
+        "litebatch batches run requests.jsonl -m gpt-4o-batch -o answers.jsonl",
+        "litebatch batches run requests.jsonl --max-cost 2.50 --yes",
+    )
+)
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Requests, as JSONL.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME",
+            help="What the requests are sent with, whatever model the file's lines name.",
+            show_default="the one of the lines",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT",
+            help="Where answers go; errors go beside it, OUT.errors.jsonl.",
+            show_default="FILE.results.jsonl",
+        ),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option("--endpoint", metavar="PATH", help="What the lines must say.", show_default="that"),
+    ] = None,
+    window: Window = _WINDOW,
+    metadata: Metadata = None,
+    max_cost: MaxCost = None,
+    yes: options.Yes = False,
+    every: Every = None,
+    base_url: options.BaseUrl = None,
+    api_key: options.ApiKey = None,
+    output: options.Output = None,
+) -> None:
+    """Check, upload, run and watch a file of requests, and read the answers.
+
+    Ctrl-C leaves the batch running and tells the command that goes on. The same
+    command with the same file goes on with the same batch; --metadata try=2
+    makes another one. The exit code is 3 unless all requests have succeeded.
+    """
+    from litebatch_asgi.cli.client.opening import opened, pairs
+    from litebatch_asgi.cli.client.run import Asked, Run
+
+    out = out or file.with_name(f"{file.stem}.results{file.suffix or '.jsonl'}")
+    if out.resolve() == file.resolve():
+        raise typer.BadParameter("-o names the file of requests itself")
+    asked = Asked(
+        file=file,
+        out=out,
+        model=model,
+        endpoint=endpoint,
+        window=window,
+        metadata=pairs(metadata or ()),
+        max_cost=_dollars(max_cost),
+        yes=yes,
+        every_seconds=every,
+        output=output,
+        command=_command(locals()),
+    )
+    with opened(base_url, api_key) as (connection, screen):
+        code = Run(connection, screen, asked).go()
+    raise typer.Exit(code)
+
+
+@app.command(epilog=example("litebatch batches create file-abc123 --endpoint /v1/chat/completions"))
+def create(
+    file: Annotated[str, typer.Argument(metavar="FILE_ID", help="An uploaded file of requests.")],
+    endpoint: Annotated[
+        str, typer.Option("--endpoint", metavar="PATH", help="What the lines say.")
+    ] = "/v1/chat/completions",
+    window: Window = _WINDOW,
+    metadata: Metadata = None,
+    max_cost: Annotated[
+        str | None,
+        typer.Option("--max-cost", metavar="USD", help="At a LiteBatch: refuse what may cost more."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--idempotency-key", metavar="KEY", help="The same key makes one batch.", show_default="a new one"
+        ),
+    ] = None,
+    base_url: options.BaseUrl = None,
+    api_key: options.ApiKey = None,
+    output: options.Output = None,
+) -> None:
+    """Create a batch of an uploaded file."""
+    from litebatch_asgi.cli.client import batches
+    from litebatch_asgi.cli.client.opening import opened, pairs
+
+    body: dict[str, Any] = {"input_file_id": file, "endpoint": endpoint, "completion_window": window}
+    if metadata:
+        body["metadata"] = pairs(metadata)
+    if (most := _dollars(max_cost)) is not None:
+        body["litebatch"] = {"max_cost": f"{most:f}"}
+    with opened(base_url, api_key) as (connection, _):
+        batches.create(connection, body, key, output)
+
+
+@app.command("list", epilog=example("litebatch batches list --limit 100"))
+def list_(
+    limit: options.Limit = 20,
+    base_url: options.BaseUrl = None,
+    api_key: options.ApiKey = None,
+    output: options.Output = None,
+) -> None:
+    """List batches, newest first."""
+    from litebatch_asgi.cli.client import batches
+    from litebatch_asgi.cli.client.opening import opened
+
+    with opened(base_url, api_key) as (connection, _):
+        batches.list_batches(connection, limit, output)
+
+
+@app.command(epilog=example(f"litebatch batches get {_AN_ID}"))
+def get(
+    batch: BatchIds,
+    base_url: options.BaseUrl = None,
+    api_key: options.ApiKey = None,
+    output: options.Output = None,
+) -> None:
+    """Show all about batches."""
+    from litebatch_asgi.cli.client import batches
+    from litebatch_asgi.cli.client.opening import opened
+
+    with opened(base_url, api_key) as (connection, _):
+        batches.get(connection, batch, output)
+
+
+@app.command(epilog=example(f"litebatch batches watch {_AN_ID}"))
+def watch(
+    batch: BatchIds,
+    every: Every = None,
+    base_url: options.BaseUrl = None,
+    api_key: options.ApiKey = None,
+    output: options.Output = None,
+) -> None:
+    """Watch batches until they have ended.
+
+    The exit code is 3 unless all of their requests have succeeded.
+    """
+    from litebatch_asgi.cli.client import batches
+    from litebatch_asgi.cli.client.opening import opened
+
+    with opened(base_url, api_key) as (connection, screen):
+        batches.follow(connection, screen, batch, every, output)
+
+
+@app.command(
+    epilog=example(
+        f"litebatch batches results {_AN_ID} -o answers.jsonl",
+        f"litebatch batches results {_AN_ID} --join requests.jsonl",
+        f"litebatch batches results {_AN_ID} --format csv > answers.csv",
+    )
+)
+def results(
+    batch: BatchId,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="OUT", help="Where they go.", show_default="stdout")
+    ] = None,
+    join: Annotated[
+        Path | None,
+        typer.Option("--join", metavar="FILE", help="Put each request of this file beside its answer."),
+    ] = None,
+    form: Annotated[
+        options.Format, typer.Option("--format", help="JSON lines, or custom_id, status and text.")
+    ] = options.Format.JSONL,
+    base_url: options.BaseUrl = None,
+    api_key: options.ApiKey = None,
+) -> None:
+    """Read the results of a batch that has ended, errors last.
+
+    With --join they come in the order of the requests. Results that do not fit
+    into memory wait in the system's temporary folder. The exit code is 3 unless
+    all requests have succeeded.
+    """
+    from litebatch_asgi.cli.client.opening import opened
+    from litebatch_asgi.cli.client.results import results as read
+
+    with opened(base_url, api_key) as (connection, screen):
+        read(connection, screen, batch, out=out, join=join, form=form)
+
+
+@app.command(epilog=example(f"litebatch batches cancel {_AN_ID}"))
+def cancel(
+    batch: BatchIds,
+    base_url: options.BaseUrl = None,
+    api_key: options.ApiKey = None,
+    output: options.Output = None,
+) -> None:
+    """Cancel batches; what is done by then is kept."""
+    from litebatch_asgi.cli.client import batches
+    from litebatch_asgi.cli.client.opening import opened
+
+    with opened(base_url, api_key) as (connection, _):
+        batches.cancel(connection, batch, output)
+
+
+@app.command(epilog=example(f"litebatch batches retry {_AN_ID}"))
+def retry(
+    batch: BatchIds,
+    base_url: options.BaseUrl = None,
+    api_key: options.ApiKey = None,
+    output: options.Output = None,
+) -> None:
+    """Run again what has not succeeded, as new batches (LiteBatch)."""
+    from litebatch_asgi.cli.client import batches
+    from litebatch_asgi.cli.client.opening import opened
+
+    with opened(base_url, api_key) as (connection, _):
+        batches.retry(connection, batch, output)
+
+
+@app.command(epilog=example(f"litebatch batches events {_AN_ID} --follow"))
+def events(
+    batch: BatchId,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until the batch has ended.")] = False,
+    base_url: options.BaseUrl = None,
+    api_key: options.ApiKey = None,
+    output: options.Output = None,
+) -> None:
+    """Tell what has happened to a batch (LiteBatch)."""
+    from litebatch_asgi.cli.client import batches
+    from litebatch_asgi.cli.client.opening import opened
+
+    with opened(base_url, api_key) as (connection, _):
+        batches.events(connection, batch, output, follows=follow)
+
+
+def _dollars(given: str | None) -> Decimal | None:
+    if given is None:
+        return None
+    try:
+        amount = Decimal(given.removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise typer.BadParameter(f"--max-cost {given}: write US dollars, such as 2.50")
+    return amount
+
+
+def _command(given: dict[str, Any]) -> tuple[str, ...]:
+    """The command that goes on with a run, without the key."""
+    words = ["litebatch", "batches", "run", str(given["file"])]
+    for name in ("model", "out", "endpoint", "window", "max_cost", "every", "base_url", "output"):
+        if given[name] not in (None, _WINDOW):
+            words += [f"--{name.replace('_', '-')}", str(given[name])]
+    words += [word for each in given["metadata"] or () for word in ("--metadata", each)]
+    return (*words, *(["--yes"] if given["yes"] else []))

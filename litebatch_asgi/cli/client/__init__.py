@@ -1,0 +1,1 @@
+"""A client of any server that speaks OpenAI's Files and Batches API; see `README.md` in the folder above."""
