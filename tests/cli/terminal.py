@@ -119,4 +119,4 @@ def _opened(extra: Mapping[str, str]) -> tuple[int, int]:
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in environment(extra).items() if name not in ("COLUMNS", "LINES")}
-    return kept | {"TERM": "xterm", "TZ": "UTC"}
+    return kept | {"TERM": extra.get("TERM", "xterm"), "TZ": "UTC"}

@@ -41,7 +41,7 @@ def upload(
     source = source_of(path)
     fields = [("purpose", purpose), *(("target_model_names", model) for model in models)]
     try:
-        with screen.moving("uploading", source.sent_size) as seen:
+        with screen.moving("uploading", source.sent_size, "the server looks at it") as seen:
             file = API(connection).upload(Form(source, fields, seen), str(uuid4()))
     except KeyboardInterrupt:
         screen.tell(f"\ninterrupted: {path} was not sent whole")

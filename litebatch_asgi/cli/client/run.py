@@ -215,7 +215,7 @@ class Run:
             fields.append(("target_model_names", given.model))
         size = given.source.sent_size
         try:
-            with self._screen.moving("uploading", size) as seen:
+            with self._screen.moving("uploading", size, "the server looks at it") as seen:
                 file = self._api.upload(Form(given.source, fields, seen), key)
         except Refused as error:
             if error.problems:

@@ -45,9 +45,14 @@ class Screen:
         self._console.print(Text(visible(line)), soft_wrap=True, markup=False, highlight=False)
 
     @contextmanager
-    def moving(self, what: str, total: int | None) -> Generator[Callable[[int], None]]:
-        """Show how bytes go by, until the block ends; what is yielded is told how many have."""
-        bytes_ = _Bytes(what, total)
+    def moving(
+        self, what: str, total: int | None, then: str | None = None
+    ) -> Generator[Callable[[int], None]]:
+        """Show how bytes go by, until the block ends; what is yielded is told how many have.
+
+        `then` is what is waited for after the last one.
+        """
+        bytes_ = _Bytes(what, total, then)
         with self._live(bytes_.shown):
             yield bytes_.see
 
@@ -81,8 +86,9 @@ class Screen:
 class _Bytes:
     """Bytes that go by."""
 
-    def __init__(self, what: str, total: int | None) -> None:
+    def __init__(self, what: str, total: int | None, then: str | None) -> None:
         self._what = what
+        self._then = then
         self._total = total
         self._seen = 0
         self._began = time.monotonic()
@@ -95,7 +101,7 @@ class _Bytes:
         seen, total = self._seen, self._total
         facts = [f"{size_of(seen)} of {size_of(total)}" if total else size_of(seen), f"{size_of(rate)}/s"]
         if total and seen >= total:
-            facts = [size_of(total), "waiting for the server's answer"]
+            facts = [size_of(total), *([self._then] if self._then else [])]
         elif total and rate:
             facts.append(f"{span_of((total - seen) / rate)} left")
         return Group(_bar(self._what, seen, total), Text(", ".join(facts)))

@@ -66,7 +66,7 @@ class Server:
 
     def accounts(self) -> list[Account]:
         """Of the provider behind it."""
-        return list(self.simulator.accounts.values())
+        return [self.simulator.account(name) for name in ("east", "west")]
 
     def call(self, work: Callable[[], T]) -> T:
         """Do something on the loop of the server."""
