@@ -46,7 +46,19 @@ FIRST = frozenset({"badinput", "examples", "readme", "replicas", "survival"})
 
 THINNED = frozenset(
     {
-        *("badinput", "cli", "configs", "costs", "dialects", "host", "http", "journey", "keys", "middleware"),
+        *(
+            "badinput",
+            "cli",
+            "client",
+            "configs",
+            "costs",
+            "dialects",
+            "host",
+            "http",
+            "journey",
+            "keys",
+            "middleware",
+        ),
         *("named", "providers", "rescue", "retries", "sdk", "simulator", "uploads", "webhooks"),
     }
 )

@@ -12,7 +12,7 @@ from litebatch_asgi.cli import options
 from litebatch_asgi.cli.options import example
 
 _WINDOW = "24h"
-_AN_ID = "batch_lb01m8dcavfhfqas1wectssmy5e8"
+_AN_ID = "batch_abc123"
 
 BatchId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="Of a batch.")]
 BatchIds: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID...", help="Of batches.")]
@@ -87,11 +87,12 @@ def run(
     api_key: options.ApiKey = None,
     output: options.Output = None,
 ) -> None:
-    """Check, upload, run and watch a file of requests, and read the answers.
+    """Run a file of requests, and read the answers.
 
-    Ctrl-C leaves the batch running and tells the command that goes on. The same
-    command with the same file goes on with the same batch; --metadata try=2
-    makes another one. The exit code is 3 unless all requests have succeeded.
+    The file is checked and uploaded, its batch watched. Ctrl-C leaves the batch
+    running and tells the command that goes on. The same command with the same
+    file goes on with the same batch; --metadata try=2 makes another one. The exit
+    code is 3 unless all requests have succeeded.
     """
     from litebatch_asgi.cli.client.opening import opened, pairs
     from litebatch_asgi.cli.client.run import Asked, Run

@@ -22,6 +22,8 @@ from tests.forks import Forked, Order
 
 COLUMNS = 80
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+_PIECES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+")
+_UP, _ERASE = re.compile(r"\x1b\[(\d*)A"), "\x1b[2K"
 CTRL_C = "\x03"
 
 
@@ -43,6 +45,25 @@ class Terminal:
     def raw(self) -> str:
         """The same with all that the terminal was sent."""
         return self._shown.decode(errors="replace")
+
+    @property
+    def screen(self) -> str:
+        """What is left on it: of what was drawn over, the last."""
+        lines, row, column = [""], 0, 0
+        for piece in _PIECES.findall(self.raw):
+            if piece == "\n":
+                row += 1
+                lines += [""] * (row + 1 - len(lines))
+            elif piece == "\r":
+                column = 0
+            elif (up := _UP.fullmatch(piece)) is not None:
+                row = max(row - int(up[1] or 1), 0)
+            elif piece == _ERASE:
+                lines[row] = ""
+            elif not piece.startswith("\x1b"):
+                lines[row] = f"{lines[row][:column]:{column}}{piece}{lines[row][column + len(piece) :]}"
+                column += len(piece)
+        return "".join(f"{line}\n" for line in lines).rstrip("\n") + "\n"
 
     def read_until(self, text: str) -> None:
         """Wait until `text` is shown."""

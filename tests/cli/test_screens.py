@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.databases import fill_with_jobs, make_database
 from tests.cli.terminal import COLUMNS, CTRL_C, terminal
-from tests.forks import run
+from tests.forks import run, running
 from tests.harness import lines
 
 SCREENS = Path(__file__).parent / "screens"
@@ -40,6 +40,7 @@ _VOLATILE = (
     (r"(batch_)[0-9a-f]{32}\b", rf"\g<1>{'0' * 32}"),
     (r"placed on     (east|west)", "placed on     east"),
     (r"(   batch\.status  (validating|in_progress|finalizing) +\d+ of 12\n)+", "   ...\n"),
+    (r"made \ds(\s)ago", r"made 1s\g<1>ago"),
     (r"sk-\.\.\.\S{4}", "sk-...0000"),
     (r"\bsk-[\w-]{43}", "sk-" + "0" * 43),
     (r"\b20\d\d-\d\d-\d\d", "2026-01-02"),
@@ -92,6 +93,21 @@ def with_accounts(*arguments: str) -> Screen:
     return show
 
 
+def run_batch(*options: str, times: int = 1) -> Screen:
+    def show(folder: Path) -> str:
+        (folder / "in.jsonl").write_bytes(lines(12, max_tokens=500))
+        with running("simulate", "--port", "0", cwd=folder, until="steering") as simulator:
+            server = {"OPENAI_BASE_URL": f"{simulator.address}/v1", "OPENAI_API_KEY": "any"}
+            for _ in range(times - 1):
+                done = run("batches", "run", "in.jsonl", "--yes", *options, cwd=folder, **server)
+                assert done.returncode == 0, done.stderr
+            with terminal("batches", "run", "in.jsonl", *options, cwd=folder, **server) as shown:
+                assert shown.end() == 0, shown.shown
+                return shown.screen
+
+    return show
+
+
 def with_jobs(*arguments: str) -> Screen:
     def show(folder: Path) -> str:
         fill_with_jobs(make_database(folder / "litebatch.db"))
@@ -117,9 +133,15 @@ def validate(*options: str) -> Screen:
 
 SHOWN: dict[str, Screen] = {
     "adopt-help": ended("adopt", "--help"),
+    "batches-help": ended("batches", "--help"),
+    "batches-run": run_batch("-m", "gpt-4o-mini", "--yes", "--every", "0.1"),
+    "batches-run-again": run_batch("-m", "gpt-4o-mini", "--every", "0.1", times=2),
+    "batches-run-help": ended("batches", "run", "--help"),
+    "batches-run-no-key": ended("batches", "run", "any.jsonl"),
     "demo": ended("demo"),
     "deployments-drain": with_jobs("deployments", "drain", "eu-general"),
     "deployments-list": with_jobs("deployments", "list"),
+    "files-help": ended("files", "--help"),
     "files-validate": validate("fine.jsonl", "--config", "litebatch.yaml"),
     "files-validate-help": ended("files", "validate", "--help"),
     "files-validate-no-limit": validate("open.jsonl", "-m", "openai/gpt-4o-mini"),

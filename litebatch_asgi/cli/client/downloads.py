@@ -44,14 +44,14 @@ def replacing(path: Path) -> Generator[BinaryIO]:
 
     What is no file, such as a pipe, is written to at the end. Raises `CommandFailed` if it cannot be written.
     """
-    target = path.resolve()
     try:
-        if target.exists() and not target.is_file():
-            with tempfile.TemporaryFile() as stream, target.open("wb") as pipe:
+        if path.exists() and not path.is_file():
+            with tempfile.TemporaryFile() as stream, path.open("wb") as pipe:
                 yield stream
                 stream.seek(0)
                 shutil.copyfileobj(stream, pipe)
             return
+        target = path.resolve()
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             with part.open("wb") as stream:

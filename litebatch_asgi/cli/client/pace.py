@@ -30,11 +30,6 @@ class Pace:
         (first, before), (last, done) = self._seen[0], self._seen[-1]
         return (done - before) / (last - first) if done > before and last > first else None
 
-    def seconds_left(self, left: int) -> float | None:
-        """How long so many more take at this pace; None: nobody knows."""
-        pace = self.per_second
-        return None if pace is None else left / pace
-
 
 def pace_shown(per_second: float) -> str:
     """Such as `210/s`, `3/min`."""

@@ -47,8 +47,7 @@ def choose(base_url: str | None, api_key: str | None, environ: Mapping[str, str]
 def _no_key(url: str, keys: tuple[str, ...], environ: Mapping[str, str]) -> str:
     if keys == (_OPENAI_S[1],) and environ.get(_OURS[1]):
         return f"{_OURS[1]} is set, but not its server: set {_OURS[0]}, such as http://127.0.0.1:4000/v1"
-    names = " or ".join(keys)
-    return f"there is no key for {_shown(url)}: set {names}; a gateway without a master key takes any"
+    return f"no key for {_shown(url)}: set {' or '.join(keys)}"
 
 
 def _checked(text: str) -> str:

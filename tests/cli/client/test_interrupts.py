@@ -85,7 +85,7 @@ def test_while_it_is_watched(server: Server, folder: Path) -> None:
 def test_while_it_is_asked_and_checked(direct: Direct, folder: Path) -> None:
     write(folder, lines(5))
     with direct.on_terminal(*RUN, cwd=folder) as shown:
-        shown.read_until("[y/N]")
+        shown.read_until("[y/N]: ")
         words = interrupt(shown)
         assert "interrupted: nothing was sent" in shown.shown
     assert direct.calls("upload_file") == 0
@@ -102,7 +102,7 @@ def test_while_it_is_asked_and_checked(direct: Direct, folder: Path) -> None:
 def test_a_no_is_no_interruption(direct: Direct, folder: Path) -> None:
     write(folder, lines(5))
     with direct.on_terminal(*RUN, cwd=folder) as shown:
-        shown.read_until("[y/N]")
+        shown.read_until("[y/N]: ")
         shown.type("n\n")
         assert shown.end() == 1
         assert "nothing was created" in shown.shown
@@ -130,7 +130,7 @@ def test_what_is_shown_fits(direct: Direct, folder: Path, columns: int) -> None:
     write(folder, lines(5, model="wide").replace(b'"wide"', '"漢字"'.encode()))
     direct.call(lambda: direct.account.configure(course={"rows_per_second": 20}))
     with direct.on_terminal(*RUN, cwd=folder, COLUMNS=str(columns)) as shown:
-        shown.read_until("[y/N]")
+        shown.read_until("[y/N]: ")
         shown.type("y\n")
         assert shown.end() == 0, shown.shown
     assert "━" in shown.shown

@@ -146,9 +146,9 @@ def test_the_gateway_s_own_price_counts(gateway: Server, folder: Path) -> None:
     assert "and --max-cost is 0.01\nfile-lb" in dear.stderr
     assert batches_of(gateway, folder) == []
     with gateway.on_terminal("batches", "run", "in.jsonl", *QUICKLY, cwd=folder) as shown:
-        shown.read_until("[y/N]")
+        shown.read_until("[y/N]: ")
         shown.type("y\n")
-        shown.read_until("Create the batch? [y/N]")
+        shown.read_until("Create the batch? [y/N]: ")
         assert "The gateway's estimate is $0." in shown.shown
         shown.type("n\n")
         assert shown.end() == 1

@@ -1,0 +1,238 @@
+"""The single steps: `litebatch batches` and `litebatch files` at a server."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.client.servers import QUICKLY, Direct, Server, told
+from tests.cli.client.test_run import RUN, batches_of, failing, write
+from tests.cli.processes import COMMAND, environment
+from tests.harness import ids_of, lines
+
+
+def uploaded(server: Server, folder: Path, content: bytes) -> str:
+    write(folder, content)
+    done = server.litebatch("files", "upload", "in.jsonl", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return str(told(done)["id"])
+
+
+def ran(server: Server, folder: Path, content: bytes) -> str:
+    """A batch that has ended."""
+    write(folder, content)
+    done = server.litebatch(*RUN, cwd=folder)
+    assert done.returncode in (0, 3), done.stderr
+    return str(told(done)["batch"])
+
+
+def plain(server: Server, folder: Path, *arguments: str) -> list[list[str]]:
+    done = server.litebatch(*arguments, "--output", "plain", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+def test_from_a_file_to_its_answers(server: Server, folder: Path) -> None:
+    file_id = uploaded(server, folder, failing(3))
+    created = server.litebatch("batches", "create", file_id, "--metadata", "a=b=c", cwd=folder)
+    assert created.returncode == 0, created.stderr
+    batch = told(created)
+    assert batch["metadata"] == {"a": "b=c"}
+    watched = server.litebatch("batches", "watch", batch["id"], *QUICKLY, cwd=folder)
+    assert watched.returncode == 3
+    assert told(watched)["request_counts"] == {"total": 3, "completed": 2, "failed": 1}
+    ((_, status, *counts, _, _, cost),) = plain(server, folder, "batches", "list")
+    assert (status, counts) == ("completed", ["3", "2", "1"])
+    assert bool(cost) is not isinstance(server, Direct)
+    results = server.litebatch("batches", "results", batch["id"], cwd=folder)
+    assert results.returncode == 3
+    assert ids_of(results.stdout.encode()) == ["request-0", "request-1", "request-2"]
+    assert json.loads(results.stdout.splitlines()[-1])["custom_id"] == "request-0"  # errors come last
+    saved = server.litebatch("batches", "results", batch["id"], "-o", "out.jsonl", cwd=folder)
+    assert saved.returncode == 3
+    assert (folder / "out.jsonl").read_text() == results.stdout
+
+
+def test_one_key_makes_one_batch(gateway: Server, folder: Path) -> None:
+    file_id = uploaded(gateway, folder, lines(1))
+    keyed = ("batches", "create", file_id, "--idempotency-key", "mine")
+    first, again = (told(gateway.litebatch(*keyed, cwd=folder)) for _ in range(2))
+    other = told(gateway.litebatch("batches", "create", file_id, cwd=folder))
+    assert first["id"] == again["id"] != other["id"]
+
+
+def test_a_cost_that_is_too_high_is_refused(gateway: Server, folder: Path) -> None:
+    file_id = uploaded(gateway, folder, lines(1))
+    done = gateway.litebatch("batches", "create", file_id, "--max-cost", "0.01", cwd=folder)
+    assert done.returncode == 1
+    assert "(400 from POST /batches)" in done.stderr
+
+
+def test_lists_go_over_pages(direct: Direct, folder: Path) -> None:
+    direct.call(lambda: direct.account.add_foreign_batches(130))
+    assert len(plain(direct, folder, "batches", "list", "--limit", "120")) == 120
+    assert len(plain(direct, folder, "batches", "list", "--limit", "500")) == 130
+    assert len(plain(direct, folder, "batches", "list")) == 20
+
+
+def test_a_batch_far_down_the_list_is_found(direct: Direct, folder: Path) -> None:
+    batch_id = ran(direct, folder, lines(1))
+    direct.call(lambda: direct.account.add_foreign_batches(230))
+    assert ran(direct, folder, lines(1)) == batch_id
+
+
+def test_requests_and_answers_side_by_side(server: Server, folder: Path) -> None:
+    """In the order of the requests, with those that have no row, without rows of others."""
+    batch_id = ran(server, folder, failing(4))
+    asked = lines(6).splitlines()
+    (folder / "some.jsonl").write_bytes(b"\n\n".join(asked[:1] + asked[2:]))
+    results = ("batches", "results", batch_id, "--join", "some.jsonl")
+    done = server.litebatch(*results, cwd=folder)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["custom_id"] for row in rows] == [f"request-{number}" for number in (0, 2, 3, 4, 5)]
+    assert [bool(row["response"]) for row in rows] == [True, True, True, False, False]
+    assert rows[1]["request"] == json.loads(asked[2])["body"]
+    assert rows[1]["response"]["body"]["choices"]
+    assert rows[4]["error"]["code"] == "no_result"
+    assert "left out: 1 row of requests that the input has not" in done.stderr
+    table = server.litebatch(*results, "--format", "csv", cwd=folder)
+    head, *cells = csv.reader(StringIO(table.stdout))
+    assert head == ["custom_id", "status", "text", "request"]
+    assert [row[1] for row in cells] == ["400", "200", "200", "no_result", "no_result"]
+    assert cells[1][2] == "echo: Say 2."
+    assert json.loads(cells[1][3]) == json.loads(asked[2])["body"]
+
+
+def test_a_table_of_texts(direct: Direct, folder: Path) -> None:
+    said = 'a "quoted", long\nanswer'
+    batch_id = ran(direct, folder, lines(1, messages=[{"role": "user", "content": said}]))
+    done = direct.litebatch("batches", "results", batch_id, "--format", "csv", cwd=folder)
+    assert list(csv.reader(StringIO(done.stdout, newline=""))) == [
+        ["custom_id", "status", "text"],
+        ["request-0", "200", f"echo: {said}"],
+    ]
+
+
+def test_there_are_no_results_before_the_end(direct: Direct, folder: Path) -> None:
+    file_id = uploaded(direct, folder, lines(1))
+    with direct.holding():
+        batch = told(direct.litebatch("batches", "create", file_id, cwd=folder))
+        done = direct.litebatch("batches", "results", batch["id"], "-o", "out", cwd=folder)
+    assert done.returncode == 1
+    assert "there are results once it has ended" in done.stderr
+    assert not (folder / "out").exists()
+
+
+def test_what_an_earlier_file_holds_stays_unless_all_comes(direct: Direct, folder: Path) -> None:
+    batch_id = ran(direct, folder, lines(1))
+    (folder / "out").write_text("earlier")
+    direct.fault(call="stream_file", status=403, times=None)
+    done = direct.litebatch("batches", "results", batch_id, "-o", "out", cwd=folder)
+    assert done.returncode == 1
+    assert (folder / "out").read_text() == "earlier"
+    nowhere = direct.litebatch("files", "content", "file-x", "-o", "no/out", cwd=folder)
+    assert (nowhere.returncode, "no/out cannot be written" in nowhere.stderr) == (1, True)
+
+
+def test_the_story_of_a_batch(gateway: Server, folder: Path) -> None:
+    batch_id = ran(gateway, folder, lines(1))
+    done = gateway.litebatch("batches", "events", batch_id, "--follow", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    types = [json.loads(line)["type"] for line in done.stdout.splitlines()]
+    assert types[0] == "batch.created"
+    assert types.index("batch.created") < types.index("batch.completed")
+    with gateway.on_terminal("batches", "events", batch_id, cwd=folder) as shown:
+        assert shown.end() == 0
+        assert "The batch completed: 1 of 1 request succeeded" in " ".join(shown.shown.split())
+
+
+def test_what_a_server_has_not_is_told(direct: Direct, folder: Path) -> None:
+    batch_id = ran(direct, folder, lines(1))
+    for command, said in (("events", "tell what has happened"), ("retry", "run the rest of a batch again")):
+        done = direct.litebatch("batches", command, batch_id, cwd=folder)
+        assert done.returncode == 1
+        assert f"this server cannot {said}" in done.stderr
+        unknown = direct.litebatch("batches", command, "batch_x", cwd=folder)
+        assert unknown.returncode == 1
+        assert "(404 from GET /batches/batch_x)" in unknown.stderr
+
+
+def test_several_batches_at_a_time(direct: Direct, folder: Path) -> None:
+    file_id = uploaded(direct, folder, lines(2))
+    with direct.holding():
+        every = [told(direct.litebatch("batches", "create", file_id, cwd=folder))["id"] for _ in range(2)]
+        with direct.on_terminal("batches", "watch", *every, *QUICKLY, cwd=folder) as shown:
+            for each in every:
+                shown.read_until(each)
+            ended = direct.litebatch("batches", "cancel", *every, cwd=folder)
+            assert ended.returncode == 0, ended.stderr
+            assert shown.end() == 3
+    assert [row[1] for row in plain(direct, folder, "batches", "get", *every)] == ["cancelled"] * 2
+
+
+def test_files(server: Server, folder: Path) -> None:
+    name = 'in "1" ä.jsonl'
+    (folder / name).write_bytes(lines(2))
+    sent = server.litebatch("files", "upload", name, cwd=folder)
+    assert sent.returncode == 0, sent.stderr
+    file_id = told(sent)["id"]
+    (row,) = plain(server, folder, "files", "list", "--purpose", "batch")
+    assert (row[0], row[1], row[3]) == (file_id, str(len(lines(2))), "batch")
+    assert plain(server, folder, "files", "get", file_id) == [row]
+    assert plain(server, folder, "files", "list", "--purpose", "batch_output") == []
+    saved = server.litebatch("files", "content", file_id, "-o", "copy", cwd=folder)
+    assert (saved.returncode, (folder / "copy").read_bytes()) == (0, lines(2))
+    unsure = server.litebatch("files", "delete", file_id, cwd=folder)
+    assert (unsure.returncode, "use --yes" in unsure.stderr) == (2, True)
+    gone = server.litebatch("files", "delete", file_id, "--yes", cwd=folder)
+    assert (gone.returncode, gone.stderr) == (0, f"{file_id} is deleted\n")
+    assert server.litebatch("files", "get", file_id, cwd=folder).returncode == 1
+
+
+def test_all_about_a_batch_on_a_terminal(gateway: Server, folder: Path) -> None:
+    batch_id = ran(gateway, folder, failing(2))
+    with gateway.on_terminal("batches", "get", batch_id, cwd=folder) as shown:
+        assert shown.end() == 0
+        assert "1 of 2 succeeded, 1 did not" in shown.shown
+        assert "litebatch_run: " in shown.shown
+
+
+def test_a_reader_that_goes_away_is_no_error_of_ours(direct: Direct, folder: Path) -> None:
+    long = "x" * 300
+    batch_id = ran(direct, folder, lines(500, messages=[{"role": "user", "content": long}]))
+    with subprocess.Popen(
+        [*COMMAND, "batches", "results", batch_id],
+        env=environment(direct.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+        assert process.wait() == 1
+
+
+@pytest.mark.parametrize("arguments", [("batches", "get"), ("files", "content"), ("batches", "list", "x")])
+def test_wrong_use(folder: Path, arguments: tuple[str, ...], direct: Direct) -> None:
+    assert direct.litebatch(*arguments, cwd=folder).returncode == 2
+
+
+def test_a_run_is_told_apart_by_what_counts(direct: Direct, folder: Path) -> None:
+    """Not by the name of the file, nor by where its answers go."""
+    batch_id = ran(direct, folder, lines(1))
+    (folder / "in.jsonl").rename(folder / "other.jsonl")
+    again = direct.litebatch("batches", "run", "other.jsonl", "-o", "x", *QUICKLY, cwd=folder)
+    assert told(again)["batch"] == batch_id
+    write(folder, lines(1) + b"\n")
+    other = direct.litebatch(*RUN, cwd=folder)
+    assert told(other)["batch"] != batch_id
+    metadata: list[Any] = [batch["metadata"]["litebatch_run"] for batch in batches_of(direct, folder)]
+    assert len(set(metadata)) == 2
