@@ -63,14 +63,16 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """all about it, as the HTTP route gives it: what msgspec can encode"""
 
 
-def print_rows(columns: Sequence[str], rows: Iterable[Row], output: Output | None) -> None:
+def print_rows(
+    columns: Sequence[str], rows: Iterable[Row], output: Output | None, *, has_head: bool = True
+) -> None:
     """Print results on stdout; without a choice a table on a terminal, and JSON lines elsewhere.
 
-    Plain lines have no head, and tabs between their parts.
+    Plain lines have no head, and tabs between their parts; a table goes on an earlier one without a head.
     """
     match form_of(output):
         case Output.TABLE:
-            _print_table(columns, list(rows))
+            _print_table(columns, list(rows), has_head=has_head)
         case Output.JSON:
             for row in rows:
                 print_object(row.object)
@@ -90,8 +92,8 @@ def print_object(shown: object) -> None:
     typer.echo(visible_json(line.decode()) if sys.stdout.isatty() else line)
 
 
-def _print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+def _print_table(columns: Sequence[str], rows: Sequence[Row], *, has_head: bool) -> None:
+    table = Table(show_header=has_head, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     console = Console()
     are_short = all(len(row.cells[0]) <= _SHORT_NAME for row in rows)
     for place, column in enumerate(columns):

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from litebatch_asgi.cli.client.answers import listed, members, text
 from litebatch_asgi.cli.client.connection import Call, Connection
-from litebatch_asgi.cli.client.errors import Refused
+from litebatch_asgi.cli.client.errors import Refused, WrongAnswer
 from litebatch_asgi.cli.client.objects import Batch, File, batch_of, file_of
 from litebatch_asgi.cli.client.uploading import Form
 
@@ -79,11 +79,14 @@ class API:
 
     def virtual_models(self) -> Sequence[str]:
         """The virtual models of a gateway, LiteBatch or LiteLLM; none at other servers."""
-        try:
-            told = self._call("GET", "/model_group/info")
-        except Refused:
-            return ()
-        return [name for each in listed(told.get("data")) if (name := text(members(each).get("model_group")))]
+        for is_beside in (False, True):
+            try:
+                told = self._call("GET", "/model_group/info", is_beside=is_beside)
+            except (Refused, WrongAnswer):
+                continue
+            names = (text(members(each).get("model_group")) for each in listed(told.get("data")))
+            return [name for name in names if name is not None]
+        return ()
 
     def _listed(
         self, path: str, most: int | None, query: Mapping[str, str], after: str | None = None

@@ -86,7 +86,7 @@ def events(connection: Connection, batch_id: str, output: Output | None, *, foll
     while True:
         is_last = not follows or api.batch(batch_id).has_ended
         found = list(_told(api, batch_id, after))
-        print_rows(("TIME", "EVENT"), map(_event_row, found), output)
+        print_rows(("TIME", "EVENT"), map(_event_row, found), output, has_head=after is None)
         after = text(found[-1].get("id")) if found else after
         if is_last:
             return

@@ -67,6 +67,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """a `Content`, in place of JSON"""
     key: str | None = None
     """its idempotency key"""
+    is_beside: bool = False
+    """whether the path is beside the API's `/v1` and not below it"""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -155,13 +157,14 @@ class Connection:
     @contextmanager
     def _answered(self, call: Call) -> Generator[httpx2.Response]:
         """The answer to a request, unless it is an error."""
+        base = self.server.base_url
         headers, timeout = {} if call.key is None else {"idempotency-key": call.key}, _TIMEOUT
         if call.content is not None:
             headers |= call.content.headers
             timeout = _UPLOAD_TIMEOUT
         request = self._http.build_request(
             call.method,
-            f"{self.server.base_url}{call.path}",
+            f"{base.removesuffix('/v1') if call.is_beside else base}{call.path}",
             params=dict(call.query) or None,
             json=call.json,
             content=None if call.content is None else call.content.blocks(),
@@ -215,6 +218,6 @@ def _may_pass(error: NoAnswer | Refused) -> bool:
     """Whether another try makes sense."""
     if isinstance(error, NoAnswer):
         return True
-    if error.should_retry is not None:
-        return error.should_retry
-    return error.status in PASSING and (error.retry_after or 0.0) <= LONGEST_REST_SECONDS
+    if (error.retry_after or 0.0) > LONGEST_REST_SECONDS:
+        return False
+    return error.status in PASSING if error.should_retry is None else error.should_retry

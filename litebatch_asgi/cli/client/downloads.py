@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -52,9 +54,11 @@ def replacing(path: Path) -> Generator[BinaryIO]:
                 shutil.copyfileobj(stream, pipe)
             return
         target = path.resolve()
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        part = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
         try:
-            with part.open("wb") as stream:
+            with part.open("xb") as stream:
+                if target.exists():
+                    os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode))
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -236,3 +236,31 @@ def test_a_run_is_told_apart_by_what_counts(direct: Direct, folder: Path) -> Non
     assert told(other)["batch"] != batch_id
     metadata: list[Any] = [batch["metadata"]["litebatch_run"] for batch in batches_of(direct, folder)]
     assert len(set(metadata)) == 2
+
+
+def test_an_input_that_was_deleted_is_sent_again(gateway: Server, folder: Path) -> None:
+    """Although its idempotency key is known."""
+    write(folder, lines(1))
+    with gateway.on_terminal("batches", "run", "in.jsonl", *QUICKLY, cwd=folder) as shown:
+        shown.read_until("[y/N]: ")
+        shown.type("y\n")
+        shown.read_until("Create the batch? [y/N]: ")
+        shown.type("n\n")
+        assert shown.end() == 1
+    (file,) = plain(gateway, folder, "files", "list")
+    assert gateway.litebatch("files", "delete", file[0], "--yes", cwd=folder).returncode == 0
+    done = gateway.litebatch(*RUN, cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_happens_next_is_followed(gateway: Server, folder: Path) -> None:
+    write(folder, lines(1))
+    with gateway.holding():
+        file_id = uploaded(gateway, folder, lines(1))
+        batch = told(gateway.litebatch("batches", "create", file_id, cwd=folder))
+        with gateway.on_terminal("batches", "events", batch["id"], "--follow", cwd=folder) as shown:
+            shown.read_until("The batch was created")
+            gateway.litebatch("batches", "cancel", batch["id"], cwd=folder)
+            assert shown.end() == 0
+    assert "The batch was cancelled" in shown.shown
+    assert shown.shown.count("EVENT") == 1
