@@ -26,6 +26,7 @@ from litebatch_asgi.metrics import load as load_metrics
 from litebatch_asgi.models import Deployment, Principal, Settings, SpendPage, UnservedModel
 from litebatch_asgi.operators import Operators
 from litebatch_asgi.routes import build_app
+from litebatch_asgi.routes.slots import UploadSlots
 from litebatch_asgi.sink import EventHandler, Sink
 from litebatch_asgi.sinks import load_sinks
 from litebatch_asgi.spool import Spooler
@@ -101,6 +102,8 @@ class LiteBatch:
         self._page: ASGIApp | None = None
         if metrics_registry is not None:
             self._kept = load_metrics(self._storage, self.catalog, metrics_registry)
+        self.upload_slots: UploadSlots = UploadSlots(self.settings.max_concurrent_uploads)
+        """which uploads are received at once, by the API and the page together"""
         self.authenticator: Authenticator = without_authenticator if authenticator is None else authenticator
         self.app: ASGIApp = build_app(self, self.authenticator, lifespan=self.lifespan)
 

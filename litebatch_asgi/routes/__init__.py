@@ -21,7 +21,6 @@ from litebatch_asgi.routes.respond import Answered as Answered
 from litebatch_asgi.routes.respond import Respond as Respond
 from litebatch_asgi.routes.respond import error_answer as error_answer
 from litebatch_asgi.routes.services import Services as Services
-from litebatch_asgi.routes.slots import UploadSlots
 from litebatch_asgi.routes.spend import SpendRoutes
 from litebatch_asgi.routes.uploads import UploadRoutes
 from litebatch_asgi.routes.webhooks import WebhookRoutes
@@ -29,8 +28,7 @@ from litebatch_asgi.routes.webhooks import WebhookRoutes
 
 def build_routes(services: Services, authenticator: Authenticator) -> list[Route]:
     """The routes of the API, without `/v1`. They raise what `Respond` makes answers of."""
-    slots = UploadSlots(services.settings.max_concurrent_uploads)
-    files, uploads = FileRoutes(services, slots), UploadRoutes(services, slots)
+    files, uploads = FileRoutes(services), UploadRoutes(services)
     batches, models = BatchRoutes(services), ModelRoutes(services)
     spend = SpendRoutes(services)
     webhooks = WebhookRoutes(services)

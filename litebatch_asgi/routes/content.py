@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 from urllib.parse import quote
 
 import anyio
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from litebatch_asgi import tracing
 from litebatch_asgi.errors import InternalError
-from litebatch_asgi.models import File
+from litebatch_asgi.models import File, Principal
+from litebatch_asgi.routes.services import Services
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+async def file_content(
+    services: Services,
+    request: Request,
+    principal: Principal,
+    file_id: str,
+    headers: Mapping[str, str] = _NONE,
+) -> ASGIApp:
+    """The answer to a request for a file's bytes, with more headers than are its own.
+
+    Raises what `FileService.content` raises before the first block.
+    """
+    file = await services.files.retrieve(principal, file_id)
+    if request.method == "HEAD":
+        answer = Response()
+        answer.raw_headers = content_headers(file, headers)
+        return answer
+    blocks = services.files.content(principal, file.id)
+    with tracing.request(request.scope["headers"]):
+        first = await anext(blocks, b"")
+    return FileContent(file, first, blocks, headers)
 
 
 class FileContent:
@@ -20,8 +49,15 @@ class FileContent:
     server then cuts the connection. A client that leaves ends the reading at the provider.
     """
 
-    def __init__(self, file: File, first: bytes, rest: AsyncGenerator[bytes]) -> None:
+    def __init__(
+        self,
+        file: File,
+        first: bytes,
+        rest: AsyncGenerator[bytes],
+        headers: Mapping[str, str] = _NONE,
+    ) -> None:
         self._file = file
+        self._headers = content_headers(file, headers)
         self._first = first
         self._rest = rest
 
@@ -41,7 +77,7 @@ class FileContent:
     async def _send_all(self, send: Send) -> None:
         sent = len(self._first)
         async with aclosing(self._rest) as rest:
-            await send({"type": "http.response.start", "status": 200, "headers": content_headers(self._file)})
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
             await send({"type": "http.response.body", "body": self._first, "more_body": True})
             async for block in rest:
                 sent += len(block)
@@ -51,14 +87,15 @@ class FileContent:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def content_headers(file: File) -> list[tuple[bytes, bytes]]:
-    """The headers of a file's content."""
+def content_headers(file: File, more: Mapping[str, str] = _NONE) -> list[tuple[bytes, bytes]]:
+    """The headers of a file's content, and some more."""
     name = quote(file.filename)
     disposition = f'filename="{name}"' if name == file.filename else f"filename*=utf-8''{name}"
     return [
         (b"content-type", b"application/octet-stream"),
         (b"content-length", b"%d" % file.bytes),
         (b"content-disposition", f"attachment; {disposition}".encode()),
+        *((name.encode(), value.encode()) for name, value in more.items()),
     ]
 
 

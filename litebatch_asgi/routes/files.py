@@ -5,19 +5,17 @@ from __future__ import annotations
 from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from litebatch_asgi import tracing, wire
+from litebatch_asgi import wire
 from litebatch_asgi.models import FileState, Principal
-from litebatch_asgi.models.limits import file_cap
 from litebatch_asgi.routes.answering import created
-from litebatch_asgi.routes.content import FileContent, content_headers
+from litebatch_asgi.routes.content import file_content
+from litebatch_asgi.routes.multipart import Received
 from litebatch_asgi.routes.providers import named_provider, provider_namings
-from litebatch_asgi.routes.receive import receive_upload
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.routes.services import Services
-from litebatch_asgi.routes.slots import UploadSlots
+from litebatch_asgi.routes.uploading import upload_file
 
 NAMES_HEADER = "x-litebatch-target-model-names"
 
@@ -25,32 +23,20 @@ NAMES_HEADER = "x-litebatch-target-model-names"
 class FileRoutes:
     """The handlers of `/files` and below."""
 
-    def __init__(self, services: Services, slots: UploadSlots) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
-        self._slots = slots
 
     async def create(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /files`."""
         repeat = wire.parse_repeat(request.headers)
-        files, settings = self._services.files, self._services.settings
-        cap = file_cap(principal.limits, settings.largest_file_bytes)
-        with (
-            tracing.request(request.scope["headers"]),
-            tracing.span("upload") as span,
-            self._slots.taken(principal.owner),
-        ):
-            async with self._services.spooler.new() as spool:
-                received = await receive_upload(request, spool, cap=cap, settings=settings)
-                form = wire.parse_upload_form(
-                    received.fields,
-                    request.query_params.multi_items(),
-                    request.headers.get(NAMES_HEADER),
-                    provider_namings(request),
-                )
-                made = await files.upload(principal, spool, received.filename, form, repeat)
-            span.about(made.object.file)
-        state = made.object
-        note = partial(files.answered, state.file.id) if repeat.may_miss_answer else None
+
+        def form_of(received: Received) -> wire.UploadForm:
+            query, header = request.query_params.multi_items(), request.headers.get(NAMES_HEADER)
+            return wire.parse_upload_form(received.fields, query, header, provider_namings(request))
+
+        made = await upload_file(self._services, request, principal, form_of, repeat)
+        state, answered = made.object, self._services.files.answered
+        note = partial(answered, state.file.id) if repeat.may_miss_answer else None
         return created(_object(state, principal), note, is_repeated=made.is_repeated)
 
     async def list(self, request: Request, principal: Principal) -> ASGIApp:
@@ -72,15 +58,7 @@ class FileRoutes:
 
     async def content(self, request: Request, principal: Principal) -> ASGIApp:
         """`GET /files/{id}/content`."""
-        file = await self._services.files.retrieve(principal, await self._file_id(request, principal))
-        if request.method == "HEAD":
-            answer = Response()
-            answer.raw_headers = content_headers(file)
-            return answer
-        blocks = self._services.files.content(principal, file.id)
-        with tracing.request(request.scope["headers"]):
-            first = await anext(blocks, b"")
-        return FileContent(file, first, blocks)
+        return await file_content(self._services, request, principal, await self._file_id(request, principal))
 
     async def _file_id(self, request: Request, principal: Principal) -> str:
         """The id in the path. Raises `InvalidRequest` if its file is not of the provider that is named."""

@@ -6,6 +6,7 @@ Source of the format: RFC 7578 over RFC 2046. What does not keep to it raises `I
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -16,6 +17,7 @@ from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models.limits import SizeCap
 from litebatch_asgi.wire import checks
 from litebatch_asgi.wire.filenames import clean_filename
+from litebatch_asgi.wire.names import Pairs
 
 MAX_PARTS = 100
 MAX_FIELD_BYTES = 64 << 10
@@ -49,12 +51,21 @@ def boundary_of(content_type: str | None) -> bytes:
 class UploadParser:
     """Takes the body of an upload apart, piece by piece as it arrives. Does no I/O.
 
-    `field` is the name that the file goes by.
+    `field` is the name that the file goes by. `before_file` is called with the fields that came before the
+    file, once it begins; what it raises is raised before any byte of the file was given out.
     """
 
-    def __init__(self, boundary: bytes, *, cap: SizeCap, field: str = "file") -> None:
+    def __init__(
+        self,
+        boundary: bytes,
+        *,
+        cap: SizeCap,
+        field: str = "file",
+        before_file: Callable[[Pairs], None] | None = None,
+    ) -> None:
         self._cap = cap
         self._field = field
+        self._before_file = before_file
         self._received_bytes = 0
         self._file_bytes = 0
         self._parts = 0
@@ -168,6 +179,8 @@ class UploadParser:
             raise self._bad_file("can be sent once only in a request.")
         if not filename:
             raise self._bad_file("has an empty filename: was a file chosen?")
+        if self._before_file is not None:
+            self._before_file(tuple(self._fields))
         self._filename = clean_filename(filename.decode(errors="replace"))
         self._field_value = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.requests import Request
 
@@ -16,19 +17,28 @@ from litebatch_asgi.routes.multipart import (
 )
 from litebatch_asgi.routes.pace import UploadPace
 from litebatch_asgi.spool import Spool
+from litebatch_asgi.wire.names import Pairs
 
 
 async def receive_upload(
-    request: Request, spool: Spool, *, cap: SizeCap, settings: Settings, field: str = "file"
+    request: Request,
+    spool: Spool,
+    *,
+    cap: SizeCap,
+    settings: Settings,
+    field: str = "file",
+    before_file: Callable[[Pairs], None] | None = None,
 ) -> Received:
     """Read the body of an upload and finish `spool` with the bytes of its file, which is called `field`.
 
     Fields come in any order (openai-python sends the file last, openai-node first), with or without a
-    Content-Length. Raises `FileTooLarge` as soon as that is certain, `InvalidRequest` for a body that is
+    Content-Length. `before_file` sees those that come before the file, and may raise, before anything of the
+    file is kept. Raises `FileTooLarge` as soon as that is certain, `InvalidRequest` for a body that is
     not a whole form with exactly one file, `RequestTimeout` for one that comes too slowly for `settings`, and
     Starlette's `ClientDisconnect` when the client leaves.
     """
-    parser = UploadParser(boundary_of(request.headers.get("content-type")), cap=cap, field=field)
+    boundary = boundary_of(request.headers.get("content-type"))
+    parser = UploadParser(boundary, cap=cap, field=field, before_file=before_file)
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > cap.bytes + MAX_FORM_BYTES:
         raise cap.exceeded()

@@ -9,6 +9,7 @@ from litebatch_asgi.batches import BatchService, InspectionService, SearchServic
 from litebatch_asgi.files import FileService, UploadService
 from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Principal, Settings
+from litebatch_asgi.routes.slots import UploadSlots
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.webhooks.service import WebhookService
 
@@ -64,6 +65,11 @@ class Services(Protocol):
     @property
     def webhooks(self) -> WebhookService:
         """Everything about the endpoints of webhooks."""
+        ...
+
+    @property
+    def upload_slots(self) -> UploadSlots:
+        """Which uploads may be received at once, whatever way they come."""
         ...
 
     @property

@@ -14,15 +14,13 @@ from litebatch_asgi.routes.files import NAMES_HEADER
 from litebatch_asgi.routes.receive import receive_upload
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.routes.services import Services
-from litebatch_asgi.routes.slots import UploadSlots
 
 
 class UploadRoutes:
     """The handlers of `/uploads` and below. Parts take turns with whole files."""
 
-    def __init__(self, services: Services, slots: UploadSlots) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
-        self._slots = slots
 
     async def create(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /uploads`."""
@@ -37,7 +35,7 @@ class UploadRoutes:
         """`POST /uploads/{id}/parts`."""
         uploads, upload_id = self._services.uploads, _upload_id(request)
         await uploads.check_pending(principal, upload_id)
-        with tracing.request(request.scope["headers"]), self._slots.taken(principal.owner):
+        with tracing.request(request.scope["headers"]), self._services.upload_slots.taken(principal.owner):
             async with self._services.spooler.new() as spool:
                 settings = self._services.settings
                 await receive_upload(request, spool, cap=PartCap(), settings=settings, field="data")
@@ -47,7 +45,7 @@ class UploadRoutes:
     async def complete(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /uploads/{id}/complete`."""
         asked = wire.parse_complete_upload(await small_body(request))
-        with tracing.request(request.scope["headers"]), self._slots.taken(principal.owner):
+        with tracing.request(request.scope["headers"]), self._services.upload_slots.taken(principal.owner):
             completed = await self._services.uploads.finish(principal, _upload_id(request), asked)
         return JSONAnswer(_object(completed.upload, completed.file, principal))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from litebatch_asgi.errors import FileTooLarge, InvalidRequest
+from litebatch_asgi.errors import FileTooLarge, InvalidRequest, PermissionDenied
 from litebatch_asgi.models.limits import FileCap
 from litebatch_asgi.routes.multipart import (
     MAX_FIELD_BYTES,
@@ -20,6 +20,7 @@ from litebatch_asgi.routes.multipart import (
     boundary_of,
 )
 from litebatch_asgi.wire.filenames import DEFAULT_FILENAME, MAX_FILENAME, clean_filename
+from litebatch_asgi.wire.names import Pairs
 from tests.http.forms import BOUNDARY, field, file, form, part
 
 PURPOSE = field("purpose", "batch")
@@ -91,6 +92,23 @@ def test_the_bytes_of_a_file_are_not_copied() -> None:
         (piece,) = parser.feed(chunk)
         assert piece.obj is chunk
         assert piece.nbytes == len(chunk)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_what_comes_before_a_file_is_looked_at_first(size: int) -> None:
+    seen: list[Pairs] = []
+
+    def refuse(fields: Pairs) -> None:
+        seen.append(fields)
+        raise PermissionDenied("Not with these fields.")
+
+    body = form(PURPOSE, file(b"{}"), field("token", "too late"))
+    parser = UploadParser(BOUNDARY, cap=FileCap(bytes=1 << 20), before_file=refuse)
+    pieces = (body[start : start + size] for start in range(0, len(body), size))
+    with pytest.raises(PermissionDenied):
+        assert not any(map(parser.feed, pieces))
+    assert seen == [(("purpose", "batch"),)]
+    assert not parser.pieces
 
 
 @pytest.mark.parametrize("end", [b"", b"--", b"\r\n", b"\r\nan epilogue"])
