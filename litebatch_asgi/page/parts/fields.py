@@ -44,11 +44,13 @@ def field(
     value: str | None = None,
     *,
     hint: str | None = None,
+    wrong: str | None = None,
     type: str = "text",
     **attributes: str | bool | None,
 ) -> Element:
-    """A field with its label, and a hint below it."""
+    """A field with its label, a hint below it, and what is wrong with what was typed."""
     hint_id = f"hint-{name}" if hint else None
+    wrong_id = f"wrong-{name}" if wrong else None
     return h.div(".field")[
         h.label(for_=f"field-{name}")[label],
         h.input(
@@ -56,9 +58,11 @@ def field(
             name=name,
             type=type,
             value=value or None,
-            aria_describedby=hint_id,
+            aria_describedby=" ".join(each for each in (wrong_id, hint_id) if each) or None,
+            aria_invalid="true" if wrong else None,
             **attributes,
         ),
+        h.small(".wrong", id=wrong_id)[wrong] if wrong else None,
         h.small(id=hint_id)[hint] if hint else None,
     ]
 
