@@ -8,8 +8,7 @@ from typing import Literal, TypeAlias
 
 import htpy as h
 from htpy import Node
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from litebatch_asgi.errors import NotFound
 from litebatch_asgi.models import Batch, File
@@ -17,13 +16,12 @@ from litebatch_asgi.page.origin import HEADERS
 from litebatch_asgi.page.parts import Column, ago, size, table, told
 from litebatch_asgi.page.section import Handler
 from litebatch_asgi.page.visit import Visit
-from litebatch_asgi.routes.content import FileContent, content_headers
+from litebatch_asgi.routes.content import file_content
 
 Which: TypeAlias = Literal["input", "output", "errors"]
 
 WORDS: Mapping[Which, str] = MappingProxyType({"input": "Requests", "output": "Answers", "errors": "Errors"})
 _COLUMNS = ("What", "File", Column("Size", is_number=True), "Expires", "")
-_RAW_HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 def file_id_of(batch: Batch, which: Which) -> str | None:
@@ -74,26 +72,6 @@ def download(which: Which) -> Handler:
         if file_id is None:
             missing = "answers" if which == "output" else which
             raise NotFound(f"{batch.id} has no file of {missing}; it is {batch.status}.")
-        file = await visit.services.files.retrieve(visit.principal, file_id)
-        if visit.request.method == "HEAD":
-            head = Response()
-            head.raw_headers = [*content_headers(file), *_RAW_HEADERS]
-            return head
-        blocks = visit.services.files.content(visit.principal, file.id)
-        return _with_headers(FileContent(file, await anext(blocks, b""), blocks))
-
-    return answer
-
-
-def _with_headers(app: ASGIApp) -> ASGIApp:
-    """What every answer of the page has, above all that no browser guesses what is in it."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        async def extended(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *_RAW_HEADERS]}
-            await send(message)
-
-        await app(scope, receive, extended)
+        return await file_content(visit.services, visit.request, visit.principal, file_id, HEADERS)
 
     return answer

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import htpy as h
 from htpy import Node
 
-from litebatch_asgi.batches import SearchResult
 from litebatch_asgi.errors import InvalidRequest, PermissionDenied
 from litebatch_asgi.models import Batch
 from litebatch_asgi.page.batches.figures import roughly, seconds_left, seconds_taken
@@ -22,15 +21,13 @@ from litebatch_asgi.page.parts import (
     empty,
     heading,
     progress,
-    search_pager,
+    search_rest,
     table,
     told,
-    when,
 )
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.visit import Visit
 from litebatch_asgi.wire.details import batch_cost
-from litebatch_asgi.wire.search import parse_cursor
 from litebatch_asgi.wire.waiting import told_in_short
 
 PATH = "/batches"
@@ -49,7 +46,7 @@ async def show_list(visit: Visit) -> Shown:
     content: Node = [
         top,
         table("Batches, newest first", _columns(visit), rows) if rows else None,
-        _rest(visit, found),
+        search_rest(visit, PATH, found, limit=_ROWS, what="batches", nothing=_nothing(visit)),
     ]
     return Shown(title="Batches", content=content, is_live=True, wide=True)
 
@@ -84,18 +81,6 @@ def _status(batch: Batch) -> Node:
     return h.span[
         chip(batch.status), h.span(".waits-for")["waits for ", told_in_short(batch.waiting_for.reason)]
     ]
-
-
-def _rest(visit: Visit, found: SearchResult[Batch]) -> Node:
-    """What to do next: where there is nothing, where the search has not come to its end, or to see more."""
-    is_cut = found.next is not None and len(found.items) < _ROWS
-    cursor = parse_cursor(found.next, "before") if is_cut else None
-    on = "Older" if cursor is None else "Look further"
-    pages = search_pager(visit, PATH, older=found.next, newer=found.previous, on=on)
-    if cursor is not None:
-        said = "Nothing was found among the batches since " if not found.items else "These are all since "
-        return [h.p(role="status")[said, when(cursor.created_at), "; there are older ones."], pages]
-    return pages if found.items else [_nothing(visit), pages]
 
 
 def _nothing(visit: Visit) -> Node:

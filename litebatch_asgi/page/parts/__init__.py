@@ -13,6 +13,7 @@ from litebatch_asgi.page.parts.fields import field as field
 from litebatch_asgi.page.parts.fields import filters as filters
 from litebatch_asgi.page.parts.fields import post as post
 from litebatch_asgi.page.parts.fields import token as token
+from litebatch_asgi.page.parts.found import search_rest as search_rest
 from litebatch_asgi.page.parts.json_text import pretty as pretty
 from litebatch_asgi.page.parts.tables import Column as Column
 from litebatch_asgi.page.parts.tables import table as table
