@@ -26,7 +26,7 @@ def ids(page: Page) -> list[str]:
 async def many(gateway: Standalone, key: str, count: int) -> list[str]:
     """Batches on one file, the newest first."""
     file = await gateway.upload(lines(1), key=key)
-    made = [await gateway.create(file.id, key=key, metadata={"night": f"n{at}"}) for at in range(count)]
+    made = [await gateway.create(file.id, key=key, metadata={"night": f"n-{at}"}) for at in range(count)]
     for batch in made:
         await gateway.ended(batch.id, key=key)
     return [batch.id for batch in reversed(made)]
@@ -76,7 +76,7 @@ async def test_it_is_narrowed_down(gateway: Standalone) -> None:
         form = page.form("Show")
         assert {"", "open", "completed", "failed"} <= set(form.options("status"))
         assert "gpt-4o-batch" in form.options("model")
-        assert ids(await visitor.submit(form, text="n1")) == [second]
+        assert ids(await visitor.submit(form, text="n-1")) == [second]
         assert ids(await visitor.submit(form, text=first)) == [first]
         assert ids(await visitor.submit(form, status="completed", model="gpt-4o-batch")) == [
             third,
@@ -85,8 +85,8 @@ async def test_it_is_narrowed_down(gateway: Standalone) -> None:
         ]
         nothing = await visitor.submit(form, status="open")
         assert "No such batches" in nothing.text
-        wrong = await visitor.get("/batches?status=odd&text=n1")
-        assert (wrong.status, wrong.form("Show").values["text"]) == (400, "n1")
+        wrong = await visitor.get("/batches?status=odd&text=n-1")
+        assert (wrong.status, wrong.form("Show").values["text"]) == (400, "n-1")
         assert wrong.alert is not None
         assert (await visitor.get("/batches?before=odd")).status == 400
 
@@ -98,7 +98,7 @@ async def test_a_search_says_how_far_it_has_looked(
     key = await gateway.new_key(user_id="dora")
     *_, oldest = await many(gateway, key, 4)
     async with visiting(gateway, key) as visitor:
-        page = await visitor.get("/batches?text=n0")
+        page = await visitor.get("/batches?text=n-0")
         assert ids(page) == []
         assert "Nothing was found among the batches since 20" in page.text
         further = await visitor.follow(page, "Look further")
