@@ -13,6 +13,7 @@ break and so belong on a worker thread; it need not be the same one for each blo
 `plan_shards` reads nothing: it cuts a file into tiles at the marks that the checker has set.
 """
 
+from litebatch_asgi.jsonl.check import MOST_PROBLEMS as MOST_PROBLEMS
 from litebatch_asgi.jsonl.check import CheckedFile as CheckedFile
 from litebatch_asgi.jsonl.check import CheckLimits as CheckLimits
 from litebatch_asgi.jsonl.check import LineChecker as LineChecker

@@ -25,6 +25,10 @@ from litebatch_asgi.models import LongRequests
 _BLANK_LINES = re.compile(rb"(?:[ \t\r]{0,64}+\n){1,1024}+")
 
 
+MOST_PROBLEMS = 100
+"""of a file; after so many the rest is not looked at"""
+
+
 class CheckLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What a batch input file may hold."""
 
@@ -32,8 +36,7 @@ class CheckLimits(msgspec.Struct, frozen=True, kw_only=True):
     """requests; blank lines do not count"""
     max_line_bytes: int
     """of one line, without its newline"""
-    max_problems: int = 100
-    """after so many the rest is not looked at"""
+    max_problems: int = MOST_PROBLEMS
 
 
 class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):

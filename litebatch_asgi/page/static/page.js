@@ -1,4 +1,4 @@
-// Without this script every page works as well: it only keeps what is looked at up to date.
+// Without this script every page works as well: it keeps what is looked at up to date, and shows how far uploads are.
 "use strict";
 
 (() => {
@@ -105,4 +105,68 @@
   }
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : main?.hasAttribute("data-live") && listen()));
   listen();
+
+  // An upload: how far it is, how fast, and a way to stop it.
+  document.addEventListener("submit", (event) => {
+    const form = event.target, file = form.elements.file?.files[0];
+    if (!form.matches("form[data-upload]") || !file) return;
+    event.preventDefault();
+    send(form, file);
+  });
+
+  function send(form, file) {
+    const sending = form.querySelector("[data-sending]"), bar = sending.querySelector("progress");
+    const button = form.querySelector("button[type=submit]"), cancel = sending.querySelector("[data-cancel]");
+    const request = new XMLHttpRequest(), begun = performance.now();
+    const tell = (text) => { sending.querySelector("[data-said]").textContent = text; };
+    const running = (is) => { sending.hidden = !is; button.disabled = is; };
+    const refuse = (nodes) => {
+      running(false);
+      const place = document.getElementById("refusal");
+      place.replaceChildren(...nodes);
+      place.scrollIntoView({ block: "nearest" });
+    };
+    const fail = (text) => {
+      const told = document.createElement("p");
+      told.setAttribute("role", "alert");
+      told.textContent = text;
+      refuse([told]);
+    };
+    if (file.size > Number(form.dataset.most)) {
+      fail(`The file is too large: it has ${bytes(file.size)}, and may have ${bytes(Number(form.dataset.most))}.`);
+      return;
+    }
+    refuse([]);
+    running(true);
+    bar.value = 0;
+    tell("Connecting");
+    request.upload.onprogress = ({ loaded, total }) => {
+      const rate = loaded / Math.max((performance.now() - begun) / 1000, 0.001);
+      bar.value = loaded / total;
+      tell(`${bytes(loaded)} of ${bytes(total)}, ${bytes(rate)} a second`);
+    };
+    request.upload.onload = () => { bar.removeAttribute("value"); tell("The lines are checked, and go to the deployments"); };
+    request.onload = () => {
+      const place = request.getResponseHeader("location");
+      if (place || request.status < 400) { location.assign(place ?? request.responseURL); return; }
+      const page = new DOMParser().parseFromString(request.responseText, "text/html");
+      const said = page.querySelector("#refusal") ?? page.querySelector("main");
+      if (said) refuse(said.childNodes);
+      else fail(`The upload was answered with ${request.status} ${request.statusText}`);
+    };
+    request.onerror = () => fail("The connection was cut, or the file has changed since it was chosen. Choose it again, and repeat the upload.");
+    request.onabort = () => fail("The upload was cancelled. Nothing of it was kept.");
+    cancel.onclick = () => request.abort();
+    request.open("POST", form.action);
+    request.setRequestHeader("x-requested-with", "XMLHttpRequest");
+    request.send(new FormData(form));
+  }
+
+  function bytes(count) {
+    for (const unit of ["B", "kB", "MB"]) {
+      if (count < 999.5) return `${count.toFixed(unit === "B" || count >= 100 ? 0 : 1)} ${unit}`;
+      count /= 1000;
+    }
+    return `${count.toFixed(2)} GB`;
+  }
 })();

@@ -1,0 +1,1 @@
+"""The section Files of the page."""
