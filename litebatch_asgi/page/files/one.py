@@ -71,6 +71,9 @@ def _actions(visit: Visit, state: FileState) -> list[Node]:
     here = f"{PATH}/{file.id}"
     runs = f" Batches of it that run go on: {state.open_batches:,}." if state.open_batches else ""
     return [
+        h.a(".button.primary", href=visit.url(f"{here}/batch"))["Make a batch"]
+        if is_for_batches(file)
+        else None,
         h.a(".button", href=visit.url(f"{here}/content"))["Download"],
         post(
             visit,

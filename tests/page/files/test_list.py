@@ -131,6 +131,7 @@ async def test_results_lead_to_their_batch(gateway: Standalone) -> None:
         page = await visitor.get(f"/files/{batch.output_file_id}")
         assert page.links[batch.id] == f"/ui/batches/{batch.id}"
         assert "Make a batch" not in page.links
+        assert (await visitor.get(f"/files/{batch.output_file_id}/batch")).status == 400
         assert file.id in (await visitor.get(f"/files/{file.id}")).links["Batches made of this file"]
 
 
@@ -148,7 +149,7 @@ async def test_a_name_does_no_harm(gateway: Standalone, given: str, kept: str) -
     content = lines(2)
     file_id = await named(gateway, given, content, key=MASTER)
     async with visiting(gateway, MASTER) as visitor:
-        for path in ("/files", f"/files/{file_id}"):
+        for path in ("/files", f"/files/{file_id}", f"/files/{file_id}/batch"):
             page = await visitor.get(path)
             assert kept in page.text
             assert "<script>alert" not in page.html
@@ -195,10 +196,11 @@ async def test_files_of_others_are_not_there(gateway: Standalone) -> None:
     async with visiting(gateway, await gateway.new_key(user_id="me")) as visitor:
         token = await visitor.token("/files")
         for file_id in (theirs, "file-lb" + "0" * 26, "%2e%2e%2f", "%00"):
-            for path in (f"/files/{file_id}", f"/files/{file_id}/content"):
+            for path in (f"/files/{file_id}", f"/files/{file_id}/content", f"/files/{file_id}/batch"):
                 page = await visitor.get(path)
                 assert page.status == 404, path
                 assert "theirs.jsonl" not in page.html
-            assert (await visitor.post(f"/files/{file_id}/delete", token=token)).status_code == 404
+            for path in (f"/files/{file_id}/delete", f"/files/{file_id}/batch"):
+                assert (await visitor.post(path, token=token)).status_code == 404
     async with visiting(gateway, MASTER) as visitor:
         assert (await visitor.get(f"/files/{theirs}")).status == 200
