@@ -14,6 +14,7 @@ from litebatch_asgi.auth import Authenticator
 from litebatch_asgi.page.addresses import path_in, root_of
 from litebatch_asgi.page.batches import batches_section
 from litebatch_asgi.page.context import Context
+from litebatch_asgi.page.deployments import deployments_section
 from litebatch_asgi.page.files import files_section
 from litebatch_asgi.page.origin import Guarded
 from litebatch_asgi.page.routing import Open, View, unknown
@@ -91,7 +92,7 @@ class _AtItsRoot:
 
 def own_sections() -> Sequence[Section]:
     """What every page has."""
-    return (batches_section(), files_section())
+    return (batches_section(), files_section(), deployments_section())
 
 
 _NOWHERE = Section(title="", path="", routes=())

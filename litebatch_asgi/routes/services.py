@@ -9,6 +9,7 @@ from litebatch_asgi.batches import BatchService, InspectionService, SearchServic
 from litebatch_asgi.files import FileService, UploadService
 from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Principal, Settings
+from litebatch_asgi.operators import Operators
 from litebatch_asgi.routes.slots import UploadSlots
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.webhooks.service import WebhookService
@@ -60,6 +61,11 @@ class Services(Protocol):
     @property
     def spending(self) -> SpendService:
         """What was spent."""
+        ...
+
+    @property
+    def operators(self) -> Operators:
+        """Jobs and deployments, for admins alone."""
         ...
 
     @property

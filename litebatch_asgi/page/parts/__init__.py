@@ -23,6 +23,7 @@ from litebatch_asgi.page.parts.texts import visible as visible
 from litebatch_asgi.page.parts.values import ago as ago
 from litebatch_asgi.page.parts.values import amount as amount
 from litebatch_asgi.page.parts.values import chip as chip
+from litebatch_asgi.page.parts.values import counted as counted
 from litebatch_asgi.page.parts.values import duration as duration
 from litebatch_asgi.page.parts.values import progress as progress
 from litebatch_asgi.page.parts.values import size as size

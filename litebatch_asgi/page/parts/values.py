@@ -99,6 +99,11 @@ def amount(cost: Decimal | str | None) -> str:
     return f"${value.quantize(place, ROUND_CEILING):,}"
 
 
+def counted(count: int, one: str, more: str) -> str:
+    """A number of something, with its word."""
+    return f"{count:,} {one if count == 1 else more}"
+
+
 def size(count: int) -> str:
     """Bytes, in decimal units."""
     value = float(count)
