@@ -20,6 +20,7 @@ from litebatch_asgi.page.origin import Guarded
 from litebatch_asgi.page.routing import Open, View, unknown
 from litebatch_asgi.page.section import PageRoute, Section
 from litebatch_asgi.page.signing_in import SigningIn
+from litebatch_asgi.page.spend import spend_section
 from litebatch_asgi.page.static import asset
 from litebatch_asgi.page.visit import Visit
 from litebatch_asgi.routes.respond import Respond
@@ -92,7 +93,7 @@ class _AtItsRoot:
 
 def own_sections() -> Sequence[Section]:
     """What every page has."""
-    return (batches_section(), files_section(), deployments_section())
+    return (batches_section(), files_section(), deployments_section(), spend_section())
 
 
 _NOWHERE = Section(title="", path="", routes=())

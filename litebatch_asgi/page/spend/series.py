@@ -1,0 +1,69 @@
+"""Sums put in order for the eye: the dearest first, the rest together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+
+from litebatch_asgi.models import Spend, SpendField
+
+MOST_SERIES = 7
+"""that have a colour of their own"""
+REST = "others"
+_NAMELESS = {SpendField.KEY: "no key known", SpendField.TEAM: "of no team"}
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """What something has cost on each day."""
+
+    name: str
+    costs: Mapping[date, Decimal]
+    """days without any are left out"""
+
+    @property
+    def total(self) -> Decimal:
+        """Of all days."""
+        return sum(self.costs.values(), Decimal(0))
+
+
+def by_cost(rows: Iterable[Spend], field: SpendField) -> list[Spend]:
+    """The dearest first; of the same cost by name."""
+    return sorted(rows, key=lambda row: (-row.cost, value_of(row, field)))
+
+
+def series_of(rows: Iterable[Spend], field: SpendField | None) -> list[Series]:
+    """A series for each of the dearest, and one for the rest; without a field one for all."""
+    costs: dict[str, dict[date, Decimal]] = {}
+    for row in rows:
+        assert row.day is not None  # it was asked for
+        of_one = costs.setdefault(name_of(row, field), {})
+        of_one[row.day] = of_one.get(row.day, Decimal(0)) + row.cost
+    found = [Series(name=name, costs=days) for name, days in costs.items()]
+    found.sort(key=lambda each: (-each.total, each.name))
+    if len(found) <= MOST_SERIES + 1:
+        return found
+    return [*found[:MOST_SERIES], _together(found[MOST_SERIES:])]
+
+
+def value_of(row: Spend, field: SpendField) -> str:
+    """What a row is of, as it is filtered by; '': nothing is known."""
+    value: str | None = getattr(row, field.value)
+    return value or ""
+
+
+def name_of(row: Spend, field: SpendField | None) -> str:
+    """The same, as it is shown."""
+    if field is None:
+        return "all"
+    return value_of(row, field) or _NAMELESS.get(field, "unknown")
+
+
+def _together(series: Sequence[Series]) -> Series:
+    costs: dict[date, Decimal] = {}
+    for each in series:
+        for day, cost in each.costs.items():
+            costs[day] = costs.get(day, Decimal(0)) + cost
+    return Series(name=f"{len(series)} {REST}", costs=costs)

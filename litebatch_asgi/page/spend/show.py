@@ -1,0 +1,122 @@
+"""The page of what was spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import htpy as h
+from htpy import Element, Node
+
+from litebatch_asgi.errors import InvalidRequest
+from litebatch_asgi.models import Spend, SpendField, SpendPage
+from litebatch_asgi.page.parts import amount, choice, code, counted, empty, facts, field, filters, heading
+from litebatch_asgi.page.shown import Shown
+from litebatch_asgi.page.spend.asked import CSV_PATH, FIELDS, PATH, RANGES, Asked, fields_for, parse
+from litebatch_asgi.page.spend.plot import plot
+from litebatch_asgi.page.spend.series import series_of
+from litebatch_asgi.page.spend.tables import by_day, by_field
+from litebatch_asgi.page.visit import Visit
+
+_TITLE = "Spend"
+
+
+async def show(visit: Visit) -> Shown:
+    """`GET /spend`."""
+    try:
+        asked = parse(visit)
+        sums = await visit.services.spending.page(visit.principal, asked.query(asked.by))
+        days = await _by_day(visit, asked)
+    except InvalidRequest as error:
+        content: Node = [heading(_TITLE), _filters(visit, visit.query), h.p(role="alert")[error.message]]
+        return Shown(title=_TITLE, content=content, status=error.status)
+    csv = h.a(".button", href=visit.url(CSV_PATH, asked.address()), download=True)["Download CSV"]
+    given = {name: value for name, value in asked.address().items() if value}
+    content = [
+        heading(_TITLE, csv if sums.items else None),
+        _filters(visit, given),
+        _narrowed(visit, asked),
+        _found(visit, asked, sums, days) if sums.items else _nothing(asked),
+    ]
+    return Shown(title=_TITLE, content=content, wide=True)
+
+
+async def _by_day(visit: Visit, asked: Asked) -> SpendPage:
+    """By day and what is asked for; by day alone where that would be too much."""
+    spending = visit.services.spending
+    page = await spending.page(visit.principal, asked.query(SpendField.DAY, asked.by))
+    if page.has_more:
+        return await spending.page(visit.principal, asked.query(SpendField.DAY))
+    return page
+
+
+def _filters(visit: Visit, given: Mapping[str, str]) -> Node:
+    by = [(each.value, FIELDS[each]) for each in fields_for(visit.principal)]
+    kept = {name: given[name] for name in (each.value for each in FIELDS) if given.get(name)}
+    return [
+        h.nav(".pager", aria_label="Ranges")[(_range(visit, days, kept, given) for days in RANGES)],
+        filters(
+            visit,
+            PATH,
+            field("From", "from", given.get("from"), type="date"),
+            field("To", "to", given.get("to"), type="date"),
+            choice("By", "by", by, given.get("by")),
+            (h.input(type="hidden", name=name, value=value) for name, value in kept.items()),
+        ),
+    ]
+
+
+def _range(visit: Visit, days: int, kept: Mapping[str, str], given: Mapping[str, str]) -> Element:
+    today = visit.now.date()
+    first = today - timedelta(days=days - 1)
+    is_shown = (given.get("from"), given.get("to")) == (first.isoformat(), today.isoformat())
+    address = visit.url(PATH, {**kept, "by": given.get("by"), "days": str(days)})
+    return h.a(".button", href=address, aria_current="true" if is_shown else None)[f"{days} days"]
+
+
+def _narrowed(visit: Visit, asked: Asked) -> Node:
+    """What is left out, and how to see it again."""
+    return [
+        h.p[
+            f"{FIELDS[SpendField(name)]} ",
+            h.strong[value],
+            " alone. ",
+            h.a(href=visit.url(PATH, asked.address(**{name: None})))["Show all"],
+        ]
+        for name, value in asked.only.items()
+    ]
+
+
+def _found(visit: Visit, asked: Asked, sums: SpendPage, days: SpendPage) -> Node:
+    is_apart = asked.by in days.group_by
+    series = series_of(days.items, asked.by if is_apart else None)
+    called = FIELDS[asked.by]
+    title = f"US dollars by day and {called.lower()}" if is_apart else "US dollars by day"
+    too_many = "There is too much to tell apart by day: ask for fewer days, or narrow it down."
+    return [
+        facts(_totals(sums.total)),
+        plot(series, asked.start, asked.end, of=title),
+        None if is_apart else h.p(".dim")[too_many],
+        by_field(visit, asked, sums),
+        by_day(series),
+    ]
+
+
+def _totals(total: Spend) -> list[tuple[str, Node]]:
+    without = total.unpriced_requests
+    return [
+        ("Cost", amount(total.cost)),
+        ("Batches", f"{total.batches:,}"),
+        ("Successful requests", f"{total.requests:,}"),
+        ("Input tokens", f"{total.input_tokens:,} ({total.cached_tokens:,} from a cache)"),
+        ("Output tokens", f"{total.output_tokens:,}"),
+        ("Left out", f"{counted(without, 'request', 'requests')} without a known price" if without else None),
+    ]
+
+
+def _nothing(asked: Asked) -> Node:
+    return empty(
+        f"Nothing was spent from {asked.start} to {asked.end}",
+        h.p["What a batch has cost is here once its results are in:"],
+        code("litebatch batches run requests.jsonl -m MODEL"),
+    )

@@ -1,0 +1,87 @@
+"""The tables of what was spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import htpy as h
+from htpy import Node
+
+from litebatch_asgi.models import Spend, SpendPage
+from litebatch_asgi.page.parts import Column, amount, counted, table
+from litebatch_asgi.page.spend.asked import FIELDS, PATH, Asked, fields_for
+from litebatch_asgi.page.spend.series import Series, by_cost, name_of, value_of
+from litebatch_asgi.page.visit import Visit
+
+MOST_ROWS = 200
+_SUMS = ("Cost", "Batches", "Requests", "Input tokens", "Output tokens")
+
+
+def by_field(visit: Visit, asked: Asked, page: SpendPage) -> Node:
+    """What each has cost, the dearest first."""
+    called = FIELDS[asked.by]
+    found = by_cost(page.items, asked.by)
+    rows = [_row(visit, asked, row, page.total.cost) for row in found[:MOST_ROWS]]
+    columns: list[Column | str] = [called, "Share", *(Column(name, is_number=True) for name in _SUMS)]
+    more = len(found) - MOST_ROWS
+    is_cut = more > 0 or page.has_more
+    left = "more" if page.has_more else f"{counted(more, 'more is', 'more are')}"
+    return [
+        h.h2[f"By {called.lower()}"],
+        table(f"Spend by {called.lower()}, the dearest first", columns, rows),
+        h.p(".dim")[f"The first {MOST_ROWS}; {left} in the CSV file."] if is_cut else None,
+    ]
+
+
+def _row(visit: Visit, asked: Asked, row: Spend, total: Decimal) -> list[Node]:
+    return [
+        _name(visit, asked, row),
+        share(row.cost, total),
+        amount(row.cost),
+        f"{row.batches:,}",
+        f"{row.requests:,}",
+        f"{row.input_tokens:,}",
+        f"{row.output_tokens:,}",
+    ]
+
+
+def _name(visit: Visit, asked: Asked, row: Spend) -> Node:
+    """Leads to what it is made of, where there is something else to put it together by."""
+    name, value = name_of(row, asked.by), value_of(row, asked.by)
+    used = {asked.by.value, *asked.only}
+    others = [each for each in fields_for(visit.principal) if each.value not in used]
+    if not value or not others:
+        return name
+    narrowed = asked.address(**{asked.by.value: value, "by": others[0].value})
+    return h.a(".name", href=visit.url(PATH, narrowed))[name]
+
+
+def share(part: Decimal, total: Decimal) -> Node:
+    """A bar of how much of the whole it is."""
+    percent = min(max(100 * part / total, Decimal(0)), Decimal(100)) if total > 0 else Decimal(0)
+    return h.div(".share")[
+        h.svg(viewBox="0 0 100 1", preserveAspectRatio="none", aria_hidden="true", focusable="false")[
+            h.rect(".track", width="100", height="1"),
+            h.rect(".series-0", width=f"{percent:.2f}", height="1"),
+        ],
+        h.span(".number")[f"{percent:.0f} %"],
+    ]
+
+
+def by_day(series: Sequence[Series]) -> Node:
+    """What the plot shows, in numbers."""
+    days = sorted({day for each in series for day in each.costs})
+    names = [*(each.name for each in series), "Total"]
+    columns: list[Column | str] = ["Day", *(Column(name, is_number=True) for name in names)]
+    rows = [
+        [
+            day.isoformat(),
+            *(amount(each.costs[day]) if day in each.costs else "" for each in series),
+            amount(sum((each.costs.get(day, Decimal(0)) for each in series), Decimal(0))),
+        ]
+        for day in days
+    ]
+    return h.details(".more")[
+        h.summary["By day, in numbers"], table("Spend by day, in US dollars", columns, rows)
+    ]
