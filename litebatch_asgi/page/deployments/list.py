@@ -60,7 +60,7 @@ def models_of(view: DeploymentView) -> Node:
 def state_of(visit: Visit, view: DeploymentView) -> Node:
     """Whether it gets new jobs."""
     if view.drained_at is not None:
-        return [chip("drained"), " ", h.small[ago(view.drained_at, visit.now)]]
+        return h.span[chip("drained"), " ", h.small[ago(view.drained_at, visit.now)]]
     return chip("ready", "in use") if view.models else chip("gone")
 
 

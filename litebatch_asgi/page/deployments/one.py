@@ -61,7 +61,7 @@ def _row(visit: Visit, job: Job) -> list[Node]:
         h.span(".id")[short_id(job.id)],
         h.a(".id", href=visit.url(f"/batches/{job.batch_id}"))[job.batch_id],
         job.owner,
-        [chip(job.state), _stopping(job)],
+        h.span[chip(job.state), _stopping(job)],
         progress(done, failed, job.requests),
         ago(job.created_at, visit.now),
         _buttons(visit, job),

@@ -8,13 +8,16 @@ from litebatch_asgi.page.parts.blocks import facts as facts
 from litebatch_asgi.page.parts.blocks import heading as heading
 from litebatch_asgi.page.parts.blocks import pager as pager
 from litebatch_asgi.page.parts.blocks import search_pager as search_pager
+from litebatch_asgi.page.parts.fields import area as area
 from litebatch_asgi.page.parts.fields import choice as choice
 from litebatch_asgi.page.parts.fields import field as field
 from litebatch_asgi.page.parts.fields import filters as filters
 from litebatch_asgi.page.parts.fields import post as post
+from litebatch_asgi.page.parts.fields import tick as tick
 from litebatch_asgi.page.parts.fields import token as token
 from litebatch_asgi.page.parts.found import search_rest as search_rest
 from litebatch_asgi.page.parts.json_text import pretty as pretty
+from litebatch_asgi.page.parts.secrets import shown_once as shown_once
 from litebatch_asgi.page.parts.tables import Column as Column
 from litebatch_asgi.page.parts.tables import table as table
 from litebatch_asgi.page.parts.texts import shortened as shortened

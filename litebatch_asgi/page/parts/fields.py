@@ -77,6 +77,33 @@ def choice(label: str, name: str, options: Sequence[tuple[str, str]], chosen: st
     ]
 
 
+def area(
+    label: str, name: str, value: str | None = None, *, hint: str | None = None, wrong: str | None = None
+) -> Element:
+    """A field of several lines."""
+    hint_id = f"hint-{name}" if hint else None
+    wrong_id = f"wrong-{name}" if wrong else None
+    return h.div(".field")[
+        h.label(for_=f"field-{name}")[label],
+        h.textarea(
+            id=f"field-{name}",
+            name=name,
+            rows="3",
+            aria_describedby=" ".join(each for each in (wrong_id, hint_id) if each) or None,
+            aria_invalid="true" if wrong else None,
+        )[f"\n{value or ''}"],
+        h.small(".wrong", id=wrong_id)[wrong] if wrong else None,
+        h.small(id=hint_id)[hint] if hint else None,
+    ]
+
+
+def tick(label: str, name: str, *, value: str = "on", is_ticked: bool = False) -> Element:
+    """A box to tick: its `value` is sent if it is."""
+    return h.label(".tick")[
+        h.input(type="checkbox", name=name, value=value, checked=is_ticked), h.span[label]
+    ]
+
+
 def filters(visit: Visit, path: str, *fields: Node) -> Element:
     """A form that narrows a list down; it changes nothing, and its values are in the address."""
     return h.form(".filters", method="get", action=visit.url(path), role="search", data_still=True)[

@@ -103,6 +103,15 @@
     if (source) source.close();
     source = null;
   }
+  // A field to copy is selected as a whole where the clipboard is not to be had: without HTTPS.
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    const field = document.getElementById(button.dataset.copy);
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      field.select();
+      try { await navigator.clipboard.writeText(field.value); button.textContent = "Copied"; } catch { field.focus(); }
+    });
+  }
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : main?.hasAttribute("data-live") && listen()));
   listen();
 

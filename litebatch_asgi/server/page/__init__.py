@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from litebatch_asgi.app import LiteBatch
-from litebatch_asgi.page import Page, Section
+from litebatch_asgi.page import Page
 from litebatch_asgi.server.keys import KeyService
+from litebatch_asgi.server.page.accounts import account_sections
 
 _COST = 1 << 14
 _SALT = b"litebatch page"
@@ -14,7 +15,7 @@ _SALT = b"litebatch page"
 
 def page_of(litebatch: LiteBatch, keys: KeyService | None, *, any_key: bool) -> Page:
     """The page; without virtual keys it has no place for them."""
-    sections: tuple[Section, ...] = ()
+    sections = account_sections(keys) if keys is not None else ()
     secret = litebatch.settings.page_secret
     return Page(litebatch, litebatch.authenticator, sections=sections, secret=secret, any_key=any_key)
 
