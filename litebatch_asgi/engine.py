@@ -171,6 +171,7 @@ class Engine:
                 self.operators = Operators(self._storage, settings)
                 self.webhooks = WebhookService(
                     self._storage.webhook_endpoints,
+                    self._storage.outbox,
                     keys,
                     sender,
                     now=runtime.now,

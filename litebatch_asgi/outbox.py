@@ -64,6 +64,13 @@ class Outbox(Protocol):
         """Dead deliveries, in order of event ids and sinks; `after` is the last one of the page before."""
         ...
 
+    async def untaken(self, sink: str, *, after: Event | None = None, limit: int) -> list[OutboxItem]:
+        """What a sink or endpoint has not taken, dead ones too, in order of subjects and `seq`, descending.
+
+        `after` is the event of the last one of the page before, be it delivered since or not.
+        """
+        ...
+
     async def replay(
         self, *, sink: str | None = None, event_ids: Collection[str] | None = None, limit: int
     ) -> int:

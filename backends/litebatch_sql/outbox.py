@@ -108,6 +108,15 @@ class SQLOutbox:
         rows = await self._executor.fetch_all(self._queries().sql("dead_deliveries", *options), parameters)
         return list(map(_item, rows))
 
+    async def untaken(self, sink: str, *, after: Event | None = None, limit: int) -> list[OutboxItem]:
+        """See `Outbox.untaken`."""
+        parameters: dict[str, Any] = {"sink": sink, "limit": limit}
+        if after is not None:
+            parameters |= {"after_subject": after.subject, "after_seq": after.seq}
+        options = () if after is None else ("after",)
+        rows = await self._executor.fetch_all(self._queries().sql("untaken_deliveries", *options), parameters)
+        return list(map(_item, rows))
+
     async def replay(
         self, *, sink: str | None = None, event_ids: Collection[str] | None = None, limit: int
     ) -> int:

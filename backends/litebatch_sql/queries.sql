@@ -630,6 +630,15 @@ WHERE event_deliveries.state = 'dead'
 ORDER BY event_deliveries.event_id, event_deliveries.sink
 LIMIT {hidden_limit};
 
+-- name: untaken_deliveries
+SELECT {event_deliveries}, {events}
+FROM {prefix}event_deliveries AS event_deliveries
+JOIN {prefix}events AS events ON events.id = event_deliveries.event_id
+WHERE event_deliveries.sink = :sink
+  AND (event_deliveries.subject, event_deliveries.seq) < (:after_subject, :after_seq)  -- if after
+ORDER BY event_deliveries.subject DESC, event_deliveries.seq DESC
+LIMIT {hidden_limit};
+
 -- name: replay_deliveries
 UPDATE {prefix}event_deliveries AS event_deliveries
 SET state = 'pending', error = NULL, attempts = 0, next_check_at = {now}, created_at = {now}

@@ -169,6 +169,16 @@ class MemoryOutbox:
         found = [each for each in rows if each.state is DeliveryState.DEAD and matches(each)]
         return sorted(found, key=lambda each: (each.event_id, each.sink))
 
+    async def untaken(self, sink: str, *, after: Event | None = None, limit: int) -> list[OutboxItem]:
+        """See `Outbox.untaken`."""
+        self._tables.check_open()
+        last = None if after is None else (after.subject, after.seq)
+        found = {
+            (each.subject, each.seq): each for each in self._tables.deliveries.values() if each.sink == sink
+        }
+        places = sorted((place for place in found if last is None or place < last), reverse=True)
+        return [self._item(found[place]) for place in places[:limit]]
+
     async def replay(
         self, *, sink: str | None = None, event_ids: Collection[str] | None = None, limit: int
     ) -> int:

@@ -16,9 +16,17 @@ from litebatch_asgi.errors import (
     RateLimited,
     StateConflict,
 )
-from litebatch_asgi.models import Page, Principal, WebhookEndpoint, WebhookEventType
+from litebatch_asgi.models import (
+    DeliveryState,
+    OutboxItem,
+    Page,
+    Principal,
+    WebhookEndpoint,
+    WebhookEventType,
+)
 from litebatch_asgi.models.ids import EVENT_PREFIX, WEBHOOK_PREFIX, batch_id_in, new_id, webhook_id_in
 from litebatch_asgi.models.principal import owner_to_list
+from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.webhooks.endpoints import EndpointQuery, WebhookEndpointStore
 from litebatch_asgi.webhooks.secrets import WebhookKeys, hint_of
 from litebatch_asgi.webhooks.sender import WebhookSender
@@ -27,10 +35,13 @@ from litebatch_asgi.webhooks.urls import webhook_url
 
 MOST_ENDPOINTS = 20
 """of an owner"""
+MOST_REPLAYED = 1000
+"""deliveries that are looked at to be sent again, at a time"""
 KEPT = timedelta(hours=24)
 """how long an old secret signs as well, where that is asked for"""
 RETRIED = timedelta(minutes=11)
 """within which a client's own retry may follow: the stock clients wait ten minutes for an answer"""
+DISABLED_BY_OWNER = "its owner has disabled it"
 _NO_KEYS = (
     "This gateway signs no webhooks: its operator has to set litebatch_settings.webhook_keys to a list with "
     "a secret of at least 32 characters, such as [os.environ/LITEBATCH_WEBHOOK_KEY]."
@@ -59,6 +70,7 @@ class WebhookService:
     def __init__(
         self,
         store: WebhookEndpointStore,
+        outbox: Outbox,
         keys: WebhookKeys,
         sender: WebhookSender,
         *,
@@ -66,6 +78,7 @@ class WebhookService:
         to_private: bool,
     ) -> None:
         self._store = store
+        self._outbox = outbox
         self._keys = keys
         self._sender = sender
         self._now = now
@@ -167,6 +180,47 @@ class WebhookService:
             return changed if changed == current else replace(changed, updated_at=now)
 
         return await self._change(principal, endpoint_id, decide)
+
+    async def disable(self, principal: Principal, endpoint_id: str) -> WebhookEndpoint:
+        """Send nothing to an endpoint, until it is put to use again: see `update`. What waits for it is kept.
+
+        What happens meanwhile is not told to it, later neither.
+        """
+        now = self._now()
+
+        def decide(current: WebhookEndpoint) -> WebhookEndpoint:
+            if current.disabled_at is not None:
+                return current
+            return replace(current, disabled_at=now, disabled_reason=DISABLED_BY_OWNER, updated_at=now)
+
+        return await self._change(principal, endpoint_id, decide)
+
+    async def untaken(
+        self, principal: Principal, endpoint_id: str, *, after: str | None = None, limit: int
+    ) -> Page[OutboxItem]:
+        """What an endpoint has not taken yet, and what it is not told any more, the newest batches first.
+
+        `after` is the id of the last event of the page before. What an endpoint has taken is not kept.
+        """
+        endpoint = await self.retrieve(principal, endpoint_id)
+        last = None if after is None else await self._outbox.event(after)
+        if after is not None and (last is None or last.owner != endpoint.owner):
+            raise InvalidRequest(f"No event with id '{after[:100]}' to go on after.", param="after")
+        found = await self._outbox.untaken(endpoint.id, after=last, limit=limit + 1)
+        return Page(items=found[:limit], has_more=len(found) > limit)
+
+    async def replay(self, principal: Principal, endpoint_id: str, event_id: str | None = None) -> int:
+        """Have dead deliveries tried again, as if they were new: of one event, or the newest ones; how many.
+
+        Of all of them at most `MOST_REPLAYED`: those among so many that the endpoint has not taken.
+        """
+        endpoint = await self.retrieve(principal, endpoint_id)
+        if event_id is not None:
+            event_ids = [event_id]
+        else:
+            found = await self._outbox.untaken(endpoint.id, limit=MOST_REPLAYED)
+            event_ids = [each.event.id for each in found if each.delivery.state is DeliveryState.DEAD]
+        return await self._outbox.replay(sink=endpoint.id, event_ids=event_ids, limit=MOST_REPLAYED)
 
     async def delete(self, principal: Principal, endpoint_id: str) -> str:
         """Delete one; its id."""

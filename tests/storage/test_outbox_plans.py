@@ -129,7 +129,7 @@ async def test_a_claim_walks_the_index(
     "name",
     [
         *("claim_deliveries", "claimed_deliveries", "remove_deliveries", "give_back_deliveries"),
-        *("fail_deliveries", "hold_followers", "dead_deliveries", "queue_events"),
+        *("fail_deliveries", "hold_followers", "dead_deliveries", "untaken_deliveries", "queue_events"),
     ],
 )
 async def test_what_is_done_with_few_deliveries_reads_few(connection: asyncpg.Connection, name: str) -> None:

@@ -232,6 +232,8 @@ def test_pages_of_batches(
         ("fail_deliveries", "event_deliveries", "sqlite_autoindex_event_deliveries_1 (event_id=?"),
         ("hold_followers", "event_deliveries", "event_deliveries_by_subject (sink=? AND subject=?"),
         ("dead_deliveries", "event_deliveries", "event_deliveries_dead"),
+        ("untaken_deliveries", "event_deliveries", "event_deliveries_by_subject (sink=?"),
+        ("untaken_deliveries", "events", "sqlite_autoindex_events_1 (id=?)"),
         ("forgotten_sinks", "event_deliveries", "event_deliveries_by_subject"),
         ("queue_events", "webhook_endpoints", "webhook_endpoints_by_owner (owner=?)"),
         ("due_webhooks", "event_deliveries", "event_deliveries_due (sink"),

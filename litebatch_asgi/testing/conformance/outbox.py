@@ -228,6 +228,27 @@ class OutboxTests(StorageTests):
         assert await storage.outbox.replay(event_ids=[], limit=9) == 0
         assert await storage.outbox.replay(limit=9) == 3
 
+    async def test_what_a_sink_has_not_taken_is_listed(self, storage: Storage) -> None:
+        """Of that one alone, the newest subject first, also where the last one seen was taken meanwhile."""
+        await storage.outbox.register([LOG, HOOK])
+        batches = [await stored_batch(storage) for _ in range(3)]
+        events = [each for batch in batches for each in await happened(storage, batch, "1", "2")]
+        places = sorted(((each.subject, each.seq) for each in events), reverse=True)
+        items = await claim(storage, HOOK)
+        await storage.outbox.failed(HOOK, [failed(items[0], None), failed(items[1], 60.0)])
+        await storage.outbox.delivered(await claim(storage))
+        found: list[OutboxItem] = []
+        last: Event | None = None
+        while page := await storage.outbox.untaken("hook", after=last, limit=4):
+            found += page
+            last = page[-1].event
+            await storage.outbox.delivered([each for each in items if each.event == last])
+        assert [(each.event.subject, each.event.seq) for each in found] == places
+        states = {each.delivery.event_id: (each.delivery.state, each.delivery.error) for each in found}
+        assert states[items[0].event.id] == (DeliveryState.DEAD, "no")
+        assert states[items[1].event.id] == (DeliveryState.PENDING, "no")
+        assert await storage.outbox.untaken("nobody", limit=9) == []
+
     async def test_what_was_claimed_by_others_is_not_written(self, storages: Sequence[Storage]) -> None:
         """Neither that it is delivered, nor that it failed, nor is it given back."""
         first, second = storages[0].outbox, storages[-1].outbox
