@@ -23,6 +23,7 @@ from litebatch_asgi.page.signing_in import SigningIn
 from litebatch_asgi.page.spend import spend_section
 from litebatch_asgi.page.static import asset
 from litebatch_asgi.page.visit import Visit
+from litebatch_asgi.page.webhooks import webhooks_section
 from litebatch_asgi.routes.respond import Respond
 from litebatch_asgi.routes.services import Services
 
@@ -93,7 +94,7 @@ class _AtItsRoot:
 
 def own_sections() -> Sequence[Section]:
     """What every page has."""
-    return (batches_section(), files_section(), deployments_section(), spend_section())
+    return (batches_section(), files_section(), deployments_section(), spend_section(), webhooks_section())
 
 
 _NOWHERE = Section(title="", path="", routes=())

@@ -83,6 +83,7 @@ async def standalone(
     master_key: str | None = MASTER,
     prices: Mapping[str, Decimal] | None = None,
     settings: Settings = QUICK,
+    webhook_keys: tuple[str, ...] = (WEBHOOK_KEY,),
 ) -> AsyncGenerator[Standalone]:
     """A gateway that stops with the block."""
     simulator = simulator or Simulator(settings=SWIFT)
@@ -91,7 +92,7 @@ async def standalone(
     async with simulator.running() as provider:
         config = Config(
             deployments=served(provider, prices),
-            settings=replace(settings, spool_dir=str(spool), webhook_keys=(WEBHOOK_KEY,)),
+            settings=replace(settings, spool_dir=str(spool), webhook_keys=webhook_keys),
             master_key=master_key,
             database_url=database.url,
         )
