@@ -177,7 +177,7 @@ async def test_what_cannot_be_read_is_told_on_a_page(gateway: Standalone) -> Non
     failing = gateway.simulator.add_fault(Fault(call="stream_file", status=500, times=None))
     async with visiting(gateway, MASTER) as visitor:
         page = await visitor.get(f"/files/{file_id}/content")
-        assert (page.status, page.heading) == (503, "This was not done")
+        assert (page.status, page.heading) == (503, "This cannot be shown")
         assert "content-disposition" not in page.answer.headers
     gateway.simulator.remove_fault(failing)
 
