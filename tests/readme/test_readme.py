@@ -85,12 +85,16 @@ def test_the_quick_start_leads_to_results(tmp_path: Path) -> None:
     blocks = [
         *under("Quick start", "bash"),
         f"python - <<'END'\n{python}END",
+        *under("Page and command line", "bash"),
+        'curl -sL --cookie-jar cookies "${URL%/v1}/ui" | grep -o "API key"',
         f"cat > money.yaml <<'END'\n{config}END",
         *under("Money", "bash"),
     ]
     with shell(tmp_path, blocks, environment=here()) as told:
         assert "completed" in told.split()
         assert told.count('"custom_id"') == 4, told
+        assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 2
+        assert "API key" in told
         refused, shown = json.loads(told[told.rindex('{"error"') :]), json.loads(answer)
         shown["error"]["budget"]["budget_reset_at"] = next_month()
         assert refused == shown
@@ -177,7 +181,11 @@ def test_every_setting_is_told_with_its_default() -> None:
 
 def test_every_code_is_one_of_ours() -> None:
     source = "".join(file.read_text() for file in (ROOT / "litebatch_asgi").rglob("*.py"))
-    told = {code for _, cell, _ in rows("Errors") for code in re.findall(r"`(\w+_\w+)`", cell)}
+    told = {
+        code
+        for _, cell, _ in rows("Errors", ROOT / "litebatch_asgi" / "errors" / "README.md")
+        for code in re.findall(r"`(\w+_\w+)`", cell)
+    }
     assert {code for code in told if f'"{code}"' not in source} == set()
     classes = [each for each in vars(errors).values() if isinstance(each, type)]
     ours = {each.code for each in classes if issubclass(each, errors.RequestError)}
