@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import htpy as h
 import httpx2
 import pytest
 
+from litebatch_asgi.errors import RequestTimeout
 from litebatch_asgi.page.origin import HEADERS
+from litebatch_asgi.page.refusing import refused
 from litebatch_asgi.page.static import ICON, SCRIPT, STYLE
 from tests.access.standalone import MASTER, Standalone
 from tests.http.sockets import head, raw_client
@@ -164,6 +167,10 @@ class TestBodies:
             assert (await visitor.get("/sign-in")).status == 200
             slow.cut()
         assert (await gateway.client(MASTER).models.list()).data
+
+    def test_of_one_that_comes_too_slowly_the_rest_is_not_waited_for(self) -> None:
+        late = refused(h.html, RequestTimeout("The body took more than 60 seconds."))
+        assert (late.status_code, late.headers["connection"]) == (408, "close")
 
     async def test_a_key_is_not_taken_from_the_address(self, gateway: Standalone) -> None:
         async with visiting(gateway) as visitor:

@@ -150,7 +150,11 @@ class TestStream:
         async with httpx2.AsyncClient() as nobody:
             assert (await nobody.get(watch.address, headers=ACCEPT)).status_code == 204
 
-    async def test_it_ends_when_the_server_stops(self, gateway: Standalone) -> None:
+    async def test_it_ends_when_the_server_stops(
+        self, gateway: Standalone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between two looks as well."""
+        monkeypatch.setattr(live, "INTERVAL_SECONDS", 30.0)
         board = Board()
         page = Page(gateway.litebatch, by_key, sections=(board.section,))
         async with AsyncExitStack() as clients:
