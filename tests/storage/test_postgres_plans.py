@@ -103,9 +103,10 @@ async def plan(connection: asyncpg.Connection, name: str, *options: str, explain
     statement = numbered(QUERIES.sql(name, *options))
     copies = "file_copies" in name
     table = "batches" if "batches" in name else "files"
-    given = {
+    first: int = await connection.fetchval(f"SELECT min(created_at) + 10000 FROM {table}")
+    given: dict[str, object] = {
         "limit": 20,
-        "last_created_at": await connection.fetchval(f"SELECT min(created_at) + 10000 FROM {table}"),
+        "last_created_at": first,
         "last_expires_at": 1,
         "now": 2**60,
         "lease": 1,
@@ -136,7 +137,6 @@ async def plan(connection: asyncpg.Connection, name: str, *options: str, explain
         "offset": 0,
         "looked_at": 20,
     }
-    first = given["last_created_at"]
     given |= {"from_at": first, "to_at": first + 2000, "from_id": "batch-1", "to_id": "batch-9"}
     parameters = defaultdict[str, object](lambda: "owner-1") | given
     if name == "next_part":
