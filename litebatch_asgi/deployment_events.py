@@ -76,6 +76,16 @@ def gone(use: DeploymentUse, now: datetime) -> Telling:
     return _telling(GONE, use.deployment_id, payload, now, mark=seen)
 
 
+def subject_of(deployment_id: str) -> str:
+    """What the events of a deployment are told of."""
+    return f"deployment:{deployment_id}"
+
+
+def rest_told(event: Event) -> datetime | None:
+    """Until when a deployment was to rest, as an event tells; None: it tells of something else."""
+    return datetime.fromisoformat(event.payload["until"]) if event.type == RESTING else None
+
+
 def _telling(
     type_: str,
     deployment_id: str,
@@ -87,7 +97,7 @@ def _telling(
 ) -> Telling:
     event = Event(
         id=new_id(EVENT_PREFIX),
-        subject=f"deployment:{deployment_id}",
+        subject=subject_of(deployment_id),
         type=type_,
         payload=payload,
         created_at=now,

@@ -168,7 +168,7 @@ class Engine:
                 self.search = SearchService(runtime)
                 self.inspection = InspectionService(runtime, self.batches)
                 self.spending = SpendService(runtime)
-                self.operators = Operators(self._storage, settings)
+                self.operators = Operators(self._storage, settings, rest_left=self._fleet.cooldown_left)
                 self.webhooks = WebhookService(
                     self._storage.webhook_endpoints,
                     self._storage.outbox,

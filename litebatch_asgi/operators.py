@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Container, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Container, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec.structs import replace
 
+from litebatch_asgi.deployment_events import rest_told, subject_of
 from litebatch_asgi.errors import Conflict, NotFound, StateConflict
 from litebatch_asgi.heartbeats import matches
-from litebatch_asgi.jobs import JobQuery
+from litebatch_asgi.jobs import DeploymentRecord, JobQuery
 from litebatch_asgi.models import BatchChange, BatchState, Job, JobState, Page, Settings, StopReason
 from litebatch_asgi.models.ids import JOB_PREFIX
+from litebatch_asgi.quotas import KEPT as QUOTAS_KEPT
+from litebatch_asgi.quotas import LearnedLimit
 from litebatch_asgi.rescue import may_hand_on, rescue_rules
 from litebatch_asgi.storage import Storage
 
 ALIVE_SECONDS = 90.0
 """what a process has said so long ago at the most still holds: three of its heartbeats"""
+LAST_JOBS = 200
+"""jobs that tell how a deployment did"""
 PAGE = 500
 """jobs that are looked at together"""
 STOPPABLE = frozenset({JobState.SUBMITTING, JobState.UNCLEAR, JobState.SUBMITTED})
@@ -41,6 +46,27 @@ class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
     """likewise, estimated"""
 
 
+class DeploymentReport(DeploymentView, frozen=True, kw_only=True):
+    """A deployment, with how it did lately and what keeps jobs away from it."""
+
+    quotas: tuple[LearnedLimit, ...]
+    """how many tokens it takes at once, as its refusals have said lately"""
+    resting_until: datetime | None
+    """until when a process places nothing there after refusals, as far as that is known; None: it is not
+
+    This process's own rests are known to the second. Of other processes it is known until when they meant to
+    rest when they began: they may rest for longer, or have gone on since.
+    """
+    record: DeploymentRecord
+    """of its last `LAST_JOBS` jobs"""
+
+    @property
+    def error_rate(self) -> float | None:
+        """Which part of the requests that it has run failed, from 0 to 1; None: it has run none."""
+        run = self.record.completed_requests + self.record.failed_requests
+        return self.record.failed_requests / run if run else None
+
+
 class Drained(msgspec.Struct, frozen=True, kw_only=True):
     """What came of draining a deployment."""
 
@@ -55,10 +81,20 @@ class Drained(msgspec.Struct, frozen=True, kw_only=True):
 class Operators:
     """Lists, stops and moves jobs; drains deployments, and puts them back. Raises `RequestError`s."""
 
-    def __init__(self, storage: Storage, settings: Settings | None = None) -> None:
-        """Without the settings of the gateways they are taken to be the defaults."""
+    def __init__(
+        self,
+        storage: Storage,
+        settings: Settings | None = None,
+        *,
+        rest_left: Callable[[str], float] | None = None,
+    ) -> None:
+        """Without the settings of the gateways they are taken to be the defaults.
+
+        `rest_left`: for how many more seconds this process places nothing on a deployment, if it places any.
+        """
         self._storage = storage
         self._settings = settings or Settings()
+        self._rest_left = rest_left
 
     async def jobs(self, query: JobQuery) -> Page[Job]:
         """A page of jobs, those of the newest batches first, see `JobQuery`."""
@@ -116,6 +152,29 @@ class Operators:
             )
             for id_ in ids
         ]
+
+    async def reports(self) -> list[DeploymentReport]:
+        """The same deployments, with how they did lately: a few reads for each of them."""
+        views, now = await self.deployments(), await self._storage.now()
+        ids = [view.id for view in views]
+        records = await self._storage.jobs.records(ids, most=LAST_JOBS)
+        learned = await self._storage.quotas.known(ids, QUOTAS_KEPT.total_seconds())
+        return [
+            DeploymentReport(
+                **msgspec.structs.asdict(view),
+                quotas=tuple(limit for limit in learned if limit.deployment_id == view.id),
+                resting_until=await self._resting_until(view.id, now),
+                record=records[view.id],
+            )
+            for view in views
+        ]
+
+    async def _resting_until(self, deployment_id: str, now: datetime) -> datetime | None:
+        left = self._rest_left(deployment_id) if self._rest_left is not None else 0.0
+        told = await self._storage.outbox.events(subject_of(deployment_id), limit=1, descending=True)
+        ends = [rest_told(event) for event in told]
+        known = [now + timedelta(seconds=left), *(end for end in ends if end is not None)]
+        return max((end for end in known if end > now), default=None)
 
     async def drain(self, deployment_id: str) -> Drained:
         """Keep new jobs away from a deployment, and stop those there that others can take over.

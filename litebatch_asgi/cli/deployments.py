@@ -6,7 +6,7 @@ import typer
 
 from litebatch_asgi.cli.accounts import with_storage
 from litebatch_asgi.cli.output import Output, Row, print_rows
-from litebatch_asgi.operators import DeploymentView, Operators
+from litebatch_asgi.operators import DeploymentReport, Operators
 from litebatch_asgi.server.operators.objects import deployment_object
 from litebatch_asgi.storage import Storage
 
@@ -17,7 +17,7 @@ def list_deployments(url: str, output: Output | None) -> None:
     """Print all deployments. Raises `ConfigError`."""
 
     async def run(storage: Storage) -> None:
-        print_rows(_COLUMNS, map(_row, await Operators(storage).deployments()), output)
+        print_rows(_COLUMNS, map(_row, await Operators(storage).reports()), output)
 
     with_storage(url, run)
 
@@ -46,12 +46,19 @@ def undrain(url: str, deployment_id: str) -> None:
     with_storage(url, run)
 
 
-def _row(view: DeploymentView) -> Row:
-    state = "gone" if not view.models else "active" if view.drained_at is None else "drained"
-    if not view.models and view.drained_at is not None:
-        state = "drained, gone"
-    figures = [str(each) for each in (view.open_jobs, view.open_requests, view.open_tokens)]
-    cells = (view.id, state, *figures, ", ".join(view.models))
+def _row(report: DeploymentReport) -> Row:
+    figures = [str(each) for each in (report.open_jobs, report.open_requests, report.open_tokens)]
+    state = _state(report)
     return Row(
-        cells=cells, plain=(view.id, state, *figures, ",".join(view.models)), object=deployment_object(view)
+        cells=(report.id, state, *figures, ", ".join(report.models)),
+        plain=(report.id, state, *figures, ",".join(report.models)),
+        object=deployment_object(report),
     )
+
+
+def _state(report: DeploymentReport) -> str:
+    if not report.models:
+        return "gone" if report.drained_at is None else "drained, gone"
+    if report.drained_at is not None:
+        return "drained"
+    return "active" if report.resting_until is None else "resting"

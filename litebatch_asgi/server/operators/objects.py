@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from litebatch_asgi.models import Job, JobState, Page
 from litebatch_asgi.models.texts import PLAIN_PATTERN
-from litebatch_asgi.operators import DeploymentView, Drained
+from litebatch_asgi.operators import DeploymentReport, Drained
 
 MOST_AT_ONCE = 100
 Name: TypeAlias = Annotated[str, Meta(max_length=256, extra_json_schema={"pattern": PLAIN_PATTERN})]
@@ -84,6 +84,38 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool
 
 
+class QuotaObject(msgspec.Struct, frozen=True, kw_only=True):
+    """How many tokens a deployment takes at once."""
+
+    model: Annotated[str, Meta(description="By the provider's name.")]
+    tokens: Annotated[int, Meta(description="Of all jobs that are open there together.")]
+    learned_at: Unix
+
+
+class DeploymentRecordObject(msgspec.Struct, frozen=True, kw_only=True):
+    """How a deployment did with its last 200 jobs."""
+
+    settled_jobs: int
+    refused_jobs: Annotated[
+        int, Meta(description="Those that it did not take or gave back undone, or that were given up there.")
+    ]
+    failed_jobs: Annotated[int, Meta(description="Those whose content it refused.")]
+    completed_requests: int
+    failed_requests: Annotated[int, Meta(description="Those that it has run without success.")]
+    handed_on_requests: Annotated[int, Meta(description="Those that were left to other jobs.")]
+    error_rate: Annotated[
+        float | None, Meta(description="Which part of what it has run failed. Null: it has run nothing.")
+    ]
+    p50_seconds: Annotated[
+        float | None,
+        Meta(description="From sending a job until it had ended, of half of them. Null: none has."),
+    ]
+    p95_seconds: Annotated[float | None, Meta(description="The same, of 95 in 100.")]
+    since: Annotated[
+        int | None, Meta(description="When the first of these jobs ended, in Unix seconds. Null: none has.")
+    ]
+
+
 class DeploymentObject(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment that a running process has, where jobs are, or that is drained."""
 
@@ -94,6 +126,17 @@ class DeploymentObject(msgspec.Struct, frozen=True, kw_only=True):
     open_jobs: int
     open_requests: int
     open_tokens: Annotated[int, Meta(description="Estimated.")]
+    quotas: Annotated[
+        Sequence[QuotaObject], Meta(description="How many tokens it takes at once, as it has said lately.")
+    ]
+    resting_until: Annotated[
+        int | None,
+        Meta(
+            description="Until when a process places nothing there after refusals, in Unix seconds. Others "
+            "than the one that answers may rest for longer, or have gone on since."
+        ),
+    ]
+    record: DeploymentRecordObject
 
 
 class DeploymentList(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,15 +201,37 @@ def job_list(page: Page[Job]) -> JobList:
     )
 
 
-def deployment_object(view: DeploymentView) -> DeploymentObject:
+def deployment_object(report: DeploymentReport) -> DeploymentObject:
     """A deployment as it is shown."""
     return DeploymentObject(
-        id=view.id,
-        models=view.models,
-        drained_at=_unix(view.drained_at),
-        open_jobs=view.open_jobs,
-        open_requests=view.open_requests,
-        open_tokens=view.open_tokens,
+        id=report.id,
+        models=report.models,
+        drained_at=_unix(report.drained_at),
+        open_jobs=report.open_jobs,
+        open_requests=report.open_requests,
+        open_tokens=report.open_tokens,
+        quotas=[
+            QuotaObject(model=each.model, tokens=each.tokens, learned_at=int(each.learned_at.timestamp()))
+            for each in report.quotas
+        ],
+        resting_until=_unix(report.resting_until),
+        record=_record_object(report),
+    )
+
+
+def _record_object(report: DeploymentReport) -> DeploymentRecordObject:
+    record = report.record
+    return DeploymentRecordObject(
+        settled_jobs=record.settled,
+        refused_jobs=record.refused,
+        failed_jobs=record.failed,
+        completed_requests=record.completed_requests,
+        failed_requests=record.failed_requests,
+        handed_on_requests=record.handed_on_requests,
+        error_rate=report.error_rate,
+        p50_seconds=record.p50_seconds,
+        p95_seconds=record.p95_seconds,
+        since=_unix(record.since),
     )
 
 

@@ -74,7 +74,7 @@ class OperatorCalls:
 
     async def deployments(self, request: Request, _: Principal) -> ASGIApp:
         """`GET /deployments`."""
-        found = await self._litebatch.operators.deployments()
+        found = await self._litebatch.operators.reports()
         return JSONAnswer(objects.DeploymentList(data=list(map(objects.deployment_object, found))))
 
     async def drain(self, request: Request, _: Principal) -> ASGIApp:
