@@ -137,7 +137,8 @@ def work(
 @app.command(epilog=example("litebatch demo --keep"))
 def demo(
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave gateway and simulator running, with curl lines to paste.")
+        bool,
+        typer.Option("--keep", help="Leave it running, with a page to look at, and curl lines to paste."),
     ] = False,
     port: Annotated[
         int | None,

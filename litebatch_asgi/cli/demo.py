@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
 from pathlib import Path
 
 import httpx2
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from litebatch_asgi.cli.journey import ENDPOINT, MODEL, Journey
 from litebatch_asgi.cli.ports import listen_or_exit
+from litebatch_asgi.cli.states import ACCOUNT, SLOW_MODEL, States
 from litebatch_asgi.cli.stopping import until_stopped
 from litebatch_asgi.cli.story import DemoFailed, Story
 from litebatch_asgi.config import Config
@@ -30,9 +32,14 @@ from litebatch_asgi.simulator import Simulator, SimulatorSettings
 NAME = "litebatch"
 HOST = "127.0.0.1"
 PORT = 4000
-TOKEN = "sk-demo"  # noqa: S105 - any token will do
+TOKEN = "sk-demo"  # noqa: S105 - it opens nothing but the demo
 ACCOUNTS = ("east", "west")
 PACE = SimulatorSettings(validating_seconds=0.2, running_seconds=1.0, finalizing_seconds=0.2)
+PRICES = {
+    "input_cost_per_token_batches": Decimal("0.000000075"),
+    "output_cost_per_token_batches": Decimal("0.0000003"),
+}
+"""US dollars"""
 SETTINGS = Settings(min_poll_seconds=0.1, max_poll_seconds=0.5, refresh_after_seconds=0.1)
 """for providers that take seconds where real ones take hours"""
 
@@ -43,7 +50,8 @@ def run(*, keep: bool, port: int | None) -> None:
     Exit code 1 if a step does not come out as it must, or if a port that was asked for cannot be had.
     """
     logs.configure(())
-    logging.getLogger("litebatch_asgi").setLevel(logging.WARNING)
+    # what a demo that is kept has to show goes wrong on purpose
+    logging.getLogger("litebatch_asgi").setLevel(logging.ERROR if keep else logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="litebatch-demo-") as folder:
         try:
             asyncio.run(_demo(Path(folder), keep=keep, port=port))
@@ -57,7 +65,7 @@ async def _demo(folder: Path, *, keep: bool, port: int | None) -> None:
     simulator = Simulator(folder / "provider", PACE)
     for account in ACCOUNTS:
         simulator.account(account)
-    async with simulator.running() as provider, _gateway(folder, provider, port) as gateway:
+    async with simulator.running() as provider, _gateway(folder, provider, port, keep=keep) as gateway:
         story.say(f"One model, {MODEL}, on two simulated deployments.")
         story.fact("provider", f"{provider}, with the accounts {' and '.join(ACCOUNTS)}")
         story.fact("gateway", gateway)
@@ -65,29 +73,35 @@ async def _demo(folder: Path, *, keep: bool, port: int | None) -> None:
         headers = {"authorization": f"Bearer {TOKEN}"}
         async with httpx2.AsyncClient(base_url=f"{gateway}/v1/", headers=headers, trust_env=False) as client:
             await Journey(client, simulator, story, folder / "requests.jsonl").travel()
-        story.say("\nDone, each step as it must be.")
+            story.say("\nDone, each step as it must be.")
+            if keep:
+                await States(client, simulator).fill()
         if keep:
+            story.say(_page(gateway))
             await until_stopped(_curl(gateway, folder / "requests.jsonl"), then="The folder is removed.")
         else:
             story.say(_next_steps(program()))
 
 
 @asynccontextmanager
-async def _gateway(folder: Path, provider: str, port: int | None) -> AsyncGenerator[str]:
+async def _gateway(folder: Path, provider: str, port: int | None, *, keep: bool) -> AsyncGenerator[str]:
     """A gateway before the provider's accounts; yields its address."""
+    served = {**dict.fromkeys(ACCOUNTS, MODEL), **({ACCOUNT: SLOW_MODEL} if keep else {})}
     config = Config(
         deployments=tuple(
             Deployment(
-                model_name=MODEL,
+                model_name=model,
                 model="openai/gpt-4o-mini",
                 api_base=f"{provider}/{account}/v1",
                 api_key=f"sk-{account}",
                 id=account,
                 mode="batch",
+                prices=PRICES,
             )
-            for account in ACCOUNTS
+            for account, model in served.items()
         ),
         settings=SETTINGS,
+        master_key=TOKEN,
         database_url=f"sqlite:///{folder / 'litebatch.db'}",
     )
     litebatch = litebatch_for(config, HOST)
@@ -109,7 +123,7 @@ def _next_steps(litebatch: str) -> str:
     return f"""
 To go on:
 
-# the same, left running for calls of your own
+# the same, left running for calls of your own, and with a page to look at
 {litebatch} demo --keep
 
 # a gateway before an OpenAI account
@@ -127,6 +141,13 @@ def program() -> str:
     with suppress(ValueError):
         return str(called.absolute().relative_to(Path.cwd()))
     return str(called)
+
+
+def _page(gateway: str) -> str:
+    return f"""
+To look at in a browser, signing in with the key {TOKEN}:
+
+{gateway}/ui"""
 
 
 def _curl(gateway: str, requests: Path) -> str:

@@ -94,7 +94,8 @@ def banner(config: Config, address: str) -> str:
     key = "the master key, or one made with it, as `Authorization: Bearer`"
     if config.master_key is None:
         key = "any bearer token, for there is no master key: this machine only"
-    return "\n".join((f"{title()} listens on {address}/v1", *what_is_served(config), f"  key       {key}"))
+    more = (f"  page      {address}/ui", f"  key       {key}")
+    return "\n".join((f"{title()} listens on {address}/v1", *what_is_served(config), *more))
 
 
 def title() -> str:

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import anyio
+import httpx2
 import pytest
 
 from litebatch_asgi.cli.demo import program
 from tests.cli.processes import run, running
+from tests.page.visiting import visiting
 
 
 def test_the_demo_takes_the_whole_journey_on_a_free_port(tmp_path: Path) -> None:
@@ -32,6 +36,7 @@ def test_keep_leaves_it_running_until_a_signal(tmp_path: Path) -> None:
     with running("demo", "--keep", "--port", "0", cwd=tmp_path, until="Still running") as demo:
         told = demo.told
         demo.read_until("$OUTPUT/content")
+        anyio.run(has_batches_in_every_state, told)
         commands = demo.told.removeprefix(told).strip()
         folder = re.search(r"folder +(\S+), removed", demo.told)
         assert folder
@@ -41,6 +46,36 @@ def test_keep_leaves_it_running_until_a_signal(tmp_path: Path) -> None:
         assert demo.stop(signal.SIGINT) == 0
         assert demo.log.read_text() == ""
         assert not Path(folder[1]).exists()
+
+
+def job_of(batch: dict[str, Any]) -> str:
+    metadata: dict[str, str] = batch["metadata"] or {}
+    return metadata.get("job", "of the journey")
+
+
+async def has_batches_in_every_state(told: str) -> None:
+    """The page of the demo has them, for whoever signs in with the key that it tells."""
+    address = re.search(r"signing in with the key sk-demo:\n\n(http://\S+)/ui\n", told)
+    assert address
+    async with httpx2.AsyncClient(headers={"authorization": "Bearer sk-demo"}) as http:
+        listed: list[dict[str, Any]] = (await http.get(f"{address[1]}/v1/batches")).json()["data"]
+    async with visiting(address[1], "sk-demo") as visitor:
+        page = await visitor.get("/batches")
+        assert "Search" in (await visitor.get("/teams")).text
+    assert "sk-demo" not in page.html
+    assert "(admin)" in page.text
+    assert all(each["id"] in page.text for each in listed)
+    found = {job_of(each): each for each in listed}
+    assert {job: each["status"] for job, each in found.items()} == {
+        "waits for the slow one": "validating",
+        "slow": "in_progress",
+        "given up": "cancelled",
+        "unreadable": "failed",
+        "nightly": "completed",
+        "of the journey": "completed",
+    }
+    waiting = found["waits for the slow one"]["litebatch"]["waiting_for"]
+    assert waiting["reason"] in ("deployments_busy", "enqueued_tokens")
 
 
 def test_what_it_says_to_go_on_with_works(tmp_path: Path) -> None:

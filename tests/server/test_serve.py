@@ -108,6 +108,7 @@ def test_it_tells_at_the_start_what_it_serves(served: Running, simulator: str) -
         f"            east  openai/m-east at {simulator}/east/v1",
         f"            west  openai/m-west at {simulator}/west/v1",
         "  database  sqlite:///litebatch.db",
+        f"  page      {served.address}/ui",
         "  key       the master key, or one made with it, as `Authorization: Bearer`",
     ]
 
