@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.simulator import Simulator
-from tests.access.standalone import MASTER, Standalone, standalone
+from litebatch_asgi.simulator.faults import Fault
+from tests.access.standalone import MASTER, OTHER, Standalone, standalone
 from tests.database import SQLiteDatabase
 from tests.faults.stage import HELD
 from tests.forks import run
-from tests.harness import MODEL, QUICK
+from tests.harness import MODEL, QUICK, SWIFT, lines
 from tests.page.visiting import Form, Page, Visitor, visiting
 
 ONE = "/deployments/one?id="
@@ -79,6 +81,43 @@ async def test_what_deployments_have_to_do_is_shown(gateway: Standalone, admin: 
     assert own.heading == where
     assert (own.facts["Open jobs"], own.facts["Open requests"]) == (jobs, requests)
     assert job.removeprefix("job_lb") in [row[0] for row in own.rows]
+
+
+async def test_how_deployments_did_is_shown(tmp_path: Path) -> None:
+    """A job that has ended with a failure, a rest, and what a refusal has said of room."""
+    simulator = Simulator(settings=SWIFT)
+    database = SQLiteDatabase.migrated(tmp_path)
+    async with (
+        standalone(tmp_path, database, simulator=simulator) as gateway,
+        visiting(gateway, MASTER) as visitor,
+    ):
+        content = lines(3) + b"\n" + lines(1, metadata={"simulate": "429"}).replace(b"request-0", b"late")
+        batch = await gateway.create((await gateway.upload(content, key=MASTER)).id, key=MASTER)
+        await gateway.ended(batch.id, key=MASTER)
+        [job] = (await gateway.look("/jobs", batch_id=batch.id))["data"]
+        where = job["deployment"]
+        await gateway.storage.open()
+        await gateway.storage.quotas.learn("north", "text-embedding-3-small", 2_000_000)
+        await gateway.storage.close()
+
+        async def is_counted() -> bool:
+            return row_of(await visitor.get("/deployments"), where)[5] == "25.0 %"
+
+        await gateway.eventually(is_counted)
+        page = await visitor.get("/deployments")
+        assert re.fullmatch(r"\d+ s", row_of(page, where)[6])
+        assert row_of(page, "north")[5:9] == ["-", "-", "-", "2,000,000"]
+        own = await visitor.follow(page, where)
+        assert own.facts["Settled"] == "1 job"
+        assert own.facts["Requests that failed"] == "1 (25.0 %)"
+        simulator.account("north").add_fault(Fault(call="create_batch", status=429, times=None))
+        file = await gateway.upload(lines(model=OTHER), key=MASTER)
+        await gateway.create(file.id, key=MASTER)
+
+        async def rests() -> bool:
+            return row_of(await visitor.get("/deployments"), "north")[2].startswith("resting goes on in")
+
+        await gateway.eventually(rests)
 
 
 async def test_a_drain_is_seen_by_the_command_line(gateway: Standalone, admin: Visitor) -> None:

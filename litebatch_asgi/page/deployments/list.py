@@ -5,9 +5,17 @@ from __future__ import annotations
 import htpy as h
 from htpy import Node
 
-from litebatch_asgi.operators import DeploymentView
-from litebatch_asgi.page.deployments.paths import DRAIN, ONE, UNDRAIN
-from litebatch_asgi.page.parts import Column, ago, chip, code, counted, empty, heading, post, table
+from litebatch_asgi.operators import LAST_JOBS, DeploymentReport
+from litebatch_asgi.page.deployments.paths import ONE
+from litebatch_asgi.page.deployments.shown import (
+    drain_button,
+    error_rate_of,
+    models_of,
+    quotas_of,
+    state_of,
+    time_of,
+)
+from litebatch_asgi.page.parts import Column, code, empty, heading, table
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.visit import Visit
 
@@ -17,8 +25,15 @@ _COLUMNS = (
     "State",
     Column("Open jobs", is_number=True),
     Column("Open requests", is_number=True),
-    Column("Open tokens", is_number=True),
+    Column("Failed", is_number=True),
+    Column("Half took", is_number=True),
+    Column("95 % took", is_number=True),
+    Column("Tokens at once", is_number=True),
     "",
+)
+_EXPLAINED = (
+    f"What failed of the requests, and how long jobs took, is of the last {LAST_JOBS} jobs of each. How many "
+    "tokens it takes at once is known where it has refused more."
 )
 _CONFIG = """\
 model_list:
@@ -31,51 +46,29 @@ model_list:
 
 async def show_list(visit: Visit) -> Shown:
     """`GET /deployments`."""
-    found = await visit.services.operators.deployments()
-    rows = [_row(visit, view) for view in found]
+    found = await visit.services.operators.reports()
+    rows = [_row(visit, report) for report in found]
     content: Node = [
         heading("Deployments"),
         table("Deployments, in order of their ids", _COLUMNS, rows) if rows else _nothing(),
+        h.p(".dim")[_EXPLAINED] if rows else None,
     ]
     return Shown(title="Deployments", content=content, is_live=True, wide=True)
 
 
-def _row(visit: Visit, view: DeploymentView) -> list[Node]:
+def _row(visit: Visit, report: DeploymentReport) -> list[Node]:
     return [
-        h.a(".name", href=visit.url(ONE, {"id": view.id}))[view.id],
-        models_of(view),
-        state_of(visit, view),
-        f"{view.open_jobs:,}",
-        f"{view.open_requests:,}",
-        f"{view.open_tokens:,}",
-        drain_button(visit, view),
+        h.a(".name", href=visit.url(ONE, {"id": report.id}))[report.id],
+        models_of(report),
+        state_of(visit, report),
+        f"{report.open_jobs:,}",
+        f"{report.open_requests:,}",
+        error_rate_of(report),
+        time_of(report.record.p50_seconds),
+        time_of(report.record.p95_seconds),
+        quotas_of(report),
+        drain_button(visit, report),
     ]
-
-
-def models_of(view: DeploymentView) -> Node:
-    """The models that it serves, or that nobody has it."""
-    return ", ".join(view.models) or h.span(".dim")["no running process has it"]
-
-
-def state_of(visit: Visit, view: DeploymentView) -> Node:
-    """Whether it gets new jobs."""
-    if view.drained_at is not None:
-        return h.span[chip("drained"), " ", h.small[ago(view.drained_at, visit.now)]]
-    return chip("ready", "in use") if view.models else chip("gone")
-
-
-def drain_button(visit: Visit, view: DeploymentView) -> Node:
-    """What keeps new jobs away, or lets them come again."""
-    fields = {"deployment": view.id}
-    if view.drained_at is not None:
-        return post(visit, UNDRAIN, "Undrain", fields=fields, class_="quiet")
-    asked = f"{view.id} gets no new jobs."
-    if view.open_jobs:
-        asked += (
-            f" Of its {counted(view.open_jobs, 'open job', 'open jobs')} those stop that another deployment "
-            "can take over; the others run to their end."
-        )
-    return post(visit, DRAIN, "Drain", fields=fields, confirm=asked)
 
 
 def _nothing() -> Node:

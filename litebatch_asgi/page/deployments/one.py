@@ -8,10 +8,29 @@ from htpy import Node
 from litebatch_asgi.errors import NotFound
 from litebatch_asgi.jobs import JobQuery
 from litebatch_asgi.models import Job
-from litebatch_asgi.operators import STOPPABLE, DeploymentView, short_id
-from litebatch_asgi.page.deployments.list import drain_button, models_of, state_of
+from litebatch_asgi.operators import LAST_JOBS, STOPPABLE, DeploymentReport, short_id
 from litebatch_asgi.page.deployments.paths import MOVE, ONE, STOP
-from litebatch_asgi.page.parts import ago, chip, empty, facts, heading, pager, post, progress, table
+from litebatch_asgi.page.deployments.shown import (
+    drain_button,
+    error_rate_of,
+    models_of,
+    quotas_of,
+    state_of,
+    time_of,
+)
+from litebatch_asgi.page.parts import (
+    ago,
+    chip,
+    counted,
+    empty,
+    facts,
+    heading,
+    pager,
+    post,
+    progress,
+    table,
+    when,
+)
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.visit import Visit
 
@@ -22,35 +41,52 @@ _COLUMNS = ("Job", "Batch", "Owner", "State", "Lines", "Created", "")
 async def show_one(visit: Visit) -> Shown:
     """`GET /deployments/one?id=`."""
     deployment_id = visit.query.get("id", "")
-    view = await _view(visit, deployment_id)
-    query = JobQuery(deployment_id=view.id, after=visit.query.get("after") or None, limit=_ROWS)
+    report = await _report(visit, deployment_id)
+    query = JobQuery(deployment_id=report.id, after=visit.query.get("after") or None, limit=_ROWS)
     page = await visit.services.operators.jobs(query)
     rows = [_row(visit, job) for job in page.items]
     older = page.items[-1].id if page.has_more else None
     content: Node = [
-        heading(view.id, drain_button(visit, view)),
-        facts(_facts(visit, view)),
+        heading(report.id, drain_button(visit, report)),
+        facts(_facts(visit, report)),
+        h.h2[f"The last {LAST_JOBS} jobs"],
+        facts(_record(report)),
         h.h2["Open jobs"],
         table("Open jobs, those of the newest batches first", _COLUMNS, rows) if rows else _nothing(visit),
         pager(visit, ONE, older=older),
     ]
-    return Shown(title=view.id, content=content, is_live=True, wide=True)
+    return Shown(title=report.id, content=content, is_live=True, wide=True)
 
 
-async def _view(visit: Visit, deployment_id: str) -> DeploymentView:
-    for view in await visit.services.operators.deployments():
-        if view.id == deployment_id:
-            return view
+async def _report(visit: Visit, deployment_id: str) -> DeploymentReport:
+    for report in await visit.services.operators.reports():
+        if report.id == deployment_id:
+            return report
     raise NotFound(f"No deployment {deployment_id[:100]!r}: no running process has it, and no job is there.")
 
 
-def _facts(visit: Visit, view: DeploymentView) -> list[tuple[str, Node]]:
+def _facts(visit: Visit, report: DeploymentReport) -> list[tuple[str, Node]]:
     return [
-        ("State", state_of(visit, view)),
-        ("Models", models_of(view)),
-        ("Open jobs", f"{view.open_jobs:,}"),
-        ("Open requests", f"{view.open_requests:,}"),
-        ("Open tokens, estimated", f"{view.open_tokens:,}"),
+        ("State", state_of(visit, report)),
+        ("Models", models_of(report)),
+        ("Open jobs", f"{report.open_jobs:,}"),
+        ("Open requests", f"{report.open_requests:,}"),
+        ("Open tokens, estimated", f"{report.open_tokens:,}"),
+        ("Tokens that it takes at once", quotas_of(report)),
+    ]
+
+
+def _record(report: DeploymentReport) -> list[tuple[str, Node]]:
+    record = report.record
+    return [
+        ("Settled", counted(record.settled, "job", "jobs")),
+        ("Refused or given back", counted(record.refused, "job", "jobs")),
+        ("Whose content was refused", counted(record.failed, "job", "jobs")),
+        ("Requests that failed", f"{record.failed_requests:,} ({error_rate_of(report)})"),
+        ("Requests that others took over", f"{record.handed_on_requests:,}"),
+        ("Half of the jobs took", time_of(record.p50_seconds)),
+        ("95 % of the jobs took", time_of(record.p95_seconds)),
+        ("Since", when(record.since)),
     ]
 
 
