@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from litebatch_asgi.page.spend import summary
 from litebatch_asgi.page.spend.axes import day_labels, money_labels, money_ticks
 from tests.access.standalone import MASTER, Standalone, standalone
 from tests.database import SQLiteDatabase
@@ -171,6 +172,21 @@ async def test_many_things_are_put_together(gateway: Standalone, admin: Visitor)
     assert [each.get("class") for each in drawn.every("path")] == [f"series-{at}" for at in range(8)]
     (legend,) = (each for each in page.tree.every("figcaption"))
     assert legend.text.endswith("3 others, $6.00")
+
+
+async def test_what_is_too_much_by_day_is_told_by_day_alone(
+    admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sums are the same."""
+    apart = await admin.get(ALL)
+    monkeypatch.setattr(summary, "_MOST_APART", 5)
+    page = await admin.get(ALL)
+    assert [each.get("class") for each in bars(page).every("path")] == ["series-0"]
+    assert "There is too much to tell apart by day" in page.text
+    assert page.facts == apart.facts
+    by_model = [[row for row in each.rows if not row[0].startswith("2026")] for each in (apart, page)]
+    assert by_model[0] == by_model[1]
+    assert ["2026-03-10", "$45.25", "$45.25"] in page.rows
 
 
 @given(st.decimals("0.000000001", "1000000000", places=9))

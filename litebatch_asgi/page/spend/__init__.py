@@ -5,7 +5,7 @@ from __future__ import annotations
 from litebatch_asgi.page.section import PageRoute, Section
 from litebatch_asgi.page.spend.asked import CSV_PATH, PATH
 from litebatch_asgi.page.spend.download import download
-from litebatch_asgi.page.spend.show import show
+from litebatch_asgi.page.spend.summary import show
 
 
 def spend_section() -> Section:

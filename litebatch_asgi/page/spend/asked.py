@@ -12,6 +12,7 @@ from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models import Principal, SpendField
 from litebatch_asgi.page.visit import Visit
 from litebatch_asgi.wire import SpendAsked, checks
+from litebatch_asgi.wire.spend import MAX_ROWS
 
 PATH = "/spend"
 CSV_PATH = "/spend/csv"
@@ -45,11 +46,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """How many there are."""
         return (self.end - self.start).days + 1
 
-    def query(self, *fields: SpendField) -> SpendAsked:
+    def query(self, *fields: SpendField, limit: int = MAX_ROWS) -> SpendAsked:
         """What the service is asked for, put together by these. Raises `InvalidRequest`."""
         only: Mapping[str, Any] = self.only
         start, end = self.start.isoformat(), self.end.isoformat()
-        return SpendAsked(group_by=fields, start_date=start, end_date=end, **only)
+        return SpendAsked(group_by=fields, start_date=start, end_date=end, limit=limit, **only)
 
     def address(self, **changed: str | None) -> dict[str, str | None]:
         """The query of an address of the same, with changes."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import htpy as h
 from htpy import Element, Node
+from msgspec.structs import replace
 
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models import Spend, SpendField, SpendPage
@@ -14,19 +15,20 @@ from litebatch_asgi.page.parts import amount, choice, code, counted, empty, fact
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.spend.asked import CSV_PATH, FIELDS, PATH, RANGES, Asked, fields_for, parse
 from litebatch_asgi.page.spend.plot import plot
-from litebatch_asgi.page.spend.series import series_of
+from litebatch_asgi.page.spend.series import series_of, without_days
 from litebatch_asgi.page.spend.tables import by_day, by_field
 from litebatch_asgi.page.visit import Visit
 
 _TITLE = "Spend"
+_MOST_APART = 5000
+"""sums by day and something else"""
 
 
 async def show(visit: Visit) -> Shown:
     """`GET /spend`."""
     try:
         asked = parse(visit)
-        sums = await visit.services.spending.page(visit.principal, asked.query(asked.by))
-        days = await _by_day(visit, asked)
+        sums, days = await _sums(visit, asked)
     except InvalidRequest as error:
         content: Node = [heading(_TITLE), _filters(visit, visit.query), h.p(role="alert")[error.message]]
         return Shown(title=_TITLE, content=content, status=error.status)
@@ -41,13 +43,15 @@ async def show(visit: Visit) -> Shown:
     return Shown(title=_TITLE, content=content, wide=True)
 
 
-async def _by_day(visit: Visit, asked: Asked) -> SpendPage:
-    """By day and what is asked for; by day alone where that would be too much."""
-    spending = visit.services.spending
-    page = await spending.page(visit.principal, asked.query(SpendField.DAY, asked.by))
-    if page.has_more:
-        return await spending.page(visit.principal, asked.query(SpendField.DAY))
-    return page
+async def _sums(visit: Visit, asked: Asked) -> tuple[SpendPage, SpendPage]:
+    """By what is asked for, and by that and day; by day alone where that would be too much."""
+    spending, principal = visit.services.spending, visit.principal
+    query = asked.query(SpendField.DAY, asked.by, limit=_MOST_APART)
+    days = await spending.page(principal, query)
+    if not days.has_more:
+        return replace(days, group_by=(asked.by,), items=without_days(days.items, asked.by)), days
+    sums = await spending.page(principal, asked.query(asked.by))
+    return sums, await spending.page(principal, asked.query(SpendField.DAY))
 
 
 def _filters(visit: Visit, given: Mapping[str, str]) -> Node:
