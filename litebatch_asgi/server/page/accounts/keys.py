@@ -27,7 +27,7 @@ class KeyKind(AccountKind[VirtualKey]):
     path = "/keys"
     about = "Who calls shows a key. What is made with it belongs to its team, its user, or the key itself."
     delete = "It counts no more. Files and batches stay their owner's."
-    new = (
+    new: Sequence[Entry] = (
         _ALIAS,
         Entry(name="team_id", label="Team", hint="Its id. What is made with the key belongs to the team."),
         Entry(name="user_id", label="User", hint="An id. A user that is not there yet is made."),
@@ -35,7 +35,7 @@ class KeyKind(AccountKind[VirtualKey]):
         *COMMON,
         INHERIT,
     )
-    changed = (
+    changed: Sequence[Entry] = (
         _ALIAS,
         Entry(
             name="duration",
@@ -45,8 +45,8 @@ class KeyKind(AccountKind[VirtualKey]):
         ),
         *COMMON,
     )
-    filters = (("alias", "Alias"), ("team_id", "Team"), ("user_id", "User"))
-    columns = ("Key", "Belongs to", "Expires")
+    filters: Sequence[tuple[str, str]] = (("alias", "Alias"), ("team_id", "Team"), ("user_id", "User"))
+    columns: Sequence[str] = ("Key", "Belongs to", "Expires")
 
     async def create(self, form: Mapping[str, str], *, by: str) -> Made[VirtualKey]:
         """See `AccountKind`."""

@@ -25,15 +25,15 @@ class TeamKind(AccountKind[Team]):
     path = "/teams"
     about = "The keys of a team share its files, batches, limits and budget."
     delete = "Its keys go with it, and its webhook endpoints. Files and batches stay."
-    new = (
+    new: Sequence[Entry] = (
         Entry(name="team_id", label="Id", hint="Empty: one is made. It cannot be changed."),
         _ALIAS,
         *COMMON,
         INHERIT,
     )
-    changed = (_ALIAS, *COMMON)
-    filters = (("id", "Id"), ("alias", "Name"))
-    columns = ("Id", "Keys")
+    changed: Sequence[Entry] = (_ALIAS, *COMMON)
+    filters: Sequence[tuple[str, str]] = (("id", "Id"), ("alias", "Name"))
+    columns: Sequence[str] = ("Id", "Keys")
 
     async def create(self, form: Mapping[str, str], *, by: str) -> Made[Team]:
         """See `AccountKind`."""

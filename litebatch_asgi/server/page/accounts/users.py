@@ -38,7 +38,7 @@ class UserKind(AccountKind[User]):
     path = "/users"
     about = "The keys of a user share its files, batches, limits and budget. Keys of an admin see everything."
     delete = "Its keys go with it, and its webhook endpoints. Files and batches stay."
-    new = (
+    new: Sequence[Entry] = (
         Entry(name="user_id", label="Id", hint="Empty: one is made. It cannot be changed."),
         *_WHO,
         *COMMON,
@@ -46,9 +46,9 @@ class UserKind(AccountKind[User]):
         DURATION,
         INHERIT,
     )
-    changed = (*_WHO, *COMMON)
-    filters = (("id", "Id"), ("alias", "Name"))
-    columns = ("Id", "E-mail", "Role", "Keys")
+    changed: Sequence[Entry] = (*_WHO, *COMMON)
+    filters: Sequence[tuple[str, str]] = (("id", "Id"), ("alias", "Name"))
+    columns: Sequence[str] = ("Id", "E-mail", "Role", "Keys")
 
     async def create(self, form: Mapping[str, str], *, by: str) -> Made[User]:
         """See `AccountKind`."""
