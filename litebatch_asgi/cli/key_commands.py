@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from litebatch_asgi.cli import options
+from litebatch_asgi.cli.account_commands import Accounts, Words, add_commands
+from litebatch_asgi.cli.account_options import with_limits
 from litebatch_asgi.cli.options import example
-
-Key: TypeAlias = Annotated[
-    str, typer.Argument(metavar="KEY", help="Its alias, its token, or the key itself.")
-]
 
 app: typer.Typer = typer.Typer(
     name="keys",
@@ -24,9 +23,11 @@ app: typer.Typer = typer.Typer(
 @app.command(
     epilog=example(
         "litebatch keys create --alias ci --team search --duration 30d",
+        "litebatch keys create --user ann --max-budget 100 --budget-duration 30d",
         "KEY=$(litebatch keys create --model gpt-4o-batch)",
     )
 )
+@with_limits
 def create(
     alias: Annotated[str | None, typer.Option("--alias", metavar="NAME", help="A name for it.")] = None,
     model: options.Models = None,
@@ -38,12 +39,8 @@ def create(
     ] = None,
     inherit: options.Inherit = False,
     duration: options.Duration = None,
-    max_batch_requests: options.MaxBatchRequests = None,
-    max_open_batches: options.MaxOpenBatches = None,
-    max_enqueued_requests: options.MaxEnqueuedRequests = None,
-    max_enqueued_tokens: options.MaxEnqueuedTokens = None,
-    max_file_bytes: options.MaxFileBytes = None,
-    max_files: options.MaxFiles = None,
+    *,
+    limits: Mapping[str, Any],
     config: options.Config = None,
     database: options.Database = None,
     output: options.Output = None,
@@ -60,51 +57,27 @@ def create(
         team_id=team,
         inherit=inherit,
         duration=duration,
-        max_batch_requests=max_batch_requests,
-        max_open_batches=max_open_batches,
-        max_enqueued_requests=max_enqueued_requests,
-        max_enqueued_tokens=max_enqueued_tokens,
-        max_file_bytes=max_file_bytes,
-        max_files=max_files,
+        **limits,
     )
     keys.create(database_of(config, database), fields, output=output)
 
 
-@app.command("list", epilog=example("litebatch keys list --output json --database sqlite:///litebatch.db"))
-def show(
-    config: options.Config = None, database: options.Database = None, output: options.Output = None
-) -> None:
-    """List all keys, newest first."""
+def _keys() -> Accounts:
     from litebatch_asgi.cli import keys
-    from litebatch_asgi.cli.accounts import database_of
 
-    keys.show(database_of(config, database), output=output)
-
-
-@app.command(epilog=example("litebatch keys block ci"))
-def block(key: Key, config: options.Config = None, database: options.Database = None) -> None:
-    """Block a key, until it is unblocked."""
-    from litebatch_asgi.cli import keys
-    from litebatch_asgi.cli.accounts import database_of
-
-    keys.set_blocked(database_of(config, database), key, blocked=True)
+    return keys
 
 
-@app.command(epilog=example("litebatch keys unblock ci"))
-def unblock(key: Key, config: options.Config = None, database: options.Database = None) -> None:
-    """Let a blocked key go on."""
-    from litebatch_asgi.cli import keys
-    from litebatch_asgi.cli.accounts import database_of
-
-    keys.set_blocked(database_of(config, database), key, blocked=False)
-
-
-@app.command(epilog=example("litebatch keys delete ci --yes"))
-def delete(
-    key: Key, config: options.Config = None, database: options.Database = None, yes: options.Yes = False
-) -> None:
-    """Delete a key; its files and batches stay its owner's."""
-    from litebatch_asgi.cli import keys
-    from litebatch_asgi.cli.accounts import database_of
-
-    keys.delete(database_of(config, database), key, yes=yes)
+add_commands(
+    app,
+    Words(
+        plural="keys",
+        argument="KEY",
+        named_by="Its alias, its token, or the key itself.",
+        block="Block a key, until it is unblocked.",
+        unblock="Let a blocked key go on.",
+        delete="Delete a key; its files and batches stay its owner's.",
+        example="ci",
+    ),
+    _keys,
+)

@@ -69,24 +69,3 @@ class Format(StrEnum):
 def example(*lines: str) -> str:
     """What stands below the help of a command."""
     return "\n".join(("\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)))
-
-
-MaxBatchRequests: TypeAlias = Annotated[
-    int | None, typer.Option("--max-batch-requests", metavar="N", min=0, help="Requests in one file.")
-]
-MaxOpenBatches: TypeAlias = Annotated[
-    int | None, typer.Option("--max-open-batches", metavar="N", min=0, help="Batches that have not ended.")
-]
-MaxEnqueuedRequests: TypeAlias = Annotated[
-    int | None,
-    typer.Option("--max-enqueued-requests", metavar="N", min=0, help="Requests of open batches."),
-]
-MaxEnqueuedTokens: TypeAlias = Annotated[
-    int | None, typer.Option("--max-enqueued-tokens", metavar="N", min=0, help="Tokens of open batches.")
-]
-MaxFileBytes: TypeAlias = Annotated[
-    int | None, typer.Option("--max-file-bytes", metavar="N", min=0, help="Bytes of one file.")
-]
-MaxFiles: TypeAlias = Annotated[
-    int | None, typer.Option("--max-files", metavar="N", min=0, help="Uploaded files that are not deleted.")
-]

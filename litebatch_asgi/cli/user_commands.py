@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from litebatch_asgi.cli import options
+from litebatch_asgi.cli.account_commands import Accounts, Words, add_commands
+from litebatch_asgi.cli.account_options import with_limits
 from litebatch_asgi.cli.options import example
-
-UserId: TypeAlias = Annotated[str, typer.Argument(metavar="USER", help="Its id.")]
 
 app: typer.Typer = typer.Typer(
     name="users",
@@ -25,6 +26,7 @@ app: typer.Typer = typer.Typer(
         "litebatch users create root --role proxy_admin",
     )
 )
+@with_limits
 def create(
     user: Annotated[
         str | None, typer.Argument(metavar="[USER]", help="Its id.", show_default="a random one")
@@ -42,12 +44,8 @@ def create(
     duration: options.Duration = None,
     model: options.Models = None,
     inherit: options.Inherit = False,
-    max_batch_requests: options.MaxBatchRequests = None,
-    max_open_batches: options.MaxOpenBatches = None,
-    max_enqueued_requests: options.MaxEnqueuedRequests = None,
-    max_enqueued_tokens: options.MaxEnqueuedTokens = None,
-    max_file_bytes: options.MaxFileBytes = None,
-    max_files: options.MaxFiles = None,
+    *,
+    limits: Mapping[str, Any],
     config: options.Config = None,
     database: options.Database = None,
     output: options.Output = None,
@@ -68,51 +66,27 @@ def create(
         duration=duration,
         models=model,
         inherit=inherit,
-        max_batch_requests=max_batch_requests,
-        max_open_batches=max_open_batches,
-        max_enqueued_requests=max_enqueued_requests,
-        max_enqueued_tokens=max_enqueued_tokens,
-        max_file_bytes=max_file_bytes,
-        max_files=max_files,
+        **limits,
     )
     users.create(database_of(config, database), fields, output=output)
 
 
-@app.command("list", epilog=example("litebatch users list --output json --database sqlite:///litebatch.db"))
-def show(
-    config: options.Config = None, database: options.Database = None, output: options.Output = None
-) -> None:
-    """List all users, newest first."""
+def _users() -> Accounts:
     from litebatch_asgi.cli import users
-    from litebatch_asgi.cli.accounts import database_of
 
-    users.show(database_of(config, database), output=output)
-
-
-@app.command(epilog=example("litebatch users block ann"))
-def block(user: UserId, config: options.Config = None, database: options.Database = None) -> None:
-    """Block all keys of a user, until it is unblocked."""
-    from litebatch_asgi.cli import users
-    from litebatch_asgi.cli.accounts import database_of
-
-    users.set_blocked(database_of(config, database), user, blocked=True)
+    return users
 
 
-@app.command(epilog=example("litebatch users unblock ann"))
-def unblock(user: UserId, config: options.Config = None, database: options.Database = None) -> None:
-    """Let the keys of a blocked user go on."""
-    from litebatch_asgi.cli import users
-    from litebatch_asgi.cli.accounts import database_of
-
-    users.set_blocked(database_of(config, database), user, blocked=False)
-
-
-@app.command(epilog=example("litebatch users delete ann --yes"))
-def delete(
-    user: UserId, config: options.Config = None, database: options.Database = None, yes: options.Yes = False
-) -> None:
-    """Delete a user with its keys; files and batches stay."""
-    from litebatch_asgi.cli import users
-    from litebatch_asgi.cli.accounts import database_of
-
-    users.delete(database_of(config, database), user, yes=yes)
+add_commands(
+    app,
+    Words(
+        plural="users",
+        argument="USER",
+        named_by="Its id.",
+        block="Block all keys of a user, until it is unblocked.",
+        unblock="Let the keys of a blocked user go on.",
+        delete="Delete a user with its keys; files and batches stay.",
+        example="ann",
+    ),
+    _users,
+)

@@ -232,3 +232,16 @@ def test_what_cannot_be_done_is_told_in_a_sentence(folder: Path, arguments: list
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(told)
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("kind", ["keys", "teams", "users"])
+def test_budgets_are_given_and_checked(folder: Path, kind: str) -> None:
+    create = (kind, "create", *(("--no-key",) if kind == "users" else ()))
+    done(folder, *create, "--max-budget", "12.50", "--soft-budget", "10", "--budget-duration", "30d")
+    (row,) = rows(folder, kind)
+    assert (row["max_budget"], row["soft_budget"], row["budget_duration"]) == (12.5, 10, "30d")
+    for option, value in (("--max-budget", "-1"), ("--soft-budget", "much"), ("--budget-duration", "never")):
+        refused = run(*create, option, value, cwd=folder)
+        assert refused.returncode == 2
+        assert f"Invalid '{option[2:].replace('-', '_')}'" in refused.stderr
+    assert len(rows(folder, kind)) == 1
