@@ -7,11 +7,15 @@ import socket
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from litebatch_asgi.cli.client.api import API
+from litebatch_asgi.cli.client.connection import Connection
+from litebatch_asgi.cli.client.server import Server as ServerChoice
 from tests.cli.client.servers import Direct, told
 from tests.cli.client.test_run import RUN, batches_of, write
 from tests.forks import run
@@ -202,3 +206,29 @@ def test_no_server(folder: Path) -> None:
     done = run("batches", "get", "x", cwd=folder, **with_key)
     assert done.returncode == 1
     assert f"127.0.0.1:{port} cannot be reached" in done.stderr
+
+
+@pytest.mark.parametrize("prefix", ["/v1", ""])
+def test_virtual_models_are_found_below_and_beside_the_api(prefix: str) -> None:
+    """LiteLLM has them beside it."""
+
+    class Routes(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path == f"{prefix}/model_group/info"
+            body = b'{"data": [{"model_group": "m"}, {}]}' if found else b"<html>"
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Routes) as http_server:
+        thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        server = ServerChoice(base_url=f"http://127.0.0.1:{http_server.server_port}/v1", api_key="any")
+        with Connection(server, print) as connection:
+            assert API(connection).virtual_models() == ["m"]
+        http_server.shutdown()
+        thread.join()
