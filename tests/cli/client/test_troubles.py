@@ -56,6 +56,17 @@ def test_passing_troubles_are_overcome(direct: Direct, folder: Path, fault: dict
     assert ("(try 2 of " in done.stderr) is is_told
 
 
+def test_a_download_that_is_cut_begins_anew(direct: Direct, folder: Path) -> None:
+    write(folder, lines(400, messages=[{"role": "user", "content": "x" * 300}]))
+    cut = direct.fault(call="stream_file", cut_after=150_000)
+    done = direct.litebatch(*RUN, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert direct.call(lambda: cut.struck) == 1
+    rows = (folder / "in.results.jsonl").read_bytes()
+    assert len(rows) > 150_000
+    assert len(set(ids_of(rows))) == len(rows.splitlines()) == 400
+
+
 def test_a_server_that_never_answers_is_given_up(direct: Direct, folder: Path) -> None:
     write(folder, lines(1))
     direct.fault(call="create_batch", status=429, headers=AT_ONCE | {"x-should-retry": "true"}, times=None)
