@@ -25,7 +25,7 @@ class Refused(CommandFailed):
         super().__init__(message)
         self.status = status
         self.code = code
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
         self.retry_after: float | None = None
         """seconds that the server asks to wait"""
         self.should_retry: bool | None = None
