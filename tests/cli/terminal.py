@@ -70,6 +70,12 @@ class Terminal:
         while text not in self.shown:
             assert self._read(), f"it ended before {text!r}: {self.shown}"
 
+    def read_until_asked(self) -> None:
+        """Wait until a question is shown and an answer waited for: earlier a Ctrl-C may go unnoticed."""
+        self.read_until("[y/N]: ")
+        while Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            time.sleep(0.01)
+
     def type(self, keys: str) -> None:
         """Type on the keyboard; Ctrl-C is what it is for every process of the terminal."""
         os.write(self._screen, keys.encode())

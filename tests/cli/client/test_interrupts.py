@@ -85,7 +85,7 @@ def test_while_it_is_watched(server: Server, folder: Path) -> None:
 def test_while_it_is_asked_and_checked(direct: Direct, folder: Path) -> None:
     write(folder, lines(5))
     with direct.on_terminal(*RUN, cwd=folder) as shown:
-        shown.read_until("[y/N]: ")
+        shown.read_until_asked()
         words = interrupt(shown)
         assert "interrupted: nothing was sent" in shown.shown
     assert direct.calls("upload_file") == 0

@@ -232,7 +232,7 @@ def test_virtual_models_are_found_below_and_beside_the_api(prefix: str) -> None:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Routes) as http_server:
