@@ -65,7 +65,7 @@ async def test_an_admin_sees_what_everybody_has_spent(admin: Visitor) -> None:
     models = [row[:3] for row in page.rows if not row[0].startswith("2026")]
     assert models == [
         ["large", "72 %", "$90.00"],
-        ["small", "24 %", "$30.75"],
+        ["small", "24 %", "$30.75 and 3 requests without a price"],
         [HOSTILE, "4 %", "$5.00"],
     ]
     days = [row for row in page.rows if row[0].startswith("2026")]
@@ -206,3 +206,15 @@ def test_days_have_few_labels(count: int) -> None:
     labels = day_labels([date(2026, 1, 1) + timedelta(days=at) for at in range(count)])
     assert 1 <= len(labels) <= 7
     assert labels[0] == (0, "Jan 1")
+
+
+async def test_what_has_no_price_is_no_zero(gateway: Standalone, admin: Visitor) -> None:
+    day = date(2025, 4, 1)
+    await charge(gateway, None, owner="user:d", created_by=None, model="dear", day=day)
+    await charge(gateway, "2", owner="user:d", created_by=None, model="mixed", day=day)
+    await charge(gateway, None, owner="user:d", created_by=None, model="mixed", day=day)
+    page = await admin.get("/spend?from=2025-04-01&to=2025-04-30")
+    costs = {row[0]: row[2].partition(" and ")[0] for row in page.rows if len(row) == 7}
+    assert costs == {"mixed": "$2.00", "dear": "unknown"}
+    (legend,) = page.tree.every("figcaption")
+    assert "dear, unknown" in legend.text

@@ -110,7 +110,7 @@ def _legend(series: Sequence[Series]) -> Element:
                     h.svg(viewBox="0 0 1 1", aria_hidden="true", focusable="false")[
                         h.rect(class_=f"series-{number}", width="1", height="1")
                     ],
-                    f"{each.name}, {amount(each.total)}",
+                    f"{each.name}, {amount(each.known_total)}",
                 ]
                 for number, each in enumerate(series)
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -24,11 +25,18 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     costs: Mapping[date, Decimal]
     """days without any are left out"""
+    unpriced_requests: int = 0
+    """what the costs leave out"""
 
     @property
     def total(self) -> Decimal:
         """Of all days."""
         return sum(self.costs.values(), Decimal(0))
+
+    @property
+    def known_total(self) -> Decimal | None:
+        """The same; None: nothing of it has a price."""
+        return None if self.unpriced_requests and not self.total else self.total
 
 
 def without_days(rows: Iterable[Spend], field: SpendField) -> list[Spend]:
@@ -47,11 +55,14 @@ def by_cost(rows: Iterable[Spend], field: SpendField) -> list[Spend]:
 def series_of(rows: Iterable[Spend], field: SpendField | None) -> list[Series]:
     """A series for each of the dearest, and one for the rest; without a field one for all."""
     costs: dict[str, dict[date, Decimal]] = {}
+    unpriced: Counter[str] = Counter()
     for row in rows:
         assert row.day is not None  # it was asked for
-        of_one = costs.setdefault(name_of(row, field), {})
+        name = name_of(row, field)
+        of_one = costs.setdefault(name, {})
         of_one[row.day] = of_one.get(row.day, Decimal(0)) + row.cost
-    found = [Series(name=name, costs=days) for name, days in costs.items()]
+        unpriced[name] += row.unpriced_requests
+    found = [Series(name=name, costs=days, unpriced_requests=unpriced[name]) for name, days in costs.items()]
     found.sort(key=lambda each: (-each.total, each.name))
     if len(found) <= MOST_SERIES + 1:
         return found
@@ -76,4 +87,5 @@ def _together(series: Sequence[Series]) -> Series:
     for each in series:
         for day, cost in each.costs.items():
             costs[day] = costs.get(day, Decimal(0)) + cost
-    return Series(name=f"{len(series)} {REST}", costs=costs)
+    left_out = sum(each.unpriced_requests for each in series)
+    return Series(name=f"{len(series)} {REST}", costs=costs, unpriced_requests=left_out)

@@ -38,12 +38,22 @@ def _row(visit: Visit, asked: Asked, row: Spend, total: Decimal) -> list[Node]:
     return [
         _name(visit, asked, row),
         share(row.cost, total),
-        amount(row.cost),
+        _cost(row),
         f"{row.batches:,}",
         f"{row.requests:,}",
         f"{row.input_tokens:,}",
         f"{row.output_tokens:,}",
     ]
+
+
+def _cost(row: Spend) -> Node:
+    """What is known of it; what has no price is no zero."""
+    if not row.unpriced_requests:
+        return amount(row.cost)
+    if not row.cost:
+        return amount(None)
+    left_out = counted(row.unpriced_requests, "request", "requests")
+    return [amount(row.cost), h.small[f" and {left_out} without a price"]]
 
 
 def _name(visit: Visit, asked: Asked, row: Spend) -> Node:
