@@ -47,7 +47,7 @@ check: .venv/.ready
 	$(BIN)/python -m pytest -q -m long tests/host/test_wheel.py
 
 screens: .venv/.ready
-	@LITEBATCH_SCREENS=write $(BIN)/python -m pytest -q tests/cli/test_screens.py
+	@LITEBATCH_SCREENS=write $(BIN)/python -m pytest -q -m "" tests/cli/test_screens.py
 
 bench: .venv/.ready
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
