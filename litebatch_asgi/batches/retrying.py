@@ -126,16 +126,16 @@ class Retries:
         rest: Mapping[int, LineSet],
         known: Mapping[int, list[Shard]],
     ) -> tuple[Shard, ...]:
+        """What the jobs of the new batch are to run, in the order in which its jobs are read."""
         try:
-            return tuple(
-                [
-                    await self._shard(batch, file, file.tiles[root], lines, known[root])
-                    for root, lines in rest.items()
-                    if lines.count
-                ]
-            )
+            shards = [
+                await self._shard(batch, file, file.tiles[root], lines, known[root])
+                for root, lines in rest.items()
+                if lines.count
+            ]
         except NotFound as error:
             raise no_input_of(batch.input_file_id, retry_of=batch.retry_of) from error
+        return tuple(sorted(shards, key=lambda shard: shard.shard))
 
     async def _known(self, parent: Batch, file: FileState) -> Mapping[int, list[Shard]]:
         """What the jobs of a batch have run, by tile. Their lines together are those of the batch."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from msgspec.structs import replace
 from openai.types import Batch as OpenAIBatch
@@ -16,7 +17,7 @@ from litebatch_asgi.simulator import Fault
 from tests.database import Database
 from tests.harness import InProcess, ids_of, lines
 from tests.rescue.stage import RUNNING
-from tests.rescue.test_retry import ALICE, ON_BOTH, gateway_on, ids_sent, retry
+from tests.rescue.test_retry import ALICE, ALONE, ON_BOTH, gateway_on, ids_sent, retry
 
 SLOW: dict[str, Any] = {"status": 429, "code": "rate_limit_exceeded"}
 FATES: list[dict[str, Any] | None] = [
@@ -79,6 +80,15 @@ async def test_named_requests_of_several_tiles_run_again(tmp_path: Path, databas
         assert sorted((await ids_sent(gateway))[before:]) == [named(1, 2), named(7)]
         again = await gateway.ended((await retry(gateway, child.id, custom_ids=named(2))).id)
         assert ids_of((await gateway.results(again))[1]) == named(2)
+
+
+async def test_no_tile_of_a_retry_waits_for_a_lease_to_run_out(tmp_path: Path, database: Database) -> None:
+    async with gateway_on(tmp_path, database, max_job_requests=2) as gateway:
+        parent = await parent_of(gateway)
+        child = await retry(gateway, parent.id, custom_ids=named(1, 2, 4, 6))
+        with anyio.fail_after(ALONE.lease_seconds / 2):
+            ended = await gateway.ended(child.id)
+        assert ids_of((await gateway.results(ended))[1]) == named(1, 2, 4, 6)
 
 
 @pytest.mark.parametrize(("choice", "expected"), CHOICES)
