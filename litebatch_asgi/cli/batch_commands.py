@@ -27,6 +27,16 @@ MaxCost: TypeAlias = Annotated[
     str | None,
     typer.Option("--max-cost", metavar="USD", help="Create nothing that is estimated to cost more."),
 ]
+CustomIds: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--custom-id", metavar="CUSTOM_ID", help="Run this request; may be repeated."),
+]
+ErrorCodes: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--error-code", metavar="CODE", help="Run requests whose error has this code; may be repeated."
+    ),
+]
 Every: TypeAlias = Annotated[
     float | None,
     typer.Option(
@@ -252,19 +262,29 @@ def cancel(
         batches.cancel(connection, batch, output)
 
 
-@app.command(epilog=example(f"litebatch batches retry {_AN_ID}"))
+@app.command(
+    epilog=example(
+        f"litebatch batches retry {_AN_ID}",
+        f"litebatch batches retry {_AN_ID} --error-code rate_limit_exceeded",
+    )
+)
 def retry(
     batch: BatchIds,
+    custom_id: CustomIds = None,
+    error_code: ErrorCodes = None,
     base_url: options.BaseUrl = None,
     api_key: options.ApiKey = None,
     output: options.Output = None,
 ) -> None:
-    """Run again what has not succeeded, as new batches (LiteBatch)."""
+    """Run again what has not succeeded, as new batches (LiteBatch).
+
+    With --custom-id and --error-code only what one of them names.
+    """
     from litebatch_asgi.cli.client import batches
     from litebatch_asgi.cli.client.opening import opened
 
     with opened(base_url, api_key) as (connection, _):
-        batches.retry(connection, batch, output)
+        batches.retry(connection, batch, output, custom_ids=custom_id, error_codes=error_code)
 
 
 @app.command(epilog=example(f"litebatch batches events {_AN_ID} --follow"))

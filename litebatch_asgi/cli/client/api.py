@@ -59,9 +59,9 @@ class API:
         """Cancel a batch."""
         return batch_of(self._call("POST", f"/batches/{_id(batch_id)}/cancel"))
 
-    def retry(self, batch_id: str, key: str) -> Batch:
-        """Run again what has not succeeded; LiteBatch alone can."""
-        return batch_of(self._call("POST", f"/batches/{_id(batch_id)}/retry", json={}, key=key))
+    def retry(self, batch_id: str, key: str, choice: Mapping[str, Any]) -> Batch:
+        """Run again what has not succeeded, or what of it `choice` names; LiteBatch alone can."""
+        return batch_of(self._call("POST", f"/batches/{_id(batch_id)}/retry", json=choice, key=key))
 
     def events(self, batch_id: str, after: str | None) -> Iterator[dict[str, Any]]:
         """What has happened to a batch since an event, the oldest first; LiteBatch alone knows."""

@@ -73,10 +73,24 @@ def cancel(connection: Connection, ids: Sequence[str], output: Output | None) ->
     print_batches((api.cancel(each) for each in ids), output)
 
 
-def retry(connection: Connection, ids: Sequence[str], output: Output | None) -> None:
-    """Run again what has not succeeded, and print the batches that are made for it."""
-    api = API(connection)
-    print_batches((_retried(api, each) for each in ids), output)
+def retry(
+    connection: Connection,
+    ids: Sequence[str],
+    output: Output | None,
+    *,
+    custom_ids: Sequence[str] | None = None,
+    error_codes: Sequence[str] | None = None,
+) -> None:
+    """Run again what has not succeeded, and print the batches that are made for it.
+
+    Where some of it are named, by their custom ids or the codes of their errors, no others run.
+    """
+    api, choice = API(connection), dict[str, Any]()
+    if custom_ids:
+        choice["custom_ids"] = list(custom_ids)
+    if error_codes:
+        choice["errors"] = [{"code": code} for code in error_codes]
+    print_batches((_retried(api, each, choice) for each in ids), output)
 
 
 def events(connection: Connection, batch_id: str, output: Output | None, *, follows: bool) -> None:
@@ -98,9 +112,9 @@ def print_batches(every: Sequence[Batch] | Iterator[Batch], output: Output | Non
     print_rows(COLUMNS, map(_row, every), output)
 
 
-def _retried(api: API, batch_id: str) -> Batch:
+def _retried(api: API, batch_id: str, choice: Mapping[str, Any]) -> Batch:
     try:
-        return api.retry(batch_id, str(uuid4()))
+        return api.retry(batch_id, str(uuid4()), choice)
     except Refused as error:
         raise _absent(api, batch_id, error, "run the rest of a batch again") from error
 

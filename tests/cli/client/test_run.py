@@ -91,6 +91,24 @@ def test_a_retry_of_a_batch_is_not_taken_for_it(gateway: Server, folder: Path) -
     assert told(again)["batch"] == told(first)["batch"]
 
 
+def test_some_of_what_has_not_succeeded_runs_again(gateway: Server, folder: Path) -> None:
+    rows = rows_of(lines(3))
+    for row, status in zip(rows[:2], ("400", "429"), strict=True):
+        row["body"]["metadata"] = {"simulate": status}
+    write(folder, "\n".join(map(json.dumps, rows)).encode())
+    batch = told(gateway.litebatch(*RUN, cwd=folder))["batch"]
+    for choice, count in (
+        (("--custom-id", "request-1"), 1),
+        (("--error-code", "rate_limit_exceeded", "--error-code", "odd"), 1),
+        (("--error-code", "rate_limit_exceeded", "--custom-id", "request-0"), 2),
+    ):
+        made = gateway.litebatch("batches", "retry", batch, *choice, cwd=folder)
+        assert told(made)["request_counts"]["total"] == count
+    for option, said in (("--error-code", "nothing to run"), ("--custom-id", "'custom_ids'")):
+        refused = gateway.litebatch("batches", "retry", batch, option, "odd", cwd=folder)
+        assert (refused.returncode, said in refused.stderr) == (1, True)
+
+
 def test_another_model_is_written_into_what_is_sent(server: Server, folder: Path) -> None:
     """The file itself stays as it is, and a name may be longer or shorter."""
     content = lines(3, model="m")
