@@ -108,7 +108,7 @@ async def _gateway(folder: Path, provider: str, port: int | None, *, keep: bool)
     app = build_gateway(litebatch)
     listener = listen_or_exit(HOST, port) if port is not None else _listen_anywhere()
     with listener:
-        async with litebatch.lifespan(app), serving(app, listener):
+        async with litebatch.lifespan(app), serving(app, listener, tells_stop=True):
             yield address_of(listener)
 
 

@@ -81,7 +81,7 @@ async def _serve(
 ) -> None:
     gateway = build_gateway(litebatch, log, open_metrics=config.open_metrics)
     drain = options.drain_seconds
-    async with litebatch.lifespan(gateway), serving(gateway, listener, drain_seconds=drain):
+    async with litebatch.lifespan(gateway), serving(gateway, listener, drain_seconds=drain, tells_stop=True):
         await until_stopped(banner(config, address_of(listener)), then=_stopping(drain))
 
 

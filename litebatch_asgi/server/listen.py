@@ -73,19 +73,17 @@ async def serving(
     *,
     drain_seconds: int = DRAIN_SECONDS,
     protocol: type[asyncio.Protocol] | None = None,
+    tells_stop: bool = False,
 ) -> AsyncGenerator[None]:
     """Answer requests while the block lasts, then let those in progress end and close the socket.
 
     They may take `drain_seconds`, and their connections are told to close. The app's lifespan
     is the caller's to enter. Signals are left alone. `protocol` speaks HTTP, in place of `http_protocol()`.
+    With `tells_stop` scopes say under `STOPPING` whether that has begun, so that streams can end.
     """
     server = _Server(uvicorn_config(app, drain_seconds=drain_seconds, protocol=protocol))
-
-    async def told_when_stopping(scope: Scope, receive: Receive, send: Send) -> None:
-        scope[STOPPING] = server.is_stopping
-        await app(scope, receive, send)
-
-    server.config.app = told_when_stopping
+    if tells_stop:
+        server.config.app = _Telling(app, server)
     task = asyncio.create_task(server.serve([listener]))
     task.add_done_callback(lambda _: server.ready.set())
     try:
@@ -138,3 +136,15 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+
+class _Telling:
+    """Middleware that tells apps whether the server is to stop."""
+
+    def __init__(self, app: ASGIApp, server: _Server) -> None:
+        self._app = app
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[STOPPING] = self._server.is_stopping
+        await self._app(scope, receive, send)

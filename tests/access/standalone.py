@@ -101,5 +101,5 @@ async def standalone(
         gateway = Standalone(litebatch, open_storage(database.url), database, simulator, address_of(listener))
         gateway.logged = []
         app = build_gateway(litebatch, gateway.logged.append)
-        async with litebatch.lifespan(app), serving(app, listener), aclosing(gateway):
+        async with litebatch.lifespan(app), serving(app, listener, tells_stop=True), aclosing(gateway):
             yield gateway

@@ -158,7 +158,7 @@ class TestStream:
         board = Board()
         page = Page(gateway.litebatch, by_key, sections=(board.section,))
         async with AsyncExitStack() as clients:
-            async with served(page, drain_seconds=20) as address:
+            async with served(page, drain_seconds=20, tells_stop=True) as address:
                 watch = Watch(board, address)
                 http = await clients.enter_async_context(watch.client())
                 events = await clients.enter_async_context(following(http, watch.address))
