@@ -13,8 +13,8 @@ import msgspec
 
 from litebatch_asgi.models import Batch, BatchStatus, File
 
-LOOKED_AT = 2_000
-"""Rows that a page costs some milliseconds for."""
+LOOKED_AT = 1_000
+"""Rows that cost some milliseconds, and some ten where they lie far from each other."""
 
 T = TypeVar("T", Batch, File)
 

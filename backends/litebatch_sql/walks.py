@@ -109,7 +109,8 @@ class Walker:
     async def _bound(self, walk: Walk) -> Row | None:
         """The last row that is looked at; None: it ends before so many."""
         options = self._options(self._start(), None)
-        parameters = {**walk.parameters, **_from(self._start()), "limit": 1, "offset": self._look_at - 1}
+        share = -(-self._look_at // len(walk.strands))
+        parameters = {**walk.parameters, **_from(self._start()), "limit": 1, "offset": share - 1}
         statement = self._queries.sql(walk.bound or walk.query, *walk.leading, *options)
         bounds = [
             row

@@ -55,7 +55,7 @@ class SearchService:
 
         `text` occurs, in any case, in the id of a batch, in the id or name of its input file, or in a key or
         value of its metadata. A whole id finds that batch, or the batches on that file, at once. Other texts
-        are looked for in some thousand batches a page, so that a page may be empty though more follow.
+        are looked for in the next 1,000 batches, so that a page may be empty though more follow.
 
         At most `limit` batches, 1 to 100. `before` and `after` are the `next` and the `previous` of an
         earlier page. Raises `InvalidRequest` for values that cannot be.

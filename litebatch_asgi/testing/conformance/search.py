@@ -229,6 +229,18 @@ class SearchTests(StorageTests):
         assert len(back) >= 5
         assert [batch.id for page in back for batch in page.items] == [oldest.id]
 
+    async def test_a_page_of_several_statuses_looks_at_no_more(self, storage: Storage) -> None:
+        """However old the last one of a rare status is."""
+        statuses = [BatchStatus.IN_PROGRESS, *[BatchStatus.FAILED] * 5]
+        for number, status in enumerate(statuses):
+            metadata = {"needle": "1"} if number == 1 else None
+            created_at = NOW + number * INSTANT
+            await stored_batch(storage, status=status, metadata=metadata, created_at=created_at)
+        search = BatchSearch(statuses=frozenset(statuses), text="needle", limit=10, look_at=2)
+        first, *others = await batch_pages(storage, search)
+        assert first.items == []
+        assert sum(len(page.items) for page in others) == 1
+
     @pytest.mark.parametrize("look_at", [1, 2, 5])
     async def test_what_is_looked_at_makes_no_difference(self, storage: Storage, look_at: int) -> None:
         """All pages together have the same batches in the same order, whatever the filters."""
