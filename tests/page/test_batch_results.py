@@ -20,6 +20,7 @@ from tests.access.standalone import MASTER, Standalone
 from tests.harness import ids_of, lines
 from tests.page.test_batch import HOSTILE, ended, some_failing
 from tests.page.visiting import Page, visiting
+from tests.turns import LONGEST_SECONDS, watching_turns
 
 pytestmark = pytest.mark.anyio
 
@@ -192,6 +193,22 @@ async def test_nobody_keeps_others_from_reading(
                 page = await ivy.get(f"/batches/{hers.id}/{path}")
                 assert page.status == 200
     assert [page.status for page in pages[2:]] == [200, 200, 200]
+
+
+async def test_what_is_laid_out_at_length_holds_up_nobody(gateway: Standalone) -> None:
+    """Lines of which each takes its time, and each of which has failed in another way."""
+    unseen = "\u202e" * 25_000
+    rows = [json.loads(line) for line in lines(20).splitlines()]
+    for number, row in enumerate(rows):
+        failing = {"status": 400, "code": f"code_{'x' * number}", "message": unseen[:1_000]}
+        row["body"]["metadata"] = {"simulate": json.dumps(failing)}
+        row["body"]["stop"] = [unseen, *([[]] * 30_000)]
+    key = await gateway.new_key(user_id="jo")
+    batch = await ended(gateway, key, "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode())
+    async with visiting(gateway, key) as visitor, watching_turns() as turns:
+        answer = await visitor.http.get(f"{gateway.address}/ui/batches/{batch.id}/failures")
+    assert answer.text.count("[],") > 500
+    assert turns.longest < LONGEST_SECONDS
 
 
 CHAT = {"choices": [{"message": {"content": "a"}}, {"message": {"content": [{"type": "text", "text": "b"}]}}]}

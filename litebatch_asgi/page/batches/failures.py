@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import htpy as h
 from htpy import Node
@@ -18,6 +19,7 @@ from litebatch_asgi.page.section import Handler
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.visit import Visit
 from litebatch_asgi.routes.slots import UploadSlots
+from litebatch_asgi.threads import in_thread
 
 _MOST_GROUPS = 50
 _MOST_SAMPLES = 20
@@ -30,11 +32,12 @@ def show_failures(reads: UploadSlots) -> Handler:
         batch = await visit.services.batches.retrieve(visit.principal, visit.parameter("id"))
         async with reads.waited_for(visit.principal.owner, WAIT_SECONDS):
             found = await visit.services.inspection.failures(visit.principal, batch.id)
+            groups = await in_thread(partial(_groups, visit, batch, found))  # it may take long
         content: Node = [
             heading("What has failed", _retry_all(visit, batch, found)),
             h.p[h.a(".id", href=visit.url(f"/batches/{batch.id}"))[batch.id]],
             _overview(found),
-            [_group(visit, batch, found, at) for at in range(len(found.groups[:_MOST_GROUPS]))],
+            groups,
         ]
         return Shown(title=f"What has failed of {batch.id}", content=content)
 
@@ -58,6 +61,10 @@ def _overview(found: Failures) -> Node:
         [h.p(".batch-waits")[cut] for cut in cuts],
         h.p[f"{unshown:,} have failed in still other ways, which are not shown."] if unshown else None,
     ]
+
+
+def _groups(visit: Visit, batch: Batch, found: Failures) -> list[Node]:
+    return [_group(visit, batch, found, at) for at in range(len(found.groups[:_MOST_GROUPS]))]
 
 
 def _group(visit: Visit, batch: Batch, found: Failures, at: int) -> Node:

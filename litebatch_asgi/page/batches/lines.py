@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import htpy as h
 from htpy import Element, Node
 
@@ -14,6 +16,7 @@ from litebatch_asgi.page.section import Handler
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.visit import Visit
 from litebatch_asgi.routes.slots import UploadSlots
+from litebatch_asgi.threads import in_thread
 
 WAIT_SECONDS = 10.0
 """for others whose files are read"""
@@ -49,10 +52,14 @@ def show_lines(reads: UploadSlots) -> Handler:
         if custom_id:
             async with reads.waited_for(visit.principal.owner, WAIT_SECONDS):
                 view = await visit.services.inspection.request(visit.principal, batch.id, custom_id)
-            content.append(side_by_side(_line(view.request), _answer(batch, view), title=h.h2))
+                content.append(await in_thread(partial(_both, batch, view)))  # it may take long
         return Shown(title=f"A request of {batch.id}", content=content, wide=True)
 
     return show
+
+
+def _both(batch: Batch, view: RequestView) -> Node:
+    return side_by_side(_line(view.request), _answer(batch, view), title=h.h2)
 
 
 def _answer(batch: Batch, view: RequestView) -> Node:
