@@ -97,7 +97,7 @@ class SearchStore(Protocol):
 
         `text` finds batches in whose id, input file's id or name, or keys or values of metadata it occurs,
         in any case. The whole id of a batch finds that batch alone, and the whole id of an input file the
-        batches on it, without looking at others.
+        batches on it, without looking at others. With an `owner` no cursor tells of a batch of somebody else.
         """
         ...
 

@@ -108,7 +108,9 @@ def _ways(search: BatchSearch) -> list[Walk]:
         return Walk(by=by, query=query, leading=leading, sifting=sifting, parameters=parameters, **more)
 
     if search.text is not None and is_file_id(search.text):
-        return [walk("file", "search_batches", "file")]
+        # Others may have batches on it: it does not end at one of theirs, which its cursor would tell of.
+        of_owner = ("of_owner",) if owner else ()
+        return [walk("file", "search_batches", "file", *of_owner, but=owner)]
     ways = [walk("time", "search_batches" if owner or model else "search_all_batches", *owner, *model)]
     if statuses and BatchStatus.COMPLETED not in search.statuses:
         strands = tuple({"status": status.value} for status in sorted(search.statuses))

@@ -216,6 +216,21 @@ class SearchTests(StorageTests):
         assert [batch for page in pages for batch in page.items] == batches[::-2]
         assert await found(storage, text=file.id, owner="x") == []
 
+    async def test_places_of_others_are_told_to_nobody(self, storage: Storage) -> None:
+        """Not where a search goes on either, though it names an input that others have batches on."""
+        file = a_file()
+        batches = [
+            await stored_batch(storage, batch=a_batch(file, owner=owner, created_at=NOW + number * INSTANT))
+            for number, owner in enumerate("baabbb")
+        ]
+        search = BatchSearch(owner="a", text=file.id, limit=1, look_at=2)
+        pages = await batch_pages(storage, search)
+        assert [batch for page in pages for batch in page.items] == [batches[2], batches[1]]
+        pages += await batch_pages_back(storage, search, pages[-1])
+        pages.append(await storage.search.batches(replace(search, owner="c")))
+        places = [place.id for page in pages for place in (page.next, page.previous) if place is not None]
+        assert not {batch.id for batch in batches if batch.owner == "b"} & set(places)
+
     async def test_a_page_looks_at_no_more_than_so_many_rows(self, storage: Storage) -> None:
         """What lies behind them is found by going on, and from there by going back."""
         batches = await self.various_batches(storage)
