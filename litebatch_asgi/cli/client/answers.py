@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
 import msgspec
@@ -14,6 +15,8 @@ from litebatch_asgi.models.headers import SHORTEST_SECRET
 
 _LONGEST_TEXT = 2000
 """characters of what a server says of an error"""
+_MOST_DOLLARS = 10**12
+_LONGEST_AMOUNT = 64
 _HINTS = {
     401: "look at the key",
     403: "the key may not do this",
@@ -31,6 +34,18 @@ def number(value: object) -> int:
     """A count; 0 for what is none."""
     found = whole(value)
     return found if found is not None and found >= 0 else 0
+
+
+def dollars(value: object) -> str | None:
+    """An amount of US dollars; None for what is none, or nothing costs."""
+    told = text(value)
+    if told is None or len(told) > _LONGEST_AMOUNT:
+        return None
+    try:
+        amount = Decimal(told)
+    except InvalidOperation:
+        return None
+    return told if amount.is_finite() and 0 <= amount < _MOST_DOLLARS else None
 
 
 def listed(value: object) -> list[object]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from litebatch_asgi.cli.client.answers import listed, members, number, text, whole
+from litebatch_asgi.cli.client.answers import dollars, listed, members, number, text, whole
 from litebatch_asgi.cli.client.errors import WrongAnswer
 from litebatch_asgi.wire import RETRY_OF
 
@@ -98,7 +98,7 @@ def batch_of(told: dict[str, Any]) -> Batch:
             name: each for name, each in members(told.get("metadata")).items() if isinstance(each, str)
         },
         waiting_for=text(members(ours.get("waiting_for")).get("message")),
-        cost=text(ours.get("cost")),
+        cost=dollars(ours.get("cost")),
         cost_is_final=ours.get("cost_is_final") is True,
         told=told,
     )

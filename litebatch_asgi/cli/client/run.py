@@ -15,6 +15,7 @@ import typer
 
 from litebatch_asgi.cli.asking import ask
 from litebatch_asgi.cli.checking import Gateway, check
+from litebatch_asgi.cli.client.answers import dollars
 from litebatch_asgi.cli.client.api import API
 from litebatch_asgi.cli.client.connection import Connection
 from litebatch_asgi.cli.client.earlier import RUN, Earlier, digest_of_run, find
@@ -236,8 +237,8 @@ class Run:
             self._screen.tell(line)
         if against := obstacles(told, most):
             raise CommandFailed("; ".join(against))
-        cost = told.get("estimated_cost")
-        if isinstance(cost, str):
+        cost = dollars(told.get("estimated_cost"))
+        if cost is not None:
             self._check_cost(cost, f"--max-cost is {most}")
             if price.estimated_cost is None or Decimal(cost) > Decimal(price.estimated_cost):
                 self._agree(f"The gateway's estimate is {dollars_shown(cost)}. Create the batch?")

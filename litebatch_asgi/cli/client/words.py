@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from litebatch_asgi.cli.client.answers import listed, members, number, text
+from litebatch_asgi.cli.client.answers import dollars, listed, members, number, text
 from litebatch_asgi.cli.client.objects import Batch
 from litebatch_asgi.cli.figures import age_of, dollars_shown
 
@@ -21,7 +21,7 @@ def age_in_words(batch: Batch) -> str:
 
 def dry_run_in_words(told: Mapping[str, Any]) -> Iterator[str]:
     """What a gateway says of a batch that is still to be made."""
-    cost, source = text(told.get("estimated_cost")), text(told.get("price_source"))
+    cost, source = dollars(told.get("estimated_cost")), text(told.get("price_source"))
     tokens = (
         f"{number(told.get('input_tokens')):,} tokens in, {number(told.get('estimated_output_tokens')):,} out"
     )
@@ -36,6 +36,6 @@ def dry_run_in_words(told: Mapping[str, Any]) -> Iterator[str]:
 def obstacles(told: Mapping[str, Any], max_cost: Decimal | None) -> list[str]:
     """What a create would be refused for, by the limits of the key and by `max_cost`."""
     found = [text(members(each).get("message")) for each in listed(told.get("would_exceed"))]
-    if max_cost is not None and text(told.get("estimated_cost")) is None:
+    if max_cost is not None and dollars(told.get("estimated_cost")) is None:
         found.append(f"--max-cost is {max_cost}, and the gateway knows no price of the model")
     return [each for each in found if each is not None]

@@ -209,6 +209,16 @@ def test_wrong_answers(folder: Path, answer: bytes, told: str | None) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("cost", ["NaN", "sNaN", "-Infinity", "much", "1e99", "-2", "9" * 5000])
+def test_costs_that_are_none(folder: Path, cost: str) -> None:
+    batch = {"id": "b", "status": "completed", "litebatch": {"cost": cost}}
+    with answering(http(json.dumps(batch).encode())) as url:
+        command = ("batches", "get", "x", "--base-url", url, "--api-key", "any", "--output", "table")
+        done = run(*command, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "cost" not in done.stdout
+
+
 def test_no_server(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
