@@ -193,6 +193,9 @@ class Connection:
         return error
 
     def _read(self, call: Call, response: httpx2.Response, *, most: int | None = None) -> Iterator[bytes]:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            # A few kilobytes of it may be terabytes.
+            raise WrongAnswer(f"{call} was answered with compressed content, which was not asked for")
         size = 0
         try:
             for block in response.iter_bytes(_BLOCK):

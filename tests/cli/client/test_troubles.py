@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
@@ -198,6 +199,14 @@ def http(body: bytes, head: bytes = b"200 OK\r\ncontent-type: text/html") -> byt
         (http(b"<html>", b"404 Not Found"), "answered with 404: look at the id and the base URL"),
         (http(b"", b"302 Found\r\nlocation: http://evil/"), "was redirected to http://evil/"),
         (http(b'{"detail": "No."}', b"403 Forbidden"), "No. (403 from GET /batches/x)"),
+        (
+            http(gzip.compress(b'{"id":"b","status":"x"}'), b"200 OK\r\ncontent-encoding: gzip"),
+            "GET /batches/x was answered with compressed content, which was not asked for",
+        ),
+        (
+            http(gzip.compress(b"{}"), b"404 Not Found\r\ncontent-encoding: gzip, gzip"),
+            "compressed content, which was not asked for",
+        ),
         (http(b'{"id":"b","status":"x","created_at":1e300,"request_counts":7,"metadata":[]}'), None),
     ],
 )
