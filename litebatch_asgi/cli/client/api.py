@@ -15,6 +15,8 @@ from litebatch_asgi.cli.client.uploading import Form
 ABSENT = frozenset({404, 405, 501})
 """statuses of what a server does not have"""
 PAGE = 100
+MOST_PAGES = 1000
+"""of a list that is read to its end"""
 
 
 class API:
@@ -92,7 +94,7 @@ class API:
         self, path: str, most: int | None, query: Mapping[str, str], after: str | None = None
     ) -> Iterator[dict[str, Any]]:
         """Objects of a list, page by page, at most so many."""
-        left = most
+        left, pages = most, 0
         while left is None or left > 0:
             limit = PAGE if left is None else min(left, PAGE)
             page = self._call(
@@ -103,7 +105,9 @@ class API:
             last = text(found[-1].get("id")) if found else None
             if page.get("has_more") is not True or last is None or last == after:
                 return
-            after, left = last, None if left is None else left - len(found)
+            after, left, pages = last, None if left is None else left - len(found), pages + 1
+            if left is None and pages >= MOST_PAGES:
+                raise WrongAnswer(f"GET {path} is a list without an end: {pages} pages of it have come")
 
     def _call(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         return self._connection.call(Call(method=method, path=path, **more))

@@ -16,6 +16,7 @@ import pytest
 
 from litebatch_asgi.cli.client.api import API
 from litebatch_asgi.cli.client.connection import Connection
+from litebatch_asgi.cli.client.errors import WrongAnswer
 from litebatch_asgi.cli.client.server import Server as ServerChoice
 from tests.cli.client.servers import Direct, told
 from tests.cli.client.test_run import RUN, batches_of, write
@@ -228,6 +229,43 @@ def test_costs_that_are_none(folder: Path, cost: str) -> None:
     assert "cost" not in done.stdout
 
 
+def test_a_list_without_an_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each page has another event."""
+    monkeypatch.setattr("litebatch_asgi.cli.client.api.MOST_PAGES", 20)
+
+    class Endless(BaseHTTPRequestHandler):
+        asked = 0
+
+        def do_GET(self) -> None:
+            Endless.asked += 1
+            body = b'{"data": [{"id": "evt_%d"}], "has_more": true}' % Endless.asked
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with served(Endless) as url, Connection(ServerChoice(base_url=url, api_key="any"), print) as connection:
+        with pytest.raises(WrongAnswer, match="a list without an end: 20 pages of it have come"):
+            list(API(connection).events("batch_1", None))
+        assert Endless.asked == 20
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Generator[str]:
+    """A server of these answers."""
+    with HTTPServer(("127.0.0.1", 0), handler) as http_server:
+        thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{http_server.server_port}/v1"
+        finally:
+            http_server.shutdown()
+            thread.join()
+
+
 def test_no_server(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -254,11 +292,5 @@ def test_virtual_models_are_found_below_and_beside_the_api(prefix: str) -> None:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Routes) as http_server:
-        thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        server = ServerChoice(base_url=f"http://127.0.0.1:{http_server.server_port}/v1", api_key="any")
-        with Connection(server, print) as connection:
-            assert API(connection).virtual_models() == ["m"]
-        http_server.shutdown()
-        thread.join()
+    with served(Routes) as url, Connection(ServerChoice(base_url=url, api_key="any"), print) as connection:
+        assert API(connection).virtual_models() == ["m"]
