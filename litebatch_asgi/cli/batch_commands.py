@@ -104,12 +104,15 @@ def run(
     file goes on with the same batch; --metadata try=2 makes another one. The exit
     code is 3 unless all requests have succeeded.
     """
+    from litebatch_asgi.cli.client.fetching import errors_beside
     from litebatch_asgi.cli.client.opening import opened, pairs
     from litebatch_asgi.cli.client.run import Asked, Run
 
     out = out or file.with_name(f"{file.stem}.results{file.suffix or '.jsonl'}")
     if out.resolve() == file.resolve():
         raise typer.BadParameter("-o names the file of requests itself")
+    if errors_beside(out).resolve() == file.resolve():
+        raise typer.BadParameter(f"-o {out}: its errors would go to the file of requests itself")
     asked = Asked(
         file=file,
         out=out,
@@ -243,6 +246,8 @@ def results(
     from litebatch_asgi.cli.client.opening import opened
     from litebatch_asgi.cli.client.results import results as read
 
+    if out is not None and join is not None and out.resolve() == join.resolve():
+        raise typer.BadParameter("-o names the file of requests itself")
     with opened(base_url, api_key) as (connection, screen):
         read(connection, screen, batch, out=out, join=join, form=form)
 

@@ -155,6 +155,23 @@ def test_what_is_wrong_is_told_before_anything_is_sent(
     assert {path.name for path in folder.iterdir()} <= {"in.jsonl"}
 
 
+@pytest.mark.parametrize("out", ["night.jsonl", "./night.jsonl", "link.jsonl"])
+def test_the_file_of_requests_is_not_taken_for_earlier_errors(direct: Direct, folder: Path, out: str) -> None:
+    """Where errors would go, and what is there is removed if there are none."""
+    requests = folder / "night.errors.jsonl"
+    requests.write_bytes(lines(1))
+    (folder / "link.errors.jsonl").symlink_to(requests)
+    command = ("batches", "run", requests.name, "--yes", *QUICKLY, "-o", out)
+    done = direct.litebatch(*command, cwd=folder)
+    assert done.returncode == 2
+    assert "its errors would go to the file of requests itself" in " ".join(done.stderr.split())
+    joined = direct.litebatch(
+        "batches", "results", "x", "--join", requests.name, "-o", requests.name, cwd=folder
+    )
+    assert joined.returncode == 2
+    assert requests.read_bytes() == lines(1)
+
+
 def test_the_gateway_s_own_price_counts(gateway: Server, folder: Path) -> None:
     """Nobody else knows it: what it comes to is asked for before the batch is created."""
     write(folder, lines(1, max_tokens=100))
