@@ -16,6 +16,7 @@ from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models import Spend, SpendField, SpendPage
 from litebatch_asgi.models.texts import PLAIN_PATTERN
 from litebatch_asgi.wire import checks
+from litebatch_asgi.wire.cells import cell
 from litebatch_asgi.wire.money import Money, money
 from litebatch_asgi.wire.names import MAX_NAME, Pairs
 from litebatch_asgi.wire.queries import MAX_OWNER
@@ -25,8 +26,6 @@ GROUPS_FIELDS = ("group_by", "group_by[]")
 CSV = "text/csv"
 
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""what a spreadsheet may take for the beginning of a formula. Source: OWASP, "CSV Injection"."""
 _FIELDS = tuple(SpendField)
 _FILTERS = ("owner", "key", "team", "model", "deployment")
 
@@ -184,7 +183,7 @@ def spend_csv(page: SpendPage) -> str:
     writer.writerow((*page.group_by, *_SUMS))
     for row in page.items:
         place = _place(row, page.group_by).values()
-        writer.writerow((*(_harmless(text or "") for text in place), *_sums(row).values()))
+        writer.writerow((*(cell(text or "") for text in place), *_sums(row).values()))
     return written.getvalue()
 
 
@@ -195,10 +194,6 @@ def _place(row: Spend, fields: Iterable[SpendField]) -> dict[str, Any]:
 
 def _sums(row: Spend) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _SUMS} | {"cost": money(row.cost)}
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _day(given: object, param: str) -> date | None:

@@ -26,6 +26,7 @@ from litebatch_asgi.cli.figures import counted
 from litebatch_asgi.cli.options import Format
 from litebatch_asgi.cli.telling import visible, visible_json
 from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.wire.cells import cell
 
 _INCOMPLETE = 3
 _HEAD = ("custom_id", "status", "text")
@@ -82,7 +83,7 @@ def _csv(lines: Iterator[bytes], head: tuple[str, ...]) -> Iterator[bytes]:
         row = read_row(line)
         if row is None:
             continue
-        cells = [row.custom_id, row.status, row.text]
+        cells = [cell(each) for each in (row.custom_id, row.status, row.text)]
         if len(head) > len(cells):
             cells.append(bytes(msgspec.json.decode(line, type=dict[str, msgspec.Raw])["request"]).decode())
         yield _csv_line(cells)

