@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import urlencode
 
 import htpy as h
@@ -29,6 +30,7 @@ from litebatch_asgi.page.refusing import (
 from litebatch_asgi.page.section import Handler, PageRoute, Section
 from litebatch_asgi.page.shown import Moved, Shown
 from litebatch_asgi.page.visit import Visit
+from litebatch_asgi.threads import in_thread
 
 _SEEN = ("GET", "HEAD")
 
@@ -105,16 +107,17 @@ class View:
         answer = await handler(visit)
         if isinstance(answer, Moved):
             return self._moved(answer, visit)
-        return self._shown(answer, handler, visit) if isinstance(answer, Shown) else answer
+        return await self._shown(answer, handler, visit) if isinstance(answer, Shown) else answer
 
-    def _shown(self, shown: Shown, handler: Handler, visit: Visit) -> ASGIApp:
+    async def _shown(self, shown: Shown, handler: Handler, visit: Visit) -> ASGIApp:
         scope = visit.request.scope
         if _follows(visit.request):
             return self._followed(shown, handler, visit) if shown.is_live else _nothing()
         sessions = self._context.sessions
         notice = sessions.notice_of(visit.request, visit.token)
         sections = self._context.sections(visit.principal)
-        answer = page_answer(document(shown, visit, sections, notice), shown.status)
+        page = document(shown, visit, sections, notice)
+        answer = await in_thread(partial(page_answer, page, shown.status))  # large tables take long
         if notice is not None:
             sessions.end_notice(answer, scope)
         return answer

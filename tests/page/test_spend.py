@@ -19,6 +19,7 @@ from tests.database import SQLiteDatabase
 from tests.page.markup import Element
 from tests.page.visiting import Page, Visitor, visiting
 from tests.spend.test_routes import charge
+from tests.turns import LONGEST_SECONDS, watching_turns
 
 DAY = date(2026, 3, 10)
 ALL = "/spend?from=2026-03-01&to=2026-03-31"
@@ -75,6 +76,25 @@ async def test_an_admin_sees_what_everybody_has_spent(admin: Visitor) -> None:
         ["2026-03-12", "$30.00", "$10.25", "", "$40.25"],
     ]
     assert "<script>" not in page.html
+
+
+MANY = """
+WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 4757)
+INSERT INTO spend_daily
+SELECT 16071 + n % 366, 'user:c', 'key-' || (n % 13), '', 'm', 'east', n * 1000000, 1, 0, 1, 1, 0, 1
+FROM numbers
+"""
+"""of each day of 2014, by 13 keys"""
+
+
+@pytest.mark.parametrize("path", ["/spend", "/spend/csv"])
+async def test_a_year_of_many_keys_holds_up_nobody(gateway: Standalone, admin: Visitor, path: str) -> None:
+    await gateway.database.change("DELETE FROM spend_daily WHERE owner = 'user:c'")
+    await gateway.database.change(MANY)
+    async with watching_turns() as turns:
+        answer = await admin.http.get(f"{gateway.address}/ui{path}?from=2014-01-01&to=2015-01-01&by=key")
+    assert "key-12" in answer.text
+    assert turns.longest < LONGEST_SECONDS
 
 
 async def test_the_plot_draws_what_the_table_says(admin: Visitor) -> None:

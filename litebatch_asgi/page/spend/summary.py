@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 
 import htpy as h
 from htpy import Element, Node
@@ -18,6 +19,7 @@ from litebatch_asgi.page.spend.plot import plot
 from litebatch_asgi.page.spend.series import series_of, without_days
 from litebatch_asgi.page.spend.tables import by_day, by_field
 from litebatch_asgi.page.visit import Visit
+from litebatch_asgi.threads import in_thread
 
 _TITLE = "Spend"
 _MOST_APART = 5000
@@ -38,7 +40,7 @@ async def show(visit: Visit) -> Shown:
         heading(_TITLE, csv if sums.items else None),
         _filters(visit, given),
         _narrowed(visit, asked),
-        _found(visit, asked, sums, days) if sums.items else _nothing(asked),
+        await in_thread(partial(_found, visit, asked, sums, days)) if sums.items else _nothing(asked),
     ]
     return Shown(title=_TITLE, content=content, wide=True)
 
