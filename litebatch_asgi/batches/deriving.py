@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import aclosing
 from hashlib import blake2b
 
@@ -39,11 +39,19 @@ class Deriver:
         return ids.finish()
 
     async def shard(
-        self, batch_id: str, file: FileState, tile: Shard, lines: LineSet, *, parent: int | None = None
+        self,
+        batch_id: str,
+        file: FileState,
+        tile: Shard,
+        lines: LineSet,
+        *,
+        parent: int | None = None,
+        taken: Collection[int] = (),
     ) -> Shard:
         """A shard of these lines of a tile. What it comes to is counted from the lines themselves.
 
-        `parent`: the shard whose job has left the lines. Raises `RequestError` where they cannot be read now.
+        `parent`: the shard whose job has left the lines; `taken`: see `numbered`. Raises `RequestError` where
+        they cannot be read now.
         """
         selected = await self._contents.selected(file, tile, lines)
         return await self.numbered(
@@ -63,14 +71,18 @@ class Deriver:
                 lines_of_root=lines.to_bytes(),
             ),
             parent,
+            taken,
         )
 
-    async def numbered(self, shard: Shard, parent: int | None = None) -> Shard:
-        """A new shard with its number, see `number_of`: the next one that is free, or that it has already."""
+    async def numbered(self, shard: Shard, parent: int | None = None, taken: Collection[int] = ()) -> Shard:
+        """A new shard with its number, see `number_of`: the next one that is free, or that it has already.
+
+        `taken`: numbers of others that are to be written together with it.
+        """
         numbered = replace(shard, shard=number_of(shard, parent))
         while True:
             there = await self._runtime.storage.shards.get(shard.file_id, numbered.shard)
-            if there is None or there == numbered:
+            if (there is None or there == numbered) and numbered.shard not in taken:
                 return numbered
             numbered = replace(numbered, shard=numbered.shard + 1)
 

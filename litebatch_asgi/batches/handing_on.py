@@ -85,7 +85,10 @@ class HandingOn:
         """A shard for each of these sets of a tile's lines, with a job that is to run it."""
         now, derived = self._runtime.now(), list[Rest]()
         for each in sets:
-            shard = await self._deriver.shard(job.batch_id, tile.file, tile.shard, each, parent=job.shard)
+            taken = {rest.shard.shard for rest in derived}
+            shard = await self._deriver.shard(
+                job.batch_id, tile.file, tile.shard, each, parent=job.shard, taken=taken
+            )
             derived.append(
                 Rest(shard=shard, job=first_attempt(job.batch_id, job.owner, shard, now, parent=job.shard))
             )

@@ -127,15 +127,17 @@ class Retries:
         known: Mapping[int, list[Shard]],
     ) -> tuple[Shard, ...]:
         """What the jobs of the new batch are to run, in the order in which its jobs are read."""
+        shards: dict[int, Shard] = {}
         try:
-            shards = [
-                await self._shard(batch, file, file.tiles[root], lines, known[root])
-                for root, lines in rest.items()
-                if lines.count
-            ]
+            for root, lines in rest.items():
+                if lines.count:
+                    shard = await self._shard(
+                        batch, file, file.tiles[root], lines, known[root], shards.keys()
+                    )
+                    shards[shard.shard] = shard
         except NotFound as error:
             raise no_input_of(batch.input_file_id, retry_of=batch.retry_of) from error
-        return tuple(sorted(shards, key=lambda shard: shard.shard))
+        return tuple(shards[number] for number in sorted(shards))
 
     async def _known(self, parent: Batch, file: FileState) -> Mapping[int, list[Shard]]:
         """What the jobs of a batch have run, by tile. Their lines together are those of the batch."""
@@ -176,15 +178,21 @@ class Retries:
         return await self._runtime.in_executor(_told_in, tile.shard.lines, indexes, told)
 
     async def _shard(
-        self, batch: Batch, file: FileState, tile: Shard, lines: LineSet, known: Collection[Shard]
+        self,
+        batch: Batch,
+        file: FileState,
+        tile: Shard,
+        lines: LineSet,
+        known: Collection[Shard],
+        taken: Collection[int],
     ) -> Shard:
-        """What a job of the new batch is to run of a tile."""
+        """What a job of the new batch is to run of a tile. `taken`: the numbers of its other shards."""
         if lines.count == tile.lines:
             return tile
         for shard in known:
             if lines_of(shard, tile) == lines:  # counted already
-                return await self._deriver.numbered(replace(shard, batch_id=batch.id))
-        return await self._deriver.shard(batch.id, file, tile, lines)
+                return await self._deriver.numbered(replace(shard, batch_id=batch.id), taken=taken)
+        return await self._deriver.shard(batch.id, file, tile, lines, taken=taken)
 
 
 def _union(tile: Shard, shards: Iterable[Shard]) -> LineSet:

@@ -12,7 +12,9 @@ from msgspec.structs import replace
 from openai.types import Batch as OpenAIBatch
 
 from litebatch_asgi import RowError
+from litebatch_asgi.jsonl import LineSet
 from litebatch_asgi.models import Limits
+from litebatch_asgi.models.ids import BATCH_PREFIX
 from litebatch_asgi.simulator import Fault
 from tests.database import Database
 from tests.harness import InProcess, ids_of, lines
@@ -89,6 +91,34 @@ async def test_no_tile_of_a_retry_waits_for_a_lease_to_run_out(tmp_path: Path, d
         with anyio.fail_after(ALONE.lease_seconds / 2):
             ended = await gateway.ended(child.id)
         assert ids_of((await gateway.results(ended))[1]) == named(1, 2, 4, 6)
+
+
+@ON_BOTH
+async def test_shards_that_come_to_one_number_get_two(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As happens to one of some hundred retries of many tiles: here those of tiles 1 and 4 do."""
+    rows = [json.loads(line) for line in lines(24).splitlines()]
+    for row in rows[1::3]:
+        row["body"]["metadata"] = {"simulate": json.dumps(SLOW)}
+    child_id, middle = "batch_lb00000000000000000003493884", LineSet.of(3, (1,)).to_bytes()
+    async with gateway_on(tmp_path, database, max_job_requests=3) as gateway:
+        file = await gateway.upload("\n".join(map(json.dumps, rows)).encode())
+        parent = await gateway.ended((await gateway.create(file.id)).id)
+        monkeypatch.setattr("litebatch_asgi.batches.creating.new_id", {BATCH_PREFIX: child_id}.get)
+        child = await retry(gateway, parent.id)
+        monkeypatch.undo()
+        ended = await gateway.ended(child.id)
+        assert ids_of((await gateway.results(ended))[1]) == sorted(named(*range(1, 24, 3)))
+        columns = "root, shard, lines_of_root"
+        derived = {
+            root: (number, taken)
+            for root, number, taken in await gateway.database.rows(
+                f"SELECT {columns} FROM file_shards WHERE batch_id = '{child_id}'"
+            )
+        }
+    assert {bytes(taken) for _, taken in derived.values()} == {middle}
+    assert derived[4][0] == derived[1][0] + 1
 
 
 @pytest.mark.parametrize(("choice", "expected"), CHOICES)
