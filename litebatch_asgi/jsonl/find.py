@@ -17,6 +17,8 @@ class _Line(msgspec.Struct, gc=False):
     custom_id: str
 
 
+_MOST_LOOSE = 256 << 10
+"""bytes of a line of which all is read: it keeps all threads from going on"""
 _decode = msgspec.json.Decoder(_Line).decode
 
 
@@ -73,6 +75,8 @@ def _id_of(line: bytes) -> str | None:
         return _decode(line).custom_id
     except NOT_TYPED:
         pass
+    if len(line) > _MOST_LOOSE:
+        return _scanned(line)
     try:
         custom_id = members(json.loads(line.decode("utf-8", "replace"), strict=False)).get("custom_id")
     except RecursionError:

@@ -11,6 +11,12 @@ import msgspec
 from litebatch_asgi.jsonl.answers import NOT_TYPED, members, whole
 from litebatch_asgi.models.row_errors import RowError
 
+_MOST_LOOSE = 256 << 10
+"""bytes of which all is read, whatever it is; of longer ones only what an error consists of
+
+A provider may repeat in an error what it was sent. Values are large beside their text, and reading them keeps
+all threads from going on.
+"""
 _READ = 4_000
 _MOST_MESSAGE = 400
 _MOST_CODE = 200
@@ -18,17 +24,34 @@ _STATUSES = range(1_000)
 _WORD = re.compile(r"[\w-]++")
 
 
+class _Told(msgspec.Struct, gc=False, omit_defaults=True):
+    code: str | int | None = None
+    type: str | None = None
+    message: str | None = None
+    error: _Told | str | None = None
+
+
+class _Response(msgspec.Struct, gc=False):
+    status_code: int | float | None = None
+    body: _Told | str | None = None
+
+
+class _Row(msgspec.Struct, gc=False):
+    response: _Response | None = None
+    error: _Told | str | None = None
+
+
 def row_error(line: bytes) -> RowError:
     """How the request of a row has failed, by its error, or else by that in the body of its answer.
 
     Never raises: of what cannot be read nothing is told.
     """
-    row = members(_value(line))
+    row = members(_value(line, _Row))
     response = members(row.get("response"))
     status = whole(response.get("status_code"))
     body: object = response.get("body")
     if isinstance(body, str):
-        body = _value(body.encode("utf-8", "replace")) or body
+        body = _value(body.encode("utf-8", "replace"), _Told) or body
     told = row.get("error") or _error_in(body)
     error = members(told)
     code = error.get("code") or error.get("type")
@@ -68,7 +91,13 @@ def _error_in(body: object) -> object:
     return error if error or "message" not in answer else cast("Any", answer)
 
 
-def _value(text: bytes) -> object:
+def _value(text: bytes, long: type[msgspec.Struct]) -> object:
+    """What a JSON text says; of a long one what is in `long`, and nothing if it is otherwise."""
+    if len(text) > _MOST_LOOSE:
+        try:
+            return msgspec.to_builtins(msgspec.json.decode(text, type=long))
+        except NOT_TYPED:
+            return None
     try:
         return msgspec.json.decode(text)
     except NOT_TYPED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,9 @@ from litebatch_asgi.models import RowError
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=600)
 MOST = 1 << 20
+_NOTHING: list[Any] = []
+REPEATED = 500_000 * [_NOTHING]
+"""what is large beside its text"""
 
 
 def row(**members: Any) -> bytes:
@@ -50,8 +54,27 @@ def answered(status: Any, body: Any) -> dict[str, Any]:
 def test_the_error_of_a_row_is_its_own_or_that_of_its_answer(
     members: dict[str, Any], expected: tuple[int | None, str | None, str | None]
 ) -> None:
-    error = row_error(row(**members))
-    assert (error.status, error.code, error.message) == expected
+    for line in (row(**members), row(**members, x=REPEATED[:100_000])):
+        error = row_error(line)
+        assert (error.status, error.code, error.message) == expected
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        answered(422, {"detail": [{"type": "missing", "input": REPEATED}], "message": "no"}),
+        answered(422, json.dumps({"detail": REPEATED, "message": "no"})),
+        {"error": {"code": "a", "message": REPEATED}},
+    ],
+)
+def test_what_an_error_repeats_of_the_request_is_not_held(members: dict[str, Any]) -> None:
+    line = row(**members)
+    tracemalloc.start()
+    error = row_error(line)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert error.message in ("no", None)
+    assert peak < 3 * len(line)
 
 
 @pytest.mark.parametrize("line", [b"", b"no row", b"[]", 9_000 * b"[", b'{"error": {"code": "\xff"}}', b"{"])

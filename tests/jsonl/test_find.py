@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from random import Random
 
@@ -50,6 +51,16 @@ def test_nothing_more_is_needed_once_all_are_found(ids: Sequence[str], size: int
         fed += size
         assert fed < len(content)
     assert set(finder.found) == set(ids)
+
+
+def test_a_long_line_that_is_not_quite_json_is_not_held() -> None:
+    line = json.dumps({"custom_id": "a", "score": float("nan"), "x": 100_000 * [[]]}).encode()
+    finder = LineFinder(["a"], max_line_bytes=4 * MOST)
+    tracemalloc.start()
+    finder.feed(line + b"\n")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(line)
 
 
 def test_lines_that_are_too_long_are_passed_over_and_counted() -> None:
