@@ -6,6 +6,7 @@ from decimal import ROUND_CEILING, Decimal
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 _THOUSANDS_FROM = 10_000
+_CENT = Decimal("0.01")
 _SIZES = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB"))
 
 
@@ -15,12 +16,14 @@ def counted(count: int, word: str) -> str:
 
 
 def dollars_shown(cost: str | None) -> str:
-    """Dollars, rounded up to a cent, or to the hundredth part of one below a dollar; None: unknown."""
+    """Dollars, rounded up: to a cent, below a dollar to four places, below a cent to two digits."""
     if cost is None:
         return "unknown"
     amount = Decimal(cost)
-    place = Decimal("0.01") if amount >= 1 else Decimal("0.0001")
-    return f"${amount.quantize(place, ROUND_CEILING):,}"
+    place = Decimal("0.01") if amount >= 1 or not amount else Decimal("0.0001")
+    if 0 < amount < _CENT:
+        place = Decimal(1).scaleb(amount.adjusted() - 1)
+    return f"${amount.quantize(place, ROUND_CEILING):,f}"
 
 
 def age_of(seconds: float) -> str:

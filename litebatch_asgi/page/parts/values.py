@@ -9,6 +9,7 @@ import htpy as h
 from htpy import Element, Node
 
 NOTHING = "-"
+_CENT = Decimal("0.01")
 _TONES = {
     "completed": "good",
     "processed": "good",
@@ -91,12 +92,14 @@ def duration(seconds: float) -> str:
 
 
 def amount(cost: Decimal | str | None) -> str:
-    """US dollars, rounded up: to a cent, or to four places below a dollar."""
+    """US dollars, rounded up: to a cent, below a dollar to four places, below a cent to two digits."""
     if cost is None:
         return "unknown"
     value = Decimal(cost)
     place = Decimal("0.01") if abs(value) >= 1 or not value else Decimal("0.0001")
-    return f"${value.quantize(place, ROUND_CEILING):,}"
+    if 0 < abs(value) < _CENT:
+        place = Decimal(1).scaleb(value.adjusted() - 1)
+    return f"${value.quantize(place, ROUND_CEILING):,f}"
 
 
 def counted(count: int, one: str, more: str) -> str:

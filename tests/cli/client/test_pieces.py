@@ -15,8 +15,9 @@ from litebatch_asgi.cli.client.rows import read_row
 from litebatch_asgi.cli.client.server import OPENAI, choose
 from litebatch_asgi.cli.client.uploading import Form, Source, source_of
 from litebatch_asgi.cli.failing import CommandFailed
-from litebatch_asgi.cli.figures import size_of, span_of
+from litebatch_asgi.cli.figures import dollars_shown, size_of, span_of
 from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.page.parts import amount
 
 OURS = {"LITEBATCH_BASE_URL": "http://gw/v1/", "LITEBATCH_API_KEY": "ours"}
 OPENAI_S = {"OPENAI_BASE_URL": "https://other/v1", "OPENAI_API_KEY": "openai-s"}
@@ -188,3 +189,20 @@ def test_a_batch_of_which_little_is_told() -> None:
     batch = batch_of({"id": "b", "status": "Completed", "request_counts": {"total": -1, "failed": "x"}})
     assert (batch.status, batch.total, batch.failed, batch.created_at) == ("completed", 0, 0, None)
     assert batch_of({"id": "b", "status": "x", "created_at": 1 << 62}).created_at is None
+
+
+@pytest.mark.parametrize(
+    ("cost", "told"),
+    [
+        (None, "unknown"),
+        ("0", "$0.00"),
+        ("1234.001", "$1,234.01"),
+        ("0.12341", "$0.1235"),
+        ("0.00999", "$0.0100"),
+        ("0.000137850", "$0.00014"),
+        ("0.000000042", "$0.000000042"),
+    ],
+)
+def test_dollars_in_words(cost: str | None, told: str) -> None:
+    """What is small keeps two digits: rounded to more it would look like a multiple of what it is."""
+    assert (dollars_shown(cost), amount(cost)) == (told, told)
