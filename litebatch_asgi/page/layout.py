@@ -30,7 +30,7 @@ def document(shown: Shown, visit: Visit, sections: Iterable[Section], notice: st
         ],
     ]
     said = h.p(".notice", role="status")[notice] if notice else None
-    main = h.main("#content", tabindex="-1", data_live=shown.is_live, class_="wide" if shown.wide else None)
+    main = h.main("#content", tabindex="-1", data_live=shown.is_live)
     return bare(shown.title, visit.root, [header, said, main[shown.content]])
 
 

@@ -15,8 +15,6 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     is_live: bool = False
     """whether the page follows what happens, as long as it is looked at"""
-    wide: bool = False
-    """whether it takes the whole width of the window"""
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):

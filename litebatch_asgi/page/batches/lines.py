@@ -53,7 +53,7 @@ def show_lines(reads: UploadSlots) -> Handler:
             async with reads.waited_for(visit.principal.owner, WAIT_SECONDS):
                 view = await visit.services.inspection.request(visit.principal, batch.id, custom_id)
                 content.append(await in_thread(partial(_both, batch, view)))  # it may take long
-        return Shown(title=f"A request of {batch.id}", content=content, wide=True)
+        return Shown(title=f"A request of {batch.id}", content=content)
 
     return show
 

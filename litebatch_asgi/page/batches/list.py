@@ -41,14 +41,14 @@ async def show_list(visit: Visit) -> Shown:
         found = await searched(visit, _ROWS)
     except (InvalidRequest, PermissionDenied) as error:
         refused: Node = [top, h.p(role="alert")[error.message]]
-        return Shown(title="Batches", content=refused, status=error.status, wide=True)
+        return Shown(title="Batches", content=refused, status=error.status)
     rows = [_row(visit, batch) for batch in found.items]
     content: Node = [
         top,
         table("Batches, newest first", _columns(visit), rows) if rows else None,
         search_rest(visit, PATH, found, limit=_ROWS, what="batches", nothing=_nothing(visit)),
     ]
-    return Shown(title="Batches", content=content, is_live=True, wide=True)
+    return Shown(title="Batches", content=content, is_live=True)
 
 
 def _columns(visit: Visit) -> Sequence[Column | str]:

@@ -53,7 +53,7 @@ async def show_list(visit: Visit) -> Shown:
         table("Deployments, in order of their ids", _COLUMNS, rows) if rows else _nothing(),
         h.p(".dim")[_EXPLAINED] if rows else None,
     ]
-    return Shown(title="Deployments", content=content, is_live=True, wide=True)
+    return Shown(title="Deployments", content=content, is_live=True)
 
 
 def _row(visit: Visit, report: DeploymentReport) -> list[Node]:

@@ -55,7 +55,7 @@ async def show_one(visit: Visit) -> Shown:
         table("Open jobs, those of the newest batches first", _COLUMNS, rows) if rows else _nothing(visit),
         pager(visit, ONE, older=older),
     ]
-    return Shown(title=report.id, content=content, is_live=True, wide=True)
+    return Shown(title=report.id, content=content, is_live=True)
 
 
 async def _report(visit: Visit, deployment_id: str) -> DeploymentReport:

@@ -55,10 +55,10 @@ async def show_list(visit: Visit) -> Shown:
         files, rest = await _found(visit)
     except (InvalidRequest, PermissionDenied) as error:
         refused: Node = [top, h.p(role="alert")[error.message]]
-        return Shown(title="Files", content=refused, status=error.status, wide=True)
+        return Shown(title="Files", content=refused, status=error.status)
     rows = [_row(visit, file) for file in files]
     content: Node = [top, table("Files, newest first", _columns(visit), rows) if rows else None, rest]
-    return Shown(title="Files", content=content, is_live=True, wide=True)
+    return Shown(title="Files", content=content, is_live=True)
 
 
 async def _found(visit: Visit) -> tuple[Sequence[File], Node]:

@@ -60,6 +60,7 @@ def field(
             value=value or None,
             aria_describedby=" ".join(each for each in (wrong_id, hint_id) if each) or None,
             aria_invalid="true" if wrong else None,
+            autofocus=True if wrong else None,
             **attributes,
         ),
         h.small(".wrong", id=wrong_id)[wrong] if wrong else None,
@@ -91,6 +92,7 @@ def area(
             rows="3",
             aria_describedby=" ".join(each for each in (wrong_id, hint_id) if each) or None,
             aria_invalid="true" if wrong else None,
+            autofocus=True if wrong else None,
         )[f"\n{value or ''}"],
         h.small(".wrong", id=wrong_id)[wrong] if wrong else None,
         h.small(id=hint_id)[hint] if hint else None,
@@ -107,5 +109,8 @@ def tick(label: str, name: str, *, value: str = "on", is_ticked: bool = False) -
 def filters(visit: Visit, path: str, *fields: Node) -> Element:
     """A form that narrows a list down; it changes nothing, and its values are in the address."""
     return h.form(".filters", method="get", action=visit.url(path), role="search", data_still=True)[
-        fields, h.button(type="submit")["Show"], h.a(".button.quiet", href=visit.url(path))["Reset"]
+        fields,
+        h.div(".actions")[
+            h.button(type="submit")["Show"], h.a(".button.quiet", href=visit.url(path))["Reset"]
+        ],
     ]

@@ -42,7 +42,7 @@ async def show(visit: Visit) -> Shown:
         _narrowed(visit, asked),
         await in_thread(partial(_found, visit, asked, sums, days)) if sums.items else _nothing(asked),
     ]
-    return Shown(title=_TITLE, content=content, wide=True)
+    return Shown(title=_TITLE, content=content)
 
 
 async def _sums(visit: Visit, asked: Asked) -> tuple[SpendPage, SpendPage]:

@@ -31,7 +31,7 @@ async def show_list(visit: Visit) -> Shown:
         table("Endpoints, newest first", columns, rows) if rows else _nothing(can_sign),
         pager(visit, LIST, older=page.items[-1].id if page.has_more else None),
     ]
-    return Shown(title="Webhooks", content=content, is_live=True, wide=True)
+    return Shown(title="Webhooks", content=content, is_live=True)
 
 
 def _row(visit: Visit, endpoint: WebhookEndpoint) -> list[Node]:

@@ -70,7 +70,7 @@ class AccountPages(Generic[A]):
             table(f"{kind.title}, newest first", columns, rows) if rows else self._nothing(asked),
             pages(visit, kind.path, asked, total),
         ]
-        return Shown(title=kind.title, content=content, wide=True)
+        return Shown(title=kind.title, content=content)
 
     def _filters(self, visit: Visit, asked: Asked) -> Node:
         given = asked.filters
