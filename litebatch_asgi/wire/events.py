@@ -148,7 +148,7 @@ _SENTENCES: Mapping[str, Callable[[_Payload], str]] = MappingProxyType(
         "batch.created": _created,
         "acreate_batch": lambda payload: "The call that creates the batch was recorded.",
         "batch.in_progress": lambda payload: "The batch runs.",
-        "batch.finalizing": lambda payload: "The batch has run; its results are read.",
+        "batch.finalizing": lambda payload: "The batch has run; its results are being read.",
         "batch.completed": lambda payload: f"The batch completed: {_done(payload)}.",
         "batch.failed": _failed,
         "batch.expired": lambda payload: f"The batch expired: {_done(payload)}.",

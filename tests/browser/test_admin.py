@@ -79,14 +79,14 @@ async def test_a_new_key_can_be_copied(gateway: Standalone, page_at: Pages, java
     await page.goto(f"{gateway.address}/ui/sign-in?next=/keys/new")
     await page.fill("#key", MASTER)
     await page.get_by_role("button", name="Sign in").click()
-    await page.get_by_label("Files").fill("many")
+    await page.get_by_label("Files", exact=True).fill("many")
     page_at.complaints.allow("status of 400")
-    await page.get_by_role("button", name="Make the key").click()
-    await expect(page.get_by_label("Files")).to_have_attribute("aria-invalid", "true")
+    await page.get_by_role("button", name="Create the key").click()
+    await expect(page.get_by_label("Files", exact=True)).to_have_attribute("aria-invalid", "true")
     if javascript:
         await good(page, "key-refused")
-    await page.get_by_label("Files").fill("7")
-    await page.get_by_role("button", name="Make the key").click()
+    await page.get_by_label("Files", exact=True).fill("7")
+    await page.get_by_role("button", name="Create the key").click()
     secret = await page.get_by_label("API key", exact=True).last.input_value()
     async with gateway.http(secret) as http:
         assert (await http.get("/batches")).status_code == 200

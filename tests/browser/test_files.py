@@ -82,7 +82,7 @@ async def test_an_upload_shows_how_far_it_is(page_at: Pages, tmp_path: Path, sen
 
         await network.send("Network.emulateNetworkConditions", _FAST)
         await button.click()
-        await expect(page.get_by_role("status")).to_contain_text("requests.jsonl was taken: 6,000 lines.")
+        await expect(page.get_by_role("status")).to_contain_text("requests.jsonl was uploaded: 6,000 lines.")
         await good(page, "one")
 
 
@@ -118,9 +118,9 @@ async def test_without_a_script(page_at: Pages, tmp_path: Path, sent: Path) -> N
         await expect(page.get_by_role("alert")).to_contain_text("The file is too large")
         await choose(page, sent)
         await expect(page.locator("h1")).to_have_text("requests.jsonl")
-        await page.get_by_role("link", name="Make a batch").click()
-        await page.get_by_role("button", name="Look at it first").click()
-        await expect(page.get_by_role("button", name="Send it")).to_be_visible()
+        await page.get_by_role("link", name="Create a batch").click()
+        await page.get_by_role("button", name="Show the estimate").click()
+        await expect(page.get_by_role("button", name="Create the batch")).to_be_visible()
 
 
 async def test_a_batch_is_made(page_at: Pages, tmp_path: Path) -> None:
@@ -131,12 +131,12 @@ async def test_a_batch_is_made(page_at: Pages, tmp_path: Path) -> None:
         await sign_in(page, gateway)
         await page.goto(f"{gateway.address}/ui/files/{file.id}/batch")
         await page.locator("[name=row_retries]").fill("99")
-        await page.get_by_role("button", name="Look at it first").click()
+        await page.get_by_role("button", name="Show the estimate").click()
         await good(page, "wrong")
         await page.locator("[name=row_retries]").fill("2")
-        await page.get_by_role("button", name="Look at it first").click()
+        await page.get_by_role("button", name="Show the estimate").click()
         await good(page, "looked")
-        await page.get_by_role("button", name="Send it").click()
+        await page.get_by_role("button", name="Create the batch").click()
         await page.wait_for_url("**/ui/batches/batch_*")
         await page.goto(f"{gateway.address}/ui/files")
         await good(page, "list")

@@ -141,7 +141,7 @@ async def test_a_model_that_nobody_serves_is_warned_of(admin: Visitor) -> None:
 
 async def test_teams_and_users_live_as_keys_do(gateway: Standalone, admin: Visitor) -> None:
     page = await filled(admin, "/teams/new", team_id="search", team_alias="Search", max_budget="10")
-    assert (page.heading, page.notice) == ("Search", "Search is made.")
+    assert (page.heading, page.notice) == ("Search", "Search is created.")
     key = await gateway.new_key(team_id="search")
     await gateway.storage.open()
     await charge(gateway, "2.5", owner="team:search", created_by=None, model="m", scopes=("team:search",))

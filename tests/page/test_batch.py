@@ -146,7 +146,7 @@ async def test_a_batch_that_runs_is_followed_and_cancelled(gateway: Standalone) 
 async def test_a_retry_pressed_twice_is_one_batch(gateway: Standalone) -> None:
     batch = await ended(gateway, MASTER, some_failing(None, 400, 500))
     async with visiting(gateway, MASTER) as visitor:
-        form = (await visitor.get(f"/batches/{batch.id}")).form("Retry 2 that did not succeed")
+        form = (await visitor.get(f"/batches/{batch.id}")).form("Retry 2 requests")
         first, second = await visitor.submit(form), await visitor.submit(form)
         assert first.path == second.path != f"/ui/batches/{batch.id}"
         assert first.facts["Retry of"] == batch.id
@@ -168,4 +168,4 @@ async def test_why_the_whole_of_a_batch_failed_is_told(gateway: Standalone) -> N
         page = await visitor.get(f"/batches/{batch.id}")
         assert page.alert is not None
         assert "invalid_json_line" in page.alert
-        assert "Retry 3 that did not succeed" in page.text
+        assert "Retry 3 requests" in page.text

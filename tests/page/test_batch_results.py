@@ -54,7 +54,7 @@ async def test_failures_are_grouped_and_some_of_them_retried(gateway: Standalone
     batch = await ended(gateway, key, some_failing(*FATES))
     async with visiting(gateway, key) as visitor:
         page = await visitor.follow(
-            await visitor.get(f"/batches/{batch.id}"), "What has failed: 4 requests by their errors"
+            await visitor.get(f"/batches/{batch.id}"), "Why 4 requests have not succeeded"
         )
         assert headings(page)[0] == "2 with 429 rate_limit_exceeded"
         assert set(headings(page)[1:]) == {"1 with 400 invalid_value", "1 with request_timeout"}

@@ -56,7 +56,7 @@ async def receiver() -> AsyncGenerator[Taker]:
 async def made(visitor: Visitor, url: str, name: str = "hooks") -> Page:
     """The answer to the form for a new endpoint."""
     page = await visitor.get("/webhooks/new")
-    return await visitor.submit(page.form("Make the endpoint"), name_=name, url=url)
+    return await visitor.submit(page.form("Create the endpoint"), name_=name, url=url)
 
 
 def secret_on(page: Page) -> str:
@@ -155,13 +155,13 @@ async def test_what_is_dead_is_sent_again(
     ],
 )
 async def test_what_is_wrong_is_told_at_its_field(owner: Visitor, fields: dict[str, str], field: str) -> None:
-    form = (await owner.get("/webhooks/new")).form("Make the endpoint")
+    form = (await owner.get("/webhooks/new")).form("Create the endpoint")
     form.values |= {"name": "hooks", "url": "https://example.com"}
     form.values |= {name.rstrip("_"): value for name, value in fields.items()}
     page = await owner.submit(form)
     assert page.status == 400
     assert any(each.get("id") == f"wrong-{field}" for each in page.tree.every("small"))
-    assert page.form("Make the endpoint").values[field] == form.values[field]
+    assert page.form("Create the endpoint").values[field] == form.values[field]
     for name in [name for name in form.values if name.startswith("tells:")]:
         del form.values[name]
     form.values |= {"name": "hooks", "url": "https://example.com"}
@@ -244,6 +244,6 @@ async def test_without_keys_the_page_says_what_to_set(tmp_path: Path) -> None:
         for path in ("/webhooks", "/webhooks/new"):
             page = await visitor.get(path)
             assert "webhook_keys: [os.environ/LITEBATCH_WEBHOOK_KEY]" in page.text
-            assert all(form.button("Make the endpoint") is None for form in page.forms)
+            assert all(form.button("Create the endpoint") is None for form in page.forms)
         answer = await visitor.post("/webhooks/new", token=await visitor.token(), name="x", url="https://a.b")
         assert answer.status_code == 400

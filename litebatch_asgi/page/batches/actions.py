@@ -9,7 +9,7 @@ from htpy import Node
 
 from litebatch_asgi.batches import undone_lines
 from litebatch_asgi.models import Batch, BatchStatus, RowError
-from litebatch_asgi.page.parts import post
+from litebatch_asgi.page.parts import counted, post
 from litebatch_asgi.page.shown import Moved
 from litebatch_asgi.page.visit import Visit
 from litebatch_asgi.wire import Repeat, RetryBatch, checks
@@ -27,7 +27,7 @@ def actions(visit: Visit, batch: Batch) -> Node:
     undone = undone_lines(batch)
     if not batch.status.is_final or not undone:
         return None
-    return retry_button(visit, batch, f"Retry {undone:,} that did not succeed", {})
+    return retry_button(visit, batch, f"Retry {counted(undone, 'request', 'requests')}", {})
 
 
 def retry_button(
@@ -51,7 +51,7 @@ async def retry(visit: Visit) -> Moved:
     parent, asked = visit.parameter("id"), RetryBatch(errors=_chosen_errors(form))
     made = await visit.services.batches.begin_retry(visit.principal, parent, asked, repeat)
     batch = made.object
-    notice = f"This batch runs {batch.counts.total:,} requests of {parent} again."
+    notice = f"This batch runs {counted(batch.counts.total, 'request', 'requests')} of {parent} again."
     return Moved(path=f"/batches/{batch.id}", notice=notice)
 
 

@@ -29,7 +29,7 @@ _LIKE: Mapping[JobState, str] = MappingProxyType(
     }
 )
 """statuses of batches that have the colour of a state"""
-_COLUMNS = ("Shard", "Attempt", "State", "Lines", Column("Done", is_number=True), "Sent")
+_COLUMNS = ("Shard", "Attempt", "State", "Progress", Column("Done", is_number=True), "Sent")
 
 
 def jobs_part(visit: Visit, jobs: Sequence[JobView]) -> Node:
@@ -54,11 +54,11 @@ def _row(visit: Visit, job: JobView) -> list[Node]:
         str(job.attempt),
         chip("cancelling", "stopping") if job.is_stopping else chip(_LIKE.get(job.state, ""), job.state),
         progress(counts.completed, counts.failed, counts.total),
-        f"{counts.done:,} / {counts.total:,}",
+        f"{counts.completed:,} / {counts.total:,}",
         ago(job.submitted_at, visit.now),
     ]
     if visit.principal.is_admin:
-        cells += [told(job.deployment_id or ""), told(job.reason or "")]
+        cells += [told(each) if each else None for each in (job.deployment_id, job.reason)]
     return cells
 
 

@@ -55,7 +55,7 @@ def _columns(visit: Visit) -> Sequence[Column | str]:
     owner = ("Owner",) if visit.principal.is_admin else ()
     done, failed = Column("Done", is_number=True), Column("Failed", is_number=True)
     cost = Column("Cost", is_number=True)
-    return ("Batch", *owner, "Model", "Status", "Lines", done, failed, "Created", "Took", cost)
+    return ("Batch", *owner, "Model", "Status", "Progress", done, failed, "Created", "Took", cost)
 
 
 def _row(visit: Visit, batch: Batch) -> list[Node]:
@@ -70,7 +70,7 @@ def _row(visit: Visit, batch: Batch) -> list[Node]:
         f"{counts.completed:,} / {counts.total:,}",
         f"{counts.failed:,}" if counts.failed else "",
         ago(batch.created_at, visit.now),
-        [taken, h.span(".dim")[f", {roughly(left)} left"] if left is not None else None],
+        h.span[taken, h.span(".dim")[f", {roughly(left)} left"] if left is not None else None],
         amount(batch_cost(batch)) if batch.status.is_final else "",
     ]
 

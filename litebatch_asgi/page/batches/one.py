@@ -19,12 +19,14 @@ from litebatch_asgi.page.parts import (
     ago,
     amount,
     chip,
+    counted,
     duration,
     facts,
     heading,
     progress,
     table,
     told,
+    when,
 )
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.visit import Visit
@@ -69,10 +71,12 @@ def _state(visit: Visit, batch: Batch) -> Node:
 
 
 def _failures_link(visit: Visit, batch: Batch) -> Node:
-    if not batch.status.is_final or not undone_lines(batch):
+    undone = undone_lines(batch)
+    has_results = batch.output_file_id is not None or batch.error_file_id is not None
+    if not batch.status.is_final or not undone or not has_results:
         return None
     address = visit.url(f"/batches/{batch.id}/failures")
-    return h.p[h.a(href=address)[f"What has failed: {undone_lines(batch):,} requests by their errors"]]
+    return h.p[h.a(href=address)[f"Why {counted(undone, 'request has', 'requests have')} not succeeded"]]
 
 
 def _waiting(visit: Visit, batch: Batch) -> Node:
@@ -100,12 +104,12 @@ def _error(error: BatchError) -> str:
 def _facts(visit: Visit, batch: Batch) -> Iterator[tuple[str, Node]]:
     if visit.principal.is_admin:
         yield "Owner", told(batch.owner)
-        yield "Key", told(batch.created_by) if batch.created_by is not None else None
+        yield "Key", h.span(".id")[told(batch.created_by)] if batch.created_by is not None else None
         yield "Deployment", told(batch.deployment_id) if batch.deployment_id is not None else None
     yield "Model", told(batch.model)
     yield "Endpoint", h.span(".mono")[batch.endpoint]
-    yield "Created", ago(batch.created_at, visit.now)
-    yield "Took" if batch.status.is_final else "Takes so far", duration(seconds_taken(batch, visit.now))
+    yield "Created", [when(batch.created_at), " (", ago(batch.created_at, visit.now), ")"]
+    yield "Took" if batch.status.is_final else "Running for", duration(seconds_taken(batch, visit.now))
     if not batch.status.is_final:
         yield "Expires", [ago(batch.expires_at, visit.now), f" (window {batch.completion_window})"]
     yield "Tokens", _usage(batch.usage) if batch.usage is not None else None
@@ -124,7 +128,7 @@ def _options(batch: Batch) -> Iterator[tuple[str, Node]]:
     if options.rescue is not None:
         yield "Rescue", "yes" if options.rescue else "no"
     if options.row_retries is not None:
-        yield "Row retries", str(options.row_retries)
+        yield "Retries of a request", str(options.row_retries)
     yield "At expiry", options.at_expiry
 
 
@@ -134,7 +138,8 @@ def _cost(visit: Visit, batch: Batch) -> Node:
         return "not known" if batch.status.is_final else "not known yet"
     words = amount(details.cost)
     if details.unpriced_requests:
-        return f"{words}, without {details.unpriced_requests:,} requests that have no price"
+        without = counted(details.unpriced_requests, "request that has", "requests that have")
+        return f"{words}, without {without} no price"
     return words if details.cost_is_final else f"{words} so far"
 
 

@@ -48,5 +48,5 @@ def timeline(events: Sequence[Event]) -> Node:
     """Sentences with their times."""
     shown = (event for event in events if event.type != CREATE_CALLED)  # told of by the event before
     return h.ol(".timeline")[
-        (h.li[when(each.created_at), told(message_of(each), _LONGEST)] for each in shown)
+        (h.li[when(each.created_at, to_seconds=True), told(message_of(each), _LONGEST)] for each in shown)
     ]

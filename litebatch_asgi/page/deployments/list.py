@@ -26,14 +26,14 @@ _COLUMNS = (
     Column("Open jobs", is_number=True),
     Column("Open requests", is_number=True),
     Column("Failed", is_number=True),
-    Column("Half took", is_number=True),
-    Column("95 % took", is_number=True),
+    Column("Median time", is_number=True),
+    Column("95 % within", is_number=True),
     Column("Tokens at once", is_number=True),
     "",
 )
 _EXPLAINED = (
-    f"What failed of the requests, and how long jobs took, is of the last {LAST_JOBS} jobs of each. How many "
-    "tokens it takes at once is known where it has refused more."
+    f"How many requests failed, and how long jobs took, is of the last {LAST_JOBS} jobs of each. How many "
+    "tokens a deployment takes at once is known once it has refused more."
 )
 _CONFIG = """\
 model_list:

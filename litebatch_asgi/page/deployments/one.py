@@ -35,7 +35,7 @@ from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.visit import Visit
 
 _ROWS = 50
-_COLUMNS = ("Job", "Batch", "Owner", "State", "Lines", "Created", "")
+_COLUMNS = ("Job", "Batch", "Owner", "State", "Progress", "Created", "")
 
 
 async def show_one(visit: Visit) -> Shown:
@@ -72,7 +72,7 @@ def _facts(visit: Visit, report: DeploymentReport) -> list[tuple[str, Node]]:
         ("Open jobs", f"{report.open_jobs:,}"),
         ("Open requests", f"{report.open_requests:,}"),
         ("Open tokens, estimated", f"{report.open_tokens:,}"),
-        ("Tokens that it takes at once", quotas_of(report)),
+        ("Tokens at once", quotas_of(report)),
     ]
 
 
@@ -81,11 +81,11 @@ def _record(report: DeploymentReport) -> list[tuple[str, Node]]:
     return [
         ("Settled", counted(record.settled, "job", "jobs")),
         ("Refused or given back", counted(record.refused, "job", "jobs")),
-        ("Whose content was refused", counted(record.failed, "job", "jobs")),
+        ("Refused for their content", counted(record.failed, "job", "jobs")),
         ("Requests that failed", f"{record.failed_requests:,} ({error_rate_of(report)})"),
         ("Requests that others took over", f"{record.handed_on_requests:,}"),
-        ("Half of the jobs took", time_of(record.p50_seconds)),
-        ("95 % of the jobs took", time_of(record.p95_seconds)),
+        ("Median time of a job", time_of(record.p50_seconds)),
+        ("95 % of the jobs within", time_of(record.p95_seconds)),
         ("Since", when(record.since)),
     ]
 

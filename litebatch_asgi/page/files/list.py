@@ -30,8 +30,7 @@ from litebatch_asgi.page.visit import Visit
 
 PATH = "/files"
 ROWS = 50
-_COLUMNS = (
-    "Name",
+_COLUMNS: tuple[Column | str, ...] = (
     "Purpose",
     Column("Size", is_number=True),
     Column("Lines", is_number=True),
@@ -48,7 +47,7 @@ curl $OPENAI_BASE_URL/files -H "Authorization: Bearer $OPENAI_API_KEY" \\
 async def show_list(visit: Visit) -> Shown:
     """`GET /files`."""
     top: Node = [
-        heading("Files", h.a(".button", href=visit.url(f"{PATH}/new"))["Upload a file"]),
+        heading("Files", h.a(".button.primary", href=visit.url(f"{PATH}/new"))["Upload a file"]),
         search_form(visit, PATH),
     ]
     try:
@@ -73,13 +72,15 @@ async def _found(visit: Visit) -> tuple[Sequence[File], Node]:
 
 
 def _columns(visit: Visit) -> Sequence[Column | str]:
-    return (*_COLUMNS, "Owner") if visit.principal.is_admin else _COLUMNS
+    owner = ("Owner",) if visit.principal.is_admin else ()
+    return ("Name", *owner, *_COLUMNS)
 
 
 def _row(visit: Visit, file: File) -> list[Node]:
     owner = [told(file.owner, 60)] if visit.principal.is_admin else []
     return [
         h.a(".name", href=visit.url(f"{PATH}/{file.id}"), title=file.id)[told(file.filename, 60)],
+        *owner,
         file.purpose,
         size(file.bytes),
         f"{file.lines:,}" if file.lines else "",
@@ -87,7 +88,6 @@ def _row(visit: Visit, file: File) -> list[Node]:
         chip(file.status),
         ago(file.created_at, visit.now),
         ago(file.expires_at, visit.now) if file.expires_at else "never",
-        *owner,
     ]
 
 

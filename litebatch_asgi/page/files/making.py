@@ -40,7 +40,7 @@ async def make_batch(visit: Visit) -> Shown | Moved:
         if sent.get("step") == _SEND:
             repeat = Repeat(key=sent.get("key", ""), in_process=True)
             made = await visit.services.batches.begin(visit.principal, asked, repeat)
-            return Moved(path=f"/batches/{made.object.id}", notice="The batch was sent.")
+            return Moved(path=f"/batches/{made.object.id}", notice="The batch was created.")
         told = await visit.services.batches.look_ahead(visit.principal, asked)
     except RequestError as error:
         return _refused(visit, file, typed, error)
@@ -64,13 +64,13 @@ def _page(visit: Visit, file: File, content: Node, status: int = 200) -> Shown:
             ("Requests", f"{file.lines:,}"),
         ]
     )
-    return Shown(title="Make a batch", content=[heading("Make a batch"), what, content], status=status)
+    return Shown(title="Create a batch", content=[heading("Create a batch"), what, content], status=status)
 
 
 def _refused(visit: Visit, file: File, typed: Mapping[str, str], error: RequestError) -> Shown:
     name = field_of(error)
     wrong = {name: error.message} if name is not None else {}
-    alert = error.message if name is None else "One of the values cannot be."
+    alert = error.message if name is None else "One of the values is wrong."
     content = [h.p(role="alert")[alert], _form(visit, file, typed, wrong)]
     return _page(visit, file, content, error.status)
 
@@ -78,11 +78,11 @@ def _refused(visit: Visit, file: File, typed: Mapping[str, str], error: RequestE
 def _looked(visit: Visit, file: File, typed: Mapping[str, str], told: DryRun) -> Node:
     fields = {**typed, "step": _SEND, "key": secrets.token_urlsafe(24)}
     return [
-        h.h2["What would become of it"],
+        h.h2["Estimate"],
         outlook(told, for_admin=visit.principal.is_admin),
-        post(visit, _here(file), "Send it", fields=fields),
+        post(visit, _here(file), "Create the batch", fields=fields),
         h.h2["Change something"],
-        _form(visit, file, typed, label="Look again"),
+        _form(visit, file, typed, label="Update the estimate"),
     ]
 
 
@@ -92,7 +92,7 @@ def _form(
     typed: Mapping[str, str],
     wrong: Mapping[str, str] | None = None,
     *,
-    label: str = "Look at it first",
+    label: str = "Show the estimate",
 ) -> Node:
     return h.form(".form", method="post", action=visit.url(_here(file)))[
         token(visit),

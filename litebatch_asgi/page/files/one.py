@@ -71,7 +71,7 @@ def _actions(visit: Visit, state: FileState) -> list[Node]:
     here = f"{PATH}/{file.id}"
     runs = f" Batches of it that run go on: {state.open_batches:,}." if state.open_batches else ""
     return [
-        h.a(".button.primary", href=visit.url(f"{here}/batch"))["Make a batch"]
+        h.a(".button.primary", href=visit.url(f"{here}/batch"))["Create a batch"]
         if is_for_batches(file)
         else None,
         h.a(".button", href=visit.url(f"{here}/content"))["Download"],
@@ -123,7 +123,7 @@ def _waiting(visit: Visit, state: FileState) -> Node:
 def _batches(visit: Visit, file: File) -> Node:
     if not is_for_batches(file):
         return None
-    return h.p[h.a(href=visit.url("/batches", {"text": file.id}))["Batches made of this file"]]
+    return h.p[h.a(href=visit.url("/batches", {"text": file.id}))["Batches of this file"]]
 
 
 def _copies(state: FileState) -> Element | None:

@@ -12,7 +12,7 @@ from litebatch_asgi.models.limits import file_cap
 from litebatch_asgi.page.files.list import PATH
 from litebatch_asgi.page.files.models import model_field
 from litebatch_asgi.page.files.problems import problem_table
-from litebatch_asgi.page.parts import heading, size, token, visible
+from litebatch_asgi.page.parts import counted, heading, size, token, visible
 from litebatch_asgi.page.shown import Moved, Shown
 from litebatch_asgi.page.visit import TOKEN_FIELD, Visit
 from litebatch_asgi.routes.multipart import Received
@@ -48,7 +48,8 @@ async def upload(visit: Visit) -> Shown | Moved:
         return _page(visit, typed, error)
     file = made.object.file
     return Moved(
-        path=f"{PATH}/{file.id}", notice=f"{visible(file.filename)} was taken: {file.lines:,} lines."
+        path=f"{PATH}/{file.id}",
+        notice=f"{visible(file.filename)} was uploaded: {counted(file.lines, 'line', 'lines')}.",
     )
 
 
@@ -83,7 +84,12 @@ def _form(visit: Visit, typed: Mapping[str, str]) -> Element:
         data_most=str(most),
     )[
         token(visit),
-        model_field(visit, "Model", typed.get("model"), "Empty: what the lines say. Several: with commas."),
+        model_field(
+            visit,
+            "Model",
+            typed.get("model"),
+            "Empty: those that the lines name. Several: with commas between.",
+        ),
         h.div(".field")[
             h.label(for_="field-file")["File"],
             h.input(

@@ -76,9 +76,9 @@ def _metadata(typed: Mapping[str, str]) -> dict[str, str]:
 def wish_fields(settings: Settings, typed: Mapping[str, str], wrong: Mapping[str, str]) -> Node:
     """The fields; `wrong` is what is said of some of them."""
     windows = [(name, name) for name in COMPLETION_WINDOWS]
-    rescue = [("", f"as set here ({_word(settings.rescue)})"), ("yes", "yes"), ("no", "no")]
+    rescue = [("", f"default ({_word(settings.rescue)})"), ("yes", "yes"), ("no", "no")]
     at_expiry = {"wait": "wait for what still runs", "stop": "stop what still runs"}
-    expiry = [("", f"as set here ({at_expiry[settings.at_expiry]})"), *at_expiry.items()]
+    expiry = [("", f"default ({at_expiry[settings.at_expiry]})"), *at_expiry.items()]
     return [
         choice("Completion window", "completion_window", windows, typed.get("completion_window")),
         field(
@@ -90,17 +90,17 @@ def wish_fields(settings: Settings, typed: Mapping[str, str], wrong: Mapping[str
             inputmode="decimal",
             autocomplete="off",
         ),
-        choice("Hand on to another deployment what one leaves undone", "rescue", rescue, typed.get("rescue")),
+        choice("Run at another deployment what one leaves undone", "rescue", rescue, typed.get("rescue")),
         field(
-            "Tries anew of requests that fail for a passing reason",
+            "Retries of requests that fail for a passing reason",
             "row_retries",
             typed.get("row_retries"),
-            hint=f"0 to {MOST_ROW_RETRIES}. Empty: {settings.row_retries}, as set here.",
+            hint=f"0 to {MOST_ROW_RETRIES}. Empty: the default, {settings.row_retries}.",
             wrong=wrong.get("row_retries"),
             inputmode="numeric",
             autocomplete="off",
         ),
-        choice("When the time is over", "at_expiry", expiry, typed.get("at_expiry")),
+        choice("When the completion window is over", "at_expiry", expiry, typed.get("at_expiry")),
         _pairs(typed, wrong.get("metadata")),
     ]
 

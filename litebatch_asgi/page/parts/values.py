@@ -58,13 +58,13 @@ def progress(done: int, failed: int, total: int) -> Element:
     ]
 
 
-def when(moment: datetime | None) -> Node:
-    """A time, to the minute and in UTC; the whole of it where the pointer rests."""
+def when(moment: datetime | None, *, to_seconds: bool = False) -> Node:
+    """A time in UTC, to the minute or the second; the whole of it where the pointer rests."""
     if moment is None:
         return h.span(".dim")[NOTHING]
     moment = moment.astimezone(UTC)
     return h.time(datetime=moment.isoformat(), title=f"{moment:%Y-%m-%d %H:%M:%S} UTC")[
-        f"{moment:%Y-%m-%d %H:%M}"
+        f"{moment:%Y-%m-%d %H:%M:%S}" if to_seconds else f"{moment:%Y-%m-%d %H:%M}"
     ]
 
 

@@ -66,7 +66,7 @@ def _filters(visit: Visit, given: Mapping[str, str]) -> Node:
             PATH,
             field("From", "from", given.get("from"), type="date"),
             field("To", "to", given.get("to"), type="date"),
-            choice("By", "by", by, given.get("by")),
+            choice("Group by", "by", by, given.get("by")),
             (h.input(type="hidden", name=name, value=value) for name, value in kept.items()),
         ),
     ]

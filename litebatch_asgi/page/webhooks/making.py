@@ -27,7 +27,7 @@ async def show_form(visit: Visit) -> Shown:
 
 def _form(visit: Visit, typed: Mapping[str, str], error: RequestError | None = None) -> Shown:
     can_sign = bool(visit.services.settings.webhook_keys)
-    shown = form(visit, NEW, typed, "Make the endpoint", error) if can_sign else without_keys()
+    shown = form(visit, NEW, typed, "Create the endpoint", error) if can_sign else without_keys()
     content: Node = [heading(_TITLE), shown]
     return Shown(title=_TITLE, content=content, status=200 if error is None else error.status)
 
@@ -42,7 +42,7 @@ async def create(visit: Visit) -> Shown:
         )
     except RequestError as error:
         return _form(visit, typed, error)
-    title = f"{made.endpoint.name} is made"
+    title = f"{made.endpoint.name} is created"
     content: Node = [heading(title), with_secret(visit, made.endpoint, made.secret)]
     return Shown(title=title, content=content)
 

@@ -110,8 +110,8 @@ def _about(visit: Visit, endpoint: WebhookEndpoint) -> Node:
             ("Told of", ", ".join(each.value for each in endpoint.event_types)),
             ("Secret", endpoint.secret_hint),
             ("Owner", endpoint.owner if is_admin else None),
-            ("Made by", endpoint.created_by if is_admin else None),
-            ("Made", when(endpoint.created_at)),
+            ("Created by", endpoint.created_by if is_admin else None),
+            ("Created", when(endpoint.created_at)),
             ("Sent last", ago(endpoint.tried_at, visit.now)),
             ("Failures in a row", f"{endpoint.failures:,}" if endpoint.failures else None),
         ]

@@ -51,7 +51,7 @@ async def test_owners_see_theirs_and_admins_all(gateway: Standalone) -> None:
         assert (refused.status, "neighbour" in refused.heading) == (403, False)
     async with visiting(gateway, MASTER) as visitor:
         rows = (await visitor.get("/files")).rows
-        assert {(row[0], row[-1]) for row in rows} >= {
+        assert {(row[0], row[1]) for row in rows} >= {
             ("lister.jsonl", "user:lister"),
             ("neighbour.jsonl", "user:neighbour"),
         }
@@ -130,9 +130,9 @@ async def test_results_lead_to_their_batch(gateway: Standalone) -> None:
     async with visiting(gateway, key) as visitor:
         page = await visitor.get(f"/files/{batch.output_file_id}")
         assert page.links[batch.id] == f"/ui/batches/{batch.id}"
-        assert "Make a batch" not in page.links
+        assert "Create a batch" not in page.links
         assert (await visitor.get(f"/files/{batch.output_file_id}/batch")).status == 400
-        assert file.id in (await visitor.get(f"/files/{file.id}")).links["Batches made of this file"]
+        assert file.id in (await visitor.get(f"/files/{file.id}")).links["Batches of this file"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.harness import ENDPOINT, MODEL, QUICK, lines
 from tests.page.visiting import Form, Page, Visitor, visiting
 
 pytestmark = pytest.mark.anyio
-LOOK, AGAIN, SEND = "Look at it first", "Look again", "Send it"
+LOOK, AGAIN, SEND = "Show the estimate", "Update the estimate", "Create the batch"
 PRICES = {
     "input_cost_per_token_batches": Decimal("0.00001"),
     "output_cost_per_token_batches": Decimal("0.00004"),
@@ -46,7 +46,7 @@ async def test_it_is_looked_at_and_then_sent(gateway: Standalone) -> None:
     key = await gateway.new_key(user_id="maker")
     file = await gateway.upload(lines(20, max_tokens=100), key=key)
     async with visiting(gateway, key) as visitor:
-        page = await visitor.follow(await visitor.get(f"/files/{file.id}"), "Make a batch")
+        page = await visitor.follow(await visitor.get(f"/files/{file.id}"), "Create a batch")
         assert (page.facts["Endpoint"], page.facts["Requests"]) == (ENDPOINT, "20")
         assert page.form(LOOK).options("completion_window") == ["24h"]
         looked = await visitor.submit(
@@ -131,7 +131,7 @@ async def test_what_cannot_be_is_said_where_it_stands(
     async with visiting(gateway, MASTER) as visitor:
         page = await visitor.submit(await form_of(visitor, file.id), **typed)
         assert page.status == 400
-        assert page.alert == "One of the values cannot be."
+        assert page.alert == "One of the values is wrong."
         assert [said in each.text for each in page.tree.every() if "wrong" in each.classes()] == [True]
         assert typed.items() <= page.form(LOOK).values.items()
 

@@ -73,7 +73,7 @@ async def test_a_file_is_taken(gateway: Standalone) -> None:
     async with visiting(gateway, await gateway.new_key(user_id="sender")) as visitor:
         page = await send(visitor, content, name="../night.jsonl", model=MODEL)
         assert (page.status, page.heading) == (200, "night.jsonl")
-        assert page.notice == "night.jsonl was taken: 300 lines."
+        assert page.notice == "night.jsonl was uploaded: 300 lines."
         assert (await visitor.follow(page, "Download")).answer.content == content
         assert (await visitor.get(NEW)).notice is None
 
@@ -88,7 +88,7 @@ async def test_a_script_is_told_where_to_go(gateway: Standalone) -> None:
         )
         assert answer.status == 201
         there = await visitor.open(answer.answer.headers["location"])
-        assert (there.heading, there.notice) == ("in.jsonl", "in.jsonl was taken: 3 lines.")
+        assert (there.heading, there.notice) == ("in.jsonl", "in.jsonl was uploaded: 3 lines.")
 
 
 async def test_all_problems_are_told(gateway: Standalone) -> None:

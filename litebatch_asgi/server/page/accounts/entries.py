@@ -69,7 +69,7 @@ COMMON = (MODELS, *BUDGETS, *LIMITS)
 DURATION = Entry(name="duration", label="Expires after", hint="Such as 12h, 30d or 2mo. Empty: never.")
 INHERIT = Entry(
     name="inherit",
-    label="It may own what an earlier one of this id has left",
+    label="Own the files and batches that an earlier one of this id left",
     kind=Kind.TICK,
 )
 

@@ -48,7 +48,7 @@ def _group(
     if not entries:
         return None
     return h.fieldset[
-        h.legend[f"{title}; empty: none"], h.div(".pair")[(_shown(entry, typed, error) for entry in entries)]
+        h.legend[f"{title} (empty: none)"], h.div(".pair")[(_shown(entry, typed, error) for entry in entries)]
     ]
 
 

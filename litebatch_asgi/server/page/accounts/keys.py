@@ -25,12 +25,13 @@ class KeyKind(AccountKind[VirtualKey]):
     word = "key"
     title = "Keys"
     path = "/keys"
-    about = "Who calls shows a key. What is made with it belongs to its team, its user, or the key itself."
-    delete = "It counts no more. Files and batches stay their owner's."
+    name = "Alias"
+    about = "Callers show a key. What is made with it belongs to its team, its user, or the key itself."
+    delete = "Nobody can use it any more. Files and batches stay with their owner."
     new: Sequence[Entry] = (
         _ALIAS,
-        Entry(name="team_id", label="Team", hint="Its id. What is made with the key belongs to the team."),
-        Entry(name="user_id", label="User", hint="An id. A user that is not there yet is made."),
+        Entry(name="team_id", label="Team", hint="The id of a team, which owns what is made with the key."),
+        Entry(name="user_id", label="User", hint="The id of a user. One that is not there yet is created."),
         DURATION,
         *COMMON,
         INHERIT,

@@ -35,6 +35,8 @@ class AccountKind(ABC, Generic[A]):
     title: str
     """that of the list"""
     path: str
+    name: str = "Name"
+    """what `called` is"""
     about: str
     """what they are for, where there is none"""
     delete: str

@@ -61,8 +61,8 @@ def about(visit: Visit, kind: AccountKind[A], account: A, spent: Spent) -> Node:
             *kind.facts(visit, account),
             ("Spent", budget(account, spent)),
             ("Budget begins anew", when(reset) if reset is not None else None),
-            ("Made", when(account.created_at)),
-            ("Made by", account.created_by),
+            ("Created", when(account.created_at)),
+            ("Created by", account.created_by),
             ("Changed", when(account.updated_at)),
         ]
     )

@@ -62,7 +62,7 @@ class AccountPages(Generic[A]):
             ]
             for each in found
         ]
-        columns = ("Name", *kind.columns, "Models", "Spent", "State")
+        columns = (kind.name, *kind.columns, "Models", "Spent", "State")
         new = h.a(".button.primary", href=visit.url(f"{kind.path}/new"))[f"New {kind.word}"]
         content: Node = [
             heading(kind.title, new),
@@ -89,7 +89,7 @@ class AccountPages(Generic[A]):
     def _new(self, visit: Visit, typed: Mapping[str, str], error: RequestError | None = None) -> Shown:
         kind = self._kind
         title, path = f"New {kind.word}", f"{kind.path}/new"
-        shown = form(visit, path, kind.new, typed, label=f"Make the {kind.word}", error=error)
+        shown = form(visit, path, kind.new, typed, label=f"Create the {kind.word}", error=error)
         status = 200 if error is None else error.status
         return Shown(title=title, content=[heading(title), h.p(".dim")[kind.about], shown], status=status)
 
@@ -101,8 +101,8 @@ class AccountPages(Generic[A]):
         except RequestError as error:
             return self._new(visit, typed, error)
         if made.secret is not None:
-            return self._secret(visit, made, f"{self._kind.called(made.account)} is made")
-        said = _with_warnings(f"{self._kind.called(made.account)} is made.", made)
+            return self._secret(visit, made, f"{self._kind.called(made.account)} is created")
+        said = _with_warnings(f"{self._kind.called(made.account)} is created.", made)
         return Moved(path=moved_to(self._kind.path, made.account.id), notice=said)
 
     def _secret(self, visit: Visit, made: Made[A], title: str) -> Shown:

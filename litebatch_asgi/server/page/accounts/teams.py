@@ -26,7 +26,7 @@ class TeamKind(AccountKind[Team]):
     about = "The keys of a team share its files, batches, limits and budget."
     delete = "Its keys go with it, and its webhook endpoints. Files and batches stay."
     new: Sequence[Entry] = (
-        Entry(name="team_id", label="Id", hint="Empty: one is made. It cannot be changed."),
+        Entry(name="team_id", label="Id", hint="Empty: one is chosen. It cannot be changed later."),
         _ALIAS,
         *COMMON,
         INHERIT,

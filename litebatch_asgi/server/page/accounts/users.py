@@ -39,10 +39,10 @@ class UserKind(AccountKind[User]):
     about = "The keys of a user share its files, batches, limits and budget. Keys of an admin see everything."
     delete = "Its keys go with it, and its webhook endpoints. Files and batches stay."
     new: Sequence[Entry] = (
-        Entry(name="user_id", label="Id", hint="Empty: one is made. It cannot be changed."),
+        Entry(name="user_id", label="Id", hint="Empty: one is chosen. It cannot be changed later."),
         *_WHO,
         *COMMON,
-        Entry(name="auto_create_key", label="Make a key for it", kind=Kind.TICK),
+        Entry(name="auto_create_key", label="Create a key for it", kind=Kind.TICK),
         DURATION,
         INHERIT,
     )
