@@ -183,7 +183,7 @@ class Connection:
 
     def _refused(self, call: Call, response: httpx2.Response) -> Refused | WrongAnswer:
         if response.is_redirect:
-            where = response.headers.get("location", "elsewhere")
+            where = shown_without(response.headers.get("location", "elsewhere"), self.server.api_key)
             return WrongAnswer(f"{call} was redirected to {where}: if that is the server, set its base URL")
         content = b"".join(self._read(call, response, most=MAX_ANSWER_BYTES))
         error = refusal(call.method, call.path, response.status_code, content, hidden=self.server.api_key)

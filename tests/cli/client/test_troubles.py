@@ -164,6 +164,14 @@ def test_the_key_is_told_to_nobody(direct: Direct, folder: Path) -> None:
     assert direct.key not in given.stdout + given.stderr
 
 
+def test_the_key_is_not_told_where_it_is_led_to(folder: Path) -> None:
+    head = b"302 Found\r\nlocation: http://other/?key=sk-secret-of-all"
+    with answering(http(b"", head)) as url:
+        done = run("batches", "get", "x", "--base-url", url, "--api-key", "sk-secret-of-all", cwd=folder)
+    assert done.returncode == 1
+    assert "was redirected to http://other/?key=[key]:" in done.stderr
+
+
 @contextmanager
 def answering(answer: bytes) -> Generator[str]:
     """A server that answers everything with the same bytes."""
