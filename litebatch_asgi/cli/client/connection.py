@@ -15,6 +15,8 @@ from litebatch_asgi.cli.client.answers import refusal, shown_without
 from litebatch_asgi.cli.client.errors import NoAnswer, Refused, WrongAnswer
 from litebatch_asgi.cli.client.server import Server
 from litebatch_asgi.cli.figures import span_of
+from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.models.headers import fits_header
 from litebatch_asgi.models.retry_after import retry_after
 
 MAX_ANSWER_BYTES = 33_554_432
@@ -83,7 +85,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Connection:
-    """HTTP to one server; every method raises `CommandFailed` and nothing else of its own.
+    """HTTP to one server; every method raises `CommandFailed`, or `ConfigError` for a key that cannot be.
 
     `tell` is given a sentence for each try that failed and is made again. The server's key is in no message.
     Redirects are not followed, for they would carry the key elsewhere.
@@ -158,6 +160,10 @@ class Connection:
     def _answered(self, call: Call) -> Generator[httpx2.Response]:
         """The answer to a request, unless it is an error."""
         base = self.server.base_url
+        if call.key is not None and not fits_header(call.key):
+            raise ConfigError(
+                f"{call.key!r} is no idempotency key: look for a line break or a letter outside ASCII"
+            )
         headers, timeout = {} if call.key is None else {"idempotency-key": call.key}, _TIMEOUT
         if call.content is not None:
             headers |= call.content.headers

@@ -67,6 +67,14 @@ def test_one_key_makes_one_batch(gateway: Server, folder: Path) -> None:
     assert first["id"] == again["id"] != other["id"]
 
 
+@pytest.mark.parametrize("key", ["Schlüssel", "one\ntwo"])
+def test_a_key_that_fits_into_no_header_is_refused(direct: Direct, folder: Path, key: str) -> None:
+    done = direct.litebatch("batches", "create", "file-1", "--idempotency-key", key, cwd=folder)
+    assert done.returncode == 2
+    assert "no idempotency key" in done.stderr
+    assert direct.calls("create_batch") == 0
+
+
 def test_a_cost_that_is_too_high_is_refused(gateway: Server, folder: Path) -> None:
     file_id = uploaded(gateway, folder, lines(1))
     done = gateway.litebatch("batches", "create", file_id, "--max-cost", "0.01", cwd=folder)
