@@ -14,7 +14,9 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt to run lines of a batch at one deployment."""
 
     shard: int
-    """whose lines it runs, counted from 0 within the batch's input; those that were handed on come last"""
+    """whose lines it runs: one that the input was cut into, counted from 0, or one of what was left undone"""
+    root: int
+    """the one that the input was cut into whose lines these are: the same, unless they were left undone"""
     attempt: int
     """counted from 1 within the shard"""
     state: JobState
@@ -43,6 +45,7 @@ def job_views(state: BatchState, *, for_admin: bool) -> Sequence[JobView]:
 def _view(job: Job, *, for_admin: bool) -> JobView:
     view = JobView(
         shard=job.shard,
+        root=job.root,
         attempt=job.attempt,
         state=job.state,
         counts=_counts(job),

@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
+from litebatch_asgi.models import Principal
 from litebatch_asgi.simulator import Course, Fault, Simulator
 from tests.database import Database
 from tests.harness import ids_of, running_gateway
@@ -33,6 +34,8 @@ async def test_a_job_that_ends_after_a_part_hands_the_rest_on(
         assert await each_once(gateway, ended, 10) == {}
         assert ended.error_file_id is None
         assert await sizes(simulator) == [10, 4]
+        jobs = await gateway.litebatch.batches.jobs(Principal(owner=gateway.caller), batch.id)
+        assert [(job.root, job.shard == job.root) for job in jobs] == [(0, True), (0, False)]
 
 
 async def test_results_that_are_thrown_away_are_waited_for_and_then_run_anew(

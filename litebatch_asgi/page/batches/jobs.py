@@ -34,7 +34,7 @@ _COLUMNS = ("Shard", "Attempt", "State", "Progress", Column("Done", is_number=Tr
 
 def jobs_part(visit: Visit, jobs: Sequence[JobView]) -> Node:
     """A table of jobs, the last attempt at each shard first; of many those that have not ended."""
-    shown = sorted(jobs, key=lambda job: (job.shard, -job.attempt))
+    shown = sorted(jobs, key=lambda job: (job.root, job.shard != job.root, job.shard, -job.attempt))
     if len(jobs) > _MOST:
         shown = sorted(shown, key=_is_over)[:_MOST]
     columns: tuple[Column | str, ...] = _COLUMNS
@@ -50,7 +50,7 @@ def jobs_part(visit: Visit, jobs: Sequence[JobView]) -> Node:
 def _row(visit: Visit, job: JobView) -> list[Node]:
     counts = job.counts
     cells: list[Node] = [
-        str(job.shard),
+        str(job.root) if job.shard == job.root else f"rest of {job.root}",
         str(job.attempt),
         chip("cancelling", "stopping") if job.is_stopping else chip(_LIKE.get(job.state, ""), job.state),
         progress(counts.completed, counts.failed, counts.total),
