@@ -59,7 +59,8 @@ THINNED = frozenset(
             "keys",
             "middleware",
         ),
-        *("named", "providers", "rescue", "retries", "sdk", "simulator", "uploads", "webhooks"),
+        *("named", "page", "providers", "rescue", "retries", "sdk", "server", "simulator"),
+        *("spend", "storage", "stores", "uploads", "webhooks"),
     }
 )
 """folders of whose tests with many cases the quick run takes every third case"""
