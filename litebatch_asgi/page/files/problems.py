@@ -34,5 +34,5 @@ def _row(problem: Problem) -> list[Node]:
         f"{problem.line:,}" if problem.line is not None else "",
         h.span(".mono")[problem.code],
         told(problem.message, 1000),
-        h.span(".mono")[problem.param or ""],
+        h.span(".mono")[problem.param] if problem.param else None,
     ]
