@@ -49,8 +49,12 @@ def results(
         requests = stack.enter_context(_opened(join)) if join is not None else None
         spools = stack.enter_context(_spooled(connection, screen, batch))
         target = stack.enter_context(replacing(out)) if out is not None else None
+        written = 0
         for line in _written(spools, requests, form, screen):
             _write(line, target)
+            written += 1
+    if out is not None:
+        screen.tell(f"{out} has {counted(written - (form is Format.CSV), 'row')}")
     if not batch.is_whole:
         left = counted(batch.total - batch.completed, "request")
         screen.tell(f"{batch.id} has {batch.status}: {left} without success")

@@ -55,6 +55,7 @@ def test_from_a_file_to_its_answers(server: Server, folder: Path) -> None:
     assert ids_of(results.stdout.encode()) == ["request-0", "request-1", "request-2"]
     assert json.loads(results.stdout.splitlines()[-1])["custom_id"] == "request-0"  # errors come last
     saved = server.litebatch("batches", "results", batch["id"], "-o", "out.jsonl", cwd=folder)
+    assert "out.jsonl has 3 rows" in saved.stderr
     assert saved.returncode == 3
     assert (folder / "out.jsonl").read_text() == results.stdout
 
