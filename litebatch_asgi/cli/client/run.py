@@ -25,7 +25,7 @@ from litebatch_asgi.cli.client.objects import Batch, File
 from litebatch_asgi.cli.client.screen import Screen
 from litebatch_asgi.cli.client.uploading import Form, Source
 from litebatch_asgi.cli.client.watching import watch
-from litebatch_asgi.cli.client.words import age_in_words, dry_run_in_words, obstacles
+from litebatch_asgi.cli.client.words import age_in_words, dry_run_in_words, estimate_in_words, obstacles
 from litebatch_asgi.cli.estimates import Priced, priced
 from litebatch_asgi.cli.failing import CommandFailed
 from litebatch_asgi.cli.figures import counted, dollars_shown, size_of
@@ -151,10 +151,7 @@ class Run:
         tell(f"{asked.file}: {counted(found.lines, 'request')} to {found.url}, {size_of(source.size)}")
         if source.model is not None:
             tell(f"its lines name {found.model}: they are sent with {source.model}, the file stays as it is")
-        tokens = f"about {price.input_tokens:,} tokens in, {price.estimated_output_tokens:,} out"
-        cost = dollars_shown(price.estimated_cost)
-        known = f"{cost} by {price.price_source}" if price.estimated_cost is not None else cost
-        tell(f"estimate: {tokens}; cost {known}")
+        tell(f"estimate: {_estimate(price)}")
         if asked.max_cost is not None and price.estimated_cost is not None:
             self._check_cost(price.estimated_cost, f"--max-cost is {asked.max_cost}")
 
@@ -233,7 +230,7 @@ class Run:
             if most is not None and price.estimated_cost is None:
                 raise CommandFailed(f"--max-cost is {most}, and nobody knows what {price.priced_as} costs")
             return {}
-        for line in dry_run_in_words(told):
+        for line in dry_run_in_words(told, _estimate(price)):
             self._screen.tell(line)
         if against := obstacles(told, most):
             raise CommandFailed("; ".join(against))
@@ -251,6 +248,10 @@ class Run:
             self._screen.tell(f"{counted(batch.total - batch.completed, 'request')} without success")
         if fetched.missing:
             self._screen.tell(f"{counted(fetched.missing, 'row')} missing: the same command reads them again")
+
+
+def _estimate(price: Priced) -> str:
+    return estimate_in_words(msgspec.to_builtins(price))
 
 
 def _size(path: Path) -> int | None:

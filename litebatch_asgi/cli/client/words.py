@@ -19,14 +19,20 @@ def age_in_words(batch: Batch) -> str:
     return f"made {age_of((datetime.now(UTC) - batch.created_at).total_seconds())} ago"
 
 
-def dry_run_in_words(told: Mapping[str, Any]) -> Iterator[str]:
-    """What a gateway says of a batch that is still to be made."""
+def estimate_in_words(told: Mapping[str, Any]) -> str:
+    """What a batch is estimated to take, as a dry run tells it."""
     cost, source = dollars(told.get("estimated_cost")), text(told.get("price_source"))
     tokens = (
         f"{number(told.get('input_tokens')):,} tokens in, {number(told.get('estimated_output_tokens')):,} out"
     )
-    by = f" by {source}" if cost is not None and source else ""
-    yield f"the gateway's estimate: about {tokens}; cost {dollars_shown(cost)}{by}"
+    by = f" (prices: {source})" if cost is not None and source else ""
+    return f"about {tokens}; cost {dollars_shown(cost)}{by}"
+
+
+def dry_run_in_words(told: Mapping[str, Any], earlier: str) -> Iterator[str]:
+    """What a gateway says of a batch that is still to be made, after an `earlier` estimate was told."""
+    estimate = estimate_in_words(told)
+    yield "the gateway estimates the same" if estimate == earlier else f"the gateway's estimate: {estimate}"
     if (note := text(told.get("note"))) is not None:
         yield note
     if (waiting := text(members(told.get("waiting_for")).get("message"))) is not None:

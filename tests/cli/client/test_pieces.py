@@ -14,6 +14,7 @@ from litebatch_asgi.cli.client.pace import Pace, pace_shown
 from litebatch_asgi.cli.client.rows import read_row
 from litebatch_asgi.cli.client.server import OPENAI, choose
 from litebatch_asgi.cli.client.uploading import Form, Source, source_of
+from litebatch_asgi.cli.client.words import dry_run_in_words, estimate_in_words
 from litebatch_asgi.cli.failing import CommandFailed
 from litebatch_asgi.cli.figures import dollars_shown, size_of, span_of
 from litebatch_asgi.errors import ConfigError
@@ -206,3 +207,17 @@ def test_a_batch_of_which_little_is_told() -> None:
 def test_dollars_in_words(cost: str | None, told: str) -> None:
     """What is small keeps two digits: rounded to more it would look like a multiple of what it is."""
     assert (dollars_shown(cost), amount(cost)) == (told, told)
+
+
+def test_an_estimate_is_not_told_twice() -> None:
+    told = {
+        "input_tokens": 83,
+        "estimated_output_tokens": 1000,
+        "estimated_cost": "0.5",
+        "price_source": "config",
+    }
+    estimate = estimate_in_words(told)
+    assert estimate == "about 83 tokens in, 1,000 out; cost $0.5000 (prices: config)"
+    assert list(dry_run_in_words(told, estimate)) == ["the gateway estimates the same"]
+    (other,) = dry_run_in_words({**told, "estimated_cost": "0.6"}, estimate)
+    assert other.startswith("the gateway's estimate: about 83 tokens in")
