@@ -15,7 +15,7 @@ _WINDOW = "24h"
 _AN_ID = "batch_abc123"
 
 BatchId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="Of a batch.")]
-BatchIds: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID...", help="Of batches.")]
+BatchIds: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Of batches.")]
 Window: TypeAlias = Annotated[
     str, typer.Option("--window", metavar="TIME", help="The completion window, such as 24h.")
 ]

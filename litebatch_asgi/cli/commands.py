@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from litebatch_asgi.cli.adopt import adopt
 from litebatch_asgi.cli.batch_commands import app as batch_commands
@@ -36,10 +37,28 @@ class Flavour(StrEnum):
     MISTRAL = "mistral"
 
 
+_IN_ORDER = (
+    *("demo", "serve", "check", "batches", "files", "keys", "teams", "users", "deployments", "jobs"),
+    *("reprice", "adopt", "outbox", "database", "metrics", "work", "simulate", "completion"),
+)
+"""what is used first and most often comes first"""
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, as the help lists them."""
+        return sorted(super().list_commands(ctx), key=_IN_ORDER.index)
+
+
 app: typer.Typer = typer.Typer(
     name="litebatch",
+    cls=_Commands,
     help="OpenAI's Files and Batches API over many provider deployments.",
-    epilog=example("litebatch demo", "litebatch serve --config litebatch.yaml"),
+    epilog=example(
+        "litebatch demo",
+        "litebatch serve --config litebatch.yaml",
+        "litebatch batches run requests.jsonl -m gpt-4o-batch",
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -147,7 +166,7 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Show a client's whole journey, against simulated deployments."""
+    """Show a whole batch, at simulated providers."""
     from litebatch_asgi.cli.demo import run
 
     run(keep=keep, port=port)

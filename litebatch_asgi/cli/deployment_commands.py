@@ -32,7 +32,7 @@ def list_(
 
 @app.command(epilog=example("litebatch deployments drain eu-general --config litebatch.yaml"))
 def drain(deployment: DeploymentId, config: options.Config = None, database: options.Database = None) -> None:
-    """Keep new jobs away from a deployment, and hand on what runs there.
+    """Send no new jobs to a deployment, and move its open ones.
 
     It stays drained until `undrain`, whatever restarts. Jobs that nothing else can take run to their end.
     """

@@ -10,7 +10,7 @@ import typer
 from litebatch_asgi.cli import options
 from litebatch_asgi.cli.options import example
 
-FileIds: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID...", help="Of files.")]
+FileIds: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Of files.")]
 
 app: typer.Typer = typer.Typer(
     name="files",

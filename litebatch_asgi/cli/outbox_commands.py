@@ -46,7 +46,7 @@ def list_(
 @app.command(epilog=example("litebatch outbox replay --sink log", "litebatch outbox replay --all"))
 def replay(
     event: Annotated[
-        list[str] | None, typer.Argument(metavar="[EVENT]...", help="Ids, as the list shows them.")
+        list[str] | None, typer.Argument(metavar="EVENT", help="Ids, as the list shows them.")
     ] = None,
     sink: Sink = None,
     every: Annotated[bool, typer.Option("--all", help="All that are dead.")] = False,

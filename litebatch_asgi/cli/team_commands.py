@@ -24,7 +24,7 @@ app: typer.Typer = typer.Typer(
 @with_limits
 def create(
     team: Annotated[
-        str | None, typer.Argument(metavar="[TEAM]", help="Its id.", show_default="a random one")
+        str | None, typer.Argument(metavar="TEAM", help="Its id.", show_default="a random one")
     ] = None,
     alias: Annotated[str | None, typer.Option("--alias", metavar="NAME", help="A name for it.")] = None,
     model: options.Models = None,

@@ -29,7 +29,7 @@ app: typer.Typer = typer.Typer(
 @with_limits
 def create(
     user: Annotated[
-        str | None, typer.Argument(metavar="[USER]", help="Its id.", show_default="a random one")
+        str | None, typer.Argument(metavar="USER", help="Its id.", show_default="a random one")
     ] = None,
     alias: Annotated[str | None, typer.Option("--alias", metavar="NAME", help="A name for it.")] = None,
     email: Annotated[str | None, typer.Option("--email", metavar="ADDRESS", help="For the record.")] = None,
