@@ -31,7 +31,7 @@ from tests.readme.snippets import README, ROOT, snippets, under
 from tests.survival.server import free_port
 from tests.webhooks.taking import completed, taker
 
-PORTS = ("4000", "4001", "9000")
+PORTS = ("4000", "4001", "4002", "9000")
 SECONDS = 50
 PARTS = (*ROOT.glob("*/README.md"), *ROOT.glob("litebatch_asgi/*/README.md"))
 NOT_TOLD = frozenset({None, "internal_error"})
