@@ -69,11 +69,18 @@ def gone(use: DeploymentUse, now: datetime) -> Telling:
         "copies": use.copies,
         "last_seen": seen,
         "message": (
-            f"{use.deployment_id} is in no process's configuration any more, and {use.open_jobs} open jobs "
-            f"and {use.copies} copies are there: put it back, or their batches end without it."
+            f"{use.deployment_id} is in no process's configuration any more, and has {in_words(use)}: put it "
+            "back, or their batches end without it."
         ),
     }
     return _telling(GONE, use.deployment_id, payload, now, mark=seen)
+
+
+def in_words(use: DeploymentUse) -> str:
+    """What a deployment has, such as `1 open job and 2 copies`."""
+    jobs, copies = use.open_jobs, use.copies
+    told = (f"{jobs:,} open job{'' if jobs == 1 else 's'}", f"{copies:,} cop{'y' if copies == 1 else 'ies'}")
+    return " and ".join(each for each in told if not each.startswith("0 ")) or "nothing"
 
 
 def subject_of(deployment_id: str) -> str:

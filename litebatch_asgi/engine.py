@@ -17,6 +17,7 @@ from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.clock import Clock
 from litebatch_asgi.contents import ContentStore
 from litebatch_asgi.delivering import Deliveries, WebhookWorker
+from litebatch_asgi.deployment_events import in_words
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.files import FileService, UploadService
 from litebatch_asgi.fleet import Fleet
@@ -195,11 +196,10 @@ class Engine:
     async def _tell_missing(self) -> None:
         for use in await self.presence.missing():
             logger.warning(
-                "%d open jobs and %d copies are at deployment %r, which is not in the configuration: put it "
-                "back, or what is there ends without its results once no process has it",
-                use.open_jobs,
-                use.copies,
+                "deployment %r is not in the configuration, and has %s: put it back, or what is there ends "
+                "without its results once no process has it",
                 use.deployment_id,
+                in_words(use),
             )
 
     async def _check_spool(self, threads: Threads) -> None:

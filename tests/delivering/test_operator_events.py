@@ -144,7 +144,7 @@ async def test_a_deployment_that_is_gone_is_told_once(tmp_path: Path, database: 
     payload = dict(first.payload)
     assert datetime.now(UTC) - datetime.fromisoformat(payload.pop("last_seen")) < timedelta(minutes=5)
     assert payload.pop("message") == (
-        "east is in no process's configuration any more, and 1 open jobs and 1 copies are there: put it "
+        "east is in no process's configuration any more, and has 1 open job and 1 copy: put it "
         "back, or their batches end without it."
     )
     assert payload == {"deployment": "east", "open_jobs": 1, "copies": 1}

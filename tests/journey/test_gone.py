@@ -30,7 +30,10 @@ async def test_a_batch_on_a_deployment_that_is_gone_can_be_cancelled(
             batch = await gateway.create((await gateway.upload()).id)
             assert len(simulator.account("east").batches) == 1
         async with start(served=deployments(provider, ["west"])) as gateway:
-            assert "1 open jobs and 1 copies are at deployment 'east'" in caplog.text
+            assert (
+                "deployment 'east' is not in the configuration, and has 1 open job and 1 copy: put it"
+                in caplog.text
+            )
             await gateway.client().batches.cancel(batch.id)
             ended = await gateway.ended(batch.id)
             assert ended.status == "cancelled"
