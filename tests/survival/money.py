@@ -33,13 +33,17 @@ async def make_callers(gateway: Deployed) -> None:
 
 
 async def wrong_charges(world: World) -> AsyncIterator[str]:
-    """Each job is charged once what its rows cost, all sums are those of the charges, and nothing is held."""
+    """Each job is charged once what its rows cost, all sums are those of the charges, and nothing is held.
+
+    One that its provider failed before it ran anything, or that was halved, has cost nothing and no charge.
+    """
     without_rows = {batch.id for batch in robbed(world)}
     charged: dict[str, list[int | None]] = {}
     for job_id, cost in await world.rows("SELECT job_id, CAST(cost AS text) FROM charges"):
         charged.setdefault(job_id, []).append(nanodollars(cost))
     for job_id, deployment, provider_id in await world.rows(
         "SELECT id, deployment_id, provider_batch_id FROM jobs WHERE state = 'settled'"
+        " AND errors = '[]' AND (reason IS NULL OR reason <> 'halved')"
     ):
         told = charged.pop(job_id, [])
         cost = await cost_of(world.simulator.account(deployment), provider_id)

@@ -289,14 +289,19 @@ class Round:
             journey = self._chance.choice(known)
             memory.aged.add(journey)
             jobs = [batch.id for _, batch in world.lonely_jobs(journey)]
-            world.stuck.update(self._chance.sample(jobs, min(1, len(jobs))))
-            while True:
-                try:
-                    await world.let_a_day_pass(world.batches[journey], settings.LEFT_SECONDS)
-                except AWAY:
-                    await anyio.sleep(AGAIN_SECONDS)
-                else:
-                    break
+            stuck = self._chance.sample(jobs, min(1, len(jobs)))
+            world.stuck.update(stuck)
+            has_passed = False
+            try:
+                while not has_passed:
+                    try:
+                        await world.let_a_day_pass(world.batches[journey], settings.LEFT_SECONDS)
+                        has_passed = True
+                    except AWAY:
+                        await anyio.sleep(AGAIN_SECONDS)
+            finally:
+                if not has_passed:  # nobody would see for a day that it stands still
+                    world.stuck.difference_update(stuck)
 
 
 def _lonely(memory: Memory) -> list[tuple[Account, BatchObject]]:
