@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ import pytest
 
 from litebatch_asgi.cli.demo import program
 from tests.cli.processes import run, running
+from tests.harness import PATIENCE_SECONDS
 from tests.page.visiting import visiting
 
 
 def test_the_demo_takes_the_whole_journey_on_a_free_port(tmp_path: Path) -> None:
     with socket.socket() as four_thousand:
-        with suppress(OSError):  # somebody else has it, which is as good
-            four_thousand.bind(("127.0.0.1", 4000))
+        take(four_thousand, 4000)
         ended = run("demo", cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     titles = re.findall(r"^\d+\. (\w+)", ended.stdout, re.MULTILINE)
@@ -30,6 +31,16 @@ def test_the_demo_takes_the_whole_journey_on_a_free_port(tmp_path: Path) -> None
     assert len(re.findall(r"copy at (?:east|west) +file-\w+, \d+ bytes", ended.stdout)) == 2
     assert "11 in the output file, 1 in the error file" in ended.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def take(held: socket.socket, port: int) -> None:
+    """Have a port, once other tests do not have it any more; who has it for longer is as good."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        with suppress(OSError):
+            held.bind(("127.0.0.1", port))
+            return
+        time.sleep(0.1)
 
 
 def test_keep_leaves_it_running_until_a_signal(tmp_path: Path) -> None:
