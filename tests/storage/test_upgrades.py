@@ -41,6 +41,8 @@ from tests.postgres import empty_database_url
 from tests.storage import filled
 from tests.storage.filled import ENDED, INPUT, KEY, NOW, OPEN, OUTPUT, PACKAGES, SCOPE, VERSIONS, Rows
 
+NEVER_ALONE = {11}
+"""versions that came with the next one: no database was made by them"""
 NUMBERS = sorted(int(folder.name) for folder in VERSIONS.iterdir())
 LATER_MIGRATION = """
 ALTER TABLE {prefix}files ADD COLUMN colour {type.key};
@@ -275,6 +277,7 @@ async def test_later_migrations_apply(kept: Kept, later: str) -> None:
 def test_the_newest_version_is_kept(backend: str) -> None:
     """What has been released stays as it is: each change of the schema is a migration of its own."""
     newest, made = filled.schema(backend)
-    assert list(range(1, newest + 1)) == NUMBERS, "run python -m tests.storage.filled"
+    kept = [number for number in range(1, newest + 1) if number not in NEVER_ALONE]
+    assert kept == NUMBERS, "run python -m tests.storage.filled"
     dump = (VERSIONS / str(newest) / f"{backend}.sql").read_text(encoding="utf-8")
     assert dump.startswith(made), "add a migration; or, before a release, run python -m tests.storage.filled"
