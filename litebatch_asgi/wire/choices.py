@@ -50,9 +50,9 @@ def json_errors(given: object) -> Sequence[RowError] | None:
         param = f"{ERRORS}[{at}]"
         told = checks.json_object(each, param)
         checks.only_known(told, RowError.__struct_fields__, f"{param}.")
-        values = cast("dict[str, Any]", told)
+        values = dict(cast("dict[str, Any]", told))
         if values.get("status") is not None:
-            values = {**values, "status": checks.whole_number(values["status"], f"{param}.status")}
+            values["status"] = checks.whole_number(values["status"], f"{param}.status")
         kinds.append(RowError(**values))
     return kinds
 
