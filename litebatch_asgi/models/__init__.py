@@ -46,6 +46,12 @@ from litebatch_asgi.models.keys import VirtualKey as VirtualKey
 from litebatch_asgi.models.limits import Exceeded as Exceeded
 from litebatch_asgi.models.limits import FileHold as FileHold
 from litebatch_asgi.models.limits import Limits as Limits
+from litebatch_asgi.models.lines import Lane as Lane
+from litebatch_asgi.models.lines import LineProgress as LineProgress
+from litebatch_asgi.models.lines import LineRange as LineRange
+from litebatch_asgi.models.lines import LineResult as LineResult
+from litebatch_asgi.models.lines import RangeWrite as RangeWrite
+from litebatch_asgi.models.lines import Sharing as Sharing
 from litebatch_asgi.models.page import Page as Page
 from litebatch_asgi.models.patterns import ModelPattern as ModelPattern
 from litebatch_asgi.models.principal import Principal as Principal
