@@ -7,12 +7,15 @@ anew as a shard of their own, and fail once more.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import cycle
 from typing import Any
 
 import anyio
 from msgspec.structs import replace
 
+from litebatch_asgi.app import open_storage
+from litebatch_asgi.operators import Operators
 from litebatch_asgi.simulator import Course, Fault
 from tests.database import BACKENDS
 from tests.faults.calls import (
@@ -40,6 +43,8 @@ LEFT_SECONDS = 8.0
 MONTH = 31 * 86_400 * 1_000_000
 LOOKS = 30
 """at providers, by when everything that is due was looked at"""
+LOOKS_AT_ONE = 12
+"""at a job that is long in ending"""
 SHORT_LEASE: dict[str, Any] = {"lease_seconds": 1.0}
 
 
@@ -115,20 +120,49 @@ async def _first_job(world: World, journey: str) -> str:
             await anyio.sleep(0.01)
 
 
+async def _stuck_job(world: World) -> str:
+    """The same, of one that does not get on from then on, while all others may."""
+    world.holds_runs = True
+    job = await _first_job(world, RUN)
+    world.stuck.add(job)
+    world.holds_runs = False
+    return job
+
+
 async def stand_still(world: World) -> None:
     """A job does not get on, and a day passes."""
-    world.holds_runs = True
-    world.stuck.add(await _first_job(world, RUN))
-    world.holds_runs = False
+    await _stuck_job(world)
     await world.let_a_day_pass(world.batches[RUN], LEFT_SECONDS)
+
+
+async def move_and_end_late(world: World) -> None:
+    """An operator moves a job, which its provider ends once it was looked at again and again.
+
+    Or as soon as another job has its lines: that is not to begin before.
+    """
+    running = await _stuck_job(world)
+    cancelling = world.simulator.add_fault(Fault(call="finish_cancel", match=running, stall=True))
+    ((job_id,),) = await world.rows(f"SELECT id FROM jobs WHERE provider_batch_id = '{running}'")
+    storage = open_storage(world.database.url)
+    await storage.open()
+    try:
+        await Operators(storage).move(job_id)
+    finally:
+        await storage.close()
+    following = (
+        "SELECT 1 FROM jobs AS each JOIN jobs AS moved ON moved.batch_id = each.batch_id"
+        f" AND moved.shard = each.parent WHERE moved.id = '{job_id}' AND each.provider_batch_id IS NOT NULL"
+    )
+    looks = partial(world.simulator.journal.select, "retrieve_batch", object_id=running)
+    enough = len(looks()) + LOOKS_AT_ONE
+    while len(looks()) < enough and not await world.rows(following):  # noqa: ASYNC110 - as above
+        await anyio.sleep(0.02)
+    world.simulator.remove_fault(cancelling)
 
 
 async def let_a_month_pass(world: World) -> None:
     """A month passes for what has a clock of one job's results while another job runs on."""
-    world.holds_runs = True
-    running = await _first_job(world, RUN)
-    world.stuck.add(running)
-    world.holds_runs = False
+    running = await _stuck_job(world)
     results = f"SELECT id FROM files WHERE batch_id = '{world.batches[RUN]}'"
     with anyio.fail_after(PATIENCE_SECONDS):
         while not await world.rows(results):  # noqa: ASYNC110 - what is waited for is in the database
@@ -211,6 +245,12 @@ def cancels() -> Iterator[Trouble]:
 OWN = (
     Trouble(name="no trouble", phase=Phase.SETTLE),
     Trouble(name="a month passes in between", phase=Phase.SETTLE, meanwhile=let_a_month_pass),
+    Trouble(
+        name="a job is moved, and ends late",
+        phase=Phase.POLL,
+        settings={"late_rows_grace_seconds": 0.2},  # so that nothing but its end is waited for
+        meanwhile=move_and_end_late,
+    ),
     *deaths_on_the_way(),
     *calls_for_the_rest(),
     *refusals_of_the_input(),

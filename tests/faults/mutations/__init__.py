@@ -80,7 +80,7 @@ MUTATIONS = (
     Mutation(switch_off=copies.tags_tell_no_tile, journey=tiles_in_doubt),
     Mutation(switch_off=copies.twins_go_at_once, journey=models_change),
     Mutation(switch_off=copies.any_model_will_do, journey=models_change),
-    Mutation(switch_off=rescues.rests_begin_at_once, journey=_of_tiles("a job is late, and cancelled late")),
+    Mutation(switch_off=rescues.rests_begin_at_once, journey=_of_tiles("a job is moved, and ends late")),
     Mutation(switch_off=rescues.rests_come_later, journey=deaths_after_settling),
     Mutation(switch_off=rescues.hidden_files_have_a_clock, journey=_of_tiles("a month passes in between")),
     Mutation(switch_off=rescues.own_configuration_decides, journey=older_configuration_beside),
