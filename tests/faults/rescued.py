@@ -19,7 +19,7 @@ from tests.faults.stage import HELD, TILES, gateway_on
 from tests.faults.world import RUN, world_of
 from tests.harness import HASTY, UPSTREAM, deployments
 
-GONE_SOON = replace(HASTY, gone_grace_seconds=1.5)
+GONE_SOON = replace(HASTY, gone_grace_seconds=1.5, rescue=True)
 
 
 async def deaths_after_settling(folder: Path) -> list[str]:
