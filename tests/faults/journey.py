@@ -62,8 +62,6 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     """how the batch that is cancelled may end"""
     loses: int = 0
     """how many rows the provider loses"""
-    may_withhold: bool = False
-    """whether a provider may have no rows of a job that ended so, as Vertex has none of a cancelled one"""
     makes_twins: bool = False
     """whether a second provider job may be made for a shard, to be cancelled when it is seen"""
 
@@ -148,8 +146,7 @@ async def _unexpected(world: World, troubles: Sequence[Trouble]) -> list[str]:
         if status not in allowed:
             found.append(f"{journey} is {status}")
         lost = world.lost(journey)
-        withholds = journey == RUN and any(each.may_withhold for each in troubles)
-        if (lost > loses and not withholds) or (lost < loses and len(troubles) == 1):
+        if lost > loses or (lost < loses and len(troubles) == 1):
             found.append(f"{journey} has lost {lost} rows")
         made = Counter(
             family_of(tag_of(batch)) for _, batch in world.jobs(journey) if batch.status != "failed"

@@ -91,7 +91,6 @@ ENDINGS = (
         name="job is cancelled at the provider",
         phase=Phase.POLL,
         faults=(Fault(call="run_batch", match=RUN, ending="cancelled"),),
-        may_withhold=True,
     ),
     Trouble(
         name="job ends before it is cancelled",

@@ -28,7 +28,7 @@ from tests.faults.placing import CLOCKS, CROWDS, ROOM, TWINS, VALIDATION, lists_
 from tests.faults.running import CANCELS, ENDINGS, LOSSES, RETRIEVAL, VANISHING, rows
 from tests.faults.stage import MIXED
 from tests.faults.storing import COPIES, lists_of_files
-from tests.faults.world import CANCEL, RUN
+from tests.faults.world import CANCEL, IDS, RUN
 from tests.translated.deployed import ANTHROPIC, VERTEX
 
 WITH_ANOTHER = (Phase.UPLOAD, Phase.CREATE, Phase.POLL)
@@ -105,6 +105,7 @@ def fitted(trouble: Trouble, flavour: str) -> Trouble:
     kind = MIXED[flavour][-1]
     in_doubt = trouble.phase is Phase.CREATE or any(fault.call == "create_batch" for fault in trouble.faults)
     runs_on = kind == ANTHROPIC and in_doubt  # what may be another's is not cancelled
+    is_cut_off = kind == VERTEX and any(fault.ending == "cancelled" for fault in trouble.faults)
     return replace(
         trouble,
         faults=tuple(_fitted(fault, kind) for fault in trouble.faults),
@@ -113,6 +114,7 @@ def fitted(trouble: Trouble, flavour: str) -> Trouble:
             for name, which in zip(reversed(MIXED[flavour]), ("west", "east"), strict=False)
         },
         cancels=trouble.cancels | {"completed"} if runs_on else trouble.cancels,
+        loses=len(IDS) // 2 if is_cut_off else trouble.loses,  # there are no rows of what was not run
     )
 
 
