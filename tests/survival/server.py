@@ -147,6 +147,7 @@ class Server:
     def __init__(self, config: Path, *, clock_ahead_seconds: float = 0.0, without: str | None = None) -> None:
         self._port = free_port()
         self._log = config.parent / f"server-{self._port}.log"
+        self._logged_before = 0  # bytes, when it was started last
         self._order = Order(
             arguments=self._arguments(config),
             environment=environment({sinks.FOLDER: str(config.parent)}),
@@ -173,6 +174,7 @@ class Server:
         self.serves = False
         extra = {"LITEBATCH_FAILPOINTS": failpoints}
         order = replace(self._order, environment=self._order.environment | extra)
+        self._logged_before = self._log.stat().st_size if self._log.exists() else 0
         self._process = await anyio.to_thread.run_sync(Forked, order)
 
     async def ready(self) -> bool:
@@ -242,8 +244,8 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What it printed last."""
-        return self._log.read_text()[-5000:]
+        """What it printed last, since it was started."""
+        return self._log.read_bytes()[self._logged_before :].decode()[-5000:]
 
 
 class Deployed(Gateway):
