@@ -35,6 +35,7 @@ class Flavour(StrEnum):
     ANTHROPIC = "anthropic"
     GROQ = "groq"
     MISTRAL = "mistral"
+    VLLM = "vllm"
 
 
 _IN_ORDER = (

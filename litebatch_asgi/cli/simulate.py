@@ -120,6 +120,11 @@ _WAYS_IN = {
         "            {address}/NAME/v1 for any number of accounts",
         "  key       any bearer token",
     ),
+    "vllm": (
+        "  api_base  {address}/v1",
+        "            {address}/NAME/v1 for any number of servers",
+        "  key       any bearer token, or none",
+    ),
     "groq": (
         "  api_base  {address}/openai/v1",
         "            {address}/NAME/openai/v1 for any number of accounts",

@@ -32,6 +32,11 @@ batch's id, reading them is the call `stream_file`, and deleting a batch is `del
 metadata but `custom_id_suffix`, what its first custom id has after an underscore: faults match it, and
 `Simulator.summary` goes by it whatever the tag.
 
+An account of the flavour `vllm` is an inference server, without files and batches, at
+`/{account}/v1/chat/completions` and so on, see `inference_rules.PATHS`, and at `/{account}/health`. Its
+requests are in `Simulator.requests`, not in the journal. It takes its `latency`, runs `max_running` requests
+at once and lets a key ask for `requests_per_minute` and `tokens_per_minute`, by token buckets.
+
 An account of the flavour `groq` lies at `/{account}/openai/v1`, one of `mistral` at `/{account}/v1`, with its
 jobs at `/batch/jobs`; see `groq_api`, `mistral_api` and `mistral_rules`.
 
@@ -74,6 +79,10 @@ POST    `running`     `?account=`: add a running batch of `input_file_id` for ea
 GET     `state`       files and batches of all accounts
 GET     `jobs`        `?account=`: all batches, with the lines that each could run, and when: see `JobRecord`
 GET     `summary`     `?tag=`: batch inputs by filename, batches by what their metadata has under the tag
+GET     `requests`    `?account=&after=&match=&sha256=&limit=`: what inference servers received, see
+                      `RequestEntry`
+GET     `lines`       `?account=&received=&succeeded=&match=`: how often each line came, see `LineCounts`
+GET     `totals`      `?account=&after=`: requests and lines in numbers, see `RequestTotals`
 GET     `credentials` `?account=&project=`: a service account of an account of the flavour `vertex`
 POST    `reset`       forget everything
 ======  ============  ==============================================================================
@@ -90,6 +99,10 @@ from .job_records import JobRecord as JobRecord
 from .job_records import Overlap as Overlap
 from .job_records import overlaps as overlaps
 from .journal import JournalEntry as JournalEntry
+from .latency import Latency as Latency
+from .request_journal import LineCounts as LineCounts
+from .request_journal import RequestEntry as RequestEntry
+from .request_journal import RequestTotals as RequestTotals
 from .service_accounts import service_account as service_account
 from .settings import SimulatorSettings as SimulatorSettings
 from .simulator import Simulator as Simulator

@@ -77,6 +77,8 @@ class Account(AccountContext):
         self._settings = self._settings.changed(changes)
         for progress in self.batch_store.all():
             progress.reconsider()
+        for each in self.on_change:
+            each()
         self.wakeup.notify()
         return self._settings
 

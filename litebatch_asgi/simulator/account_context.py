@@ -43,6 +43,8 @@ class AccountContext:
         """how often files and batches were listed"""
         self.reads_made: Counter[str] = Counter()
         """how often files were read by their ids, those whose rows are reordered"""
+        self.on_change: list[Callable[[], object]] = []
+        """called once the settings are others"""
         self._settings = settings
 
     @property

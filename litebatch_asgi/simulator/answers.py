@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -106,9 +107,13 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def answer(endpoint: str, ask: Ask) -> tuple[JSON, Usage]:
-    """The response body of `ask` at `endpoint`, and what it used. Raises KeyError where nothing answers."""
-    body, usage = ANSWERERS[endpoint](ask)
+Answerer = Callable[[Ask], tuple[JSON, Usage]]
+"""what answers at one endpoint"""
+
+
+def answer(answerer: Answerer, ask: Ask) -> tuple[JSON, Usage]:
+    """The response body of `ask`, and what it used."""
+    body, usage = answerer(ask)
     if ask.directive.usage is not msgspec.UNSET:
         body["usage"] = ask.directive.usage
     return body, usage
@@ -229,9 +234,11 @@ def _response(ask: Ask) -> tuple[JSON, Usage]:
 def _embeddings(ask: Ask) -> tuple[JSON, Usage]:
     asked, dimensions = ask.body["input"], ask.body.get("dimensions")
     several = is_array(asked) and not (asked and isinstance(asked[0], int))
+    vectors = [vector(str(text), dimensions) for text in (asked if several else [asked])]
+    coded = ask.body.get("encoding_format") == "base64"
     rows = [
-        {"object": "embedding", "index": index, "embedding": vector(str(text), dimensions)}
-        for index, text in enumerate(asked if several else [asked])
+        {"object": "embedding", "index": index, "embedding": _in_base64(each) if coded else each}
+        for index, each in enumerate(vectors)
     ]
     usage = Usage(input_tokens=ask.usage("", reasons=False).input_tokens)
     return {
@@ -247,6 +254,11 @@ def vector(text: str, dimensions: object) -> list[float]:
     seed = hashlib.blake2b(text.encode()).digest()
     length = dimensions if isinstance(dimensions, int) else 8
     return [round(seed[index % len(seed)] / 127.5 - 1, 6) for index in range(length)]
+
+
+def _in_base64(numbers: Sequence[float]) -> str:
+    """As `encoding_format` has it: each number in four bytes, the lowest first."""
+    return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
 
 
 def _completion(ask: Ask) -> tuple[JSON, Usage]:
@@ -320,7 +332,7 @@ _FAILURES: dict[int, tuple[str, str | None]] = {
     429: ("requests", "rate_limit_exceeded"),
 }
 
-ANSWERERS: dict[str, Callable[[Ask], tuple[JSON, Usage]]] = {
+ANSWERERS: dict[str, Answerer] = {
     "/v1/chat/completions": _chat_completion,
     "/v1/responses": _response,
     "/v1/embeddings": _embeddings,

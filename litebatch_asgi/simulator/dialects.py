@@ -31,7 +31,15 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """the input, if it was looked at"""
 
 
-class Dialect(Protocol):
+class ErrorWording(Protocol):
+    """How errors are told."""
+
+    def error(self, error: ApiError) -> JSON:
+        """The body of an answer that is an error."""
+        ...
+
+
+class Dialect(ErrorWording, Protocol):
     """What every call leaves to the dialect of its path."""
 
     def object_id(self, request: Request) -> str | None:
@@ -52,10 +60,6 @@ class Dialect(Protocol):
 
     def check_request(self, request: Request) -> None:
         """Look at what every call must have. Raises ApiError."""
-        ...
-
-    def error(self, error: ApiError) -> JSON:
-        """The body of an answer that is an error."""
         ...
 
     def headers(self, settings: SimulatorSettings, milliseconds: int) -> dict[str, str]:

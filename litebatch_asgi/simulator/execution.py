@@ -297,7 +297,7 @@ class Execution:
             created=self._plan.created,
             answer_characters=self._plan.settings.answer_characters,
         )
-        answered, usage = answer(endpoint, ask)
+        answered, usage = answer(ANSWERERS[endpoint], ask)
         return self._plan.finish(answered), usage
 
     def _encoded(self, body: JSON, *, succeeded: bool = False) -> bytes:

@@ -171,6 +171,7 @@ FLAVOURS: dict[FlavourName, Flavour] = {
         result_places=_objects,
         measure=measured,
     ),
+    "vllm": _OPENAI,
     "anthropic": replace(
         _OPENAI,
         new_batch_id=lambda: f"msgbatch_{uuid.uuid4().hex[:24]}",
@@ -185,4 +186,4 @@ FLAVOURS: dict[FlavourName, Flavour] = {
 }
 """OpenAI's as its OpenAPI document and recordings have it, Azure's and Anthropic's as their documentation
 of batches has it, Vertex's as its API's discovery document and observations have it, Groq's as the types of
-its package, Mistral's as its OpenAPI document and third parties' captures have it"""
+its package, Mistral's as its OpenAPI document and third parties' captures have it; vLLM has no batches"""

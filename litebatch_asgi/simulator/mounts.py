@@ -9,7 +9,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from .calls import Endpoint, Handler, Naming
-from .dialects import Dialect
+from .dialects import Dialect, ErrorWording
 from .settings import FlavourName
 from .state import SimulatorState
 
@@ -61,6 +61,6 @@ class Mounted(Generic[D]):
 class FlavourPaths:
     """All paths of one flavour, and the dialect in which those that do not exist are refused."""
 
-    def __init__(self, *mounted: Mounted[Any], errors: Dialect) -> None:
+    def __init__(self, *mounted: Mounted[Any], errors: ErrorWording) -> None:
         self.mounted: tuple[Mounted[Any], ...] = mounted
         self.errors = errors

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from .anthropic_paths import ANTHROPIC_PATHS
 from .azure_paths import AZURE_PATHS
 from .groq_paths import GROQ_PATHS
+from .inference_paths import INFERENCE_PATHS
 from .mistral_paths import MISTRAL_PATHS
 from .mounts import FlavourPaths
 from .openai_paths import OPENAI_PATHS
@@ -27,6 +28,7 @@ PATHS: Mapping[FlavourName, FlavourPaths] = {
     "anthropic": ANTHROPIC_PATHS,
     "groq": GROQ_PATHS,
     "mistral": MISTRAL_PATHS,
+    "vllm": INFERENCE_PATHS,
 }
 ROOTS = {root for paths in PATHS.values() for mounted in paths.mounted for root in mounted.roots()}
 """first segments of the paths of the account `default`"""

@@ -82,18 +82,27 @@ async def listening(app: ASGIApp, host: str, port: int) -> AsyncGenerator[str]:
         await server.wait_closed()
 
 
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed, as uvicorn chooses. Raises ImportError without uvicorn."""
+    return _config_class()("", log_config=None).get_loop_factory()
+
+
 def _configured(app: ASGIApp) -> Config:
     """Settings of uvicorn, loaded: its modules, and through them files, are read here."""
+    config = _config_class()(
+        app, lifespan="off", ws="none", log_config=None, proxy_headers=False, timeout_keep_alive=60
+    )
+    config.load()
+    return config
+
+
+def _config_class() -> type[Config]:
     try:
         from uvicorn import Config
     except ImportError as exc:
         message = "serving the simulator needs uvicorn: pip install 'litebatch-asgi[server]'"
         raise ImportError(message) from exc
-    config = Config(
-        app, lifespan="off", ws="none", log_config=None, proxy_headers=False, timeout_keep_alive=60
-    )
-    config.load()
-    return config
+    return Config
 
 
 async def _ended(tasks: set[asyncio.Task[None]]) -> None:

@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from .course import Course, CutShort, Share
+from .latency import Latency
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 Status = Literal[
     "scheduling",
@@ -21,7 +24,7 @@ Status = Literal[
 ]
 """OpenAI's, and `scheduling`, which is AIBrix's"""
 FileStatus = Literal["uploaded", "pending", "running", "processed", "error", "deleting", "deleted"]
-FlavourName = Literal["openai", "azure", "vertex", "anthropic", "groq", "mistral"]
+FlavourName = Literal["openai", "azure", "vertex", "anthropic", "groq", "mistral", "vllm"]
 
 
 class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,7 +56,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     models: frozenset[str] | None = None
     """models, at Azure the names of deployments, that batches may use; None takes any name"""
     api_keys: frozenset[str] | None = None
-    """keys that pass; None takes any that is not empty, at Vertex those alone that the account gave out"""
+    """keys that pass; None takes any that is not empty, at Vertex those alone that the account gave out, at
+    vLLM no key as well"""
     token_seconds: float = 3600.0
     """Vertex: life of the access tokens that are given out from then on"""
     projects: frozenset[str] | None = None
@@ -116,6 +120,16 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     string_bodies: Literal["never", "errors", "always"] = "never"
     """which rows have a `response.body` that is a string with the JSON in it: those of failed requests,
     or all (OGX, Llama Stack); the flavour `mistral` has the former whatever this says"""
+    latency: Latency = Latency()
+    """vLLM: how long a request runs"""
+    max_running: Positive | None = None
+    """vLLM: requests that run at once, others waiting for their turn; None: any number"""
+    requests_per_minute: Positive | None = None
+    """vLLM: of one key, beyond which it is 429; None: any number"""
+    tokens_per_minute: Positive | None = None
+    """vLLM: the same for input and output tokens, taken when the request arrives"""
+    minute_seconds: Annotated[float, msgspec.Meta(gt=0.0)] = 60.0
+    """vLLM: how long a minute of these limits is"""
     odd_casing: bool | None = False
     """Azure: batches have capitalised statuses and times in ISO 8601; None: some do, some do not"""
     clock_offset: float = 0.0

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from .control import Control
 from .faults import Fault
+from .inference_app import InferenceMiddleware
 from .routing import account_routes, http_error
-from .serving import listening
+from .serving import listening, loop_factory
 from .settings import SimulatorSettings
 from .state import SimulatorState
 
@@ -47,6 +49,7 @@ class Simulator(SimulatorState):
                 Mount("/_simulator", routes=Control(self).routes()),
                 *account_routes(self),
             ],
+            middleware=[Middleware(InferenceMiddleware, simulator=self)],
             exception_handlers={HTTPException: partial(http_error, self)},
             lifespan=self._lifespan,
         )
@@ -74,7 +77,8 @@ def run(
     Raises OSError if the port is taken.
     """
     simulator = Simulator(directory, settings)
-    asyncio.run(_run(simulator, host, port, faults, started or print, stopping or _nothing))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_run(simulator, host, port, faults, started or print, stopping or _nothing))
 
 
 async def _run(

@@ -12,10 +12,12 @@ from .account import Account
 from .disk import Disk
 from .fault_book import FaultBook
 from .faults import ArmedFault, Fault
+from .inference_server import InferenceServer
 from .job_records import JobRecord, records_of
 from .journal import Journal
 from .json_values import JSON
 from .lines_run import LinesRun
+from .request_journal import RequestJournal
 from .service_accounts import service_account
 from .settings import SimulatorSettings
 from .summary import Summary, summarize
@@ -33,11 +35,14 @@ class SimulatorState:
         self.settings: SimulatorSettings = settings or SimulatorSettings()
         self.wakeup: Wakeup = Wakeup()
         self.journal: Journal = Journal(self.wakeup)
+        self.requests: RequestJournal = RequestJournal(self.wakeup)
+        """what inference servers received"""
         self.faults: FaultBook = FaultBook(self.wakeup)
         self.closing: bool = False
         self._disk = Disk(directory)
         self._lines_run = LinesRun()
         self._accounts: dict[str, Account] = {}
+        self._inference_servers: dict[str, InferenceServer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -65,6 +70,12 @@ class SimulatorState:
         account = self._accounts.get(name)
         return self.settings if account is None else account.settings
 
+    def inference_server(self, name: str = "default") -> InferenceServer:
+        """What requests to an account of the flavour `vllm` share."""
+        if name not in self._inference_servers:
+            self._inference_servers[name] = InferenceServer(self.account(name), self.requests)
+        return self._inference_servers[name]
+
     def add_fault(self, fault: Fault) -> ArmedFault:
         """Put `fault` in force; the answer tells how often it struck."""
         return self.faults.add(fault)
@@ -87,12 +98,14 @@ class SimulatorState:
         await self.wakeup.until(holds)
 
     async def reset(self) -> None:
-        """Forget all accounts, faults and the journal."""
+        """Forget all accounts, faults and the journals."""
         await self._stop_tasks()
         self.faults.remove()
         self._accounts.clear()
+        self._inference_servers.clear()
         self._lines_run.clear()
         self.journal.clear()
+        self.requests.clear()
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:

@@ -71,6 +71,18 @@ def test_the_simulator_speaks_anthropic_too(tmp_path: Path) -> None:
         assert simulator.stop() == 0
 
 
+def test_the_simulator_is_an_inference_server_too(tmp_path: Path) -> None:
+    options = ("--flavour", "vllm", "--set", 'latency={"seconds": 0.01}', "--set", "requests_per_minute=1")
+    with running("simulate", "--port", "0", *options, cwd=tmp_path, until="steering") as simulator:
+        assert max(map(len, simulator.told.splitlines())) <= 80
+        url = f"{simulator.address}/v1/completions"
+        asked = [httpx2.post(url, json={"model": "m", "prompt": "hello"}) for _ in range(2)]
+        assert [answer.status_code for answer in asked] == [200, 429]
+        assert httpx2.get(f"{simulator.address}/_simulator/totals").json()["lines"] == 1
+        assert simulator.stop() == 0
+        assert simulator.log.read_text() == ""
+
+
 def test_the_simulator_speaks_to_google_s_clients(tmp_path: Path) -> None:
     with running(
         "simulate", "--port", "0", "--flavour", "vertex", cwd=tmp_path, until="steering"
