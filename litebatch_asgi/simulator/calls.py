@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from .account import Account
 from .batch_progress import BatchProgress
@@ -15,35 +15,15 @@ from .dialects import Dialect
 from .fault_book import Marked, marks_of
 from .faults import ArmedFault, CallName, Fault
 from .garbled import garbled
+from .intake import Intake
 from .journal import JournalEntry
 from .objects import StoredFile
 from .pace import Pace
-from .replies import FileBody, Interrupted, Reply, json_reply
+from .replies import Interrupted, Reply, json_reply
+from .sending import fault_reply, send_reply
 from .serving import cut
 from .state import SimulatorState
 from .wire import ApiError
-
-
-class Intake:
-    """What arrives of one request; cuts the connection after `cut_after` bytes of the body."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._received = 0
-        self.cut_after: int | None = None
-        self.pace: Pace | None = None
-
-    async def __call__(self) -> Message:
-        """The next message. Raises Interrupted when the body has come that far."""
-        message = await self._receive()
-        count = len(message.get("body", b""))
-        self._received += count
-        if self.cut_after is not None and self._received >= self.cut_after:
-            raise Interrupted(None)
-        if self.pace is not None:
-            await self.pace.passed(count)
-        return message
-
 
 D_co = TypeVar("D_co", bound=Dialect, covariant=True)
 
@@ -170,21 +150,7 @@ class Call(Generic[D_co]):
         return self.simulator.closing
 
     def _fault_reply(self, reply: Reply | None) -> Reply | None:
-        fault = self.fault
-        if fault.drop:
-            return None
-        if fault.status is None:
-            return reply
-        if isinstance(fault.body, str):
-            return Reply(status=fault.status, headers=fault.headers, body=fault.body.encode())
-        body = fault.body
-        if body is None:
-            kind = "server_error" if fault.status >= 500 else "invalid_request_error"
-            message = fault.message or f"Asked for by a fault: {fault.status}."
-            body = self.dialect.error(
-                ApiError(fault.status, message, param=fault.param, code=fault.code, kind=kind)
-            )
-        return json_reply(body, fault.status, fault.headers)
+        return fault_reply(self.fault, reply, self.dialect.error)
 
     def _note(self, reply: Reply | None, done: bool) -> None:
         journal = self.simulator.journal
@@ -210,37 +176,9 @@ class Call(Generic[D_co]):
         )
 
     async def _send(self, reply: Reply, headers: dict[str, str], receive: Receive, send: Send) -> None:
-        fault = self.fault
-        size = reply.size if fault.short_after is None else min(reply.size, fault.short_after)
-        ends = size if fault.cut_after is None else min(size, fault.cut_after)
-        raw = [(key.lower().encode(), value.encode()) for key, value in headers.items()]
-        raw.append((b"content-length", str(size).encode()))
-        await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-        pace = self._pace(fault.answer_rate)
-        async for piece in self._pieces(reply.body, ends, pace):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await pace.passed(len(piece))
-        if fault.cut_after is not None:
+        pace = self._pace(self.fault.answer_rate)
+        if not await send_reply(reply, headers, self.fault, pace, self.account.disk, send):
             await self._cut(receive, flush=True)
-            return
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _pieces(self, body: bytes | FileBody, ends: int, pace: Pace) -> AsyncIterator[bytes]:
-        if isinstance(body, bytes):
-            start = 0
-            while piece := body[start : min(start + pace.chunk, ends)]:
-                start += len(piece)
-                yield piece
-            return
-        disk = self.account.disk
-        file = await disk.run(body.path.open, "rb")
-        try:
-            await disk.run(file.seek, body.offset)
-            while ends and (piece := await disk.run(file.read, min(pace.chunk, ends))):
-                ends -= len(piece)
-                yield piece
-        finally:
-            await disk.run(file.close)
 
 
 D = TypeVar("D", bound=Dialect)

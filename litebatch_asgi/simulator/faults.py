@@ -90,6 +90,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cut_after: int | None = None
     short_after: int | None = None
     cut_request_after: int | None = None
+    answer_bytes: int | None = None
+    """JSON objects: the answer is so many bytes long, by a member `padding`, unless it is longer anyway"""
+    chunked: bool = False
+    """the answer is sent without `content-length`"""
     answer_rate: float | None = None
     """bytes a second at which the body of the answer is sent, until the fault is removed"""
     request_rate: float | None = None

@@ -133,6 +133,30 @@ async def test_any_answer_can_be_cut(address: str, simulator: Simulator) -> None
     assert len(simulator.account().batches) == 1
 
 
+@pytest.mark.parametrize("size", [3, 500, 3_000_000])
+async def test_an_answer_has_any_size_with_and_without_telling_it(
+    http: httpx2.AsyncClient, account: Account, size: int
+) -> None:
+    account.add_fault(Fault(call="list_batches", answer_bytes=size))
+    account.add_fault(Fault(call="list_batches", answer_bytes=size, chunked=True))
+    told, chunked, usual = [await http.get("/batches") for _ in range(3)]
+    assert len(told.content) == int(told.headers["content-length"]) == max(size, len(usual.content))
+    assert (chunked.headers["transfer-encoding"], chunked.content) == ("chunked", told.content)
+    assert "content-length" not in chunked.headers
+    assert told.json()["data"] == usual.json()["data"] == []
+
+
+async def test_an_answer_without_a_length_is_cut_or_ends_short(address: str, simulator: Simulator) -> None:
+    for fault in (Fault(cut_after=10, chunked=True), Fault(short_after=10, chunked=True)):
+        simulator.add_fault(fault)
+    cut = body_of(await exchange(address, get("/v1/batches")))
+    assert cut.startswith(b"a\r\n")
+    assert not cut.endswith(b"0\r\n\r\n")
+    closing = get("/v1/batches")[:-2] + b"Connection: close\r\n\r\n"
+    short = body_of(await exchange(address, closing))
+    assert short == cut + b"0\r\n\r\n"
+
+
 async def test_a_delayed_answer_comes_late_with_the_work_done(
     client: AsyncOpenAI, simulator: Simulator, account: Account
 ) -> None:
