@@ -35,7 +35,10 @@ metadata but `custom_id_suffix`, what its first custom id has after an underscor
 An account of the flavour `vllm` is an inference server, without files and batches, at
 `/{account}/v1/chat/completions` and so on, see `inference_rules.PATHS`, and at `/{account}/health`. Its
 requests are in `Simulator.requests`, not in the journal. It takes its `latency`, runs `max_running` requests
-at once and lets a key ask for `requests_per_minute` and `tokens_per_minute`, by token buckets.
+at once and lets a key ask for `requests_per_minute` and `tokens_per_minute`, by token buckets. It goes down
+by `Simulator.go_down` or a fault with `down`. A line may order a fault for itself, for whenever it comes::
+
+    {"metadata": {"simulate": {"fault": {"down": {"seconds": 2.0}, "times": null}}}}
 
 An account of the flavour `groq` lies at `/{account}/openai/v1`, one of `mistral` at `/{account}/v1`, with its
 jobs at `/batch/jobs`; see `groq_api`, `mistral_api` and `mistral_rules`.
@@ -83,6 +86,8 @@ GET     `requests`    `?account=&after=&match=&sha256=&limit=`: what inference s
                       `RequestEntry`
 GET     `lines`       `?account=&received=&succeeded=&match=`: how often each line came, see `LineCounts`
 GET     `totals`      `?account=&after=`: requests and lines in numbers, see `RequestTotals`
+POST    `down`        `?account=`: go down as the body has it, see `Downtime`
+POST    `up`          be up again
 GET     `credentials` `?account=&project=`: a service account of an account of the flavour `vertex`
 POST    `reset`       forget everything
 ======  ============  ==============================================================================
@@ -91,6 +96,7 @@ POST    `reset`       forget everything
 from .account import Account as Account
 from .course import Course as Course
 from .directives import Directive as Directive
+from .downtime import Downtime as Downtime
 from .execution import RowFaults as RowFaults
 from .faults import ArmedFault as ArmedFault
 from .faults import Fault as Fault

@@ -37,6 +37,9 @@ class Directive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     finish_reason: str | None = None
     """why the answer ends; Vertex: such as `SAFETY`, without content unless it is `STOP` or `MAX_TOKENS`;
     Mistral: such as `model_length`"""
+    fault: Any = None
+    """inference servers: a `Fault` that strikes this line, known by the bytes of its body, whenever it comes
+    and as often as the fault says, unless another one strikes it"""
     usage: Any = msgspec.UNSET
     """what the answer has in place of its usage, however wrong; the account counts what it would have told"""
 

@@ -27,7 +27,13 @@ class FaultBook:
     def __init__(self, wakeup: Wakeup) -> None:
         self._wakeup = wakeup
         self._armed: dict[str, ArmedFault] = {}
+        self._of_lines: dict[str, ArmedFault] = {}
         self._added = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no fault was added that is not removed."""
+        return not self._armed
 
     def add(self, fault: Fault) -> ArmedFault:
         """Put `fault` in force."""
@@ -36,17 +42,32 @@ class FaultBook:
         self._armed[armed.key] = armed
         return armed
 
+    def of_line(self, key: str, fault: Fault) -> ArmedFault:
+        """The fault that a line orders for itself, in force from its first coming; `key` is the line's."""
+        if key not in self._of_lines:
+            self._of_lines[key] = ArmedFault(key, fault)
+        return self._of_lines[key]
+
     def remove(self, key: str | None = None) -> int:
-        """Remove one fault, or all; calls that it holds up go on. Returns how many were removed."""
-        keys = list(self._armed) if key is None else [key] if key in self._armed else []
-        for each in keys:
-            self._armed.pop(each).remove()
+        """Remove one fault, or all; calls that it holds up go on. Returns how many were removed.
+
+        A line whose fault is removed orders it in vain from then on.
+        """
+        removed = [each for each in self.all() if key in (None, each.key)]
+        for each in removed:
+            self._armed.pop(each.key, None)
+            each.remove()
         self._wakeup.notify()
-        return len(keys)
+        return len(removed)
+
+    def clear(self) -> None:
+        """Remove all, and forget what lines ordered."""
+        self.remove()
+        self._of_lines.clear()
 
     def all(self) -> list[ArmedFault]:
-        """All that were added and not removed, spent ones included."""
-        return list(self._armed.values())
+        """All that were added and not removed, spent ones included; last those that lines have ordered."""
+        return [*self._armed.values(), *(each for each in self._of_lines.values() if not each.removed)]
 
     def strike(
         self,
@@ -71,7 +92,7 @@ class FaultBook:
                 continue
             if fault.garbled is not None or (fault.vanish and call not in LOOKS_AT_BATCHES):
                 continue
-            if _fits(fault, call, account) and _matches(fault, marks) and self._strikes(armed):
+            if _fits(fault, call, account) and _matches(fault, marks) and self.strikes(armed):
                 return armed
         return None
 
@@ -81,7 +102,7 @@ class FaultBook:
             if not armed.fault.vanish or not _fits(armed.fault, "list_batches", account):
                 continue
             left = [each for each in objects if not _matches(armed.fault, each.marks())]
-            if len(left) < len(objects) and self._strikes(armed):
+            if len(left) < len(objects) and self.strikes(armed):
                 objects = left
         return objects
 
@@ -92,7 +113,7 @@ class FaultBook:
             if armed.fault.garbled is None or call not in SHOWING or not _fits(armed.fault, call, account):
                 continue
             chosen = [index for index, each in enumerate(shown) if _matches(armed.fault, each.marks())]
-            if chosen and self._strikes(armed):
+            if chosen and self.strikes(armed):
                 for index in chosen:
                     hows[index] = armed.fault.garbled
         return hows
@@ -109,8 +130,8 @@ class FaultBook:
         if seconds > 0:
             await self._wakeup.until_or(lambda: armed.removed or interrupted(), seconds)
 
-    def _strikes(self, armed: ArmedFault) -> bool:
-        """Count a call that fits; whether the fault is in force for it."""
+    def strikes(self, armed: ArmedFault) -> bool:
+        """Count a call that fits a fault; whether it is in force for that."""
         if armed.spent:
             return False
         armed.fitted += 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 
 from .course import Course, Share
+from .downtime import Downtime
 from .execution import RowFaults
 from .garbled import Garble
 from .objects import BatchProblem, RequestCounts
@@ -27,6 +30,9 @@ CallName = Literal[
     "upload_chunk",
     "delete_batch",
     "issue_token",
+    "run_request",
+    "list_models",
+    "check_health",
     "check_file",
     "validate_batch",
     "start_batch",
@@ -64,6 +70,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     At Vertex an upload may take several calls: `start_upload`, an `upload_chunk` for each part but the last
     and for each look at how far it is, and `upload_file` for the part that makes the object.
 
+    At inference servers the calls are `run_request`, `list_models` and `check_health`, and `match` must occur
+    in the path or in what the request says. `after` is with the request run and its tokens used.
+
     What the provider does by itself waits for `delay` or `stall` too, a batch until it is cancelled at most:
     `check_file`, `validate_batch`, `start_batch` when a batch is `in_progress` and no line is done yet,
     `run_batch` when the lines are done, and `finish_cancel` when a batch that was cancelled should be so.
@@ -79,6 +88,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """files: made less than so many seconds ago, by the account's clock"""
     skip: int = 0
     times: int | None = 1
+    seconds: float | None = None
+    """in force for so long since it was added; None: until it has struck so often"""
     when: Literal["early", "before", "after"] = "before"
     status: int | None = None
     body: dict[str, Any] | str | None = None
@@ -87,6 +98,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     delay: float = 0.0
     stall: bool = False
     drop: bool = False
+    down: Downtime | None = None
+    """inference servers: the server goes down, as a process that is killed"""
     cut_after: int | None = None
     short_after: int | None = None
     cut_request_after: int | None = None
@@ -162,6 +175,7 @@ class ArmedFault:
         self.fitted = 0
         self.struck = 0
         self.removed: bool = False
+        self._ends = math.inf if fault.seconds is None else time.monotonic() + fault.seconds
         self.on_removal: list[Callable[[], object]] = []
         """called once it is removed"""
 
@@ -174,4 +188,6 @@ class ArmedFault:
     @property
     def spent(self) -> bool:
         """Whether it will never strike again."""
-        return self.removed or (self.fault.times is not None and self.struck >= self.fault.times)
+        if self.removed or time.monotonic() >= self._ends:
+            return True
+        return self.fault.times is not None and self.struck >= self.fault.times

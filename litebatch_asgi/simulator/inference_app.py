@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .inference_call import HEALTH, InferenceCall
 from .inference_rules import PATHS
+from .serving import connection_of, cut
 from .state import SimulatorState
 
 ROOTS: frozenset[str] = frozenset(path.split("/")[1] for path in (*PATHS, HEALTH))
@@ -22,13 +23,22 @@ class InferenceMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
-        if scope["type"] == "http":
-            name, path = _split(scope["path"])
-            if self._simulator.settings_of(name).flavour == "vllm" and name != STEERING:
-                server = self._simulator.inference_server(name)
-                await InferenceCall(server, path, scope, receive, send).answer()
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        name, path = _split(scope["path"])
+        is_ours = name != STEERING and self._simulator.settings_of(name).flavour == "vllm"
+        connection = connection_of(scope)
+        if connection is not None:
+            connection.account = name if is_ours else None
+            connection.is_steering = name == STEERING
+        if not is_ours:
+            await self._app(scope, receive, send)
+        elif self._simulator.outages.is_down(name):
+            await cut(scope, receive)
+        else:
+            server = self._simulator.inference_server(name)
+            await InferenceCall(server, path, scope, receive, send).answer()
 
 
 def _split(path: str) -> tuple[str, str]:

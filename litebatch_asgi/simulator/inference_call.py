@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from .answers import Ask, Usage, answer
 from .directives import DEFAULT, Directive, directive_in_text, directive_of
+from .faults import CallName
 from .inference_answers import CREATED, INFERENCE_ANSWERERS, models_of, said_in
+from .inference_faults import Trouble
 from .inference_rules import DEFAULT_MODEL, PATHS, checked, decoded, error_body
 from .inference_server import InferenceServer
 from .json_values import JSON, is_object
-from .replies import Reply, json_reply
-from .request_records import LEFT
+from .replies import Interrupted, Reply, json_reply
+from .request_records import CUT, LEFT
+from .serving import connection_of, cut
 from .settings import SimulatorSettings
 from .waiting import pass_or_leave, unless_left
 from .wire import ApiError
 
 HEALTH, MODELS = "/health", "/v1/models"
-
-
-class Refused(Exception):
-    """The request is answered with `reply`, and not run."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__()
-        self.reply = reply
+CALLS: Mapping[str, CallName] = {
+    **dict.fromkeys(PATHS, "run_request"),
+    HEALTH: "check_health",
+    MODELS: "list_models",
+}
+"""what faults call a request, by its path"""
 
 
 class InferenceCall:
@@ -39,55 +41,71 @@ class InferenceCall:
     ) -> None:
         self._server = server
         self._path = path
-        self._method: str = scope["method"]
+        self._scope = scope
         self._receive = receive
         self._send = send
         self._received = time.time()
         self._key = _bearer(scope["headers"])
+        self._trouble = Trouble(server, CALLS.get(path), receive)
         self._number: int | None = None
         self._tokens = 0
         self._headers: dict[str, str] = {}
 
     async def answer(self) -> None:
         """Run the request, note it in the journal and send the answer."""
+        reply: Reply | None
         try:
             reply = await self._reply()
         except ApiError as error:
             reply = json_reply(error_body(error), error.status)
-        except Refused as refused:
-            reply = refused.reply
+        except Interrupted as end:
+            reply = end.reply
         except ClientDisconnect:
-            self._end(LEFT)
+            self._end(self._why_gone())
             return
-        self._end(reply.status)
-        await self._send_reply(reply)
+        if reply is None:
+            self._end(CUT)
+            await cut(self._scope, self._receive)
+        else:
+            self._end(reply.status if self._trouble.fault.cut_after is None else CUT)
+            await self._send_reply(reply)
 
     @property
     def _settings(self) -> SimulatorSettings:
         return self._server.account.settings
 
     async def _reply(self) -> Reply:
+        await self._trouble.strike([self._path], early=True)
         content = await self._content()
         body = decoded(content)
         said = said_in(body) if is_object(body) else []
         digest = hashlib.sha256(content).digest()
         self._begin(digest, len(content), said[-1] if said else "")
+        if self._path != HEALTH:
+            self._check_key()
+        model = body.get("model") if is_object(body) else None
+        await self._trouble.strike([self._path, *said], model=model)
+        return await self._trouble.finish(await self._result(body, said, digest.hex()))
+
+    async def _result(self, body: object, said: list[str], sha256: str) -> Reply:
         if self._path == HEALTH:
             return Reply(body=b"")
-        self._check_key()
-        if self._path == MODELS and self._method == "GET":
+        method: str = self._scope["method"]
+        if self._path == MODELS and method == "GET":
             return json_reply(models_of(self._settings.models or frozenset([DEFAULT_MODEL])))
         run_as = PATHS.get(self._path)
         if run_as is None:
             raise ApiError(404, "Not Found")
-        if self._method != "POST":
+        if method != "POST":
             raise ApiError(405, "Method Not Allowed")
         asked = checked(run_as, body, self._settings.models)
-        return await self._run(run_as, asked, _directive(asked, said), digest.hex())
-
-    async def _run(self, run_as: str, body: JSON, directive: Directive, sha256: str) -> Reply:
+        directive = _directive(asked, said)
+        await self._trouble.strike_line(directive, sha256)
         if directive.fails:
             raise _failure(directive)
+        return await self._run(run_as, asked, directive, sha256)
+
+    async def _run(self, run_as: str, body: JSON, directive: Directive, sha256: str) -> Reply:
         ask = Ask(
             body=body,
             directive=directive,
@@ -102,24 +120,19 @@ class InferenceCall:
         return json_reply(answered, directive.status, self._headers)
 
     async def _content(self) -> bytes:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        if not message.get("more_body", False):
-            content: bytes = message.get("body", b"")
-            return content
-        pieces = [message.get("body", b"")]
-        while message.get("more_body", False):
-            message = await self._receive()
+        receive, pieces = self._trouble.intake(), list[bytes]()
+        while True:
+            message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             pieces.append(message.get("body", b""))
-        return b"".join(pieces)
+            if not message.get("more_body", False):
+                return b"".join(pieces)
 
     def _check_key(self) -> None:
         keys = self._settings.api_keys
         if keys is not None and self._key not in keys:
-            raise Refused(json_reply({"error": "Unauthorized"}, 401))
+            raise Interrupted(json_reply({"error": "Unauthorized"}, 401))
 
     def _admit(self, model: str) -> None:
         """Let the request pass its key's limits, and have the headers that tell of them."""
@@ -128,7 +141,7 @@ class InferenceCall:
             now = time.monotonic()
             refusal = limits.admit(self._tokens, model, now)
             if refusal is not None:
-                raise Refused(refusal)
+                raise Interrupted(refusal)
             self._headers = limits.headers(now)
 
     async def _take_time(self, usage: Usage) -> None:
@@ -144,20 +157,30 @@ class InferenceCall:
         finally:
             slots.release(self._settings.max_running)
 
-    def _begin(self, digest: bytes, size: int, text: str) -> None:
+    def _begin(self, digest: bytes, size: int, text: str) -> int:
         server = self._server
         self._number = server.journal.begin(
             server.account.name, self._path, self._key, self._received, digest, size, text
         )
+        return self._number
 
     def _end(self, status: int) -> None:
-        if self._number is None:
-            self._begin(bytes(32), 0, "")
-        if self._number is not None:
-            tokens = self._tokens if 200 <= status < 400 else 0
-            self._server.journal.end(self._number, time.time(), status, tokens)
+        number = self._begin(bytes(32), 0, "") if self._number is None else self._number
+        tokens = self._tokens if 200 <= status < 400 else 0
+        self._server.journal.end(number, time.time(), status, tokens)
+
+    def _why_gone(self) -> int:
+        connection = connection_of(self._scope)
+        return CUT if connection is not None and connection.was_cut else LEFT
 
     async def _send_reply(self, reply: Reply) -> None:
+        if self._trouble.struck:
+            try:
+                if not await self._trouble.send(reply, self._send):
+                    await cut(self._scope, self._receive, flush=True)
+            except ClientDisconnect:
+                self._end(self._why_gone())
+            return
         headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
         headers.append((b"content-length", str(reply.size).encode()))
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from .downtime import Downtime
 from .state import SimulatorState
 from .steering import Handler, json_response
 
@@ -26,6 +28,8 @@ class InferenceControl:
             ("GET", "requests", self.requests),
             ("GET", "lines", self.lines),
             ("GET", "totals", self.totals),
+            ("POST", "down", self.go_down),
+            ("POST", "up", self.come_up),
         )
 
     async def requests(self, request: Request) -> Response:
@@ -60,6 +64,17 @@ class InferenceControl:
         params = request.query_params
         after = _number(params, "after", 0)
         return json_response(self._simulator.requests.totals(account=params.get("account"), after=after))
+
+    async def go_down(self, request: Request) -> Response:
+        """Let the server go down as the body has it, see `Downtime`; `?account=` if it is only one's."""
+        downtime = msgspec.json.decode(await request.body() or b"{}", type=Downtime)
+        await self._simulator.go_down(downtime, request.query_params.get("account", "default"))
+        return json_response({})
+
+    async def come_up(self, request: Request) -> Response:
+        """Let everything be up again; while connections are refused, over one that steered before."""
+        await self._simulator.come_up()
+        return json_response({})
 
 
 def _number(params: Mapping[str, str], name: str, default: int) -> int:

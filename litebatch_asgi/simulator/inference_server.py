@@ -7,6 +7,7 @@ import time
 
 from .account import Account
 from .latency import Latency
+from .outages import Outages
 from .rate_limits import KeyLimits, RateLimits
 from .request_journal import RequestJournal
 from .slots import Slots
@@ -18,9 +19,10 @@ MOST_KEYS = 1000
 class InferenceServer:
     """The server that an account of the flavour `vllm` is. For one event loop."""
 
-    def __init__(self, account: Account, journal: RequestJournal) -> None:
+    def __init__(self, account: Account, journal: RequestJournal, outages: Outages) -> None:
         self.account = account
         self.journal = journal
+        self.outages = outages
         self.slots: Slots = Slots()
         self._limits: dict[str | None, KeyLimits] = {}
         self._chance = random.Random(f"{account.settings.seed}:{account.name}")  # noqa: S311 repeatable on purpose

@@ -40,7 +40,7 @@ def json_reply(value: Any, status: int = 200, headers: dict[str, str] | None = N
 
 
 class Interrupted(Exception):
-    """A fault puts an end to the call: `reply` is its answer, None cuts the connection."""
+    """Something puts an end to the call: `reply` is its answer, None cuts the connection."""
 
     def __init__(self, reply: Reply | None) -> None:
         super().__init__()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +22,7 @@ class HttpProtocol(asyncio.Protocol):
     """What we use of uvicorn's protocols."""
 
     transport: asyncio.Transport
+    app_state: dict[str, Any]
 
 
 class Connection:
@@ -27,15 +30,27 @@ class Connection:
 
     def __init__(self) -> None:
         self.protocol: HttpProtocol | None = None
+        self.account: str | None = None
+        """the inference server that it was used for last"""
+        self.is_steering: bool = False
+        """whether it was used last to steer the simulator"""
+        self.was_cut: bool = False
 
     def cut(self, *, flush: bool) -> None:
         """Close the socket; with `flush` what was written still goes out."""
         if self.protocol is None:
             return
+        self.was_cut = True
         if flush:
             self.protocol.transport.close()
         else:
             self.protocol.transport.abort()
+
+
+def connection_of(scope: Scope) -> Connection | None:
+    """The connection of a request; None under a server other than `listening`."""
+    connection = scope.get("state", {}).get(CONNECTION)
+    return connection if isinstance(connection, Connection) else None
 
 
 async def cut(scope: Scope, receive: Receive, *, flush: bool = False) -> None:
@@ -43,43 +58,122 @@ async def cut(scope: Scope, receive: Receive, *, flush: bool = False) -> None:
 
     Raises RuntimeError under a server other than `listening`.
     """
-    connection = scope.get("state", {}).get(CONNECTION)
-    if not isinstance(connection, Connection):
+    connection = connection_of(scope)
+    if connection is None:
         raise RuntimeError("the simulator can cut connections only when served by running() or run()")
     connection.cut(flush=flush)
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
+class Listener:
+    """Uvicorn's HTTP protocol on sockets that can refuse connections and accept them again."""
+
+    def __init__(self, config: Config) -> None:
+        from uvicorn.server import ServerState
+
+        self._config = config
+        self._state = ServerState()
+        self._protocol_class = cast("Callable[..., HttpProtocol]", config.http_protocol_class)
+        self._servers: list[asyncio.Server] = []
+        self._held: list[socket.socket] = []
+        """bound where we listened, so that nobody else is given the port"""
+        self._cuts = False
+        """whether connections are cut as they are accepted"""
+
+    async def listen(self, host: str, port: int) -> str:
+        """Listen on a port, 0 taking a free one; returns `http://host:port`."""
+        self._servers = [await asyncio.get_running_loop().create_server(self._connect, host, port)]
+        name, taken = self._servers[0].sockets[0].getsockname()[:2]
+        return f"http://[{name}]:{taken}" if ":" in name else f"http://{name}:{taken}"
+
+    def connections(self) -> list[Connection]:
+        """Those that are open."""
+        return [protocol.app_state[CONNECTION] for protocol in self._protocols()]
+
+    async def refuse(self, *, accepting: bool = False) -> None:
+        """Refuse new connections; with `accepting` they are accepted and cut."""
+        if accepting:
+            await self.accept()
+            self._cuts = True
+            return
+        servers, self._servers = self._servers, []
+        places = [(each.family, each.getsockname()) for server in servers for each in server.sockets]
+        for server in servers:
+            server.close()
+        for family, place in places:
+            self._held.append(await _bound(family, place))
+
+    async def accept(self) -> None:
+        """Accept connections, whether that was so already or not."""
+        self._cuts = False
+        held, self._held = self._held, []
+        for each in held:
+            self._servers.append(await asyncio.get_running_loop().create_server(self._connect, sock=each))
+
+    async def close(self) -> None:
+        """Cut every connection, await every request in progress and listen no longer."""
+        for server in self._servers:
+            server.close()
+        for each in self._held:
+            each.close()
+        for protocol in self._protocols():
+            protocol.transport.abort()
+        await _ended(set(self._state.tasks))
+        for server in self._servers:
+            await server.wait_closed()
+
+    def _protocols(self) -> list[HttpProtocol]:
+        return [cast("HttpProtocol", each) for each in self._state.connections]
+
+    def _connect(self) -> asyncio.Protocol:
+        if self._cuts:
+            return _Cutting()
+        connection = Connection()
+        app_state: dict[str, Any] = {CONNECTION: connection}
+        protocol = self._protocol_class(config=self._config, server_state=self._state, app_state=app_state)
+        connection.protocol = protocol
+        return protocol
+
+
+class _Cutting(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Cut it."""
+        cast("asyncio.Transport", transport).abort()
+
+
 @asynccontextmanager
-async def listening(app: ASGIApp, host: str, port: int) -> AsyncGenerator[str]:
+async def listening(app: ASGIApp, host: str, port: int) -> AsyncGenerator[tuple[str, Listener]]:
     """Serve `app` by uvicorn's HTTP protocol; yields `http://host:port`, with the port that was taken for 0.
 
     Installs no signal handlers, no logging, and does not run the app's lifespan. On exit every connection
     is cut and every request in progress is awaited.
     """
-    config = await asyncio.to_thread(_configured, app)
-    from uvicorn.server import ServerState
-
-    state = ServerState()
-    protocol_class = cast("Callable[..., HttpProtocol]", config.http_protocol_class)
-
-    def connect() -> asyncio.Protocol:
-        connection = Connection()
-        app_state: dict[str, Any] = {CONNECTION: connection}
-        connection.protocol = protocol_class(config=config, server_state=state, app_state=app_state)
-        return connection.protocol
-
-    server = await asyncio.get_running_loop().create_server(connect, host, port)
+    listener = Listener(await asyncio.to_thread(_configured, app))
+    address = await listener.listen(host, port)
     try:
-        name, taken = server.sockets[0].getsockname()[:2]
-        yield f"http://[{name}]:{taken}" if ":" in name else f"http://{name}:{taken}"
+        yield address, listener
     finally:
-        server.close()
-        for protocol in list(state.connections):
-            protocol.transport.abort()
-        await _ended(set(state.tasks))
-        await server.wait_closed()
+        await listener.close()
+
+
+async def _bound(family: int, place: Any) -> socket.socket:
+    """A socket that is bound and does not listen, at a place where one did until now."""
+    held = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    deadline = time.monotonic() + SHUTDOWN_SECONDS
+    while True:
+        try:
+            held.bind(place)
+        except OSError:  # uvloop closes the other one in its next turn
+            if time.monotonic() > deadline:
+                held.close()
+                raise
+            await asyncio.sleep(0.001)
+        else:
+            return held
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

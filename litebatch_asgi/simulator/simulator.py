@@ -37,11 +37,13 @@ class Simulator(SimulatorState):
     @asynccontextmanager
     async def running(self, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
         """Serve on a socket; yields the address, such as `http://127.0.0.1:9000`, 0 taking a free port."""
-        async with self.open(), listening(self.app, host, port) as address:
+        async with self.open(), listening(self.app, host, port) as (address, listener):
+            self.outages.listeners.add(listener)
             try:
                 yield address
             finally:
                 self.close()
+                self.outages.listeners.discard(listener)
 
     def _make_app(self) -> Starlette:
         return Starlette(

@@ -10,6 +10,7 @@ from typing import Any
 
 from .account import Account
 from .disk import Disk
+from .downtime import Downtime
 from .fault_book import FaultBook
 from .faults import ArmedFault, Fault
 from .inference_server import InferenceServer
@@ -17,6 +18,7 @@ from .job_records import JobRecord, records_of
 from .journal import Journal
 from .json_values import JSON
 from .lines_run import LinesRun
+from .outages import Outages
 from .request_journal import RequestJournal
 from .service_accounts import service_account
 from .settings import SimulatorSettings
@@ -38,6 +40,7 @@ class SimulatorState:
         self.requests: RequestJournal = RequestJournal(self.wakeup)
         """what inference servers received"""
         self.faults: FaultBook = FaultBook(self.wakeup)
+        self.outages: Outages = Outages(self._start)
         self.closing: bool = False
         self._disk = Disk(directory)
         self._lines_run = LinesRun()
@@ -73,7 +76,7 @@ class SimulatorState:
     def inference_server(self, name: str = "default") -> InferenceServer:
         """What requests to an account of the flavour `vllm` share."""
         if name not in self._inference_servers:
-            self._inference_servers[name] = InferenceServer(self.account(name), self.requests)
+            self._inference_servers[name] = InferenceServer(self.account(name), self.requests, self.outages)
         return self._inference_servers[name]
 
     def add_fault(self, fault: Fault) -> ArmedFault:
@@ -83,6 +86,17 @@ class SimulatorState:
     def remove_fault(self, armed: ArmedFault) -> None:
         """Take a fault out of force; calls that it stalls go on."""
         self.faults.remove(armed.key)
+
+    async def go_down(self, downtime: Downtime | None = None, account: str = "default") -> None:
+        """Go down as a killed process does; the account is that of what is `cut_at_request`.
+
+        Raises RuntimeError unless `running` is in progress.
+        """
+        await self.outages.begin(downtime or Downtime(), account)
+
+    async def come_up(self) -> None:
+        """Be up again."""
+        await self.outages.end()
 
     def summary(self, tag: str = "litebatch_job") -> Summary:
         """All batch inputs by filename, all batches by what their metadata has under `tag`."""
@@ -100,7 +114,8 @@ class SimulatorState:
     async def reset(self) -> None:
         """Forget all accounts, faults and the journals."""
         await self._stop_tasks()
-        self.faults.remove()
+        await self.outages.end()
+        self.faults.clear()
         self._accounts.clear()
         self._inference_servers.clear()
         self._lines_run.clear()

@@ -79,6 +79,12 @@ def test_the_simulator_is_an_inference_server_too(tmp_path: Path) -> None:
         asked = [httpx2.post(url, json={"model": "m", "prompt": "hello"}) for _ in range(2)]
         assert [answer.status_code for answer in asked] == [200, 429]
         assert httpx2.get(f"{simulator.address}/_simulator/totals").json()["lines"] == 1
+        with httpx2.Client(base_url=f"{simulator.address}/_simulator") as control:
+            control.post("/down", json={})
+            with pytest.raises(httpx2.ConnectError):
+                httpx2.post(url, json={"model": "m", "prompt": "hello"})
+            control.post("/up")
+        assert httpx2.post(url, json={"model": "m", "prompt": "hello"}).status_code == 429
         assert simulator.stop() == 0
         assert simulator.log.read_text() == ""
 
