@@ -6,11 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, TypeVar
-
-from msgspec.structs import replace
 
 from litebatch_asgi.claims import ClaimStore
 from litebatch_asgi.contents import ContentRows
@@ -51,7 +47,7 @@ from litebatch_asgi.webhooks.queue import WebhookQueue
 from litebatch_sql.changes import Changes
 from litebatch_sql.claims import SQLClaimStore
 from litebatch_sql.contents import SQLContentRows
-from litebatch_sql.executor import Executor, Namespace, Parameters, Reader, Transaction, in_transaction
+from litebatch_sql.executor import Executor, Namespace, Transaction, in_transaction
 from litebatch_sql.figures import SQLFigureStore
 from litebatch_sql.heartbeats import SQLHeartbeatStore
 from litebatch_sql.installations import SQLInstallationStore
@@ -66,10 +62,11 @@ from litebatch_sql.pruning import SQLPruningStore
 from litebatch_sql.queries import Queries, check_prefix
 from litebatch_sql.quotas import SQLQuotaStore
 from litebatch_sql.repeats import Repeats
-from litebatch_sql.rows import Row, Table, encode_keys, from_microseconds
+from litebatch_sql.rows import Table, encode_keys, from_microseconds
 from litebatch_sql.search import SQLSearchStore
 from litebatch_sql.shards import SQLShardStore
-from litebatch_sql.tables import BATCHES, COPIES, EVENTS, FILES, JOBS, PARTS, SHARDS, TABLES
+from litebatch_sql.states import States
+from litebatch_sql.tables import BATCHES, EVENTS, FILES, PARTS, TABLES
 from litebatch_sql.threads import in_own_thread
 from litebatch_sql.uploads import SQLUploadStore
 from litebatch_sql.webhook_queue import SQLWebhookQueue
@@ -179,7 +176,7 @@ class SQLStorage:
         async def create(transaction: Transaction) -> FileState:
             earlier = await self._earlier(transaction, FILES, request)
             if earlier is not None:
-                state = await self._file_state(transaction, earlier)
+                state = await States(transaction, self._queries).file(earlier)
                 if state is None:
                     raise RequestUnderWay(f"{earlier} is being removed")
                 return state
@@ -192,7 +189,7 @@ class SQLStorage:
 
     async def get_file(self, file_id: str) -> FileState | None:
         """See `Storage.get_file`."""
-        return await self._file_state(self._executor, file_id)
+        return await States(self._executor, self._queries).file(file_id)
 
     async def file_parts(self, file_id: str) -> AsyncIterator[FilePart]:
         """See `Storage.file_parts`."""
@@ -212,7 +209,7 @@ class SQLStorage:
         """See `Storage.change_file`."""
 
         async def write(transaction: Transaction) -> FileState:
-            state = await self._lock_file(transaction, file_id)
+            state = await States(transaction, self._queries).locked_file(file_id)
             change = decide(state)
             if change is None:
                 return state
@@ -228,10 +225,10 @@ class SQLStorage:
         async def create(transaction: Transaction) -> BatchState:
             earlier = await self._earlier(transaction, BATCHES, request)
             if earlier is not None:
-                state = await self._batch_state(transaction, earlier)
+                state = await States(transaction, self._queries).batch(earlier)
                 assert state is not None
                 return state
-            file = await self._lock_file(transaction, file_id)
+            file = await States(transaction, self._queries).locked_file(file_id)
             return await Changes(transaction, self._queries).create_batch(admit(file))
 
         return await self._write(create)
@@ -243,7 +240,7 @@ class SQLStorage:
 
     async def get_batch_state(self, batch_id: str) -> BatchState | None:
         """See `Storage.get_batch_state`."""
-        return await self._batch_state(self._executor, batch_id)
+        return await States(self._executor, self._queries).batch(batch_id)
 
     async def list_batches(self, query: BatchQuery) -> list[Batch]:
         """See `Storage.list_batches`."""
@@ -253,7 +250,7 @@ class SQLStorage:
         """See `Storage.change_batch`."""
 
         async def write(transaction: Transaction) -> BatchState:
-            state = await self._lock_batch(transaction, batch_id)
+            state = await States(transaction, self._queries).locked_batch(batch_id)
             change = decide(state)
             if change is None:
                 return state
@@ -263,14 +260,9 @@ class SQLStorage:
 
     async def change_batches(self, batch_ids: Collection[str], decide: BatchDecision) -> None:
         """See `Storage.change_batches`."""
-        keys = {"keys": encode_keys(sorted(set(batch_ids)))}
 
         async def write(transaction: Transaction) -> None:
-            for name in ("lock_batches", "lock_jobs_of_batches"):
-                await self._lock(transaction, name, keys)
-            rows = await transaction.fetch_all(self._queries.sql("get_batch_states"), keys)
-            states = [_batch_state(list(each)) for _, each in groupby(rows, key=itemgetter(0))]
-            states = await self._with_results(transaction, states)
+            states = await States(transaction, self._queries).locked_batches(batch_ids)
             decided = [(state, decide(state)) for state in states]
             changes = [(state, change) for state, change in decided if change is not None]
             await Changes(transaction, self._queries).write_batches(changes)
@@ -319,76 +311,6 @@ class SQLStorage:
         if request is None:
             return None
         return await Repeats(transaction, self._queries, request).earlier(table)
-
-    async def _lock_file(self, transaction: Transaction, file_id: str) -> FileState:
-        for name in ("lock_file", "lock_copies"):
-            await self._lock(transaction, name, {"id": file_id})
-        state = await self._file_state(transaction, file_id)
-        if state is None:
-            raise StateConflict(f"file {file_id} is not there")
-        return state
-
-    async def _lock_batch(self, transaction: Transaction, batch_id: str) -> BatchState:
-        for name in ("lock_batch", "lock_jobs"):
-            await self._lock(transaction, name, {"id": batch_id})
-        state = await self._batch_state(transaction, batch_id)
-        if state is None:
-            raise StateConflict(f"batch {batch_id} is not there")
-        return state
-
-    async def _lock(self, transaction: Transaction, name: str, parameters: Parameters) -> None:
-        if name in self._queries:
-            # all of them: a row that is not fetched is not locked
-            await transaction.fetch_all(self._queries.sql(name), parameters)
-
-    async def _file_state(self, reader: Reader, file_id: str) -> FileState | None:
-        rows = await reader.fetch_all(self._queries.sql("get_file_state"), {"id": file_id})
-        if not rows:
-            return None
-        copies = 1 + FILES.width
-        file = FILES.decode(rows[0], 1)
-        tiles: Sequence[Row] = ()  # they never change: another moment shows the same
-        if file.endpoint is not None:
-            tiles = await reader.fetch_all(self._queries.sql("get_tiles"), {"id": file_id})
-        return FileState(
-            file=file,
-            copies=tuple(COPIES.decode(row, copies) for row in rows if row[copies] is not None),
-            open_batches=rows[0][0],
-            shards=tuple(map(SHARDS.decode, tiles)),
-        )
-
-    async def _batch_state(self, reader: Reader, batch_id: str) -> BatchState | None:
-        rows = await reader.fetch_all(self._queries.sql("get_batch_state"), {"id": batch_id})
-        if not rows:
-            return None
-        [state] = await self._with_results(reader, [_batch_state(rows)])
-        return state
-
-    async def _with_results(self, reader: Reader, states: Sequence[BatchState]) -> list[BatchState]:
-        """The same with the result files of those batches that are open."""
-        named = {state.batch.id: _results_of(state.batch) for state in states}
-        ids = [id_ for each in named.values() for id_ in each]
-        if not ids:
-            return list(states)
-        rows = await reader.fetch_all(self._queries.sql("get_results"), {"keys": encode_keys(ids)})
-        found = list(map(FILES.decode, rows))
-        return [
-            replace(state, results=tuple(file for file in found if file.id in named[state.batch.id]))
-            for state in states
-        ]
-
-
-def _results_of(batch: Batch) -> list[str]:
-    ids = [] if batch.status.is_final else [batch.output_file_id, batch.error_file_id]
-    return [id_ for id_ in ids if id_ is not None]
-
-
-def _batch_state(rows: Sequence[Row]) -> BatchState:
-    jobs = BATCHES.width
-    return BatchState(
-        batch=BATCHES.decode(rows[0]),
-        jobs=tuple(JOBS.decode(row, jobs) for row in rows if row[jobs] is not None),
-    )
 
 
 @lru_cache(maxsize=8)
