@@ -82,3 +82,10 @@ class ClaimStore(Protocol):
         changed. Unknown batches are passed over.
         """
         ...
+
+
+def is_held(current: Claim | None, claim: Claim) -> bool:
+    """Whether a claim is still the one on the row as it is now."""
+    if current is None or claim.claimed_by is None:
+        return False
+    return (current.epoch, current.claimed_by) == (claim.epoch, claim.claimed_by)

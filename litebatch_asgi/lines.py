@@ -9,10 +9,23 @@ Each sentence of the docstrings is held by a test of `litebatch_asgi.testing.con
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
-from litebatch_asgi.models import FileKind, LineProgress, LineRange, LineResult, RangeWrite, Sharing
+from msgspec.structs import replace
+
+from litebatch_asgi.models import (
+    FileKind,
+    JobState,
+    LineProgress,
+    LineRange,
+    LineResult,
+    RangeWrite,
+    Sharing,
+)
+
+UNDER_WAY = frozenset({JobState.WAITING, JobState.SUBMITTED, JobState.ENDED})
+"""states in which the results of a live job are still to be written or read"""
 
 
 class LineStore(Protocol):
@@ -101,3 +114,30 @@ class LineStore(Protocol):
         names that is there and not deleted. Ranges go with the last results of their job.
         """
         ...
+
+
+def after_write(line_range: LineRange, write: RangeWrite, new: Sequence[LineResult]) -> LineRange:
+    """A range, as it is in the database, after a write of its holder, of whose results these were new."""
+    changed: dict[str, Any] = {
+        "done": line_range.done + len(new),
+        "failed": line_range.failed + sum(result.kind is FileKind.ERROR for result in new),
+    }
+    if write.trying is not None:
+        changed["trying"] = write.trying
+        changed["tries"] = line_range.tries + 1 if write.trying == line_range.trying else 1
+    is_through = changed["done"] >= line_range.lines
+    if is_through or write.give_back is not None:
+        due = None if is_through else write.give_back
+        changed |= {"next_check_at": due, "claimed_by": None, "claimed_until": None}
+    return replace(line_range, **changed)
+
+
+def page_of(results: Iterable[LineResult], most_bytes: int) -> list[LineResult]:
+    """The first of these results, as many as have so many bytes together, and one at the least."""
+    page: list[LineResult] = []
+    for result in results:
+        most_bytes -= len(result.row)
+        if most_bytes < 0 and page:
+            break
+        page.append(result)
+    return page

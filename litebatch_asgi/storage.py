@@ -18,6 +18,7 @@ from litebatch_asgi.figures import FigureStore
 from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.jobs import JobStore
 from litebatch_asgi.ledger import Ledger
+from litebatch_asgi.lines import LineStore
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -142,6 +143,11 @@ class Storage(Protocol):
     @property
     def contents(self) -> ContentRows:
         """What is in content stores, the database itself among them; there while the storage is open."""
+        ...
+
+    @property
+    def lines(self) -> LineStore:
+        """Lines that we run ourselves, and their results; there while the storage is open."""
         ...
 
     @property

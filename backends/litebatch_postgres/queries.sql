@@ -18,6 +18,8 @@ jsonb_array_elements(CAST(CAST(:keys AS text) AS jsonb)) AS keys (value)
 -- fragment: key_3 value ->> 3
 -- fragment: key_4 value ->> 4
 -- fragment: key_5 value ->> 5
+-- fragment: key_6 value ->> 6
+-- fragment: key_7 value ->> 7
 -- fragment: among_keys
 -- An array, which leads to the index of the column before it.
 = ANY(ARRAY(SELECT value ->> 0 FROM {keys}))
@@ -135,6 +137,40 @@ WHERE file_copies.next_check_at <= {now}
 ORDER BY due.turn, due.next_check_at, due.file_id, due.shard
 LIMIT :limit
 FOR UPDATE OF file_copies SKIP LOCKED;
+
+-- name: due_line_ranges
+-- The rows of each owner that expire first.
+-- Twice as many as there is room for: others may be taking some of them.
+{owners_of_line_ranges}
+SELECT due.job_id, due.seq, due.turn, due.expires_at
+FROM owners CROSS JOIN LATERAL (
+    SELECT job_id, seq, expires_at, row_number() OVER (ORDER BY expires_at, job_id, seq) AS turn
+    FROM (
+        SELECT job_id, seq, expires_at FROM {prefix}line_ranges AS line_ranges
+        WHERE deployment_id = :deployment
+          AND owner = owners.owner AND next_check_at <= {now}
+          AND (claimed_until IS NULL OR claimed_until <= {now})
+        ORDER BY expires_at, job_id, seq
+        LIMIT 2 * CAST(:limit AS bigint)
+    ) AS first
+) AS due
+WHERE owners.owner NOT IN ({avoided})
+ORDER BY due.turn, due.expires_at, due.job_id, due.seq;
+
+-- name: lock_due_line_ranges
+-- Nobody waits for another, and nobody gets what another has taken meanwhile.
+SELECT line_ranges.job_id, line_ranges.seq
+FROM {due_line_ranges} AS due JOIN {prefix}line_ranges AS line_ranges ON line_ranges.job_id = due.job_id
+  AND line_ranges.seq = due.seq
+WHERE line_ranges.next_check_at <= {now}
+  AND (line_ranges.claimed_until IS NULL OR line_ranges.claimed_until <= {now})
+ORDER BY due.turn, due.expires_at, due.job_id, due.seq
+LIMIT :limit
+FOR UPDATE OF line_ranges SKIP LOCKED;
+
+-- name: lock_line_ranges_of_job
+-- As lock_held_line_ranges.
+SELECT 1 FROM {prefix}line_ranges AS line_ranges WHERE job_id = :job_id ORDER BY job_id, seq FOR UPDATE;
 
 -- name: lock_scope
 -- Until the end of the transaction: whoever reserves in a scope takes turns.

@@ -30,7 +30,8 @@ from litebatch_sql.leases import L, clock, leased
 from litebatch_sql.queries import Queries
 from litebatch_sql.reservations import FileHolds, Reservations
 from litebatch_sql.rows import Table, encode_keys
-from litebatch_sql.tables import BATCHES, COPIES, FILES, JOBS, PARTS, SHARDS
+from litebatch_sql.sweeps import mark_ended
+from litebatch_sql.tables import BATCHES, COPIES, FILES, JOBS, LINE_RANGES, PARTS, SHARDS
 from litebatch_sql.telling import BudgetTellings
 
 CHUNK_BYTES = 1 << 20
@@ -105,7 +106,8 @@ class Changes:
         """Write a change of the locked file `state`; returns the state as written."""
         of_file = {"keys": encode_keys([state.file.id]), "now": clock()}
         if change.remove:
-            await self._transaction.execute(self._sql("release_contents"), of_file)
+            for name in ("release_contents", "sweep_lines_of_files"):
+                await self._transaction.execute(self._sql(name), of_file)
             await self._transaction.execute(self._sql("remove_file"), {"id": state.file.id})
             await self._transaction.execute(self._sql("remove_events_of"), of_file)
             return msgspec.structs.replace(state, copies=())
@@ -141,6 +143,8 @@ class Changes:
             await self._transaction.execute(self._sql("remove_file_models"), {"file_id": after.id})
         if after.deleted_at is not None and before.deleted_at is None:
             await self._file_holds.release(after)
+            of_file = {"keys": encode_keys([after.id])}
+            await self._transaction.execute(self._sql("sweep_lines_of_files"), of_file)
 
     async def _insert_models(self, file: File) -> None:
         row = FILES.encode(file)
@@ -188,8 +192,10 @@ class Changes:
                 if epochs.get(job.id) != job.epoch:
                     raise _lost(job.id, job.epoch)
         await self._write_many("update_batches", [BATCHES.encode(change.batch) for _, change in moves])
-        jobs = [JOBS.encode(job) for _, change in moves for job in change.jobs]
-        await self._write_many("update_jobs", [{**row, "held_epoch": row["epoch"]} for row in jobs])
+        jobs = [job for _, change in moves for job in change.jobs]
+        rows = map(JOBS.encode, jobs)
+        await self._write_many("update_jobs", [{**row, "held_epoch": row["epoch"]} for row in rows])
+        await mark_ended(self._transaction, self._queries, jobs)
         await self._events.write([event for _, change in moves for event in change.events])
         for state, change in changes:
             if not _only_moves(change):
@@ -224,6 +230,8 @@ class Changes:
             if file.expires_at is not None:
                 await self._transaction.execute(self._sql("publish_copies"), FILES.encode(file))
             results[file.id] = file
+        await self._write_many("insert_line_ranges", list(map(LINE_RANGES.encode, change.line_ranges)))
+        await mark_ended(self._transaction, self._queries, change.jobs, change.removed_jobs)
         await self._insert_parts(await self._behind(state.results, change.parts))
         await self._charges.insert(change.charges)
         await self._events.write(change.events)
@@ -295,6 +303,7 @@ def _only_moves(change: BatchChange) -> bool:
     new = (change.new_jobs, change.new_shards, change.files, change.copies, change.charges)
     return (
         not any(new)
+        and not change.line_ranges
         and not change.removed_jobs
         and change.parts == ()
         and not change.settled_requests

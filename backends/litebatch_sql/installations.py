@@ -142,6 +142,9 @@ async def _let_go(transaction: Transaction, queries: Queries, written: Installat
         "remove_all_upload_parts",
         "remove_all_uploads",
         "forget_contents_elsewhere",
+        "close_all_line_ranges",
+        "sweep_all_lines",
+        "remove_all_alone",
     ):
         await run(name)
     return copied

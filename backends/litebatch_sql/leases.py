@@ -10,13 +10,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import anyio.lowlevel
 import msgspec
 
-from litebatch_asgi.models import Claim, Content, FileCopy, Job, Work
+from litebatch_asgi.claims import is_held
+from litebatch_asgi.models import Claim, Content, FileCopy, Job, LineRange, Work
 from litebatch_sql.executor import Reader, Transaction
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import Row, Table, encode_json, from_microseconds, to_microseconds
-from litebatch_sql.tables import CONTENTS, COPIES, JOBS
+from litebatch_sql.tables import CONTENTS, COPIES, JOBS, LINE_RANGES
 
-L = TypeVar("L", Job, FileCopy, Content)
+L = TypeVar("L", Job, FileCopy, Content, LineRange)
 
 _SLICE = 50
 """rows that are decoded before others have their turn"""
@@ -48,7 +49,7 @@ async def leased(
     )
 
 
-def _begins_lease(row: Job | FileCopy | Content) -> bool:
+def _begins_lease(row: Job | FileCopy | Content | LineRange) -> bool:
     return row.claimed_by is not None and row.claimed_until is None
 
 
@@ -135,6 +136,13 @@ class Leases(Generic[L]):
 JOB_LEASES = Leases(JOBS, ("id",))
 COPY_LEASES = Leases(COPIES, ("file_id", "shard", "deployment_id"))
 CONTENT_LEASES = Leases(CONTENTS, ("key",))
+RANGE_LEASES = Leases(LINE_RANGES, ("job_id", "seq"))
+_LEASES: Mapping[type[Claim], Leases[Any]] = {
+    Job: JOB_LEASES,
+    FileCopy: COPY_LEASES,
+    Content: CONTENT_LEASES,
+    LineRange: RANGE_LEASES,
+}
 
 
 async def due_work(
@@ -163,21 +171,13 @@ async def renew(
     transaction: Transaction, queries: Queries, claims: Sequence[Claim], *, lease_seconds: float
 ) -> list[Claim]:
     """Renew claims as `ClaimStore.renew` says."""
-    jobs = [claim for claim in claims if isinstance(claim, Job)]
-    copies = [claim for claim in claims if isinstance(claim, FileCopy)]
-    held_jobs = await JOB_LEASES.renew(transaction, queries, jobs, lease_seconds=lease_seconds)
-    contents = [claim for claim in claims if isinstance(claim, Content)]
-    held_copies = await COPY_LEASES.renew(transaction, queries, copies, lease_seconds=lease_seconds)
-    held_contents = await CONTENT_LEASES.renew(transaction, queries, contents, lease_seconds=lease_seconds)
-    renewed: list[Claim | None] = []
-    for claim in claims:
-        if isinstance(claim, Job):
-            renewed.append(held_jobs.get(JOB_LEASES.key(claim)))
-        elif isinstance(claim, FileCopy):
-            renewed.append(held_copies.get(COPY_LEASES.key(claim)))
-        elif isinstance(claim, Content):
-            renewed.append(held_contents.get(CONTENT_LEASES.key(claim)))
-    return [claim for claim in renewed if claim is not None]
+    held: dict[tuple[type[Claim], Row], Claim] = {}
+    for of, leases in _LEASES.items():
+        mine = [claim for claim in claims if isinstance(claim, of)]
+        renewed = await leases.renew(transaction, queries, mine, lease_seconds=lease_seconds)
+        held |= {(of, key): claim for key, claim in renewed.items()}
+    current = ((claim, held.get((type(claim), _LEASES[type(claim)].key(claim)))) for claim in claims)
+    return [row for claim, row in current if row is not None and is_held(row, claim)]
 
 
 def _lease(seconds: float) -> dict[str, int]:

@@ -13,7 +13,10 @@ from litebatch_sql.queries import Queries
 from litebatch_sql.rows import Row, encode_keys, from_microseconds, to_microseconds
 
 _OF_OPERATORS = ("remove_events_of_operators", "remove_told", "remove_old_scope_budgets")
-_OF_BATCHES = ("remove_events_of", "remove_jobs_of_batches", "remove_shards_of_batches")
+_OF_BATCHES = (
+    *("remove_events_of", "sweep_lines_of_batches", "remove_jobs_of_batches"),
+    "remove_shards_of_batches",
+)
 
 
 class SQLPruningStore:

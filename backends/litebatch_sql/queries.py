@@ -36,6 +36,7 @@ _FILES = (
     "keys.sql",
     "webhooks.sql",
     "contents.sql",
+    "lines.sql",
     "uploads.sql",
     "operators.sql",
     "search.sql",

@@ -16,6 +16,7 @@ from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.installations import InstallationStore
 from litebatch_asgi.jobs import JobStore
 from litebatch_asgi.ledger import Ledger
+from litebatch_asgi.lines import LineStore
 from litebatch_asgi.models import (
     Batch,
     BatchState,
@@ -55,6 +56,7 @@ from litebatch_sql.jobs import SQLJobStore
 from litebatch_sql.keys import SQLKeyStore
 from litebatch_sql.leases import database_clock
 from litebatch_sql.ledger import SQLLedger
+from litebatch_sql.lines import SQLLineStore
 from litebatch_sql.lists import Lists
 from litebatch_sql.migrations import Migration, NamespaceChanged, load_migrations, migrate
 from litebatch_sql.outbox import SQLOutbox
@@ -98,6 +100,7 @@ class SQLStorage:
         self.installations: InstallationStore = SQLInstallationStore(executor, self._visited)
         self.figures: FigureStore = SQLFigureStore(executor, lambda: self._queries)
         self.pruning: PruningStore = SQLPruningStore(executor, lambda: self._queries)
+        self.lines: LineStore = SQLLineStore(executor, lambda: self._queries)
         self.shards: ShardStore = SQLShardStore(executor, lambda: self._queries)
         self.jobs: JobStore = SQLJobStore(executor, lambda: self._queries)
         self.quotas: QuotaStore = SQLQuotaStore(executor, lambda: self._queries)

@@ -15,6 +15,8 @@ from litebatch_asgi.models import (
     FileCopy,
     FilePart,
     Job,
+    LineRange,
+    LineResult,
     Shard,
     Spend,
     Team,
@@ -60,6 +62,8 @@ BUDGETS = Table("scope_budgets", SeenBudget)
 HEARTBEATS = Table("heartbeats", Heartbeat)
 LIMITS = Table("deployment_limits", LearnedLimit)
 CONTENTS = Table("contents", Content)
+LINE_RANGES = Table("line_ranges", LineRange)
+LINE_RESULTS = Table("line_results", LineResult)
 UPLOADS = Table("uploads", Upload)
 UPLOAD_PARTS = Table("upload_parts", UploadPart)
 TEAMS = Table("teams", Team, fixed=("id", "created_at"))
@@ -69,6 +73,6 @@ ENDPOINTS = Table("webhook_endpoints", WebhookEndpoint, fixed=("id", "owner", "c
 
 TABLES: tuple[Table[Any], ...] = (
     *(FILES, SHARDS, COPIES, PARTS, BATCHES, JOBS, CHARGES, SPEND, EVENTS, DELIVERIES, HEARTBEATS),
-    *(LIMITS, TOLD, BUDGETS, CONTENTS, UPLOADS, UPLOAD_PARTS),
+    *(LIMITS, TOLD, BUDGETS, CONTENTS, LINE_RANGES, LINE_RESULTS, UPLOADS, UPLOAD_PARTS),
     *(TEAMS, USERS, KEYS, ENDPOINTS),
 )

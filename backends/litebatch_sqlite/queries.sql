@@ -18,6 +18,8 @@ json_each(:keys) AS keys
 -- fragment: key_3 json_extract(value, '$[3]')
 -- fragment: key_4 json_extract(value, '$[4]')
 -- fragment: key_5 json_extract(value, '$[5]')
+-- fragment: key_6 json_extract(value, '$[6]')
+-- fragment: key_7 json_extract(value, '$[7]')
 -- fragment: among_keys IN (SELECT {key_0} FROM {keys})
 -- fragment: deployments json_each(:deployments) AS asked
 -- fragment: models SELECT value FROM json_each(:models)
@@ -81,4 +83,21 @@ FROM owners JOIN {prefix}file_copies AS mine ON (mine.file_id, mine.shard, mine.
 )
 WHERE owners.owner NOT IN ({avoided})
 ORDER BY turn, mine.next_check_at, mine.file_id, mine.shard
+LIMIT :limit;
+
+-- name: due_line_ranges
+-- The rows of each owner that expire first.
+{owners_of_line_ranges}
+SELECT mine.job_id, mine.seq,
+    row_number() OVER (PARTITION BY mine.owner ORDER BY mine.expires_at, mine.job_id, mine.seq) AS turn
+FROM owners JOIN {prefix}line_ranges AS mine ON mine.rowid IN (
+    SELECT rowid FROM {prefix}line_ranges AS line_ranges
+    WHERE deployment_id = :deployment
+      AND owner = owners.owner AND next_check_at <= {now}
+      AND (claimed_until IS NULL OR claimed_until <= {now})
+    ORDER BY expires_at, job_id, seq
+    LIMIT :limit
+)
+WHERE owners.owner NOT IN ({avoided})
+ORDER BY turn, mine.expires_at, mine.job_id, mine.seq
 LIMIT :limit;

@@ -13,6 +13,7 @@ import msgspec
 from litebatch_asgi.models.claims import Work
 from litebatch_asgi.models.events import Event
 from litebatch_asgi.models.files import File, FileCopy, FilePart
+from litebatch_asgi.models.lines import Lane, LineRange
 from litebatch_asgi.models.provider import BatchError, BatchStatus, ProviderBatch
 from litebatch_asgi.models.reservations import Reservation
 from litebatch_asgi.models.shards import Shard
@@ -191,6 +192,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """of these lines, estimated; 0: not known"""
     deployment_id: str | None = None
     """None: waiting for any deployment"""
+    lane: Lane = Lane.NATIVE
+    """how it runs there; known once it is placed"""
     provider_file_id: str | None = None
     submit_started_at: datetime | None = None
     state: JobState = JobState.WAITING
@@ -322,6 +325,8 @@ class BatchChange(msgspec.Struct, frozen=True, kw_only=True):
     """
     copies: tuple[FileCopy, ...] = ()
     """the provider's files that those are made of"""
+    line_ranges: tuple[LineRange, ...] = ()
+    """new rows, of live jobs that are placed: all of a job's at once"""
     parts: Iterable[FilePart] = ()
     """read once, inside the transaction: rows kept on disk need not come into memory together
 

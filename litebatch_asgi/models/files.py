@@ -178,6 +178,7 @@ class PartKind(StrEnum):
     PROVIDER = "provider"
     INLINE = "inline"
     STORED = "stored"
+    ROWS = "rows"
 
 
 class FilePart(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +206,11 @@ class FilePart(msgspec.Struct, frozen=True, kw_only=True):
     """stored: the key of the content that the part is, from its start to its end"""
     store: str | None = None
     """stored: the name of the content store that has it"""
+    job_id: str | None = None
+    """rows: the live job whose results the part is, in order of their lines
+
+    Which of them, its file's kind says.
+    """
     place: int = 0
     """of a result file: which lines it is of, see `place_of`"""
 

@@ -11,6 +11,7 @@ from litebatch_asgi.testing.samples import a_content as a_content
 from litebatch_asgi.testing.samples import a_copy as a_copy
 from litebatch_asgi.testing.samples import a_file as a_file
 from litebatch_asgi.testing.samples import a_job as a_job
+from litebatch_asgi.testing.samples import a_line_range as a_line_range
 from litebatch_asgi.testing.samples import a_part as a_part
 from litebatch_asgi.testing.samples import a_request as a_request
 from litebatch_asgi.testing.samples import a_shard as a_shard

@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from litebatch_asgi.models import Claim, Content, FileCopy, Job, Work
+from litebatch_asgi.claims import is_held
+from litebatch_asgi.models import Claim, Content, FileCopy, Job, LineRange, Work
 from litebatch_asgi.testing.drafts import Draft
 from litebatch_asgi.testing.tables import Tables
 
 K = TypeVar("K", bound=Hashable)
-Held = TypeVar("Held", Job, FileCopy, Content)
-Claimed = TypeVar("Claimed", Job, FileCopy)
+Held = TypeVar("Held", Job, FileCopy, Content, LineRange)
+Claimed = TypeVar("Claimed", Job, FileCopy, LineRange)
 
 
 def claim(
@@ -36,27 +37,30 @@ def claim(
         if not is_avoided and left.get(row.deployment_id, 0) > 0:
             left[row.deployment_id] -= 1
             claimed.append(replace(row, claimed_by=worker, claimed_until=until, epoch=row.epoch + 1))
-    return sorted(claimed, key=_due_at)
+    return sorted(claimed, key=_order)
 
 
-def is_due(row: Job | FileCopy | Content, now: datetime) -> bool:
+def is_due(row: Job | FileCopy | Content | LineRange, now: datetime) -> bool:
     """Whether a claim may take it."""
     is_held = row.claimed_until is not None and row.claimed_until > now
     return not is_held and row.next_check_at is not None and row.next_check_at <= now
 
 
-def _due_at(row: Job | FileCopy) -> tuple[datetime, str]:
+def _order(row: Job | FileCopy | LineRange) -> tuple[datetime, str]:
+    """What goes first: ranges by their ends, others by how long they have been due."""
+    if isinstance(row, LineRange):
+        return row.expires_at, f"{row.job_id} {row.seq:09}"
     assert row.next_check_at is not None
     return row.next_check_at, row.id if isinstance(row, Job) else f"{row.file_id} {row.shard:09}"
 
 
 def _in_turns(due: Iterable[Claimed]) -> list[Claimed]:
-    """The longest due row of each owner at each deployment, then the second of each, and so on."""
+    """The row of each owner at each deployment that goes first, then the second of each, and so on."""
     turns: dict[tuple[str | None, str], int] = defaultdict(int)
     numbered: list[tuple[int, tuple[datetime, str], Claimed]] = []
-    for row in sorted(due, key=_due_at):
+    for row in sorted(due, key=_order):
         turns[row.deployment_id, row.owner] += 1
-        numbered.append((turns[row.deployment_id, row.owner], _due_at(row), row))
+        numbered.append((turns[row.deployment_id, row.owner], _order(row), row))
     return [row for *_, row in sorted(numbered, key=lambda each: each[:2])]
 
 
@@ -74,9 +78,7 @@ def leased(rows: Sequence[Claimed], seconds: float | None) -> list[Claimed]:
 def extend(draft: Draft, rows: dict[K, Held], key: K, claim: Held, until: datetime | None) -> list[Held]:
     """Let a claim run until then, if it is still held; the row as it is written."""
     current = rows.get(key)
-    if current is None or claim.claimed_by is None:
-        return []
-    if (current.epoch, current.claimed_by) != (claim.epoch, claim.claimed_by):
+    if current is None or not is_held(current, claim):
         return []
     extended = replace(current, claimed_until=until)
     draft.put(rows, key, extended)
@@ -142,6 +144,8 @@ class MemoryClaimStore:
                     renewed += extend(draft, self._tables.copies, held.key, held, until)
                 elif isinstance(held, Content):
                     renewed += extend(draft, self._tables.contents, held.key, held, until)
+                elif isinstance(held, LineRange):
+                    renewed += extend(draft, self._tables.line_ranges, held.key, held, until)
         return renewed
 
     async def postpone(self, jobs: Sequence[Job]) -> None:

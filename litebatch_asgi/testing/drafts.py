@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from litebatch_asgi.errors import StateConflict
-from litebatch_asgi.models import Content, FileCopy, Job
+from litebatch_asgi.models import Content, FileCopy, Job, LineRange
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-Claimed = TypeVar("Claimed", Job, FileCopy, Content)
+Claimed = TypeVar("Claimed", Job, FileCopy, Content, LineRange)
 
 
 class Draft:

@@ -25,6 +25,7 @@ from litebatch_asgi.figures import FigureStore
 from litebatch_asgi.heartbeats import HeartbeatStore
 from litebatch_asgi.jobs import JobStore
 from litebatch_asgi.ledger import Ledger
+from litebatch_asgi.lines import LineStore
 from litebatch_asgi.models import (
     Batch,
     BatchChange,
@@ -65,6 +66,7 @@ from litebatch_asgi.testing.heartbeats import MemoryHeartbeatStore
 from litebatch_asgi.testing.jobs import MemoryJobStore
 from litebatch_asgi.testing.keys import MemoryKeyStore
 from litebatch_asgi.testing.ledger import MemoryLedger
+from litebatch_asgi.testing.lines import MemoryLineStore
 from litebatch_asgi.testing.outbox import MemoryOutbox
 from litebatch_asgi.testing.pruning import MemoryPruningStore
 from litebatch_asgi.testing.quotas import MemoryQuotaStore
@@ -110,6 +112,7 @@ class MemoryStorage:
         )
         self.figures: FigureStore = MemoryFigureStore(self._tables, self._outbox.sinks)
         self.pruning: PruningStore = MemoryPruningStore(self._tables, self._repeats, self._reservations)
+        self.lines: LineStore = MemoryLineStore(self._tables)
         self.shards: ShardStore = MemoryShardStore(self._tables)
         self.jobs: JobStore = MemoryJobStore(self._tables)
         self.quotas: QuotaStore = MemoryQuotaStore(self._tables)
@@ -301,6 +304,8 @@ class MemoryStorage:
             draft.insert(self._tables.shards, (shard.file_id, shard.shard), shard)
         copies = leased(change.copies, change.lease_seconds)
         known = self._tables.write_results(draft, change.batch.id, change.files, copies)
+        for line_range in change.line_ranges:
+            draft.insert(self._tables.line_ranges, line_range.key, line_range)
         for part in await _in_thread(change.parts):
             if part.file_id in known:
                 self._tables.insert_behind(draft, part)

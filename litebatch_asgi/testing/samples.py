@@ -23,6 +23,7 @@ from litebatch_asgi.models import (
     FileKind,
     FilePart,
     Job,
+    LineRange,
     PartKind,
     Shard,
     Upload,
@@ -185,6 +186,26 @@ def a_job(batch: Batch, **fields: Any) -> Job:
         deployment_id="east",
         created_at=now,
         next_check_at=now,
+    )
+    return replace(sample, **fields)
+
+
+def a_line_range(job: Job, **fields: Any) -> LineRange:
+    """A range of ten requests of a live job, due now; those of a job follow each other by their `seq`."""
+    seq = fields.get("seq", 0)
+    sample = LineRange(
+        job_id=job.id,
+        seq=seq,
+        batch_id=job.batch_id,
+        owner=job.owner,
+        deployment_id=job.deployment_id or "east",
+        first_line=10 * seq,
+        end_line=10 * seq + 10,
+        lines=10,
+        start=1000 * seq,
+        bytes=1000,
+        expires_at=job.created_at + timedelta(hours=24),
+        next_check_at=job.created_at,
     )
     return replace(sample, **fields)
 

@@ -27,6 +27,8 @@ from litebatch_asgi.models import (
     FileState,
     Job,
     JobState,
+    LineRange,
+    LineResult,
     PartKind,
     Shard,
     Upload,
@@ -65,6 +67,9 @@ class Tables:
         self.endpoints: dict[str, WebhookEndpoint] = {}
         self.contents: dict[str, Content] = {}
         self.chunks: dict[tuple[str, int], bytes] = {}
+        self.line_ranges: dict[tuple[str, int], LineRange] = {}
+        self.line_results: dict[tuple[str, int], LineResult] = {}
+        self.line_alone: dict[str, tuple[str, datetime]] = {}
         self.uploads: dict[str, Upload] = {}
         self.upload_parts: dict[str, UploadPart] = {}
         self._turn = anyio.Lock()

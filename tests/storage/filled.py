@@ -37,10 +37,13 @@ from litebatch_asgi.models import (
     FilePart,
     FileStatus,
     JobState,
+    Lane,
     Limits,
+    LineResult,
     Outcome,
     PartKind,
     ProviderBatch,
+    RangeWrite,
     RegisteredSink,
     Reservation,
     ShortRead,
@@ -62,6 +65,7 @@ from litebatch_asgi.testing import (
     a_copy,
     a_file,
     a_job,
+    a_line_range,
     a_part,
     a_request,
     a_shard,
@@ -88,7 +92,8 @@ LATER = datetime(2126, 1, 1, tzinfo=UTC)
 TEXT = "naïve \"name\" 'quoted' \\ \u2028 😀"
 KEY, USER, TEAM = "key_lb0000000000000000000000001", "7", "search"
 INPUT, OUTPUT, ERROR, HIDDEN = (f"file-lb0000000000000000000000000{number}" for number in (1, 2, 3, 5))
-ENDED, OPEN = (f"batch_lb0000000000000000000000000{number}" for number in (1, 2))
+LIVE_OUTPUT = "file-lb00000000000000000000000006"
+ENDED, OPEN, LIVE = (f"batch_lb0000000000000000000000000{number}" for number in (1, 2, 3))
 SCOPE = Limits(scope="team:search", max_open_batches=1, max_files=1)
 
 
@@ -103,6 +108,7 @@ async def fill(storage: Storage) -> None:
     await storage.create_file(deleted, [a_copy(deleted, state=CopyState.DELETED, next_check_at=LATER)])
     await storage.change_file(deleted.id, file_writing(file=replace(deleted, deleted_at=NOW)))
     await _contents(storage)
+    await _lines(storage, file)
     endpoint = an_endpoint(
         id="we_lb00000000000000000000000001",
         name=TEXT,
@@ -125,6 +131,33 @@ async def fill(storage: Storage) -> None:
     await storage.webhook_endpoints.create(endpoint, most=1)
     told = Event(id="evt_lb00000000000000000000000002", subject="deployment:east", type="x", created_at=NOW)
     await storage.outbox.tell(Telling(event=told, name="x", mark=TEXT, until=LATER))
+
+
+async def _lines(storage: Storage, file: File) -> None:
+    """A live job that has ended, and one of which a range is held and is to be run on."""
+    batch = a_batch(file, id=LIVE, created_at=NOW, expires_at=LATER, output_file_id=LIVE_OUTPUT)
+    live: dict[str, Any] = {"lane": Lane.LIVE, "created_at": NOW, "next_check_at": None}
+    ended = a_job(batch, id="job_lb00000000000000000000000004", state=JobState.SETTLED, **live)
+    running = a_job(batch, id="job_lb00000000000000000000000005", attempt=2, state=JobState.SUBMITTED, **live)
+    output = a_file(id=LIVE_OUTPUT, kind=FileKind.OUTPUT, batch_id=LIVE, created_at=NOW, accepted_at=None)
+    held: dict[str, Any] = {"expires_at": LATER, "claimed_by": "worker", "claimed_until": NOW, "epoch": 3}
+    ranges = (
+        a_line_range(ended, lines=2, next_check_at=NOW, **held),
+        a_line_range(running, lines=2, one_by_one=True, trying=1, tries=2, next_check_at=LATER, **held),
+    )
+    part = FilePart(file_id=LIVE_OUTPUT, seq=0, kind=PartKind.ROWS, bytes=256, job_id=ended.id)
+    change = BatchChange(
+        batch=batch, new_jobs=(ended, running), files=(output,), parts=(part,), line_ranges=ranges
+    )
+    await storage.create_batch(file.id, lambda _: change)
+    kinds = (FileKind.OUTPUT, FileKind.ERROR)
+    made = tuple(LineResult(line=line, kind=kind, row=bytes(range(256))) for line, kind in enumerate(kinds))
+    writes = [
+        RangeWrite(range=ranges[0], results=made),
+        RangeWrite(range=ranges[1], results=made[:1]),
+    ]
+    await storage.lines.write(writes)
+    await storage.change_batch(LIVE, writing(jobs=(replace(ended, reason=TEXT),)))
 
 
 async def _contents(storage: Storage) -> None:
@@ -376,6 +409,7 @@ VALUES ('worker', '{"east": ["gpt-4o-batch", "openai/*"]}', 1767323045678901, 17
 INSERT INTO deployment_limits (deployment_id, model, tokens, learned_at)
 VALUES ('east', 'gpt-4o-mini', 2000000, 1767323045678901);
 INSERT INTO drained_deployments (deployment_id, drained_at) VALUES ('west', 1767323045678901);
+INSERT INTO line_alone (deployment_id, worker, until) VALUES ('east', 'worker', 1767323045678901);
 UPDATE installation SET fingerprint = NULL;
 """
 """What no method of a storage writes yet, or with the time of its own; and no place, for it has none."""

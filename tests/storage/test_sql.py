@@ -208,7 +208,8 @@ def test_what_is_alike_on_all_databases_stands_once() -> None:
         for package in ("litebatch_sql", "litebatch_sqlite", "litebatch_postgres")
     )
     assert len(shared) > 50
-    assert sqlite.keys() & postgres.keys() == {"has_installation", "due_jobs", "due_file_copies"}
+    due = {"due_jobs", "due_file_copies", "due_line_ranges"}
+    assert sqlite.keys() & postgres.keys() == {"has_installation", *due}
     assert (sqlite.keys() | postgres.keys()) & shared.keys() == set()
 
 

@@ -40,6 +40,9 @@ _MODULES = (
     "leases",
     "ledger",
     "lifetime",
+    "line_results",
+    "line_sweeps",
+    "lines",
     "lists",
     "outbox",
     "pruning",
@@ -84,6 +87,9 @@ from litebatch_asgi.testing.conformance.keys import KeyStoreConformance as KeySt
 from litebatch_asgi.testing.conformance.leases import LeaseTests  # noqa: E402
 from litebatch_asgi.testing.conformance.ledger import LedgerTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lifetime import LifetimeTests  # noqa: E402
+from litebatch_asgi.testing.conformance.line_results import LineResultTests  # noqa: E402
+from litebatch_asgi.testing.conformance.line_sweeps import LineSweepTests  # noqa: E402
+from litebatch_asgi.testing.conformance.lines import LineTests  # noqa: E402
 from litebatch_asgi.testing.conformance.lists import ListTests  # noqa: E402
 from litebatch_asgi.testing.conformance.outbox import OutboxTests  # noqa: E402
 from litebatch_asgi.testing.conformance.pruning import PruningTests  # noqa: E402
@@ -133,5 +139,8 @@ class StorageConformance(
     WebhookQueueTests,
     ContentTests,
     UploadTests,
+    LineTests,
+    LineResultTests,
+    LineSweepTests,
 ):
     """All the tests. A subclass defines the fixture `new_storage` and says its `capabilities`."""
