@@ -31,26 +31,26 @@ WITH RECURSIVE owners (owner) AS (
 UPDATE {prefix}line_ranges AS line_ranges
 SET one_by_one = CASE WHEN claimed_by IS NULL OR claimed_until IS NULL THEN one_by_one ELSE 1 END,
     claimed_by = :worker, claimed_until = {now} + CAST(:lease AS bigint), epoch = epoch + 1
-FROM {keys}
+FROM {few_keys}
 WHERE {is_range};
 
 -- name: claimed_line_ranges
-SELECT {line_ranges} FROM {keys} JOIN {prefix}line_ranges AS line_ranges ON {is_range}
+SELECT {line_ranges} FROM {few_keys} JOIN {prefix}line_ranges AS line_ranges ON {is_range}
 ORDER BY line_ranges.expires_at, line_ranges.job_id, line_ranges.seq;
 
 -- name: renew_line_ranges
 -- As renew_jobs.
 UPDATE {prefix}line_ranges AS line_ranges
 SET claimed_until = {now} + nullif(CAST(:lease AS bigint), 0)
-FROM {keys}
+FROM {few_keys}
 WHERE {is_held_range};
 
 -- name: held_line_ranges
-SELECT {line_ranges} FROM {keys} JOIN {prefix}line_ranges AS line_ranges ON {is_held_range};
+SELECT {line_ranges} FROM {few_keys} JOIN {prefix}line_ranges AS line_ranges ON {is_held_range};
 
 -- name: lock_held_line_ranges
 -- In the order that all do who lock several.
-SELECT {line_ranges} FROM {keys} JOIN {prefix}line_ranges AS line_ranges ON {is_held_range}
+SELECT {line_ranges} FROM {few_keys} JOIN {prefix}line_ranges AS line_ranges ON {is_held_range}
 ORDER BY line_ranges.job_id, line_ranges.seq
 {for_update};
 
@@ -71,7 +71,7 @@ SET done = CAST({key_2} AS bigint), failed = CAST({key_3} AS bigint),
     trying = CAST({key_4} AS bigint), tries = CAST({key_5} AS integer),
     next_check_at = CAST({key_6} AS bigint), claimed_by = {key_7},
     claimed_until = CASE WHEN {key_7} IS NULL THEN NULL ELSE claimed_until END
-FROM {keys}
+FROM {few_keys}
 WHERE {is_range};
 
 -- name: lines_with_results

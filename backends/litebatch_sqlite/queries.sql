@@ -12,6 +12,7 @@
 -- What identifies rows: a JSON list of lists.
 json_each(:keys) AS keys
 
+-- fragment: few_keys {keys}
 -- fragment: key_0 json_extract(value, '$[0]')
 -- fragment: key_1 json_extract(value, '$[1]')
 -- fragment: key_2 json_extract(value, '$[2]')
