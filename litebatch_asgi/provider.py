@@ -1,4 +1,4 @@
-"""The seam to a deployment's provider."""
+"""The seam to a deployment's provider: its files and batches, or its answers to single requests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 
 from litebatch_asgi.dialects import Dialect
 from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings
+from litebatch_asgi.models import RateHints as RateHints
 
 
 class FileUpload(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,3 +158,46 @@ class ProviderAdapter(Protocol):
 
 AdapterFactory: TypeAlias = Callable[[Deployment, Settings], ProviderAdapter]
 """What an entry point of the group `litebatch_asgi.providers` names."""
+
+
+class LiveRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One line that is sent as a request of its own."""
+
+    path: str
+    """the line's url, such as `/v1/chat/completions`"""
+    body: bytes
+    """JSON, with the deployment's own name of the model"""
+    model: str
+    """that name, for providers that have it in the address"""
+    timeout_seconds: float
+    """of the whole exchange"""
+    most_bytes: int
+    """that the answer may have"""
+
+
+class LiveAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a server answered, with whatever status."""
+
+    status: int
+    body: bytes
+    """as it came, uncompressed; at most `most_bytes`"""
+    request_id: str | None
+    """the server's `x-request-id`, where it says one"""
+    limits: RateHints
+    """what its headers say of its rate limits"""
+
+
+class LiveServer(Protocol):
+    """Sends single requests to one deployment."""
+
+    async def send(self, request: LiveRequest) -> LiveAnswer:
+        """The server's answer.
+
+        Raises `ServerAway` (nothing was sent), `NoAnswer` (it was cut or silent) or `AnswerTooLarge`, and
+        nothing else. A request that is cancelled has its connection closed.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections; requests under way end with `NoAnswer`."""
+        ...

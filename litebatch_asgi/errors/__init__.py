@@ -47,7 +47,10 @@
         │   └── CannotTake                  it cannot be asked for that, others perhaps: it was not called
         ├── ProviderNotFound                the object is not there
         ├── ProviderBusy                    500, 503: most likely it did nothing, a listing tells
-        └── NoClearAnswer                   time-out, cut connection, 408, 502, 504: it may have been done
+        ├── NoClearAnswer                   time-out, cut connection, 408, 502, 504: it may have been done
+        ├── ServerAway                      no connection for one live request: nothing was sent
+        ├── NoAnswer                        it was sent, and then cut, or silent for its time-out
+        └── AnswerTooLarge                  its answer has more bytes than one may have
 """
 
 from litebatch_asgi.errors.base import ConfigError as ConfigError
@@ -62,15 +65,18 @@ from litebatch_asgi.errors.budgets import ModelHasNoPrice as ModelHasNoPrice
 from litebatch_asgi.errors.budgets import dollars as dollars
 from litebatch_asgi.errors.providers import LONGEST_RETRY_SECONDS as LONGEST_RETRY_SECONDS
 from litebatch_asgi.errors.providers import SHORTEST_RETRY_SECONDS as SHORTEST_RETRY_SECONDS
+from litebatch_asgi.errors.providers import AnswerTooLarge as AnswerTooLarge
 from litebatch_asgi.errors.providers import CannotTake as CannotTake
 from litebatch_asgi.errors.providers import ContentRefused as ContentRefused
 from litebatch_asgi.errors.providers import CopyDiffers as CopyDiffers
 from litebatch_asgi.errors.providers import CopyRefused as CopyRefused
 from litebatch_asgi.errors.providers import DeploymentRefused as DeploymentRefused
+from litebatch_asgi.errors.providers import NoAnswer as NoAnswer
 from litebatch_asgi.errors.providers import NoClearAnswer as NoClearAnswer
 from litebatch_asgi.errors.providers import ProviderBusy as ProviderBusy
 from litebatch_asgi.errors.providers import ProviderError as ProviderError
 from litebatch_asgi.errors.providers import ProviderNotFound as ProviderNotFound
+from litebatch_asgi.errors.providers import ServerAway as ServerAway
 from litebatch_asgi.errors.providers import bounded_wait as bounded_wait
 from litebatch_asgi.errors.requests import AboveLimit as AboveLimit
 from litebatch_asgi.errors.requests import Conflict as Conflict

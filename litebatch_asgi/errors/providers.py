@@ -92,3 +92,20 @@ class ProviderBusy(ProviderError):
 
 class NoClearAnswer(ProviderError):
     """Time-out, cut connection, 408, 502, 504: whether the work was done is open."""
+
+
+class ServerAway(ProviderError):
+    """No connection was made for a live request: refused, unknown host, TLS, too slow. Nothing was sent."""
+
+
+class NoAnswer(ProviderError):
+    """A live request was sent, or a part of it, and no whole answer came."""
+
+    def __init__(self, message: str, *, was_silent: bool) -> None:
+        super().__init__(message)
+        self.was_silent: bool = was_silent
+        """whether its time-out ended it, and not a cut of the connection"""
+
+
+class AnswerTooLarge(ProviderError):
+    """The answer to a live request has more bytes than one may have."""

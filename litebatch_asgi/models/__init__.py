@@ -60,6 +60,8 @@ from litebatch_asgi.models.provider import BatchStatus as BatchStatus
 from litebatch_asgi.models.provider import ProviderBatch as ProviderBatch
 from litebatch_asgi.models.provider import ProviderFile as ProviderFile
 from litebatch_asgi.models.provider import ProviderFileStatus as ProviderFileStatus
+from litebatch_asgi.models.rate_hints import NO_HINTS as NO_HINTS
+from litebatch_asgi.models.rate_hints import RateHints as RateHints
 from litebatch_asgi.models.repeats import CreateRequest as CreateRequest
 from litebatch_asgi.models.reservations import Held as Held
 from litebatch_asgi.models.reservations import Reservation as Reservation
