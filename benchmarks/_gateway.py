@@ -54,7 +54,7 @@ def write_config(
                 "api_base": "http://{}:{}/v1".format(*deployment.address),
                 "api_key": "any",
             },
-            "model_info": {"id": f"deployment-{number}"},
+            "model_info": {"id": f"deployment-{number}", "lane": "native"},
         }
         for number, deployment in enumerate(deployments)
     ]

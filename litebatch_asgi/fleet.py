@@ -22,7 +22,8 @@ from litebatch_asgi.metrics import NO_METRICS, Metrics
 from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings
 from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
-from litebatch_asgi.provider import AdapterFactory, ProviderAdapter
+from litebatch_asgi.provider import AdapterFactory, LiveServer, ProviderAdapter
+from litebatch_asgi.providers.live import LiveAdapter, live_server
 from litebatch_asgi.refusals import Refusal, kind_of
 from litebatch_asgi.tracing import Upstream
 
@@ -47,6 +48,14 @@ def load_factories(names: Iterable[str]) -> dict[str, AdapterFactory]:
             "or has no provider before the `/` for an OpenAI-compatible server"
         )
     return {name: known[name].load() for name in wanted}
+
+
+def adapter_of(
+    deployment: Deployment, settings: Settings, factories: Mapping[str, AdapterFactory]
+) -> ProviderAdapter:
+    """Who has the files and batches of a deployment. Raises `ConfigError` for one that cannot be used."""
+    factory = LiveAdapter if deployment.is_live else factories[deployment.provider]
+    return factory(deployment, settings)
 
 
 class LastRefusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +94,13 @@ class Fleet:
         self.catalog = catalog
         self._settings = settings
         self._metrics = metrics
+        self._live_servers = {
+            deployment_id: live_server(deployment, settings)
+            for deployment_id, deployment in catalog.deployments.items()
+            if deployment.is_live
+        }
         self._adapters = {
-            deployment_id: metrics.around(factories[deployment.provider](deployment, settings), deployment_id)
+            deployment_id: metrics.around(adapter_of(deployment, settings, factories), deployment_id)
             for deployment_id, deployment in catalog.deployments.items()
         }
         self._batches: dict[str, SharedListing[ProviderBatch]] = {}
@@ -100,7 +114,9 @@ class Fleet:
         self._rest_listeners: list[Callable[[Rest], None]] = []
 
     async def aclose(self) -> None:
-        """Close all adapters."""
+        """Close all adapters and servers."""
+        for server in self._live_servers.values():
+            await server.aclose()
         for adapter in self._adapters.values():
             await adapter.aclose()
 
@@ -121,6 +137,20 @@ class Fleet:
                 "Ask its operator to put the deployment back, then try again."
             )
         return self._adapters[deployment_id]
+
+    def is_live(self, deployment_id: str) -> bool:
+        """Whether the deployment is there and runs its lines request by request."""
+        return deployment_id in self._live_servers
+
+    def live_server(self, deployment_id: str) -> LiveServer:
+        """Who sends requests to this live deployment. Raises `DeploymentGone` where there is none."""
+        self.adapter(deployment_id)
+        if deployment_id not in self._live_servers:
+            raise DeploymentGone(
+                "This batch runs live on a deployment that is not a live one any more. Ask the gateway's "
+                "operator to give the deployment its `lane: live` back, then try again."
+            )
+        return self._live_servers[deployment_id]
 
     def files_by_name(self, deployment_id: str) -> SharedListing[ProviderFile]:
         """The deployment's list of files, to find those of a name. Raises `DeploymentGone`."""

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from litebatch_asgi.models.deployment import HEARTBEATS_KEPT_SECONDS
+from litebatch_asgi.models.settings import HEARTBEATS_KEPT_SECONDS
 
 KEPT = timedelta(seconds=HEARTBEATS_KEPT_SECONDS)
 """How long the heartbeat of a process that beats no more is remembered."""

@@ -105,6 +105,8 @@ async def _adopter(
     if found is None:
         known = ", ".join(catalog.deployments)
         raise ConfigError(f"there is no deployment {deployment_id!r} in the configuration, which has {known}")
+    if found.is_live:
+        raise ConfigError(f"the deployment {deployment_id!r} runs live: there is nothing to adopt")
     adapter = load_factories([found.provider])[found.provider](found, config.settings)
     try:
         async with installed(database_of(None, config.database_url)) as (storage, installation):

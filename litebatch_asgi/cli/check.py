@@ -39,15 +39,17 @@ def _startable(config: Config, path: Path) -> Catalog:
     """The catalog that a gateway would have. Raises `ConfigError` for all that keeps one from starting."""
     from litebatch_asgi.catalog import Catalog
     from litebatch_asgi.errors import ConfigError
-    from litebatch_asgi.fleet import load_factories
+    from litebatch_asgi.fleet import adapter_of, load_factories
+    from litebatch_asgi.providers.live import live_server
     from litebatch_asgi.server.gateway import litebatch_for
 
     catalog = Catalog(config.deployments)
     factories = load_factories(each.provider for each in catalog.deployments.values())
     tries: list[Callable[[], object]] = [lambda: litebatch_for(config, "localhost")]
-    tries += (
-        partial(factories[each.provider], each, config.settings) for each in catalog.deployments.values()
-    )
+    for each in catalog.deployments.values():
+        tries.append(partial(adapter_of, each, config.settings, factories))
+        if each.is_live:
+            tries.append(partial(live_server, each, config.settings))
     faults: list[str] = []
     for attempt in tries:
         try:
@@ -98,7 +100,8 @@ def _served(catalog: Catalog) -> Iterator[str]:
         yield f"  {group.name}"
         for deployment_id, deployment in group.deployments.items():
             base = f" at {without_password(deployment.api_base)}" if deployment.api_base else ""
-            told = f"{deployment_id}: {deployment.model}{base}, {_credentials(deployment)}"
+            lane = ", live" if deployment.is_live else ""
+            told = f"{deployment_id}: {deployment.model}{base}{lane}, {_credentials(deployment)}"
             yield from _wrapped(told, 4)
 
 

@@ -15,11 +15,14 @@ from litebatch_asgi.config.prices import without_prices
 from litebatch_asgi.config.reading import Reading, Unreadable, is_mapping
 from litebatch_asgi.config.vocabulary import ModelInfo, Params
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.models import Deployment, UnservedModel
+from litebatch_asgi.models import Deployment, Lane, UnservedModel
+from litebatch_asgi.models.deployment import LIVE_PROVIDERS
 from litebatch_asgi.models.headers import OF_EACH_MESSAGE
 
 _OF_OTHERS = {"claude-": "anthropic", "gemini-": "gemini", "command-": "cohere"}
 """how models are called that LiteLLM knows for another provider's where no prefix says whose they are"""
+_PACE = ("rpm", "tpm", "max_parallel_requests", "timeout")
+"""settings of the live lane alone"""
 
 
 class SharedCredential(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +56,8 @@ class EntryReader:
         place = f"{path}.{name}"
         if not is_mapping(written):
             reading.refuse(place, "is to be a mapping of names to values")
-        return self._read(entry.model_name, written, place, entry.model_info, path)
+        beside = {"rpm": entry.rpm, "tpm": entry.tpm}
+        return self._read(entry.model_name, written, place, entry.model_info, path, beside)
 
     def read_provider(self, value: Any, path: str) -> Deployment | UnservedModel:
         """The entry of `files_settings` at `path`: all models of a provider. Raises `Unreadable`."""
@@ -68,12 +72,18 @@ class EntryReader:
                 f"{path}.model", "belongs into model_list: here all models of a provider are meant"
             )
         every = f"{provider}/*"
-        return self._read(every, {**value, "model": every}, path, None, path)
+        return self._read(every, {**value, "model": every}, path, None, path, {})
 
     def _read(
-        self, model_name: str, written: dict[Any, Any], place: str, told: Any, path: str
+        self,
+        model_name: str,
+        written: dict[Any, Any],
+        place: str,
+        told: Any,
+        path: str,
+        beside: Mapping[str, Any],
     ) -> Deployment | UnservedModel:
-        """What is `written` at `place` of a model, with the `model_info` that is told of it."""
+        """What is `written` at `place` of a model, with `model_info` and limits that are told `beside` it."""
         reading = self._reading
         shared = self._shared(written)
         written, places = _joined(written, shared)
@@ -81,6 +91,13 @@ class EntryReader:
         if unserved is not None:
             return unserved
         self._check_credential(written, shared, place)
+        beside = {name: limit for name, limit in beside.items() if limit is not None}
+        if self._is_live(written, told):
+            added = {name: limit for name, limit in beside.items() if written.get(name) is None}
+            written = {**written, **added}
+            places |= {name: f"{path}.{name}" for name in added}
+        else:
+            written = self._without_pace(written, beside, place, path)
         if is_mapping(written.get("extra_headers")):
             headers = self._headers(written["extra_headers"], f"{place}.extra_headers")
             written = {**written, "extra_headers": headers}
@@ -103,12 +120,9 @@ class EntryReader:
         return deployment
 
     def _unserved(self, model_name: str, written: Mapping[Any, Any], told: Any) -> UnservedModel | None:
-        model, custom, base = (
-            self._reading.peek(written.get(name)) for name in ("model", "custom_llm_provider", "api_base")
-        )
-        if not isinstance(model, str) or not model:
+        full = self._full_model(written)
+        if full is None:
             return None
-        full = _with_provider(model, custom if isinstance(custom, str) else None, has_base=bool(base))
         head, slash, _ = full.partition("/")
         if slash and head not in self._providers:
             reason = f"LiteBatch has no adapter for {head}"
@@ -117,6 +131,31 @@ class EntryReader:
         else:
             return None
         return UnservedModel(model_name=model_name, model=full, reason=reason)
+
+    def _full_model(self, written: Mapping[Any, Any]) -> str | None:
+        """The model with its provider before it; None where there is none."""
+        model, custom, base = (
+            self._reading.peek(written.get(name)) for name in ("model", "custom_llm_provider", "api_base")
+        )
+        if not isinstance(model, str) or not model:
+            return None
+        return _with_provider(model, custom if isinstance(custom, str) else None, has_base=bool(base))
+
+    def _is_live(self, written: Mapping[Any, Any], told: Any) -> bool:
+        """Whether lines run there request by request; a lane that does not exist is told of elsewhere."""
+        lane = self._reading.peek(told.get("lane")) if is_mapping(told) else None
+        provider = (self._full_model(written) or "").partition("/")[0]
+        return lane == Lane.LIVE or (lane is None and provider in LIVE_PROVIDERS)
+
+    def _without_pace(
+        self, written: dict[Any, Any], beside: Mapping[str, Any], place: str, path: str
+    ) -> dict[Any, Any]:
+        """What is written without LiteLLM's limits of calls, which say nothing of batches."""
+        for name in beside:
+            self._reading.note(path, name)
+        for name in filter(_PACE.__contains__, written):
+            self._reading.note(place, str(name))
+        return {name: value for name, value in written.items() if name not in _PACE}
 
     def _may_have_batches(self, told: Any, written: Mapping[Any, Any]) -> bool:
         """Whether a model on Vertex AI is meant for batches: LiteLLM needs a bucket for nothing else."""
@@ -240,6 +279,11 @@ def _deployment(
         max_job_bytes=info.max_job_bytes,
         max_job_tokens=info.max_job_tokens,
         enqueued_tokens=info.enqueued_tokens,
+        lane=info.lane,
+        rpm=params.rpm,
+        tpm=params.tpm,
+        max_parallel_requests=params.max_parallel_requests,
+        timeout=params.timeout,
     )
 
 

@@ -1,7 +1,7 @@
 """What a configuration takes from the environment. Pure: the environment is an argument.
 
-Source of the names: LiteLLM's documents of the providers `openai`, `azure`, `vertex_ai`, `anthropic` and
-`hosted_vllm`; its other providers follow the pattern of the last one.
+Source of the names: LiteLLM's documents of the providers `openai`, `azure`, `vertex_ai`, `anthropic`,
+`ollama_chat` and `hosted_vllm`; its other providers follow the pattern of the last one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _BASES = {
     "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
     "vertex_ai": ("VERTEXAI_API_BASE",),
     "anthropic": ("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"),
+    "ollama_chat": ("OLLAMA_API_BASE",),
 }
 _NEED_KEY_AT_HOME = frozenset({"anthropic", "openai"})
 """at their own addresses"""

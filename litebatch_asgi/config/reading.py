@@ -52,6 +52,19 @@ class Reading:
         unused = Unused(section=section, key=key, effect=effect_of(section, key))
         self._unused[unused.path] = unused
 
+    def note(self, path: str, key: str, item: Any = None) -> None:
+        """Note a setting `key` of the section at `path` that is not used, or what a section `item` has."""
+        if path:
+            found = _SECTION.search(path)
+            self.note_unused(found[1].rpartition(".")[2] if found else path, key)
+        elif key.startswith(_OWN_NOTES):
+            return
+        elif is_mapping(item) and item:
+            for name in item:
+                self.note_unused(key, str(name))
+        else:
+            self.note_unused("", key)
+
     def section(
         self,
         value: Any,
@@ -75,7 +88,7 @@ class Reading:
                 if item is not None:
                     chosen[key] = self.resolved(item, place)
             elif words.is_unused(str(key)):
-                self._note(path, str(key), item)
+                self.note(path, str(key), item)
             else:
                 self.fault(place, words.advice(str(key)))
         if path and len(self.faults) > before:
@@ -111,18 +124,6 @@ class Reading:
         """The same without a fault."""
         name = variable(value)
         return value if name is None else self.env.get(name) or None
-
-    def _note(self, path: str, key: str, item: Any) -> None:
-        if path:
-            found = _SECTION.search(path)
-            self.note_unused(found[1].rpartition(".")[2] if found else path, key)
-        elif key.startswith(_OWN_NOTES):
-            return
-        elif is_mapping(item) and item:
-            for name in item:
-                self.note_unused(key, str(name))
-        else:
-            self.note_unused("", key)
 
     def _converted(
         self, value: dict[str, Any], path: str, wanted: type[StructT], places: Mapping[str, str]

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from litebatch_asgi.models import Settings
+from litebatch_asgi.models import Lane, Settings
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
@@ -40,6 +40,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     litellm_params: Any = None
     params: Any = None
     model_info: Any = None
+    rpm: Any = None
+    tpm: Any = None
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +68,10 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     weight: float = 1.0
     input_cost_per_token_batches: Decimal | None = None
     output_cost_per_token_batches: Decimal | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    max_parallel_requests: int | None = None
+    timeout: float | None = None
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +87,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     max_job_bytes: int | None = None
     max_job_tokens: int | None = None
     enqueued_tokens: int | None = None
+    lane: Lane | None = None
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,9 +161,9 @@ _SECTIONS = """
 """
 
 _PARAMS = """
-    tpm rpm itpm otpm order tags tag_regex timeout stream_timeout request_timeout
+    itpm otpm order tags tag_regex stream_timeout request_timeout
     force_timeout max_retries num_retries cooldown_time retry_policy retry_strategy fallbacks max_fallbacks
-    max_parallel_requests max_budget budget_duration drop_params additional_drop_params modify_params
+    max_budget budget_duration drop_params additional_drop_params modify_params
     allowed_openai_params model_info base_model metadata litellm_metadata guardrails cache caching
     caching_groups ttl cache_control_injection_points enable_prompt_caching prompt_id prompt_variables
     prompt_version prompt_label prompt_environment litellm_system_prompt
@@ -187,7 +194,7 @@ _PARAM_FAMILIES = (
 _MODEL_INFO = "model models modes node code"
 
 FILE = Vocabulary(own=File, unused=frozenset(_SECTIONS.split()), unused_pattern=r"(x-|[._]).*|.+_settings")
-ENTRY = Vocabulary(own=Entry, unused=frozenset(["tpm", "rpm", "blocked", "team_id", "access_groups"]))
+ENTRY = Vocabulary(own=Entry, unused=frozenset(["blocked", "team_id", "access_groups"]))
 PARAMS = Vocabulary(own=Params, unused=frozenset(_PARAMS.split()), unused_pattern=_PARAM_FAMILIES)
 MODEL_INFO = Vocabulary(own=ModelInfo, unused=frozenset(_MODEL_INFO.split()), open=True)
 CREDENTIAL = Vocabulary(own=Credential, open=True)

@@ -16,7 +16,6 @@ from litebatch_asgi.models.contents import DATABASE_STORE as DATABASE_STORE
 from litebatch_asgi.models.contents import Content as Content
 from litebatch_asgi.models.contents import ContentState as ContentState
 from litebatch_asgi.models.deployment import Deployment as Deployment
-from litebatch_asgi.models.deployment import Settings as Settings
 from litebatch_asgi.models.deployment import UnservedModel as UnservedModel
 from litebatch_asgi.models.dry_run import DeploymentOutlook as DeploymentOutlook
 from litebatch_asgi.models.dry_run import DryRun as DryRun
@@ -66,6 +65,7 @@ from litebatch_asgi.models.repeats import CreateRequest as CreateRequest
 from litebatch_asgi.models.reservations import Held as Held
 from litebatch_asgi.models.reservations import Reservation as Reservation
 from litebatch_asgi.models.row_errors import RowError as RowError
+from litebatch_asgi.models.settings import Settings as Settings
 from litebatch_asgi.models.shards import Shard as Shard
 from litebatch_asgi.models.spend import ChargedModel as ChargedModel
 from litebatch_asgi.models.spend import Spend as Spend

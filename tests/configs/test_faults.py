@@ -56,16 +56,16 @@ def test_what_is_not_served_needs_no_secret_and_no_known_words() -> None:
     model_list:
       - {model_name: gpt, litellm_params: {model: openai/gpt-4o, api_key: k}}
       - {model_name: claude, litellm_params: {model: bedrock/claude-5, api_key: os.environ/NONE, what: x}}
-      - {model_name: gpt, litellm_params: {model: ollama/gpt-oss}}
+      - {model_name: gpt, litellm_params: {model: together_ai/gpt-oss}}
     """
     config = parse_config(text, {}, "c.yaml")
     assert [each.model_name for each in config.deployments] == ["gpt"]
     assert [(each.model_name, each.model, each.reason) for each in config.unserved] == [
         ("claude", "bedrock/claude-5", "LiteBatch has no adapter for bedrock"),
-        ("gpt", "ollama/gpt-oss", "LiteBatch has no adapter for ollama"),
+        ("gpt", "together_ai/gpt-oss", "LiteBatch has no adapter for together_ai"),
     ]
     assert config.warnings == (
-        "c.yaml: not served: bedrock/claude-5, ollama/gpt-oss; `litebatch check --config c.yaml` tells more",
+        "c.yaml: not served: bedrock/claude-5, together_ai/gpt-oss; `litebatch check --config c.yaml` tells more",
     )
 
 

@@ -211,7 +211,7 @@ async def test_a_server_for_batches_alone_is_passed_over(tmp_path: Path, databas
     simulator = Simulator(settings=SWIFT)
     async with simulator.running() as provider:
         east, west = deployments(provider)
-        served = [replace(east, model=f"hosted_vllm/{east.upstream_model}"), west]
+        served = [replace(east, model=f"hosted_vllm/{east.upstream_model}", lane=Lane.NATIVE), west]
         async with gateway_on(
             simulator, provider, tmp_path, settings=QUICK, database=database, served=served
         ) as gateway:

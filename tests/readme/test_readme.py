@@ -162,6 +162,10 @@ def rows(heading: str, file: Path = README) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
+def _values(value: object) -> tuple[str | float, ...]:
+    return cast("tuple[str | float, ...]", value)
+
+
 def test_every_setting_is_told_with_its_default() -> None:
     told = {
         name.strip("`"): default
@@ -174,7 +178,8 @@ def test_every_setting_is_told_with_its_default() -> None:
         if isinstance(value, (str, bool)):
             assert default == f"`{str(value).lower() if isinstance(value, bool) else value}`"
         elif isinstance(value, tuple):
-            assert default == (", ".join(f"{each:g}" for each in cast("tuple[float, ...]", value)) or "none")
+            each_told = (str(each) if isinstance(each, str) else f"{each:g}" for each in _values(value))
+            assert default == (", ".join(each_told) or "none")
         elif value is not None:
             assert float(default) == value
 

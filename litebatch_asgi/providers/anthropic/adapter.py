@@ -15,10 +15,11 @@ from litebatch_asgi.dialects import AnthropicDialect, ClaudeModel, Dialect
 from litebatch_asgi.errors import ConfigError, ContentRefused, ProviderNotFound
 from litebatch_asgi.jsonl.frames import LineFramer
 from litebatch_asgi.jsonl.rows import MAX_ROW_BYTES
-from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, ProviderFileStatus, Settings
-from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderStream
-from litebatch_asgi.providers._connection import base_url, connection, named
+from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings
+from litebatch_asgi.provider import BatchSubmission, ProviderStream
+from litebatch_asgi.providers._connection import Access, base_url, connection, named
 from litebatch_asgi.providers._http import AnswerTooLong, work_on
+from litebatch_asgi.providers._no_files import NoFiles
 from litebatch_asgi.providers.anthropic.bodies import RequestsBody, body_bytes
 from litebatch_asgi.providers.anthropic.marks import RowUnmarker, mark_in, mark_of
 from litebatch_asgi.providers.anthropic.objects import FIELDS, parse_message_batch
@@ -34,7 +35,7 @@ _BATCHES = "/v1/messages/batches"
 _BATCH_ID = re.compile(r"msgbatch_\w+")
 
 
-class AnthropicAdapter:
+class AnthropicAdapter(NoFiles):
     """Message Batches in the workspace of a key. There are no files: a create has the requests in its body.
 
     What it takes for a file that was uploaded is a name that nobody knows. Results are a file with their
@@ -49,7 +50,6 @@ class AnthropicAdapter:
     min_poll_seconds: float = 10.0
     max_metadata_pairs: int = 2
     """our tag: the mark stands for it"""
-    keeps_files: bool = False
     tells_tags: bool = False
     tells_progress: bool = False
     """counts stay 0 until the end"""
@@ -65,7 +65,7 @@ class AnthropicAdapter:
         base = _base_url(deployment)
         self.is_exclusive: bool = deployment.exclusive
         self._virtual_model = None if deployment.is_wildcard else deployment.model_name
-        self._http = connection(deployment, settings, base=base, headers=_headers(deployment))
+        self._http = connection(deployment, settings, Access(base=base, headers=_headers(deployment)))
 
     def dialect(self, model: str) -> Dialect | None:
         """Claude's form; what Anthropic calls the model is written as its clients call it."""
@@ -76,21 +76,11 @@ class AnthropicAdapter:
         """Close the connections."""
         await self._http.aclose()
 
-    async def upload_file(self, upload: FileUpload) -> ProviderFile:
-        """A ready file whose id is its name. Nothing is sent, and the content is not begun."""
-        return _file(upload.filename, upload.size)
-
     async def retrieve_file(self, file_id: str) -> ProviderFile:
         """A file of any name is ready; results are once they are there."""
         if _BATCH_ID.fullmatch(file_id) and (await self.retrieve_batch(file_id)).output_file_id is None:
             raise ProviderNotFound(f"the batch {file_id} has no results")
-        return _file(file_id)
-
-    async def list_files(self, *, since: datetime) -> AsyncIterator[ProviderFile]:
-        """None."""
-        files: tuple[ProviderFile, ...] = ()
-        for file in files:
-            yield file
+        return await super().retrieve_file(file_id)
 
     async def delete_file(self, file_id: str) -> None:
         """Delete results with their batch, which must have ended; any other file is gone already."""
@@ -103,7 +93,7 @@ class AnthropicAdapter:
 
     def stream_file(self, file_id: str) -> AbstractAsyncContextManager[ProviderStream]:
         """The results of a batch, without the marks; how many bytes are left is not known beforehand."""
-        return self._results(file_id)
+        return self._results(file_id) if _BATCH_ID.fullmatch(file_id) else super().stream_file(file_id)
 
     async def create_batch(self, submission: BatchSubmission) -> ProviderBatch:
         """Make a batch, in one request that has all lines, with marked custom ids.
@@ -158,8 +148,6 @@ class AnthropicAdapter:
 
     @asynccontextmanager
     async def _results(self, file_id: str) -> AsyncGenerator[ProviderStream]:
-        if not _BATCH_ID.fullmatch(file_id):
-            raise ProviderNotFound("the provider keeps no files")
         async with (
             self._http.download(f"{_path(file_id)}/results") as stream,
             aclosing(_unmarked(stream.blocks)) as blocks,
@@ -191,10 +179,6 @@ async def _unmarked(blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
 
 def _parse_page(answer: bytes) -> ListPage:
     return parse_page(answer, FIELDS)
-
-
-def _file(name: str, size: int | None = None) -> ProviderFile:
-    return ProviderFile(id=name, filename=name, bytes=size, status=ProviderFileStatus.READY, created_at=None)
 
 
 def _path(batch_id: str) -> str:

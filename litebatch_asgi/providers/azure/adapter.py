@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import httpx2
+from msgspec.structs import replace
 
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.lifetimes import FileLife
 from litebatch_asgi.models import Deployment, Settings
-from litebatch_asgi.providers._connection import base_url, connection, named
+from litebatch_asgi.providers._connection import Access, base_url, connection, named
 from litebatch_asgi.providers.azure.entra import EntraToken
 from litebatch_asgi.providers.openai.api import FilesAndBatches
 from litebatch_asgi.providers.openai.reading import ListPage
@@ -54,20 +55,29 @@ class AzureAdapter(FilesAndBatches):
     supported and `assistants` is to be used in its place"""
 
     def __init__(self, deployment: Deployment, settings: Settings) -> None:
-        base = _base_url(deployment)
-        self._is_v1 = base.path.endswith("/v1")
-        version = {} if self._is_v1 else {"api-version": deployment.api_version or DEFAULT_VERSION}
-        tokens = EntraToken(deployment, settings) if _has_ids_alone(deployment) else None
-        headers = _credentials(deployment) if tokens is None else {}
-        super().__init__(
-            connection(deployment, settings, base=base, headers=headers, params=version, tokens=tokens)
-        )
+        access = azure_access(deployment, settings)
+        self._is_v1 = is_v1(access)
+        super().__init__(connection(deployment, settings, access))
 
     async def _page_of_files(self, after: str | None) -> ListPage:
         """The classic list of files comes whole: it knows no `limit`, and says nothing of more."""
         if self._is_v1:
             return await super()._page_of_files(after)
         return await self._whole_list("/files", after)
+
+
+def azure_access(deployment: Deployment, settings: Settings) -> Access:
+    """See `AzureAdapter`."""
+    base = _base_url(deployment)
+    tokens = EntraToken(deployment, settings) if _has_ids_alone(deployment) else None
+    access = Access(base=base, headers=_credentials(deployment) if tokens is None else {}, tokens=tokens)
+    version = {} if is_v1(access) else {"api-version": deployment.api_version or DEFAULT_VERSION}
+    return replace(access, params=version)
+
+
+def is_v1(access: Access) -> bool:
+    """Whether the paths are those that take no dated `api-version`."""
+    return access.base.path.endswith("/v1")
 
 
 def _base_url(deployment: Deployment) -> httpx2.URL:

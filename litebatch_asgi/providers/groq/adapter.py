@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from litebatch_asgi.lifetimes import FileLife
 from litebatch_asgi.models import Deployment, Settings
-from litebatch_asgi.providers._connection import keyed_connection
+from litebatch_asgi.providers._connection import Access, connection, keyed_access
 from litebatch_asgi.providers.openai.api import FilesAndBatches
 from litebatch_asgi.providers.openai.reading import ListPage
 
@@ -27,10 +27,15 @@ class GroqAdapter(FilesAndBatches):
     purposes: Collection[str] = frozenset({"batch"})
 
     def __init__(self, deployment: Deployment, settings: Settings) -> None:
-        super().__init__(keyed_connection(deployment, settings, base=GROQ_BASE, variable="GROQ_API_KEY"))
+        super().__init__(connection(deployment, settings, groq_access(deployment)))
 
     async def _page_of_files(self, after: str | None) -> ListPage:
         return await self._whole_list("/files", after)
 
     async def _page_of_batches(self, after: str | None) -> ListPage:
         return await self._whole_list(self.batches_path, after)
+
+
+def groq_access(deployment: Deployment) -> Access:
+    """See `GroqAdapter`."""
+    return keyed_access(deployment, base=GROQ_BASE, variable="GROQ_API_KEY")

@@ -12,7 +12,7 @@ from litebatch_asgi.errors import ProviderNotFound
 from litebatch_asgi.lifetimes import FileLife
 from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings
 from litebatch_asgi.provider import BatchSubmission
-from litebatch_asgi.providers._connection import keyed_connection
+from litebatch_asgi.providers._connection import Access, connection, keyed_access
 from litebatch_asgi.providers.mistral.jobs import as_batch, job_fields
 from litebatch_asgi.providers.mistral.pages import NumberedPages
 from litebatch_asgi.providers.openai.api import FilesAndBatches
@@ -40,9 +40,7 @@ class MistralAdapter(FilesAndBatches):
     may_mean_lost_file: Collection[int] = frozenset({400, 404, 422})
 
     def __init__(self, deployment: Deployment, settings: Settings) -> None:
-        super().__init__(
-            keyed_connection(deployment, settings, base=MISTRAL_BASE, variable="MISTRAL_API_KEY")
-        )
+        super().__init__(connection(deployment, settings, mistral_access(deployment)))
 
     def dialect(self, model: str) -> Dialect | None:
         """Mistral's own form of lines and rows."""
@@ -80,6 +78,11 @@ class MistralAdapter(FilesAndBatches):
 
     def _batch_path(self, batch_id: str) -> str:
         return super()._batch_path(_checked(batch_id))
+
+
+def mistral_access(deployment: Deployment) -> Access:
+    """See `MistralAdapter`."""
+    return keyed_access(deployment, base=MISTRAL_BASE, variable="MISTRAL_API_KEY")
 
 
 def _checked(name: str) -> str:

@@ -8,7 +8,7 @@ import httpx2
 
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.models import Deployment, Settings
-from litebatch_asgi.providers._connection import base_url, connection, named
+from litebatch_asgi.providers._connection import Access, base_url, connection, named
 from litebatch_asgi.providers.openai.api import FilesAndBatches
 
 OPENAI_BASE = "https://api.openai.com/v1"
@@ -25,12 +25,17 @@ class OpenAIAdapter(FilesAndBatches):
     """
 
     def __init__(self, deployment: Deployment, settings: Settings) -> None:
-        base = _base_url(deployment)
+        access = openai_access(deployment)
         if deployment.provider == "openai":
             self.purposes: Collection[str] = OPENAI_PURPOSES
             self.max_requests: int | None = 50_000
             self.max_bytes: int | None = 200_000_000
-        super().__init__(connection(deployment, settings, base=base, headers=_credentials(deployment)))
+        super().__init__(connection(deployment, settings, access))
+
+
+def openai_access(deployment: Deployment) -> Access:
+    """See `OpenAIAdapter`."""
+    return Access(base=_base_url(deployment), headers=_credentials(deployment))
 
 
 def _base_url(deployment: Deployment) -> httpx2.URL:

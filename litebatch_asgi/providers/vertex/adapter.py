@@ -25,7 +25,7 @@ from litebatch_asgi.models import (
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderStream
 from litebatch_asgi.providers._bodies import JSONBody
-from litebatch_asgi.providers._connection import base_url, connection
+from litebatch_asgi.providers._connection import Access, base_url, connection
 from litebatch_asgi.providers._http import ProviderHTTP, Query, work_on
 from litebatch_asgi.providers.vertex.bucket import Bucket
 from litebatch_asgi.providers.vertex.credentials import GoogleToken
@@ -100,7 +100,7 @@ class VertexAdapter:
 
         def opened(address: str) -> tuple[ProviderHTTP, httpx2.URL]:
             base = base_url(deployment, deployment.api_base or address, example=_EXAMPLE)
-            return connection(deployment, settings, base=base, headers={}, tokens=tokens), base
+            return connection(deployment, settings, Access(base=base, headers={}, tokens=tokens)), base
 
         self._http, _ = opened(self._place.jobs_base)
         http, base = opened(STORAGE_BASE)

@@ -1,0 +1,70 @@
+"""What a live deployment is to whoever places jobs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import datetime
+
+from litebatch_asgi.dialects import Dialect
+from litebatch_asgi.errors import ConfigError, ProviderNotFound
+from litebatch_asgi.models import Deployment, ProviderBatch, Settings
+from litebatch_asgi.provider import BatchSubmission
+from litebatch_asgi.providers._connection import named
+from litebatch_asgi.providers._no_files import NoFiles
+
+
+class LiveAdapter(NoFiles):
+    """A provider that keeps no files and has no batches: nothing is remote, and nothing is sent.
+
+    Raises `ConfigError` for a deployment whose lane is native.
+    """
+
+    min_poll_seconds: float = 2.0
+    max_metadata_pairs: int = 16
+    tells_tags: bool = True
+    is_exclusive: bool = False
+    tells_progress: bool = True
+    ends_at_expiry: bool = False
+    max_requests: int | None = None
+    max_bytes: int | None = None
+    purposes: Collection[str] = frozenset({"batch"})
+
+    def __init__(self, deployment: Deployment, settings: Settings) -> None:
+        if not deployment.is_live:
+            raise ConfigError(
+                f"{named(deployment)}: lane: native is not possible for {deployment.model}, which has no "
+                "batches: leave `lane` out"
+            )
+
+    def dialect(self, model: str) -> Dialect | None:
+        """None: requests and answers are OpenAI's."""
+        return None
+
+    async def aclose(self) -> None:
+        """There is nothing to be closed."""
+
+    async def create_batch(self, submission: BatchSubmission) -> ProviderBatch:
+        """Raises `ProviderNotFound`, as the next two do."""
+        raise _no_batches()
+
+    async def retrieve_batch(self, batch_id: str) -> ProviderBatch:
+        """See `create_batch`."""
+        raise _no_batches()
+
+    async def list_batches(self, *, since: datetime) -> AsyncIterator[ProviderBatch]:
+        """None."""
+        batches: tuple[ProviderBatch, ...] = ()
+        for batch in batches:
+            yield batch
+
+    async def cancel_batch(self, batch_id: str) -> ProviderBatch:
+        """See `create_batch`."""
+        raise _no_batches()
+
+    async def is_tagged(self, batch: ProviderBatch, metadata: Mapping[str, str]) -> bool | None:
+        """There is no batch that could be."""
+        return False
+
+
+def _no_batches() -> ProviderNotFound:
+    return ProviderNotFound("the deployment runs its lines live and has no batches")
