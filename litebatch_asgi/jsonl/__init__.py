@@ -5,7 +5,8 @@ way back, `ModelRewriter` puts the virtual model there again. Of results, `RowTa
 these do not agree with the input, `ExactPass` keeps the right ones, and `MissingRows` writes rows for those
 that never came. `RowIds` tells which requests have succeeded, and `FailureGroups` how the others have failed.
 `FileDigest` tells whether a file is still the same, `LineSelector` takes some of the lines of one, and
-`LineFinder` finds those of a few requests.
+`LineFinder` finds those of a few requests. `RangeCutter` cuts a tile into ranges of requests that are sent
+one by one.
 
 All of them take consecutive blocks of any size and hold no more than one line. They use the CPU without a
 break and so belong on a worker thread; it need not be the same one for each block.
@@ -36,6 +37,10 @@ from litebatch_asgi.jsonl.plan import ShardLimits as ShardLimits
 from litebatch_asgi.jsonl.plan import Tile as Tile
 from litebatch_asgi.jsonl.plan import TooManyTiles as TooManyTiles
 from litebatch_asgi.jsonl.plan import plan_shards as plan_shards
+from litebatch_asgi.jsonl.ranges import CutRange as CutRange
+from litebatch_asgi.jsonl.ranges import LiveLine as LiveLine
+from litebatch_asgi.jsonl.ranges import RangeCutter as RangeCutter
+from litebatch_asgi.jsonl.ranges import live_lines as live_lines
 from litebatch_asgi.jsonl.row_errors import in_common as in_common
 from litebatch_asgi.jsonl.row_errors import one_code as one_code
 from litebatch_asgi.jsonl.row_errors import row_error as row_error

@@ -21,7 +21,7 @@ MAX_ROW_BYTES = 64 << 20
 
 
 _UNDONE_CODES = frozenset({"batch_cancelled", "batch_expired"})
-_PASSING_CODES = frozenset({"rate_limit_exceeded", "request_timeout", "server_error"})
+_PASSING_CODES = frozenset({"connection_error", "rate_limit_exceeded", "request_timeout", "server_error"})
 _STATUS_DIGITS = 3
 
 
@@ -31,9 +31,9 @@ class RowFate(IntEnum):
     NOT_EXECUTED = 1
     """not run: the row has no response, and no code, or `batch_expired` or `batch_cancelled`"""
     RETRYABLE = 2
-    """failed for a reason that passes: the response has status 408, 429 or 5xx, or the error has the code
-    `request_timeout`, `rate_limit_exceeded`, `server_error` or such a status; or there is a response although
-    the code is `batch_expired` or `batch_cancelled`"""
+    """failed for a reason that passes: the response has status 408, 429 or 5xx, or the error has such a code,
+    or `request_timeout`, `connection_error`, `rate_limit_exceeded` or `server_error`; or there is a response
+    although the code is `batch_expired` or `batch_cancelled`"""
     REFUSED = 3
     """failed for a reason that another try would meet as well, without a response"""
     EXECUTED = 4

@@ -1,0 +1,65 @@
+"""Rows of requests that were sent one by one say what was answered, and are read as any other."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from litebatch_asgi.jsonl import RowFate, RowTally
+from litebatch_asgi.jsonl.live_rows import error_row, result_row
+from litebatch_asgi.jsonl.rows import read_rows
+
+from .strategies import texts, values
+
+
+@given(custom_id=texts, request_id=st.none() | texts, value=values, indent=st.none() | st.integers(0, 3))
+def test_an_answer_is_put_in_as_it_came(
+    custom_id: str, request_id: str | None, value: object, indent: int | None
+) -> None:
+    body = json.dumps(value, indent=indent).encode()
+    row = result_row(custom_id, "batch_req_1", request_id, 200, body)
+    assert row.endswith(b"\n")
+    assert row.count(b"\n") == 1
+    assert json.loads(row) == {
+        "id": "batch_req_1",
+        "custom_id": custom_id,
+        "response": {"status_code": 200, "request_id": request_id or "batch_req_1", "body": value},
+        "error": None,
+    }
+
+
+@given(custom_id=texts, message=texts)
+def test_an_error_names_its_request(custom_id: str, message: str) -> None:
+    row = error_row(custom_id, "batch_req_1", "request_timeout", message)
+    assert row.count(b"\n") == 1
+    told = json.loads(row)
+    assert (told["custom_id"], told["response"]) == (custom_id, None)
+    assert told["error"] == {"code": "request_timeout", "message": message}
+
+
+@pytest.mark.parametrize(
+    ("row", "fate"),
+    [
+        (result_row("a", "r", None, 200, b"{}"), RowFate.EXECUTED),
+        (result_row("a", "r", None, 400, b'{"error":{}}'), RowFate.EXECUTED),
+        (result_row("a", "r", None, 429, b'{"error":{}}'), RowFate.RETRYABLE),
+        (result_row("a", "r", None, 503, b"null"), RowFate.RETRYABLE),
+        (error_row("a", "r", "request_timeout", "m"), RowFate.RETRYABLE),
+        (error_row("a", "r", "connection_error", "m"), RowFate.RETRYABLE),
+        (error_row("a", "r", "answer_too_large", "m"), RowFate.REFUSED),
+        (error_row("a", "r", "line_abandoned", "m"), RowFate.REFUSED),
+    ],
+)
+def test_what_may_pass_can_run_elsewhere(row: bytes, fate: RowFate) -> None:
+    (read,) = read_rows([row])
+    assert read is not None
+    assert read.fate is fate
+
+
+def test_usage_is_counted() -> None:
+    tally = RowTally()
+    body = b'{"model": "m", "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}}'
+    tally.feed(result_row("a", "r", None, 200, body))
+    found = tally.finish()
+    assert (found.completed, found.usage.total_tokens if found.usage else None) == (1, 7)
