@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from litebatch_asgi.costs.rates import Rates, Steps, TokenKind
+from litebatch_asgi.models import Lane
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, Provider, TieredPrices
@@ -62,8 +63,8 @@ _DISCOUNTS = {
 }
 
 
-def genai_rates(provider: str, model: str, now: datetime) -> Rates | None:
-    """The prices of a provider's model in a batch that ends now.
+def genai_rates(provider: str, model: str, now: datetime, lane: Lane = Lane.NATIVE) -> Rates | None:
+    """The prices of a provider's model in a batch that ends now, or of requests outside of batches.
 
     None if the package does not know the model or its discount, or is not installed.
     """
@@ -81,7 +82,10 @@ def genai_rates(provider: str, model: str, now: datetime) -> Rates | None:
     found = seller.find_model(model, all_providers=providers) if seller is not None else None
     if seller is None or found is None:
         return None
-    return batch_rates(seller, found, now, f"genai-prices {__version__}")
+    source = f"genai-prices {__version__}"
+    if lane is Lane.LIVE:
+        return Rates(source=f"{source} plain", steps=standard_steps(found, now))
+    return batch_rates(seller, found, now, source)
 
 
 def batch_rates(seller: Provider, model: ModelInfo, now: datetime, source: str) -> Rates | None:

@@ -1,6 +1,7 @@
 """Prices under LiteLLM's names: of a deployment, or of a file like `model_prices_and_context_window.json`.
 
-`X_batches` is the price in a batch; where there is none, half of `X` is paid, as LiteLLM does.
+`X_batches` is the price in a batch; where there is none, half of `X` is paid, as LiteLLM does. What runs
+request by request is no batch to its provider, and costs `X`; where there is none, `X_batches`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 
 from litebatch_asgi.costs.rates import Rates, Steps, TokenKind
 from litebatch_asgi.errors import ConfigError
+from litebatch_asgi.models import Lane
 from litebatch_asgi.models.money import is_price
 
 _KINDS = {
@@ -47,8 +49,8 @@ def is_price_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def litellm_rates(entry: Mapping[str, object], source: str) -> Rates | None:
-    """The prices that an entry gives; None if it has none for tokens."""
+def litellm_rates(entry: Mapping[str, object], source: str, lane: Lane = Lane.NATIVE) -> Rates | None:
+    """The prices that an entry gives in a lane; None if it has none for tokens."""
     plain: dict[TokenKind, dict[int, Decimal]] = {}
     batch: dict[TokenKind, dict[int, Decimal]] = {}
     for name, value in entry.items():
@@ -56,14 +58,18 @@ def litellm_rates(entry: Mapping[str, object], source: str) -> Rates | None:
         if found is not None and price is not None:
             prices = batch if found["batches"] else plain
             prices.setdefault(_KINDS[found["base"]], {})[1000 * int(found["above"] or 0)] = price
-    steps = {kind: _steps(plain.get(kind, {}), batch.get(kind, {})) for kind in plain.keys() | batch.keys()}
+    steps = {
+        kind: _steps(plain.get(kind, {}), batch.get(kind, {}), lane) for kind in plain.keys() | batch.keys()
+    }
     known = {kind: each for kind, each in steps.items() if each[0][0] == 0}
     if _TIERED in entry or not known.keys() & {TokenKind.INPUT, TokenKind.OUTPUT}:
         return None
     return Rates(source=source, steps=known)
 
 
-def _steps(plain: Mapping[int, Decimal], batch: Mapping[int, Decimal]) -> Steps:
+def _steps(plain: Mapping[int, Decimal], batch: Mapping[int, Decimal], lane: Lane) -> Steps:
+    if lane is Lane.LIVE:
+        return tuple(sorted((plain or batch).items()))
     lengths = sorted(plain.keys() | batch.keys())
     return tuple((above, batch[above] if above in batch else plain[above] * _HALF) for above in lengths)
 
@@ -79,6 +85,8 @@ class PriceFile(msgspec.Struct, frozen=True, kw_only=True):
     """The prices of a file, by LiteLLM's name for the model, each with the provider that it is of."""
 
     rates: Mapping[str, tuple[str | None, Rates]]
+    live: Mapping[str, tuple[str | None, Rates]] = {}
+    """the same for what runs request by request"""
 
     @classmethod
     def parse(cls, content: bytes, name: str) -> Self:
@@ -92,25 +100,27 @@ class PriceFile(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"prices: {name} is not JSON: {error}") from None
         if not isinstance(read, dict):
             raise ConfigError(f"prices: {name} is no JSON object of models by name")
-        rates: dict[str, tuple[str | None, Rates]] = {}
+        by_lane: dict[Lane, dict[str, tuple[str | None, Rates]]] = {lane: {} for lane in Lane}
         for model, entry in cast("dict[str, Any]", read).items():
             if isinstance(entry, dict):
                 members = cast("dict[str, Any]", entry)
-                found = litellm_rates(members, f"file:{name}")
                 provider = members.get(_PROVIDER)
-                if found is not None:
-                    rates[model] = (provider if isinstance(provider, str) else None, found)
-        return cls(rates=rates)
+                for lane, rates in by_lane.items():
+                    found = litellm_rates(members, f"file:{name}", lane)
+                    if found is not None:
+                        rates[model] = (provider if isinstance(provider, str) else None, found)
+        return cls(rates=by_lane[Lane.NATIVE], live=by_lane[Lane.LIVE])
 
-    def find(self, provider: str, model: str) -> Rates | None:
+    def find(self, provider: str, model: str, lane: Lane = Lane.NATIVE) -> Rates | None:
         """The prices of a provider's model; None if the file has none."""
-        _, rates = self.rates.get(f"{provider}/{model}", (None, None))
+        known = self.live if lane is Lane.LIVE else self.rates
+        _, rates = known.get(f"{provider}/{model}", (None, None))
         if rates is None:
-            of, rates = self.rates.get(model, (None, None))
+            of, rates = known.get(model, (None, None))
             if of is not None and _whose(of) != provider:
                 rates = None
         if rates is None and provider in _ALSO:
-            return self.find(_ALSO[provider], model)
+            return self.find(_ALSO[provider], model, lane)
         return rates
 
 

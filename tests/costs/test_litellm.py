@@ -17,7 +17,7 @@ from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.config import parse_config
 from litebatch_asgi.costs import PriceBook, PriceFile, Rates, TokenKind, is_price_name
 from litebatch_asgi.errors import ConfigError
-from litebatch_asgi.models import Deployment
+from litebatch_asgi.models import Deployment, Lane
 from litebatch_asgi.prices import load_prices
 from litebatch_asgi.testing import MemoryStorage
 from tests.harness import QUICK, by_key
@@ -267,6 +267,28 @@ def test_the_first_that_knows_a_price_gives_it(prices: PriceFile) -> None:
     assert source(other, "gpt-5-2025-08-07", "gpt-5") == "file:model_prices.json"
     assert (source(other, "gpt-4.1", "gpt-4.1") or "").startswith("genai-prices ")
     assert source(other, "of-my-own", "of-my-own") is None
+
+
+def test_what_runs_request_by_request_costs_what_any_request_does(prices: PriceFile) -> None:
+    own = {"input_cost_per_token": Decimal(2), "input_cost_per_token_batches": Decimal(1)}
+    own["output_cost_per_token_batches"] = Decimal(3)
+    live = Deployment(model_name="m", model="openai/gpt-5", lane=Lane.LIVE)
+    priced = replace(live, prices=own)
+    book = PriceBook([priced], prices)
+
+    def rates(deployment: Deployment, model: str) -> Rates:
+        found = book.find(deployment, model, upstream_model=model, now=NOW)
+        assert found is not None
+        return found
+
+    assert rates(priced, "gpt-5").steps == {
+        TokenKind.INPUT: ((0, Decimal(2)),),
+        TokenKind.OUTPUT: ((0, Decimal(3)),),
+    }
+    for model in ("gpt-5", "gpt-4.1"):
+        plain, batch = rates(live, model), rates(replace(live, lane=Lane.NATIVE), model)
+        assert plain.steps[TokenKind.OUTPUT][0][1] == 2 * batch.steps[TokenKind.OUTPUT][0][1]
+    assert rates(live, "gpt-4.1").source.endswith(" plain")
 
 
 def test_without_the_package_its_prices_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
