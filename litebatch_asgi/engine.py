@@ -21,6 +21,7 @@ from litebatch_asgi.deployment_events import in_words
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.files import FileService, UploadService
 from litebatch_asgi.fleet import Fleet
+from litebatch_asgi.live import LiveRunner
 from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Settings
 from litebatch_asgi.operators import Operators
@@ -182,6 +183,9 @@ class Engine:
                 tasks.start_soon(loop.run)
                 if self._reconciler:
                     tasks.start_soon(deliveries.run)
+                    runner = LiveRunner(runtime)
+                    if runner.is_needed:
+                        tasks.start_soon(runner.run)
                 self.presence = runtime.presence
                 await self.presence.beat()
                 await self._tell_missing()

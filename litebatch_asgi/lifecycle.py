@@ -12,7 +12,8 @@ later attempt was sent in its place. A batch that was adopted where no tags are 
 another one's, leaves its job unclear. A job that nobody can bring to its end within the end grace is
 watched, and followed by one that is withdrawn or failed at once. A job whose lines were cut into two others
 before anything of it ran is settled, without results. One that was adopted and had been cancelled as a twin
-before, in a history that a restore has ended, is watched, and another one waits in its place.
+before, in a history that a restore has ended, is watched, and another one waits in its place. A live
+job is submitted as it is placed: nothing is sent for the whole of it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.WAITING: frozenset(
         {
             JobState.SUBMITTING,
+            JobState.SUBMITTED,
             JobState.UNCLEAR,
             JobState.REFUSED,
             JobState.WITHDRAWN,

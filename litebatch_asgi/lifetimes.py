@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from litebatch_asgi.models import File, FileCopy
-from litebatch_asgi.wire.requests import COMPLETION_WINDOWS
+from litebatch_asgi.wire.requests import USUAL_WINDOW, window_of
 
 RESULTS_LIVE_SECONDS = 2_592_000
 """30 days, as long as OpenAI keeps files of purpose `batch` and batch results unless told otherwise."""
@@ -17,7 +17,7 @@ WATCH_FOR = timedelta(hours=24)
 """How long something that was given up as unclear may still show up at its provider."""
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far a provider's clock may be from ours."""
-LONGEST_WINDOW = max(COMPLETION_WINDOWS.values())
+LONGEST_WINDOW = window_of(USUAL_WINDOW)
 RENEWED_EARLY = timedelta(hours=24)
 """How long a copy that its provider drops before its file may take to be made anew."""
 

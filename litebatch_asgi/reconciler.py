@@ -146,7 +146,8 @@ class Reconciler:
                 if taken[id_] == LOOKS_AT_ONCE and len(rows) < LONGEST_ROUND
             }
         for deployment_id, jobs in claimed.items():
-            if len(jobs) >= LIST_FROM and deployment_id not in self._in_round:
+            has_list = not self._runtime.fleet.is_live(deployment_id)
+            if has_list and len(jobs) >= LIST_FROM and deployment_id not in self._in_round:
                 self._in_round.add(deployment_id)
                 self._start(start, (None, None), partial(self._round, deployment_id, jobs, since))
                 continue
@@ -157,6 +158,8 @@ class Reconciler:
 
     def _looks_free(self, deployment_id: str | None) -> int:
         free = SINGLY - self._busy[Work.LOOK, deployment_id]
+        if deployment_id is not None and self._runtime.fleet.is_live(deployment_id):
+            return free  # there is no list of what we run ourselves
         return LOOKS_AT_ONCE if free > 0 and deployment_id not in self._in_round else free
 
     async def _round(self, deployment_id: str, jobs: Sequence[Job], since: float) -> None:

@@ -115,6 +115,7 @@ class Runtime:
         self._to_refresh: dict[str, None] = {}
         self._asked_at: dict[str, float] = {}
         self._event_listeners: list[Callable[[], None]] = []
+        self._live_listeners: list[Callable[[str | None], None]] = []
         self.logs_events: bool = logs_events
         self.presence: Presence = Presence(storage.heartbeats, fleet.catalog, settings, worker, self._gone)
         fleet.when_resting(self._rests)
@@ -181,7 +182,12 @@ class Runtime:
         return look_gap_seconds(self.settings, self.fleet.min_poll_seconds(deployment_id))
 
     def refresh_from(self, now: datetime, deployment_id: str | None) -> datetime:
-        """From when on a client's wish may bring the next look at a running job forward."""
+        """From when on a client's wish may bring the next look at a running job forward.
+
+        At once where nobody is asked for it, for we run it ourselves.
+        """
+        if deployment_id is not None and self.fleet.is_live(deployment_id):
+            return now
         floor = self.fleet.min_poll_seconds(deployment_id)
         return now + timedelta(seconds=max(floor, self.settings.refresh_after_seconds))
 
@@ -206,6 +212,15 @@ class Runtime:
         """Events may be there to deliver: let those who do it look at once."""
         for call in self._event_listeners:
             call()
+
+    def when_live_jobs_change(self, call: Callable[[str | None], None]) -> None:
+        """Have something called whenever this process has placed a live job (None) or closed one (its id)."""
+        self._live_listeners.append(call)
+
+    def live_jobs_changed(self, closed: str | None = None) -> None:
+        """Requests may be there to run, or those of a job are not to run any more."""
+        for call in self._live_listeners:
+            call(closed)
 
     async def tell(self, telling: Telling) -> None:
         """Write an event about something that has no row of its own, once. Raises `StorageUnavailable`."""
@@ -243,6 +258,11 @@ class Runtime:
         self._asked_at[batch_id] = now
         if len(self._asked_at) > _MOST_ASKED:
             del self._asked_at[next(iter(self._asked_at))]
+        self._to_refresh[batch_id] = None
+        self.wake()
+
+    def refresh_now(self, batch_id: str) -> None:
+        """Ask for a look at a batch at once: there is news of it."""
         self._to_refresh[batch_id] = None
         self.wake()
 

@@ -28,6 +28,7 @@ from tests.database import Database, SQLiteDatabase
 
 MODEL = "gpt-4o-batch"
 UPSTREAM = {"east": "gpt-4o-mini-east-deployment", "west": "gpt-4o-mini"}
+LIVE_MODEL = "tiny-llama"
 ENDPOINT = "/v1/chat/completions"
 QUICK = Settings(
     min_poll_seconds=0.02,
@@ -249,6 +250,22 @@ def deployments(
     ]
 
 
+def live_deployments(address: str, names: Sequence[str], **options: Any) -> list[Deployment]:
+    """One live deployment for each simulated inference server, all behind `MODEL`."""
+    return [
+        Deployment(
+            model_name=MODEL,
+            model=f"hosted_vllm/{LIVE_MODEL}",
+            api_base=f"{address}/{name}/v1",
+            api_key=f"sk-{name}-secret",
+            id=name,
+            mode="batch",
+            **options,
+        )
+        for name in names
+    ]
+
+
 @asynccontextmanager
 async def running_gateway(
     folder: Path,
@@ -259,11 +276,15 @@ async def running_gateway(
     flavour: str = "openai",
     prices: Mapping[str, Decimal] | None = None,
     max_job_requests: int | None = None,
+    live: Sequence[str] = (),
+    live_options: Mapping[str, Any] | None = None,
     database: Database | None = None,
     storage: Storage | None = None,
     **options: Any,
 ) -> AsyncGenerator[InProcess]:
     """A simulator and a gateway in front of it; both stop with the block.
+
+    `names` are of native deployments, `live` of inference servers.
 
     The database is a file in `folder` unless another one is given.
     """
@@ -273,7 +294,10 @@ async def running_gateway(
     (folder / "spool").mkdir(exist_ok=True)
     async with simulator.running() as provider:
         litebatch = LiteBatch(
-            deployments=deployments(provider, names, flavour, prices, max_job_requests),
+            deployments=[
+                *deployments(provider, names, flavour, prices, max_job_requests),
+                *live_deployments(provider, live, **live_options or {}),
+            ],
             storage=storage,
             authenticator=by_key,
             settings=replace(settings, spool_dir=str(folder / "spool")),

@@ -31,9 +31,8 @@ from litebatch_asgi.models.files import whole_of
 from litebatch_asgi.models.ids import BATCH_PREFIX, FILE_PREFIX, derived_id, job_id
 from litebatch_asgi.scrub import scrub
 from litebatch_asgi.wire.filenames import clean_filename
-from litebatch_asgi.wire.requests import COMPLETION_WINDOWS
+from litebatch_asgi.wire.requests import USUAL_WINDOW, window_of
 
-DEFAULT_WINDOW = "24h"
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -125,8 +124,7 @@ def batch_and_job(account: Account, made: ProviderBatch, file: FileState, now: d
     One that has failed there ran nothing, and ends here with the same errors. What it can still be waiting
     for is waited for from now on: its deadline does not lie in the past.
     """
-    told = made.completion_window or DEFAULT_WINDOW
-    window = told if told in COMPLETION_WINDOWS else DEFAULT_WINDOW
+    window = USUAL_WINDOW
     created_at = min(made.created_at or now, now)
     batch_id = account.batch_id(made)
     [copy] = [each for each in file.copies if each.deployment_id == account.deployment_id]
@@ -141,7 +139,7 @@ def batch_and_job(account: Account, made: ProviderBatch, file: FileState, now: d
         model=file.file.models[0],
         metadata=made.metadata or None,
         created_at=created_at,
-        expires_at=max(made.expires_at or created_at + COMPLETION_WINDOWS[window], now),
+        expires_at=max(made.expires_at or created_at + window_of(window), now),
         counts=Counts(total=file.file.lines),
     )
     has_failed = made.status is BatchStatus.FAILED

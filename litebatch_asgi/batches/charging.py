@@ -60,9 +60,11 @@ class Pricing:
         A job that costs more than `MOST_DOLLARS` counts as having no price.
         """
         assert job.deployment_id is not None
-        upstream_model = self._runtime.fleet.upstream_model(job.deployment_id, batch.model)
         deployment = self._runtime.fleet.catalog.deployment(job.deployment_id, batch.model)
-        assert deployment is not None
+        if deployment is None:  # of a live job, whose results are with us
+            unpriced = usage_by_model(tally, batch.model).items()
+            return tuple(_of_nobody(model, usage) for model, usage in unpriced)
+        upstream_model = self._runtime.fleet.upstream_model(job.deployment_id, batch.model)
         consumed = [
             await self._priced(model, usage, deployment, upstream_model)
             for model, usage in usage_by_model(tally, upstream_model).items()
@@ -97,6 +99,12 @@ class Pricing:
                 "a file named by `prices`, or pip install 'litebatch-asgi[prices]'",
                 extra=told,
             )
+
+
+def _of_nobody(model: str, usage: ChargedUsage) -> Consumed:
+    """Of a deployment whose prices nobody knows any more."""
+    usage, cost = priced(usage, None)
+    return Consumed(model=model, usage=usage, cost=cost, price_source=UNKNOWN if usage.requests else None)
 
 
 def _without_price(each: Consumed) -> Consumed:

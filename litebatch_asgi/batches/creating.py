@@ -13,6 +13,7 @@ from litebatch_asgi.batch_events import creation_events
 from litebatch_asgi.batches.budgets import Budgets
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.drafting import Drafts, no_input, no_input_of
+from litebatch_asgi.batches.lanes import Lanes
 from litebatch_asgi.batches.on_demand import CopiesOnDemand
 from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.retrying import Retries, Retry
@@ -85,6 +86,7 @@ class Creator:
         self._budgets = Budgets(runtime)
         self._quotas = Quotas(runtime)
         self._copies = CopiesOnDemand(runtime)
+        self._lanes = Lanes(runtime)
         self._writer = BatchWriter(runtime)
 
     async def create(
@@ -155,6 +157,7 @@ class Creator:
         jobs = [first_attempt(batch.id, batch.owner, shard, batch.created_at) for shard in shards]
         copies = copies_for(file, jobs[0])
         tries = self._copies.without_too_small(Tries(), shards[0], batch.model)
+        tries = self._lanes.apply(tries, batch, shards[0])
         tries = await self._quotas.put_off(tries, batch.model, jobs[0].tokens)
         target = await choose(
             self._runtime, copies, batch.model, until=batch.expires_at, seed=batch.id, tries=tries

@@ -16,7 +16,7 @@ from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.errors import ProviderError, StateConflict, StorageUnavailable
 from litebatch_asgi.leases import Lease
-from litebatch_asgi.models import Batch, Job, JobState, ProviderBatch
+from litebatch_asgi.models import Batch, Job, JobState, Lane, ProviderBatch
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -68,12 +68,17 @@ class JobDispatcher:
         except ProviderError as error:
             logger.warning("a job rests", extra={"job_id": job.id, "error": error.message})
 
+    def _is_out_of_reach(self, job: Job) -> bool:
+        """Whether what a job is or has left is at a deployment that the configuration no longer has."""
+        where = job.deployment_id
+        return where is not None and job.lane is not Lane.LIVE and not self._runtime.fleet.has(where)
+
     async def _step(self, job: Job, lease: Lease) -> Job | None:
         """One step; the job to go on with at once, which is ours, or None."""
         if job.state is JobState.FAILED:
             await self._unsent.close_refused(job)
             return None
-        if job.deployment_id is not None and not self._runtime.fleet.has(job.deployment_id):
+        if self._is_out_of_reach(job):
             await self._unsent.deployment_gone(job)
             return None
         match job.state:

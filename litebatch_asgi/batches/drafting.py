@@ -15,7 +15,8 @@ from litebatch_asgi.models import Batch, Counts, FileCopy, FileState, Principal,
 from litebatch_asgi.models.ids import file_id_in
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.wire import CreateBatch
-from litebatch_asgi.wire.requests import COMPLETION_WINDOWS
+from litebatch_asgi.wire.checks import one_of
+from litebatch_asgi.wire.requests import USUAL_WINDOW, window_of
 
 
 class Draft(NamedTuple):
@@ -38,9 +39,11 @@ class Drafts:
 
     async def draft(self, principal: Principal, asked: CreateBatch, batch_id: str) -> Draft:
         """A batch of all lines of its input. Raises `RequestError` if it cannot be."""
+        one_of(self._runtime.settings.completion_windows, asked.completion_window, "completion_window")
         file = await self._input(principal, asked.input_file_id, asked.endpoint)
         check_provider(self._runtime.fleet.catalog, asked.custom_llm_provider, file.file.models[:1])
         self._check_copies(file)
+        self._check_window(asked.completion_window, file.file.models[0])
         batch = self._batch(principal, asked, file, batch_id)
         return Draft(batch, file, file.tiles, file.file)
 
@@ -68,6 +71,19 @@ class Drafts:
             raise error
         return state
 
+    def _check_window(self, window: str, model: str) -> None:
+        """Raises `InvalidRequest` for what only a live deployment could keep where the model has none."""
+        fleet = self._runtime.fleet
+        if window_of(window) < window_of(USUAL_WINDOW):
+            live = any(map(fleet.is_live, fleet.deployments_for(model)))
+            if not live:
+                raise InvalidRequest(
+                    f"No deployment of '{model}' is through within {window}: use a completion_window of "
+                    f"'{USUAL_WINDOW}'.",
+                    param="completion_window",
+                    code="invalid_value",
+                )
+
     def _check_copies(self, file: FileState) -> None:
         """Raises `DeploymentGone` if no copy can ever serve, neither where it is nor for another one."""
         presence, model, copies = self._runtime.presence, file.file.models[0], _of_tiles(file)
@@ -81,7 +97,7 @@ class Drafts:
 
     def _batch(self, principal: Principal, asked: CreateBatch, file: FileState, batch_id: str) -> Batch:
         now = self._runtime.now()
-        ends = now + COMPLETION_WINDOWS[asked.completion_window]
+        ends = now + window_of(asked.completion_window)
         copies = _of_tiles(file)
         if copies and not any(would_last(copy, ends, now) for copy in copies):
             raise InvalidRequest(

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.budgets import refusals, reserved
 from litebatch_asgi.batches.drafting import Drafts
+from litebatch_asgi.batches.lanes import Lanes
 from litebatch_asgi.batches.prices import dearest, rates_for
 from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.targets import Tries, chances, of_shard
@@ -39,6 +40,7 @@ class DryRuns:
         self._runtime = runtime
         self._drafts = drafts
         self._quotas = Quotas(runtime)
+        self._lanes = Lanes(runtime)
 
     async def run(self, principal: Principal, asked: CreateBatch) -> DryRun:
         """What is known of it beforehand. Raises what a create would raise but for limits."""
@@ -47,7 +49,8 @@ class DryRuns:
         found = estimate(state.file, self._runtime.settings)
         rates = await rates_for(self._runtime, batch.model)
         quoted = dearest(found, rates, state.copies)
-        tries = await self._quotas.put_off(Tries(), batch.model, shards[0].tokens)
+        tries = self._lanes.apply(Tries(), batch, shards[0])
+        tries = await self._quotas.put_off(tries, batch.model, shards[0].tokens)
         deployments, waiting = self._outlook(batch, first, shards[0], found, rates, tries), None
         if not any(each.takes_it_now for each in deployments):
             waiting = waiting_for(self._runtime, batch, first, tries, shards[0])

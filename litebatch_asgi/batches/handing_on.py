@@ -13,8 +13,8 @@ from litebatch_asgi.batches.lines import JobLines, LineReader
 from litebatch_asgi.batches.reading import ExactReading
 from litebatch_asgi.jsonl import LineSet
 from litebatch_asgi.lifecycle import first_attempt
-from litebatch_asgi.models import Batch, Job, Shard
-from litebatch_asgi.rescue import RescueRules, may_hand_on, rescue_rules
+from litebatch_asgi.models import Batch, BatchState, Job, Shard
+from litebatch_asgi.rescue import RescueRules, lineage, may_hand_on, rescue_rules, used_deployments
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -46,6 +46,10 @@ class HandingOn:
     def is_allowed(self, job: Job, batch: Batch, jobs: tuple[Job, ...], now: datetime) -> bool:
         """Whether what a job leaves undone may go to another deployment, now or once that has room."""
         return may_hand_on(job, batch, jobs, now, self.rules(batch), others=self._serving(batch))
+
+    def left(self, job: Job, state: BatchState) -> frozenset[str]:
+        """The deployments that may get what a job leaves undone, as far as its lines were not there."""
+        return self._serving(state.batch) - used_deployments(lineage(state.jobs, job)) - {job.deployment_id}
 
     def others(self, batch: Batch) -> frozenset[str]:
         """The deployments that serve the model of a batch, in any process, and may take something now."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack
+from collections.abc import Generator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -12,7 +13,9 @@ from msgspec.structs import replace
 from litebatch_asgi.batches.endings import UNUSABLE, JobEndings
 from litebatch_asgi.batches.halving import Halver
 from litebatch_asgi.batches.inputs import Input, Inputs
+from litebatch_asgi.batches.lanes import Lanes
 from litebatch_asgi.batches.lines import JobLines, LineReader
+from litebatch_asgi.batches.live_jobs import LiveJobs
 from litebatch_asgi.batches.on_demand import CopiesOnDemand
 from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.targets import Target, Tries, choose, copies_for, next_chance
@@ -52,6 +55,18 @@ logger: logging.Logger = logging.getLogger(__name__)
 _ON_THEIR_WAY = frozenset({CopyState.INTENT, CopyState.PENDING})
 
 
+class _InputUnreadableError(Exception):
+    """What a job is to run cannot be read or brought into its form now."""
+
+
+@contextmanager
+def _reading() -> Generator[None]:
+    try:
+        yield
+    except (ProviderError, RequestError) as error:
+        raise _InputUnreadableError(error.message) from error
+
+
 class Placer(JobWork):
     """Gives waiting jobs to deployments."""
 
@@ -65,6 +80,8 @@ class Placer(JobWork):
         self._lines = LineReader(runtime)
         self._copies = CopiesOnDemand(runtime)
         self._halver = Halver(runtime)
+        self._live = LiveJobs(runtime)
+        self._lanes = Lanes(runtime)
 
     async def place(self, job: Job, lease: Lease) -> Job | None:
         """Send a waiting job that is ours to a deployment; the job to go on with, or None.
@@ -77,6 +94,7 @@ class Placer(JobWork):
         if self._copies.is_too_large(lines.shard, model, tries) and await self._halver.halve(job, lines):
             return None
         tries = self._copies.without_too_small(tries, lines.shard, model)
+        tries = self._lanes.apply(tries, state.batch, lines.shard)
         tries = await self._quotas.put_off(tries, model, job.tokens, checks=job.checks)
         while True:
             target = await choose(self.runtime, file, model, until=until, seed=job.id, tries=tries)
@@ -89,17 +107,29 @@ class Placer(JobWork):
             if target is None or self.runtime.fleet.cooldown_left(target.deployment_id):
                 await self._wait(job, state.batch, lines, tries)
                 return None
-            async with AsyncExitStack() as stack:
-                try:
-                    content = await stack.enter_async_context(self._inputs.of(lines, target))
-                except (ProviderError, RequestError) as error:
-                    told = self.log_fields(job, deployment=target.deployment_id, error=error.message)
-                    logger.warning("an input cannot be sent now", extra=told)
-                    due = self.runtime.next_look(self.runtime.now(), None, job.checks)
-                    tries = tries.not_before(target.deployment_id, due)
-                    continue
-                with self.runtime.fleet.placing(target.deployment_id, job.requests):
-                    return await self._send(job, state, file, target, lease, content)
+            try:
+                return await self._place_at(job, state, lines, target, lease)
+            except _InputUnreadableError as error:
+                told = self.log_fields(job, deployment=target.deployment_id, error=str(error))
+                logger.warning("an input cannot be sent now", extra=told)
+                due = self.runtime.next_look(self.runtime.now(), None, job.checks)
+                tries = tries.not_before(target.deployment_id, due)
+
+    async def _place_at(
+        self, job: Job, state: BatchState, lines: JobLines, target: Target, lease: Lease
+    ) -> Job | None:
+        file, where = copies_for(lines.file, job), target.deployment_id
+        if self.runtime.fleet.is_live(where):
+            earlier = await self._unless_sent(job, state, file)
+            if earlier is not job:
+                return earlier
+            with _reading(), self.runtime.fleet.placing(where, job.requests):
+                return await self._live.place(job, state.batch, lines, where)
+        async with AsyncExitStack() as stack:
+            with _reading():
+                content = await stack.enter_async_context(self._inputs.of(lines, target))
+            with self.runtime.fleet.placing(where, job.requests):
+                return await self._send(job, state, file, target, lease, content)
 
     async def unless_sent(self, job: Job) -> Job | None:
         """A waiting job that is to end unsent: itself, or what to go on with where it was sent after all."""

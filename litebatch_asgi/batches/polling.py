@@ -16,6 +16,7 @@ from litebatch_asgi.batches.endings import JobEndings, fit_for_owner
 from litebatch_asgi.batches.halving import Halver
 from litebatch_asgi.batches.handing_on import HandingOn
 from litebatch_asgi.batches.lines import JobLines, LineReader
+from litebatch_asgi.batches.live_jobs import LiveJobs
 from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.results import named_files
 from litebatch_asgi.batches.unclear import UnclearJobs
@@ -40,8 +41,10 @@ from litebatch_asgi.models import (
     BatchStatus,
     Job,
     JobState,
+    Lane,
     ProviderBatch,
     Shard,
+    StopReason,
 )
 from litebatch_asgi.models.provider import MOST_ERRORS
 from litebatch_asgi.refusals import Refusal
@@ -74,11 +77,15 @@ class Poller(JobWork):
         self._halver = Halver(runtime)
         self._lines = LineReader(runtime)
         self._quotas = Quotas(runtime)
+        self._live = LiveJobs(runtime)
 
     async def look(self, job: Job) -> Job | None:
         """Ask the provider about a submitted job; the job to go on with, or None."""
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         assert state is not None
+        if job.lane is Lane.LIVE:
+            await self._look_live(job, state)
+            return None
         beside = job.search_until is not None and await self._unclear.look_beside(job)
         try:
             with self.span_of("poll", job, state.batch):
@@ -99,6 +106,14 @@ class Poller(JobWork):
             return None
         await self._goes_on(job, snapshot, state, cancel_sent=cancel_sent, look_beside=beside)
         return None
+
+    async def _look_live(self, job: Job, state: BatchState) -> None:
+        """Sum up what has become of the requests of a job that we run ourselves."""
+        snapshot = await self._live.look(job, state.batch)
+        if snapshot.status.is_final:
+            await self._ended(job, snapshot, state)
+        else:
+            await self._goes_on(job, snapshot, state, cancel_sent=False, look_beside=False)
 
     async def _ask(self, job: Job, batch: Batch) -> tuple[ProviderBatch, bool]:
         """What the provider says, and whether it has taken the cancellation.
@@ -179,12 +194,19 @@ class Poller(JobWork):
             "due": self.runtime.next_round(now, job.deployment_id, checks),
             **looked,
         }
+        if job.lane is Lane.LIVE:  # nobody else ends it
+            seen["due"] = max(now, min(seen["due"], state.batch.expires_at))
         reason = self._reason_to_stop(replace(job, snapshot=snapshot, **looked), state, rules, now)
         if reason is not None:
             seen |= {"stop_requested_at": now, "stop_reason": reason, "to_cancel": True, "due": now}
         return seen
 
     def _reason_to_stop(self, job: Job, state: BatchState, rules: RescueRules, now: datetime) -> str | None:
+        if job.deployment_id in self.runtime.presence.gone:  # of a job that we run ourselves
+            is_allowed = self._handing_on.is_allowed(job, state.batch, state.jobs, now)
+            return StopReason.GONE if is_allowed and job.stop_requested_at is None else None
+        if job.deployment_id is None or not self.runtime.fleet.has(job.deployment_id):
+            return None
         adapter = self.runtime.fleet.adapter(job.deployment_id)
         return wants_stop(
             job,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Set
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Set
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import msgspec
@@ -16,6 +16,7 @@ from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.dialects import Dialect
 from litebatch_asgi.errors import ProviderError, ProviderNotFound
 from litebatch_asgi.files.forms import dialect_of
+from litebatch_asgi.files.live_rows import row_blocks
 from litebatch_asgi.jsonl import (
     ExactPass,
     FileDigest,
@@ -25,7 +26,7 @@ from litebatch_asgi.jsonl import (
     RowTally,
     Tally,
 )
-from litebatch_asgi.models import FileKind, Job, ProviderBatch
+from litebatch_asgi.models import FileKind, Job, Lane, ProviderBatch
 from litebatch_asgi.runtime import Runtime
 
 
@@ -102,12 +103,14 @@ class ResultReader:
         async with AsyncExitStack() as spools:
             foreign = ForeignResults(self._runtime, dialect, job, lines) if dialect is not None else None
             reading = Reading(snapshot=snapshot)
-            for named in named_files(job.deployment_id, snapshot):
+            for named in named_files(job.deployment_id, snapshot, job.lane):
                 read = await foreign.read(named, spools) if foreign else await self._counted(named)
                 reading = _with(reading, named, read)
             yield reading
 
     def _dialect(self, job: Job, lines: JobLines) -> Dialect | None:
+        if job.lane is Lane.LIVE:
+            return None
         assert job.deployment_id is not None
         return dialect_of(self._runtime.fleet, job.deployment_id, lines.file.file)
 
@@ -130,7 +133,7 @@ class ResultReader:
             ids = await self._ids(lines)
             exact = ExactPass(ids, hold_back=hold_back, thresholds=self._runtime.prices.thresholds)
             reading = Reading(snapshot=first.snapshot)
-            for named in named_files(job.deployment_id, first.snapshot):
+            for named in named_files(job.deployment_id, first.snapshot, job.lane):
                 if dialect is None:
                     read = await self._compare(named, exact, spools)
                 else:
@@ -190,10 +193,9 @@ class ResultReader:
             digest.feed(block)
             return feed(block)
 
-        adapter = self._runtime.fleet.adapter(named.deployment_id)
         try:
-            async with adapter.stream_file(named.provider_file_id) as stream:
-                async for block in stream.blocks:
+            async with self._blocks(named) as blocks:
+                async for block in blocks:
                     kept = await self._runtime.in_executor(take, block)
                     if rows is not None and kept:
                         await rows.write(kept)
@@ -201,11 +203,24 @@ class ResultReader:
             return None
         return digest
 
+    @asynccontextmanager
+    async def _blocks(self, named: NamedFile) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """The bytes of a result file, wherever they are."""
+        if named.lane is Lane.LIVE:
+            async with aclosing(row_blocks(self._runtime, named.provider_file_id, named.kind)) as rows:
+                yield rows
+            return
+        adapter = self._runtime.fleet.adapter(named.deployment_id)
+        async with adapter.stream_file(named.provider_file_id) as stream:
+            yield stream.blocks
+
     async def is_whole(self, reading: Reading) -> bool:
         """Whether the provider gave all files that it names, each of the size that it states, if it does."""
         return not reading.withheld and all([await self._has_stated_size(file) for file in reading.files])
 
     async def _has_stated_size(self, file: ReadFile) -> bool:
+        if file.named.lane is Lane.LIVE:
+            return True
         adapter = self._runtime.fleet.adapter(file.named.deployment_id)
         try:
             stated = (await adapter.retrieve_file(file.named.provider_file_id)).bytes

@@ -21,6 +21,7 @@ from litebatch_asgi.models import (
     FilePart,
     FileStatus,
     Job,
+    Lane,
     PartKind,
     ProviderBatch,
 )
@@ -29,11 +30,14 @@ from litebatch_asgi.models.shards import place_of
 
 
 class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A result file that a provider's batch names."""
+    """A result file that a provider's batch names, or that the rows of a live job are."""
 
     kind: FileKind
     deployment_id: str
     provider_file_id: str
+    """of a live job: its own id"""
+    lane: Lane = Lane.NATIVE
+    """live: there is no such file, but rows that we have written"""
 
 
 class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,13 +72,15 @@ class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
 _Piece: TypeAlias = ReadFile | InlineRows
 
 
-def named_files(deployment_id: str | None, snapshot: ProviderBatch | None) -> tuple[NamedFile, ...]:
+def named_files(
+    deployment_id: str | None, snapshot: ProviderBatch | None, lane: Lane = Lane.NATIVE
+) -> tuple[NamedFile, ...]:
     """The result files that a deployment's batch names; none where there is no batch."""
     if deployment_id is None or snapshot is None:
         return ()
     ids = ((FileKind.OUTPUT, snapshot.output_file_id), (FileKind.ERROR, snapshot.error_file_id))
     return tuple(
-        NamedFile(kind=kind, deployment_id=deployment_id, provider_file_id=file_id)
+        NamedFile(kind=kind, deployment_id=deployment_id, provider_file_id=file_id, lane=lane)
         for kind, file_id in ids
         if file_id is not None
     )
@@ -102,7 +108,7 @@ class ResultFiles:
         self._batch = batch
         self._job = job
         self._now = now
-        self._named = named_files(job.deployment_id, job.snapshot)
+        self._named = () if job.lane is Lane.LIVE else named_files(job.deployment_id, job.snapshot)
         self._before = {file.kind: file for file in before}
         self._is_last = ends and not before
         self._pieces: dict[FileKind, list[_Piece]] = {FileKind.OUTPUT: [], FileKind.ERROR: []}
@@ -195,6 +201,17 @@ def _count(piece: _Piece) -> int:
 
 
 def _provider_part(file_id: str, seq: int, place: int, read: ReadFile, *, end_line: bool) -> FilePart:
+    if read.named.lane is Lane.LIVE:
+        return FilePart(
+            file_id=file_id,
+            seq=seq,
+            kind=PartKind.ROWS,
+            bytes=read.size,
+            job_id=read.named.provider_file_id,
+            provider_bytes=read.size,
+            place=place,
+            digest=read.digest,
+        )
     return FilePart(
         file_id=file_id,
         seq=seq,

@@ -37,6 +37,7 @@ from litebatch_asgi.models import (
     BatchState,
     Job,
     JobState,
+    Lane,
     ProviderBatch,
     ShortRead,
 )
@@ -112,6 +113,7 @@ class Settler(JobWork):
             not_executed=kept.not_executed,
             retryable=kept.retryable,
             missing=missing,
+            is_live=any(map(self.runtime.fleet.is_live, self._handing_on.left(job, state))),
         )
 
     async def _settle_handing_on(
@@ -126,14 +128,14 @@ class Settler(JobWork):
         if known is not None or reading.withheld:
             rows = known.rows if known is not None else 0
             reads = await self._remembered(job, reading, rows)
-            if not self._is_handed_on(state.batch, reading, rows, reads):
+            if not self._is_handed_on(job, state.batch, reading, rows, reads):
                 await self._read_again_later(job, reading, reads)
                 return
         async with self._reader.exactly(job, reading, lines, hold_back=_held_back(hand_on)) as exact:
             is_other = exact.reading.seen != reading.seen  # of which nobody knows what to hold back
             if exact.missing or is_other:
                 reads = await self._remembered(job, exact.reading, exact.rows)
-                if is_other or not self._is_handed_on(state.batch, exact.reading, exact.rows, reads):
+                if is_other or not self._is_handed_on(job, state.batch, exact.reading, exact.rows, reads):
                     await self._read_again_later(job, exact.reading, reads)
                     return
             if not exact.missing | exact.held_back:
@@ -156,8 +158,12 @@ class Settler(JobWork):
         logger.warning("lines that a job has left undone are handed on", extra=told)
         self.runtime.wake()
 
-    def _is_handed_on(self, batch: Batch, reading: Reading, rows: int, reads: tuple[ShortRead, ...]) -> bool:
+    def _is_handed_on(
+        self, job: Job, batch: Batch, reading: Reading, rows: int, reads: tuple[ShortRead, ...]
+    ) -> bool:
         """Whether lines without a row are not waited for any more, for others can still run them."""
+        if job.lane is Lane.LIVE:
+            return True  # nothing can come after a job was closed
         now, counts = self.runtime.now(), reading.snapshot.counts
         grace = timedelta(seconds=self.runtime.settings.late_rows_grace_seconds)
         if now >= reads[0].at + grace:
@@ -165,14 +171,14 @@ class Settler(JobWork):
         is_whole = reads[-1].withheld_since is None
         if counts is not None and counts.done:
             return is_whole and rows >= counts.done
-        return self._is_sure(batch, reading, reads)
+        return self._is_sure(job, batch, reading, reads)
 
     async def _last_word(self, job: Job) -> ProviderBatch:
         """File ids may come later than the end; of a job that is forgotten the last word is what it said."""
         assert job.snapshot is not None
-        assert job.provider_batch_id is not None
-        if not job.reads:
+        if not job.reads or job.lane is Lane.LIVE:
             return job.snapshot
+        assert job.provider_batch_id is not None
         adapter = self.runtime.fleet.adapter(job.deployment_id)
         try:
             snapshot = await adapter.retrieve_batch(job.provider_batch_id)
@@ -189,7 +195,7 @@ class Settler(JobWork):
         known = _known(job, reading)
         if known is not None or reading.withheld:
             reads = await self._remembered(job, reading, known.rows if known else 0)
-            if not self._is_sure(batch, reading, reads):
+            if not self._is_sure(job, batch, reading, reads):
                 await self._read_again_later(job, reading, reads)
                 return
         hold_back = {RowFate.NOT_EXECUTED} if _is_stopped_by_us(job, batch) else ()
@@ -203,7 +209,7 @@ class Settler(JobWork):
             reads = await self._remembered(job, exact.reading, exact.rows)
             is_whole = reads[-1].withheld_since is None
             is_all = is_whole and is_all_that_was_done(exact.reading.snapshot, exact.reading.kept)
-            if is_all or self._is_sure(batch, exact.reading, reads):
+            if is_all or self._is_sure(job, batch, exact.reading, reads):
                 await self._publish_with_missing(job, batch, lines, exact.reading, undone)
                 return
         await self._read_again_later(job, exact.reading, reads)
@@ -214,8 +220,10 @@ class Settler(JobWork):
             logger.warning("a result file is named and not given whole", extra=self.log_fields(job))
         return remembered(job.reads, reading.seen, rows=rows, is_withheld=is_withheld, now=self.runtime.now())
 
-    def _is_sure(self, batch: Batch, reading: Reading, reads: tuple[ShortRead, ...]) -> bool:
+    def _is_sure(self, job: Job, batch: Batch, reading: Reading, reads: tuple[ShortRead, ...]) -> bool:
         """Whether what is missing is lost, or is not waited for any more."""
+        if job.lane is Lane.LIVE:
+            return True
         settings = self.runtime.settings
         is_over = self.runtime.now() >= give_up_at(batch, timedelta(seconds=settings.end_grace_seconds))
         return is_over or are_believed(reads, reading.snapshot, settings)

@@ -55,6 +55,10 @@ class Tries(msgspec.Struct, frozen=True, kw_only=True):
     """by deployment id, those that have no room for the tokens of the shard"""
     left: frozenset[str] = frozenset()
     """deployments that it may not go to"""
+    closed: frozenset[str] = frozenset()
+    """those whose lane is not for it, or not yet"""
+    preferred: frozenset[str] = frozenset()
+    """those that come before all others that may be asked now; empty: none does"""
 
     @classmethod
     def of(cls, jobs: Collection[Job], job: Job, *, floor: float, ceiling: float) -> Tries:
@@ -84,6 +88,14 @@ class Tries(msgspec.Struct, frozen=True, kw_only=True):
         """The same, without these deployments."""
         return replace(self, left=self.left.union(deployment_ids))
 
+    def closed_to(self, deployment_ids: Collection[str]) -> Tries:
+        """The same, without these deployments for their lane."""
+        return replace(self, closed=self.closed.union(deployment_ids))
+
+    def preferring(self, deployment_ids: Collection[str]) -> Tries:
+        """The same, with these before all others."""
+        return replace(self, preferred=frozenset(deployment_ids))
+
     def without_room(self, full: Mapping[str, NoRoom], moment: datetime) -> Tries:
         """The same, with these put off until `moment` at the least."""
         put_off = {where: max(moment, self.again_at.get(where, moment)) for where in full}
@@ -92,7 +104,8 @@ class Tries(msgspec.Struct, frozen=True, kw_only=True):
     def first(self, ids: Collection[str], now: datetime) -> list[str]:
         """Those of the deployments that come first: untried ones, else those whose pause is over."""
         untried = [id_ for id_ in ids if id_ not in self.again_at]
-        return untried or [id_ for id_ in ids if self.again_at[id_] <= now]
+        found = untried or [id_ for id_ in ids if self.again_at[id_] <= now]
+        return [id_ for id_ in found if id_ in self.preferred] or found
 
 
 async def choose(
@@ -150,8 +163,8 @@ def chances(
 
 
 def open_deployments(runtime: Runtime, model: str, tries: Tries) -> Mapping[str, Deployment]:
-    """Those that serve the virtual model, less those that operators keep the job away from."""
-    closed = runtime.presence.drained | tries.left
+    """Those that serve the virtual model, less those that the job may not go to now."""
+    closed = runtime.presence.drained | tries.left | tries.closed
     return {id_: each for id_, each in runtime.fleet.deployments_for(model).items() if id_ not in closed}
 
 

@@ -25,6 +25,7 @@ from litebatch_asgi.scrub import scrub
 _TOKENS = "enqueued_tokens"
 _DRAINED = "drained"
 _LEFT = "moved_away"
+_OTHER_LANE = "other_lane"
 _WITHOUT_ROOM = {Refusal.BUSY.value, _TOKENS}
 _REASONS = {
     _TOKENS: WaitReason.TOKENS,
@@ -58,10 +59,13 @@ def waiting_for(runtime: Runtime, batch: Batch, file: FileState, tries: Tries, s
             there[where] = DeploymentWait(reason=_DRAINED)
         elif where in tries.left:
             there[where] = DeploymentWait(reason=_LEFT)
+        elif where in tries.closed:
+            there[where] = DeploymentWait(reason=_OTHER_LANE)
         else:
             there[where] = _copy(copies.get(where))
     if not asked_at:
-        are_drained = bool(there) and all(each.reason in (_DRAINED, _LEFT) for each in there.values())
+        reasons = {each.reason for each in there.values()} - {_OTHER_LANE}
+        are_drained = bool(reasons) and reasons <= {_DRAINED, _LEFT}
         reason = WaitReason.DRAINED if are_drained else WaitReason.COPIES
         return WaitingFor(reason=reason.value, deployments=there)
     said = {there[where].reason for where in asked_at}

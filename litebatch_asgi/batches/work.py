@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi import tracing
 from litebatch_asgi.lifecycle import batch_change, held, hurried, move, next_attempt, superseded
-from litebatch_asgi.models import Batch, BatchChange, BatchState, Event, Job, JobState, WaitingFor
+from litebatch_asgi.models import Batch, BatchChange, BatchState, Event, Job, JobState, Lane, WaitingFor
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.storage import BatchDecision
 from litebatch_asgi.wire.waiting import told_to_admin
@@ -199,9 +199,12 @@ class JobWork:
         return {"claimed_by": self.runtime.worker, "due": now}
 
     def span_of(self, name: str, job: Job, batch: Batch) -> AbstractContextManager[tracing.Span]:
-        """A span of what the deployment of a job is asked."""
+        """A span of what the deployment of a job is asked, which a live one need not be there for."""
         assert job.deployment_id is not None
-        upstream = self.runtime.fleet.upstream(job.deployment_id, batch.model)
+        fleet = self.runtime.fleet
+        if job.lane is Lane.LIVE and not fleet.has(job.deployment_id):
+            return tracing.span(name, batch, job, link=batch.traceparent)
+        upstream = fleet.upstream(job.deployment_id, batch.model)
         return tracing.calling(name, batch, job, upstream, link=batch.traceparent)
 
     def next_attempt(self, ended: Job) -> Job:

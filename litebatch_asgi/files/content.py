@@ -12,6 +12,7 @@ from litebatch_asgi.errors import (
     ProviderNotFound,
     Unavailable,
 )
+from litebatch_asgi.files.live_rows import row_blocks
 from litebatch_asgi.files.origin import Origin
 from litebatch_asgi.files.stored import stored_blocks
 from litebatch_asgi.jsonl import FileDigest, LineSet, Selected
@@ -71,11 +72,21 @@ class ContentReader:
                     async for block in blocks:
                         yield block
                 continue
+            if part.kind is PartKind.ROWS:
+                async for block in self._rows(file, part):
+                    yield block
+                continue
             try:
                 async for block in self._part(part):
                     yield block
             except ProviderError as error:
                 raise _unreadable(file, error) from error
+
+    async def _rows(self, file: File, part: FilePart) -> AsyncGenerator[bytes]:
+        assert part.job_id is not None
+        async with aclosing(row_blocks(self._runtime, part.job_id, file.kind)) as blocks:
+            async for block in _as_settled(blocks, part):
+                yield block
 
     async def _part(self, part: FilePart) -> AsyncGenerator[bytes]:
         assert part.provider_file_id is not None

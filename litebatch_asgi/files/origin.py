@@ -60,7 +60,7 @@ class Origin:
     def sources(self, state: FileState, tile: Shard) -> list[FileCopy]:
         """The copies of a tile that may be read, in the order in which they are tried.
 
-        What is translated never is.
+        What is translated never is, and a live deployment has none.
         """
         fleet = self._runtime.fleet
         copies = [
@@ -68,6 +68,7 @@ class Origin:
             for copy in state.copies_of(tile.shard)
             if copy.state in _PREFERENCE and copy.provider_file_id and fleet.has(copy.deployment_id)
             if dialect_of(fleet, copy.deployment_id, state.file) is None
+            if not fleet.is_live(copy.deployment_id)
         ]
         return sorted(
             copies, key=lambda copy: (fleet.cooldown_left(copy.deployment_id) > 0, _PREFERENCE[copy.state])

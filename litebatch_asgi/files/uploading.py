@@ -256,17 +256,19 @@ class Uploader:
 
         No deployment gets the file before it is there: what is accepted is kept.
         """
-        if self._runtime.settings.keep_originals != "always" and not self._is_translated(file):
+        if self._runtime.settings.keep_originals != "always" and not self._is_not_given_back(file):
             return None
         original = Original(self._runtime, file)
         self._runtime.start(partial(original.keep, spool.share()))
         return original
 
-    def _is_translated(self, file: File) -> bool:
-        """Whether a deployment of the file's models cannot give it back as it was."""
+    def _is_not_given_back(self, file: File) -> bool:
+        """Whether a deployment of the file's models cannot give it back, or gets it line by line."""
         fleet = self._runtime.fleet
         served = ((where, model) for model in file.models for where in fleet.deployments_for(model))
-        return file.endpoint is not None and any(fleet.dialect(*each) is not None for each in served)
+        return file.endpoint is not None and any(
+            fleet.is_live(where) or fleet.dialect(where, model) is not None for where, model in served
+        )
 
     async def _insert(
         self, file: File, plan: Plan, request: CreateRequest, holds: Sequence[FileHold]

@@ -139,6 +139,8 @@ class StopReason(StrEnum):
     """an operator wants its lines to run at another deployment"""
     DRAINED = "drained"
     """an operator drains its deployment"""
+    GONE = "gone"
+    """no process has its deployment any more, which we run it at request by request"""
 
 
 class ShortRead(msgspec.Struct, frozen=True, kw_only=True):

@@ -149,8 +149,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             elif not value > 0:
                 raise ConfigError(f"{name} must be above 0, not {value}")
         for window in self.completion_windows:
-            if not re.fullmatch(r"[1-9][0-9]{0,3}h", window):
-                raise ConfigError(f"completion_windows: each must be hours, such as `1h`, not {window!r}")
+            if not re.fullmatch(r"([1-9]|1[0-9]|2[0-4])h", window):
+                raise ConfigError(
+                    f"completion_windows: each must be hours, from `1h` to `24h`, not {window!r}"
+                )
         if not self.completion_windows:
             raise ConfigError("completion_windows must name at least one, such as `24h`")
         if self.at_expiry not in ("wait", "stop"):

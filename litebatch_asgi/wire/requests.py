@@ -8,6 +8,7 @@ for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -33,8 +34,9 @@ BATCH_ENDPOINTS = (
     "/v1/images/edits",
     "/v1/videos",
 )
-COMPLETION_WINDOWS: Mapping[str, timedelta] = {"24h": timedelta(hours=24)}
-"""how long each gives a batch"""
+USUAL_WINDOW = "24h"
+"""the completion window that providers know"""
+_WINDOW = re.compile(r"([1-9][0-9]{0,3})h")
 UPLOAD_PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 MIN_EXPIRY_SECONDS = 3600
 MAX_EXPIRY_SECONDS = 2_592_000
@@ -219,8 +221,17 @@ def _wishes(given: Mapping[str, object], named: Sequence[Naming]) -> dict[str, A
     }
 
 
+def window_of(name: str) -> timedelta:
+    """How long a completion window gives a batch. Raises `InvalidRequest` for what is none."""
+    found = _WINDOW.fullmatch(name)
+    if found is None:
+        checks.one_of((USUAL_WINDOW,), name, "completion_window")
+        raise AssertionError(name)
+    return timedelta(hours=int(found[1]))
+
+
 def _check_window(given: object) -> None:
-    checks.one_of(COMPLETION_WINDOWS, checks.text(given, "completion_window"), "completion_window")
+    window_of(checks.text(given, "completion_window"))
 
 
 def _check_wishes(asked: CreateBatch | RetryBatch) -> None:

@@ -71,6 +71,7 @@ _AT_DEPLOYMENT: Mapping[str, str] = MappingProxyType(
         "enqueued_tokens": "has no room for its tokens",
         "drained": "is drained: an operator keeps new batches away",
         "moved_away": "is what an operator has moved it away from",
+        "other_lane": "is not for batches of this kind",
         "answer_unclear": "may or may not have it",
         "candidate_open": "has a batch that may be this one, and tells only once that has ended",
         "deployment_gone": "is in no configuration",

@@ -65,7 +65,8 @@ def test_what_is_not_served_needs_no_secret_and_no_known_words() -> None:
         ("gpt", "together_ai/gpt-oss", "LiteBatch has no adapter for together_ai"),
     ]
     assert config.warnings == (
-        "c.yaml: not served: bedrock/claude-5, together_ai/gpt-oss; `litebatch check --config c.yaml` tells more",
+        "c.yaml: not served: bedrock/claude-5, together_ai/gpt-oss; "
+        "`litebatch check --config c.yaml` tells more",
     )
 
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from openai import APIStatusError, BadRequestError
 from openai.types import FileObject
 
+from litebatch_asgi.models import Lane
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
 from tests.database import Database
 from tests.faults.stage import gateway_on

@@ -15,7 +15,6 @@ from litebatch_asgi.wire import CreateBatch
 from litebatch_asgi.wire.amounts import amount_of
 from litebatch_asgi.wire.checks import integer
 from litebatch_asgi.wire.requests import (
-    COMPLETION_WINDOWS,
     MAX_COST,
     MAX_METADATA_KEY,
     MAX_METADATA_VALUE,
@@ -75,7 +74,7 @@ def _metadata(typed: Mapping[str, str]) -> dict[str, str]:
 
 def wish_fields(settings: Settings, typed: Mapping[str, str], wrong: Mapping[str, str]) -> Node:
     """The fields; `wrong` is what is said of some of them."""
-    windows = [(name, name) for name in COMPLETION_WINDOWS]
+    windows = [(name, name) for name in settings.completion_windows]
     rescue = [("", f"default ({_word(settings.rescue)})"), ("yes", "yes"), ("no", "no")]
     at_expiry = {"wait": "wait for what still runs", "stop": "stop what still runs"}
     expiry = [("", f"default ({at_expiry[settings.at_expiry]})"), *at_expiry.items()]

@@ -1,0 +1,101 @@
+"""Ranges that this process holds, with the requests of theirs that are still to be sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+import anyio
+
+from litebatch_asgi.jsonl import LiveLine
+from litebatch_asgi.live.inputs import ModelNames
+from litebatch_asgi.models import LineRange, LineResult, RangeWrite
+
+
+class PendingLine:
+    """A request that has no result yet."""
+
+    __slots__ = ("attempts", "deaths", "line", "tokens")
+
+    def __init__(self, line: LiveLine) -> None:
+        self.line = line
+        self.tokens: int = -(-len(line.text) // 4)
+        """estimated, of the request"""
+        self.attempts: int = 0
+        """how often it has failed"""
+        self.deaths: int = 0
+        """those of them in which the whole server seems to have died, or hung"""
+
+
+class HeldRange:
+    """A claimed range. What is written of it goes through a `ResultWriter`.
+
+    Args:
+        claim: the range as it was claimed.
+        lines: its requests that have no result.
+        models: what their model is called.
+        runs_until: when the claim ends, by the event loop's clock.
+
+    """
+
+    def __init__(
+        self, claim: LineRange, lines: Iterable[LiveLine], models: ModelNames, *, runs_until: float
+    ) -> None:
+        self.claim = claim
+        self.models: ModelNames = models
+        self.waiting: deque[PendingLine] = deque(map(PendingLine, lines))
+        self.runs_until = runs_until
+        self.running: int = 0
+        """requests that are under way, put off, or whose results are not committed"""
+        self.results: list[LineResult] = []
+        """those that are to be committed"""
+        self.trying: int | None = None
+        """the request that is to be tried next by itself, which is committed before it is sent"""
+        self.is_lost: bool = False
+        """whether somebody else has it, or nobody is to go on with it"""
+        self._attempts: set[anyio.CancelScope] = set()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing of it is left to be sent or committed."""
+        return not (self.waiting or self.running)
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether one of its requests may go next, as far as the range is concerned."""
+        if not self.waiting:
+            return False
+        return not (self.claim.one_by_one and (self.running or self.trying is not None))
+
+    def is_to_be_tried(self, line: int) -> bool:
+        """Whether it is still to be committed that a request is tried by itself."""
+        return self.claim.one_by_one and self.claim.trying != line
+
+    def write(self) -> RangeWrite:
+        """What is to be committed of it."""
+        return RangeWrite(range=self.claim, results=tuple(self.results), trying=self.trying)
+
+    def written(self, write: RangeWrite, after: LineRange) -> None:
+        """Note what was committed."""
+        del self.results[: len(write.results)]
+        self.running -= len(write.results)
+        if write.trying is not None and self.trying == write.trying:
+            self.trying = None
+        self.claim = after
+
+    def begin(self) -> anyio.CancelScope:
+        """The scope of an attempt at one of its requests, which ends with the range at the latest."""
+        scope = anyio.CancelScope()
+        self._attempts.add(scope)
+        return scope
+
+    def end(self, scope: anyio.CancelScope) -> None:
+        """The attempt is over."""
+        self._attempts.discard(scope)
+
+    def drop(self) -> None:
+        """Go on with nothing of it: whatever is under way is broken off."""
+        self.is_lost = True
+        self.waiting.clear()
+        for scope in self._attempts:
+            scope.cancel()

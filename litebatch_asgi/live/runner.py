@@ -1,0 +1,233 @@
+"""The runner: claims ranges for the stations of this process, and keeps its claims on them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+
+import anyio
+from msgspec.structs import replace
+
+from litebatch_asgi.errors import RequestError, StateConflict, StorageUnavailable
+from litebatch_asgi.failpoints import hit
+from litebatch_asgi.leases import GIVE_BACK_SECONDS
+from litebatch_asgi.live.held import HeldRange
+from litebatch_asgi.live.inputs import RangeInputs
+from litebatch_asgi.live.sending import LineSender
+from litebatch_asgi.live.station import Station
+from litebatch_asgi.live.writing import ResultWriter
+from litebatch_asgi.load import LoadControl
+from litebatch_asgi.loops import for_ever, scattered, sleep_scattered
+from litebatch_asgi.models import LineRange, RangeWrite
+from litebatch_asgi.runtime import Runtime
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 1.0
+"""seconds between two looks for ranges when nobody wakes the runner, and at who else runs some"""
+RANGES_AT_ONCE = 4
+"""ranges that one claim takes for a station that has too few requests"""
+MOST_RANGES = 64
+"""that one station holds"""
+MOST_BYTES = 16 << 20
+"""of the requests that wait at one station, unless one owner has none there"""
+UNREADABLE_SECONDS = 10.0
+"""for which a range is left alone whose requests cannot be read"""
+
+
+class LiveRunner:
+    """Runs what is due at the live deployments of the configuration. One a process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._inputs = RangeInputs(runtime)
+        self._writer = ResultWriter(runtime, self._committed)
+        self._stations = {id_: self._station(id_) for id_ in runtime.fleet.ids if runtime.fleet.is_live(id_)}
+        self._opening: dict[tuple[str, int], LineRange] = {}
+        self._woken = anyio.Event()
+
+    def _station(self, deployment_id: str) -> Station:
+        runtime, settings = self._runtime, self._runtime.settings
+        deployment = runtime.fleet.catalog.deployments[deployment_id]
+        server = runtime.fleet.live_server(deployment_id)
+        timeout = deployment.timeout or settings.live_timeout_seconds
+        return Station(
+            runtime,
+            deployment_id,
+            sender=LineSender(server, deployment, settings, timeout=timeout),
+            load=LoadControl(
+                most=deployment.max_parallel_requests or settings.max_parallel_requests,
+                rpm=deployment.rpm,
+                tpm=deployment.tpm,
+                now=anyio.current_time(),
+            ),
+            writer=self._writer,
+            timeout=timeout,
+        )
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the configuration has live deployments."""
+        return bool(self._stations)
+
+    async def run(self) -> None:
+        """Run until cancelled; what is under way then is broken off, and given back with all the rest."""
+        self._runtime.when_live_jobs_change(self._noted)
+        try:
+            async with anyio.create_task_group() as group:
+                for station in self._stations.values():
+                    group.start_soon(station.run)
+                group.start_soon(self._writer.run)
+                group.start_soon(for_ever, self._share, partial(sleep_scattered, LONGEST_PAUSE))
+                shortest = min((self._lease(each) for each in self._stations.values()), default=1.0)
+                group.start_soon(for_ever, self._keep, partial(anyio.sleep, shortest / 3))
+                await for_ever(partial(self._look, group.start_soon), self._rest)
+        finally:
+            with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True):
+                await self._hand_back()
+
+    def _noted(self, closed: str | None) -> None:
+        """There may be more to claim than was known, or the job of this id has been closed."""
+        for station in self._stations.values():
+            station.look_at = 0.0
+            for held in station.held:
+                if held.claim.job_id == closed:
+                    station.drop(held)
+        self._woken.set()
+
+    async def _rest(self) -> None:
+        with anyio.move_on_after(scattered(LONGEST_PAUSE)):
+            await self._woken.wait()
+
+    def _committed(self, held: HeldRange, write: RangeWrite, after: LineRange | None) -> None:
+        station = self._stations[held.claim.deployment_id]
+        station.committed(held, write, after)
+        if after is not None and after.next_check_at is None and not station.runs(after.job_id):
+            self._runtime.start(partial(self._ended, after))
+        if station.is_short:
+            self._woken.set()
+
+    async def _ended(self, line_range: LineRange) -> None:
+        """The last range that was here of a job is through: the job may be, and is looked at then."""
+        progress = await self._runtime.storage.lines.progress(line_range.job_id)
+        if progress.done >= progress.lines:
+            self._runtime.refresh_now(line_range.batch_id)
+
+    async def _look(self, start: Callable[..., object]) -> int:
+        """Claim ranges where there is room for them, and begin to read them; how many."""
+        self._woken = anyio.Event()
+        if self._writer.is_stuck:
+            return 0  # what has lapsed meanwhile is ours until somebody claims it, and its results come first
+        return sum([await self._claim(start, each) for each in self._stations.values() if self._places(each)])
+
+    def _places(self, station: Station) -> int:
+        """How many ranges a station is to get now."""
+        if station.alone.is_elsewhere or anyio.current_time() < station.look_at:
+            return 0
+        free = MOST_RANGES - len(station.held)
+        return min(free, 1 if station.bytes >= MOST_BYTES else RANGES_AT_ONCE)
+
+    async def _claim(self, start: Callable[..., object], station: Station) -> int:
+        """Claim ranges for a station; where it has enough, for owners who have none there.
+
+        It is looked at again at once while it has too little and there is more, and otherwise after a while.
+        """
+        since, is_short, places = anyio.current_time(), station.is_short, self._places(station)
+        claimed = await self._runtime.storage.lines.claim(
+            self._runtime.worker,
+            lease_seconds=self._lease(station),
+            room={station.deployment_id: places},
+            avoid={} if is_short else {station.deployment_id: station.owners},
+        )
+        if not is_short or len(claimed) < places:
+            station.look_at = since + LONGEST_PAUSE / 2
+        if claimed and not station.held:
+            await self._share()
+        for line_range in claimed:
+            hit("live.claimed")
+            station.expecting += line_range.lines
+            self._opening[line_range.key] = line_range
+            start(self._open, station, line_range, since + self._lease(station))
+        return len(claimed)
+
+    def _lease(self, station: Station) -> float:
+        """Seconds: two thirds of it outlast a request, for claims are renewed at each third."""
+        return max(self._runtime.settings.lease_seconds, 1.6 * station.timeout)
+
+    async def _open(self, station: Station, line_range: LineRange, runs_until: float) -> None:
+        """Read the requests of a range that have no result, and let the station send them."""
+        try:
+            held = await self._held(line_range, runs_until)
+        except (RequestError, StateConflict) as error:
+            told = {"job_id": line_range.job_id, "range": line_range.seq, "error": str(error)}
+            logger.warning("requests cannot be read now", extra=told)
+            await self._give_back(line_range, after=UNREADABLE_SECONDS)
+            del self._opening[line_range.key]
+            return
+        finally:
+            station.expecting -= line_range.lines
+        del self._opening[line_range.key]
+        if held.is_finished:
+            await self._give_back(line_range)
+        else:
+            station.add(held)
+
+    async def _held(self, line_range: LineRange, runs_until: float) -> HeldRange:
+        lines, models = await self._inputs.lines(line_range)
+        done = await self._runtime.storage.lines.results_in(line_range)
+        left = (line for line in lines if line.line not in done)
+        return HeldRange(line_range, left, models, runs_until=runs_until)
+
+    async def _share(self) -> None:
+        """Learn who else runs requests at the deployments."""
+        now = anyio.current_time()
+        sharing = await self._runtime.storage.lines.sharing(list(self._stations))
+        for id_, station in self._stations.items():
+            told = sharing.get(id_)
+            takes_part = bool(station.held or station.expecting)
+            station.load.share(max(1, told.holders) if told is not None and takes_part else 0, now)
+            alone = told.alone if told is not None else None
+            station.alone.is_elsewhere = alone not in (None, self._runtime.worker)
+            station.wake()
+
+    async def _keep(self) -> None:
+        """Renew claims, done at each third of their time; ranges that are ours no more are dropped."""
+        for station in self._stations.values():
+            if station.held:
+                await self._renew(station)
+
+    async def _renew(self, station: Station) -> None:
+        asked, held = anyio.current_time(), station.held
+        seconds = self._lease(station)
+        renewed = await self._runtime.storage.claims.renew(
+            [each.claim for each in held], lease_seconds=seconds
+        )
+        kept = {(each.job_id, each.seq, each.epoch) for each in renewed if isinstance(each, LineRange)}
+        for each in held:
+            if (*each.claim.key, each.claim.epoch) in kept:
+                each.runs_until = asked + seconds
+            else:
+                station.drop(each)
+
+    async def _give_back(self, line_range: LineRange, *, after: float = 0.0) -> None:
+        """Let somebody go on with a range of which nothing is under way; if nobody can say so, it lapses."""
+        due = self._runtime.now() + timedelta(seconds=after)
+        with suppress(StorageUnavailable):
+            await self._runtime.storage.lines.write([RangeWrite(range=line_range, give_back=due)])
+
+    async def _hand_back(self) -> None:
+        """Commit what has come, and give back all ranges."""
+        now = self._runtime.now()
+        writes = [
+            replace(held.write(), trying=None, give_back=now)
+            for station in self._stations.values()
+            for held in station.held
+        ]
+        writes += [RangeWrite(range=each, give_back=now) for each in self._opening.values()]
+        try:
+            await self._runtime.storage.lines.write(writes)
+        except StorageUnavailable as error:
+            logger.info("claims on ranges run out by themselves: no database", extra={"error": str(error)})

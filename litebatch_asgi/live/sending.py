@@ -1,0 +1,159 @@
+"""Sending one request, and what its answer means."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from litebatch_asgi.errors import AnswerTooLarge, NoAnswer, ServerAway
+from litebatch_asgi.jsonl import LiveLine
+from litebatch_asgi.jsonl.live_rows import error_row, result_row
+from litebatch_asgi.live.inputs import ModelNames
+from litebatch_asgi.load import Outcome, outcome_of_status
+from litebatch_asgi.models import NO_HINTS, Deployment, FileKind, LineResult, RateHints, Settings
+from litebatch_asgi.provider import LiveAnswer, LiveRequest, LiveServer
+from litebatch_asgi.scrub import scrub
+
+_is_json = msgspec.json.Decoder(msgspec.Raw).decode
+_OF_OPERATOR = frozenset({401, 403, 404})
+"""statuses that most likely the operator can mend: the key, its rights, the name of the model, the address"""
+_PASSING = frozenset({408, 425, 429})
+"""statuses below 500 that may be others at another try"""
+_UNREADABLE = "The request cannot be read."
+
+
+class Attempt(NamedTuple):
+    """An attempt at one request, once it is over."""
+
+    outcome: Outcome
+    result: LineResult
+    """of the request, if this was the last attempt at it"""
+    is_final: bool = True
+    """whether another attempt would come out no better"""
+    tokens: int | None = None
+    """that it has used, by its answer"""
+    hints: RateHints = NO_HINTS
+
+
+class _Usage(msgspec.Struct, gc=False):
+    total_tokens: int | None = None
+
+
+class _Answer(msgspec.Struct, gc=False):
+    usage: _Usage | None = None
+
+
+_decode_usage = msgspec.json.Decoder(_Answer).decode
+
+
+class LineSender:
+    """Sends requests to one deployment. Never raises for what that does."""
+
+    def __init__(
+        self, server: LiveServer, deployment: Deployment, settings: Settings, *, timeout: float
+    ) -> None:
+        self._server = server
+        self._timeout = timeout
+        self._most_bytes = settings.max_answer_bytes
+        self._places = deployment.place_names
+
+    async def send(self, line: LiveLine, row_id: str, models: ModelNames) -> Attempt:
+        """Send a request; `row_id` is the id of its row."""
+        try:
+            custom_id, url, body = line.request()
+        except (msgspec.DecodeError, RecursionError):
+            return self._without(line, "", row_id, Outcome.ANSWERED, "invalid_request", _UNREADABLE)
+        request = LiveRequest(
+            path=url,
+            body=body,
+            model=models.upstream,
+            timeout_seconds=self._timeout,
+            most_bytes=self._most_bytes,
+        )
+        try:
+            answer = await self._server.send(request)
+        except ServerAway:
+            words = "connection_error", "The server could not be reached."
+            return self._without(line, custom_id, row_id, Outcome.AWAY, *words, is_final=False)
+        except AnswerTooLarge:
+            told = f"The answer has more than {self._most_bytes} bytes, which is as much as is kept."
+            return self._without(line, custom_id, row_id, Outcome.ANSWERED, "answer_too_large", told)
+        except NoAnswer as error:
+            told = "The server broke the connection off before it had answered."
+            outcome, code = Outcome.CUT, "connection_error"
+            if error.was_silent:
+                told = f"The server did not answer within {self._timeout:g} seconds."
+                outcome, code = Outcome.SILENT, "request_timeout"
+            return self._without(line, custom_id, row_id, outcome, code, told, is_final=False)
+        return self._answered(line, custom_id, row_id, answer, models)
+
+    def _answered(
+        self, line: LiveLine, custom_id: str, row_id: str, answer: LiveAnswer, models: ModelNames
+    ) -> Attempt:
+        body, status, outcome = answer.body, answer.status, outcome_of_status(answer.status)
+        is_json, is_success = _reads(body), 200 <= status < 300
+        if is_success and is_json:
+            row = result_row(custom_id, row_id, answer.request_id, status, body)
+            result = LineResult(line=line.line, kind=FileKind.OUTPUT, row=row)
+            return Attempt(outcome, result, tokens=_tokens(body), hints=answer.limits)
+        if status in _OF_OPERATOR:
+            outcome = Outcome.UNAVAILABLE
+        is_final = not is_success and status < 500 and status not in _PASSING | _OF_OPERATOR
+        if is_json and status not in _OF_OPERATOR:
+            row = result_row(custom_id, row_id, answer.request_id, status, self._scrubbed(body, models))
+            result = LineResult(line=line.line, kind=FileKind.ERROR, row=row)
+            return Attempt(outcome, result, is_final=is_final, hints=answer.limits)
+        code = "invalid_answer" if is_success else "request_refused"
+        told = f"The server answered with status {status}" + (", and not in JSON." if is_success else ".")
+        attempt = self._without(line, custom_id, row_id, outcome, code, told, is_final=is_final)
+        return attempt._replace(hints=answer.limits)
+
+    def _scrubbed(self, body: bytes, models: ModelNames) -> bytes:
+        """An error without names of the deployment's; what cannot be read any more then is left out."""
+        names = {**self._places, models.upstream: models.virtual}
+        scrubbed = scrub(body.decode("utf-8", "replace"), names=names).encode()
+        return scrubbed if _reads(scrubbed) else b"null"
+
+    def _without(
+        self,
+        line: LiveLine,
+        custom_id: str,
+        row_id: str,
+        outcome: Outcome,
+        code: str,
+        message: str,
+        *,
+        is_final: bool = True,
+    ) -> Attempt:
+        """An attempt without an answer that could be passed on."""
+        row = error_row(custom_id, row_id, code, message)
+        return Attempt(outcome, LineResult(line=line.line, kind=FileKind.ERROR, row=row), is_final)
+
+
+def abandoned(line: LiveLine, row_id: str, tries: int) -> LineResult:
+    """The result of a request whose senders were lost each time they had it."""
+    try:
+        custom_id = line.request()[0]
+    except (msgspec.DecodeError, RecursionError):
+        custom_id = ""
+    told = f"Whoever sent the request was lost {tries} times before there was an answer."
+    return LineResult(
+        line=line.line, kind=FileKind.ERROR, row=error_row(custom_id, row_id, "line_abandoned", told)
+    )
+
+
+def _reads(body: bytes) -> bool:
+    try:
+        _is_json(body)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _tokens(body: bytes) -> int | None:
+    try:
+        usage = _decode_usage(body).usage
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return usage.total_tokens if usage is not None else None
