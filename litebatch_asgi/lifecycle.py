@@ -54,6 +54,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
             JobState.WITHDRAWN,
             JobState.FAILED,
             JobState.SETTLED,
+            JobState.WATCHED,
         }
     ),
     JobState.SUBMITTING: frozenset(

@@ -85,10 +85,10 @@ class JobDispatcher:
             case JobState.WAITING:
                 if not await self._unsent.is_due(job):
                     return await self._placer.place(job, lease)
-                earlier = await self._placer.unless_sent(job)
-                if earlier is not job:
-                    return earlier
-                await self._unsent.withdraw(job)
+                unsent = await self._placer.unless_sent(job)
+                if unsent is None or unsent.state is not JobState.WAITING:
+                    return unsent
+                await self._unsent.withdraw(unsent)
             case JobState.SUBMITTING:
                 return await self._unclear.mark_unclear(job)
             case JobState.UNCLEAR:

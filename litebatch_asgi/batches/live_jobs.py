@@ -68,7 +68,7 @@ class LiveJobs(JobWork):
             lane=Lane.LIVE,
             deployment_id=deployment_id,
             submit_started_at=now,
-            search_until=None,
+            search_until=job.search_until,
             snapshot=snapshot,
             due=self.runtime.next_look(now, deployment_id, 0),
             refresh_from=now,

@@ -75,6 +75,7 @@ class Placer(JobWork):
         self._endings = endings
         self._unclear = unclear
         self._known = RecentIds()
+        self._began = runtime.now()
         self._inputs = Inputs(runtime)
         self._quotas = Quotas(runtime)
         self._lines = LineReader(runtime)
@@ -120,11 +121,11 @@ class Placer(JobWork):
     ) -> Job | None:
         file, where = copies_for(lines.file, job), target.deployment_id
         if self.runtime.fleet.is_live(where):
-            earlier = await self._unless_sent(job, state, file)
-            if earlier is not job:
-                return earlier
+            unsent = await self._unless_sent(job, state, file)
+            if unsent is None or unsent.state is not JobState.WAITING:
+                return unsent
             with _reading(), self.runtime.fleet.placing(where, job.requests):
-                return await self._live.place(job, state.batch, lines, where)
+                return await self._live.place(unsent, state.batch, lines, where)
         async with AsyncExitStack() as stack:
             with _reading():
                 content = await stack.enter_async_context(self._inputs.of(lines, target))
@@ -132,7 +133,10 @@ class Placer(JobWork):
                 return await self._send(job, state, file, target, lease, content)
 
     async def unless_sent(self, job: Job) -> Job | None:
-        """A waiting job that is to end unsent: itself, or what to go on with where it was sent after all."""
+        """A waiting job that is to end unsent: itself, or what to go on with where it was sent after all.
+
+        It has a `search_until` if it may have been sent all the same.
+        """
         state, _, file = await self._read(job)
         return await self._unless_sent(job, state, file)
 
@@ -149,7 +153,7 @@ class Placer(JobWork):
     async def _unless_sent(self, job: Job, state: BatchState, file: FileState) -> Job | None:
         if self._may_be_of_yesterday(job, state.batch):
             return await self._sent_before(job, state, file)
-        return job
+        return replace(job, search_until=None)
 
     async def _send(
         self,
@@ -160,10 +164,10 @@ class Placer(JobWork):
         lease: Lease,
         content: Input | None,
     ) -> Job | None:
-        earlier = await self._unless_sent(job, state, file)
-        if earlier is not job:
-            return earlier
-        intended = await self._intend(job, target)
+        unsent = await self._unless_sent(job, state, file)
+        if unsent is None or unsent.state is not JobState.WAITING:
+            return unsent
+        intended = await self._intend(unsent, target)
         if intended.state is not JobState.SUBMITTING:
             return intended  # cancelled in the meantime
         return await self.submit(intended, state.batch, lease, content)
@@ -181,30 +185,31 @@ class Placer(JobWork):
         """`job` itself if no deployment has it; otherwise the job to go on with, or None.
 
         The newest attempt is the one to go on with; those before it are ended. A deployment that cannot be
-        asked, or does not end one now, is waited for no longer than the grace.
+        asked, or does not end one now, is waited for no longer than the grace. It may have one that shows up
+        later, as may any deployment that was called just before the database was restored: then the job is
+        given a `search_until`, so that others are looked for beside it.
         """
-        now = self.runtime.now()
-        until = job.search_until or now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+        now, grace = self.runtime.now(), timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
+        until = job.search_until or now + grace
         due = self.runtime.next_look(now, None, job.checks)
         wait = partial(self.write, job, job.state, due=due, checks=job.checks + 1, search_until=until)
         copies = {copy.deployment_id: copy.provider_file_id for copy in file.copies}
-        # the row of a copy that was brought on demand may be lost as well: all are asked that can tell
-        fleet, served = self.runtime.fleet, self.runtime.fleet.deployments_for(state.batch.model)
-        asked = [id_ for id_ in served if id_ in copies or fleet.adapter(id_).tells_tags]
         try:
-            found = await self._unclear.sent_before(state, job, asked)
+            found = await self._unclear.sent_before(state, job, file)
         except ProviderError as error:
             logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
             if now >= until and not isinstance(error, OpenCandidate):
-                return job
+                return replace(job, search_until=now + grace)
             await wait()
             return None
+        if not found and now < self._began + grace:
+            return replace(job, search_until=now + grace)
         if not found:
             self._known.add(family_of(job.id))
-            return job
+            return replace(job, search_until=None)
         newest, *others = found
         earlier = [each for each in others if each.tag != newest.tag]
-        if not await self._unclear.end_earlier(job, earlier) and now < until:
+        if not await self._unclear.end_others(job, earlier) and now < until:
             await wait()
             return None
         self._known.add(family_of(job.id))
@@ -214,7 +219,7 @@ class Placer(JobWork):
             "deployment_id": where,
             "provider_file_id": copies.get(where),
             "submit_started_at": state.batch.created_at,
-            "search_until": now + timedelta(seconds=self.runtime.settings.adopt_grace_seconds),
+            "search_until": now + grace,
         }
         if tag == job.id:
             return (await self.write_and_keep_claim(job, JobState.UNCLEAR, **sent)).job
@@ -237,7 +242,7 @@ class Placer(JobWork):
             deployment_id=target.deployment_id,
             provider_file_id=target.provider_file_id,
             submit_started_at=self.runtime.now(),
-            search_until=None,
+            search_until=job.search_until,
             unless=_is_to_be_cancelled,
         )
         return written.job
@@ -277,7 +282,8 @@ class Placer(JobWork):
 
         One that goes out with its content may take as long as that does: the lease is renewed meanwhile.
         """
-        self._known.add(family_of(job.id))
+        if job.search_until is None:
+            self._known.add(family_of(job.id))
         hit("place.intended")
         assert job.deployment_id is not None
         assert job.provider_file_id is not None

@@ -83,10 +83,10 @@ class Poller(JobWork):
         """Ask the provider about a submitted job; the job to go on with, or None."""
         state = await self.runtime.storage.get_batch_state(job.batch_id)
         assert state is not None
-        if job.lane is Lane.LIVE:
-            await self._look_live(job, state)
-            return None
         beside = job.search_until is not None and await self._unclear.look_beside(job)
+        if job.lane is Lane.LIVE:
+            await self._look_live(job, state, look_beside=beside)
+            return None
         try:
             with self.span_of("poll", job, state.batch):
                 snapshot, cancel_sent = await self._ask(job, state.batch)
@@ -107,13 +107,13 @@ class Poller(JobWork):
         await self._goes_on(job, snapshot, state, cancel_sent=cancel_sent, look_beside=beside)
         return None
 
-    async def _look_live(self, job: Job, state: BatchState) -> None:
+    async def _look_live(self, job: Job, state: BatchState, *, look_beside: bool) -> None:
         """Sum up what has become of the requests of a job that we run ourselves."""
         snapshot = await self._live.look(job, state.batch)
         if snapshot.status.is_final:
             await self._ended(job, snapshot, state)
         else:
-            await self._goes_on(job, snapshot, state, cancel_sent=False, look_beside=False)
+            await self._goes_on(job, snapshot, state, cancel_sent=False, look_beside=look_beside)
 
     async def _ask(self, job: Job, batch: Batch) -> tuple[ProviderBatch, bool]:
         """What the provider says, and whether it has taken the cancellation.

@@ -77,23 +77,26 @@ class BatchSearch:
             return Sighting(ours=perhaps)
         return Sighting(ours=oldest_first(ours), perhaps=perhaps)
 
-    async def sent_before(
-        self, job: Job, deployment_id: str, *, since: datetime
+    async def sent(
+        self, job: Job, deployment_id: str, *, since: datetime, first: int
     ) -> tuple[list[Sent], list[ProviderBatch]]:
-        """The attempts at a job's shard from its own on, and the batches that may be one and do not tell."""
+        """The attempts at a job's shard from the `first` on, and the batches that may be one and do not tell.
+
+        The batch that the job has is not among the latter.
+        """
         family, found = job_family(job.batch_id, job.shard), list[Sent]()
         adapter = self._runtime.fleet.adapter(deployment_id)
         if adapter.tells_tags:
             for batch in await self._family(job, deployment_id, since=since):
                 tag = batch.metadata[TAG_JOB]
                 attempt = attempt_of(tag, family)
-                if attempt is not None and attempt >= job.attempt:
+                if attempt is not None and attempt >= first:
                     found.append(Sent(attempt=attempt, tag=tag, deployment_id=deployment_id, batch=batch))
             return found, []
         perhaps: list[ProviderBatch] = []
         candidates, _ = await self._candidates(job, deployment_id, since)
-        for batch in candidates:
-            for attempt in range(job.attempt, job.attempt + _LATER_ATTEMPTS + 1):
+        for batch in (each for each in candidates if each.id != job.provider_batch_id):
+            for attempt in range(first, job.attempt + _LATER_ATTEMPTS + 1):
                 tag = f"{family}{attempt}"
                 told = await self._is_of(batch, tag, adapter)
                 if told is None:

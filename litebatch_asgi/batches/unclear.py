@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -12,15 +12,18 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.results import named_files
 from litebatch_asgi.batches.searching import BatchSearch, Sent, Sighting
+from litebatch_asgi.batches.targets import copies_for
 from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.batches.work import JobWork, looked_at
 from litebatch_asgi.errors import NoClearAnswer, ProviderError, ProviderNotFound
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.lifetimes import WATCH_FOR
 from litebatch_asgi.models import (
+    Batch,
     BatchState,
     BatchStatus,
     DeploymentWait,
+    FileState,
     Job,
     JobState,
     ProviderBatch,
@@ -31,6 +34,8 @@ from litebatch_asgi.recent import RecentIds
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+_LOOKED_FOR = frozenset({JobState.SUBMITTING, JobState.UNCLEAR})
 
 
 class OpenCandidate(NoClearAnswer):
@@ -45,6 +50,7 @@ class UnclearJobs(JobWork):
         self._unsent = unsent
         self._search = BatchSearch(runtime)
         self._not_listed = RecentIds()
+        self._silent_until: dict[str, datetime] = {}
 
     async def mark_unclear(self, job: Job) -> Job:
         """A submitting job whose caller has died: whether it was sent is open."""
@@ -140,7 +146,7 @@ class UnclearJobs(JobWork):
         """
         return await self._search.is_foreign(job, batch)
 
-    async def sent_before(self, state: BatchState, job: Job, deployment_ids: Iterable[str]) -> list[Sent]:
+    async def sent_before(self, state: BatchState, job: Job, file: FileState) -> list[Sent]:
         """Where a waiting job is already, though its row does not know; the newest attempt first.
 
         The row may be of yesterday: a database that was restored does not know what was placed since. Empty:
@@ -149,8 +155,8 @@ class UnclearJobs(JobWork):
         waiting for, since nobody else makes batches there.
         """
         found, since = list[Sent](), state.batch.created_at
-        for deployment_id in deployment_ids:
-            sent, perhaps = await self._search.sent_before(job, deployment_id, since=since)
+        for deployment_id in self._to_ask(state.batch, file):
+            sent, perhaps = await self._search.sent(job, deployment_id, since=since, first=job.attempt)
             found += sent
             if perhaps and not sent:
                 is_alone = self.runtime.fleet.adapter(deployment_id).is_exclusive
@@ -159,8 +165,17 @@ class UnclearJobs(JobWork):
                 )
         return sorted(found, key=lambda sent: sent.attempt, reverse=True)
 
-    async def end_earlier(self, job: Job, sent: Sequence[Sent]) -> bool:
-        """End the attempts that a later one has followed; whether all of them are through.
+    def _to_ask(self, batch: Batch, file: FileState) -> list[str]:
+        """The deployments that may have been sent a job with these copies, and can tell.
+
+        The row of a copy that was brought on demand may be lost as well: all are asked that tell tags.
+        """
+        fleet, copies = self.runtime.fleet, {copy.deployment_id for copy in file.copies}
+        served = fleet.deployments_for(batch.model)
+        return [id_ for id_ in served if id_ in copies or fleet.adapter(id_).tells_tags]
+
+    async def end_others(self, job: Job, sent: Sequence[Sent]) -> bool:
+        """End attempts that another one is gone on with instead; whether all of them are through.
 
         What cannot be ended now is logged.
         """
@@ -193,7 +208,8 @@ class UnclearJobs(JobWork):
     async def look_beside(self, job: Job) -> bool:
         """Look whether there are others of an adopted job, and end them; whether to look again later.
 
-        What passed a create on twice may have made two, and a list that lags shows one of them at first.
+        What passed a create on twice may have made two, and a list that lags shows one of them at first. So
+        may a history that was lost with a restore, at any deployment.
         """
         now = self.runtime.now()
         assert job.search_until is not None
@@ -204,17 +220,54 @@ class UnclearJobs(JobWork):
         except ProviderError as error:
             logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
             are_through = False
+        are_through = await self._end_unspoken(job) and are_through
         return now < (job.search_until if are_through else job.search_until + WATCH_FOR)
 
+    async def _end_unspoken(self, job: Job) -> bool:
+        """End the attempts at a job's shard that no row speaks of; whether there can be no more.
+
+        Rows are read after the lists: what a list shows was called for by a row that is there by then, unless
+        its row is lost. A deployment that cannot be asked is left alone for a while.
+        """
+        state = await self.runtime.storage.get_batch_state(job.batch_id)
+        file = await self.runtime.storage.get_file(state.batch.input_file_id) if state is not None else None
+        if state is None or file is None:
+            return True
+        found, can_all_tell, now = list[Sent](), True, self.runtime.now()
+        for deployment_id in self._to_ask(state.batch, copies_for(file, job)):
+            if now < self._silent_until.get(deployment_id, now):
+                can_all_tell = False
+                continue
+            since = state.batch.created_at
+            try:
+                sent, perhaps = await self._search.sent(job, deployment_id, since=since, first=1)
+            except ProviderError as error:
+                logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
+                silence = timedelta(seconds=self.runtime.settings.max_poll_seconds)
+                self._silent_until[deployment_id] = self.runtime.now() + silence
+                can_all_tell = False
+            else:
+                found += sent
+                can_all_tell = can_all_tell and not perhaps
+        rows = await self.runtime.storage.get_batch_state(job.batch_id)
+        unspoken = [each for each in found if rows is not None and not _is_spoken_of(each, rows.jobs)]
+        return await self.end_others(job, unspoken) and can_all_tell
+
     async def watch(self, job: Job) -> None:
-        """Look whether a job that was given up has shown up after all, and end it there."""
+        """Look whether a job that was given up has shown up after all, and end it there.
+
+        One without a deployment may show up at any.
+        """
         now = self.runtime.now()
         assert job.search_until is not None
         twins: list[ProviderBatch] = []
         try:
-            found = await self._tagged(job, to_cancel=True)
-            twins = found.ours
-            are_through = await self._end_twins(job, twins) and not found.perhaps
+            if job.deployment_id is None:
+                are_through = await self._end_unspoken(job)
+            else:
+                found = await self._tagged(job, to_cancel=True)
+                twins = found.ours
+                are_through = await self._end_twins(job, twins) and not found.perhaps
         except ProviderError as error:
             logger.warning("a watch goes on", extra=self.log_fields(job, error=error.message))
             are_through = False
@@ -246,6 +299,16 @@ class UnclearJobs(JobWork):
         for named in named_files(job.deployment_id, seen):
             await adapter.delete_file(named.provider_file_id)
         return seen.names_results or seen.counts is None or not seen.counts.done
+
+
+def _is_spoken_of(sent: Sent, jobs: Iterable[Job]) -> bool:
+    """Whether a row has an attempt that a provider has, or will look for it."""
+    for job in jobs:
+        is_looked_for = job.state in _LOOKED_FOR and job.provider_batch_id is None
+        is_watched = job.state is JobState.WATCHED and job.deployment_id == sent.deployment_id
+        if job.provider_batch_id == sent.batch.id or (job.id == sent.tag and (is_looked_for or is_watched)):
+            return True
+    return False
 
 
 def _open_candidate(job: Job) -> WaitingFor:

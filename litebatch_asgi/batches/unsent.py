@@ -74,6 +74,7 @@ class UnsentJobs(JobWork):
     async def withdraw(self, job: Job) -> None:
         """End a waiting job and its batch; its lines come out as cancelled or expired.
 
+        One with a `search_until` may have been sent all the same, and is watched until then.
         While its input cannot be read it waits, until the end grace is over.
         """
         batch = await self._batch(job)
@@ -261,16 +262,20 @@ class UnsentJobs(JobWork):
         await self._finish(job, JobState.FAILED, more=errors)
 
     async def _finish(self, job: Job, state: JobState, **how: Any) -> None:
-        """One that was sent is watched from now on, and an attempt that was never sent ends in its place."""
+        """One that was sent is watched from now on, and an attempt that was never sent ends in its place.
+
+        So it is with one that waits and may have been sent: it is watched as long as it says, everywhere.
+        """
         now = self.runtime.now()
-        if job.state in (JobState.WAITING, JobState.FAILED):
+        waits = job.state is JobState.WAITING
+        if job.state is JobState.FAILED or (waits and job.search_until is None):
             await self.write(job, state, due=None, **how)
             return
         await self.write(
             job,
             JobState.WATCHED,
             reason="given up",
-            search_until=now + WATCH_FOR,
+            search_until=job.search_until if waits else now + WATCH_FOR,
             due=self.runtime.next_look(now, job.deployment_id, 0),
             checks=0,
             follow=lambda ended: next_attempt(ended, now, due=None, state=state),

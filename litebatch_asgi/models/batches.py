@@ -207,7 +207,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     search_until: datetime | None = None
     """from when on a complete listing without our tag means that the provider never made it
 
-    Of an adopted job: until when another one with its tag may still turn up, which is then cancelled.
+    Of a job that its provider has: until when another one of its shard may still turn up, which is then
+    cancelled; of one that waits, how long it is asked whether a provider has it already.
     """
     to_cancel: bool = False
     """its batch is to be cancelled, and its provider does not know yet"""

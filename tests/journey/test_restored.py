@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
+import msgspec
+import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.simulator import Course, Fault, Simulator, SimulatorSettings
 from tests.faults.stage import gateway_on
-from tests.harness import QUICK, deployments, ids_of, lines, rows_of
+from tests.harness import PATIENCE_SECONDS, QUICK, InProcess, deployments, ids_of, lines, rows_of
 from tests.journey.test_derived_copies import runtime_of
 from tests.rescue.stage import RUNNING, SETTINGS, begun, each_once, first_runs, sizes
+
+DATABASE, BACKUP = "litebatch.db", "backup.db"
+HOUR = 3_600 * 1_000_000
 
 
 async def restored_while_waiting(folder: Path) -> list[str]:
@@ -40,6 +48,46 @@ async def restored_while_waiting(folder: Path) -> list[str]:
             status = (await gateway.ended(batch.id)).status
             seen = (status, len(gateway.provider_jobs()))
             return [] if seen == ("completed", 1) else [f"{seen[0]} with {seen[1]} jobs"]
+
+
+class Forgetting(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch that waits in the copy of a database."""
+
+    folder: Path
+    simulator: Simulator
+    start: Callable[..., AbstractAsyncContextManager[InProcess]]
+    """a gateway on the database, which is stopped with the block"""
+    batch_id: str
+
+    async def forget(self) -> None:
+        """Put the copy back."""
+        await anyio.to_thread.run_sync(shutil.copyfile, self.folder / BACKUP, self.folder / DATABASE)
+
+    async def one_is_left(self, gateway: InProcess) -> None:
+        """Wait until one of two jobs of the batch is cancelled, and let the other one end."""
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await self.simulator.until(lambda: "cancelled" in [job.status for job in gateway.provider_jobs()])
+        for account in self.simulator.accounts.values():
+            account.configure(hold=frozenset())
+        assert (await gateway.ended(self.batch_id)).status == "completed"
+        assert sorted(job.status for job in gateway.provider_jobs()) == ["cancelled", "completed"]
+        ((kept,),) = await gateway.database.rows("SELECT provider_batch_id FROM jobs WHERE state = 'settled'")
+        assert kept in {job.id for job in gateway.provider_jobs() if job.status == "completed"}
+
+
+@asynccontextmanager
+async def forgotten(folder: Path, **settings: Any) -> AsyncGenerator[Forgetting]:
+    """A batch was made an hour ago and waits when the database is copied; from then on it may be placed."""
+    simulator = Simulator(settings=SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"})))
+    async with simulator.running() as provider:
+        start = partial(gateway_on, simulator, provider, folder, settings=replace(QUICK, **settings))
+        refused = simulator.add_fault(Fault(call="create_batch", status=429, times=None))
+        async with start(reconciler=False) as gateway:
+            batch = await gateway.create((await gateway.upload()).id)
+            await gateway.database.change(f"UPDATE batches SET created_at = created_at - {HOUR}")
+        shutil.copyfile(folder / DATABASE, folder / BACKUP)
+        simulator.remove_fault(refused)
+        yield Forgetting(folder=folder, simulator=simulator, start=start, batch_id=batch.id)
 
 
 async def test_a_job_that_waits_in_a_restored_database_is_looked_for_before_it_is_sent(
@@ -224,3 +272,76 @@ async def test_lines_that_a_lost_history_has_handed_on_are_not_sent_twice(tmp_pa
             assert ended.status == "completed"
             assert await each_once(gateway, ended, 10) == {}
             assert await sizes(simulator) == [10, 4]
+
+
+@pytest.mark.parametrize("where", ["elsewhere", pytest.param("there", marks=pytest.mark.long)])
+async def test_a_job_is_ended_once_it_can_be_seen_that_a_lost_history_has_sent_it(
+    tmp_path: Path, where: str
+) -> None:
+    """Its deployment could not be asked for as long as that is waited for: its lines were sent again."""
+    async with forgotten(tmp_path, adopt_grace_seconds=0.3) as forgetting:
+        simulator = forgetting.simulator
+        async with forgetting.start() as gateway:
+            await gateway.reached(forgetting.batch_id, "in_progress")
+        (used,) = [account.name for account in simulator.accounts.values() if account.batches]
+        await forgetting.forget()
+        silent = simulator.add_fault(Fault(call="list_batches", account=used, status=503, times=None))
+        async with forgetting.start() as gateway:
+            if where == "elsewhere":
+                runtime_of(gateway).fleet.cool_down(used, PATIENCE_SECONDS)
+            await simulator.until(lambda: len(gateway.provider_jobs()) == 2)
+            simulator.remove_fault(silent)
+            await forgetting.one_is_left(gateway)
+
+
+async def test_a_job_is_ended_that_a_provider_makes_when_its_history_is_lost(tmp_path: Path) -> None:
+    """Its create was under way when the copy was put back, and the lines were sent again meanwhile."""
+    async with forgotten(tmp_path, adopt_grace_seconds=10.0) as forgetting:
+        simulator = forgetting.simulator
+        late = simulator.add_fault(Fault(call="create_batch", stall=True))
+        async with forgetting.start():
+            await simulator.until(lambda: late.struck == 1)
+        await forgetting.forget()
+        async with forgetting.start() as gateway:
+            await gateway.reached(forgetting.batch_id, "in_progress")
+            simulator.remove_fault(late)
+            await simulator.until(lambda: len(gateway.provider_jobs()) == 2)
+            await forgetting.one_is_left(gateway)
+
+
+async def test_a_job_is_ended_that_a_provider_makes_when_its_batch_was_cancelled(tmp_path: Path) -> None:
+    """The batch waits in the copy, is cancelled there, and its lines were being sent when it was put back."""
+    async with forgotten(tmp_path, adopt_grace_seconds=10.0) as forgetting:
+        simulator = forgetting.simulator
+        late = simulator.add_fault(Fault(call="create_batch", stall=True))
+        async with forgetting.start():
+            await simulator.until(lambda: late.struck == 1)
+        await forgetting.forget()
+        async with forgetting.start(reconciler=False) as gateway:
+            await gateway.client().batches.cancel(forgetting.batch_id)
+        async with forgetting.start() as gateway:
+            assert (await gateway.ended(forgetting.batch_id)).status == "cancelled"
+            simulator.remove_fault(late)
+
+            async def is_cancelled() -> bool:
+                return [job.status for job in gateway.provider_jobs()] == ["cancelled"]
+
+            await gateway.eventually(is_cancelled)
+
+
+async def test_an_attempt_of_a_lost_history_is_ended_though_it_cannot_be_at_first(tmp_path: Path) -> None:
+    """Its provider does not cancel it for as long as that is waited for: the later one is gone on with."""
+    async with forgotten(tmp_path, adopt_grace_seconds=0.3) as forgetting:
+        simulator = forgetting.simulator
+        simulator.add_fault(Fault(call="create_batch", when="after", status=403))
+        hidden = simulator.add_fault(Fault(call="list_batches", hide_newest=1, times=None))
+        async with forgetting.start() as gateway:
+            await gateway.reached(forgetting.batch_id, "in_progress")
+            assert len(gateway.provider_jobs()) == 2
+        await forgetting.forget()
+        simulator.remove_fault(hidden)
+        refused = simulator.add_fault(Fault(call="cancel_batch", status=503, times=None))
+        async with forgetting.start() as gateway:
+            await gateway.reached(forgetting.batch_id, "in_progress")
+            simulator.remove_fault(refused)
+            await forgetting.one_is_left(gateway)
