@@ -279,18 +279,19 @@ class LineResultTests(StorageTests):
                     if after is not None:
                         known = [after if each.key == after.key else each for each in known]
                         accepted.update({each.line: each.row for each in write.results} | accepted)
-                rows = await _both(storage, job_id)
-                assert {line: rows.get(line) for line in seen}.items() <= rows.items()
+                before, rows = dict(seen), await _both(storage, job_id)
+                assert before.items() <= rows.items()
                 seen.update(rows)
 
         seen: dict[int, bytes] = {}
+        ends: list[tuple[LineProgress, dict[int, bytes]]] = []
         async with anyio.create_task_group() as tasks:
             for number in range(3):
                 tasks.start_soon(work, storages[number % len(storages)], f"worker-{number}")
             for _ in range(chosen.randint(20, 200)):
                 await anyio.lowlevel.checkpoint()
-            progress = await storages[-1].lines.close(job_id)
-            closed = await _both(storages[0], job_id)
+            ends.append((await storages[-1].lines.close(job_id), await _both(storages[0], job_id)))
+        [(progress, closed)] = ends
         assert await _both(storages[0], job_id) == closed
         assert seen.items() <= closed.items()
         assert set(accepted) == set(closed)
