@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from tests.database import BACKENDS, Database, database_on
 from tests.harness import InProcess, running_gateway
+from tests.postgres import drop_emptied
 
 # Generated examples share the machine with other tests: how long one takes says nothing.
 settings.register_profile("litebatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -158,6 +159,13 @@ def connections_are_closed() -> Generator[None]:
     for thread in _connections() - before:
         thread.join(5)
     assert _connections() <= before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def databases_are_dropped() -> Generator[None]:
+    """No database is left on a server that outlives the tests."""
+    yield
+    drop_emptied()
 
 
 @pytest.fixture

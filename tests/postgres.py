@@ -9,7 +9,6 @@ must be allowed to create databases.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import fcntl
 import hashlib
@@ -199,14 +198,16 @@ async def _of_template(server: str, template: str) -> list[Any]:
     return _TEMPLATES[template]
 
 
-def _drop_emptied() -> None:
+def drop_emptied() -> None:
+    """Drop what `database_url()` has made: no test of this process needs it any more."""
+
     async def drop() -> None:
         server = server_url()
         for connection in _KEPT.values():
             connection.terminate()
         _KEPT.clear()
-        for name in _EMPTIED:
-            await run_on(server, f"DROP DATABASE {name} WITH (FORCE)")
+        while _EMPTIED:
+            await run_on(server, f"DROP DATABASE {_EMPTIED.pop()} WITH (FORCE)")
 
     if _EMPTIED:
         with contextlib.suppress(OSError, asyncpg.PostgresError):  # a server of ours may be gone by now
@@ -226,7 +227,6 @@ _END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
-atexit.register(_drop_emptied)
 
 
 @asynccontextmanager
