@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -59,6 +59,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     """Unix seconds"""
     answer_characters: int
+    said: Sequence[str] | None = None
+    """the texts of the body, if they are known"""
 
     @property
     def text(self) -> str:
@@ -66,7 +68,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         if self.directive.answer is not None:
             return self.directive.answer
         last = ""
-        for last in texts_of(self.body):  # noqa: B007 only the last one is wanted
+        for last in self._texts():  # noqa: B007 only the last one is wanted
             pass
         return f"echo: {last}"[: self.answer_characters]
 
@@ -97,7 +99,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     def usage(self, output: str, *, reasons: bool) -> Usage:
         """Tokens of this request, answered with the text `output`."""
         asked = self.directive
-        sent = asked.input_tokens if asked.input_tokens is not None else input_tokens_of(self.body)
+        sent = asked.input_tokens if asked.input_tokens is not None else sum(map(tokens_in, self._texts()))
         made = asked.output_tokens if asked.output_tokens is not None else tokens_in(output)
         return Usage(
             input_tokens=sent,
@@ -105,6 +107,9 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
             output_tokens=made,
             reasoning_tokens=_reasoning(asked, made) if reasons else 0,
         )
+
+    def _texts(self) -> Iterable[str]:
+        return texts_of(self.body) if self.said is None else self.said
 
 
 Answerer = Callable[[Ask], tuple[JSON, Usage]]
@@ -132,17 +137,14 @@ def failure(directive: Directive) -> JSON:
 def texts_of(body: JSON) -> Iterator[str]:
     """All that a request says to its model, in order."""
     for key in SAID_IN:
-        yield from _texts(body.get(key), MAX_NESTING)
+        value = body.get(key)
+        if value is not None:
+            yield from _texts(value, MAX_NESTING)
 
 
 def tokens_in(text: str) -> int:
     """Tokens of `text`: one per four characters."""
     return (len(text) + 3) // 4
-
-
-def input_tokens_of(body: JSON) -> int:
-    """Tokens that a request sends to its model."""
-    return sum(tokens_in(text) for text in texts_of(body))
 
 
 def _texts(value: Any, deeper: int) -> Iterator[str]:
@@ -161,8 +163,9 @@ def _reasoning(asked: Directive, output_tokens: int) -> int:
 
 
 def _chat_completion(ask: Ask) -> tuple[JSON, Usage]:
-    usage = ask.usage(ask.text, reasons=True)
-    message: JSON = {"role": "assistant", "content": ask.text, "refusal": None, "annotations": []}
+    text = ask.text
+    usage = ask.usage(text, reasons=True)
+    message: JSON = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
     return {
         "id": f"chatcmpl-{ask.key[:29]}",
         "object": "chat.completion",

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .answers import ANSWERERS, Answerer, Ask, Usage, texts_of, tokens_in
+from .answers import ANSWERERS, Answerer, Ask, Usage, texts_of
 from .json_values import JSON, is_array, is_object
 
 CREATED = 1_735_689_600
@@ -36,7 +36,7 @@ def relevance(query: str, document: str) -> float:
 
 def _rerank(ask: Ask) -> tuple[JSON, Usage]:
     query, documents = ask.body["query"], list(_listed(ask.body["documents"]))
-    usage = _used(ask, query, *documents)
+    usage = _used(ask)
     fits = [(relevance(query, text), index) for index, text in enumerate(documents)]
     results = [
         {"index": index, "document": {"text": documents[index]}, "relevance_score": fit}
@@ -53,7 +53,7 @@ def _rerank(ask: Ask) -> tuple[JSON, Usage]:
 def _score(ask: Ask) -> tuple[JSON, Usage]:
     lefts = list(_listed(ask.body.get("queries", ask.body.get("text_1"))))
     rights = list(_listed(ask.body.get("documents", ask.body.get("text_2"))))
-    usage = _used(ask, *lefts, *rights)
+    usage = _used(ask)
     pairs = zip(lefts * len(rights) if len(lefts) == 1 else lefts, rights, strict=True)
     return {
         "id": f"score-{ask.key}",
@@ -71,9 +71,8 @@ def _score(ask: Ask) -> tuple[JSON, Usage]:
     }, usage
 
 
-def _used(ask: Ask, *texts: str) -> Usage:
-    told = ask.directive.input_tokens
-    return Usage(input_tokens=sum(map(tokens_in, texts)) if told is None else told)
+def _used(ask: Ask) -> Usage:
+    return Usage(input_tokens=ask.usage("", reasons=False).input_tokens)
 
 
 def _listed(value: Any) -> Iterator[str]:

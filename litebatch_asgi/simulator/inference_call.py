@@ -103,21 +103,22 @@ class InferenceCall:
         await self._trouble.strike_line(directive, sha256)
         if directive.fails:
             raise _failure(directive)
-        return await self._run(run_as, asked, directive, sha256)
-
-    async def _run(self, run_as: str, body: JSON, directive: Directive, sha256: str) -> Reply:
         ask = Ask(
-            body=body,
+            body=asked,
             directive=directive,
             key=sha256[:32],
             created=CREATED,
             answer_characters=self._settings.answer_characters,
+            said=said,
         )
+        return await self._run(run_as, ask)
+
+    async def _run(self, run_as: str, ask: Ask) -> Reply:
         answered, usage = answer(INFERENCE_ANSWERERS[run_as], ask)
         self._tokens = usage.input_tokens + usage.output_tokens
         self._admit(ask.model)
         await self._take_time(usage)
-        return json_reply(answered, directive.status, self._headers)
+        return json_reply(answered, ask.directive.status, self._headers)
 
     async def _content(self) -> bytes:
         receive, pieces = self._trouble.intake(), list[bytes]()

@@ -157,7 +157,7 @@ class RequestJournal:
         }
         texts: dict[bytes, str] = {}
         statuses: dict[bytes, Counter[str]] = {}
-        for number, record in self._lines_of(account, after):
+        for number, record in self._of(account, after):
             if record.digest in chosen:
                 if record.digest not in texts:
                     texts[record.digest] = self._text(number, record)
@@ -173,11 +173,11 @@ class RequestJournal:
 
     def totals(self, *, account: str | None = None, after: int = 0) -> RequestTotals:
         """What there is of all entries later than the `seq` given as `after`."""
-        statuses: Counter[str] = Counter()
+        statuses: Counter[int] = Counter()
         changes: list[tuple[float, int]] = []
         tokens = 0
         for _, record in self._of(account, after):
-            statuses[str(_outcome(record))] += 1
+            statuses[record.status] += 1
             tokens += record.tokens
             changes.append((record.received, 1))
             if record.answered:
@@ -186,7 +186,7 @@ class RequestJournal:
         return RequestTotals(
             requests=statuses.total(),
             lines=len(counted),
-            statuses=dict(statuses),
+            statuses={str(_OUTCOMES.get(status, status)): count for status, count in statuses.items()},
             received=dict(Counter(counted.values())),
             succeeded=dict(Counter(wells.get(digest, 0) for digest in counted)),
             tokens=tokens,
@@ -198,23 +198,21 @@ class RequestJournal:
         return len(self._records)
 
     def _of(self, account: str | None, after: int) -> Iterator[tuple[int, Record]]:
-        wanted = None if account is None else self._accounts.number(account)
-        for number, record in self._records.since(after):
-            if wanted in (None, record.account):
-                yield number, record
+        records = self._records.since(after)
+        if account is None:
+            return records
+        wanted = self._accounts.number(account)
+        return (each for each in records if each[1].account == wanted)
 
-    def _lines_of(self, account: str | None, after: int) -> Iterator[tuple[int, Record]]:
-        """Those that have a body."""
-        return (each for each in self._of(account, after) if each[1].size)
-
-    def _counted(self, account: str | None, after: int) -> tuple[Counter[bytes], Counter[bytes]]:
+    def _counted(self, account: str | None, after: int) -> tuple[dict[bytes, int], dict[bytes, int]]:
         """How often each line was received, and how often it was answered 200."""
-        counted: Counter[bytes] = Counter()
-        wells: Counter[bytes] = Counter()
-        for _, record in self._lines_of(account, after):
-            counted[record.digest] += 1
-            if record.status == 200:
-                wells[record.digest] += 1
+        counted: dict[bytes, int] = {}
+        wells: dict[bytes, int] = {}
+        for _, record in self._of(account, after):
+            if record.size:
+                counted[record.digest] = counted.get(record.digest, 0) + 1
+                if record.status == 200:
+                    wells[record.digest] = wells.get(record.digest, 0) + 1
         return counted, wells
 
     def _text(self, number: int, record: Record) -> str:

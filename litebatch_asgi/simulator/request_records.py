@@ -107,9 +107,14 @@ class Records:
 
     def since(self, first: int) -> Iterator[tuple[int, Record]]:
         """The records from a number on that are not forgotten, each with its number, oldest first."""
-        for number in range(max(first, self._forgotten), self._count):
-            chunk, place = divmod(number - self._forgotten, CHUNK)
-            yield number, Record._make(_WHOLE.unpack_from(self._chunks[chunk].records, place * _WHOLE.size))
+        first = max(first, self._forgotten)
+        start = self._forgotten
+        for chunk in self._chunks:
+            skipped, used = max(0, first - start), min(CHUNK, self._count - start)
+            if skipped < used:
+                part = memoryview(chunk.records)[skipped * _WHOLE.size : used * _WHOLE.size]
+                yield from enumerate(map(Record._make, _WHOLE.iter_unpack(part)), start + skipped)
+            start += CHUNK
 
     def text(self, number: int, record: Record) -> str:
         """The text of a record that `since` gave under this number."""

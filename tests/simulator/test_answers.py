@@ -14,7 +14,7 @@ from openai.types.responses import Response
 from pydantic import BaseModel
 
 from litebatch_asgi.simulator import Account
-from litebatch_asgi.simulator.answers import input_tokens_of
+from litebatch_asgi.simulator.answers import texts_of
 
 from .journeys import JSON, by_id, download, finished, jsonl
 
@@ -161,4 +161,4 @@ def test_nesting_that_no_request_has_is_not_followed() -> None:
     deep: Any = "text"
     for _ in range(900):
         deep = [deep]
-    assert input_tokens_of({"messages": deep}) == 0
+    assert list(texts_of({"messages": deep})) == []
