@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+from benchmarks._bulk import copies, fill_postgres, fill_sqlite
 from litebatch_asgi.models import ChargedUsage
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing import a_charge, a_job
 from litebatch_asgi.testing.conformance.base import stored_batch, writing
-from litebatch_postgres import PostgresStorage
 from litebatch_sql.tables import CHARGES, SPEND
-from litebatch_sqlite import SQLiteStorage
-from tests.postgres import Server, run_on, with_database
+from tests.postgres import Server
 
 DAYS = 365
 OWNERS = 10
@@ -23,11 +21,6 @@ END = date(2026, 12, 31)
 _BEGIN = datetime(END.year, END.month, END.day, tzinfo=UTC) - timedelta(days=DAYS - 1)
 _DAY = 86_400_000_000
 """microseconds"""
-_NUMBERS = {
-    "sqlite": "(WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
-    " SELECT n FROM numbers) AS numbers",
-    "postgresql": "generate_series(1, {count}) AS numbers (n)",
-}
 
 
 def owner(number: int) -> str:
@@ -56,8 +49,6 @@ async def _statements(storage: Storage, dialect: str, count: int) -> list[str]:
     }
     if dialect == "postgresql":
         own["cost"] = f"CAST({own['cost']} AS numeric)"
-    columns = CHARGES.sql("columns")
-    values = ", ".join(own.get(column, f'"{column}"') for column in CHARGES.columns)
     sums = f"""
         SELECT created_at / {_DAY}, owner, created_by, substr(owner, 6), model, deployment_id,
             sum(CAST(round(CAST(cost AS numeric) * 1000000000) AS bigint)),
@@ -65,8 +56,7 @@ async def _statements(storage: Storage, dialect: str, count: int) -> list[str]:
         FROM charges GROUP BY 1, 2, 3, 4, 5, 6
     """
     return [
-        f"INSERT INTO charges ({columns}) SELECT {values} FROM charges, "
-        + _NUMBERS[dialect].format(count=count),
+        copies(CHARGES, dialect, count, **own),
         f"DELETE FROM charges WHERE id = '{charge.id}'",
         "DELETE FROM jobs",
         "DELETE FROM spend_daily",
@@ -76,19 +66,9 @@ async def _statements(storage: Storage, dialect: str, count: int) -> list[str]:
 
 async def seed_sqlite(path: Path, count: int) -> str:
     """A database with so many charges, and its URL."""
-    statements = await _statements(SQLiteStorage(path), "sqlite", count)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        for statement in statements:
-            connection.execute(statement)
-    return f"sqlite:///{path}"
+    return await fill_sqlite(path, partial(_statements, count=count))
 
 
 async def seed_postgres(server: Server, count: int) -> str:
     """The same in a PostgreSQL database."""
-    name = f"charges_{count}"
-    await run_on(server.url(), f"CREATE DATABASE {name}")
-    url = with_database(server.url(), name)
-    statements = await _statements(PostgresStorage(url), "postgresql", count)
-    await run_on(url, *statements, "VACUUM ANALYZE", "SELECT 1")
-    return url
+    return await fill_postgres(server, f"charges_{count}", partial(_statements, count=count))

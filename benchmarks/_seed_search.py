@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+from benchmarks._bulk import PADDED, copies, fill_postgres, fill_sqlite
 from litebatch_asgi.models import BatchChange, BatchStatus, Counts, JobState, Outcome, ProviderBatch
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing import a_batch, a_file, a_job
-from litebatch_postgres import PostgresStorage
-from litebatch_sql.rows import Table
 from litebatch_sql.tables import BATCHES, FILES, JOBS
-from litebatch_sqlite import SQLiteStorage
-from tests.postgres import Server, run_on, with_database
+from tests.postgres import Server
 
 RARE = "rare"
 """an owner, a model and a deployment that a few of the oldest batches have"""
@@ -25,12 +21,6 @@ DEPLOYMENTS = tuple(f"deployment-{number}" for number in range(10))
 _BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(days=7)
 _STEP = 500_000
 """microseconds between two batches"""
-_NUMBERS = {
-    "sqlite": "(WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
-    " SELECT n FROM numbers) AS numbers",
-    "postgresql": "generate_series(1, {count}) AS numbers (n)",
-}
-_PADDED = {"sqlite": "printf('%026d', n)", "postgresql": "lpad(CAST(n AS text), 26, '0')"}
 _STATUS = (
     "CASE WHEN n % 1000 IN (3, 503) THEN 'failed' WHEN n % 1000 = 7 THEN 'expired'"
     " WHEN n % 1000 = 9 THEN 'in_progress' ELSE 'completed' END"
@@ -74,7 +64,7 @@ async def _statements(storage: Storage, dialect: str, count: int) -> list[str]:
     await storage.create_file(file, [])
     await storage.create_batch(file.id, lambda _: BatchChange(batch=batch, new_jobs=(job,)))
     await storage.close()
-    padded, later = _PADDED[dialect], f"created_at + CAST(n AS bigint) * {_STEP}"
+    padded, later = PADDED[dialect], f"created_at + CAST(n AS bigint) * {_STEP}"
     batch_of, file_of = f"'batch_lb' || {padded}", f"'file-lb' || {padded}"
     rare = f"CASE WHEN {_OLDEST} THEN '{RARE}' ELSE"
     places = {
@@ -97,29 +87,14 @@ async def _statements(storage: Storage, dialect: str, count: int) -> list[str]:
             "ended_at": f"ended_at + CAST(n AS bigint) * {_STEP}",
         },
     }
-    numbers = _NUMBERS[dialect].format(count=count)
-    return [_copies(table, places[table.name], numbers) for table in (FILES, BATCHES, JOBS)]
-
-
-def _copies(table: Table[Any], own: dict[str, str], numbers: str) -> str:
-    values = ", ".join(own.get(column, f'"{column}"') for column in table.columns)
-    return f"INSERT INTO {table.name} ({table.sql('columns')}) SELECT {values} FROM {table.name}, {numbers}"
+    return [copies(table, dialect, count, **places[table.name]) for table in (FILES, BATCHES, JOBS)]
 
 
 async def seed_sqlite(path: Path, count: int) -> str:
     """A database with so many of each, and its URL."""
-    statements = await _statements(SQLiteStorage(path), "sqlite", count)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        for statement in statements:
-            connection.execute(statement)
-    return f"sqlite:///{path}"
+    return await fill_sqlite(path, partial(_statements, count=count))
 
 
 async def seed_postgres(server: Server, count: int) -> str:
     """The same in a PostgreSQL database."""
-    await run_on(server.url(), "CREATE DATABASE search")
-    url = with_database(server.url(), "search")
-    statements = await _statements(PostgresStorage(url), "postgresql", count)
-    await run_on(url, *statements, "VACUUM ANALYZE", "SELECT 1")
-    return url
+    return await fill_postgres(server, "search", partial(_statements, count=count))

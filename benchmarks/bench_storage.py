@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import asyncpg
 from databases import Database
 
 from benchmarks import _report
+from benchmarks._bulk import PADDED, copies, durable, fill_postgres, fill_sqlite
 from benchmarks._processes import scratch
 from litebatch_asgi.models import BatchStatus, JobState, Work
 from litebatch_asgi.storage import BatchQuery, Storage
@@ -23,22 +22,15 @@ from litebatch_asgi.testing import a_batch, a_file, a_job
 from litebatch_asgi.testing.conformance.base import stored_batch
 from litebatch_databases import DatabasesStorage
 from litebatch_postgres import PostgresStorage
-from litebatch_sql import Table
 from litebatch_sql.tables import BATCHES, JOBS
 from litebatch_sqlite import SQLiteStorage
-from tests.postgres import Server, own_server, run_on, with_database
+from tests.postgres import Server, own_server
 
 FEW, MANY = 1000, 1_000_000
 PAGE, DUE = 100, 100
 AT_ONCE = 16
 OWNER = "team:search"
 ROOM: dict[str | None, int] = {"east": DUE}
-_NUMBERS = {
-    "sqlite": "(WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
-    " SELECT n FROM numbers)",
-    "postgresql": "generate_series(1, {count})",
-}
-_PADDED = {"sqlite": "printf('%026d', n)", "postgresql": "lpad(CAST(n AS text), 26, '0')"}
 
 Opened = AbstractAsyncContextManager[Storage]
 
@@ -46,16 +38,6 @@ Opened = AbstractAsyncContextManager[Storage]
 def batch_id(number: int) -> str:
     """The id of a seeded batch, counted from 1."""
     return f"batch_lb{number:026}"
-
-
-def copied(table: Table[Any], dialect: str, count: int, **own: str) -> str:
-    """A statement that writes so many rows like the one that is there."""
-    values = ", ".join(own.get(column, f'"{column}"') for column in table.columns)
-    numbers = f"{_NUMBERS[dialect].format(count=count)} AS numbers"
-    if dialect == "postgresql":
-        numbers += "(n)"
-    columns = table.sql("columns")
-    return f"INSERT INTO {table.name} ({columns}) SELECT {values} FROM {table.name}, {numbers}"
 
 
 async def seeds(storage: Storage, dialect: str, count: int) -> list[str]:
@@ -68,32 +50,22 @@ async def seeds(storage: Storage, dialect: str, count: int) -> list[str]:
     job = a_job(batch, state=JobState.SETTLED, next_check_at=None)
     await stored_batch(storage, job, batch=batch)
     await storage.close()
-    padded = _PADDED[dialect]
+    padded = PADDED[dialect]
     ours = {"id": f"'batch_lb' || {padded}", "created_at": "created_at + CAST(n AS bigint) * 1000000"}
     due = {"state": f"CASE WHEN n <= {DUE} THEN 'submitted' ELSE state END"}
     due["next_check_at"] = f"CASE WHEN n <= {DUE} THEN n END"
     jobs = {"id": f"'job_lb' || {padded}", "batch_id": f"'batch_lb' || {padded}"} | due
-    return [copied(BATCHES, dialect, count, **ours), copied(JOBS, dialect, count, **jobs)]
+    return [copies(BATCHES, dialect, count, **ours), copies(JOBS, dialect, count, **jobs)]
 
 
 async def seed_sqlite(path: Path, count: int) -> str:
     """A file with so many batches, and its URL."""
-    statements = await seeds(SQLiteStorage(path), "sqlite", count)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        for statement in statements:
-            connection.execute(statement)
-    return f"sqlite:///{path}"
+    return await fill_sqlite(path, partial(seeds, count=count))
 
 
 async def seed_postgres(server: Server, count: int) -> str:
     """A database with so many batches, and its URL."""
-    name = f"batches_{count}"
-    await run_on(server.url(), f"CREATE DATABASE {name}")
-    url = with_database(server.url(), name)
-    statements = await seeds(PostgresStorage(url), "postgresql", count)
-    await run_on(url, *statements, "VACUUM ANALYZE", "SELECT 1")
-    return url
+    return await fill_postgres(server, f"batches_{count}", partial(seeds, count=count))
 
 
 @asynccontextmanager
@@ -184,16 +156,6 @@ async def run(folder: Path, server: Server, rounds: int) -> None:
         _report.show(f"{count:,} batches and jobs written twice", f"{time.perf_counter() - began:.1f} s")
     await durable(server)
     await compare(urls[FEW], urls[MANY], rounds)
-
-
-async def durable(server: Server) -> None:
-    """Let the server write as it does in earnest."""
-    connection = await asyncpg.connect(server.url())
-    for setting in ("fsync", "full_page_writes"):
-        await connection.execute(f"ALTER SYSTEM SET {setting} = on")
-    await connection.execute("SELECT pg_reload_conf()")
-    await connection.execute("CHECKPOINT")
-    await connection.close()
 
 
 def main() -> None:
