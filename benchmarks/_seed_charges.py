@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from benchmarks._bulk import copies, fill_postgres, fill_sqlite
+from benchmarks._seed_sums import rolled_up
 from litebatch_asgi.models import ChargedUsage
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing import a_charge, a_job
@@ -14,6 +14,8 @@ from litebatch_asgi.testing.conformance.base import stored_batch, writing
 from litebatch_sql.tables import CHARGES, SPEND
 from tests.postgres import Server
 
+WHAT = "charges"
+COUNT = 1_000_000
 DAYS = 365
 OWNERS = 10
 """teams, each with two keys, on two deployments that answer with four models: 160 sums a day"""
@@ -28,7 +30,7 @@ def owner(number: int) -> str:
     return f"team:{number}"
 
 
-async def _statements(storage: Storage, dialect: str, count: int) -> list[str]:
+async def _statements(storage: Storage, dialect: str) -> list[str]:
     """Write one charge; the statements that make so many of it, over the days, and add them up."""
     await storage.open()
     batch = await stored_batch(storage)
@@ -56,19 +58,20 @@ async def _statements(storage: Storage, dialect: str, count: int) -> list[str]:
         FROM charges GROUP BY 1, 2, 3, 4, 5, 6
     """
     return [
-        copies(CHARGES, dialect, count, **own),
+        copies(CHARGES, dialect, COUNT, **own),
         f"DELETE FROM charges WHERE id = '{charge.id}'",
         "DELETE FROM jobs",
         "DELETE FROM spend_daily",
         f"INSERT INTO spend_daily ({SPEND.sql('columns')}) {sums}",
+        *rolled_up(dialect),
     ]
 
 
-async def seed_sqlite(path: Path, count: int) -> str:
+async def seed_sqlite(path: Path) -> str:
     """A database with so many charges, and its URL."""
-    return await fill_sqlite(path, partial(_statements, count=count))
+    return await fill_sqlite(path, _statements)
 
 
-async def seed_postgres(server: Server, count: int) -> str:
+async def seed_postgres(server: Server) -> str:
     """The same in a PostgreSQL database."""
-    return await fill_postgres(server, f"charges_{count}", partial(_statements, count=count))
+    return await fill_postgres(server, "charges", _statements)

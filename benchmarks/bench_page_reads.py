@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Any
 
 from benchmarks import _report
@@ -92,22 +91,18 @@ def reads(count: int, middle: Cursor) -> dict[str, Read]:
     }
 
 
-async def measure(storage: Storage, count: int, rounds: int) -> float:
-    """Show each read; the slowest median, in milliseconds."""
+async def measure(name: str, storage: Storage, count: int, rounds: int) -> None:
+    """Show each read, and the one that takes the longest."""
     await storage.heartbeats.beat("w", {id_: ["model-3"] for id_ in DEPLOYMENTS}, lapse_seconds=90)
     middle = await storage.get_batch(batch_id(count // 2))
     assert middle is not None
-    worst = 0.0
-    print(f"  {'':<44} {'median':>9} {'p99':>9}  ms")
-    for name, read in reads(count, Cursor(created_at=middle.created_at, id=middle.id)).items():
-        found = await read(storage)
-        items: Sequence[object] | None = getattr(found, "items", None)
-        if items is not None and bool(items) == name.endswith(": none"):
-            raise RuntimeError(f"{name}: {len(items)} were found")
-        took = [await milliseconds(read, storage) for _ in range(rounds)]
-        worst = max(worst, median(took))
-        print(f"  {name:<44} {median(took):>9.2f} {quantiles(took, n=100)[98]:>9.2f}", flush=True)
-    return worst
+    with _report.medians(f"{name}: the slowest read", BAR) as medians:
+        for what, read in reads(count, Cursor(created_at=middle.created_at, id=middle.id)).items():
+            found = await read(storage)
+            items: Sequence[object] | None = getattr(found, "items", None)
+            if items is not None and bool(items) == what.endswith(": none"):
+                raise RuntimeError(f"{what}: {len(items)} were found")
+            medians.add(what, [await milliseconds(read, storage) for _ in range(rounds)])
 
 
 async def milliseconds(read: Read, storage: Storage) -> float:
@@ -124,7 +119,7 @@ async def show(name: str, seed: Awaitable[str], count: int, rounds: int) -> None
     _report.show(f"{name}: {count:,} batches written", f"{time.perf_counter() - began:.1f} s")
     try:
         await storage.open()
-        _report.at_most(f"{name}: the slowest read", await measure(storage, count, rounds), BAR, "ms")
+        await measure(name, storage, count, rounds)
     finally:
         await storage.close()
 

@@ -1,69 +1,61 @@
-"""Spend by day over 1,000,000 charges of a year, beside counting the rows that it is summed up from."""
+"""Spend over 1,000,000 charges of a year, and over 216,000 sums of 90 days, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import sqlite3
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import asyncpg
-
-from benchmarks import _report, _seed_charges
+from benchmarks import _report, _seed_charges, _seed_sums
 from benchmarks._content import VIRTUAL_MODEL
 from benchmarks._processes import scratch
-from benchmarks._seed_charges import DAYS, END, owner
 from litebatch_asgi import Deployment, LiteBatch, Principal
 from litebatch_asgi.models import SpendPage
 from tests.postgres import Server, own_server
 
-MANY = 1_000_000
 BAR = 50.0
 ADMIN = Principal(owner="admin", is_admin=True)
-YEAR: dict[str, Any] = {"start_date": END - timedelta(days=DAYS - 1), "end_date": END}
-MONTH: dict[str, Any] = {"start_date": END - timedelta(days=29), "end_date": END}
+_END = _seed_charges.END
+YEAR: dict[str, Any] = {"start_date": _END - timedelta(days=_seed_charges.DAYS - 1), "end_date": _END}
+MONTH: dict[str, Any] = {"start_date": _END - timedelta(days=29), "end_date": _END}
+QUARTER: dict[str, Any] = {"start_date": _seed_sums.BEGIN, "end_date": _seed_sums.END}
+LAST_MONTH: dict[str, Any] = {"start_date": _seed_sums.END - timedelta(days=29), "end_date": _seed_sums.END}
 
 Ask = Callable[[LiteBatch], Awaitable[SpendPage]]
-Count = Callable[[], Awaitable[float]]
-"""Counts rows; how many milliseconds that took."""
 
-ASKED: Mapping[str, Ask] = {
-    "a year by day": lambda lb: lb.spend(ADMIN, **YEAR),
-    "a month by day": lambda lb: lb.spend(ADMIN, **MONTH),
-    "a month by day and model": lambda lb: lb.spend(ADMIN, group_by=("day", "model"), **MONTH),
-    "an owner's year by day": lambda lb: lb.spend(Principal(owner=owner(3)), **YEAR),
+
+def asking(*group_by: str, principal: Principal = ADMIN, **asked: Any) -> Ask:
+    """Asks for what was spent."""
+    return lambda lb: lb.spend(principal, group_by=group_by or ("day",), **asked)
+
+
+OF_CHARGES: Mapping[str, Ask] = {
+    "a year by day": asking(**YEAR),
+    "a month by day": asking(**MONTH),
+    "a month by day and model": asking("day", "model", **MONTH),
+    "an owner's year by day": asking(principal=Principal(owner=_seed_charges.owner(3)), **YEAR),
 }
-
-
-@asynccontextmanager
-async def counting(url: str, table: str) -> AsyncGenerator[Count]:
-    """`SELECT count(*)` of a table, by the bare driver."""
-    statement = f"SELECT count(*) FROM {table}"
-    if url.startswith("sqlite:///"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as opened:
-
-            async def count_sqlite() -> float:
-                began = time.perf_counter()
-                opened.execute(statement).fetchone()
-                return 1000 * (time.perf_counter() - began)
-
-            yield count_sqlite
-        return
-    connection = await asyncpg.connect(url)
-
-    async def count_postgres() -> float:
-        began = time.perf_counter()
-        await connection.fetchrow(statement)
-        return 1000 * (time.perf_counter() - began)
-
-    yield count_postgres
-    await connection.close()
+OF_SUMS: Mapping[str, Ask] = {
+    "90 days by day": asking(**QUARTER),
+    "30 days by day and model": asking("day", "model", **LAST_MONTH),
+    "90 days by day and model": asking("day", "model", **QUARTER),
+    "90 days by owner": asking("owner", **QUARTER),
+    "90 days by key": asking("key", **QUARTER),
+    "an owner's 90 days by day and model": asking("day", "model", owner=_seed_sums.OWNER, **QUARTER),
+    "a key's 90 days by day and model": asking("day", "model", key=_seed_sums.KEY, **QUARTER),
+    "a model's 90 days by owner": asking("owner", model=_seed_sums.MODEL, **QUARTER),
+    "a deployment's 90 days by model": asking("model", deployment=_seed_sums.DEPLOYMENT, **QUARTER),
+}
+WITHOUT_BAR: Mapping[str, Ask] = {
+    "90 days by day and owner, 3,600 rows": asking("day", "owner", **QUARTER),
+    "a model's 90 days by key": asking("key", model=_seed_sums.MODEL, **QUARTER),
+    "90 days by key and model": asking("key", "model", **QUARTER),
+}
+"""what is long itself, or is in no rollup"""
 
 
 async def milliseconds(ask: Ask, litebatch: LiteBatch) -> float:
@@ -76,35 +68,27 @@ async def milliseconds(ask: Ask, litebatch: LiteBatch) -> float:
     return took
 
 
-async def measure(what: str, url: str, rounds: int) -> None:
-    """Show each question, asked in turn with the count."""
+async def measure(what: str, url: str, asked: Mapping[str, Ask], rounds: int) -> None:
+    """Show each question, and the one that takes the longest."""
     deployment = Deployment(model_name=VIRTUAL_MODEL, model="openai/gpt-4o-mini", api_key="none")
     litebatch = LiteBatch(deployments=[deployment], storage=url, reconciler=False)
-    async with litebatch.lifespan(), counting(url, "spend_daily") as of_sums:
-        async with counting(url, "charges") as of_charges:
-            _report.show(f"{what}, counting the charges", f"{await of_charges():.1f} ms")
-        for name, ask in ASKED.items():
-            took: list[float] = []
-            counted: list[float] = []
-            for _ in range(rounds):
-                took.append(await milliseconds(ask, litebatch))
-                counted.append(await of_sums())
-            ratio = median(took) / median(counted)
-            told = f"{_report.spread(took)} ms, {ratio:.2f} times counting the sums"
-            _report.show(f"{what}, {name}", told)
-            if name == "a year by day":
-                _report.at_most(f"{what}, spend by day over {MANY:,} charges", median(took), BAR, "ms")
+    async with litebatch.lifespan():
+        with _report.medians(f"{what}: the slowest", BAR) as medians:
+            for name, ask in asked.items():
+                took = [await milliseconds(ask, litebatch) for _ in range(rounds)]
+                medians.add(name, took, has_bar=name not in WITHOUT_BAR)
 
 
 async def run(folder: Path, server: Server, rounds: int) -> None:
-    began = time.perf_counter()
-    urls = {
-        "SQLite": await _seed_charges.seed_sqlite(folder / "charges.db", MANY),
-        "PostgreSQL": await _seed_charges.seed_postgres(server, MANY),
-    }
-    _report.show(f"{MANY:,} charges, twice, written", f"{time.perf_counter() - began:.1f} s")
-    for what, url in urls.items():
-        await measure(what, url, rounds)
+    for seeded, asked in ((_seed_charges, OF_CHARGES), (_seed_sums, {**OF_SUMS, **WITHOUT_BAR})):
+        began = time.perf_counter()
+        urls = {
+            "SQLite": await seeded.seed_sqlite(folder / f"{seeded.__name__}.db"),
+            "PostgreSQL": await seeded.seed_postgres(server),
+        }
+        _report.show(f"{seeded.COUNT:,} {seeded.WHAT} written, twice", f"{time.perf_counter() - began:.1f} s")
+        for what, url in urls.items():
+            await measure(what, url, asked, rounds)
 
 
 def main() -> None:

@@ -32,7 +32,10 @@ class Ledger(Protocol):
     """
 
     async def spend(self, query: SpendQuery) -> list[Spend]:
-        """The sums of charges, in order of the fields that they are grouped by."""
+        """The sums of charges, in order of the fields that they are grouped by.
+
+        They are those of the same charges, however they are put together and narrowed down.
+        """
         ...
 
     async def spent(self, since: Mapping[str, date | None]) -> dict[str, Decimal]:

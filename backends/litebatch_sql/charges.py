@@ -9,6 +9,7 @@ from litebatch_asgi.models.money import to_nanodollars
 from litebatch_asgi.models.sums import cost_of, put_on_budgets, summed, unpriced_of
 from litebatch_sql.executor import Transaction
 from litebatch_sql.queries import Queries
+from litebatch_sql.rollups import rows_of
 from litebatch_sql.rows import MONEY, encode_keys, to_days
 from litebatch_sql.tables import CHARGES, SPEND
 from litebatch_sql.telling import BudgetTellings
@@ -84,6 +85,8 @@ class Charges:
         if sums:
             await self._transaction.execute_many(self._queries.sql("add_spend"), sums)
         await BudgetTellings(self._transaction, self._queries).charged(charges)
+        if sums:
+            await self._transaction.execute_many(self._queries.sql("add_to_rollups"), rows_of(sums))
 
 
 def _keys(ids: Collection[str]) -> dict[str, str]:

@@ -434,16 +434,24 @@ UPDATE {prefix}batches AS batches
 SET cost = CAST(CAST(:cost AS text) AS {type.money}), unpriced_requests = :unpriced_requests
 WHERE id = :id;
 
+-- fragment: spend_place day, owner, "key", team, model, deployment
+-- fragment: added_spend
+cost = sums.cost + excluded.cost,
+input_tokens = sums.input_tokens + excluded.input_tokens,
+cached_tokens = sums.cached_tokens + excluded.cached_tokens,
+output_tokens = sums.output_tokens + excluded.output_tokens,
+requests = sums.requests + excluded.requests,
+unpriced_requests = sums.unpriced_requests + excluded.unpriced_requests,
+batches = sums.batches + excluded.batches
+
 -- name: add_spend
-INSERT INTO {prefix}spend_daily AS spend_daily ({spend_daily.columns}) VALUES ({spend_daily.parameters})
-ON CONFLICT (day, owner, "key", team, model, deployment) DO UPDATE
-SET cost = spend_daily.cost + excluded.cost,
-    input_tokens = spend_daily.input_tokens + excluded.input_tokens,
-    cached_tokens = spend_daily.cached_tokens + excluded.cached_tokens,
-    output_tokens = spend_daily.output_tokens + excluded.output_tokens,
-    requests = spend_daily.requests + excluded.requests,
-    unpriced_requests = spend_daily.unpriced_requests + excluded.unpriced_requests,
-    batches = spend_daily.batches + excluded.batches;
+INSERT INTO {prefix}spend_daily AS sums ({spend_daily.columns}) VALUES ({spend_daily.parameters})
+ON CONFLICT ({spend_place}) DO UPDATE SET {added_spend};
+
+-- name: add_to_rollups
+INSERT INTO {prefix}spend_rollups AS sums (fields, {spend_daily.columns})
+VALUES (:fields, {spend_daily.parameters})
+ON CONFLICT (fields, {spend_place}) DO UPDATE SET {added_spend};
 
 -- name: spend
 -- What groups and orders them, and a limit, is put behind it.
@@ -457,8 +465,10 @@ SELECT
     CAST(sum(cost) AS bigint), CAST(sum(input_tokens) AS bigint), CAST(sum(cached_tokens) AS bigint),
     CAST(sum(output_tokens) AS bigint), CAST(sum(requests) AS bigint),
     CAST(sum(unpriced_requests) AS bigint), CAST(sum(batches) AS bigint)
-FROM {prefix}spend_daily AS spend_daily
+FROM {prefix}spend_daily AS sums  -- if each
+FROM {prefix}spend_rollups AS sums  -- if rolled_up
 WHERE TRUE
+  AND fields = :fields  -- if rolled_up
   AND day >= :start  -- if start
   AND day <= :end  -- if end
   AND owner = :owner  -- if owner

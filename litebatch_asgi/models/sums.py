@@ -63,6 +63,17 @@ def total_of(rows: Iterable[Spend]) -> Spend:
     return Spend(cost=total(row.cost for row in rows), **counts)
 
 
+def regrouped(rows: Iterable[Spend], fields: Sequence[SpendField]) -> list[Spend]:
+    """Sums put together by some of the fields that they are told apart by, in order of these."""
+    found: dict[tuple[Any, ...], list[Spend]] = {}
+    for row in rows:
+        found.setdefault(tuple(getattr(row, field) for field in fields), []).append(row)
+    names = [field.value for field in fields]
+    return [
+        replace(total_of(found[place]), **dict(zip(names, place, strict=True))) for place in sorted(found)
+    ]
+
+
 def put_on_budgets(charges: Iterable[Charge]) -> dict[tuple[str, date], Decimal]:
     """The US dollars that charges put on each of their scopes and days, in order; nothing where that is 0.
 

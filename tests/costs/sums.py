@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,10 @@ from tests.database import Database
 
 DAY = 86_400_000_000
 """microseconds"""
+PLACE = ("day", "owner", "key", "team", "model", "deployment")
+ROLLUPS = ("owner,key,team", "owner,team,deployment", "owner,team,model", "owner,team", "model,deployment")
 COUNTED = ("input_tokens", "cached_tokens", "output_tokens", "requests", "unpriced_requests")
+SUMS = ("cost", "batches", *COUNTED)
 
 
 async def unbalanced(database: Database) -> list[str]:
@@ -42,6 +46,7 @@ async def unbalanced(database: Database) -> list[str]:
         of_batch[job_id, model] = before if cost is None else (before or 0) + cost
     found = [
         *_differences("spend", days, await _spend(database)),
+        *_differences("rollup", _rolled_up(days), await _rollups(database)),
         *_differences("budget", +scopes, await _budgets(database)),
     ]
     told = {
@@ -64,11 +69,28 @@ async def _charges(database: Database) -> list[tuple[Any, ...]]:
 
 
 async def _spend(database: Database) -> dict[tuple[Any, ...], Counter[str]]:
-    names = ("cost", "batches", *COUNTED)
-    rows = await database.rows(
-        f'SELECT day, owner, "key", team, model, deployment, {", ".join(names)} FROM spend_daily'
-    )
-    return {tuple(row[:6]): Counter(dict(zip(names, row[6:], strict=True))) for row in rows}
+    rows = await database.rows(f"SELECT {_columns(PLACE)}, {_columns(SUMS)} FROM spend_daily")
+    return {tuple(row[:6]): Counter(dict(zip(SUMS, row[6:], strict=True))) for row in rows}
+
+
+async def _rollups(database: Database) -> dict[tuple[Any, ...], Counter[str]]:
+    rows = await database.rows(f"SELECT fields, {_columns(PLACE)}, {_columns(SUMS)} FROM spend_rollups")
+    return {tuple(row[:7]): Counter(dict(zip(SUMS, row[7:], strict=True))) for row in rows}
+
+
+def _rolled_up(days: dict[tuple[Any, ...], Counter[str]]) -> dict[tuple[Any, ...], Counter[str]]:
+    """What the sums of the days come to by what each rollup tells apart."""
+    found: dict[tuple[Any, ...], Counter[str]] = {}
+    for place, sums in days.items():
+        for fields in ROLLUPS:
+            kept = {"day", *fields.split(",")}
+            key = (fields, *(value if name in kept else "" for name, value in zip(PLACE, place, strict=True)))
+            found.setdefault(key, Counter()).update(sums)
+    return found
+
+
+def _columns(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 async def _budgets(database: Database) -> Counter[tuple[str, int]]:

@@ -80,8 +80,9 @@ async def test_an_admin_sees_what_everybody_has_spent(admin: Visitor) -> None:
 
 MANY = """
 WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 4757)
-INSERT INTO spend_daily
-SELECT 16071 + n % 366, 'user:c', 'key-' || (n % 13), '', 'm', 'east', n * 1000000, 1, 0, 1, 1, 0, 1
+INSERT INTO spend_rollups
+SELECT
+    'owner,key,team', 16071 + n % 366, 'user:c', 'key-' || (n % 13), '', '', '', n * 1000000, 1, 0, 1, 1, 0, 1
 FROM numbers
 """
 """of each day of 2014, by 13 keys"""
@@ -89,7 +90,7 @@ FROM numbers
 
 @pytest.mark.parametrize("path", ["/spend", "/spend/csv"])
 async def test_a_year_of_many_keys_holds_up_nobody(gateway: Standalone, admin: Visitor, path: str) -> None:
-    await gateway.database.change("DELETE FROM spend_daily WHERE owner = 'user:c'")
+    await gateway.database.change("DELETE FROM spend_rollups WHERE owner = 'user:c'")
     await gateway.database.change(MANY)
     async with watching_turns() as turns:
         answer = await admin.http.get(f"{gateway.address}/ui{path}?from=2014-01-01&to=2015-01-01&by=key")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from litebatch_asgi.app import open_storage
 from litebatch_asgi.models import Charge, ChargedUsage, Spend, SpendField, SpendQuery
 from litebatch_asgi.models.money import from_nanodollars, to_nanodollars, total
-from litebatch_asgi.models.sums import cost_of, put_on_budgets, summed
+from litebatch_asgi.models.sums import cost_of, put_on_budgets, regrouped, summed
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing import a_batch, a_charge, a_file, a_job
 from litebatch_asgi.testing.conformance.base import state_of, stored_batch, writing
@@ -47,6 +47,8 @@ charged: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "scopes": st.sets(st.sampled_from(["team:a", "key:a"])).map(tuple),
     }
 )
+ways = st.tuples(st.sets(st.sampled_from(EACH_FIELD)), st.sets(st.sampled_from(EACH_FIELD[1:]), max_size=2))
+"""by what spend is put together, and by what it is narrowed down"""
 changes = st.lists(st.tuples(charged, st.none() | nanodollars), min_size=1, max_size=6)
 
 
@@ -100,10 +102,13 @@ async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenera
 
 
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(drawn=changes)
+@given(drawn=changes, asked=st.lists(ways, max_size=20))
 async def test_stores_sum_up_to_the_nanodollar(
-    storage: Storage, drawn: list[tuple[dict[str, Any], int | None]]
+    storage: Storage,
+    drawn: list[tuple[dict[str, Any], int | None]],
+    asked: list[tuple[set[SpendField], set[SpendField]]],
 ) -> None:
+    """And say the same whatever they are asked for."""
     batch = a_batch(a_file())
     jobs = [a_job(batch, shard=shard) for shard in range(len(drawn))]
     await stored_batch(storage, *jobs, batch=batch)
@@ -126,6 +131,12 @@ async def test_stores_sum_up_to_the_nanodollar(
     for scope in since:
         assert Fraction(spent[scope]) == fractions(each for each in written if scope in each.scopes)
     assert (await state_of(storage, batch)).batch.cost == cost_of(written)
+    each = await storage.ledger.spend(SpendQuery(group_by=EACH_FIELD, limit=10_000))
+    for group_by, narrowed in asked:
+        only: dict[str, Any] = {field.value: getattr(each[-1], field) for field in narrowed}
+        query = SpendQuery(group_by=tuple(group_by), limit=10_000, **only)
+        rows = [row for row in each if all(getattr(row, name) == only[name] for name in only)]
+        assert await storage.ledger.spend(query) == regrouped(rows, query.group_by)
 
 
 async def _spend_of(storage: Storage, owners: Iterable[str]) -> Sequence[Spend]:

@@ -113,6 +113,24 @@ def test_searches(
         assert "SEARCH jobs USING INDEX jobs_by_deployment (<expr>=? AND batch_id=?)" in found
 
 
+@pytest.mark.parametrize(
+    ("options", "index"),
+    [
+        (("rolled_up",), "PRIMARY KEY (fields=?"),
+        (("rolled_up", "model"), "PRIMARY KEY (fields=?"),
+        (("rolled_up", "owner"), "INDEX spend_rollups_by_owner (fields=? AND owner=?"),
+        (("each",), "PRIMARY KEY ("),
+        (("each", "owner"), "INDEX spend_daily_by_owner (owner=?"),
+        (("each", "key"), "INDEX spend_daily_by_key (key=?"),
+    ],
+)
+def test_spend(connection: sqlite3.Connection, options: tuple[str, ...], index: str) -> None:
+    """Of the days that are asked for."""
+    found = plan(connection, "spend", "start", "end", *options)
+    days = "day>? AND day<?)"
+    assert f"USING {index}{'' if index.endswith('(') else ' AND '}{days}" in found, found
+
+
 @pytest.mark.parametrize("options", [(), ("behind",)])
 def test_expired_files(connection: sqlite3.Connection, options: tuple[str, ...]) -> None:
     found = plan(connection, "list_expired_files", *options)

@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 from importlib import resources
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -28,6 +29,7 @@ from litebatch_asgi.models import (
     VirtualKey,
     Work,
 )
+from litebatch_asgi.models.sums import regrouped
 from litebatch_asgi.storage import FileQuery, Storage
 from litebatch_asgi.testing import a_batch, a_file, a_request, a_shard
 from litebatch_asgi.testing.conformance.base import file_writing, writing
@@ -207,6 +209,9 @@ async def test_what_was_charged_is_summed_up(kept: Kept) -> None:
             batches=1,
         )
     ]
+    for field in SpendField:
+        [one] = await storage.ledger.spend(SpendQuery(group_by=(field,), limit=9))
+        assert one.cost == cost
     scopes = ("team:search", "key:key-1", "user:7")
     assert list((await storage.ledger.spent(dict.fromkeys(scopes))).values()) == [cost, cost, Decimal(0)]
     [ended] = (batch for batch in kept.was["batches"] if batch["id"] == ENDED)
@@ -219,6 +224,36 @@ async def test_what_was_charged_is_summed_up(kept: Kept) -> None:
     assert running is not None
     assert running.scopes == (SCOPE.scope,)
     assert running.cost is None
+    await storage.close()
+
+
+MANY_SUMS = """
+WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 500)
+INSERT INTO spend_daily
+SELECT
+    20000 + n % 7, CASE WHEN n % 3 = 0 THEN 'user:1' ELSE 'team:' || (n % 3) END, 'key-' || (n % 5),
+    CASE WHEN n % 3 = 0 THEN '' ELSE CAST(n % 3 AS text) END, 'model,' || (n % 4), 'owner' || (n % 2),
+    n, 2 * n, 3 * n, 4 * n, 5 * n, 6 * n, 7 * n
+FROM numbers WHERE n <= 420
+"""
+
+
+@pytest.mark.parametrize("kept", [13], indirect=True)
+async def test_what_was_summed_up_is_rolled_up(kept: Kept) -> None:
+    """Whatever is asked for comes to what the sums that were there come to."""
+    executor = kept.executor()
+    await executor.open()
+    async with executor.write() as transaction:
+        await transaction.execute(MANY_SUMS, {})
+    await executor.close()
+    storage = kept.storage()
+    await storage.open()
+    fields = tuple(SpendField)
+    each = await storage.ledger.spend(SpendQuery(group_by=fields, limit=999))
+    assert len(each) == 421
+    for group_by in (*combinations(fields, 1), *combinations(fields, 2), ()):
+        found = await storage.ledger.spend(SpendQuery(group_by=group_by, limit=999))
+        assert found == regrouped(each, group_by)
     await storage.close()
 
 

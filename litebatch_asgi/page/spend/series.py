@@ -8,10 +8,8 @@ from datetime import date
 from decimal import Decimal
 
 import msgspec
-from msgspec.structs import replace
 
 from litebatch_asgi.models import Spend, SpendField
-from litebatch_asgi.models.sums import total_of
 
 MOST_SERIES = 7
 """that have a colour of their own"""
@@ -37,14 +35,6 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     def known_total(self) -> Decimal | None:
         """The same; None: nothing of it has a price."""
         return None if self.unpriced_requests and not self.total else self.total
-
-
-def without_days(rows: Iterable[Spend], field: SpendField) -> list[Spend]:
-    """Sums by day and a field, as sums by the field alone."""
-    found: dict[str | None, list[Spend]] = {}
-    for row in rows:
-        found.setdefault(getattr(row, field.value), []).append(row)
-    return [replace(total_of(of_one), **{field.value: value}) for value, of_one in found.items()]
 
 
 def by_cost(rows: Iterable[Spend], field: SpendField) -> list[Spend]:

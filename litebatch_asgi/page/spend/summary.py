@@ -12,11 +12,12 @@ from msgspec.structs import replace
 
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models import Spend, SpendField, SpendPage
+from litebatch_asgi.models.sums import regrouped
 from litebatch_asgi.page.parts import amount, choice, code, counted, empty, facts, field, filters, heading
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.spend.asked import CSV_PATH, FIELDS, PATH, RANGES, Asked, fields_for, parse
 from litebatch_asgi.page.spend.plot import plot
-from litebatch_asgi.page.spend.series import series_of, without_days
+from litebatch_asgi.page.spend.series import series_of
 from litebatch_asgi.page.spend.tables import by_day, by_field
 from litebatch_asgi.page.visit import Visit
 from litebatch_asgi.threads import in_thread
@@ -51,7 +52,7 @@ async def _sums(visit: Visit, asked: Asked) -> tuple[SpendPage, SpendPage]:
     query = asked.query(SpendField.DAY, asked.by, limit=_MOST_APART)
     days = await spending.page(principal, query)
     if not days.has_more:
-        return replace(days, group_by=(asked.by,), items=without_days(days.items, asked.by)), days
+        return replace(days, group_by=(asked.by,), items=regrouped(days.items, (asked.by,))), days
     sums = await spending.page(principal, asked.query(asked.by))
     return sums, await spending.page(principal, asked.query(SpendField.DAY))
 

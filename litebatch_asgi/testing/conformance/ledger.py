@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import combinations, product
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from litebatch_asgi.models import (
     SpendQuery,
 )
 from litebatch_asgi.models.ids import CHARGE_PREFIX, new_id
+from litebatch_asgi.models.sums import regrouped
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import StorageTests, state_of, stored_batch, stored_file, writing
 from litebatch_asgi.testing.samples import a_batch, a_charge, a_file, a_job
@@ -223,6 +225,23 @@ class LedgerTests(StorageTests):
             for scope in SCOPES
         }
         assert await storage.ledger.spent(dict.fromkeys(SCOPES)) == of_scopes
+
+    async def test_spend_is_that_of_the_same_charges_however_it_is_asked_for(self, storage: Storage) -> None:
+        """By each field, and by each day and field; for each field or two that it is narrowed down by."""
+        batch = a_batch(a_file())
+        jobs = [a_job(batch, shard=shard) for shard in range(24)]
+        await stored_batch(storage, *jobs, batch=batch)
+        charges = various_charges(batch, jobs)
+        await charge(storage, *(each for each in charges if each.corrects is None))
+        await storage.ledger.correct([each for each in charges if each.corrects is not None])
+        each = await spend(storage, *EACH_FIELD)
+        _, *fields = EACH_FIELD
+        groups = [(), *((field,) for field in EACH_FIELD), *((SpendField.DAY, field) for field in fields)]
+        narrowed = [(), *combinations(fields, 1), *combinations(fields, 2)]
+        for names, group_by in product(narrowed, groups):
+            only = {name.value: getattr(each[3], name) for name in names}
+            rows = [row for row in each if all(getattr(row, name) == only[name] for name in only)]
+            assert await spend(storage, *group_by, **only) == regrouped(rows, group_by)
 
     async def test_spend_is_what_a_query_asks_for(self, storage: Storage) -> None:
         """An owner's, a key's, a team's, a model's, a deployment's, of days that both count."""
