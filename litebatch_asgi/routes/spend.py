@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -10,6 +12,7 @@ from litebatch_asgi import wire
 from litebatch_asgi.models import Principal
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.routes.services import Services
+from litebatch_asgi.threads import in_thread
 
 
 class SpendRoutes:
@@ -26,6 +29,7 @@ class SpendRoutes:
         if query.format is None:
             is_csv = wire.prefers_csv(request.headers.get("accept", ""))
         if not is_csv:
-            return JSONAnswer(wire.spend_list(page), headers={"vary": "accept"})
+            return JSONAnswer(await in_thread(partial(wire.spend_list, page)), headers={"vary": "accept"})
         told = {"vary": "accept", "x-litebatch-has-more": "true" if page.has_more else "false"}
-        return Response(wire.spend_csv(page), media_type=wire.CSV, headers=told)
+        written = await in_thread(partial(wire.spend_csv, page))
+        return Response(written, media_type=wire.CSV, headers=told)

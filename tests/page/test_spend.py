@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litebatch_asgi.page.spend import summary
 from litebatch_asgi.page.spend.axes import day_labels, money_labels, money_ticks
 from tests.access.standalone import MASTER, Standalone, standalone
 from tests.database import SQLiteDatabase
@@ -192,22 +191,21 @@ async def test_many_things_are_put_together(gateway: Standalone, admin: Visitor)
     drawn = bars(page)
     assert [each.get("class") for each in drawn.every("path")] == [f"series-{at}" for at in range(8)]
     (legend,) = (each for each in page.tree.every("figcaption"))
-    assert legend.text.endswith("3 others, $6.00")
+    assert legend.text.endswith("m4, $5.00 m3, $4.00 3 others, $6.00"), legend.text
+    days = [row for row in page.rows if row[0].startswith("2025")]
+    assert days[0] == ["2025-06-01", *[""] * 7, "$1.00", "$1.00"]
+    assert days[3] == ["2025-06-04", *[""] * 6, "$4.00", "", "$4.00"]
 
 
-async def test_what_is_too_much_by_day_is_told_by_day_alone(
-    admin: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The sums are the same."""
-    apart = await admin.get(ALL)
-    monkeypatch.setattr(summary, "_MOST_APART", 5)
-    page = await admin.get(ALL)
-    assert [each.get("class") for each in bars(page).every("path")] == ["series-0"]
-    assert "There is too much to tell apart by day" in page.text
-    assert page.facts == apart.facts
-    by_model = [[row for row in each.rows if not row[0].startswith("2026")] for each in (apart, page)]
-    assert by_model[0] == by_model[1]
-    assert ["2026-03-10", "$45.25", "$45.25"] in page.rows
+async def test_those_without_a_name_are_apart_as_well(gateway: Standalone, admin: Visitor) -> None:
+    day = date(2025, 7, 1)
+    for number in range(9):
+        await charge(gateway, str(number + 1), owner="user:c", created_by=f"key-{number}", model="m", day=day)
+    await charge(gateway, "20", owner="user:c", created_by=None, model="m", day=day)
+    page = await admin.get("/spend?from=2025-07-01&to=2025-07-30&by=key")
+    (legend,) = (each for each in page.tree.every("figcaption"))
+    assert legend.text.strip().startswith("no key known, $20.00 key-8, $9.00"), legend.text
+    assert legend.text.endswith("key-3, $4.00 3 others, $6.00")
 
 
 @given(st.decimals("0.000000001", "1000000000", places=9))

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models import Principal, SpendField
@@ -46,11 +47,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """How many there are."""
         return (self.end - self.start).days + 1
 
-    def query(self, *fields: SpendField, limit: int = MAX_ROWS) -> SpendAsked:
+    def query(self, *fields: SpendField) -> SpendAsked:
         """What the service is asked for, put together by these. Raises `InvalidRequest`."""
         only: Mapping[str, Any] = self.only
         start, end = self.start.isoformat(), self.end.isoformat()
-        return SpendAsked(group_by=fields, start_date=start, end_date=end, limit=limit, **only)
+        return SpendAsked(group_by=fields, start_date=start, end_date=end, limit=MAX_ROWS, **only)
+
+    def narrowed(self, value: str) -> Asked:
+        """The same of one of those that it is put together by alone."""
+        return replace(self, only={**self.only, self.by.value: value})
 
     def address(self, **changed: str | None) -> dict[str, str | None]:
         """The query of an address of the same, with changes."""

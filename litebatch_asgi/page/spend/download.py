@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -10,6 +12,7 @@ from litebatch_asgi.models import SpendField
 from litebatch_asgi.page.origin import HEADERS
 from litebatch_asgi.page.spend.asked import parse
 from litebatch_asgi.page.visit import Visit
+from litebatch_asgi.threads import in_thread
 
 
 async def download(visit: Visit) -> ASGIApp:
@@ -21,4 +24,5 @@ async def download(visit: Visit) -> ASGIApp:
         "content-disposition": f'attachment; filename="{name}"',
         "x-litebatch-has-more": "true" if page.has_more else "false",
     }
-    return Response(wire.spend_csv(page), media_type=wire.CSV, headers={**HEADERS, **told})
+    written = await in_thread(partial(wire.spend_csv, page))
+    return Response(written, media_type=wire.CSV, headers={**HEADERS, **told})

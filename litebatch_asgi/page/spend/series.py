@@ -42,21 +42,35 @@ def by_cost(rows: Iterable[Spend], field: SpendField) -> list[Spend]:
     return sorted(rows, key=lambda row: (-row.cost, value_of(row, field)))
 
 
-def series_of(rows: Iterable[Spend], field: SpendField | None) -> list[Series]:
-    """A series for each of the dearest, and one for the rest; without a field one for all."""
+def series_of(rows: Iterable[Spend], field: SpendField) -> list[Series]:
+    """A series of each that is in sums by day and a field, the dearest first."""
     costs: dict[str, dict[date, Decimal]] = {}
     unpriced: Counter[str] = Counter()
     for row in rows:
-        assert row.day is not None  # it was asked for
         name = name_of(row, field)
-        of_one = costs.setdefault(name, {})
-        of_one[row.day] = of_one.get(row.day, Decimal(0)) + row.cost
+        costs.setdefault(name, {})[_day_of(row)] = row.cost
         unpriced[name] += row.unpriced_requests
     found = [Series(name=name, costs=days, unpriced_requests=unpriced[name]) for name, days in costs.items()]
-    found.sort(key=lambda each: (-each.total, each.name))
-    if len(found) <= MOST_SERIES + 1:
-        return found
-    return [*found[:MOST_SERIES], _together(found[MOST_SERIES:])]
+    return sorted(found, key=lambda each: (-each.total, each.name))
+
+
+def rest_of(days: Sequence[Spend], series: Sequence[Series], others: int) -> Series:
+    """What sums by day leave when some series are taken away: that of so many others."""
+    costs = {_day_of(row): row.cost for row in days}
+    for each in series:
+        for day, cost in each.costs.items():
+            costs[day] = costs.get(day, Decimal(0)) - cost
+    unpriced = sum(row.unpriced_requests for row in days) - sum(each.unpriced_requests for each in series)
+    return Series(
+        name=f"{others:,} {REST}",
+        costs={day: cost for day, cost in costs.items() if cost},
+        unpriced_requests=max(unpriced, 0),
+    )
+
+
+def _day_of(row: Spend) -> date:
+    assert row.day is not None  # it was asked for
+    return row.day
 
 
 def value_of(row: Spend, field: SpendField) -> str:
@@ -65,17 +79,6 @@ def value_of(row: Spend, field: SpendField) -> str:
     return value or ""
 
 
-def name_of(row: Spend, field: SpendField | None) -> str:
+def name_of(row: Spend, field: SpendField) -> str:
     """The same, as it is shown."""
-    if field is None:
-        return "all"
     return value_of(row, field) or _NAMELESS.get(field, "unknown")
-
-
-def _together(series: Sequence[Series]) -> Series:
-    costs: dict[date, Decimal] = {}
-    for each in series:
-        for day, cost in each.costs.items():
-            costs[day] = costs.get(day, Decimal(0)) + cost
-    left_out = sum(each.unpriced_requests for each in series)
-    return Series(name=f"{len(series)} {REST}", costs=costs, unpriced_requests=left_out)

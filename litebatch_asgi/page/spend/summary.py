@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -12,26 +12,24 @@ from msgspec.structs import replace
 
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models import Spend, SpendField, SpendPage
-from litebatch_asgi.models.sums import regrouped
 from litebatch_asgi.page.parts import amount, choice, code, counted, empty, facts, field, filters, heading
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.spend.asked import CSV_PATH, FIELDS, PATH, RANGES, Asked, fields_for, parse
 from litebatch_asgi.page.spend.plot import plot
-from litebatch_asgi.page.spend.series import series_of
+from litebatch_asgi.page.spend.series import MOST_SERIES, Series, by_cost, rest_of, series_of, value_of
 from litebatch_asgi.page.spend.tables import by_day, by_field
 from litebatch_asgi.page.visit import Visit
 from litebatch_asgi.threads import in_thread
 
 _TITLE = "Spend"
-_MOST_APART = 5000
-"""sums by day and something else"""
 
 
 async def show(visit: Visit) -> Shown:
     """`GET /spend`."""
     try:
         asked = parse(visit)
-        sums, days = await _sums(visit, asked)
+        sums = await visit.services.spending.page(visit.principal, asked.query(asked.by))
+        series = await _series(visit, asked, sums)
     except InvalidRequest as error:
         content: Node = [heading(_TITLE), _filters(visit, visit.query), h.p(role="alert")[error.message]]
         return Shown(title=_TITLE, content=content, status=error.status)
@@ -41,20 +39,25 @@ async def show(visit: Visit) -> Shown:
         heading(_TITLE, csv if sums.items else None),
         _filters(visit, given),
         _narrowed(visit, asked),
-        await in_thread(partial(_found, visit, asked, sums, days)) if sums.items else _nothing(asked),
+        await in_thread(partial(_found, visit, asked, sums, series)) if sums.items else _nothing(asked),
     ]
     return Shown(title=_TITLE, content=content)
 
 
-async def _sums(visit: Visit, asked: Asked) -> tuple[SpendPage, SpendPage]:
-    """By what is asked for, and by that and day; by day alone where that would be too much."""
+async def _series(visit: Visit, asked: Asked, sums: SpendPage) -> list[Series]:
+    """What the dearest have cost by day, and the rest together."""
     spending, principal = visit.services.spending, visit.principal
-    query = asked.query(SpendField.DAY, asked.by, limit=_MOST_APART)
-    days = await spending.page(principal, query)
-    if not days.has_more:
-        return replace(days, group_by=(asked.by,), items=regrouped(days.items, (asked.by,))), days
-    sums = await spending.page(principal, asked.query(asked.by))
-    return sums, await spending.page(principal, asked.query(SpendField.DAY))
+    if len(sums.items) <= MOST_SERIES + 1:
+        days = await spending.page(principal, asked.query(SpendField.DAY, asked.by))
+        return series_of(days.items, asked.by)
+    dearest: list[Spend] = []
+    for row in by_cost(sums.items, asked.by)[:MOST_SERIES]:
+        alone = asked.narrowed(value_of(row, asked.by)).query(SpendField.DAY)
+        days = await spending.page(principal, alone)
+        dearest += (replace(day, **{asked.by.value: value_of(row, asked.by)}) for day in days.items)
+    series = series_of(dearest, asked.by)
+    days = await spending.page(principal, asked.query(SpendField.DAY))
+    return [*series, rest_of(days.items, series, len(sums.items) - len(series))]
 
 
 def _filters(visit: Visit, given: Mapping[str, str]) -> Node:
@@ -94,16 +97,11 @@ def _narrowed(visit: Visit, asked: Asked) -> Node:
     ]
 
 
-def _found(visit: Visit, asked: Asked, sums: SpendPage, days: SpendPage) -> Node:
-    is_apart = asked.by in days.group_by
-    series = series_of(days.items, asked.by if is_apart else None)
-    called = FIELDS[asked.by]
-    title = f"US dollars by day and {called.lower()}" if is_apart else "US dollars by day"
-    too_many = "There is too much to tell apart by day: ask for fewer days, or narrow it down."
+def _found(visit: Visit, asked: Asked, sums: SpendPage, series: Sequence[Series]) -> Node:
+    called = FIELDS[asked.by].lower()
     return [
         facts(_totals(sums.total)),
-        plot(series, asked.start, asked.end, of=title),
-        None if is_apart else h.p(".dim")[too_many],
+        plot(series, asked.start, asked.end, of=f"US dollars by day and {called}"),
         by_field(visit, asked, sums),
         by_day(series),
     ]
