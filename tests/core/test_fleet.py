@@ -9,9 +9,10 @@ import anyio
 import pytest
 
 from litebatch_asgi.catalog import Catalog
-from litebatch_asgi.errors import DeploymentRefused
+from litebatch_asgi.errors import ConfigError, DeploymentGone, DeploymentRefused, ServerAway
 from litebatch_asgi.fleet import Fleet, load_factories
-from litebatch_asgi.models import Deployment, Settings
+from litebatch_asgi.models import Deployment, Lane, Settings
+from litebatch_asgi.provider import LiveRequest
 
 FLOOR = 2.0
 CEILING = 30.0
@@ -67,3 +68,36 @@ async def test_a_rest_begins_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch)
     now += 20 + 61
     fleet.refused("east", DeploymentRefused("no", status=429))
     assert len(rests) == 3
+
+
+async def test_a_live_deployment_has_a_server_and_no_files_and_the_others_have_none() -> None:
+    base = "http://127.0.0.1:9/v1"
+    deployments = [
+        Deployment(model_name="m", model="hosted_vllm/m", api_base=base, id="live"),
+        Deployment(model_name="m", model="hosted_vllm/m", api_base=base, id="native", lane=Lane.NATIVE),
+        Deployment(model_name="n", model="openai/n", api_key="k", id="chosen", lane=Lane.LIVE),
+    ]
+    factories = load_factories(["hosted_vllm", "openai"])
+    async with aclosing(Fleet(Catalog(deployments), Settings(), factories)) as fleet:
+        assert [each for each in ("live", "native", "chosen", "gone") if fleet.is_live(each)] == [
+            "live",
+            "chosen",
+        ]
+        assert [fleet.adapter(each).keeps_files for each in fleet.ids] == [False, True, False]
+        request = LiveRequest(
+            path="/v1/chat/completions", body=b"{}", model="m", timeout_seconds=5.0, most_bytes=100
+        )
+        server = fleet.live_server("live")
+        with pytest.raises(ServerAway, match="ConnectError"):
+            await server.send(request)
+        for other in ("native", "gone"):
+            with pytest.raises(DeploymentGone):
+                fleet.live_server(other)
+    with pytest.raises(ServerAway, match="closed"):
+        await server.send(request)
+
+
+def test_a_live_deployment_of_a_provider_that_cannot_be_asked_so_keeps_a_gateway_from_starting() -> None:
+    deployment = Deployment(model_name="m", model="anthropic/claude", api_key="k", lane=Lane.LIVE)
+    with pytest.raises(ConfigError, match="lane: live is not possible for anthropic/claude"):
+        Fleet(Catalog([deployment]), Settings(), load_factories(["anthropic"]))

@@ -11,9 +11,11 @@ import anyio
 import pytest
 from blockbuster import blockbuster_ctx
 
-from litebatch_asgi.errors import ConfigError, DeploymentRefused
-from litebatch_asgi.models import Deployment, Settings
+from litebatch_asgi.errors import ConfigError, DeploymentRefused, ServerAway
+from litebatch_asgi.models import Deployment, Lane, Settings
+from litebatch_asgi.provider import LiveRequest
 from litebatch_asgi.providers.azure import AzureAdapter
+from litebatch_asgi.providers.live import live_server
 
 from .azure import BATCH, KEY, azure_refusal
 from .entra import CLIENT, SECRET, TENANT, Entra, entra_id
@@ -146,3 +148,28 @@ def test_without_azure_identity_the_line_that_installs_it_is_told(monkeypatch: p
     monkeypatch.setitem(sys.modules, "azure.identity", None)
     with pytest.raises(ConfigError, match=r"needs azure-identity: pip install 'litebatch-asgi\[azure\]'$"):
         adapter("https://r.openai.azure.com")
+
+
+async def test_a_live_request_without_a_token_was_not_sent(entra: Entra) -> None:
+    entra.refuse("AADSTS7000215: Invalid client secret provided.")
+    entra.give("token-two-0123456789")
+    async with raw_server(answer({})) as server:
+        deployment = Deployment(
+            model_name="virtual",
+            model="azure/gpt-4o",
+            api_base=server.root,
+            azure_authority=entra.authority,
+            lane=Lane.LIVE,
+            tenant_id=TENANT,
+            client_id=CLIENT,
+            client_secret=SECRET,
+        )
+        request = LiveRequest(
+            path="/v1/chat/completions", body=b"{}", model="gpt-4o", timeout_seconds=20.0, most_bytes=100
+        )
+        async with aclosing(live_server(deployment, Settings(provider_timeout_seconds=5))) as live:
+            with pytest.raises(ServerAway, match="gives no token"):
+                await live.send(request)
+            assert (await live.send(request)).status == 200
+    [received] = server.received
+    assert received.headers["authorization"] == "Bearer token-two-0123456789"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
@@ -47,6 +47,16 @@ class Connections:
         self._busy = set[httpcore2.AsyncConnectionInterface]()
         self.is_closed = False
 
+    async def open(self) -> httpcore2.AsyncConnectionPool:
+        """What makes connections; nothing is sent yet."""
+        if self._factory is not None:
+            return self._factory
+        async with self._opening:
+            if self._factory is None:
+                # Certificate authorities are read from disk.
+                self._factory = await in_thread(self._make_factory)
+            return self._factory
+
     async def take(self, *, fresh: bool = False) -> tuple[httpcore2.AsyncConnectionInterface, bool]:
         """A connection, to be given back, and whether it was used before; `fresh`: one that was not."""
         while self._idle and not fresh:
@@ -55,8 +65,7 @@ class Connections:
                 self._busy.add(connection)
                 return connection, True
             await connection.aclose()
-        factory = self._factory or await self._open()
-        connection = factory.create_connection(self._origin)
+        connection = (await self.open()).create_connection(self._origin)
         self._busy.add(connection)
         return connection, False
 
@@ -76,13 +85,6 @@ class Connections:
         for connection in (*self._idle, *self._busy):
             await connection.aclose()
         self._idle.clear()
-
-    async def _open(self) -> httpcore2.AsyncConnectionPool:
-        async with self._opening:
-            if self._factory is None:
-                # Certificate authorities are read from disk.
-                self._factory = await in_thread(self._make_factory)
-            return self._factory
 
     def _make_factory(self) -> httpcore2.AsyncConnectionPool:
         """What makes connections, through the proxy that the environment names."""
@@ -110,8 +112,11 @@ def _proxy(scheme: str, host: str, port: int | None) -> httpcore2.Proxy | None:
     return httpcore2.Proxy(url, auth=proxy.raw_auth, headers=proxy.headers.raw)
 
 
-class _Network(httpcore2.AnyIOBackend):
+class _Network(httpcore2.AsyncNetworkBackend):
     """anyio's, with streams that hold back what is written until something is to be read."""
+
+    def __init__(self) -> None:
+        self._network = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
 
     async def connect_tcp(
         self,
@@ -122,7 +127,8 @@ class _Network(httpcore2.AnyIOBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         """See httpcore."""
-        return _Stream(await super().connect_tcp(host, port, timeout, local_address, socket_options))
+        stream = await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _Stream(stream)
 
 
 class _Stream(httpcore2.AsyncNetworkStream):

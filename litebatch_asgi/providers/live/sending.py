@@ -78,6 +78,7 @@ class HTTPServer:
 
     async def send(self, request: LiveRequest) -> LiveAnswer:
         """See `LiveServer.send`."""
+        await self._connections.open()
         with anyio.move_on_after(request.timeout_seconds):
             return await self._send(request)
         raise NoAnswer(f"no whole answer within {request.timeout_seconds:g} s", was_silent=True)
