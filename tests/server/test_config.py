@@ -222,7 +222,14 @@ guardrails: []
             "litellm_credential_name, api_base, api_key, api_version, azure_ad_token, tenant_id, client_id, "
             "client_secret, azure_scope, vertex_project, vertex_location, vertex_credentials, "
             "gcs_bucket_name, exclusive, organization, extra_headers, weight, "
-            "input_cost_per_token_batches, output_cost_per_token_batches",
+            "input_cost_per_token_batches, output_cost_per_token_batches, rpm, tpm, max_parallel_requests, "
+            "timeout",
+        ),
+        (entry("lane: live"), "model_list[0].litellm_params.lane: belongs into model_info"),
+        (entry(info="lanee: live"), "model_list[0].model_info.lanee: did you mean lane?"),
+        (
+            entry("max_paralel_requests: 5"),
+            "model_list[0].litellm_params.max_paralel_requests: did you mean max_parallel_requests?",
         ),
         (entry("mode: batch"), "model_list[0].litellm_params.mode: belongs into model_info"),
         (entry(info="modee: batch"), "model_list[0].model_info.modee: did you mean mode?"),
