@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+import json
+from typing import NoReturn
+
 import msgspec
 
 _encode = msgspec.json.encode
+_skim = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def is_row_body(body: bytes) -> bool:
+    """Whether an answer can stand in a row: JSON in UTF-8, as every reader of result files takes it.
+
+    Half of a surrogate pair, as an escape, is legal JSON, and a server may write it.
+    """
+    try:
+        _skim(body)  # which takes any bytes for the text of a string
+        return body.isascii() or bool(body.decode())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        json.loads(body.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def result_row(custom_id: str, row_id: str, request_id: str | None, status: int, body: bytes) -> bytes:
@@ -15,19 +40,26 @@ def result_row(custom_id: str, row_id: str, request_id: str | None, status: int,
         row_id: of the row.
         request_id: the server's own id of the answer, where it says one.
         status: of the answer.
-        body: JSON, put in as it came but for newlines between its tokens.
+        body: see `is_row_body`; put in as it came but for newlines, which can only be between its tokens.
 
+    A status that is neither success nor failure, such as a redirect's, has an error beside it: readers take
+    every one below 400 for success.
     """
     if b"\n" in body or b"\r" in body:
-        body = msgspec.json.format(body, indent=-1)
+        body = body.translate(None, b"\r\n")
+    error = b"null"
+    if not (200 <= status < 300 or status >= 400):
+        told = f"The server answered with status {status}, which is no result."
+        error = _encode({"code": "invalid_answer", "message": told})
     return (
-        b'{"id":%b,"custom_id":%b,"response":{"status_code":%d,"request_id":%b,"body":%b},"error":null}\n'
+        b'{"id":%b,"custom_id":%b,"response":{"status_code":%d,"request_id":%b,"body":%b},"error":%b}\n'
         % (
             _encode(row_id),
             _encode(custom_id),
             status,
             _encode(request_id or row_id),
             body,
+            error,
         )
     )
 

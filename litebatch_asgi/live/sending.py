@@ -8,14 +8,13 @@ import msgspec
 
 from litebatch_asgi.errors import AnswerTooLarge, NoAnswer, ServerAway
 from litebatch_asgi.jsonl import LiveLine
-from litebatch_asgi.jsonl.live_rows import error_row, result_row
+from litebatch_asgi.jsonl.live_rows import error_row, is_row_body, result_row
 from litebatch_asgi.live.inputs import ModelNames
 from litebatch_asgi.load import Outcome, outcome_of_status
 from litebatch_asgi.models import NO_HINTS, Deployment, FileKind, LineResult, RateHints, Settings
 from litebatch_asgi.provider import LiveAnswer, LiveRequest, LiveServer
 from litebatch_asgi.scrub import scrub
 
-_is_json = msgspec.json.Decoder(msgspec.Raw).decode
 _OF_OPERATOR = frozenset({401, 403, 404})
 """statuses that most likely the operator can mend: the key, its rights, the name of the model, the address"""
 _PASSING = frozenset({408, 425, 429})
@@ -92,7 +91,7 @@ class LineSender:
         self, line: LiveLine, custom_id: str, row_id: str, answer: LiveAnswer, models: ModelNames
     ) -> Attempt:
         body, status, outcome = answer.body, answer.status, outcome_of_status(answer.status)
-        is_json, is_success = _reads(body), 200 <= status < 300
+        is_json, is_success = is_row_body(body), 200 <= status < 300
         if is_success and is_json:
             row = result_row(custom_id, row_id, answer.request_id, status, body)
             result = LineResult(line=line.line, kind=FileKind.OUTPUT, row=row)
@@ -113,7 +112,7 @@ class LineSender:
         """An error without names of the deployment's; what cannot be read any more then is left out."""
         names = {**self._places, models.upstream: models.virtual}
         scrubbed = scrub(body.decode("utf-8", "replace"), names=names).encode()
-        return scrubbed if _reads(scrubbed) else b"null"
+        return scrubbed if is_row_body(scrubbed) else b"null"
 
     def _without(
         self,
@@ -141,14 +140,6 @@ def abandoned(line: LiveLine, row_id: str, tries: int) -> LineResult:
     return LineResult(
         line=line.line, kind=FileKind.ERROR, row=error_row(custom_id, row_id, "line_abandoned", told)
     )
-
-
-def _reads(body: bytes) -> bool:
-    try:
-        _is_json(body)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
 
 
 def _tokens(body: bytes) -> int | None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litebatch_asgi.jsonl import RowFate, RowTally
-from litebatch_asgi.jsonl.live_rows import error_row, result_row
+from litebatch_asgi.jsonl.live_rows import error_row, is_row_body, result_row
 from litebatch_asgi.jsonl.rows import read_rows
 
 from .strategies import texts, values
@@ -55,6 +55,45 @@ def test_what_may_pass_can_run_elsewhere(row: bytes, fate: RowFate) -> None:
     (read,) = read_rows([row])
     assert read is not None
     assert read.fate is fate
+
+
+@pytest.mark.parametrize(
+    ("body", "is_one"),
+    [
+        (b"{}", True),
+        (b' [1,\r\n {"a": null}] ', True),
+        ('{"a": "\u00e9"}'.encode(), True),
+        (b'{"a": "\\ud83d"}', True),
+        ('{"\u00e9": "\\ud83d"}'.encode(), True),
+        (b"", False),
+        (b"<html>", False),
+        (b'{"a": 1', False),
+        (b'{"a": 1} {"a": 2}', False),
+        (b'{"a": NaN}', False),
+        (b'{"a": -Infinity}', False),
+        (b'{"a": "\xff"}', False),
+        (b'{"a": "\xed\xa0\x80"}', False),
+        (b'{"a": "\n"}', False),
+        (b"\xef\xbb\xbf{}", False),
+        (b"[" * 100_000, False),
+    ],
+)
+def test_what_can_stand_in_a_row(body: bytes, is_one: bool) -> None:
+    assert is_row_body(body) is is_one
+
+
+@given(value=values, indent=st.none() | st.integers(0, 3), ascii_only=st.booleans())
+def test_whatever_is_json_can(value: object, indent: int | None, ascii_only: bool) -> None:
+    body = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    assert is_row_body(body)
+
+
+@pytest.mark.parametrize("status", [100, 204, 299, 302, 304, 400, 599])
+def test_what_is_no_success_is_read_as_none(status: int) -> None:
+    (read,) = read_rows([result_row("a", "r", None, status, b"{}")])
+    assert read is not None
+    assert read.is_completed is (200 <= status < 300)
+    assert read.fate is (RowFate.RETRYABLE if status == 599 else RowFate.EXECUTED)
 
 
 def test_usage_is_counted() -> None:
