@@ -184,10 +184,10 @@ class Placer(JobWork):
     async def _sent_before(self, job: Job, state: BatchState, file: FileState) -> Job | None:
         """`job` itself if no deployment has it; otherwise the job to go on with, or None.
 
-        The newest attempt is the one to go on with; those before it are ended. A deployment that cannot be
-        asked, or does not end one now, is waited for no longer than the grace. It may have one that shows up
-        later, as may any deployment that was called just before the database was restored: then the job is
-        given a `search_until`, so that others are looked for beside it.
+        The newest attempt is the one to go on with, if it comes after those of the rows; others are ended. A
+        deployment that cannot be asked, or does not end one now, is waited for no longer than the grace. It
+        may have one that shows up later, as may any deployment that was called just before the database was
+        restored: then the job is given a `search_until`, so that others are looked for beside it.
         """
         now, grace = self.runtime.now(), timedelta(seconds=self.runtime.settings.adopt_grace_seconds)
         until = job.search_until or now + grace
@@ -202,18 +202,19 @@ class Placer(JobWork):
                 return replace(job, search_until=now + grace)
             await wait()
             return None
-        if not found and now < self._began + grace:
-            return replace(job, search_until=now + grace)
-        if not found:
-            self._known.add(family_of(job.id))
-            return replace(job, search_until=None)
-        newest, *others = found
-        earlier = [each for each in others if each.tag != newest.tag]
-        if not await self._unclear.end_others(job, earlier) and now < until:
+        later = [each for each in found if each.attempt >= job.attempt]
+        newest = later[0] if later else None
+        others = [each for each in found if newest is None or each.tag != newest.tag]
+        are_ended = await self._unclear.end_others(job, others)
+        if not are_ended and now < until:
             await wait()
             return None
+        if newest is None and (not are_ended or now < self._began + grace):
+            return replace(job, search_until=now + grace)
         self._known.add(family_of(job.id))
-        where, tag = newest.deployment_id, newest.tag
+        if newest is None:
+            return replace(job, search_until=None)
+        where, tag, attempt = newest.deployment_id, newest.tag, newest.attempt
         logger.warning("a job was sent already", extra=self.log_fields(job, found_at=where, sent_as=tag))
         sent = {
             "deployment_id": where,
@@ -229,7 +230,7 @@ class Placer(JobWork):
             due=None,
             reason=f"{tag} was sent in its place",
             follow=lambda ended: replace(
-                self.next_attempt(ended), id=tag, attempt=newest.attempt, state=JobState.UNCLEAR, **sent
+                self.next_attempt(ended), id=tag, attempt=attempt, state=JobState.UNCLEAR, **sent
             ),
         )
         return written.following

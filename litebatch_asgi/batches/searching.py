@@ -78,9 +78,9 @@ class BatchSearch:
         return Sighting(ours=oldest_first(ours), perhaps=perhaps)
 
     async def sent(
-        self, job: Job, deployment_id: str, *, since: datetime, first: int
+        self, job: Job, deployment_id: str, *, since: datetime
     ) -> tuple[list[Sent], list[ProviderBatch]]:
-        """The attempts at a job's shard from the `first` on, and the batches that may be one and do not tell.
+        """All attempts at a job's shard, and the batches that may be one and do not tell.
 
         The batch that the job has is not among the latter.
         """
@@ -90,13 +90,13 @@ class BatchSearch:
             for batch in await self._family(job, deployment_id, since=since):
                 tag = batch.metadata[TAG_JOB]
                 attempt = attempt_of(tag, family)
-                if attempt is not None and attempt >= first:
+                if attempt is not None:
                     found.append(Sent(attempt=attempt, tag=tag, deployment_id=deployment_id, batch=batch))
             return found, []
         perhaps: list[ProviderBatch] = []
         candidates, _ = await self._candidates(job, deployment_id, since)
         for batch in (each for each in candidates if each.id != job.provider_batch_id):
-            for attempt in range(first, job.attempt + _LATER_ATTEMPTS + 1):
+            for attempt in range(1, job.attempt + _LATER_ATTEMPTS + 1):
                 tag = f"{family}{attempt}"
                 told = await self._is_of(batch, tag, adapter)
                 if told is None:

@@ -147,18 +147,19 @@ class UnclearJobs(JobWork):
         return await self._search.is_foreign(job, batch)
 
     async def sent_before(self, state: BatchState, job: Job, file: FileState) -> list[Sent]:
-        """Where a waiting job is already, though its row does not know; the newest attempt first.
+        """Where a waiting job is already, though no row speaks of that; the newest attempt first.
 
-        The row may be of yesterday: a database that was restored does not know what was placed since. Empty:
-        no deployment has any attempt that is newer than the rows. Raises `ProviderError` if one cannot be
+        The rows may be of yesterday: a database that was restored does not know what was placed since. Empty:
+        no deployment has any attempt that is not of the rows. Raises `ProviderError` if one cannot be
         asked, or has a batch that may be one and does not tell yet: `OpenCandidate` where that is worth
         waiting for, since nobody else makes batches there.
         """
         found, since = list[Sent](), state.batch.created_at
         for deployment_id in self._to_ask(state.batch, file):
-            sent, perhaps = await self._search.sent(job, deployment_id, since=since, first=job.attempt)
-            found += sent
-            if perhaps and not sent:
+            sent, perhaps = await self._search.sent(job, deployment_id, since=since)
+            new = [each for each in sent if each.attempt >= job.attempt or _is_unspoken(each, state.jobs)]
+            found += new
+            if perhaps and not new:
                 is_alone = self.runtime.fleet.adapter(deployment_id).is_exclusive
                 raise (OpenCandidate if is_alone else NoClearAnswer)(
                     f"{perhaps[0].id} may be the job's, which it tells once it has ended"
@@ -240,7 +241,7 @@ class UnclearJobs(JobWork):
                 continue
             since = state.batch.created_at
             try:
-                sent, perhaps = await self._search.sent(job, deployment_id, since=since, first=1)
+                sent, perhaps = await self._search.sent(job, deployment_id, since=since)
             except ProviderError as error:
                 logger.warning("a list is not complete", extra=self.log_fields(job, error=error.message))
                 silence = timedelta(seconds=self.runtime.settings.max_poll_seconds)
@@ -250,7 +251,7 @@ class UnclearJobs(JobWork):
                 found += sent
                 can_all_tell = can_all_tell and not perhaps
         rows = await self.runtime.storage.get_batch_state(job.batch_id)
-        unspoken = [each for each in found if rows is not None and not _is_spoken_of(each, rows.jobs)]
+        unspoken = [each for each in found if rows is not None and _is_unspoken(each, rows.jobs)]
         return await self.end_others(job, unspoken) and can_all_tell
 
     async def watch(self, job: Job) -> None:
@@ -301,14 +302,19 @@ class UnclearJobs(JobWork):
         return seen.names_results or seen.counts is None or not seen.counts.done
 
 
-def _is_spoken_of(sent: Sent, jobs: Iterable[Job]) -> bool:
-    """Whether a row has an attempt that a provider has, or will look for it."""
+def _is_unspoken(sent: Sent, jobs: Iterable[Job]) -> bool:
+    """Whether no row has an attempt that a provider has, nor will look for it; one that ran nothing is over.
+
+    Of attempts that ran nothing there may be hundreds, and the rows of most are gone.
+    """
+    if sent.batch.status is BatchStatus.FAILED and not sent.batch.names_results:
+        return False
     for job in jobs:
         is_looked_for = job.state in _LOOKED_FOR and job.provider_batch_id is None
         is_watched = job.state is JobState.WATCHED and job.deployment_id == sent.deployment_id
         if job.provider_batch_id == sent.batch.id or (job.id == sent.tag and (is_looked_for or is_watched)):
-            return True
-    return False
+            return False
+    return True
 
 
 def _open_candidate(job: Job) -> WaitingFor:

@@ -294,6 +294,23 @@ async def test_a_job_is_ended_once_it_can_be_seen_that_a_lost_history_has_sent_i
             await forgetting.one_is_left(gateway)
 
 
+async def test_a_job_is_ended_before_a_later_attempt_is_sent(tmp_path: Path) -> None:
+    """It could not be seen when its lines were to be sent again, which was refused."""
+    async with forgotten(tmp_path, adopt_grace_seconds=0.3) as forgetting:
+        simulator = forgetting.simulator
+        async with forgetting.start() as gateway:
+            await gateway.reached(forgetting.batch_id, "in_progress")
+        (used,) = [account.name for account in simulator.accounts.values() if account.batches]
+        await forgetting.forget()
+        silent = simulator.add_fault(Fault(call="list_batches", account=used, status=503, times=None))
+        refused = simulator.add_fault(Fault(call="create_batch", status=403))
+        async with forgetting.start() as gateway:
+            runtime_of(gateway).fleet.cool_down(used, PATIENCE_SECONDS)
+            await simulator.until(lambda: refused.struck == 1)
+            simulator.remove_fault(silent)
+            await forgetting.one_is_left(gateway)
+
+
 async def test_a_job_is_ended_that_a_provider_makes_when_its_history_is_lost(tmp_path: Path) -> None:
     """Its create was under way when the copy was put back, and the lines were sent again meanwhile."""
     async with forgotten(tmp_path, adopt_grace_seconds=10.0) as forgetting:
