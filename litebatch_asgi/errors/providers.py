@@ -101,7 +101,7 @@ class ServerAway(ProviderError):
 class NoAnswer(ProviderError):
     """A live request was sent, or a part of it, and no whole answer came."""
 
-    def __init__(self, message: str, *, was_silent: bool) -> None:
+    def __init__(self, message: str, *, was_silent: bool = False) -> None:
         super().__init__(message)
         self.was_silent: bool = was_silent
         """whether its time-out ended it, and not a cut of the connection"""
