@@ -10,14 +10,17 @@ import anyio
 
 from litebatch_asgi.dialects import Dialect
 from litebatch_asgi.errors import (
+    AnswerTooLarge,
     ContentRefused,
     CopyDiffers,
     CopyRefused,
     DeploymentRefused,
+    NoAnswer,
     NoClearAnswer,
     ProviderBusy,
     ProviderError,
     ProviderNotFound,
+    ServerAway,
 )
 from litebatch_asgi.models import ProviderBatch, ProviderFile
 from litebatch_asgi.provider import BatchSubmission, FileUpload, ProviderAdapter, ProviderStream
@@ -42,6 +45,12 @@ def outcome_of(error: BaseException) -> str:
             return "busy"
         case NoClearAnswer():
             return "unclear"
+        case ServerAway():
+            return "away"
+        case NoAnswer():
+            return "unanswered"
+        case AnswerTooLarge():
+            return "too_large"
         case ProviderError():
             return "error"
         case _:

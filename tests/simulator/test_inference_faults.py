@@ -71,12 +71,12 @@ async def test_requests_are_refused_so_often(
 async def test_a_storm_of_429_lasts_for_a_while_and_spares_nobody(
     http: httpx2.AsyncClient, account: Account
 ) -> None:
-    armed = account.add_fault(Fault(status=429, times=None, seconds=0.2))
+    armed = account.add_fault(Fault(status=429, times=None, seconds=0.6))
     began, refused = time.monotonic(), 0
     while (await http.post(PATH, json=ASKED)).status_code == 429:
         assert (await http.get("/health")).status_code in (429, 200)
         refused += 1
-    assert time.monotonic() - began >= 0.2
+    assert time.monotonic() - began >= 0.6
     assert armed.spent
     assert 0 < refused <= armed.struck
 
@@ -208,10 +208,11 @@ async def test_a_line_that_hangs_for_ever_is_cured_by_removing_its_fault(
     http: httpx2.AsyncClient, simulator: Simulator
 ) -> None:
     line = ordering(stall=True, times=None)
-    with pytest.raises(httpx2.TimeoutException):
-        await http.post(PATH, json=line, timeout=0.05)
-    asking = asyncio.create_task(statuses(http, line))
-    await simulator.until(lambda: simulator.faults.all()[0].struck == 2)
+    for times in (1, 2):
+        asking = asyncio.create_task(statuses(http, line))
+        await simulator.until(lambda times=times: [each.struck for each in simulator.faults.all()] == [times])
+        if times == 1:
+            asking.cancel()
     assert simulator.faults.remove() == 1
     assert await asking == [200]
     assert await statuses(http, line) == [200]
