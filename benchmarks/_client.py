@@ -94,6 +94,22 @@ def post_json(address: Address, path: str, body: object) -> Any:
         return msgspec.json.decode(_accepted(connection).read())
 
 
+def milliseconds(address: Address, path: str, times: int, key: str) -> list[float]:
+    """How long each of so many `GET`s of a path takes, one after the other over one connection, as a key.
+
+    Raises `RuntimeError` for an answer other than 200.
+    """
+    took: list[float] = []
+    with closing(HTTPConnection(*address, timeout=_TIMEOUT_SECONDS)) as connection:
+        connection.connect()
+        for _ in range(times):
+            began = time.perf_counter()
+            connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+            _accepted(connection).read()
+            took.append(1000 * (time.perf_counter() - began))
+    return took
+
+
 def requests_per_second(
     address: Address, paths: Sequence[str], *, connections: int = 16, seconds: float
 ) -> float:

@@ -105,7 +105,8 @@ def running(
             yield Server(process, _address(process))
         except BaseException:
             log.seek(0)
-            sys.stderr.write("".join(log.readlines()[-30:]))
+            told = [line for line in log if '"litebatch_asgi.access"' not in line]
+            sys.stderr.write("".join(told[-30:]))
             raise
         finally:
             _stop(process)

@@ -35,10 +35,10 @@ class Medians:
         self.worst = 0.0
         print(f"  {'':<54} {'median':>9} {'p99':>9}  ms")
 
-    def add(self, what: str, took: Sequence[float], *, has_bar: bool = True) -> None:
+    def add(self, what: str, took: Sequence[float], beside: str = "", *, has_bar: bool = True) -> None:
         """Show what took so many milliseconds; without a bar it does not count for the highest."""
         self.worst = max(self.worst, median(took) if has_bar else 0.0)
-        print(f"  {what:<54} {median(took):>9.2f} {quantiles(took, n=100)[98]:>9.2f}", flush=True)
+        print(f"  {what:<54} {median(took):>9.2f} {quantiles(took, n=100)[98]:>9.2f}  {beside}", flush=True)
 
 
 @contextmanager

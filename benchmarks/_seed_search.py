@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks._bulk import PADDED, copies, fill_postgres, fill_sqlite
 from litebatch_asgi.models import BatchChange, BatchStatus, Counts, JobState, Outcome, ProviderBatch
+from litebatch_asgi.search import Cursor
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing import a_batch, a_file, a_job
 from litebatch_sql.tables import BATCHES, FILES, JOBS
@@ -15,7 +16,7 @@ from tests.postgres import Server
 
 RARE = "rare"
 """an owner, a model and a deployment that a few of the oldest batches have"""
-HUGE = "owner-0"
+HUGE = "team:0"
 """the owner of four batches in ten"""
 DEPLOYMENTS = tuple(f"deployment-{number}" for number in range(10))
 _BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(days=7)
@@ -27,7 +28,7 @@ _STATUS = (
 )
 _OLDEST = "n <= 200"
 _OWNER = (
-    f"CASE WHEN n > 200 AND n <= 400 THEN '{RARE}' WHEN n % 5 < 2 THEN '{HUGE}' ELSE 'owner-' || (n % 49) END"
+    f"CASE WHEN n > 200 AND n <= 400 THEN '{RARE}' WHEN n % 5 < 2 THEN '{HUGE}' ELSE 'team:' || (n % 49) END"
 )
 
 
@@ -41,7 +42,12 @@ def file_id(number: int) -> str:
     return f"file-lb{number:026}"
 
 
-async def _statements(storage: Storage, dialect: str, count: int) -> list[str]:
+def cursor(number: int) -> Cursor:
+    """Where the batch of this number is in lists."""
+    return Cursor(created_at=_BEGIN + timedelta(microseconds=number * _STEP), id=batch_id(number))
+
+
+async def statements(storage: Storage, dialect: str, count: int) -> list[str]:
     """Write one of each; the statements that make so many more of them."""
     await storage.open()
     file = a_file(created_at=_BEGIN, accepted_at=_BEGIN)
@@ -92,9 +98,9 @@ async def _statements(storage: Storage, dialect: str, count: int) -> list[str]:
 
 async def seed_sqlite(path: Path, count: int) -> str:
     """A database with so many of each, and its URL."""
-    return await fill_sqlite(path, partial(_statements, count=count))
+    return await fill_sqlite(path, partial(statements, count=count))
 
 
 async def seed_postgres(server: Server, count: int) -> str:
     """The same in a PostgreSQL database."""
-    return await fill_postgres(server, "search", partial(_statements, count=count))
+    return await fill_postgres(server, "search", partial(statements, count=count))

@@ -49,7 +49,7 @@ def files(**filters: Any) -> Read:
 
 def reads(count: int, middle: Cursor) -> dict[str, Read]:
     """What is measured."""
-    owner, model, deployment = "owner-7", "model-3", "deployment-3"
+    owner, model, deployment = "team:7", "model-3", "deployment-3"
     return {
         "newest of everybody": batches(),
         "from the middle, everybody": batches(before=middle),
