@@ -25,6 +25,7 @@ from litebatch_asgi.page.parts.texts import told as told
 from litebatch_asgi.page.parts.texts import visible as visible
 from litebatch_asgi.page.parts.values import ago as ago
 from litebatch_asgi.page.parts.values import amount as amount
+from litebatch_asgi.page.parts.values import bar as bar
 from litebatch_asgi.page.parts.values import chip as chip
 from litebatch_asgi.page.parts.values import counted as counted
 from litebatch_asgi.page.parts.values import duration as duration

@@ -28,6 +28,8 @@ _TONES = {
     "finalizing": "busy",
     "validating": "busy",
 }
+_BAR = h.svg(viewBox="0 0 100 1", preserveAspectRatio="none", aria_hidden="true", focusable="false")
+_TRACK = h.rect(".track", width="100", height="1")
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -41,7 +43,7 @@ def progress(done: int, failed: int, total: int) -> Element:
     share = 100 / total if total else 0.0
     told = f"{done:,} done, {failed:,} failed of {total:,}"
     return h.div(
-        ".progress",
+        class_="progress",
         role="progressbar",
         aria_label="lines",
         aria_valuemin="0",
@@ -49,13 +51,19 @@ def progress(done: int, failed: int, total: int) -> Element:
         aria_valuenow=str(min(done + failed, max(total, 1))),
         aria_valuetext=told,
         title=told,
-    )[
-        h.svg(viewBox="0 0 100 1", preserveAspectRatio="none", aria_hidden="true", focusable="false")[
-            h.rect(".track", width="100", height="1"),
-            h.rect(".done", width=f"{done * share:.2f}", height="1"),
-            h.rect(".bad", x=f"{done * share:.2f}", width=f"{failed * share:.2f}", height="1"),
-        ]
-    ]
+    )[bar(("done", done * share), ("bad", failed * share))]
+
+
+def bar(*parts: tuple[str, float]) -> Element:
+    """A bar with parts beside each other: class and percent of each. It says nothing to screen readers."""
+    drawn: list[Element] = []
+    start = 0.0
+    for class_, percent in parts:
+        drawn.append(
+            h.rect(class_=class_, x=f"{start:.2f}" if start else None, width=f"{percent:.2f}", height="1")
+        )
+        start += percent
+    return _BAR[[_TRACK, *drawn]]
 
 
 def when(moment: datetime | None, *, to_seconds: bool = False) -> Node:

@@ -40,8 +40,8 @@ def plot(series: Sequence[Series], start: date, end: date, *, of: str) -> Node:
             h.title("#plot-title")[of],
             h.desc("#plot-desc")[told, " The tables below say the same."],
             (_line(tick, scale) for tick in ticks),
-            (_bars(number, days, series, scale) for number in range(len(series))),
-            (_touched(at, day, series) for at, day in enumerate(days)),
+            _bars(days, series, scale),
+            [_touched(at, day, series) for at, day in enumerate(days)],
         ],
         _day_axis(days),
         _legend(series),
@@ -53,19 +53,21 @@ def _line(tick: Decimal, scale: Decimal) -> Element:
     return h.line(".grid", x1="0", x2="100%", y1=y, y2=y)
 
 
-def _bars(number: int, days: Sequence[date], series: Sequence[Series], scale: Decimal) -> Element:
-    """All bars of one series: each stands on those of the series before."""
-    drawn: list[str] = []
-    for at, day in enumerate(days):
-        height = _cost(series[number], day) * scale
-        if height > 0:
-            below = _drawn(series[:number], day) * scale
-            top = _HEIGHT - below - height
-            x, width = at * _WIDTH + _GAP / 2, _WIDTH - _GAP
-            drawn.append(
-                f"M{_short(x)} {_short(top)}h{_short(width)}v{_short(height)}h-{_short(width)}z",
-            )
-    return h.path(class_=f"series-{number}", d="".join(drawn))
+def _bars(days: Sequence[date], series: Sequence[Series], scale: Decimal) -> list[Element]:
+    """The bars of each series: each bar stands on that of the series before."""
+    tops = [_HEIGHT] * len(days)
+    width = _short(_WIDTH - _GAP)
+    paths: list[Element] = []
+    for number, each in enumerate(series):
+        drawn: list[str] = []
+        for at, day in enumerate(days):
+            height = _cost(each, day) * scale
+            if height > 0:
+                tops[at] -= height
+                x, top, tall = _short(at * _WIDTH + _GAP / 2), _short(tops[at]), _short(height)
+                drawn.append(f"M{x} {top}h{width}v{tall}h-{width}z")
+        paths.append(h.path(class_=f"series-{number}", d="".join(drawn)))
+    return paths
 
 
 def _touched(at: int, day: date, series: Sequence[Series]) -> Node:

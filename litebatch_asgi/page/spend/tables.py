@@ -9,12 +9,13 @@ import htpy as h
 from htpy import Node
 
 from litebatch_asgi.models import Spend, SpendPage
-from litebatch_asgi.page.parts import Column, amount, counted, table
+from litebatch_asgi.page.parts import Column, amount, bar, counted, table
 from litebatch_asgi.page.spend.asked import FIELDS, PATH, Asked, fields_for
 from litebatch_asgi.page.spend.series import Series, by_cost, name_of, value_of
 from litebatch_asgi.page.visit import Visit
 
 MOST_ROWS = 200
+_SHARE, _NUMBER = h.div(".share"), h.span(".number")
 _SUMS = ("Cost", "Batches", "Requests", "Input tokens", "Output tokens")
 
 
@@ -70,12 +71,9 @@ def _name(visit: Visit, asked: Asked, row: Spend) -> Node:
 def share(part: Decimal, total: Decimal) -> Node:
     """A bar of how much of the whole it is."""
     percent = min(max(100 * part / total, Decimal(0)), Decimal(100)) if total > 0 else Decimal(0)
-    return h.div(".share")[
-        h.svg(viewBox="0 0 100 1", preserveAspectRatio="none", aria_hidden="true", focusable="false")[
-            h.rect(".track", width="100", height="1"),
-            h.rect(".series-0", width=f"{percent:.2f}", height="1"),
-        ],
-        h.span(".number")[f"{percent:.0f} %"],
+    return _SHARE[
+        bar(("series-0", float(percent))),
+        _NUMBER[f"{percent:.0f} %"],
     ]
 
 
