@@ -7,6 +7,8 @@ from litebatch_asgi.batches.finding import SearchResult as SearchResult
 from litebatch_asgi.batches.finding import SearchService as SearchService
 from litebatch_asgi.batches.inspecting import Failure as Failure
 from litebatch_asgi.batches.inspecting import Failures as Failures
+from litebatch_asgi.batches.inspecting import FirstRequest as FirstRequest
+from litebatch_asgi.batches.inspecting import FirstRequests as FirstRequests
 from litebatch_asgi.batches.inspecting import FoundLine as FoundLine
 from litebatch_asgi.batches.inspecting import InspectionService as InspectionService
 from litebatch_asgi.batches.inspecting import RequestView as RequestView

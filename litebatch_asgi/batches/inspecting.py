@@ -11,7 +11,7 @@ from litebatch_asgi.batches.bounded import BoundedReader, ReadEnd, Reading
 from litebatch_asgi.batches.retry_rows import undone_lines
 from litebatch_asgi.batches.service import BatchService
 from litebatch_asgi.errors import Conflict
-from litebatch_asgi.jsonl import FailureGroup, FailureGroups, LineFinder
+from litebatch_asgi.jsonl import FailureGroup, FailureGroups, FirstLines, LineFinder, custom_id_of
 from litebatch_asgi.models import Batch, Principal, RowError
 from litebatch_asgi.runtime import Runtime
 
@@ -71,6 +71,30 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     """whether the row is in the error file"""
 
 
+class FirstRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the first requests of a batch, and what came of it."""
+
+    custom_id: str | None
+    """None: its line is large, or has none"""
+    request: bytes | None
+    """None: it is large"""
+    answer: bytes | None = None
+    """its row of the results; None: it was not found in what was read, is large, or there are none"""
+    is_error: bool = False
+    """whether the row is in the error file"""
+
+
+class FirstRequests(msgspec.Struct, frozen=True, kw_only=True):
+    """The first requests of a batch."""
+
+    items: Sequence[FirstRequest]
+    """in order of the input"""
+    request_reading: Reading
+    """of the input"""
+    readings: Sequence[Reading]
+    """of the files of results that were read, in order"""
+
+
 class InspectionService:
     """Reads the files of batches on behalf of a principal. Raises `RequestError`s.
 
@@ -117,7 +141,8 @@ class InspectionService:
         wanted = {group.custom_id for group in groups[:_MOST_SAMPLES] if group.custom_id is not None}
         finder = LineFinder(wanted, max_line_bytes=_MOST_SAMPLE_BYTES)
         if wanted:
-            await self._find(batch.input_file_id, finder, _MOST_FAILURE_BYTES)
+            deadline = anyio.current_time() + _SECONDS
+            await self._read(batch.input_file_id, finder, deadline)
         return [
             Failure(
                 error=group.error,
@@ -150,6 +175,35 @@ class InspectionService:
         (answer, is_error), (request,) = answers[0], found
         return RequestView(request=request, answer=answer, is_error=is_error)
 
+    async def first(self, principal: Principal, batch_id: str, count: int = 20) -> FirstRequests:
+        """The first requests of a batch, with their rows of the results where these are found in time.
+
+        Reads 64 MiB of each file at most; what was left out is told. Raises `NotFound`.
+        """
+        batch = await self._batches.retrieve(principal, batch_id)
+        deadline = anyio.current_time() + _SECONDS
+        first = FirstLines(count, max_line_bytes=_MOST_SAMPLE_BYTES)
+        request_reading = await self._read(batch.input_file_id, first, deadline)
+        ids = [None if line is None else custom_id_of(line) for line in first.lines]
+        finder = LineFinder([each for each in ids if each is not None], max_line_bytes=_MOST_SAMPLE_BYTES)
+        readings: list[Reading] = []
+        of_errors: frozenset[str] = frozenset()
+        for file_id in (batch.error_file_id, batch.output_file_id) if batch.status.is_final else ():
+            if file_id is not None and not finder.is_done:
+                readings.append(await self._read(file_id, finder, deadline))
+            if file_id == batch.error_file_id:
+                of_errors = frozenset(finder.found)
+        items = [
+            FirstRequest(
+                custom_id=custom_id,
+                request=line,
+                answer=finder.found.get(custom_id or ""),
+                is_error=custom_id in of_errors,
+            )
+            for custom_id, line in zip(ids, first.lines, strict=True)
+        ]
+        return FirstRequests(items=items, request_reading=request_reading, readings=readings)
+
     async def _answer(self, batch: Batch, custom_id: str) -> tuple[FoundLine | None, bool]:
         """The row of a request, and whether it is in the error file, which is the smaller one mostly."""
         if not batch.status.is_final:
@@ -164,12 +218,19 @@ class InspectionService:
 
     async def _line(self, file_id: str, custom_id: str) -> FoundLine:
         finder = LineFinder([custom_id], max_line_bytes=_MOST_LINE_BYTES)
-        reading = await self._find(file_id, finder, _MOST_SEARCHED_BYTES)
+        deadline = anyio.current_time() + _SECONDS
+        reading = await self._read(file_id, finder, deadline, _MOST_SEARCHED_BYTES)
         return FoundLine(line=finder.found.get(custom_id), reading=reading, passed_over=finder.passed_over)
 
-    async def _find(self, file_id: str, finder: LineFinder, most_bytes: int) -> Reading:
-        deadline = anyio.current_time() + _SECONDS
-        reading = await self._reader.read(file_id, finder.feed, most_bytes=most_bytes, deadline=deadline)
+    async def _read(
+        self,
+        file_id: str,
+        reader: LineFinder | FirstLines,
+        deadline: float,
+        most_bytes: int | None = None,
+    ) -> Reading:
+        most = _MOST_FAILURE_BYTES if most_bytes is None else most_bytes
+        reading = await self._reader.read(file_id, reader.feed, most_bytes=most, deadline=deadline)
         if reading.end is ReadEnd.WHOLE:
-            finder.finish()
+            reader.finish()
         return reading

@@ -5,8 +5,8 @@ way back, `ModelRewriter` puts the virtual model there again. Of results, `RowTa
 these do not agree with the input, `ExactPass` keeps the right ones, and `MissingRows` writes rows for those
 that never came. `RowIds` tells which requests have succeeded, and `FailureGroups` how the others have failed.
 `FileDigest` tells whether a file is still the same, `LineSelector` takes some of the lines of one, and
-`LineFinder` finds those of a few requests. `RangeCutter` cuts a tile into ranges of requests that are sent
-one by one.
+`LineFinder` finds those of a few requests, `FirstLines` the first ones. `RangeCutter` cuts a tile into ranges
+of requests that are sent one by one.
 
 All of them take consecutive blocks of any size and hold no more than one line. They use the CPU without a
 break and so belong on a worker thread; it need not be the same one for each block.
@@ -23,7 +23,9 @@ from litebatch_asgi.jsonl.exact import ExactPass as ExactPass
 from litebatch_asgi.jsonl.exact import PartTally as PartTally
 from litebatch_asgi.jsonl.failures import FailureGroup as FailureGroup
 from litebatch_asgi.jsonl.failures import FailureGroups as FailureGroups
+from litebatch_asgi.jsonl.find import FirstLines as FirstLines
 from litebatch_asgi.jsonl.find import LineFinder as LineFinder
+from litebatch_asgi.jsonl.find import custom_id_of as custom_id_of
 from litebatch_asgi.jsonl.ids import IdCollector as IdCollector
 from litebatch_asgi.jsonl.ids import LineIds as LineIds
 from litebatch_asgi.jsonl.ids import RawIds as RawIds

@@ -1,9 +1,9 @@
-"""Finds the lines of some requests, in inputs and results alike."""
+"""Finds the lines of some requests, or the first ones, in inputs and results alike."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import msgspec
@@ -45,6 +45,11 @@ class LineFinder:
         """Lines by custom id, without what ends them."""
         return MappingProxyType(self._found)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all lines are found."""
+        return not self._left
+
     def feed(self, block: bytes) -> bool:
         """Take the next bytes of the file; whether all lines are found, so that the rest need not come."""
         for run in self._framer.feed(block):
@@ -63,13 +68,46 @@ class LineFinder:
         for line in run.lines():
             if not self._left:
                 return
-            custom_id = _id_of(line)
+            custom_id = custom_id_of(line)
             if custom_id in self._left:
                 self._left.discard(custom_id)
                 self._found[custom_id] = line.rstrip(b"\r\n")
 
 
-def _id_of(line: bytes) -> str | None:
+class FirstLines:
+    """Keeps the first lines of a file that is fed in consecutive blocks of any size; blank ones do not count.
+
+    Never raises.
+
+    Args:
+        count: how many to keep.
+        max_line_bytes: a longer line is not kept, but counts.
+
+    """
+
+    def __init__(self, count: int, *, max_line_bytes: int) -> None:
+        self._count = count
+        self._framer = LineFramer(max_line_bytes)
+        self.lines: list[bytes | None] = []
+        """without what ends them; None: one that is too long"""
+
+    def feed(self, block: bytes) -> bool:
+        """Take the next bytes of the file; whether the rest need not come."""
+        return self._take(self._framer.feed(block))
+
+    def finish(self) -> bool:
+        """The file is over; whether there were as many lines."""
+        return self._take(self._framer.finish())
+
+    def _take(self, runs: Sequence[Run]) -> bool:
+        for run in runs:
+            found = [None] if run.text is None else [each.rstrip(b"\r\n") for each in run.lines()]
+            kept = [each for each in found if each is None or each.strip()]
+            self.lines += kept[: self._count - len(self.lines)]
+        return len(self.lines) >= self._count
+
+
+def custom_id_of(line: bytes) -> str | None:
     """The custom_id of a line; None: it has none."""
     try:
         return _decode(line).custom_id

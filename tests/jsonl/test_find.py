@@ -10,7 +10,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litebatch_asgi.jsonl import LineFinder
+from litebatch_asgi.jsonl import FirstLines, LineFinder
 
 IDS = st.lists(st.text(max_size=6), unique=True, min_size=1, max_size=12)
 MOST = 1 << 20
@@ -77,3 +77,22 @@ def test_a_line_that_is_nested_as_deeply_as_it_may_be_is_found() -> None:
         b'{"body": ' + 5_000 * b"[" + b"\n" + b'{"custom_id": 3, "x": ' + 5_000 * b"[" + 5_000 * b"]" + b"}\n"
     )
     assert found_in(hopeless + deep, ["dé"], 999).found == {"dé": deep}
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"{}", b"", b" \t", b"\xff", 9 * b"x"])),
+    st.integers(1, 20),
+    st.integers(1, 6),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.booleans(),
+)
+def test_the_first_lines_are_kept_but_for_blank_and_long_ones(
+    lines: list[bytes], size: int, count: int, end: bytes, ends: bool
+) -> None:
+    content = end.join(lines) + (end if ends else b"")
+    first = FirstLines(count, max_line_bytes=7)
+    starts = range(0, len(content), size)
+    is_done = any(first.feed(content[start : start + size]) for start in starts) or first.finish()
+    kept = [None if len(line) > 7 else line for line in lines if line.strip()]
+    assert first.lines == kept[:count]
+    assert is_done == (len(kept) >= count)

@@ -95,6 +95,40 @@ async def test_a_request_is_found_with_its_answer(gateway: Standalone) -> None:
             assert (page.status, "Say 5" in page.text) == (404, False)
 
 
+async def test_the_first_requests_are_shown_with_their_answers(
+    gateway: Standalone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not all of them: what is long is shown where it is looked at alone."""
+    key = await gateway.new_key(user_id="ivo")
+    batch = await ended(gateway, key, some_failing(*FATES, *[None] * 16))
+    async with visiting(gateway, key) as visitor:
+        page = await visitor.follow(
+            await visitor.get(f"/batches/{batch.id}"), "The first requests and their answers"
+        )
+        assert headings(page) == ["The first 20 of 22"]
+        shown = list(page.main.every("details"))
+        assert [each.first("summary").text.split()[0] for each in shown] == [  # type: ignore[union-attr]
+            f"request-{number}" for number in range(20)
+        ]
+        assert "echo: Say 0." in shown[0].text
+        assert shown[4].first("summary").text.split()[1:] == ["failed"]  # type: ignore[union-attr]
+        assert '"code": "request_timeout"' in shown[4].text
+        assert "echo: Say 19." in shown[19].text
+        assert page.form("Find").values["custom_id"] == ""
+        alone = await visitor.follow(page, "All of it")
+        assert headings(alone) == ["Request", "Answer"]
+        with monkeypatch.context() as patch:
+            patch.setattr(inspecting, "_MOST_SAMPLE_BYTES", 200)
+            page = await visitor.get(f"/batches/{batch.id}/lines")
+            assert page.text.count("It is too large to be shown here.") > 0
+            assert "or is too large to be shown here" in page.text
+        with fault(gateway, "stream_file", status=500):
+            page = await visitor.get(f"/batches/{batch.id}/lines")
+            assert page.text.count("cannot be read at the moment") == 1
+    async with visiting(gateway, await gateway.new_key(user_id="eve")) as eve:
+        assert (await eve.get(f"/batches/{batch.id}/lines")).status == 404
+
+
 async def test_what_models_and_callers_write_stays_text(gateway: Standalone) -> None:
     rows = [json.loads(line) for line in lines(2).splitlines()]
     for row, simulated in zip(rows, ({"answer": HOSTILE}, FATES[3]), strict=True):

@@ -1,7 +1,8 @@
-"""A single request of a batch, and what came of it."""
+"""Requests of a batch, and what came of them: a single one, or the first ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import htpy as h
@@ -9,6 +10,7 @@ from htpy import Element, Node
 
 from litebatch_asgi.batches import FoundLine, RequestView
 from litebatch_asgi.models import Batch
+from litebatch_asgi.page.batches.first import first_requests
 from litebatch_asgi.page.batches.readings import not_found
 from litebatch_asgi.page.batches.samples import answer_of, line_of, side_by_side
 from litebatch_asgi.page.parts import field, heading
@@ -45,17 +47,24 @@ def show_lines(reads: UploadSlots) -> Handler:
         batch = await visit.services.batches.retrieve(visit.principal, visit.parameter("id"))
         custom_id = visit.request.query_params.get("custom_id", "")  # blanks around it are its own
         content: list[Node] = [
-            heading("A request and its answer"),
+            heading("A request and its answer" if custom_id else "Requests and their answers"),
             h.p[h.a(".id", href=visit.url(f"/batches/{batch.id}"))[batch.id]],
             find_form(visit, batch.id, custom_id),
         ]
-        if custom_id:
-            async with reads.waited_for(visit.principal.owner, WAIT_SECONDS):
-                view = await visit.services.inspection.request(visit.principal, batch.id, custom_id)
-                content.append(await in_thread(partial(_both, batch, view)))  # it may take long
-        return Shown(title=f"A request of {batch.id}", content=content)
+        async with reads.waited_for(visit.principal.owner, WAIT_SECONDS):
+            lay_out = await _found(visit, batch, custom_id)
+            content.append(await in_thread(lay_out))  # it may take long
+        return Shown(title=f"{'A request' if custom_id else 'Requests'} of {batch.id}", content=content)
 
     return show
+
+
+async def _found(visit: Visit, batch: Batch, custom_id: str) -> Callable[[], Node]:
+    """Reads, and tells what lays out what was read."""
+    inspection = visit.services.inspection
+    if not custom_id:
+        return partial(first_requests, visit, batch, await inspection.first(visit.principal, batch.id))
+    return partial(_both, batch, await inspection.request(visit.principal, batch.id, custom_id))
 
 
 def _both(batch: Batch, view: RequestView) -> Node:

@@ -51,6 +51,7 @@ async def show_batch(visit: Visit) -> Shown:
         files_table(visit, batch, await files_of(visit, batch)),
         h.h2["Requests"],
         _failures_link(visit, batch),
+        h.p[h.a(href=visit.url(f"/batches/{batch.id}/lines"))["The first requests and their answers"]],
         find_form(visit, batch.id),
         h.h2["What has happened"],
         await latest(visit, batch.id),
