@@ -9,10 +9,9 @@ from pathlib import Path
 from tests.postgres import ROOT
 
 TESTS = """
-import os, signal, sys, warnings
+import os, signal, time
 import pytest
 
-sys.stdout.write("collected by " + str(os.getpid()) + "\\n")
 collected_by = os.getpid()
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,6 +31,10 @@ def test_fails():
 
 def test_kills():
     os.kill(os.getpid(), signal.SIGKILL)
+
+@pytest.mark.timeout(0.1)
+def test_hangs():
+    time.sleep(60)
 
 @pytest.mark.skip(reason="not now")
 def test_skipped():
@@ -61,12 +64,13 @@ def run(folder: Path, *arguments: str) -> str:
 
 def test_each_test_runs_once_and_tells_what_it_has_come_to(tmp_path: Path) -> None:
     said = run(tmp_path)
-    assert "2 failed, 40 passed, 1 skipped" in said
+    assert "3 failed, 40 passed, 1 skipped" in said
     assert "assert [1, 2] == [1, 3]" in said
     assert "At index 1 diff: 2 != 3" in said
     assert "said before" in said
     assert "not to be seen" not in said
     assert "FAILED test_these.py::test_kills - its process has ended: exit code -9" in said
+    assert "FAILED test_these.py::test_hangs - Failed: Timeout (>0.1s)" in said
     assert "SKIPPED [1] test_these.py" in said
     torn_down = (tmp_path / "torn down").read_text().split()
     assert len(torn_down) == len(set(torn_down)) > 1  # in each process that was not killed

@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
+from io import StringIO
 from itertools import pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -148,19 +149,23 @@ def _workers(session: pytest.Session, count: int) -> Generator[list[Worker]]:
 
 def _run_tests(session: pytest.Session, parent: Connection) -> None:
     """Run the tests whose numbers the parent sends, in a process of their own."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # the first is ignored behind `nohup`
+        signal.signal(number, signal.default_int_handler)
     _have_to_itself(session.config)
     session.config.pluginmanager.register(_Reports(session.config, parent))
     try:
-        number: int | None = parent.recv()
-        while number is not None:
+        running: int | None = parent.recv()
+        while running is not None:
             following: int | None = parent.recv()
             session.config.hook.pytest_runtest_protocol(
-                item=session.items[number],
+                item=session.items[running],
                 nextitem=session.items[following] if following is not None else None,
             )
             parent.send(None)
-            number = following
+            running = following
     except (KeyboardInterrupt, EOFError, BrokenPipeError):  # the last two: of a parent that was killed
         _plugin(session.config, "runner").pytest_sessionfinish(session)
         sys.exit(INTERRUPTED)
@@ -168,7 +173,8 @@ def _run_tests(session: pytest.Session, parent: Connection) -> None:
 
 def _have_to_itself(config: Any) -> None:
     """Share no terminal, no captured output and no folder of temporary files with other processes."""
-    config.pluginmanager.unregister(name="terminalreporter")
+    if terminal := _plugin(config, "terminalreporter"):
+        terminal._tw = type(terminal._tw)(StringIO())
     capturing = _plugin(config, "capturemanager")
     capturing.stop_global_capturing()
     capturing.start_global_capturing()
