@@ -31,6 +31,7 @@ from tests.cli.processes import SECONDS, Running, environment
 
 IMPORTED = (
     "anyio._backends._asyncio",
+    "anyio._core._signals",
     "genai_prices.data",
     "google.auth.transport.requests",
     "google.oauth2.service_account",
@@ -42,15 +43,23 @@ IMPORTED = (
     "litebatch_asgi.cli.key_commands",
     "litebatch_asgi.cli.serve",
     "litebatch_asgi.cli.work",
+    "litebatch_asgi.config.document",
+    "litebatch_asgi.metrics.exposition",
+    "litebatch_asgi.metrics.gauges",
+    "litebatch_asgi.metrics.prometheus",
     "litebatch_asgi.providers.anthropic",
     "litebatch_asgi.providers.azure",
     "litebatch_asgi.providers.openai",
     "litebatch_asgi.providers.vertex",
+    "litebatch_asgi.server.httptools_heads",
     "litebatch_postgres",
     "litebatch_sqlite",
+    "tests.commands",
     "typer._adapters",
     "uvicorn.lifespan.off",
+    "uvicorn.loops.auto",
     "uvloop",
+    "yaml",
 )
 """what each process would otherwise import by itself"""
 MUTATIONS = "tests.survival.mutations"
