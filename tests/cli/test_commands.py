@@ -15,7 +15,8 @@ from google.oauth2 import service_account
 from litebatch_asgi.cli.serve import without_password
 from litebatch_asgi.cli.simulate import parse_fault, parse_settings
 from litebatch_asgi.errors import ConfigError
-from tests.cli.processes import run, running
+from tests import forks
+from tests.cli.processes import run
 
 
 def test_help_names_the_commands(tmp_path: Path) -> None:
@@ -38,7 +39,7 @@ def test_a_missing_extra_is_told_with_the_line_that_installs_it(missing: str) ->
 
 def test_the_simulator_runs_alone_with_settings_and_faults(tmp_path: Path) -> None:
     options = ("--set", "running_seconds=5", "--fault", '{"call": "list_files", "status": 503}')
-    with running("simulate", "--port", "0", *options, cwd=tmp_path, until="steering") as simulator:
+    with forks.running("simulate", "--port", "0", *options, cwd=tmp_path, until="steering") as simulator:
         assert max(map(len, simulator.told.splitlines())) <= 80
         answer = httpx2.get(f"{simulator.address}/_simulator/settings?account=a")
         assert answer.json()["running_seconds"] == 5
@@ -50,7 +51,7 @@ def test_the_simulator_runs_alone_with_settings_and_faults(tmp_path: Path) -> No
 
 
 def test_the_simulator_speaks_azure_too(tmp_path: Path) -> None:
-    with running(
+    with forks.running(
         "simulate", "--port", "0", "--flavour", "azure", cwd=tmp_path, until="steering"
     ) as simulator:
         assert max(map(len, simulator.told.splitlines())) <= 80
@@ -61,7 +62,7 @@ def test_the_simulator_speaks_azure_too(tmp_path: Path) -> None:
 
 
 def test_the_simulator_speaks_anthropic_too(tmp_path: Path) -> None:
-    with running(
+    with forks.running(
         "simulate", "--port", "0", "--flavour", "anthropic", cwd=tmp_path, until="steering"
     ) as simulator:
         assert max(map(len, simulator.told.splitlines())) <= 80
@@ -73,7 +74,7 @@ def test_the_simulator_speaks_anthropic_too(tmp_path: Path) -> None:
 
 def test_the_simulator_is_an_inference_server_too(tmp_path: Path) -> None:
     options = ("--flavour", "vllm", "--set", 'latency={"seconds": 0.01}', "--set", "requests_per_minute=1")
-    with running("simulate", "--port", "0", *options, cwd=tmp_path, until="steering") as simulator:
+    with forks.running("simulate", "--port", "0", *options, cwd=tmp_path, until="steering") as simulator:
         assert max(map(len, simulator.told.splitlines())) <= 80
         url = f"{simulator.address}/v1/completions"
         asked = [httpx2.post(url, json={"model": "m", "prompt": "hello"}) for _ in range(2)]
@@ -90,7 +91,7 @@ def test_the_simulator_is_an_inference_server_too(tmp_path: Path) -> None:
 
 
 def test_the_simulator_speaks_to_google_s_clients(tmp_path: Path) -> None:
-    with running(
+    with forks.running(
         "simulate", "--port", "0", "--flavour", "vertex", cwd=tmp_path, until="steering"
     ) as simulator:
         assert max(map(len, simulator.told.splitlines())) <= 80
@@ -122,7 +123,7 @@ def _token(info: dict[str, str]) -> str:
 
 def test_the_simulators_port_may_be_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run("simulate", "--port", str(taken.getsockname()[1]), cwd=tmp_path)
+        ended = forks.run("simulate", "--port", str(taken.getsockname()[1]), cwd=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.endswith("choose another with --port\n")
 

@@ -15,7 +15,8 @@ import httpx2
 import pytest
 
 from litebatch_asgi.cli.demo import program
-from tests.cli.processes import run, running
+from tests import forks
+from tests.cli.processes import run
 from tests.harness import PATIENCE_SECONDS
 from tests.page.visiting import visiting
 
@@ -44,7 +45,7 @@ def take(held: socket.socket, port: int) -> None:
 
 
 def test_keep_leaves_it_running_until_a_signal(tmp_path: Path) -> None:
-    with running("demo", "--keep", "--port", "0", cwd=tmp_path, until="Still running") as demo:
+    with forks.running("demo", "--keep", "--port", "0", cwd=tmp_path, until="Still running") as demo:
         told = demo.told
         demo.read_until("$OUTPUT/content")
         anyio.run(has_batches_in_every_state, told)
@@ -90,14 +91,16 @@ async def has_batches_in_every_state(told: str) -> None:
 
 
 def test_what_it_says_to_go_on_with_works(tmp_path: Path) -> None:
-    told = run("demo", "--port", "0", cwd=tmp_path).stdout.partition("To go on:\n")[2]
+    told = forks.run("demo", "--port", "0", cwd=tmp_path).stdout.partition("To go on:\n")[2]
     commands = [line for line in told.splitlines() if line and not line.startswith("#")]
     assert commands == [
         "litebatch demo --keep",
         "OPENAI_API_KEY=sk-... litebatch serve",
         "litebatch --help",
     ]
-    with running("serve", "--port", "0", cwd=tmp_path, until="listens", OPENAI_API_KEY="sk-...") as gateway:
+    with forks.running(
+        "serve", "--port", "0", cwd=tmp_path, until="listens", OPENAI_API_KEY="sk-..."
+    ) as gateway:
         assert gateway.stop() == 0
 
 
@@ -116,6 +119,6 @@ def test_commands_are_named_as_this_one_was(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_port_that_was_asked_for_and_is_taken_is_exit_code_1(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run("demo", "--port", str(taken.getsockname()[1]), cwd=tmp_path)
+        ended = forks.run("demo", "--port", str(taken.getsockname()[1]), cwd=tmp_path)
     assert ended.returncode == 1
     assert "choose another with --port" in ended.stderr

@@ -14,6 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from litebatch_asgi.cli.commands import app
+from tests import forks
 from tests.cli.examples import assert_parses
 from tests.cli.processes import run
 
@@ -47,7 +48,7 @@ def test_the_version(tmp_path: Path) -> None:
 
 
 def test_an_unknown_option_is_wrong_use(tmp_path: Path) -> None:
-    told = run("keys", "list", "--outputs", "json", cwd=tmp_path)
+    told = forks.run("keys", "list", "--outputs", "json", cwd=tmp_path)
     assert (told.returncode, told.stdout) == (2, "")
     assert "No such option: --outputs" in told.stderr
     assert "--output" in told.stderr
@@ -55,7 +56,7 @@ def test_an_unknown_option_is_wrong_use(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_takes_its_script(shell: str, tmp_path: Path) -> None:
-    told = run("completion", shell, cwd=tmp_path)
+    told = forks.run("completion", shell, cwd=tmp_path)
     assert (told.returncode, told.stderr) == (0, "")
     assert "_LITEBATCH_COMPLETE=complete_" + shell in told.stdout
     program = shutil.which(shell)
@@ -65,7 +66,7 @@ def test_a_shell_takes_its_script(shell: str, tmp_path: Path) -> None:
 
 
 def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
-    script = run("completion", "bash", cwd=tmp_path).stdout
+    script = forks.run("completion", "bash", cwd=tmp_path).stdout
     asked = (
         "COMP_WORDS=(litebatch keys l) COMP_CWORD=2; _litebatch_completion litebatch; echo ${COMPREPLY[*]}"
     )

@@ -13,7 +13,7 @@ from litebatch_asgi.cli.problems import excerpt, excerpts_of, place_of
 from litebatch_asgi.cli.telling import visible, visible_in_line, visible_json
 from litebatch_asgi.errors import Problem
 from litebatch_asgi.jsonl.request import read_request
-from tests.cli.terminal import terminal
+from tests.cli.terminal import forked_terminal
 from tests.harness import lines
 
 FINE = b'{"custom_id": "1", "method": "POST", "url": "/v1/responses", "body": {"model": "m"}}'
@@ -91,7 +91,7 @@ def test_problems_do_nothing_to_a_terminal(tmp_path: Path) -> None:
     row = lines(1).replace(b"request-0", rb"\u001b]0;pwned\u0007\u009b2J")
     (tmp_path / "in.jsonl").write_bytes(row + b"\n" + row)
     for form in ("table", "json", "plain"):
-        with terminal("files", "validate", "in.jsonl", "--output", form, cwd=tmp_path) as shown:
+        with forked_terminal("files", "validate", "in.jsonl", "--output", form, cwd=tmp_path) as shown:
             assert shown.end() == 1
             assert "duplicate" in shown.shown
             assert not {"\x07", "\x9b"} & set(shown.raw)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import pytest
 
 from tests.cli.databases import fill_with_jobs, make_database
-from tests.cli.terminal import COLUMNS, CTRL_C, terminal
+from tests.cli.terminal import COLUMNS, CTRL_C, forked_terminal
 from tests.forks import run, running
 from tests.harness import lines
 
@@ -55,7 +55,7 @@ Screen: TypeAlias = Callable[[Path], str]
 
 def ended(*arguments: str, **extra: str) -> Screen:
     def show(folder: Path) -> str:
-        with terminal(*arguments, cwd=folder, **extra) as shown:
+        with forked_terminal(*arguments, cwd=folder, **extra) as shown:
             shown.end()
             return shown.shown
 
@@ -65,7 +65,9 @@ def ended(*arguments: str, **extra: str) -> Screen:
 def serve(folder: Path) -> str:
     (folder / "litebatch.yaml").write_text(CONFIG)
     secrets = {"SEARCH_KEY": "sk-any", "MASTER_KEY": "sk-master"}
-    with terminal("serve", "--config", "litebatch.yaml", "--port", "0", cwd=folder, **secrets) as shown:
+    with forked_terminal(
+        "serve", "--config", "litebatch.yaml", "--port", "0", cwd=folder, **secrets
+    ) as shown:
         shown.read_until("  key ")
         shown.type(CTRL_C)
         assert shown.end() == 0
@@ -86,7 +88,7 @@ def with_accounts(*arguments: str) -> Screen:
         ):
             done = run(*command, cwd=folder)
             assert done.returncode == 0, done.stderr
-        with terminal(*arguments, cwd=folder) as shown:
+        with forked_terminal(*arguments, cwd=folder) as shown:
             shown.end()
             return shown.shown
 
@@ -101,7 +103,7 @@ def run_batch(*options: str, times: int = 1) -> Screen:
             for _ in range(times - 1):
                 done = run("batches", "run", "in.jsonl", "--yes", *options, cwd=folder, **server)
                 assert done.returncode == 0, done.stderr
-            with terminal("batches", "run", "in.jsonl", *options, cwd=folder, **server) as shown:
+            with forked_terminal("batches", "run", "in.jsonl", *options, cwd=folder, **server) as shown:
                 assert shown.end() == 0, shown.shown
                 return shown.screen
 
@@ -111,7 +113,7 @@ def run_batch(*options: str, times: int = 1) -> Screen:
 def with_jobs(*arguments: str) -> Screen:
     def show(folder: Path) -> str:
         fill_with_jobs(make_database(folder / "litebatch.db"))
-        with terminal(*arguments, cwd=folder) as shown:
+        with forked_terminal(*arguments, cwd=folder) as shown:
             shown.end()
             return shown.shown
 
@@ -124,7 +126,9 @@ def validate(*options: str) -> Screen:
         (folder / "fine.jsonl").write_bytes(lines(12, max_tokens=500))
         (folder / "open.jsonl").write_bytes(lines(1200))
         (folder / "wrong.jsonl").write_bytes(lines(2, stream=True) + b"\n{oops\n" + lines(1, model="gpt-4o"))
-        with terminal("files", "validate", *options, cwd=folder, SEARCH_KEY="x", MASTER_KEY="y") as shown:
+        with forked_terminal(
+            "files", "validate", *options, cwd=folder, SEARCH_KEY="x", MASTER_KEY="y"
+        ) as shown:
             shown.end()
             return shown.shown
 

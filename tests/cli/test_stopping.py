@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import CTRL_C, terminal
+from tests.cli.terminal import CTRL_C, forked_terminal, terminal
 from tests.postgres import database_url
 
 SERVE = ("serve", "--port", "0")
@@ -24,7 +24,7 @@ ENDLESS = [
 def test_the_first_tells_that_it_stops(
     tmp_path: Path, arguments: tuple[str, ...], until: str, told: str
 ) -> None:
-    with terminal(*arguments, cwd=tmp_path, OPENAI_API_KEY="sk-any") as shown:
+    with forked_terminal(*arguments, cwd=tmp_path, OPENAI_API_KEY="sk-any") as shown:
         shown.read_until(until)
         shown.type(CTRL_C)
         assert shown.end() == 0
@@ -59,7 +59,7 @@ def test_the_second_ends_it_at_once(tmp_path: Path) -> None:
 async def test_several_workers_do_the_same(tmp_path: Path) -> None:
     async with database_url() as url:
         options = ("--workers", "2", "--database", url)
-        with terminal(*SERVE, *options, cwd=tmp_path, OPENAI_API_KEY="sk-any") as shown:
+        with forked_terminal(*SERVE, *options, cwd=tmp_path, OPENAI_API_KEY="sk-any") as shown:
             shown.read_until("/v1")
             address = shown.shown.partition("listens on ")[2].partition("/v1")[0]
             with stalled_request(address):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.databases import make_database
-from tests.cli.terminal import terminal
+from tests.cli.terminal import forked_terminal
 from tests.forks import run
 from tests.postgres import database_url, empty_database_url, run_on
 
@@ -134,7 +134,7 @@ def test_deleting_asks_on_a_terminal(folder: Path) -> None:
     done(folder, "keys", "create", "--alias", "ci")
     question = "Delete key ci (sk-..."
     for answer, code, left in (("n", 1, 1), ("\x04", 1, 1), ("y", 0, 0)):
-        with terminal("keys", "delete", "ci", cwd=folder) as shown:
+        with forked_terminal("keys", "delete", "ci", cwd=folder) as shown:
             shown.read_until("[y/N]")
             assert question in shown.shown
             shown.type(f"{answer}\n" if answer != "\x04" else answer)

@@ -20,7 +20,7 @@ from litebatch_asgi.metrics.definitions import DEFINITIONS, IN_PROCESS
 from litebatch_asgi.metrics.prometheus import PrometheusMetrics
 from litebatch_asgi.models import BatchStatus
 from litebatch_asgi.refusals import Refusal
-from tests.cli.processes import run
+from tests.forks import run
 from tests.harness import deployments
 
 LABELS = {name: {*each.labels, "job", "instance"} for each in DEFINITIONS for name in each.series}

@@ -15,6 +15,7 @@ import openai
 import pytest
 
 from litebatch_asgi.cli import main
+from tests import forks
 from tests.cli.processes import SECONDS, Running, run, running
 from tests.harness import MODEL, lines
 
@@ -48,7 +49,7 @@ router_settings: {{}}
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     folder = tmp_path_factory.mktemp("simulator")
-    with running("simulate", "--port", "0", cwd=folder, until="steering") as started:
+    with forks.running("simulate", "--port", "0", cwd=folder, until="steering") as started:
         yield started.address
 
 
@@ -81,6 +82,7 @@ def ended(client: openai.OpenAI, batch_id: str) -> Any:
         batch = client.batches.retrieve(batch_id)
         if batch.status in ("completed", "failed", "expired", "cancelled"):
             return batch
+        time.sleep(0.05)
 
 
 def log_lines(served: Running) -> list[dict[str, Any]]:
@@ -186,7 +188,7 @@ def test_no_secret_is_ever_told(served: Running, http: httpx2.Client) -> None:
 
 def test_it_needs_nothing_but_a_key_of_openai_and_ends_in_order(simulator: str, tmp_path: Path) -> None:
     environment = {"OPENAI_API_KEY": "sk-own", "OPENAI_BASE_URL": f"{simulator}/own/v1"}
-    with running("serve", "--port", "0", cwd=tmp_path, until="  key", **environment) as served:
+    with forks.running("serve", "--port", "0", cwd=tmp_path, until="  key", **environment) as served:
         assert "  model     *\n" in served.told
         assert "any bearer token" in served.told
         with openai.OpenAI(base_url=f"{served.address}/v1", api_key="x") as client:
@@ -202,7 +204,7 @@ def test_it_needs_nothing_but_a_key_of_openai_and_ends_in_order(simulator: str, 
 def test_a_port_that_is_taken_is_exit_code_1(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = run("serve", "--port", port, cwd=tmp_path, OPENAI_API_KEY="sk-own")
+        ended = forks.run("serve", "--port", port, cwd=tmp_path, OPENAI_API_KEY="sk-own")
     assert ended.returncode == 1
     assert ended.stderr == (
         f"error: port {port} of 127.0.0.1 is in use: end what listens there, or choose another with --port\n"
@@ -213,7 +215,7 @@ def test_a_port_that_is_taken_is_exit_code_1(tmp_path: Path) -> None:
 def test_a_host_that_is_not_this_machine_is_told(tmp_path: Path, host: str) -> None:
     """Source of the address: RFC 5737, nobody has it."""
     environment = {"OPENAI_API_KEY": "sk-own", "LITEBATCH_MASTER_KEY": "sk-master-of-this-test"}
-    ended = run("serve", "--host", host, "--port", "0", cwd=tmp_path, **environment)
+    ended = forks.run("serve", "--host", host, "--port", "0", cwd=tmp_path, **environment)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"error: this machine has no address '{host}' to listen on (")
     assert "with --host choose 127.0.0.1" in ended.stderr

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx2
 import openai
 
-from tests.cli.processes import Running, running
+from tests.cli.processes import Running
+from tests.forks import running
 from tests.harness import MODEL, UPSTREAM, lines
 from tests.host.hosting import Provider
 from tests.traces.collecting import Collector
@@ -71,6 +73,7 @@ def whole_batch(address: str) -> tuple[str, str]:
             extra_headers=HEADERS,
         )
         while batch.status not in ("completed", "failed"):
+            time.sleep(0.05)
             batch = client.batches.retrieve(batch.id)
         assert batch.status == "completed"
         events = client.get(f"/batches/{batch.id}/events", cast_to=httpx2.Response)
