@@ -37,6 +37,8 @@ LONGEST_PAUSE = 1.0
 """seconds between two looks for due rows when nobody wakes the loop"""
 DRAIN_SECONDS = 30.0
 """between two looks for jobs that have come to drained deployments"""
+SWEPT_AT_ONCE = 100
+"""results of live jobs that one transaction removes: each may have megabytes"""
 SWEEP_SECONDS = 300.0
 """between two looks for expired files that no copy calls for"""
 Place: TypeAlias = tuple[Work | None, str | None]
@@ -66,8 +68,13 @@ class Reconciler:
             group.start_soon(for_ever, self._operators.stop_drained, partial(sleep_scattered, DRAIN_SECONDS))
             lapse = min(SWEEP_SECONDS, self._runtime.settings.lease_seconds)
             group.start_soon(for_ever, self._discarder.step, partial(sleep_scattered, lapse))
+            group.start_soon(for_ever, self._sweep_lines, partial(sleep_scattered, lapse))
             look = partial(self._look, group.start_soon)
             await for_ever(look, lambda: self._runtime.woken(scattered(pause)))
+
+    async def _sweep_lines(self) -> bool:
+        """Remove some results of live jobs that nobody needs any more; whether there may be more."""
+        return await self._runtime.storage.lines.sweep(limit=SWEPT_AT_ONCE) > 0
 
     async def _look(self, start: Callable[..., object]) -> int:
         await self._runtime.hand_over()

@@ -52,3 +52,8 @@ async def test_a_cancelled_batch_keeps_what_was_done(tmp_path: Path, database: D
         running = gateway.simulator.requests.totals(account="live").requests
         assert running < 200
         await gateway.client().files.delete(str(ended.output_file_id))
+
+        async def rows_are_swept() -> bool:
+            return await gateway.database.rows("SELECT 1 FROM line_results WHERE kind = 'output'") == []
+
+        await gateway.eventually(rows_are_swept)
