@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import _report
+from benchmarks._bulk import durable
 from benchmarks._processes import scratch
-from benchmarks.bench_storage import durable
 from litebatch_asgi.models import (
     BatchChange,
     FileKind,
