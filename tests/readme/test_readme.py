@@ -162,10 +162,6 @@ def rows(heading: str, file: Path = README) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def _values(value: object) -> tuple[str | float, ...]:
-    return cast("tuple[str | float, ...]", value)
-
-
 def test_every_setting_is_told_with_its_default() -> None:
     told = {
         name.strip("`"): default
@@ -174,11 +170,12 @@ def test_every_setting_is_told_with_its_default() -> None:
     settings = Settings()
     assert list(told) == list(Settings.__struct_fields__)
     for name, default in told.items():
-        value = getattr(settings, name)
+        value: Any = getattr(settings, name)
         if isinstance(value, (str, bool)):
             assert default == f"`{str(value).lower() if isinstance(value, bool) else value}`"
         elif isinstance(value, tuple):
-            each_told = (str(each) if isinstance(each, str) else f"{each:g}" for each in _values(value))
+            members = cast("tuple[str | float, ...]", value)
+            each_told = (each if isinstance(each, str) else f"{each:g}" for each in members)
             assert default == (", ".join(each_told) or "none")
         elif value is not None:
             assert float(default) == value
