@@ -18,7 +18,7 @@ class PendingLine:
     __slots__ = ("attempts", "deaths", "line", "tokens")
 
     def __init__(self, line: LiveLine) -> None:
-        self.line = line
+        self.line: LiveLine = line
         self.tokens: int = -(-len(line.text) // 4)
         """estimated, of the request"""
         self.attempts: int = 0
@@ -41,10 +41,10 @@ class HeldRange:
     def __init__(
         self, claim: LineRange, lines: Iterable[LiveLine], models: ModelNames, *, runs_until: float
     ) -> None:
-        self.claim = claim
+        self.claim: LineRange = claim
         self.models: ModelNames = models
         self.waiting: deque[PendingLine] = deque(map(PendingLine, lines))
-        self.runs_until = runs_until
+        self.runs_until: float = runs_until
         self.running: int = 0
         """requests that are under way, put off, or whose results are not committed"""
         self.results: list[LineResult] = []

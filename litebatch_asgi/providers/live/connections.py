@@ -34,18 +34,18 @@ class Connections:
     """
 
     def __init__(self, base: httpx2.URL, *, most: int, connect_seconds: float) -> None:
-        self.connect_seconds = connect_seconds
-        self.scheme = base.raw_scheme
-        self.host = base.raw_host
-        self.port = base.port
-        self.authority = base.netloc
+        self.connect_seconds: float = connect_seconds
+        self.scheme: bytes = base.raw_scheme
+        self.host: bytes = base.raw_host
+        self.port: int | None = base.port
+        self.authority: bytes = base.netloc
         self._origin = httpcore2.URL(scheme=self.scheme, host=self.host, port=self.port, target=b"/").origin
         self._most = most
         self._opening = anyio.Lock()
         self._factory: httpcore2.AsyncConnectionPool | None = None
         self._idle: list[httpcore2.AsyncConnectionInterface] = []
         self._busy = set[httpcore2.AsyncConnectionInterface]()
-        self.is_closed = False
+        self.is_closed: bool = False
 
     async def open(self) -> httpcore2.AsyncConnectionPool:
         """What makes connections; nothing is sent yet."""
