@@ -40,7 +40,7 @@ def read_text(text: str, source: str) -> Any:
 
 def read_files(file: Path) -> Document:
     """The file and what it includes. Raises `ConfigError` if one is missing, or includes itself."""
-    return _read(file, _text_of(file, "name a file that exists, or run without one"), ())
+    return _read(file, _text_of(file, "name a file that exists"), ())
 
 
 def _read(file: Path, text: str, above: tuple[Path, ...]) -> Document:

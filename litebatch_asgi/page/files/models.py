@@ -9,6 +9,9 @@ from litebatch_asgi.models import File
 from litebatch_asgi.page.parts import field
 from litebatch_asgi.page.visit import Visit
 
+_MOST_OFFERED = 500
+"""models to choose from; others can be typed"""
+
 
 def names_of(file: File) -> str:
     """The virtual models of a file, without what only stands for the provider that its upload has named."""
@@ -25,4 +28,5 @@ def model_field(visit: Visit, label: str, value: str | None, hint: str | None = 
 
 
 def _known(visit: Visit) -> Element:
-    return h.datalist("#models")[(h.option(value=name) for name in visit.services.models(visit.principal))]
+    names = visit.services.models(visit.principal)[:_MOST_OFFERED]
+    return h.datalist("#models")[(h.option(value=name) for name in names)]

@@ -22,9 +22,10 @@ def money_ticks(highest: Decimal) -> list[Decimal]:
 
 
 def money_labels(ticks: Sequence[Decimal]) -> list[str]:
-    """The ticks as they are written: all with as many places as one of them needs."""
+    """The ticks as they are written: all but 0 with as many places as one of them needs."""
     places = max(max(0, -int(tick.normalize().as_tuple().exponent)) for tick in ticks)
-    return [f"${tick:,.{max(places, _CENT) if places else 0}f}" for tick in ticks]
+    places = max(places, _CENT) if places else 0
+    return [f"${tick:,.{places}f}" if tick else "$0" for tick in ticks]
 
 
 def day_labels(days: Sequence[date]) -> list[tuple[int, str]]:
