@@ -38,10 +38,12 @@ _SHORT = frozenset(
     )
 )
 """columns that are not broken"""
-_WIDE = 80
-"""columns of a terminal that has room for those"""
-_SHORT_NAME = 24
-"""characters of what stands first in a row and is not broken either"""
+_SHORT_NAME = 36
+"""characters of what stands first in a row and is not broken either: an id has 34"""
+_PADDING = 2
+"""between two columns"""
+_LEAST = 8
+"""characters of a line in a column that is broken"""
 
 
 class Output(StrEnum):
@@ -93,12 +95,22 @@ def print_object(shown: object) -> None:
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Row], *, has_head: bool) -> None:
-    table = Table(show_header=has_head, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    """Where the terminal has no room for what is not broken, it breaks whole lines itself: ids can be copied."""
     console = Console()
-    are_short = all(len(row.cells[0]) <= _SHORT_NAME for row in rows)
+    table = Table(
+        show_header=has_head,
+        box=None,
+        pad_edge=False,
+        padding=(0, _PADDING, 0, 0),
+        header_style="bold",
+    )
+    least = 0
     for place, column in enumerate(columns):
-        is_whole = console.width >= _WIDE and (column in _SHORT or (place == 0 and are_short))
+        longest = max((len(row.cells[place]) for row in rows), default=0)
+        is_whole = column in _SHORT or (place == 0 and longest <= _SHORT_NAME)
         table.add_column(column, overflow="fold", no_wrap=is_whole)
+        least += max(len(column), longest if is_whole else min(longest, _LEAST)) + _PADDING
+    console.width = max(console.width, least)
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row.cells))
     if table.row_count:
