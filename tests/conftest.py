@@ -71,10 +71,19 @@ EVERY = {
     "::TestPostgresPooled::": 4,
     "::TestAzureAdapterOnV1Paths::": 4,
     "::TestGroqAdapter::": 4,
+    "::TestPostgres::": 2,
     "tests/storage/test_upgrades.py::": 2,
-    "tests/faults/test_renewals.py::": 2,
+    "tests/faults/": 2,
+    "tests/delivering/": 2,
+    "tests/journey/": 2,
+    "tests/keys/": 2,
+    "tests/limits/": 2,
+    "tests/middleware/": 2,
+    "tests/rescue/": 2,
+    "tests/simulator/": 2,
+    "tests/webhooks/": 2,
 }
-"""tests of which the quick run takes every so-manieth, for they share most of what they go through"""
+"""tests of which the quick run takes every so-manieth: they take long, and share most of what they go through"""
 ALL_LONG = ("test_matrix.py",)
 """modules that need not even be read for a quick run"""
 

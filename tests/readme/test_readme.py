@@ -32,7 +32,7 @@ from tests.survival.server import free_port
 from tests.webhooks.taking import completed, taker
 
 PORTS = ("4000", "4001", "4002", "9000")
-SECONDS = 50
+SECONDS = 180
 PARTS = (*ROOT.glob("*/README.md"), *ROOT.glob("litebatch_asgi/*/README.md"))
 NOT_TOLD = frozenset({None, "internal_error"})
 """codes of whole classes of errors that the table leaves out"""
