@@ -83,7 +83,7 @@ EVERY = {
     "tests/simulator/": 2,
     "tests/webhooks/": 2,
 }
-"""tests of which the quick run takes every so-manieth: they take long, and share most of what they go through"""
+"""tests of which the quick run takes every so-manieth: costly ones, which share most of what they do"""
 ALL_LONG = ("test_matrix.py",)
 """modules that need not even be read for a quick run"""
 

@@ -95,7 +95,7 @@ def print_object(shown: object) -> None:
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Row], *, has_head: bool) -> None:
-    """Where the terminal has no room for what is not broken, it breaks whole lines itself: ids can be copied."""
+    """Where there is no room for what is not broken, the terminal breaks lines itself: ids can be copied."""
     console = Console()
     table = Table(
         show_header=has_head,
