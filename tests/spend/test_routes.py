@@ -13,7 +13,7 @@ import pytest
 
 from litebatch_asgi.errors import InvalidRequest, PermissionDenied
 from litebatch_asgi.keys import keys_of
-from litebatch_asgi.models import Principal, SpendField
+from litebatch_asgi.models import BatchStatus, JobState, Principal, SpendField
 from litebatch_asgi.testing import a_batch, a_charge, a_file, a_job
 from litebatch_asgi.testing.conformance.base import stored_batch, writing
 from litebatch_asgi.testing.conformance.ledger import used
@@ -57,10 +57,12 @@ async def charge(
     scopes: tuple[str, ...] = (),
     **fields: Any,
 ) -> None:
-    """A batch that has cost that much."""
-    batch = await stored_batch(gateway.storage, batch=a_batch(a_file(owner=owner), scopes=scopes))
+    """A batch that has cost that much, of which nothing is left to be done."""
+    batch = a_batch(a_file(owner=owner), status=BatchStatus.COMPLETED, scopes=scopes)
+    job = a_job(batch, state=JobState.SETTLED, next_check_at=None)
+    await stored_batch(gateway.storage, job, batch=batch)
     one = a_charge(
-        a_job(batch, id=f"job-{batch.id}"),
+        job,
         batch,
         cost=None if cost is None else Decimal(cost),
         usage=used(3, unpriced=3 if cost is None else 0),
