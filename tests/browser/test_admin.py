@@ -49,6 +49,7 @@ async def good(page: Page, name: str) -> None:
         assert await violations(page) == []
 
 
+@pytest.mark.long
 async def test_the_pages_of_admins_can_be_read(gateway: Standalone, page_at: Pages) -> None:
     page = await page_at()
     await page.goto(f"{gateway.address}/ui/sign-in")
@@ -73,7 +74,7 @@ async def test_the_pages_of_admins_can_be_read(gateway: Standalone, page_at: Pag
     await good(page, "webhook")
 
 
-@pytest.mark.parametrize("javascript", [True, False])
+@pytest.mark.parametrize("javascript", [pytest.param(True, marks=pytest.mark.long), False])
 async def test_a_new_key_can_be_copied(gateway: Standalone, page_at: Pages, javascript: bool) -> None:
     page = await page_at(javascript=javascript, permissions=["clipboard-read", "clipboard-write"])
     await page.goto(f"{gateway.address}/ui/sign-in?next=/keys/new")

@@ -24,6 +24,7 @@ async def gateway(tmp_path: Path) -> AsyncGenerator[Standalone]:
         yield gateway
 
 
+@pytest.mark.long
 async def test_everyone_can_read_them(gateway: Standalone, page_at: Pages) -> None:
     """Nothing lies to the right, on a telephone neither, whatever is written into a batch."""
     file = await gateway.upload(some_failing(*FATES), key=MASTER)

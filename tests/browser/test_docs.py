@@ -16,7 +16,8 @@ _KEEP_EVERY = "every => document.querySelectorAll('article').forEach((it, at) =>
 _SCROLLED = "[...document.querySelectorAll('.table')].filter(it => it.scrollWidth > it.clientWidth).length"
 
 
-@pytest.mark.parametrize("every", [12, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("every", [12, 1])
 async def test_everyone_can_read_it(page_at: Pages, tmp_path: Path, every: int) -> None:
     """Nothing lies to the right, on a telephone neither. axe takes seconds for all of the articles."""
     page = await page_at()

@@ -55,6 +55,7 @@ def sent(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 async def test_an_upload_shows_how_far_it_is(page_at: Pages, tmp_path: Path, sent: Path) -> None:
     page = await page_at()
     network = await page.context.new_cdp_session(page)
@@ -86,6 +87,7 @@ async def test_an_upload_shows_how_far_it_is(page_at: Pages, tmp_path: Path, sen
         await good(page, "one")
 
 
+@pytest.mark.long
 async def test_problems_and_refusals_are_shown(page_at: Pages, tmp_path: Path, sent: Path) -> None:
     page = await page_at()
     page_at.complaints.allow(r"status of 4\d\d")
@@ -123,6 +125,7 @@ async def test_without_a_script(page_at: Pages, tmp_path: Path, sent: Path) -> N
         await expect(page.get_by_role("button", name="Create the batch")).to_be_visible()
 
 
+@pytest.mark.long
 async def test_a_batch_is_made(page_at: Pages, tmp_path: Path) -> None:
     page = await page_at()
     page_at.complaints.allow(r"status of 40\d")
