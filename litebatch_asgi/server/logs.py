@@ -6,6 +6,7 @@ is for the process that LiteBatch owns.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -122,6 +123,11 @@ class Formatter(logging.Formatter):
         return self._redact(self._form(line))
 
 
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """False for requests that the end of the process breaks off: servers log these as errors of the app."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
 def configure(secrets: Iterable[str], stream: TextIO = sys.stderr, **about: Any) -> RequestLog:
     """Set up this process's logging, for good: LiteBatch from INFO, everything else from WARNING.
 
@@ -130,6 +136,7 @@ def configure(secrets: Iterable[str], stream: TextIO = sys.stderr, **about: Any)
     """
     redact, form = Redactor(secrets), text_line if stream.isatty() else json_line
     handler = logging.StreamHandler(stream)
+    handler.addFilter(_is_no_cancellation)
     handler.setFormatter(Formatter(form, redact, about))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("litebatch_asgi").setLevel(logging.INFO)

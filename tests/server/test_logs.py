@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -116,3 +117,17 @@ def test_a_log_that_cannot_be_written_takes_no_request_down() -> None:
     log = configure((), stream)
     stream.close()
     log({"path": "/"})
+
+
+@pytest.mark.usefixtures("loggers")
+def test_a_request_that_the_end_breaks_off_is_no_error_of_the_app() -> None:
+    stream = io.StringIO()
+    configure((), stream)
+    for error in (asyncio.CancelledError(), ValueError("an error")):
+        try:
+            raise error
+        except BaseException:
+            logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+    assert [json.loads(line)["exception"].splitlines()[-1] for line in stream.getvalue().splitlines()] == [
+        "ValueError: an error"
+    ]
