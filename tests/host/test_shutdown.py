@@ -31,7 +31,7 @@ from tests.host.hosting import (
 )
 from tests.http.open_files import open_in
 
-SOON_SECONDS = 4.0
+SOON_SECONDS = 12.0
 """more than it takes, less than any of the limits that would hide a hang"""
 
 

@@ -194,7 +194,7 @@ async def test_the_time_out_is_of_the_whole_exchange(never: Answer) -> None:
     with pytest.raises(NoAnswer, match=r"within 0.2 s") as caught:
         await answered(never, seconds=0.2)
     assert caught.value.was_silent
-    assert time.monotonic() - began_at < 3.0
+    assert time.monotonic() - began_at < 15
 
 
 async def test_a_connection_that_was_left_in_the_middle_is_not_used_again() -> None:

@@ -130,7 +130,7 @@ async def test_a_worker_that_dies_meanwhile_is_replaced_when_it_is_back(alone: S
 
 
 async def test_without_a_free_connection_a_request_waits_a_little(tmp_path: Path, database: Database) -> None:
-    storage = PostgresStorage(database.url, max_pool_size=1, acquire_seconds=0.2)
+    storage = PostgresStorage(database.url, max_pool_size=1, acquire_seconds=1.5)
     async with running_gateway(
         tmp_path, database=database, storage=storage, names=("east",), reconciler=False
     ) as gateway:

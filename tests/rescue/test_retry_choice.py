@@ -85,10 +85,11 @@ async def test_named_requests_of_several_tiles_run_again(tmp_path: Path, databas
 
 
 async def test_no_tile_of_a_retry_waits_for_a_lease_to_run_out(tmp_path: Path, database: Database) -> None:
-    async with gateway_on(tmp_path, database, max_job_requests=2) as gateway:
+    settings = replace(ALONE, lease_seconds=100)
+    async with gateway_on(tmp_path, database, max_job_requests=2, settings=settings) as gateway:
         parent = await parent_of(gateway)
         child = await retry(gateway, parent.id, custom_ids=named(1, 2, 4, 6))
-        with anyio.fail_after(ALONE.lease_seconds / 2):
+        with anyio.fail_after(settings.lease_seconds / 2):
             ended = await gateway.ended(child.id)
         assert ids_of((await gateway.results(ended))[1]) == named(1, 2, 4, 6)
 

@@ -29,7 +29,7 @@ async def database() -> AsyncGenerator[Database]:
 
 @pytest.fixture
 async def storage(database: Database) -> AsyncGenerator[DatabasesStorage]:
-    storage = DatabasesStorage(database, acquire_seconds=0.05)
+    storage = DatabasesStorage(database, acquire_seconds=1)
     await storage.open()
     yield storage
     await storage.close()
@@ -37,7 +37,7 @@ async def storage(database: Database) -> AsyncGenerator[DatabasesStorage]:
 
 async def test_a_pool_without_a_free_connection_is_waited_for_then_told() -> None:
     async with postgres_host(max_size=1) as database:
-        storage = DatabasesStorage(database, acquire_seconds=0.05)
+        storage = DatabasesStorage(database, acquire_seconds=0.3)
         await storage.open()
         file = a_file()
         async with database.transaction():
