@@ -18,8 +18,8 @@ from tests.harness import InProcess, running_gateway
 from tests.postgres import drop_emptied
 
 # Generated examples share the machine with other tests: how long one takes says nothing.
-settings.register_profile("litebatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("litebatch")
+settings.register_profile("long", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("long"), max_examples=40)
 
 ON_EITHER = frozenset(
     {
@@ -73,19 +73,27 @@ EVERY = {
     "::TestGroqAdapter::": 4,
     "::TestPostgres::": 2,
     "tests/storage/test_upgrades.py::": 2,
-    "tests/faults/": 2,
+    "tests/costs/": 2,
     "tests/delivering/": 2,
+    "tests/faults/": 2,
+    "tests/host/": 2,
     "tests/journey/": 2,
     "tests/keys/": 2,
     "tests/limits/": 2,
     "tests/middleware/": 2,
     "tests/rescue/": 2,
+    "tests/retries/": 2,
     "tests/simulator/": 2,
     "tests/webhooks/": 2,
 }
 """tests of which the quick run takes every so-manieth: costly ones, which share most of what they do"""
 ALL_LONG = ("test_matrix.py",)
 """modules that need not even be read for a quick run"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples in a quick run, where a test does not say how many."""
+    settings.load_profile("quick" if config.getoption("markexpr") == "not long" else "long")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

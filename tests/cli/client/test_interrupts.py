@@ -128,7 +128,7 @@ def test_a_watch_is_left(direct: Direct, folder: Path) -> None:
 def test_what_is_shown_fits(direct: Direct, folder: Path, columns: int) -> None:
     """Bars, question and summary; what is to be copied is broken by the terminal alone."""
     write(folder, lines(5, model="wide").replace(b'"wide"', '"漢字"'.encode()))
-    direct.call(lambda: direct.account.configure(course={"rows_per_second": 20}))
+    direct.call(lambda: direct.account.configure(course={"rows_per_second": 4}))
     with direct.on_terminal(*RUN, cwd=folder, COLUMNS=str(columns)) as shown:
         shown.read_until("[y/N]: ")
         shown.type("y\n")
