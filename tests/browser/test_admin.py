@@ -74,7 +74,8 @@ async def test_the_pages_of_admins_can_be_read(gateway: Standalone, page_at: Pag
     await good(page, "webhook")
 
 
-@pytest.mark.parametrize("javascript", [pytest.param(True, marks=pytest.mark.long), False])
+@pytest.mark.long
+@pytest.mark.parametrize("javascript", [True, False])
 async def test_a_new_key_can_be_copied(gateway: Standalone, page_at: Pages, javascript: bool) -> None:
     page = await page_at(javascript=javascript, permissions=["clipboard-read", "clipboard-write"])
     await page.goto(f"{gateway.address}/ui/sign-in?next=/keys/new")

@@ -106,6 +106,7 @@ async def test_problems_and_refusals_are_shown(page_at: Pages, tmp_path: Path, s
         await good(page, "problems")
 
 
+@pytest.mark.long
 async def test_without_a_script(page_at: Pages, tmp_path: Path, sent: Path) -> None:
     """A file that is too large is answered before it has come: the browser shows that page all the same."""
     page = await page_at(javascript=False)

@@ -78,6 +78,7 @@ async def test_a_cancellation_that_cannot_be_done_is_tried_later_each_time(
         assert last.time - first.time > 1
 
 
+@pytest.mark.long
 async def test_many_running_batches_are_looked_at_by_the_list(tmp_path: Path, database: Database) -> None:
     simulator = Simulator(settings=HELD)
     async with running_gateway(tmp_path, database=database, simulator=simulator, names=["east"]) as gateway:
@@ -134,6 +135,7 @@ async def test_a_process_that_stops_in_a_round_gives_its_claims_back(
     assert len(held) < LIST_FROM
 
 
+@pytest.mark.long
 async def test_owners_take_turns_where_a_round_looks_at_one_after_the_other(
     tmp_path: Path, database: Database
 ) -> None:
