@@ -9,13 +9,14 @@ import anyio
 
 from litebatch_asgi.jsonl import LiveLine
 from litebatch_asgi.live.inputs import ModelNames
+from litebatch_asgi.live.places import Place
 from litebatch_asgi.models import LineRange, LineResult, RangeWrite
 
 
 class PendingLine:
     """A request that has no result yet."""
 
-    __slots__ = ("attempts", "deaths", "line", "tokens")
+    __slots__ = ("attempts", "deaths", "line", "pauses", "tokens")
 
     def __init__(self, line: LiveLine) -> None:
         self.line: LiveLine = line
@@ -23,8 +24,28 @@ class PendingLine:
         """estimated, of the request"""
         self.attempts: int = 0
         """how often it has failed"""
+        self.pauses: int = 0
+        """how often it was put off"""
         self.deaths: int = 0
         """those of them in which the whole server seems to have died, or hung"""
+
+
+class OpeningRange:
+    """A claimed range whose requests are being read.
+
+    Args:
+        claim: as it was claimed.
+        runs_until: as for `HeldRange`.
+
+    """
+
+    __slots__ = ("claim", "is_lost", "runs_until")
+
+    def __init__(self, claim: LineRange, *, runs_until: float) -> None:
+        self.claim: LineRange = claim
+        self.runs_until: float = runs_until
+        self.is_lost: bool = False
+        """as of `HeldRange`"""
 
 
 class HeldRange:
@@ -47,8 +68,8 @@ class HeldRange:
         self.runs_until: float = runs_until
         self.running: int = 0
         """requests that are under way, put off, or whose results are not committed"""
-        self.results: list[LineResult] = []
-        """those that are to be committed"""
+        self._results: list[tuple[LineResult, Place]] = []
+        """those that are to be committed, with the places that they take until then"""
         self.trying: int | None = None
         """the request that is to be tried next by itself, which is committed before it is sent"""
         self.is_lost: bool = False
@@ -73,12 +94,23 @@ class HeldRange:
 
     def write(self) -> RangeWrite:
         """What is to be committed of it."""
-        return RangeWrite(range=self.claim, results=tuple(self.results), trying=self.trying)
+        results = tuple(result for result, _ in self._results)
+        return RangeWrite(range=self.claim, results=results, trying=self.trying)
+
+    def finish(self, result: LineResult, place: Place) -> None:
+        """A request has a result, whose place is free once it is committed, or nobody is to commit it."""
+        if self.is_lost:
+            place.free()
+        else:
+            self._results.append((result, place))
 
     def written(self, write: RangeWrite, after: LineRange) -> None:
         """Note what was committed."""
-        del self.results[: len(write.results)]
-        self.running -= len(write.results)
+        committed = self._results[: len(write.results)]
+        del self._results[: len(committed)]
+        self.running -= len(committed)
+        for _, place in committed:
+            place.free()
         if write.trying is not None and self.trying == write.trying:
             self.trying = None
         self.claim = after
@@ -87,6 +119,8 @@ class HeldRange:
         """The scope of an attempt at one of its requests, which ends with the range at the latest."""
         scope = anyio.CancelScope()
         self._attempts.add(scope)
+        if self.is_lost:
+            scope.cancel()
         return scope
 
     def end(self, scope: anyio.CancelScope) -> None:
@@ -94,8 +128,11 @@ class HeldRange:
         self._attempts.discard(scope)
 
     def drop(self) -> None:
-        """Go on with nothing of it: whatever is under way is broken off."""
+        """Go on with nothing of it: whatever is under way is broken off, and no result waits any more."""
         self.is_lost = True
         self.waiting.clear()
+        for _, place in self._results:
+            place.free()
+        self._results.clear()
         for scope in self._attempts:
             scope.cancel()

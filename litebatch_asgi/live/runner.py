@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 
@@ -14,7 +13,7 @@ from msgspec.structs import replace
 from litebatch_asgi.errors import RequestError, StateConflict, StorageUnavailable
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.leases import GIVE_BACK_SECONDS
-from litebatch_asgi.live.held import HeldRange
+from litebatch_asgi.live.held import HeldRange, OpeningRange
 from litebatch_asgi.live.inputs import RangeInputs
 from litebatch_asgi.live.sending import LineSender
 from litebatch_asgi.live.station import Station
@@ -36,6 +35,8 @@ MOST_BYTES = 16 << 20
 """of the requests that wait at one station, unless one owner has none there"""
 UNREADABLE_SECONDS = 10.0
 """for which a range is left alone whose requests cannot be read"""
+_CLAIM_SECONDS = 10.0
+"""for which a claim is waited for"""
 
 
 class LiveRunner:
@@ -44,9 +45,9 @@ class LiveRunner:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._inputs = RangeInputs(runtime)
-        self._writer = ResultWriter(runtime, self._committed)
+        self._writer = ResultWriter(runtime, self._committed, self._refused)
         self._stations = {id_: self._station(id_) for id_ in runtime.fleet.ids if runtime.fleet.is_live(id_)}
-        self._opening: dict[tuple[str, int], LineRange] = {}
+        self._opening: dict[tuple[str, int], OpeningRange] = {}
         self._woken = anyio.Event()
 
     def _station(self, deployment_id: str) -> Station:
@@ -67,6 +68,16 @@ class LiveRunner:
             writer=self._writer,
             timeout=timeout,
         )
+
+    @property
+    def stations(self) -> Mapping[str, Station]:
+        """Who sends to each of the live deployments."""
+        return self._stations
+
+    @property
+    def opening(self) -> int:
+        """How many claimed ranges are being read."""
+        return len(self._opening)
 
     @property
     def is_needed(self) -> bool:
@@ -96,6 +107,9 @@ class LiveRunner:
             for held in station.held:
                 if held.claim.job_id == closed:
                     station.drop(held)
+        for opening in self._opening.values():
+            if opening.claim.job_id == closed:
+                opening.is_lost = True
         self._woken.set()
 
     async def _rest(self) -> None:
@@ -104,7 +118,7 @@ class LiveRunner:
 
     def _committed(self, held: HeldRange, write: RangeWrite, after: LineRange | None) -> None:
         station = self._stations[held.claim.deployment_id]
-        station.committed(held, write, after)
+        station.committed(held, after)
         if after is not None and after.next_check_at is None and not station.runs(after.job_id):
             self._runtime.start(partial(self._ended, after))
         if station.is_short:
@@ -136,50 +150,59 @@ class LiveRunner:
         It is looked at again at once while it has too little and there is more, and otherwise after a while.
         """
         since, is_short, places = anyio.current_time(), station.is_short, self._places(station)
-        claimed = await self._runtime.storage.lines.claim(
-            self._runtime.worker,
-            lease_seconds=self._lease(station),
-            room={station.deployment_id: places},
-            avoid={} if is_short else {station.deployment_id: station.owners},
-        )
+        claimed: list[LineRange] = []
+        # Who is cancelled while the database answers would not know what is ours by now.
+        with anyio.move_on_after(_CLAIM_SECONDS, shield=True):
+            claimed = await self._runtime.storage.lines.claim(
+                self._runtime.worker,
+                lease_seconds=self._lease(station),
+                room={station.deployment_id: places},
+                avoid={} if is_short else {station.deployment_id: station.owners},
+            )
         if not is_short or len(claimed) < places:
             station.look_at = since + LONGEST_PAUSE / 2
-        if claimed and not station.held:
-            await self._share()
-        for line_range in claimed:
-            hit("live.claimed")
-            station.expecting += line_range.lines
-            self._opening[line_range.key] = line_range
-            start(self._open, station, line_range, since + self._lease(station))
+        opening = [OpeningRange(each, runs_until=since + self._lease(station)) for each in claimed]
+        station.expecting += sum(each.lines for each in claimed)
+        self._opening |= {each.claim.key: each for each in opening}
+        try:
+            if claimed:
+                hit("live.claimed")
+                if not station.held:
+                    await self._share()
+        finally:
+            for each in opening:
+                start(self._open, station, each)
         return len(claimed)
 
     def _lease(self, station: Station) -> float:
         """Seconds: two thirds of it outlast a request, for claims are renewed at each third."""
         return max(self._runtime.settings.lease_seconds, 1.6 * station.timeout)
 
-    async def _open(self, station: Station, line_range: LineRange, runs_until: float) -> None:
+    async def _open(self, station: Station, opening: OpeningRange) -> None:
         """Read the requests of a range that have no result, and let the station send them."""
+        held: HeldRange | None = None
         try:
-            held = await self._held(line_range, runs_until)
-        except (RequestError, StateConflict) as error:
-            told = {"job_id": line_range.job_id, "range": line_range.seq, "error": str(error)}
-            logger.warning("requests cannot be read now", extra=told)
-            await self._give_back(line_range, after=UNREADABLE_SECONDS)
-            del self._opening[line_range.key]
-            return
+            held = await self._held(opening)
+        except Exception as error:
+            told = {"job_id": opening.claim.job_id, "range": opening.claim.seq, "error": str(error)}
+            is_usual = isinstance(error, RequestError | StateConflict)
+            logger.warning("requests cannot be read now", extra=told, exc_info=None if is_usual else error)
         finally:
-            station.expecting -= line_range.lines
-        del self._opening[line_range.key]
-        if held.is_finished:
-            await self._give_back(line_range)
-        else:
+            station.expecting -= opening.claim.lines
+        if held is not None and not held.is_finished and not opening.is_lost:
+            held.runs_until = opening.runs_until
             station.add(held)
+        elif not opening.is_lost:
+            await self._give_back(opening.claim, after=UNREADABLE_SECONDS if held is None else 0.0)
+        del self._opening[opening.claim.key]
 
-    async def _held(self, line_range: LineRange, runs_until: float) -> HeldRange:
-        lines, models = await self._inputs.lines(line_range)
-        done = await self._runtime.storage.lines.results_in(line_range)
+    async def _held(self, opening: OpeningRange) -> HeldRange:
+        claim = opening.claim
+        hit("live.opening")
+        lines, models = await self._inputs.lines(claim)
+        done = await self._runtime.storage.lines.results_in(claim)
         left = (line for line in lines if line.line not in done)
-        return HeldRange(line_range, left, models, runs_until=runs_until)
+        return HeldRange(claim, left, models, runs_until=opening.runs_until)
 
     async def _share(self) -> None:
         """Learn who else runs requests at the deployments."""
@@ -196,27 +219,44 @@ class LiveRunner:
     async def _keep(self) -> None:
         """Renew claims, done at each third of their time; ranges that are ours no more are dropped."""
         for station in self._stations.values():
-            if station.held:
-                await self._renew(station)
+            opening = [
+                each for each in self._opening.values() if each.claim.deployment_id == station.deployment_id
+            ]
+            if station.held or opening:
+                await self._renew(station, opening)
 
-    async def _renew(self, station: Station) -> None:
+    async def _renew(self, station: Station, opening: list[OpeningRange]) -> None:
         asked, held = anyio.current_time(), station.held
         seconds = self._lease(station)
         renewed = await self._runtime.storage.claims.renew(
-            [each.claim for each in held], lease_seconds=seconds
+            [each.claim for each in (*held, *opening)], lease_seconds=seconds
         )
         kept = {(each.job_id, each.seq, each.epoch) for each in renewed if isinstance(each, LineRange)}
-        for each in held:
+        for each in (*held, *opening):
             if (*each.claim.key, each.claim.epoch) in kept:
                 each.runs_until = asked + seconds
-            else:
+            elif isinstance(each, HeldRange):
                 station.drop(each)
+            else:
+                each.is_lost = True
+
+    def _refused(self, held: HeldRange) -> None:
+        """What came of a range cannot be written: it is left alone for a while."""
+        told = {"job_id": held.claim.job_id, "range": held.claim.seq}
+        logger.error("results cannot be written", extra=told)
+        self._stations[held.claim.deployment_id].drop(held)
+        self._runtime.start(partial(self._give_back, held.claim, after=UNREADABLE_SECONDS))
 
     async def _give_back(self, line_range: LineRange, *, after: float = 0.0) -> None:
-        """Let somebody go on with a range of which nothing is under way; if nobody can say so, it lapses."""
-        due = self._runtime.now() + timedelta(seconds=after)
-        with suppress(StorageUnavailable):
-            await self._runtime.storage.lines.write([RangeWrite(range=line_range, give_back=due)])
+        """Let somebody go on with a range of which nothing is under way, once the database answers."""
+        while True:
+            due = self._runtime.now() + timedelta(seconds=after)
+            try:
+                await self._runtime.storage.lines.write([RangeWrite(range=line_range, give_back=due)])
+            except StorageUnavailable:
+                await sleep_scattered(LONGEST_PAUSE)
+            else:
+                return
 
     async def _hand_back(self) -> None:
         """Commit what has come, and give back all ranges."""
@@ -226,7 +266,8 @@ class LiveRunner:
             for station in self._stations.values()
             for held in station.held
         ]
-        writes += [RangeWrite(range=each, give_back=now) for each in self._opening.values()]
+        openings = (each.claim for each in self._opening.values() if not each.is_lost)
+        writes += [RangeWrite(range=each, give_back=now) for each in openings]
         try:
             await self._runtime.storage.lines.write(writes)
         except StorageUnavailable as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-import random
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
@@ -17,13 +16,14 @@ import anyio
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.live.alone import Alone
 from litebatch_asgi.live.held import HeldRange, PendingLine
+from litebatch_asgi.live.places import Place, Places
 from litebatch_asgi.live.sending import Attempt, LineSender, abandoned
 from litebatch_asgi.live.survivors import Survivors
 from litebatch_asgi.live.turns import Waiting, next_owner
 from litebatch_asgi.live.writing import ResultWriter
 from litebatch_asgi.load import Begun, LoadControl, Outcome
-from litebatch_asgi.loops import for_ever
-from litebatch_asgi.models import NO_HINTS, LineRange, LineResult, RangeWrite
+from litebatch_asgi.loops import for_ever, scattered
+from litebatch_asgi.models import NO_HINTS, LineRange, LineResult
 from litebatch_asgi.models.ids import JOB_PREFIX
 from litebatch_asgi.refusals import Refusal
 from litebatch_asgi.runtime import Runtime
@@ -47,6 +47,18 @@ class _Ended(NamedTuple):
     began: float
     at: float
     outcome: Outcome
+
+
+class _Flight(NamedTuple):
+    """An attempt that is under way."""
+
+    held: HeldRange
+    pending: PendingLine
+    place: Place
+    begun: Begun
+    request: int
+    """as the survivors know it"""
+    alone: bool
 
 
 class Station:
@@ -84,11 +96,10 @@ class Station:
         self.alone: Alone = Alone(runtime, deployment_id, seconds=2 * timeout, changed=self.wake)
         self._held: dict[tuple[str, int], HeldRange] = {}
         self._of_owner: defaultdict[str, list[HeldRange]] = defaultdict(list)
-        self._running: defaultdict[str, int] = defaultdict(int)
         self._last_turn: dict[str, int] = {}
         self._turn = itertools.count(1)
         self._later: list[tuple[float, int, HeldRange, PendingLine, _Ended | None]] = []
-        self._busy = 0
+        self.places: Places = Places()
         self._survivors = Survivors()
         self._changed = anyio.Event()
         self._pause: float | None = None
@@ -170,7 +181,7 @@ class Station:
             return self._begin_alone(start, now)
         self.alone.give_back(start)
         while True:
-            if self._busy >= self.load.limit:
+            if self.places.taken >= self.load.limit:
                 self._writer.hurry()
                 return later
             held = self._next(now)
@@ -179,7 +190,7 @@ class Station:
             pending = held.waiting[0]
             if held.is_to_be_tried(pending.line.line):
                 held.trying = pending.line.line
-                self._write_soon(held)
+                self._writer.add(held)
                 continue
             if pause := self.load.wait(now, pending.tokens):
                 return min(pause, later or pause)
@@ -187,8 +198,7 @@ class Station:
             held.running += 1
             if held.claim.one_by_one and held.claim.tries > self._attempts:
                 row = abandoned(pending.line, _row_id(held, pending), held.claim.tries - 1)
-                self._take_place(held)
-                self._finish(held, row)
+                self._finish(held, row, self.places.take(held.claim.owner))
                 continue
             self._begin(start, held, pending, now)
 
@@ -201,7 +211,7 @@ class Station:
             if (held := _first_of(ranges, until)) is not None
         }
         waiting = [
-            Waiting(owner, held.claim.expires_at, self._running[owner], self._last_turn.get(owner, 0))
+            Waiting(owner, held.claim.expires_at, self.places.of(owner), self._last_turn.get(owner, 0))
             for owner, held in first.items()
         ]
         owner = next_owner(waiting, self.load.limit)
@@ -210,55 +220,69 @@ class Station:
     def _begin(
         self, start: Start, held: HeldRange, pending: PendingLine, now: float, *, alone: bool = False
     ) -> None:
-        self._take_place(held)
+        place = self.places.take(held.claim.owner)
         self._last_turn[held.claim.owner] = next(self._turn)
         begun = self.load.begin(now, pending.tokens, key=(held.claim.job_id, pending.line.line))
-        start(self._attempt, held, pending, begun, self._survivors.begin(now), alone)
+        flight = _Flight(held, pending, place, begun, self._survivors.begin(now), alone)
+        start(self._attempt, flight)
 
-    def _take_place(self, held: HeldRange) -> None:
-        self._busy += 1
-        self._running[held.claim.owner] += 1
-
-    def _free_place(self, held: HeldRange, places: int = 1) -> None:
-        self._busy -= places
-        self._running[held.claim.owner] -= places
-        if not self._running[held.claim.owner]:
-            del self._running[held.claim.owner]
-
-    async def _attempt(
-        self, held: HeldRange, pending: PendingLine, begun: Begun, request: int, alone: bool
-    ) -> None:
+    async def _attempt(self, flight: _Flight) -> None:
+        """Send a request and go on with what comes of it. Whatever happens, no place is lost with it."""
         attempt: Attempt | None = None
+        try:
+            attempt = await self._sent(flight)
+        finally:
+            ended = self._landed(flight, attempt)
+            try:
+                self._go_on(flight, attempt, ended)
+                self._tell_fleet(ended.outcome)
+            except Exception:
+                logger.exception("a range is dropped", extra={"job_id": flight.held.claim.job_id})
+                flight.place.free()
+                self.drop(flight.held)
+            self.wake()
+
+    async def _sent(self, flight: _Flight) -> Attempt | None:
+        """What came of sending a request; None: it was broken off, or could not be sent."""
+        held, pending = flight.held, flight.pending
         scope = held.begin()
         try:
             with scope:
                 hit("live.sending")
                 attempt = await self._sender.send(pending.line, _row_id(held, pending), held.models)
                 hit("live.answered")
+                return attempt
         except Exception:
             logger.exception("a request could not be sent", extra={"job_id": held.claim.job_id})
         finally:
             held.end(scope)
-            now = anyio.current_time()
-            outcome = attempt.outcome if attempt is not None else Outcome.ABANDONED
-            began = self._survivors.end(request, now, is_answered=outcome in _ANSWERS)
-            self.load.end(
-                begun,
-                now,
-                outcome,
-                tokens_used=attempt.tokens if attempt is not None else None,
-                hints=attempt.hints if attempt is not None else NO_HINTS,
-            )
-        self._tell_fleet(outcome)
+        return None
+
+    def _landed(self, flight: _Flight, attempt: Attempt | None) -> _Ended:
+        """Let those know of it who look at all requests."""
+        now = anyio.current_time()
+        outcome = attempt.outcome if attempt is not None else Outcome.ABANDONED
+        began = self._survivors.end(flight.request, now, is_answered=outcome in _ANSWERS)
+        self.load.end(
+            flight.begun,
+            now,
+            outcome,
+            tokens_used=attempt.tokens if attempt is not None else None,
+            hints=attempt.hints if attempt is not None else NO_HINTS,
+        )
+        return _Ended(began, now, outcome)
+
+    def _go_on(self, flight: _Flight, attempt: Attempt | None, ended: _Ended) -> None:
+        held, place = flight.held, flight.place
         if held.is_lost:
-            self._free_place(held)
+            place.free()
         elif attempt is None:
-            self._again(held, pending, now + _LAST_RETRY)
+            place.free()
+            self._again(held, flight.pending, ended.at)
         elif attempt.is_final:
-            self._finish(held, attempt.result)
+            self._finish(held, attempt.result, place)
         else:
-            self._failed(held, pending, attempt, _Ended(began, now, outcome), alone=alone)
-        self.wake()
+            self._failed(flight, attempt, ended)
 
     def _tell_fleet(self, outcome: Outcome) -> None:
         """Let new jobs go to other deployments while this one takes nothing."""
@@ -269,32 +293,29 @@ class Station:
             reason = Refusal.UNREACHABLE if self.load.is_down else Refusal.BUSY
             fleet.cool_down(self.deployment_id, None, reason=reason)
 
-    def _finish(self, held: HeldRange, result: LineResult) -> None:
+    def _finish(self, held: HeldRange, result: LineResult, place: Place) -> None:
         """There is a result: its place is free once it is committed."""
-        held.results.append(result)
-        self._write_soon(held)
-
-    def _write_soon(self, held: HeldRange) -> None:
+        held.finish(result, place)
         self._writer.add(held)
 
-    def _failed(
-        self, held: HeldRange, pending: PendingLine, attempt: Attempt, ended: _Ended, *, alone: bool
-    ) -> None:
+    def _failed(self, flight: _Flight, attempt: Attempt, ended: _Ended) -> None:
         """Another attempt, unless it was the last one; an unanswered one is judged before it begins."""
+        held, pending, alone = flight.held, flight.pending, flight.alone
         if alone or self.load.attempt_counts(attempt.outcome):
             pending.attempts += 1
         if pending.attempts >= self._attempts:
-            self._finish(held, attempt.result)
-        elif alone and attempt.outcome in _UNANSWERED:
-            self._free_place(held)
+            self._finish(held, attempt.result, flight.place)
+            return
+        flight.place.free()
+        if alone and attempt.outcome in _UNANSWERED:
             self.alone.add(held, pending)
         else:
-            pause = min(_FIRST_RETRY * 2 ** max(0, pending.attempts - 1), _LAST_RETRY)
-            due = ended.at + pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not secrecy
-            self._again(held, pending, due, ended if attempt.outcome in _UNANSWERED else None)
+            self._again(held, pending, ended.at, ended if attempt.outcome in _UNANSWERED else None)
 
-    def _again(self, held: HeldRange, pending: PendingLine, due: float, ended: _Ended | None = None) -> None:
-        self._free_place(held)
+    def _again(self, held: HeldRange, pending: PendingLine, now: float, ended: _Ended | None = None) -> None:
+        """Put a request off, each time for longer."""
+        due = now + scattered(min(_FIRST_RETRY * 2**pending.pauses, _LAST_RETRY))
+        pending.pauses = min(pending.pauses + 1, 10)
         heapq.heappush(self._later, (due, next(self._turn), held, pending, ended))
 
     def _bring_back(self, now: float) -> float | None:
@@ -326,9 +347,8 @@ class Station:
         self._begin(start, held, pending, now, alone=True)
         return None
 
-    def committed(self, held: HeldRange, write: RangeWrite, after: LineRange | None) -> None:
+    def committed(self, held: HeldRange, after: LineRange | None) -> None:
         """What was written of a range was committed; `after`: None: it was not ours any more."""
-        self._free_place(held, len(write.results))
         if after is None:
             self.drop(held)
         elif held.is_finished or after.next_check_at is None:

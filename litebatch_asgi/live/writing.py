@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Protocol
 
 import anyio
 
+from litebatch_asgi.errors import StorageUnavailable
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.live.held import HeldRange
 from litebatch_asgi.loops import for_ever
 from litebatch_asgi.models import LineRange, RangeWrite
 from litebatch_asgi.runtime import Runtime
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 USUAL_SECONDS = 0.05
 """from one commit to the next"""
@@ -35,12 +40,23 @@ class Committed(Protocol):
 class ResultWriter:
     """Commits what ranges have to be written. Where the database does not answer it tries until it does.
 
-    What was written and not answered is written once more: a request that has a result keeps it.
+    What was written and not answered is written once more: a request that has a result keeps it. Where a
+    write fails for another reason, ranges are written one at a time: only the one to blame is refused.
+
+    Args:
+        committed: is told of what was committed.
+        refused: is told of a range that cannot be written.
+
     """
 
-    def __init__(self, runtime: Runtime, committed: Committed) -> None:
+    def __init__(
+        self, runtime: Runtime, committed: Committed, refused: Callable[[HeldRange], object]
+    ) -> None:
         self._runtime = runtime
         self._committed = committed
+        self._refused = refused
+        self._one_by_one = 0
+        """so many writes are to have one range each"""
         self._waiting: dict[tuple[str, int], HeldRange] = {}
         self._news = anyio.Event()
         self._hurry = anyio.Event()
@@ -86,21 +102,32 @@ class ResultWriter:
         if not chosen:
             self.is_stuck = False
             return
-        hit("live.writing")
         try:
+            hit("live.writing")
             after = await self._runtime.storage.lines.write([write for _, write in chosen])
-        except BaseException:
-            self.is_stuck = True
-            for held, _ in chosen:
-                self.add(held)
+            hit("live.written")
+        except BaseException as error:
+            self._failed([held for held, _ in chosen], error)
             raise
         self.is_stuck = False
-        hit("live.written")
+        self._one_by_one = max(0, self._one_by_one - 1)
         self._took = anyio.current_time() - self._began
         for (held, write), now in zip(chosen, after, strict=True):
             if now is not None:
                 held.written(write, now)
             self._committed(held, write, now)
+
+    def _failed(self, chosen: list[HeldRange], error: BaseException) -> None:
+        is_unexpected = isinstance(error, Exception) and not isinstance(error, StorageUnavailable)
+        if is_unexpected and len(chosen) == 1 and self._one_by_one:
+            self._one_by_one -= 1
+            self._refused(chosen[0])
+            return
+        self.is_stuck = True
+        if is_unexpected:
+            self._one_by_one = len(chosen)
+        for held in chosen:
+            self.add(held)
 
     def _chosen(self) -> list[tuple[HeldRange, RangeWrite]]:
         chosen: list[tuple[HeldRange, RangeWrite]] = []
@@ -109,7 +136,8 @@ class ResultWriter:
         for key, held in list(self._waiting.items()):
             write = held.write()
             own = sum(len(each.row) for each in write.results)
-            if chosen and (results + len(write.results) > MOST_RESULTS or size + own > MOST_BYTES):
+            is_full = results + len(write.results) > MOST_RESULTS or size + own > MOST_BYTES
+            if chosen and (is_full or self._one_by_one):
                 self._news.set()
                 self._hurry.set()
                 break

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from msgspec.structs import asdict, replace
 from openai.types import Batch as OpenAIBatch
 
+from litebatch_asgi.live import LiveRunner
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
-from tests.database import Database
-from tests.harness import QUICK, InProcess, rows_of, running_gateway
+from tests.database import Database, SQLiteDatabase
+from tests.harness import ENDPOINT, MODEL, QUICK, InProcess, rows_of, running_gateway
 
 SETTINGS = replace(QUICK, live_timeout_seconds=5, lease_seconds=10)
 SERVER = SimulatorSettings(flavour="vllm")
@@ -35,6 +38,68 @@ async def live_gateway(
     given: dict[str, Any] = {"settings": SETTINGS, "names": (), "live": ("live",)} | options
     async with running_gateway(folder, database=database, simulator=simulator, **given) as gateway:
         yield gateway
+
+
+def asking(number: int, **simulate: Any) -> bytes:
+    """The line `request-{number}`; what follows is what it orders of the simulator, see `Directive`."""
+    body: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": f"Say {number}."}]}
+    if simulate:
+        body["metadata"] = {"simulate": simulate}
+    row = {"custom_id": f"request-{number}", "method": "POST", "url": ENDPOINT, "body": body}
+    return json.dumps(row).encode() + b"\n"
+
+
+def lines_with(count: int, numbers: Iterable[int], **fault: Any) -> bytes:
+    """So many lines, of which some order a fault for themselves each time that they are sent."""
+    ordering = {"fault": {"times": None} | fault}
+    chosen = frozenset(numbers)
+    return b"".join(asking(each, **(ordering if each in chosen else {})) for each in range(count))
+
+
+@asynccontextmanager
+async def mute(database: Database) -> AsyncGenerator[None]:
+    """For the length of a block nothing can be written of requests and their results."""
+    if isinstance(database, SQLiteDatabase):
+        path = database.url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, isolation_level=None)) as file:
+            file.execute("BEGIN IMMEDIATE")
+            yield
+    else:
+        connection = await asyncpg.connect(database.url)
+        try:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE line_ranges IN ACCESS EXCLUSIVE MODE")
+                yield
+        finally:
+            await connection.close()
+
+
+async def nothing_is_left(gateway: InProcess, runners: Iterable[LiveRunner]) -> None:
+    """Check that no place, no request and no range is left over in these runners."""
+
+    def left() -> dict[str, list[int]]:
+        return {
+            f"{number} {name}": counted
+            for number, runner in enumerate(runners)
+            for name, station in runner.stations.items()
+            if any(
+                counted := [
+                    station.places.taken,
+                    station.load.in_flight,
+                    station.expecting,
+                    len(station.held),
+                    runner.opening,
+                ]
+            )
+        }
+
+    async def is_nothing() -> bool:
+        return not left()
+
+    try:
+        await gateway.eventually(is_nothing)
+    except TimeoutError:
+        assert left() == {}
 
 
 async def each_once(gateway: InProcess, batch: OpenAIBatch, count: int) -> Counter[str]:
