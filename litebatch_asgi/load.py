@@ -236,7 +236,7 @@ class LoadControl:
         if outcome is Outcome.AWAY:
             self._is_away = True
             self._limit = 1.0
-        elif outcome is Outcome.UNAVAILABLE and len(self._unavailable) < IN_A_ROW:
+        elif outcome in (Outcome.UNAVAILABLE, Outcome.CUT) and len(self._unavailable) < IN_A_ROW:
             self._unavailable.add(begun.key)
         elif outcome is Outcome.BUSY:
             self._is_away = False  # for somebody has answered

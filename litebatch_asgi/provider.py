@@ -160,6 +160,18 @@ AdapterFactory: TypeAlias = Callable[[Deployment, Settings], ProviderAdapter]
 """What an entry point of the group `litebatch_asgi.providers` names."""
 
 
+class AnswerRoom(Protocol):
+    """Where the bytes of one answer are counted, so that all of a process are not too many."""
+
+    def add(self, size: int) -> bool:
+        """So many more bytes have come; whether more may be read now."""
+        ...
+
+    async def room(self) -> None:
+        """Wait until more may be read."""
+        ...
+
+
 class LiveRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line that is sent as a request of its own."""
 
@@ -173,6 +185,8 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """of the whole exchange"""
     most_bytes: int
     """that the answer may have"""
+    room: AnswerRoom | None = None
+    """what its bytes are counted by; the time for which that lets it wait is not the server's"""
 
 
 class LiveAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):

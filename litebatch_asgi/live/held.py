@@ -16,7 +16,7 @@ from litebatch_asgi.models import LineRange, LineResult, RangeWrite
 class PendingLine:
     """A request that has no result yet."""
 
-    __slots__ = ("attempts", "deaths", "line", "pauses", "tokens")
+    __slots__ = ("attempts", "deaths", "is_doubtful", "line", "pauses", "tokens", "waits_since")
 
     def __init__(self, line: LiveLine) -> None:
         self.line: LiveLine = line
@@ -27,7 +27,11 @@ class PendingLine:
         self.pauses: int = 0
         """how often it was put off"""
         self.deaths: int = 0
-        """those of them in which the whole server seems to have died, or hung"""
+        """how often the whole server has died, or hung, with it: that is nobody's fault as yet"""
+        self.is_doubtful: bool = False
+        """whether it was unanswered once"""
+        self.waits_since: float = 0.0
+        """a doubtful one, by the event loop's clock"""
 
 
 class OpeningRange:
@@ -65,6 +69,8 @@ class HeldRange:
         self.claim: LineRange = claim
         self.models: ModelNames = models
         self.waiting: deque[PendingLine] = deque(map(PendingLine, lines))
+        self.doubtful: deque[PendingLine] = deque()
+        """those that wait behind all others"""
         self.runs_until: float = runs_until
         self.running: int = 0
         """requests that are under way, put off, or whose results are not committed"""
@@ -79,14 +85,18 @@ class HeldRange:
     @property
     def is_finished(self) -> bool:
         """Whether nothing of it is left to be sent or committed."""
-        return not (self.waiting or self.running)
+        return not (self.waiting or self.doubtful or self.running)
 
-    @property
-    def can_begin(self) -> bool:
-        """Whether one of its requests may go next, as far as the range is concerned."""
-        if not self.waiting:
+    def can_begin(self, *, is_doubtful: bool) -> bool:
+        """Whether one of its requests of this kind may go next, as far as the range is concerned."""
+        if not (self.doubtful if is_doubtful else self.waiting):
             return False
         return not (self.claim.one_by_one and (self.running or self.trying is not None))
+
+    def take(self, pending: PendingLine) -> None:
+        """The first request of its kind goes."""
+        (self.doubtful if pending.is_doubtful else self.waiting).popleft()
+        self.running += 1
 
     def is_to_be_tried(self, line: int) -> bool:
         """Whether it is still to be committed that a request is tried by itself."""
@@ -131,6 +141,7 @@ class HeldRange:
         """Go on with nothing of it: whatever is under way is broken off, and no result waits any more."""
         self.is_lost = True
         self.waiting.clear()
+        self.doubtful.clear()
         for _, place in self._results:
             place.free()
         self._results.clear()

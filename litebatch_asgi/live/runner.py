@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from litebatch_asgi.errors import RequestError, StateConflict, StorageUnavailable
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.leases import GIVE_BACK_SECONDS
+from litebatch_asgi.live.answers import AnswerBudget
 from litebatch_asgi.live.held import HeldRange, OpeningRange
 from litebatch_asgi.live.inputs import RangeInputs
 from litebatch_asgi.live.sending import LineSender
@@ -45,6 +46,7 @@ class LiveRunner:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._inputs = RangeInputs(runtime)
+        self._answers = AnswerBudget()
         self._writer = ResultWriter(runtime, self._committed, self._refused)
         self._stations = {id_: self._station(id_) for id_ in runtime.fleet.ids if runtime.fleet.is_live(id_)}
         self._opening: dict[tuple[str, int], OpeningRange] = {}
@@ -66,6 +68,7 @@ class LiveRunner:
                 now=anyio.current_time(),
             ),
             writer=self._writer,
+            answers=self._answers,
             timeout=timeout,
         )
 
@@ -139,7 +142,7 @@ class LiveRunner:
 
     def _places(self, station: Station) -> int:
         """How many ranges a station is to get now."""
-        if station.alone.is_elsewhere or anyio.current_time() < station.look_at:
+        if station.alone.holds_up(anyio.current_time()) or anyio.current_time() < station.look_at:
             return 0
         free = MOST_RANGES - len(station.held)
         return min(free, 1 if station.bytes >= MOST_BYTES else RANGES_AT_ONCE)
@@ -209,12 +212,7 @@ class LiveRunner:
         now = anyio.current_time()
         sharing = await self._runtime.storage.lines.sharing(list(self._stations))
         for id_, station in self._stations.items():
-            told = sharing.get(id_)
-            takes_part = bool(station.held or station.expecting)
-            station.load.share(max(1, told.holders) if told is not None and takes_part else 0, now)
-            alone = told.alone if told is not None else None
-            station.alone.is_elsewhere = alone not in (None, self._runtime.worker)
-            station.wake()
+            station.share(sharing.get(id_), self._runtime.worker, now)
 
     async def _keep(self) -> None:
         """Renew claims, done at each third of their time; ranges that are ours no more are dropped."""

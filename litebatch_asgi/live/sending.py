@@ -12,7 +12,7 @@ from litebatch_asgi.jsonl.live_rows import error_row, is_row_body, result_row
 from litebatch_asgi.live.inputs import ModelNames
 from litebatch_asgi.load import Outcome, outcome_of_status
 from litebatch_asgi.models import NO_HINTS, Deployment, FileKind, LineResult, RateHints, Settings
-from litebatch_asgi.provider import LiveAnswer, LiveRequest, LiveServer
+from litebatch_asgi.provider import AnswerRoom, LiveAnswer, LiveRequest, LiveServer
 from litebatch_asgi.scrub import scrub
 
 _OF_OPERATOR = frozenset({401, 403, 404})
@@ -57,8 +57,10 @@ class LineSender:
         self._most_bytes = settings.max_answer_bytes
         self._places = deployment.place_names
 
-    async def send(self, line: LiveLine, row_id: str, models: ModelNames) -> Attempt:
-        """Send a request; `row_id` is the id of its row."""
+    async def send(
+        self, line: LiveLine, row_id: str, models: ModelNames, room: AnswerRoom | None = None
+    ) -> Attempt:
+        """Send a request; `row_id` is the id of its row, and `room` counts the bytes of its answer."""
         try:
             custom_id, url, body = line.request()
         except (msgspec.DecodeError, RecursionError):
@@ -69,6 +71,7 @@ class LineSender:
             model=models.upstream,
             timeout_seconds=self._timeout,
             most_bytes=self._most_bytes,
+            room=room,
         )
         try:
             answer = await self._server.send(request)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import asyncpg
 from msgspec.structs import asdict, replace
 from openai.types import Batch as OpenAIBatch
@@ -40,9 +41,10 @@ async def live_gateway(
         yield gateway
 
 
-def asking(number: int, **simulate: Any) -> bytes:
+def asking(number: int, *, text: str = "Say", **simulate: Any) -> bytes:
     """The line `request-{number}`; what follows is what it orders of the simulator, see `Directive`."""
-    body: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": f"Say {number}."}]}
+    said = [{"role": "user", "content": f"{text} {number}."}]
+    body: dict[str, Any] = {"model": MODEL, "messages": said}
     if simulate:
         body["metadata"] = {"simulate": simulate}
     row = {"custom_id": f"request-{number}", "method": "POST", "url": ENDPOINT, "body": body}
@@ -61,8 +63,8 @@ async def mute(database: Database) -> AsyncGenerator[None]:
     """For the length of a block nothing can be written of requests and their results."""
     if isinstance(database, SQLiteDatabase):
         path = database.url.removeprefix("sqlite:///")
-        with closing(sqlite3.connect(path, isolation_level=None)) as file:
-            file.execute("BEGIN IMMEDIATE")
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as file:
+            await anyio.to_thread.run_sync(file.execute, "BEGIN IMMEDIATE")
             yield
     else:
         connection = await asyncpg.connect(database.url)
@@ -126,3 +128,9 @@ def _code(row: dict[str, Any]) -> str:
 def sent(gateway: InProcess) -> Counter[int]:
     """How many lines the inference server was sent how often."""
     return Counter(gateway.simulator.requests.totals(account="live").received)
+
+
+def sent_of(gateway: InProcess, number: int) -> int:
+    """How often it was sent the line `request-{number}`."""
+    found = gateway.simulator.requests.select(account="live", match=f"Say {number}.")
+    return len([each for each in found if each.text == f"Say {number}."])

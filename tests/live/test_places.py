@@ -10,11 +10,11 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi import failpoints
-from litebatch_asgi.live import LiveRunner
+from litebatch_asgi.live import LiveRunner, runner
 from litebatch_asgi.simulator import Downtime, Fault, Latency
 from tests.database import Database
 from tests.harness import InProcess
-from tests.live.stage import SERVER, SETTINGS, asking, live_gateway, mute, nothing_is_left
+from tests.live.stage import SERVER, SETTINGS, asking, each_once, live_gateway, mute, nothing_is_left, sent
 
 POINTS = ("live.opening", "live.sending", "live.answered", "live.writing", "live.written")
 FAULTS = (
@@ -68,4 +68,37 @@ async def test_no_place_is_lost(
             counts = ended[owner].request_counts
             assert counts is not None
             assert (counts.total, counts.completed, counts.failed) == (count, count, 0)
+        await nothing_is_left(gateway, runners)
+
+
+async def test_a_lost_range_takes_no_places(
+    tmp_path: Path, database: Database, runners: list[LiveRunner]
+) -> None:
+    """Neither for what is under way, nor for results that nobody is to commit any more."""
+    async with live_gateway(tmp_path, database) as gateway:
+        await gateway.create((await gateway.upload(b"".join(map(asking, range(900))))).id)
+        await gateway.simulator.until(lambda: len(gateway.simulator.requests) > 20)
+        async with mute(database):
+            station = runners[0].stations["live"]
+
+            async def all_are_answered() -> bool:
+                return station.places.taken > 0 and not station.load.in_flight
+
+            await gateway.eventually(all_are_answered)
+            assert station.places.taken >= station.load.limit > 4
+            for held in station.held:
+                station.drop(held)
+            await nothing_is_left(gateway, runners)
+
+
+async def test_a_range_that_cannot_be_read_is_given_back(
+    tmp_path: Path, database: Database, runners: list[LiveRunner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "UNREADABLE_SECONDS", 0.1)
+    async with live_gateway(tmp_path, database) as gateway:
+        with failpoints.armed("live.opening=raise"):
+            batch = await gateway.create((await gateway.upload(b"".join(map(asking, range(30))))).id)
+            ended = await gateway.ended(batch.id)
+        assert await each_once(gateway, ended, 30) == {}
+        assert sent(gateway) == {1: 30}
         await nothing_is_left(gateway, runners)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import cast
+from typing import TypeAlias, cast
 
 import httpcore2
 
@@ -15,11 +15,17 @@ _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 """by servers that do not heed `Accept-Encoding: identity`; what comes in another form is left as it is"""
 
 
+Received: TypeAlias = Callable[[int], Awaitable[None]]
+"""is awaited with the size of each piece that has come, before more is read"""
+
+
 class Broken(Exception):
     """The body is not compressed as it says, or ends before its end."""
 
 
-async def body_of(response: httpcore2.Response, told: Mapping[str, str], most_bytes: int) -> bytes | None:
+async def body_of(
+    response: httpcore2.Response, told: Mapping[str, str], most_bytes: int, received: Received
+) -> bytes | None:
     """The whole body, uncompressed; None once it is longer than `most_bytes`. Raises `Broken`.
 
     `told`: headers by their names in lower case. One that comes without a length ends with its connection.
@@ -30,30 +36,33 @@ async def body_of(response: httpcore2.Response, told: Mapping[str, str], most_by
         return None
     stream = cast("AsyncIterable[bytes]", response.stream)
     async with aclosing(cast("AsyncGenerator[bytes]", aiter(stream))) as blocks:
-        return await (_uncompressed if is_compressed else _joined)(blocks, most_bytes)
+        return await (_uncompressed if is_compressed else _joined)(blocks, most_bytes, received)
 
 
-async def _joined(blocks: AsyncIterable[bytes], most_bytes: int) -> bytes | None:
-    received: list[bytes] = []
+async def _joined(blocks: AsyncIterable[bytes], most_bytes: int, received: Received) -> bytes | None:
+    pieces: list[bytes] = []
     size = 0
     async for block in blocks:
-        received.append(block)
+        pieces.append(block)
         size += len(block)
         if size > most_bytes:
             return None
-    return received[0] if len(received) == 1 else b"".join(received)
+        await received(len(block))
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _uncompressed(blocks: AsyncIterable[bytes], most_bytes: int) -> bytes | None:
+async def _uncompressed(blocks: AsyncIterable[bytes], most_bytes: int, received: Received) -> bytes | None:
     expander = zlib.decompressobj(_EITHER_FORM)
     body = bytearray()
     async for block in blocks:
+        size = len(body)
         try:
-            body += expander.decompress(block, most_bytes - len(body) + 1)
+            body += expander.decompress(block, most_bytes - size + 1)
         except zlib.error as error:
             raise Broken(f"the body is not compressed as it says ({error})") from error
         if len(body) > most_bytes:
             return None
+        await received(len(body) - size)
     if not expander.eof:
         raise Broken("the compressed body ends before its end")
     return bytes(body)

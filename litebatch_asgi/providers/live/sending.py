@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeAlias
 
 import anyio
@@ -15,10 +17,10 @@ from litebatch_asgi import tracing
 from litebatch_asgi.errors import AnswerTooLarge, NoAnswer, ProviderError, ServerAway
 from litebatch_asgi.models import NO_HINTS, RateHints
 from litebatch_asgi.models.rate_hints import rate_hints
-from litebatch_asgi.provider import LiveAnswer, LiveRequest
+from litebatch_asgi.provider import AnswerRoom, LiveAnswer, LiveRequest
 from litebatch_asgi.providers._answers import hide
 from litebatch_asgi.providers._http import TokenSource
-from litebatch_asgi.providers.live.bodies import Broken, body_of
+from litebatch_asgi.providers.live.bodies import Broken, Received, body_of
 from litebatch_asgi.providers.live.connections import Connections, NothingHeard
 
 RACE_SECONDS = 1.0
@@ -79,11 +81,11 @@ class HTTPServer:
     async def send(self, request: LiveRequest) -> LiveAnswer:
         """See `LiveServer.send`."""
         await self._connections.open()
-        with anyio.move_on_after(request.timeout_seconds):
-            return await self._send(request)
+        with anyio.move_on_after(request.timeout_seconds) as limit:
+            return await self._send(request, partial(_received, request.room, limit))
         raise NoAnswer(f"no whole answer within {request.timeout_seconds:g} s", was_silent=True)
 
-    async def _send(self, request: LiveRequest) -> LiveAnswer:
+    async def _send(self, request: LiveRequest, received: Received) -> LiveAnswer:
         connections = self._connections
         if connections.is_closed:
             raise ServerAway("the deployment's connections are closed")
@@ -105,7 +107,7 @@ class HTTPServer:
         began_at = time.monotonic()
         connection, is_reused = await connections.take()
         try:
-            return await self._over(connection, exchange, request.most_bytes)
+            return await self._over(connection, exchange, request.most_bytes, received)
         except NothingHeard as error:
             if not is_reused or connections.is_closed or time.monotonic() - began_at > RACE_SECONDS:
                 raise self._cut(error) from error
@@ -113,18 +115,22 @@ class HTTPServer:
             raise ServerAway(f"no connection: {self._told(error)}") from error
         connection, _ = await connections.take(fresh=True)
         try:
-            return await self._over(connection, exchange, request.most_bytes)
+            return await self._over(connection, exchange, request.most_bytes, received)
         except (NothingHeard, *_NOTHING_SENT) as error:
             raise self._cut(error) from error
 
     async def _over(
-        self, connection: httpcore2.AsyncConnectionInterface, exchange: httpcore2.Request, most_bytes: int
+        self,
+        connection: httpcore2.AsyncConnectionInterface,
+        exchange: httpcore2.Request,
+        most_bytes: int,
+        received: Received,
     ) -> LiveAnswer:
         try:
             response = await connection.handle_async_request(exchange)
             try:
                 told = _told_in(response.headers)
-                body = await body_of(response, told, most_bytes)
+                body = await body_of(response, told, most_bytes, received)
             finally:
                 await response.aclose()
         except (NothingHeard, *_NOTHING_SENT):
@@ -158,6 +164,18 @@ class HTTPServer:
 
     def _told(self, error: Exception) -> str:
         return hide(f"{type(error).__name__} {error}".strip(), self._hidden)
+
+
+async def _received(room: AnswerRoom | None, limit: anyio.CancelScope, size: int) -> None:
+    """Wait until more of an answer may be read, for which time no limit runs."""
+    if room is None or room.add(size):
+        return
+    left = limit.deadline - anyio.current_time()
+    limit.deadline = math.inf
+    try:
+        await room.room()
+    finally:
+        limit.deadline = anyio.current_time() + left
 
 
 _READ = (b"content-encoding", b"content-length", b"x-request-id")
