@@ -1,0 +1,138 @@
+"""However a job is ended or changes hands, what was done counts, once, and the rest is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from litebatch_asgi.jobs import JobQuery
+from litebatch_asgi.live import LiveRunner
+from litebatch_asgi.operators import Operators
+from litebatch_asgi.simulator import Fault, Latency
+from tests.database import Database
+from tests.harness import InProcess, lines
+from tests.live.stage import SERVER, SETTINGS, each_once, live_gateway, nothing_is_left, sent
+
+COUNT = 40
+PATIENT = replace(SETTINGS, live_attempts=50)
+STATES: dict[str, dict[str, Any]] = {
+    "in flight": {"stall": True},
+    "put off": {"status": 500},
+    "waiting for the server": {"status": 503},
+}
+
+
+async def begun(gateway: InProcess, state: str) -> str:
+    """A batch of which five lines are done, and the others are as `state` says."""
+    fault = Fault(call="run_request", account="live", skip=5, times=None, **STATES[state])
+    armed = gateway.simulator.add_fault(fault)
+    batch = await gateway.create((await gateway.upload(lines(COUNT))).id)
+    await gateway.simulator.until(lambda: armed.struck >= 3)
+
+    async def are_written() -> bool:
+        return len(await gateway.database.rows("SELECT 1 FROM line_results")) == 5
+
+    await gateway.eventually(are_written)
+    return batch.id
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_a_cancelled_batch_keeps_what_was_done(
+    tmp_path: Path, database: Database, runners: list[LiveRunner], state: str
+) -> None:
+    async with live_gateway(tmp_path, database, settings=PATIENT) as gateway:
+        batch_id = await begun(gateway, state)
+        await gateway.client().batches.cancel(batch_id)
+        ended = await gateway.ended(batch_id)
+        assert ended.status == "cancelled"
+        assert await each_once(gateway, ended, COUNT) == {"batch_cancelled": COUNT - 5}
+        await nothing_is_left(gateway, runners)
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_a_batch_that_expires_keeps_what_was_done(
+    tmp_path: Path, database: Database, runners: list[LiveRunner], state: str
+) -> None:
+    async with live_gateway(tmp_path, database, settings=PATIENT) as gateway:
+        batch_id = await begun(gateway, state)
+        await gateway.database.change("UPDATE batches SET expires_at = created_at + 1")
+        ended = await gateway.ended(batch_id)
+        assert ended.status == "expired"
+        assert await each_once(gateway, ended, COUNT) == {"batch_expired": COUNT - 5}
+        await nothing_is_left(gateway, runners)
+
+
+async def test_results_of_a_holder_that_has_lost_its_range_are_refused(
+    tmp_path: Path, database: Database, runners: list[LiveRunner]
+) -> None:
+    """As when it was stopped for longer than its claim: somebody else has claimed the range meanwhile."""
+    async with live_gateway(tmp_path, database) as gateway:
+        armed = gateway.simulator.add_fault(Fault(account="live", skip=5, times=None, delay=0.3))
+        batch = await gateway.create((await gateway.upload(lines(COUNT))).id)
+        await gateway.simulator.until(lambda: armed.struck >= 3)
+        await gateway.database.change(
+            "UPDATE line_ranges SET epoch = epoch + 1, claimed_by = 'another', claimed_until = 1"
+        )
+        gateway.simulator.faults.remove()
+        ended = await gateway.ended(batch.id)
+        assert await each_once(gateway, ended, COUNT) == {}
+        assert sum(sent(gateway).values()) == COUNT
+        assert await gateway.database.rows("SELECT one_by_one FROM line_ranges") == [(1,)]
+        await nothing_is_left(gateway, runners)
+
+
+async def test_a_process_that_stops_hands_its_ranges_on(tmp_path: Path, database: Database) -> None:
+    slow = replace(SERVER, latency=Latency(seconds=0.1))
+    async with live_gateway(tmp_path, database, server=slow) as gateway:
+        simulator = gateway.simulator
+        batch = await gateway.create((await gateway.upload(lines(300))).id)
+        await simulator.until(lambda: simulator.requests.totals().statuses.get("200", 0) > 5)
+    held = await database.rows("SELECT 1 FROM line_ranges WHERE claimed_by IS NOT NULL OR one_by_one <> 0")
+    assert held == []
+    before = simulator.requests.totals(account="live")
+    async with live_gateway(tmp_path, database, simulator=simulator) as gateway:
+        ended = await gateway.ended(batch.id)
+        assert await each_once(gateway, ended, 300) == {}
+        again = sent(gateway)
+    assert again[1] + again[2] == 300
+    assert again[2] <= before.most_in_progress
+
+
+async def test_an_operator_stops_a_live_job(
+    tmp_path: Path, database: Database, runners: list[LiveRunner]
+) -> None:
+    async with live_gateway(tmp_path, database, settings=PATIENT) as gateway:
+        batch_id = await begun(gateway, "in flight")
+        operators = Operators(gateway.storage, SETTINGS)
+        (job,) = (await operators.jobs(JobQuery(limit=9))).items
+        await operators.stop(job.id)
+        ended = await gateway.ended(batch_id)
+        codes = await each_once(gateway, ended, COUNT)
+        assert sum(codes.values()) == COUNT - 5
+        await nothing_is_left(gateway, runners)
+
+
+async def test_a_drained_deployment_hands_its_lines_to_another(
+    tmp_path: Path, database: Database, runners: list[LiveRunner]
+) -> None:
+    settings = replace(SETTINGS, rescue=True, overflow_after_seconds=0.01)
+    options: dict[str, Any] = {"settings": settings, "live": ("live", "spare")}
+    async with live_gateway(tmp_path, database, **options) as gateway:
+        gateway.simulator.account("spare").configure(flavour="vllm")
+        armed = gateway.simulator.add_fault(Fault(call="run_request", skip=5, times=None, stall=True))
+        batch = await gateway.create((await gateway.upload(lines(COUNT))).id)
+        await gateway.simulator.until(lambda: armed.struck >= 3)
+        operators = Operators(gateway.storage, settings)
+        (job,) = (await operators.jobs(JobQuery(limit=9))).items
+        drained = await operators.drain(str(job.deployment_id))
+        assert drained.stopping == 1
+        gateway.simulator.remove_fault(armed)
+        ended = await gateway.ended(batch.id)
+        assert ended.status == "completed"
+        assert await each_once(gateway, ended, COUNT) == {}
+        other = {"live": "spare", "spare": "live"}[str(job.deployment_id)]
+        assert gateway.simulator.requests.totals(account=other).requests > 0
+        await nothing_is_left(gateway, runners)
