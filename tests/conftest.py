@@ -31,6 +31,7 @@ ON_EITHER = frozenset(
         "journey",
         "keys",
         "limits",
+        "live",
         "replicas",
         "rescue",
         "retries",

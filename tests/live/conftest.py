@@ -1,4 +1,4 @@
-"""All stories, on each database."""
+"""All stories, on either database."""
 
 from __future__ import annotations
 
