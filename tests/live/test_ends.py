@@ -69,17 +69,18 @@ async def test_results_of_a_holder_that_has_lost_its_range_are_refused(
     tmp_path: Path, database: Database, runners: list[LiveRunner]
 ) -> None:
     """As when it was stopped for longer than its claim: somebody else has claimed the range meanwhile."""
+    count = 12  # which run one by one then
     async with live_gateway(tmp_path, database) as gateway:
         armed = gateway.simulator.add_fault(Fault(account="live", skip=5, times=None, delay=0.3))
-        batch = await gateway.create((await gateway.upload(lines(COUNT))).id)
+        batch = await gateway.create((await gateway.upload(lines(count))).id)
         await gateway.simulator.until(lambda: armed.struck >= 3)
         await gateway.database.change(
             "UPDATE line_ranges SET epoch = epoch + 1, claimed_by = 'another', claimed_until = 1"
         )
         gateway.simulator.faults.remove()
         ended = await gateway.ended(batch.id)
-        assert await each_once(gateway, ended, COUNT) == {}
-        assert sum(sent(gateway).values()) == COUNT
+        assert await each_once(gateway, ended, count) == {}
+        assert sum(sent(gateway).values()) == count
         assert await gateway.database.rows("SELECT one_by_one FROM line_ranges") == [(1,)]
         await nothing_is_left(gateway, runners)
 
