@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.faults import tiled, translated
+from tests.faults import live, tiled, translated
 from tests.faults.budgets import soft_budget_passed
 from tests.faults.contents import death_while_discarding, store_that_fails
 from tests.faults.journey import outcome
-from tests.faults.mutations import copies, jobs, rescues, results, telling
+from tests.faults.mutations import copies, jobs, lines, rescues, results, telling
 from tests.faults.renewals import LOST_UPLOADS, models_change
 from tests.faults.rescued import deaths_after_settling, older_configuration_beside
 from tests.faults.senders import several_senders
@@ -94,4 +94,11 @@ MUTATIONS = (
     Mutation(switch_off=telling.endpoints_are_not_held, journey=several_senders),
     Mutation(switch_off=copies.rows_of_contents_go_first, journey=death_while_discarding),
     Mutation(switch_off=copies.acceptance_does_not_wait, journey=store_that_fails),
+    Mutation(switch_off=lines.ranges_are_not_fenced, journey=live.answers_come_late),
+    Mutation(switch_off=lines.rows_are_read_before_the_end, journey=live.answers_come_late),
+    Mutation(switch_off=lines.second_results_replace_first_ones, journey=live.commits_without_an_answer),
+    Mutation(switch_off=lines.answered_requests_take_no_place, journey=live.nothing_is_stored),
+    Mutation(switch_off=lines.requests_begin_at_any_time, journey=live.claims_run_out),
+    Mutation(switch_off=lines.orphans_run_as_all_others, journey=live.holder_dies),
+    Mutation(switch_off=lines.tries_are_not_written_first, journey=live.holder_dies),
 )

@@ -1,0 +1,108 @@
+"""Lines that we run ourselves: who may write, what is written first, and what is sent when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from litebatch_asgi.live import station
+from litebatch_asgi.live.held import HeldRange
+from litebatch_asgi.live.station import Station
+from litebatch_asgi.models import LineProgress, LineRange, LineResult, RangeWrite
+from litebatch_sql import lines
+from litebatch_sql.executor import Transaction
+from litebatch_sql.lines import SQLLineStore
+from litebatch_sql.queries import Queries
+from litebatch_sql.rows import encode_json
+from litebatch_sql.tables import LINE_RANGES
+
+Patch = pytest.MonkeyPatch
+
+
+def ranges_are_not_fenced(patch: Patch) -> None:
+    """Whoever once had a range may write results of it, whatever has become of it."""
+
+    async def locked(
+        transaction: Transaction, queries: Queries, writes: Sequence[RangeWrite]
+    ) -> dict[tuple[str, int], LineRange]:
+        keys = {"keys": encode_json(list(dict.fromkeys(write.range.key for write in writes)))}
+        rows = await transaction.fetch_all(queries.sql("claimed_line_ranges"), keys)
+        return {line_range.key: line_range for line_range in map(LINE_RANGES.decode, rows)}
+
+    def held(current: LineRange | None, claimed: LineRange) -> bool:
+        return current is not None
+
+    patch.setattr(lines, "_locked", locked)
+    patch.setattr(lines, "is_held", held)
+
+
+def rows_are_read_before_the_end(patch: Patch) -> None:
+    """What a job has come to is read while results of it can still come."""
+
+    async def no_close(self: SQLLineStore, job_id: str) -> LineProgress:
+        return await self.progress(job_id)
+
+    patch.setattr(SQLLineStore, "close", no_close)
+
+
+def second_results_replace_first_ones(patch: Patch) -> None:
+    """A result that comes when there is one takes its place."""
+    sql = Queries.sql
+
+    def replacing(self: Queries, name: str, *options: str) -> str:
+        text = sql(self, name, *options)
+        if name != "insert_line_results":
+            return text
+        return text.replace("DO NOTHING", 'DO UPDATE SET kind = excluded.kind, "row" = excluded."row"')
+
+    patch.setattr(Queries, "sql", replacing)
+
+
+def answered_requests_take_no_place(patch: Patch) -> None:
+    """The place of a request is free once it is answered."""
+    finish, committed = Station._finish, Station.committed
+
+    def finished(self: Station, held: HeldRange, result: LineResult) -> None:
+        finish(self, held, result)
+        self._free_place(held)
+
+    def already_free(self: Station, held: HeldRange, write: RangeWrite, after: LineRange | None) -> None:
+        for _ in write.results:
+            self._take_place(held)
+        committed(self, held, write, after)
+
+    patch.setattr(Station, "_finish", finished)
+    patch.setattr(Station, "committed", already_free)
+
+
+def requests_begin_at_any_time(patch: Patch) -> None:
+    """A request begins as long as its claim runs, be it for the time that the request may take or not."""
+    first_of = station._first_of
+
+    def first(ranges: list[HeldRange], until: float) -> HeldRange | None:
+        return first_of(ranges, 0.0)
+
+    patch.setattr(station, "_first_of", first)
+
+
+def orphans_run_as_all_others(patch: Patch) -> None:
+    """The requests of a range that somebody was lost with run beside each other."""
+
+    def can_begin(self: HeldRange) -> bool:
+        return bool(self.waiting)
+
+    def never(self: HeldRange, line: int) -> bool:
+        return False
+
+    patch.setattr(HeldRange, "can_begin", property(can_begin))
+    patch.setattr(HeldRange, "is_to_be_tried", never)
+
+
+def tries_are_not_written_first(patch: Patch) -> None:
+    """One by one, and nobody writes down which one is tried."""
+
+    def never(self: HeldRange, line: int) -> bool:
+        return False
+
+    patch.setattr(HeldRange, "is_to_be_tried", never)
