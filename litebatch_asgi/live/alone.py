@@ -15,6 +15,7 @@ from typing import NamedTuple
 import anyio
 
 from litebatch_asgi.errors import StorageUnavailable
+from litebatch_asgi.failpoints import hit
 from litebatch_asgi.live.held import HeldRange, PendingLine
 from litebatch_asgi.runtime import Runtime
 
@@ -172,6 +173,7 @@ class Alone:
             told = {"deployment": self._deployment_id, "requests": len(self._suspects)}
             logger.warning("a request that may have killed the server runs alone", extra=told)
             self._since = asked
+            hit("live.alone")
         else:
             self.told(is_elsewhere=True, now=asked)
 

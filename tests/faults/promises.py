@@ -364,7 +364,7 @@ async def _results(world: World) -> AsyncIterator[str]:
             continue
         try:
             results = await world.read(batch.output_file_id), await world.read(batch.error_file_id)
-            wrong = list(_wrong_with(batch, *results, world.content))
+            wrong = list(_wrong_with(batch, *results, world.content_of(journey)))
         except (NotFoundError, TimeoutError, ValueError) as error:
             wrong = [f"the results cannot be read: {error!r}"]
         else:

@@ -53,6 +53,8 @@ class World:
         self.tags = Tags(installation)
         self.content = CONTENT
         """what is uploaded"""
+        self.contents: dict[str, bytes] = {}
+        """by journey, what is uploaded for it instead"""
         self.simulator = gateway.simulator
         self.foreign = possessions(self.simulator)
         """what others have at the providers"""
@@ -81,6 +83,10 @@ class World:
     def accounts(self) -> list[Account]:
         """The provider accounts."""
         return list(self.simulator.accounts.values())
+
+    def content_of(self, journey: str) -> bytes:
+        """What was uploaded for a journey."""
+        return self.contents.get(journey, self.content)
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What the gateway's database says."""

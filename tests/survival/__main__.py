@@ -14,13 +14,15 @@ from pathlib import Path
 from tests.database import BACKENDS
 from tests.postgres import Server, own_server
 from tests.survival.databases import new_database
+from tests.survival.plans import Plan
 from tests.survival.report import line_of, table
-from tests.survival.rounds import Plan, Result, played
+from tests.survival.rounds import Result
+from tests.survival.staging import played
 from tests.survival.turns import Turn
 
 SECONDS = 45.0
 """of load in a round"""
-REPLICAS = 3
+REPLICAS, FEW_REPLICAS = 3, 2
 TURNS = (Turn.NONE, Turn.CLONE, Turn.RESTORE)
 """by the number of the round"""
 
@@ -54,6 +56,12 @@ def _options() -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         help="whether inputs are several tiles, and jobs are rescued; without: in every other round",
     )
+    parser.add_argument(
+        "--live",
+        action=argparse.BooleanOptionalAction,
+        help="whether there are live deployments as well; without: in two rounds of four",
+    )
+    parser.add_argument("--replicas", type=int, help="processes; without: three, in some live rounds two")
     parser.add_argument("--without", help="a protection to go without: then violations are expected")
     return parser.parse_args()
 
@@ -66,12 +74,14 @@ async def _run(options: argparse.Namespace, server: Server | None) -> list[Resul
         plan = Plan(
             seed=f"{options.seed}/{number}",
             seconds=options.seconds,
-            replicas=REPLICAS,
+            replicas=_replicas(options, number),
             stop_share=options.stop_share,
             without=options.without,
             turn=_turn(options, number),
             is_mixed=_is_mixed(options, number),
             rescues=_has_rescues(options, number),
+            live=_is_live(options, number),
+            poison=number % 4 >= 2,
         )
         results.append(await _one(plan, number, server))
     return results
@@ -92,6 +102,19 @@ def _has_rescues(options: argparse.Namespace, number: int) -> bool:
     """Every other round, so that over six rounds each of the other kinds has both."""
     wanted: bool | None = options.rescues
     return number % 2 == 1 if wanted is None else wanted
+
+
+def _is_live(options: argparse.Namespace, number: int) -> bool:
+    """Two rounds of four, so that over twelve rounds each of the other kinds has both."""
+    wanted: bool | None = options.live
+    return number % 4 in (1, 2) if wanted is None else wanted
+
+
+def _replicas(options: argparse.Namespace, number: int) -> int:
+    wanted: int | None = options.replicas
+    if wanted is None:
+        return FEW_REPLICAS if _is_live(options, number) and number % 3 == 2 else REPLICAS
+    return wanted
 
 
 def _is_missed(results: list[Result]) -> bool:

@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 import anyio
 import httpx2
 from openai import APIConnectionError, APIStatusError, BadRequestError, NotFoundError
-from openai.types import Batch, Upload
+from openai.types import Batch, FileObject, Upload
 from openai.types.uploads import UploadPart
 
 from tests.faults.tags import JOURNEY
 from tests.faults.world import World
 from tests.harness import Gateway, lines
+from tests.survival.lines import Sightings
+from tests.survival.live import Input
 from tests.survival.server import Deployed
 from tests.survival.telling import Telling
 
@@ -27,19 +29,26 @@ _USING: dict[str, Any] = {
     "max_tokens": 4,
     "metadata": {"simulate": {"input_tokens": 80, "cached_tokens": 7}},
 }
-_FAILING: dict[str, Any] = {
-    "messages": [{"role": "user", "content": "simulate 429"}],
-    "metadata": {"simulate": "429"},
-    "max_tokens": 4,
-}
 _SAID_FIRST = b'{"role": "system", "content": "%s"}, ' % (b"Be brief. " * 4)
-CONTENT = b"\n".join([lines(9, **_USING), *lines(12, **_FAILING).splitlines()[9:]]).replace(
-    b'{"role": "user"', _SAID_FIRST + b'{"role": "user"'
-)
+
+
+def _content(status: str) -> bytes:
+    failing: dict[str, Any] = {
+        "messages": [{"role": "user", "content": f"simulate {status}"}],
+        "metadata": {"simulate": status},
+        "max_tokens": 4,
+    }
+    rows = [lines(9, **_USING), *lines(12, **failing).splitlines()[9:]]
+    return b"\n".join(rows).replace(b'{"role": "user"', _SAID_FIRST + b'{"role": "user"')
+
+
+CONTENT = _content("429")
 """Twelve requests, three of which fail; the others use about as many tokens as is estimated.
 
 Providers whose requests have no metadata find in the last words what is to fail, and count what is said.
 """
+CONTENT_BESIDE_LIVE = _content("400")
+"""The same where there are live deployments, which would try the three again and again, for seconds each."""
 CALLER = "sk-a-key-of-the-team-of-all-clients"
 POOR_CALLER = "sk-another-key-of-the-team-with-a-small-budget"
 POOR_SHARE = 0.4
@@ -78,6 +87,7 @@ class Memory:
     def __init__(self, world: World, telling: Telling) -> None:
         self.world = world
         self.telling = telling
+        self.sightings = Sightings(world)
         self.cancelled: set[str] = set()
         """journeys whose cancellation was acknowledged"""
         self.maybe_cancelled: set[str] = set()
@@ -123,6 +133,7 @@ class Memory:
         world.files, world.batches, world.results = then["files"], then["batches"], then["results"]
         world.deleted = then["deleted"]
         self.cancelled, self.ended = then["cancelled"], then["ended"]
+        self.sightings.recall(self.remembered_at)
         world.stuck.clear()  # their batches may have days left again
 
 
@@ -130,8 +141,16 @@ class Client:
     """Somebody who uploads, creates, cancels, looks, reads and deletes, by chance."""
 
     def __init__(
-        self, name: str, memory: Memory, gateways: Sequence[Deployed], chance: random.Random
+        self,
+        name: str,
+        memory: Memory,
+        gateways: Sequence[Deployed],
+        chance: random.Random,
+        *,
+        live: bool = False,
+        poison: bool = False,
     ) -> None:
+        self._live, self._poison = live, poison
         self._name = name
         self._memory = memory
         self._world = memory.world
@@ -148,6 +167,8 @@ class Client:
             self.look: 4,
             self.read: 2,
         }
+        if self._live:
+            acts[self.create_live] = 6
         if deletes:
             acts |= {self.delete_file: 2, self.delete_results: 0.7}
         while True:
@@ -160,19 +181,20 @@ class Client:
         if self._chance.random() < PARTS_SHARE:
             await self._upload_in_parts()
             return
-        file = await self._try("upload", lambda gateway: gateway.upload(CONTENT))
+        file = await self._try("upload", lambda gateway: gateway.upload(self._world.content))
         if file is not None:
-            self._world.files[file.id] = CONTENT
+            self._world.files[file.id] = self._world.content
 
     async def _upload_in_parts(self) -> None:
         """Each part to another process, perhaps; now and then somebody thinks better of it."""
         self._made += 1
-        upload = await self._try("begin", partial(_begin, f"{PARTS_NAME}{self._name}-{self._made}.jsonl"))
+        content, filename = self._world.content, f"{PARTS_NAME}{self._name}-{self._made}.jsonl"
+        upload = await self._try("begin", partial(_begin, filename, len(content)))
         if upload is None:
             return
         ids: list[str] = []
-        half = len(CONTENT) // 2
-        for piece in (CONTENT[:half], CONTENT[half:]):
+        half = len(content) // 2
+        for piece in (content[:half], content[half:]):
             for _ in range(MOST_TRIES):
                 part = await self._try("part", partial(_send_part, upload.id, piece))
                 if part is not None:
@@ -185,16 +207,17 @@ class Client:
         for _ in range(MOST_TRIES):
             file_id = await self._try("complete", partial(_complete, upload.id, ids))
             if file_id is not None:
-                self._world.files[file_id] = CONTENT
+                self._world.files[file_id] = content
                 return
             await anyio.sleep(self._chance.random() / 4)
 
     async def create(self) -> None:
         """Create a batch on some file."""
-        if len(self._world.files) < FEW_FILES:
+        files = [file_id for file_id, content in self._world.files.items() if content == self._world.content]
+        if len(files) < FEW_FILES:
             await self.upload()
             return
-        file_id = self._chance.choice(list(self._world.files))
+        file_id = self._chance.choice(files)
         self._made += 1
         journey = f"{self._name}-{self._made}"
         key = POOR_CALLER if self._chance.random() < POOR_SHARE else CALLER
@@ -202,6 +225,21 @@ class Client:
         batch = await self._try("create", create)
         if batch is not None:
             self._world.batches[journey] = batch.id
+
+    async def create_live(self) -> None:
+        """Create a batch that live deployments may run, on a file of its own."""
+        self._made += 1
+        given = Input(f"{self._name}-{self._made}", self._chance, has_poison=self._poison)
+        self._world.contents[given.name] = given.content
+        file = await self._try("upload", partial(_upload, given))
+        if file is None:
+            return
+        self._world.files[file.id] = given.content
+        key = POOR_CALLER if not given.is_long and self._chance.random() < POOR_SHARE else CALLER
+        create = partial(_create, file.id, given.name, key, window=given.window)
+        batch = await self._try("create", create)
+        if batch is not None:
+            self._world.batches[given.name] = batch.id
 
     async def cancel(self) -> None:
         """Cancel one of the last batches."""
@@ -286,14 +324,19 @@ class Client:
         return None
 
 
-async def _create(file_id: str, journey: str, key: str, gateway: Gateway) -> Batch:
-    return await gateway.create(file_id, key=key, metadata={JOURNEY: journey})
+async def _upload(given: Input, gateway: Gateway) -> FileObject:
+    client = gateway.client()
+    return await client.files.create(file=(given.name, given.content), purpose="batch")
 
 
-async def _begin(filename: str, gateway: Gateway) -> Upload:
+async def _create(file_id: str, journey: str, key: str, gateway: Gateway, *, window: str = "24h") -> Batch:
+    return await gateway.create(file_id, key=key, metadata={JOURNEY: journey}, completion_window=window)
+
+
+async def _begin(filename: str, size: int, gateway: Gateway) -> Upload:
     client = gateway.client()
     return await client.uploads.create(
-        bytes=len(CONTENT), filename=filename, mime_type="application/jsonl", purpose="batch"
+        bytes=size, filename=filename, mime_type="application/jsonl", purpose="batch"
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import re
 import signal
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
+import msgspec
 
 import litebatch_asgi
 from tests.survival.server import Server
@@ -21,6 +23,7 @@ LIFE_SECONDS = 3.0
 HAS_AN_ANSWER = (
     *("upload.answered", "place.answered", "poll.ended", "settle.read", "settle.before"),
     *("deliver.taken", "deliver.before_mark", "cancel.answered", "handon.derived"),
+    *("live.sending", "live.answered", "live.writing", "live.closing"),
 )
 """failpoints at which a replica knows what is not written yet: the worst to be stopped at"""
 APART = (
@@ -34,31 +37,49 @@ RESCUING = frozenset(
     {"copy.wanted", "handon.derived", "stop.stored", "upload.tile_begun", "upload.tile_taken"}
 )
 """failpoints that are passed only where inputs are several tiles, and jobs are rescued"""
+LIVE = "live."
+"""what the names of failpoints begin with that are passed only where there are live deployments"""
+POISONED = frozenset({"live.alone"})
+"""failpoints that are passed only where lines let their server die"""
 MOST_STARTS = 5
 """that fail with nothing in the way"""
 TERM_SECONDS = 15.0
 """how long it is waited for when it was asked to end"""
 
 
-def failpoints(*, translates: bool = True, rescues: bool = True) -> list[str]:
-    """The names of all failpoints that a replica passes, read from the source.
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """What a round has, and so which failpoints its replicas pass."""
 
-    `translates`: whether a deployment does not speak OpenAI; `rescues`: whether inputs are several tiles, and
-    jobs are rescued.
-    """
+    translates: bool = True
+    """whether a deployment does not speak OpenAI"""
+    rescues: bool = True
+    """whether inputs are several tiles, and jobs are rescued"""
+    live: bool = True
+    """whether there are live deployments"""
+    poison: bool = True
+    """whether lines let the servers of these die"""
+
+
+def failpoints(features: Features) -> list[str]:
+    """The names of all failpoints that a replica passes, read from the source."""
     folder = Path(litebatch_asgi.__file__).parent
     texts = [path.read_text() for path in folder.rglob("*.py")]
     names = {name for text in texts for name in re.findall(r'\bhit\("([\w.]+)"\)', text)}
-    names -= frozenset[str]() if translates else TRANSLATING
-    names -= frozenset[str]() if rescues else RESCUING
-    return sorted(name for name in names if not name.startswith(APART))
+    names -= frozenset[str]() if features.translates else TRANSLATING
+    names -= frozenset[str]() if features.rescues else RESCUING
+    names -= frozenset[str]() if features.poison else POISONED
+    apart = APART if features.live else (*APART, LIVE)
+    return sorted(name for name in names if not name.startswith(apart))
+
+
+EVERYTHING = Features()
 
 
 class Toll:
     """How often what has happened to replicas."""
 
-    def __init__(self, *, translates: bool = True, rescues: bool = True) -> None:
-        self.places = Counter(dict.fromkeys(failpoints(translates=translates, rescues=rescues), 0))
+    def __init__(self, features: Features = EVERYTHING) -> None:
+        self.places = Counter(dict.fromkeys(failpoints(features), 0))
         """kills by failpoint"""
         self._armed = Counter(dict.fromkeys(self.places, 0))
         self.random_kills = 0
@@ -152,15 +173,18 @@ class Fate:
     async def _lie_still(self, place: str) -> None:
         """Let a stopped replica go on when its leases are over, and live on for a while."""
         self._toll.stops[place] += 1
+        since = time.time()
         try:
             await anyio.sleep(self._lease * (1.1 + self._chance.random()))
         finally:
             self._server.signal(signal.SIGCONT)
+            self._server.lives[-1].stops.append((since, time.time()))
         await self._server.ended_within(self._chance.random())
 
     async def _end(self, place: str | None) -> None:
         if place is None and self._server.is_alive and self._chance.random() < 0.25:
             self._server.signal(signal.SIGTERM)
+            self._server.lives[-1].told_to_end_at = time.time()
             await self._server.ended_within(TERM_SECONDS)
         code = self._server.process.poll()
         if code is None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from litebatch_asgi.models import Lane
 from litebatch_asgi.simulator import Account
 from tests.costs import sums
 from tests.costs.sums import nanodollars
@@ -14,6 +17,7 @@ from tests.faults.world import World
 from tests.harness import rows_of
 from tests.jsonl.reference import as_object, classes_of
 from tests.survival.clients import CALLER, POOR_CALLER
+from tests.survival.live import SERVERS
 from tests.survival.server import KEY, PRICES, Deployed
 from tests.translated.deployed import ANTHROPIC, VERTEX
 
@@ -41,12 +45,16 @@ async def wrong_charges(world: World) -> AsyncIterator[str]:
     charged: dict[str, list[int | None]] = {}
     for job_id, cost in await world.rows("SELECT job_id, CAST(cost AS text) FROM charges"):
         charged.setdefault(job_id, []).append(nanodollars(cost))
-    for job_id, deployment, provider_id in await world.rows(
-        "SELECT id, deployment_id, provider_batch_id FROM jobs WHERE state = 'settled'"
+    answered = await _answered(world)
+    for job_id, deployment, provider_id, lane in await world.rows(
+        "SELECT id, deployment_id, provider_batch_id, lane FROM jobs WHERE state = 'settled'"
         " AND errors = '[]' AND (reason IS NULL OR reason <> 'halved')"
     ):
         told = charged.pop(job_id, [])
-        cost = await cost_of(world.simulator.account(deployment), provider_id)
+        if lane == Lane.LIVE:
+            cost = _price(deployment, [OF_A_LINE] * answered[job_id])
+        else:
+            cost = await cost_of(world.simulator.account(deployment), provider_id)
         if told != [cost] and not (told == [0] and provider_id in without_rows):
             yield f"{job_id} is charged {told}, and {provider_id} at {deployment} has cost {cost}"
     for job_id, told in charged.items():
@@ -63,6 +71,25 @@ async def wrong_charges(world: World) -> AsyncIterator[str]:
             yield f"key {key_id} has spent {spent[f'key:{key_id}']} of {limit}"
 
 
+async def _answered(world: World) -> Counter[str]:
+    """Requests of each live job that were answered with success, as its results tell, or as it was charged.
+
+    The latter where results may have been deleted.
+    """
+    found: Counter[str] = Counter()
+    whole = {batch_id for journey, batch_id in world.batches.items() if journey not in world.deleted}
+    for job_id, batch_id, usage in await world.rows("SELECT job_id, batch_id, usage FROM charges"):
+        if batch_id not in whole:
+            found[job_id] = json.loads(usage)["requests"]
+    for job_id, batch_id, count in await world.rows(
+        "SELECT job_id, batch_id, count(*) FROM line_results JOIN jobs ON jobs.id = job_id"
+        " WHERE kind = 'output' GROUP BY job_id, batch_id"
+    ):
+        if batch_id in whole:
+            found[job_id] = count
+    return found
+
+
 class Used(NamedTuple):
     """Tokens of a row, or of several."""
 
@@ -71,6 +98,10 @@ class Used(NamedTuple):
     cached: int
     made: int
     """of the output"""
+
+
+OF_A_LINE = Used(73, 7, 4)
+"""what each request of `tests.survival.live` uses at a live deployment"""
 
 
 async def cost_of(account: Account, provider_batch_id: str) -> int:
@@ -89,11 +120,17 @@ async def cost_of(account: Account, provider_batch_id: str) -> int:
     elif batch.usage is not None:
         cached = batch.usage.input_tokens_details.cached_tokens
         used = [Used(batch.usage.input_tokens - cached, cached, batch.usage.output_tokens)]
-    prices = PRICES[account.name]
+    return _price(account.name, used)
+
+
+def _price(deployment: str, used: Sequence[Used]) -> int:
+    """In nano-dollars."""
+    suffix = "" if deployment in SERVERS else "_batches"
+    prices = {name.removesuffix(suffix): Fraction(price) for name, price in PRICES[deployment].items()}
     dollars = (
-        sum(each.plain for each in used) * Fraction(prices["input_cost_per_token_batches"])
-        + sum(each.cached for each in used) * Fraction(prices["cache_read_input_token_cost_batches"])
-        + sum(each.made for each in used) * Fraction(prices["output_cost_per_token_batches"])
+        sum(each.plain for each in used) * prices["input_cost_per_token"]
+        + sum(each.cached for each in used) * prices["cache_read_input_token_cost"]
+        + sum(each.made for each in used) * prices["output_cost_per_token"]
     )
     return round(dollars * 10**9)
 

@@ -15,6 +15,7 @@ def line_of(number: int, result: Result) -> str:
     return (
         f"round {number:3}  {result.seconds:5.0f} s  {toll.kills:3} kills  {toll.stops.total():3} stops  "
         f"{len(world.batches):4} batches  {len(world.files):3} files  {result.rescues:3} rests  "
+        f"{result.requests:5} requests  {result.repeated:3} again  "
         f"{len(result.violations)} violations"
     )
 
@@ -45,6 +46,8 @@ def _rows(results: Sequence[Result]) -> Iterator[tuple[str, int]]:
     yield "shards made of what jobs left undone", sum(result.rescues for result in results)
     yield "orphans of a history that was lost", sum(result.orphans for result in results)
     yield "provider calls failed or cut", sum(result.struck for result in results)
+    yield "requests to live deployments", sum(result.requests for result in results)
+    yield "  again, their senders being lost", sum(result.repeated for result in results)
     yield "batches", sum(len(result.memory.world.batches) for result in results)
     yield "calls of clients answered", sum(n for name, n in answers.items() if name.endswith(" done"))
     yield "calls of clients cut", sum(n for name, n in answers.items() if name.endswith(" cut"))

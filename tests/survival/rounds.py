@@ -2,100 +2,47 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
 from litebatch_asgi.models import Deployment
-from litebatch_asgi.simulator import Account, Fault, Simulator
+from litebatch_asgi.simulator import Account, Fault
 from litebatch_asgi.simulator.journal import JournalEntry
 from litebatch_asgi.simulator.objects import BatchObject
 from tests.clones import backed_up
-from tests.database import Database
 from tests.faults.promises import lost_orphans
-from tests.faults.stage import HELD, TILED, settled_among_others
-from tests.faults.strangers import settle_strangers
 from tests.faults.tags import JOURNEY
-from tests.faults.world import OPEN, World, world_on
-from tests.harness import UPSTREAM, deployments
+from tests.faults.world import OPEN, World
 from tests.postgres import Server as DatabaseServer
 from tests.survival import settings, sinks
-from tests.survival.clients import CALLER, Client, Memory
+from tests.survival.clients import Client, Memory
 from tests.survival.databases import AGAIN_SECONDS, AWAY
+from tests.survival.evidence import leave_evidence
 from tests.survival.fates import Fate, Toll, revive
-from tests.survival.money import make_callers
-from tests.survival.server import Deployed, Server, configure
+from tests.survival.lines import Sent
+from tests.survival.live import live_storm
+from tests.survival.plans import Party, Plan
+from tests.survival.server import Deployed, configure
 from tests.survival.telling import Telling
 from tests.survival.turns import Turn, clone_beside, restored
 from tests.survival.verdict import violations
 from tests.survival.weather import outages, storm
-from tests.translated.deployed import ANTHROPIC, AZURE, OPENAI, VERTEX
 
 RELEASE_SECONDS = 0.15
 KILL_SECONDS = 60.0
 """the longest that load goes on for the sake of a kill"""
-WRONG_CLOCK_SECONDS = 120.0
 ROLL_SHARE = 0.2
 """of the first time of load, after how much one replica gets a sink that the others do not know"""
 ALL_REFUSED = Fault(call="create_batch", status=429, times=None)
 """so that batches wait"""
-MIXED = (OPENAI, AZURE, VERTEX, ANTHROPIC)
-"""deployments of rounds in which not everybody speaks OpenAI"""
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a round is like."""
-
-    seed: str
-    seconds: float
-    """of load; the judgement comes on top"""
-    replicas: int
-    clients: int = 5
-    pause_seconds: float = 0.2
-    """between two calls of a client, on average"""
-    storm_seconds: float = 0.6
-    """between two troubles of providers, on average"""
-    outage_seconds: float = 12.0
-    """between two restarts of the database, on average"""
-    least_kills: int = 0
-    """the load goes on until there were so many, on a machine that is too busy to start processes"""
-    stop_share: float = 0.25
-    """of the replicas that are to come to a failpoint, how many are stopped there rather than killed"""
-    without: str | None = None
-    """a protection to go without"""
-    turn: Turn = Turn.NONE
-    """what happens to the database"""
-    is_mixed: bool = False
-    """whether not everybody speaks OpenAI"""
-    rescues: bool = False
-    """whether inputs are several tiles, and jobs break off and are rescued"""
-    stuck_seconds: float = 2.5
-    """between two jobs that stand still while a day passes, on average"""
-
-    @property
-    def gateway(self) -> dict[str, Any]:
-        """Its settings."""
-        return settings.GATEWAY | (settings.RESCUES if self.rescues else {})
-
-
-class Party(msgspec.Struct, frozen=True, kw_only=True):
-    """The processes of an installation, and what its clients know."""
-
-    name: str
-    memory: Memory
-    replicas: Sequence[Deployed]
-    clients: int
-    deletes: bool = True
-    """whether clients delete"""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +57,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """shards that were made of what jobs have left undone"""
     orphans: int
     """what providers have that only a lost part of history knew"""
+    requests: int
+    """that live deployments were sent"""
+    repeated: int
+    """of these: although they had been answered, for who had sent them was lost with the answer"""
     violations: list[str]
 
 
@@ -132,10 +83,11 @@ class Round:
         self._served = served
         self._memory = Memory(world, Telling(world.database, folder))
         self._chance = random.Random(plan.seed)
-        self._toll = Toll(translates=plan.is_mixed, rescues=plan.rescues)
+        self._toll = Toll(plan.features)
         own = Party(name="", memory=self._memory, replicas=replicas, clients=plan.clients)
         self._parties = [own]
         self._phase = 0
+        self._repeated = 0
 
     async def run(self) -> Result:
         """Keep it busy, then judge."""
@@ -165,6 +117,8 @@ class Round:
             seconds=time.monotonic() - began,
             rescues=len(rescues),
             orphans=orphans,
+            requests=len(self._world.simulator.requests),
+            repeated=self._repeated,
             violations=found,
         )
 
@@ -173,12 +127,20 @@ class Round:
         async with anyio.create_task_group() as group:
             for party in self._parties:
                 group.start_soon(self._release, party.memory)
+                group.start_soon(party.memory.sightings.watch)
             for party in self._parties:
                 party.memory.world.wrong += await revive([each.server for each in party.replicas])
             for party in self._parties:
                 found += [f"{party.name}{text}" for text in await violations(party.memory)]
+                found += [f"{party.name}{text}" for text in self._sent_wrongly(party)]
             group.cancel_scope.cancel()
         return [*found, *self._toll.crashes]
+
+    def _sent_wrongly(self, party: Party) -> list[str]:
+        """What live deployments were sent that they should not have been."""
+        sent = Sent(party.memory.world, party.lives)
+        self._repeated += sent.repeated
+        return list(sent.wrong(party.memory.sightings.seen))
 
     async def _clone(self, stack: AsyncExitStack) -> None:
         """Make a clone, which goes on beside the original."""
@@ -218,6 +180,8 @@ class Round:
             chance = self._another_chance()
             weather = partial(storm, self._world.simulator, chance, plan.storm_seconds)
             group.start_soon(partial(weather, mixed=plan.is_mixed, breaks_off=plan.rescues))
+            if plan.live:
+                group.start_soon(live_storm, self._world.simulator, chance, plan.live_storm_seconds)
             if self._server is not None:
                 group.start_soon(outages, self._server, self._toll, chance, plan.outage_seconds)
             await anyio.sleep(share * plan.seconds)
@@ -239,18 +203,20 @@ class Round:
 
     def _keep_busy(self, group: TaskGroup, party: Party) -> None:
         group.start_soon(self._release, party.memory)
+        group.start_soon(party.memory.sightings.watch)
         for replica in party.replicas:
             fate = Fate(
                 replica.server,
                 self._toll,
                 self._another_chance(),
-                lease_seconds=settings.LEASE_SECONDS,
+                lease_seconds=self._plan.longest_lease_seconds,
                 stop_share=self._plan.stop_share,
             )
             group.start_soon(fate.run)
         for number in range(party.clients):
             name = f"c{self._phase}-{number}"
-            client = Client(name, party.memory, party.replicas, self._another_chance())
+            plan, chance = self._plan, self._another_chance()
+            client = Client(name, party.memory, party.replicas, chance, live=plan.live, poison=plan.poison)
             group.start_soon(partial(client.run, self._plan.pause_seconds, deletes=party.deletes))
 
     def _another_chance(self) -> random.Random:
@@ -313,75 +279,3 @@ def _lonely(memory: Memory) -> list[tuple[Account, BatchObject]]:
 
 def _is_trouble(entry: JournalEntry) -> bool:
     return entry.status == "dropped" or entry.status >= 400
-
-
-@asynccontextmanager
-async def staged(
-    plan: Plan, folder: Path, database: Database, server: DatabaseServer | None = None
-) -> AsyncGenerator[Round]:
-    """A round that is ready to run: a simulator, and replicas that serve.
-
-    `server`: the PostgreSQL that the database is on, if it may be restarted.
-    """
-    cancelling = settings.CANCELLING_SECONDS if plan.rescues else 0.0
-    held = msgspec.structs.replace(HELD, cancelling_seconds=cancelling)
-    simulator = Simulator(folder / "provider", settings=held)
-    async with simulator.running() as provider, AsyncExitStack() as stack:
-        served = await _served(plan, simulator, provider)
-        config = configure(folder, served, database.url, **plan.gateway)
-        servers = [_server(plan, number, config) for number in range(plan.replicas)]
-        replicas = [
-            await stack.enter_async_context(aclosing(Deployed(server, simulator, database)))
-            for server in servers
-        ]
-        wrong = await revive(servers)
-        for replica in replicas:
-            replica.caller = CALLER
-        await make_callers(replicas[0])
-        world = await world_on(replicas[0], database, provider)
-        world.wrong += wrong
-        yield Round(plan, replicas, world, server, folder, served)
-
-
-async def _served(plan: Plan, simulator: Simulator, provider: str) -> Sequence[Deployment]:
-    """Accounts that others use as well; also a clone does, from which nobody knows batches without a tag."""
-    most = settings.TILE_REQUESTS if plan.rescues else None
-    if plan.is_mixed:
-        is_alone = plan.turn is not Turn.CLONE
-        served = await settled_among_others(simulator, provider, MIXED, exclusive=is_alone)
-        return [msgspec.structs.replace(each, max_job_requests=most) for each in served]
-    names = TILED if plan.rescues else tuple(UPSTREAM)
-    for name in names:
-        await settle_strangers(simulator.account(name), provider)
-    return deployments(provider, names, max_job_requests=most)
-
-
-def _server(plan: Plan, number: int, config: Path) -> Server:
-    """The first of them has a clock that is two minutes ahead, the second one that is as much behind."""
-    ahead = {0: WRONG_CLOCK_SECONDS, 1: -WRONG_CLOCK_SECONDS}.get(number, 0.0)
-    return Server(config, clock_ahead_seconds=ahead, without=plan.without)
-
-
-async def played(
-    plan: Plan, folder: Path, database: Database, server: DatabaseServer | None = None
-) -> Result:
-    """Stage a round and run it; what explains violations is left in `folder`."""
-    async with staged(plan, folder, database, server) as staged_round:
-        return await staged_round.run()
-
-
-async def leave_evidence(folder: Path, found: Sequence[str], party: Party) -> None:
-    """Write down what is needed to understand a violation."""
-    world = party.memory.world
-    evidence: dict[str, Any] = {"violations": list(found)}
-    for table in (
-        *("files", "file_shards", "file_copies", "batches", "jobs", "charges"),
-        *("events", "sinks", "event_deliveries"),
-    ):
-        evidence[table] = [list(map(str, row)) for row in await world.rows(f"SELECT * FROM {table}")]
-    evidence["journal"] = [msgspec.to_builtins(entry) for entry in world.simulator.journal]
-    evidence["jobs at providers"] = [msgspec.to_builtins(batch) for _, batch in world.jobs()]
-    evidence["orphans of a lost history"] = sorted(await lost_orphans(world))
-    text = json.dumps(evidence, indent=1, default=str)
-    name = "evidence of the clone.json" if party.name else "evidence.json"
-    await anyio.Path(folder / name).write_text(text)

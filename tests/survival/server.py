@@ -6,6 +6,7 @@ import json
 import random
 import signal
 import socket
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import httpx2
+import msgspec
 import psutil
 from msgspec.structs import replace
 
@@ -24,7 +26,7 @@ from tests.cli.processes import environment
 from tests.database import Database, SQLiteDatabase
 from tests.forks import Forked, Order
 from tests.harness import SWIFT, Gateway, deployments
-from tests.survival import sinks
+from tests.survival import live, sinks
 from tests.translated.deployed import ANTHROPIC, AZURE, OPENAI, VERTEX
 
 KEY = "sk-master"
@@ -69,9 +71,17 @@ PRICES: Mapping[str, Mapping[str, str]] = {
         "cache_read_input_token_cost_batches": "0.000000025",
         "output_cost_per_token_batches": "0.00000110010007",
     },
+    **{
+        name: {
+            "input_cost_per_token": f"0.0000001200{number}03",
+            "cache_read_input_token_cost": "0.00000003000707",
+            "output_cost_per_token": "0.0000005",
+        }
+        for number, name in enumerate(live.SERVERS)
+    },
 }
 """by deployment: US dollars, some of them finer than charges are"""
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 PORTS = (10_000, 32_000)
 """below those that systems take for outgoing connections"""
 LEASE_SECONDS = 1.0
@@ -138,6 +148,19 @@ async def is_ready(http: httpx2.AsyncClient) -> bool:
         return False
 
 
+class Life(msgspec.Struct):
+    """One process of a server, from its start to its end. Times are seconds since 1970."""
+
+    key: str
+    """with which it comes to live deployments"""
+    ended_at: float | None = None
+    """when it was seen to be gone"""
+    told_to_end_at: float | None = None
+    """when it was asked to end by itself"""
+    stops: list[tuple[float, float]] = []
+    """from when to when it was seen to be stopped"""
+
+
 class Server:
     """`litebatch serve` in a process of its own, which can be killed, stopped and started again.
 
@@ -157,6 +180,8 @@ class Server:
             without=without,
         )
         self._process: Forked | None = None
+        self.lives: list[Life] = []
+        """all its processes, the one that runs last"""
         self.address = f"http://127.0.0.1:{self._port}"
         self.serves = False
         """whether it was seen to serve since it was started; it may be stopped or have died again"""
@@ -172,7 +197,8 @@ class Server:
         """Start it, with failpoints armed; if it runs it is killed before."""
         await self.kill()
         self.serves = False
-        extra = {"LITEBATCH_FAILPOINTS": failpoints}
+        self.lives.append(Life(key=f"sk-{self._port}-{len(self.lives)}"))
+        extra = {"LITEBATCH_FAILPOINTS": failpoints, live.KEY: self.lives[-1].key}
         order = replace(self._order, environment=self._order.environment | extra)
         self._logged_before = self._log.stat().st_size if self._log.exists() else 0
         self._process = await anyio.to_thread.run_sync(Forked, order)
@@ -197,7 +223,9 @@ class Server:
         """Its exit code, if it ends, waiting so long at most: -9 if it was killed."""
         with anyio.move_on_after(seconds):
             await anyio.wait_readable(self.process.sentinel)
-        return self.process.poll()
+        if (code := self.process.poll()) is not None:
+            self.has_ended()
+        return code
 
     async def died(self) -> None:
         """Wait until it was killed."""
@@ -225,6 +253,12 @@ class Server:
         """End it at once, wherever it is."""
         if self._process is not None:
             await anyio.to_thread.run_sync(self._process.kill)
+            self.has_ended()
+
+    def has_ended(self) -> None:
+        """Note that the process is gone, when that is first seen."""
+        if self.lives and self.lives[-1].ended_at is None:
+            self.lives[-1].ended_at = time.time()
 
     async def aclose(self) -> None:
         """The same, also when cancelled."""

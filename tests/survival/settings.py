@@ -50,3 +50,14 @@ TILE_REQUESTS = 4
 """the most that a deployment takes at once then"""
 LEFT_SECONDS = 10.0
 """of the window of a batch that a day has passed for: half of it is over before a job of it is late"""
+LIVE_TIMEOUT_SECONDS = 2.0
+LIVE_LEASE_SECONDS = 1.6 * LIVE_TIMEOUT_SECONDS
+"""of a claim on requests of a live job"""
+LIVE: dict[str, Any] = {
+    "live_timeout_seconds": LIVE_TIMEOUT_SECONDS,
+    "overflow_after_seconds": 1.5,
+    "completion_windows": ["24h", "1h"],
+}
+"""the same as `GATEWAY`, of rounds with live deployments"""
+DOWN_SECONDS = 0.6
+"""how long a server is away that has died"""

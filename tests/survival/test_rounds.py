@@ -11,8 +11,9 @@ import pytest
 
 from tests.postgres import Server, own_server
 from tests.survival.databases import new_database
-from tests.survival.fates import RESCUING, TRANSLATING, Toll, failpoints
-from tests.survival.rounds import Plan, played
+from tests.survival.fates import EVERYTHING, LIVE, POISONED, RESCUING, TRANSLATING, Features, Toll, failpoints
+from tests.survival.plans import Plan
+from tests.survival.staging import played
 from tests.survival.turns import Turn
 
 
@@ -92,15 +93,41 @@ async def test_nothing_is_lost_where_jobs_are_rescued(
     assert result.rescues > 0
 
 
+@pytest.mark.parametrize(("replicas", "rescues"), [(2, False), (3, True)])
+async def test_each_line_is_run_once_at_live_deployments(
+    tmp_path: Path, server: Server | None, replicas: int, rescues: bool
+) -> None:
+    plan = Plan(
+        seed="short",
+        seconds=8,
+        replicas=replicas,
+        clients=4,
+        outage_seconds=4,
+        live=True,
+        poison=True,
+        rescues=rescues,
+        least_kills=2,
+    )
+    async with new_database(tmp_path, server) as database:
+        result = await played(plan, tmp_path, database, server)
+    assert result.violations == []
+    assert result.toll.kills > 0
+    assert result.requests > 0
+
+
 def test_every_place_has_its_turn() -> None:
-    toll, chance = Toll(translates=False, rescues=False), Random(1)
-    places = failpoints(translates=False, rescues=False)
+    few = Features(translates=False, rescues=False, live=False, poison=False)
+    toll, chance = Toll(few), Random(1)
+    places = failpoints(few)
     had = Counter(toll.next_place(chance) for _ in range(5 * len(places)))
     assert sorted(had) == places
     assert max(had.values()) < 9  # although none of them was passed
 
 
 def test_every_place_is_known() -> None:
-    assert {"place.answered", "upload.answered", "settle.before", "cancel.before"} < set(failpoints())
-    assert set(failpoints()) - set(failpoints(translates=False)) == TRANSLATING
-    assert set(failpoints()) - set(failpoints(rescues=False)) == RESCUING
+    every = set(failpoints(EVERYTHING))
+    assert {"place.answered", "upload.answered", "settle.before", "cancel.before", "live.written"} < every
+    assert every - set(failpoints(Features(translates=False))) == TRANSLATING
+    assert every - set(failpoints(Features(rescues=False))) == RESCUING
+    assert every - set(failpoints(Features(poison=False))) == POISONED
+    assert every - set(failpoints(Features(live=False))) == {name for name in every if name.startswith(LIVE)}

@@ -80,6 +80,7 @@ async def clone_beside(
         await server.started()
         world = await world_on(deployed, clone, original.provider)
         world.foreign = original.foreign
+        world.content = original.content
         world.wrong += wrong
         world.neighbours.append(original)
         original.neighbours.append(world)

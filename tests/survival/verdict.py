@@ -21,7 +21,8 @@ from tests.faults.promises import SENT_SECONDS, broken, robbed
 from tests.faults.tags import JOURNEY
 from tests.faults.world import World
 from tests.harness import rows_of
-from tests.survival.clients import CONTENT, ENDED, PARTS_NAME, Memory
+from tests.survival.clients import ENDED, PARTS_NAME, Memory
+from tests.survival.lines import failed_innocents, wrong_lines
 from tests.survival.money import wrong_charges
 from tests.survival.settings import PROMPT_SECONDS
 
@@ -44,6 +45,7 @@ async def violations(memory: Memory) -> list[str]:
     found += [text async for text in _endings(memory)]
     found += [text async for text in wrong_charges(world)]
     found += await _contents(world)
+    found += [text async for text in wrong_lines(world, repair_seconds=REPAIR_SECONDS)]
     found += await memory.telling.violations(repair_seconds=REPAIR_SECONDS)
     return found + [text async for text in _made_in_vain(memory)]
 
@@ -77,7 +79,7 @@ async def _files(memory: Memory) -> list[str]:
     found = [f"{name} was made {count} times of one upload" for name, count in names.items() if count > 1]
     found += [f"{file_id} was acknowledged and is lost" for file_id in world.files.keys() - listed]
     found += [f"{file_id} was deleted and is listed" for file_id in gone & listed]
-    world.files |= dict.fromkeys(listed - gone, CONTENT)
+    world.files |= {file_id: world.content_of(files[file_id]) for file_id in listed - gone}
     return found
 
 
@@ -144,8 +146,11 @@ async def _endings(memory: Memory) -> AsyncIterator[str]:
         batch = await _insist(partial(memory.world.batch, journey))
         if not _may_end(memory, journey, batch) and not (batch.status == "expired" and journey in may_expire):
             yield f"{journey} is {batch.status}: {batch.errors}, {await _jobs_of(memory.world, journey)}"
-        if memory.ended.get(journey, batch.status) != batch.status:
+        if memory.ended.setdefault(journey, batch.status) != batch.status:
             yield f"{journey} was {memory.ended[journey]} and is {batch.status}"
+    ended = {journey for journey in memory.world.contents if memory.ended.get(journey) != "completed"}
+    async for text in failed_innocents(memory.world, ended | broken_off):
+        yield text
     journeys_robbed = {(batch.metadata or {})[JOURNEY] for batch in robbed(memory.world)}
     for journey, (_, errors) in memory.world.results.items():
         lost = any(row["error"] and row["error"]["code"] == "batch_line_lost" for row in rows_of(errors))
@@ -163,7 +168,8 @@ def _broken_off(world: World) -> Iterator[BatchObject]:
 
 def _may_end(memory: Memory, journey: str, batch: Batch) -> bool:
     if batch.status == "completed":
-        return journey not in memory.cancelled or journey in memory.released
+        may_be_through = memory.released | memory.world.contents.keys()
+        return journey not in memory.cancelled or journey in may_be_through
     return batch.status == "cancelled" and journey in memory.maybe_cancelled
 
 

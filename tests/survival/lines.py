@@ -1,0 +1,200 @@
+"""What live deployments were sent of each line, how often, and why: nothing again that was stored before."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Container, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import anyio
+
+from litebatch_asgi.simulator import RequestEntry
+from tests.faults.tags import JOURNEY
+from tests.faults.world import World
+from tests.harness import rows_of
+from tests.survival.databases import AWAY
+from tests.survival.live import line_of, may_fail
+from tests.survival.server import Life
+from tests.survival.settings import LIVE_TIMEOUT_SECONDS
+
+LOOK_SECONDS = 0.1
+"""between two looks at what is stored"""
+NOTICED_SECONDS = 0.5
+"""within which the end of a process is noticed"""
+WRITTEN_SECONDS = 5.0
+"""within which an answer is stored by its process, on a machine that has other things to do"""
+READ_SECONDS = 1.0
+"""within which an answer is read that was sent"""
+_REPEATED = frozenset({401, 403, 404, 408, 425, 429, "cut", "left", "in_progress"})
+"""outcomes after which a request is sent again; after those from 500 on as well"""
+
+Line: TypeAlias = tuple[str, str]
+"""its journey, and its custom id"""
+
+
+class Sightings:
+    """Results of live lines, and when they were seen to be stored."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._done: dict[str, int] = {}
+        self.seen: dict[Line, float] = {}
+        """seconds since 1970"""
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self._look()
+            except AWAY:
+                self._done.clear()
+            await anyio.sleep(LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        ranges = await self._world.rows(
+            "SELECT job_id, CAST(sum(done) AS integer) FROM line_ranges GROUP BY job_id"
+        )
+        changed = [job_id for job_id, done in ranges if self._done.get(job_id, 0) != done]
+        if not changed:
+            return
+        among = ", ".join(f"'{job_id}'" for job_id in changed)
+        results = await self._world.rows(
+            'SELECT metadata, "row" FROM line_results JOIN jobs ON jobs.id = job_id'
+            f" JOIN batches ON batches.id = batch_id WHERE job_id IN ({among})"
+        )
+        now = time.time()
+        for metadata, row in results:
+            line = json.loads(metadata)[JOURNEY], json.loads(bytes(row))["custom_id"]
+            self.seen.setdefault(line, now)
+        self._done.update((job_id, done) for job_id, done in ranges)
+
+    def recall(self, until: float) -> None:
+        """A backup has taken the place of the database: what was seen later is not there any more."""
+        self.seen = {line: seen for line, seen in self.seen.items() if seen < until}
+        self._done.clear()
+
+
+class Sent:
+    """What live deployments were sent by processes of an installation."""
+
+    def __init__(self, world: World, lives: Mapping[str, Life]) -> None:
+        self._lives = lives
+        self._cuts: defaultdict[str, list[float]] = defaultdict(list)
+        self.lines: defaultdict[Line, list[RequestEntry]] = defaultdict(list)
+        """of this world, by whomever they were sent; the first one first"""
+        self.repeated = 0
+        """how many requests were sent again although they had been answered for good"""
+        for entry in world.simulator.requests.select():
+            if entry.status == "cut":
+                self._cuts[entry.account].append(entry.answered or entry.received)
+            if (line := line_of(entry)) is not None and line[0] in world.contents:
+                self.lines[line].append(entry)
+        for entries in self.lines.values():
+            entries.sort(key=lambda entry: entry.received)
+
+    def wrong(self, seen: Mapping[Line, float]) -> Iterator[str]:
+        """What was sent that should not have been."""
+        for line, entries in self.lines.items():
+            for entry in entries:
+                if entry.api_key not in self._lives:
+                    yield f"{line} was sent by {entry.api_key}, who is no process of ours"
+                elif entry.received > seen.get(line, entry.received) and not self._was_stopped(entry):
+                    late = entry.received - seen[line]
+                    yield f"{line} was sent {late:.2f} s after its result was stored: {self._told(entries)}"
+            for before, after in pairwise(entries):
+                if not self._is_final(before):
+                    continue
+                self.repeated += 1
+                if not self._is_lost(before, after):
+                    yield f"{line} was answered and sent again: {self._told(entries)}"
+
+    def _is_final(self, entry: RequestEntry) -> bool:
+        """Whether whoever sent it has certainly got an answer after which it is not sent again."""
+        if entry.status in _REPEATED or (isinstance(entry.status, int) and entry.status >= 500):
+            return False
+        assert entry.answered is not None
+        if entry.answered - entry.received > LIVE_TIMEOUT_SECONDS / 2:
+            return False  # it may not have been waited for
+        return not any(abs(cut - entry.answered) < READ_SECONDS for cut in self._cuts[entry.account])
+
+    def _is_lost(self, entry: RequestEntry, later: RequestEntry) -> bool:
+        """Whether who has sent it may have been lost with the answer, before the same was sent again."""
+        life = self._lives[entry.api_key or ""]
+        assert entry.answered is not None
+        if any(since < later.received and entry.received < until for since, until in life.stops):
+            return True
+        if life.ended_at is None or life.ended_at > later.received + NOTICED_SECONDS:
+            return False
+        if life.told_to_end_at is not None:
+            return entry.answered > life.told_to_end_at - READ_SECONDS
+        return entry.answered > life.ended_at - WRITTEN_SECONDS
+
+    def _was_stopped(self, entry: RequestEntry) -> bool:
+        """Whether its sender was stopped with it: it was begun before."""
+        stops = self._lives[entry.api_key or ""].stops
+        return any(since < entry.received < until + READ_SECONDS for since, until in stops)
+
+    def _told(self, entries: Sequence[RequestEntry]) -> str:
+        told = [(each.api_key, each.status, each.received, each.answered) for each in entries]
+        lives = {each.api_key: self._lives.get(each.api_key or "") for each in entries}
+        return f"{told}, {lives}"
+
+
+async def wrong_lines(world: World, *, repair_seconds: float) -> AsyncIterator[str]:
+    """Live jobs are over and hold nothing, and their sums are those of their results."""
+    with anyio.move_on_after(repair_seconds):
+        while await _leaked(world):  # noqa: ASYNC110 - another process
+            await anyio.sleep(LOOK_SECONDS)
+    for text in await _leaked(world):
+        yield text
+    rows = await world.rows(
+        "SELECT job_id, seq, metadata, done, failed, (SELECT count(*) FROM line_results WHERE job_id ="
+        " line_ranges.job_id AND line >= first_line AND line < end_line), (SELECT count(*) FROM line_results"
+        " WHERE job_id = line_ranges.job_id AND line >= first_line AND line < end_line AND kind = 'error')"
+        " FROM line_ranges LEFT JOIN batches ON batches.id = batch_id"
+    )
+    for job_id, seq, metadata, *told, results, errors in rows:
+        is_whole = metadata is not None and json.loads(metadata)[JOURNEY] not in world.deleted
+        if is_whole and told != [results, errors]:
+            yield f"range {job_id}/{seq} tells of {told} results and errors, and has {results} and {errors}"
+    outside = await world.rows(
+        "SELECT job_id, line FROM line_results WHERE NOT EXISTS (SELECT 1 FROM line_ranges WHERE"
+        " line_ranges.job_id = line_results.job_id AND line >= first_line AND line < end_line)"
+    )
+    for place in outside:
+        yield f"a result is in no range: {place}"
+
+
+async def _leaked(world: World) -> list[str]:
+    """What is still claimed or due, when all batches have ended."""
+    ranges = await world.rows(
+        "SELECT job_id, seq, next_check_at, claimed_by, claimed_until FROM line_ranges"
+        " WHERE next_check_at IS NOT NULL OR claimed_by IS NOT NULL OR claimed_until IS NOT NULL"
+    )
+    alone = await world.rows(f"SELECT * FROM line_alone WHERE until > {int(time.time() * 1_000_000)}")
+    return [
+        *(f"range still claimed or due: {row}" for row in ranges),
+        *(f"still alone: {row}" for row in alone),
+    ]
+
+
+async def failed_innocents(world: World, spared: Container[str]) -> AsyncIterator[str]:
+    """Lines of live inputs that have failed although nothing was wrong with them.
+
+    `spared`: journeys of batches that may end without some rows.
+    """
+    for journey, content in world.contents.items():
+        _, errors = world.results.get(journey, (b"", b""))
+        if journey in spared or not errors:
+            continue
+        guilty = {line["custom_id"] for line in rows_of(content) if may_fail(line)}
+        for row in rows_of(errors):
+            if row["custom_id"] not in guilty:
+                yield f"{row['custom_id']} of {journey} has failed: {_reason(row)}"
+
+
+def _reason(row: dict[str, Any]) -> Any:
+    return row["error"] or row["response"]
