@@ -61,8 +61,9 @@ class ClaimStore(Protocol):
     async def renew(self, claims: Sequence[Claim], *, lease_seconds: float) -> list[Claim]:
         """Let claims run `lease_seconds` from now; 0 gives them back at once.
 
-        Returns those that are still held, with the same epoch and `claimed_by` (None holds nothing), as
-        they are now, in the order given. The others are left alone.
+        Claims are those on jobs, copies, contents and ranges of live jobs, together or apart. Returns those
+        that are still held, with the same epoch and `claimed_by` (None holds nothing), as they are now, in
+        the order given. The others are left alone.
         """
         ...
 

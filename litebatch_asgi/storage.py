@@ -298,8 +298,10 @@ class Storage(Protocol):
 
         No other change of the batch passes in between. Returns the state as written. Raises
         `StateConflict` if the batch is not there, if a job to write or to remove is not there or has another
-        epoch in the database, if a new row is there already (of a job: its id, or its attempt at the shard),
-        or if a job has been charged for the model before, or a charge been corrected. Jobs are removed before
+        epoch in the database, if a new row is there already (of a job: its id, or its attempt at the shard;
+        of a range of a live job: its job and number), or if a job has been charged for the model before, or
+        a charge been corrected. Results of live jobs that are over then are swept away unless a file names
+        them, see `LineStore.sweep`. Jobs are removed before
         others are inserted. `parts` are iterated off the event loop. `decide` must keep the batch's id,
         owner, model, input_file_id, created_at and scopes.
 
