@@ -69,6 +69,7 @@ class LineStore(Protocol):
         `done` and `failed` grow by the results that were new. `trying` is written, and `tries` counts how
         often the same request was: 1 for another one than before. A range whose requests all have a result
         is given back and never due again; another one that is given back is due when `give_back` says.
+        Raises `ValueError`, and writes nothing, where a result is of a request outside its range.
         """
         ...
 
@@ -114,6 +115,15 @@ class LineStore(Protocol):
         names that is there and not deleted. Ranges go with the last results of their job.
         """
         ...
+
+
+def check_results(writes: Iterable[RangeWrite]) -> None:
+    """Raise `ValueError` where a result is of a request outside its range."""
+    for write in writes:
+        lines = range(write.range.first_line, write.range.end_line)
+        for result in write.results:
+            if result.line not in lines:
+                raise ValueError(f"{write.range.name} has no request {result.line}")
 
 
 def after_write(line_range: LineRange, write: RangeWrite, new: Sequence[LineResult]) -> LineRange:

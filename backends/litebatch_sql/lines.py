@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from litebatch_asgi.claims import is_held
-from litebatch_asgi.lines import after_write, page_of
+from litebatch_asgi.lines import after_write, check_results, page_of
 from litebatch_asgi.models import FileKind, LineProgress, LineRange, LineResult, RangeWrite, Sharing
 from litebatch_sql.executor import Executor, Reader, Transaction, in_transaction
 from litebatch_sql.leases import RANGE_LEASES, Wanted, clock
@@ -68,6 +68,7 @@ class SQLLineStore:
     async def write(self, writes: Sequence[RangeWrite]) -> list[LineRange | None]:
         """See `LineStore.write`."""
         queries = self._queries()
+        check_results(writes)
         if not writes:
             return []
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from litebatch_asgi.claims import is_held
-from litebatch_asgi.lines import UNDER_WAY, after_write, page_of
+from litebatch_asgi.lines import UNDER_WAY, after_write, check_results, page_of
 from litebatch_asgi.models import (
     FileKind,
     LineProgress,
@@ -56,6 +56,7 @@ class MemoryLineStore:
 
     async def write(self, writes: Sequence[RangeWrite]) -> list[LineRange | None]:
         """See `LineStore.write`."""
+        check_results(writes)
         written: list[LineRange | None] = []
         async with self._tables.write() as draft:
             ranges, taken = dict(self._tables.line_ranges), set(self._tables.line_results)

@@ -96,6 +96,17 @@ class LineResultTests(StorageTests):
         ]
         assert await storage.lines.write([]) == []
 
+    @pytest.mark.parametrize("line", [9, 20, -1])
+    async def test_a_result_outside_its_range_is_refused(self, storage: Storage, line: int) -> None:
+        """With all that is to be written with it, although another range of the job may have the request."""
+        await stored_ranges(storage, count=3)
+        first, second, _ = await claimed(storage)
+        wrong = RangeWrite(range=second, results=results(10, line))
+        with pytest.raises(ValueError, match=f"no request {line}"):
+            await storage.lines.write([RangeWrite(range=first, results=results(0)), wrong])
+        assert await all_rows(storage, first.job_id) == {}
+        assert (await written(storage, second, *results(10, 19))).done == 2
+
     async def test_a_lapsed_claim_is_held_until_somebody_takes_it(self, storage: Storage) -> None:
         """Its results are written; those of a holder whose range was taken are not."""
         await stored_ranges(storage)
