@@ -81,7 +81,7 @@ PRICES: Mapping[str, Mapping[str, str]] = {
     },
 }
 """by deployment: US dollars, some of them finer than charges are"""
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 PORTS = (10_000, 32_000)
 """below those that systems take for outgoing connections"""
 LEASE_SECONDS = 1.0
