@@ -104,8 +104,13 @@ class Toll:
         return self.places.total() + self.random_kills
 
     def next_place(self, chance: random.Random) -> str:
-        """One of the failpoints that had their turn least often, be they passed then or not."""
-        among = sorted(self._armed, key=lambda name: (self._armed[name], chance.random()))
+        """One of the failpoints that had their turn least often, be they passed then or not.
+
+        Where there are live deployments, every other time one of theirs.
+        """
+        of_live = [name for name in self._armed if name.startswith(LIVE)]
+        names = of_live if of_live and chance.random() < 0.5 else self._armed
+        among = sorted(names, key=lambda name: (self._armed[name], chance.random()))
         name = chance.choice(among[:4])
         self._armed[name] += 1
         return name

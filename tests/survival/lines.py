@@ -36,7 +36,7 @@ Line: TypeAlias = tuple[str, str]
 
 
 class Sightings:
-    """Results of live lines, and when they were seen to be stored."""
+    """Results of live lines with which these are done, and when they were seen to be stored."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -66,15 +66,21 @@ class Sightings:
             f" JOIN batches ON batches.id = batch_id WHERE job_id IN ({among})"
         )
         now = time.time()
-        for metadata, row in results:
-            line = json.loads(metadata)[JOURNEY], json.loads(bytes(row))["custom_id"]
-            self.seen.setdefault(line, now)
+        for metadata, text in results:
+            row = json.loads(bytes(text))
+            if _is_for_good(row):
+                self.seen.setdefault((json.loads(metadata)[JOURNEY], row["custom_id"]), now)
         self._done.update((job_id, done) for job_id, done in ranges)
 
     def recall(self, until: float) -> None:
         """A backup has taken the place of the database: what was seen later is not there any more."""
         self.seen = {line: seen for line, seen in self.seen.items() if seen < until}
         self._done.clear()
+
+
+def _is_for_good(row: dict[str, Any]) -> bool:
+    """Whether no other job is to run a line again that has come to this."""
+    return row["response"] is not None and row["response"]["status_code"] in (200, 400)
 
 
 class Sent:
@@ -158,7 +164,8 @@ async def wrong_lines(world: World, *, repair_seconds: float) -> AsyncIterator[s
     )
     for job_id, seq, metadata, *told, results, errors in rows:
         is_whole = metadata is not None and json.loads(metadata)[JOURNEY] not in world.deleted
-        if is_whole and told != [results, errors]:
+        handed_on = [told[0] - told[1], 0]  # errors that other jobs were to make good for: they are swept
+        if is_whole and [results, errors] not in (told, handed_on):
             yield f"range {job_id}/{seq} tells of {told} results and errors, and has {results} and {errors}"
     outside = await world.rows(
         "SELECT job_id, line FROM line_results WHERE NOT EXISTS (SELECT 1 FROM line_ranges WHERE"
