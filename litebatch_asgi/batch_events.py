@@ -16,7 +16,7 @@ import msgspec
 from litebatch_asgi.models import Batch, BatchState, BatchStatus, Charge, Event, Job, JobState
 from litebatch_asgi.models.ids import EVENT_PREFIX, new_id
 from litebatch_asgi.models.sums import cost_of
-from litebatch_asgi.rescue import GONE, HALVED
+from litebatch_asgi.rescue import CANARY, CANARY_CUT, CANARY_OVERDUE, CUTS, GONE
 from litebatch_asgi.wire.waiting import told_to_admin
 
 CREATED, CREATE_CALLED = "batch.created", "acreate_batch"
@@ -26,6 +26,8 @@ PLACED, ADOPTED, DOUBTED = "job.placed", "job.adopted", "job.doubted"
 WAITING, STOPPED, SETTLED = "job.waiting", "job.stopped", "job.settled"
 HANDED_ON = "job.handed_on"
 """another job goes on with lines that one has left undone"""
+CANARY_BEGAN, CANARY_LET_GO = "job.canary", "job.canary_overdue"
+"""some lines are run before all others of their batch; that is not waited for any longer"""
 
 _MOMENTS = ("created_at", "in_progress_at", "finalizing_at", "cancelling_at")
 _WITHOUT_RESULTS = frozenset({JobState.REFUSED, JobState.WATCHED, JobState.WITHDRAWN, JobState.FAILED})
@@ -40,15 +42,21 @@ def creation_events(batch: Batch, now: datetime) -> tuple[Event, ...]:
 
 
 def change_events(
-    state: BatchState, after: Batch, jobs: Sequence[Job], charges: Collection[Charge], now: datetime
+    state: BatchState,
+    after: Batch,
+    jobs: Sequence[Job],
+    charges: Collection[Charge],
+    now: datetime,
+    *,
+    new_jobs: Sequence[Job] = (),
 ) -> tuple[Event, ...]:
-    """What is written with a change of `state` to `after`, in which `jobs` move."""
+    """What is written with a change of `state` to `after`, in which `jobs` move and others begin."""
     snapshot = _snapshot(after, _cost_with(state, charges))
     before = {job.id: job for job in state.jobs}
     told = [
-        (type_, snapshot | _about(job))
+        (type_, snapshot | _about(job, new_jobs))
         for job in jobs
-        for type_ in _types_of_move(before[job.id].state, job, state.jobs)
+        for type_ in _types_of_move(before[job.id], job, state.jobs)
     ]
     told += _wait(state.batch, after, snapshot)
     if after.status is not state.batch.status:
@@ -58,8 +66,11 @@ def change_events(
     return _events(after, told, now)
 
 
-def _types_of_move(before: JobState, job: Job, jobs: Sequence[Job]) -> Iterator[str]:
+def _types_of_move(was: Job, job: Job, jobs: Sequence[Job]) -> Iterator[str]:
+    before = was.state
     if job.state is before:
+        if was.reason == CANARY and job.reason == CANARY_OVERDUE:
+            yield CANARY_LET_GO
         return
     is_first = not any(
         each.state in _GIVEN_UP
@@ -71,8 +82,11 @@ def _types_of_move(before: JobState, job: Job, jobs: Sequence[Job]) -> Iterator[
     elif job.state is JobState.UNCLEAR and is_first:
         yield DOUBTED
     elif job.state is JobState.SETTLED:
-        if job.reason != HALVED:
+        if job.reason not in CUTS:
             yield SETTLED
+        if job.reason == CANARY_CUT:
+            yield CANARY_BEGAN
+            return
         if job.outcome is not None and job.outcome.handed_on:
             yield HANDED_ON
     elif job.state is JobState.WATCHED and job.reason == GONE:
@@ -98,19 +112,21 @@ def _wait(before: Batch | None, after: Batch, snapshot: dict[str, Any]) -> list[
     return [(WAITING, snapshot | about)]
 
 
-def _about(job: Job) -> dict[str, Any]:
+def _about(job: Job, new_jobs: Sequence[Job]) -> dict[str, Any]:
     return {
         "job_id": job.id,
         "attempt": job.attempt,
         "deployment": job.deployment_id,
         "job_state": job.state.value,
         "reason": job.stop_reason if job.state is JobState.SETTLED and job.stop_reason else job.reason,
-        "lines": _handed_on(job),
+        "lines": _handed_on(job, new_jobs),
     }
 
 
-def _handed_on(job: Job) -> int | None:
-    """How many lines of a job run at another deployment; None: none do, or that is not known yet."""
+def _handed_on(job: Job, new_jobs: Sequence[Job]) -> int | None:
+    """How many lines of a job run at another deployment, or as a canary; None: none do, or nobody knows."""
+    if job.reason == CANARY_CUT:
+        return sum(each.requests for each in new_jobs if each.reason == CANARY)
     if job.state is JobState.WATCHED and job.reason == GONE:
         return job.requests
     return job.outcome.handed_on if job.outcome is not None else None

@@ -3,7 +3,8 @@
 A batch waits for the newest attempt of each of its shards. What it ends as comes from lines, not from jobs:
 lines that were left undone because it was cancelled make it `cancelled`, those that were left undone because
 its time was over `expired`; otherwise it is `completed`. It has `failed` where nothing ran at all, for its
-content was refused, or where lines of it are lost with its input.
+content was refused, where lines of it are lost with its input, or where nothing of it was sent on, for all
+requests of its canary have failed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.models import (
     Batch,
+    BatchError,
     BatchState,
     BatchStatus,
     Counts,
@@ -29,7 +31,7 @@ from litebatch_asgi.models import (
     WaitReason,
 )
 from litebatch_asgi.models.provider import MOST_ERRORS
-from litebatch_asgi.rescue import HALVED
+from litebatch_asgi.rescue import CANARY_FAILED, CUTS
 
 _NOT_SENT = frozenset({JobState.WAITING, JobState.SUBMITTING})
 _DONE = frozenset({JobState.SETTLED, JobState.WITHDRAWN, JobState.FAILED})
@@ -66,8 +68,7 @@ def fold(batch: Batch, jobs: Iterable[Job], now: datetime) -> Batch:
         "usage": _usage(current),
     }
     if status is BatchStatus.FAILED:
-        errors = chain.from_iterable(job.errors for job in current if job.state is JobState.FAILED)
-        changes["errors"] = tuple(errors)[:MOST_ERRORS] or batch.errors
+        changes["errors"] = _errors(current) or batch.errors
     return _enter(replace(batch, **changes), status, current, now)
 
 
@@ -109,7 +110,11 @@ def _status(batch: Batch, current: Sequence[Job]) -> BatchStatus:
     outcomes = [_outcome(batch, job) for job in current]
     if any(outcome.cancelled for outcome in outcomes):
         return BatchStatus.CANCELLED
-    return BatchStatus.EXPIRED if any(outcome.expired for outcome in outcomes) else BatchStatus.COMPLETED
+    if any(outcome.expired for outcome in outcomes):
+        return BatchStatus.EXPIRED
+    has_failed = any(job.reason == CANARY_FAILED for job in current)
+    is_failed = has_failed and not any(outcome.counts.completed for outcome in outcomes)
+    return BatchStatus.FAILED if is_failed else BatchStatus.COMPLETED
 
 
 def _running_status(batch: Batch, current: Sequence[Job], running: Sequence[Job]) -> BatchStatus:
@@ -136,17 +141,24 @@ def _status_of(job: Job) -> BatchStatus:
     return job.snapshot.status if job.snapshot.status in RANK else BatchStatus.IN_PROGRESS
 
 
+def _errors(current: Sequence[Job]) -> tuple[BatchError, ...]:
+    """Why a batch has failed. All that a canary kept from running say the same."""
+    failed = (job for job in current if job.state is JobState.FAILED or job.reason == CANARY_FAILED)
+    told = dict.fromkeys(job.errors for job in failed)
+    return tuple(chain.from_iterable(told))[:MOST_ERRORS]
+
+
 def _nothing_ran(current: Sequence[Job]) -> bool:
-    return all(job.state is JobState.FAILED or _is_halved(job) for job in current)
+    return all(job.state is JobState.FAILED or _is_cut(job) for job in current)
 
 
 def _has_settled(job: Job) -> bool:
-    return job.state is JobState.SETTLED and not _is_halved(job)
+    return job.state is JobState.SETTLED and not _is_cut(job)
 
 
-def _is_halved(job: Job) -> bool:
+def _is_cut(job: Job) -> bool:
     """Whether others have its lines, of which it has run none."""
-    return job.state is JobState.SETTLED and job.reason == HALVED
+    return job.state is JobState.SETTLED and job.reason in CUTS
 
 
 def _is_lost(job: Job) -> bool:

@@ -11,9 +11,9 @@ A waiting job of a database that was restored may turn out to be sent already: u
 later attempt was sent in its place. A batch that was adopted where no tags are told, and turns out to be
 another one's, leaves its job unclear. A job that nobody can bring to its end within the end grace is
 watched, and followed by one that is withdrawn or failed at once. A job whose lines were cut into two others
-before anything of it ran is settled, without results. One that was adopted and had been cancelled as a twin
-before, in a history that a restore has ended, is watched, and another one waits in its place. A live
-job is submitted as it is placed: nothing is sent for the whole of it.
+before anything of it ran, be it for a canary, is settled, without results. One that was adopted and had been
+cancelled as a twin before, in a history that a restore has ended, is watched, and another one waits in its
+place. A live job is submitted as it is placed: nothing is sent for the whole of it.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def batch_change(
     folded = replace(folded, waiting_for=_going_on(state.batch.waiting_for, folded.waiting_for))
     if folded.status.is_final and not state.batch.status.is_final:
         folded, rest["files"] = _published(folded, (*state.results, *rest.get("files", ())), now)
-    events = change_events(state, folded, jobs, rest.get("charges", ()), now)
+    events = change_events(state, folded, jobs, rest.get("charges", ()), now, new_jobs=new_jobs)
     return BatchChange(batch=folded, jobs=tuple(jobs), new_jobs=tuple(new_jobs), events=events, **rest)
 
 

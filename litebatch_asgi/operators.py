@@ -239,7 +239,7 @@ class Operators:
 
     async def _may_go(self, job: Job, state: BatchState, others: Collection[str]) -> bool:
         """Whether one of these deployments may have what the job leaves undone."""
-        rules, now = rescue_rules(self._settings, state.batch.options), await self._storage.now()
+        rules, now = rescue_rules(self._settings, state.batch.options, job), await self._storage.now()
         return may_hand_on(job, state.batch, state.jobs, now, rules, others=others)
 
     async def _jobs_at(self, deployment_id: str) -> AsyncIterator[Job]:

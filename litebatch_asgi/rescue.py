@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from litebatch_asgi.models import (
     Batch,
@@ -26,6 +27,15 @@ from litebatch_asgi.models import (
 
 HALVED = "halved"
 """`Job.reason`: nothing of it ran, and two jobs have its lines in its place"""
+CANARY_CUT = "cut_for_canary"
+"""`Job.reason`: nothing of it ran, and two jobs have its lines, those of its canary and all others"""
+CANARY = "canary"
+"""`Job.reason`: its lines are tried before others of its batch run, see `litebatch_asgi.canary`"""
+CANARY_OVERDUE = "canary_overdue"
+"""`Job.reason`: the same, of one that no deployment has taken in time: it is one as any other now"""
+CANARY_FAILED = "canary_failed"
+"""`Job.reason`: nothing of it ran, for all that was tried before has failed"""
+CUTS = frozenset({HALVED, CANARY_CUT})
 GONE = "gone"
 """`Job.reason`: no process has its deployment any more, and another one runs its lines"""
 
@@ -80,10 +90,13 @@ class HandOn(msgspec.Struct, frozen=True, kw_only=True):
 NOTHING = HandOn()
 
 
-def rescue_rules(settings: Settings, options: BatchOptions | None) -> RescueRules:
-    """The rules of a batch: what its options leave open, the settings say."""
+def rescue_rules(settings: Settings, options: BatchOptions | None, job: Job | None = None) -> RescueRules:
+    """The rules of a batch: what its options leave open, the settings say.
+
+    What a canary (`job`) leaves undone may run elsewhere in any case: it was to run there without a canary.
+    """
     own = options or BatchOptions()
-    return RescueRules(
+    rules = RescueRules(
         rescue=settings.rescue if own.rescue is None else own.rescue,
         lead_seconds=settings.rescue_lead_seconds,
         max_rescues=settings.max_rescues,
@@ -91,6 +104,15 @@ def rescue_rules(settings: Settings, options: BatchOptions | None) -> RescueRule
         min_retry_rows=settings.min_retry_rows,
         at_expiry=own.at_expiry or settings.at_expiry,
         end_grace_seconds=settings.end_grace_seconds,
+    )
+    if job is None or job.reason != CANARY:
+        return rules
+    return replace(
+        rules,
+        rescue=True,
+        max_rescues=max(1, rules.max_rescues),
+        row_retries=max(1, rules.row_retries),
+        min_retry_rows=1,
     )
 
 
@@ -116,7 +138,7 @@ def used_deployments(lineage: Iterable[Job]) -> frozenset[str]:
     return frozenset(
         job.deployment_id
         for job in lineage
-        if job.deployment_id is not None and job.reason != HALVED
+        if job.deployment_id is not None and job.reason not in CUTS
         if job.state in _HAS_USED or (job.state is JobState.CLOSED and job.provider_batch_id is not None)
     )
 
@@ -124,8 +146,8 @@ def used_deployments(lineage: Iterable[Job]) -> frozenset[str]:
 def rescues_made(jobs: Iterable[Job], job: Job) -> int:
     """How often the lines of a job were handed on until it got them; to cut a shard in two is no rescue."""
     before = [each for each in lineage(jobs, job) if each.shard != job.shard]
-    halved = {each.shard for each in before if each.reason == HALVED}
-    return len({each.shard for each in before} - halved)
+    cut = {each.shard for each in before if each.reason in CUTS}
+    return len({each.shard for each in before} - cut)
 
 
 def may_hand_on(

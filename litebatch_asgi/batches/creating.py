@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batch_events import creation_events
 from litebatch_asgi.batches.budgets import Budgets
+from litebatch_asgi.batches.canaries import Canaries
 from litebatch_asgi.batches.dispatching import JobDispatcher
 from litebatch_asgi.batches.drafting import Drafts, no_input, no_input_of
 from litebatch_asgi.batches.lanes import Lanes
@@ -44,7 +45,7 @@ from litebatch_asgi.wire import CreateBatch, Repeat
 
 T = TypeVar("T")
 
-_NAMED_PARAMETERS = ("custom_llm_provider", "rescue", "row_retries", "at_expiry")
+_NAMED_PARAMETERS = ("custom_llm_provider", "rescue", "row_retries", "at_expiry", "canary")
 
 
 class _NothingMadeError(Exception):
@@ -87,6 +88,7 @@ class Creator:
         self._quotas = Quotas(runtime)
         self._copies = CopiesOnDemand(runtime)
         self._lanes = Lanes(runtime)
+        self._canaries = Canaries(runtime)
         self._writer = BatchWriter(runtime)
 
     async def create(
@@ -159,15 +161,20 @@ class Creator:
         tries = self._copies.without_too_small(Tries(), shards[0], batch.model)
         tries = self._lanes.apply(tries, batch, shards[0])
         tries = await self._quotas.put_off(tries, batch.model, jobs[0].tokens)
-        target = await choose(
-            self._runtime, copies, batch.model, until=batch.expires_at, seed=batch.id, tries=tries
-        )
+        target, waiting = None, None
+        if self._canaries.size(batch):
+            waiting = self._canaries.waiting_for(batch)
+        else:
+            target = await choose(
+                self._runtime, copies, batch.model, until=batch.expires_at, seed=batch.id, tries=tries
+            )
+            if target is None:
+                waiting = waiting_for(self._runtime, batch, copies, tries, shards[0])
         jobs[0] = self._ours(jobs[0], target)
-        waits = target is None
         placed = replace(
             batch,
             deployment_id=jobs[0].deployment_id,
-            waiting_for=waiting_for(self._runtime, batch, copies, tries, shards[0]) if waits else None,
+            waiting_for=waiting,
             scopes=tuple(each.scope for each in held),
             estimated_cost=held[0].cost if held else None,
         )

@@ -16,7 +16,7 @@ from litebatch_asgi.models.ids import file_id_in
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.wire import CreateBatch
 from litebatch_asgi.wire.checks import one_of
-from litebatch_asgi.wire.requests import USUAL_WINDOW, window_of
+from litebatch_asgi.wire.requests import CANARY, USUAL_WINDOW, window_of
 
 
 class Draft(NamedTuple):
@@ -44,6 +44,7 @@ class Drafts:
         check_provider(self._runtime.fleet.catalog, asked.custom_llm_provider, file.file.models[:1])
         self._check_copies(file)
         self._check_window(asked.completion_window, file.file.models[0])
+        self._check_canary(asked.canary, file.file.models[0])
         batch = self._batch(principal, asked, file, batch_id)
         return Draft(batch, file, file.tiles, file.file)
 
@@ -83,6 +84,17 @@ class Drafts:
                     param="completion_window",
                     code="invalid_value",
                 )
+
+    def _check_canary(self, canary: int | None, model: str) -> None:
+        """Raises `InvalidRequest` for one that there is nothing to run at."""
+        fleet = self._runtime.fleet
+        if canary and not any(map(fleet.is_live, fleet.deployments_for(model))):
+            raise InvalidRequest(
+                f"A canary takes a deployment of '{model}' that runs requests one by one (`lane: live`), and "
+                f"there is none: leave '{CANARY}' out, or set it to 0.",
+                param=CANARY,
+                code="invalid_value",
+            )
 
     def _check_copies(self, file: FileState) -> None:
         """Raises `DeploymentGone` if no copy can ever serve, neither where it is nor for another one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 
 import msgspec
@@ -39,13 +39,13 @@ class HandingOn:
         self._lines = LineReader(runtime)
         self._deriver = Deriver(runtime)
 
-    def rules(self, batch: Batch) -> RescueRules:
-        """What is allowed of a batch."""
-        return rescue_rules(self._runtime.settings, batch.options)
+    def rules(self, batch: Batch, job: Job) -> RescueRules:
+        """What is allowed of a batch, and of this job of it."""
+        return rescue_rules(self._runtime.settings, batch.options, job)
 
     def is_allowed(self, job: Job, batch: Batch, jobs: tuple[Job, ...], now: datetime) -> bool:
         """Whether what a job leaves undone may go to another deployment, now or once that has room."""
-        return may_hand_on(job, batch, jobs, now, self.rules(batch), others=self._serving(batch))
+        return may_hand_on(job, batch, jobs, now, self.rules(batch, job), others=self._serving(batch))
 
     def left(self, job: Job, state: BatchState) -> frozenset[str]:
         """The deployments that may get what a job leaves undone, as far as its lines were not there."""
@@ -78,12 +78,19 @@ class HandingOn:
 
     async def halves(self, job: Job, lines: JobLines) -> tuple[Rest, ...]:
         """The first half of a job's lines, and the second one. Raises `RequestError` as `rest` does."""
+        return await self.parted(job, lines, range(lines.shard.lines // 2))
+
+    async def parted(self, job: Job, lines: JobLines, indexes: Iterable[int]) -> tuple[Rest, ...]:
+        """These of a job's lines, counted from 0, and then the others, if there are any.
+
+        Raises `RequestError` as `rest` does.
+        """
         tile = await self._lines.tile(lines.file, job.root)
-        indexes = list(lines_of(lines.shard, tile.shard))
-        middle = len(indexes) // 2
-        size = tile.shard.lines
-        halves = (LineSet.of(size, indexes[:middle]), LineSet.of(size, indexes[middle:]))
-        return await self._derived(job, tile, halves)
+        every = lines_of(lines.shard, tile.shard)
+        known = list(every)
+        first = LineSet.of(tile.shard.lines, (known[index] for index in indexes))
+        others = every - first
+        return await self._derived(job, tile, (first, others) if others.count else (first,))
 
     async def _derived(self, job: Job, tile: JobLines, sets: Sequence[LineSet]) -> tuple[Rest, ...]:
         """A shard for each of these sets of a tile's lines, with a job that is to run it."""

@@ -11,7 +11,9 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from litebatch_asgi.batches.targets import Tries, open_deployments
-from litebatch_asgi.models import Batch, Settings, Shard
+from litebatch_asgi.canary import is_rest
+from litebatch_asgi.models import Batch, Job, Settings, Shard
+from litebatch_asgi.rescue import CANARY
 from litebatch_asgi.runtime import Runtime
 
 NATIVE_WINDOW = timedelta(hours=24)
@@ -24,13 +26,27 @@ class Lanes:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def apply(self, tries: Tries, batch: Batch, shard: Shard) -> Tries:
-        """The tries of a job of a shard, as `in_lane` says."""
+    def apply(
+        self,
+        tries: Tries,
+        batch: Batch,
+        shard: Shard,
+        job: Job | None = None,
+        jobs: Collection[Job] = (),
+    ) -> Tries:
+        """The tries of a job of a shard, as `in_lane` says; `jobs` are all of its batch.
+
+        None: it is about the first job of a new batch. A canary is for live deployments alone.
+        """
         runtime = self._runtime
         served = open_deployments(runtime, batch.model, tries)
         live = frozenset(filter(runtime.fleet.is_live, served))
+        native = served.keys() - live
+        if job is not None and job.reason == CANARY:
+            return tries.closed_to(native)
+        is_new = shard.is_tile or (job is not None and is_rest(job, jobs))
         return in_lane(
-            tries, batch, shard, runtime.settings, runtime.now(), native=served.keys() - live, live=live
+            tries, batch, shard, runtime.settings, runtime.now(), native=native, live=live, is_new=is_new
         )
 
 
@@ -43,6 +59,7 @@ def in_lane(
     *,
     native: Collection[str],
     live: Collection[str],
+    is_new: bool,
 ) -> Tries:
     """The same, without the deployments whose lane a job may not take, or not yet. Pure: `now` is passed.
 
@@ -50,6 +67,7 @@ def in_lane(
         shard: what the job runs.
         native: ids of the deployments that take batches and that the job may go to.
         live: those of the others.
+        is_new: whether nothing of it was at a deployment before, and it is not a retry.
 
     """
     if not live:
@@ -58,7 +76,7 @@ def in_lane(
         return tries.closed_to(native)
     if not native:
         return tries
-    if not shard.is_tile:
+    if not is_new:
         is_soon = batch.expires_at - now < (batch.expires_at - batch.created_at) / 2
         is_few = shard.lines < settings.min_retry_rows
         return tries.preferring(live if is_soon or is_few else native)

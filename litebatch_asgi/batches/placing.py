@@ -10,6 +10,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from litebatch_asgi.batches.canaries import Canaries
 from litebatch_asgi.batches.endings import UNUSABLE, JobEndings
 from litebatch_asgi.batches.halving import Halver
 from litebatch_asgi.batches.inputs import Input, Inputs
@@ -83,6 +84,7 @@ class Placer(JobWork):
         self._halver = Halver(runtime)
         self._live = LiveJobs(runtime)
         self._lanes = Lanes(runtime)
+        self._canaries = Canaries(runtime)
 
     async def place(self, job: Job, lease: Lease) -> Job | None:
         """Send a waiting job that is ours to a deployment; the job to go on with, or None.
@@ -90,12 +92,14 @@ class Placer(JobWork):
         Nothing is sent once the batch is cancelled or its time is over: that is for `UnsentJobs`.
         """
         state, lines, file = await self._read(job)
+        if await self._canaries.hold_back(job, state, lines):
+            return None
         until, model = state.batch.expires_at, state.batch.model
         tries = self._copies.keep_away(self._tries(state, job), job, state.jobs, lines.shard)
         if self._copies.is_too_large(lines.shard, model, tries) and await self._halver.halve(job, lines):
             return None
         tries = self._copies.without_too_small(tries, lines.shard, model)
-        tries = self._lanes.apply(tries, state.batch, lines.shard)
+        tries = self._lanes.apply(tries, state.batch, lines.shard, job, state.jobs)
         tries = await self._quotas.put_off(tries, model, job.tokens, checks=job.checks)
         while True:
             target = await choose(self.runtime, file, model, until=until, seed=job.id, tries=tries)

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from msgspec.structs import replace
@@ -21,7 +20,8 @@ from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.results import named_files
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.unsent import INPUT_UNAVAILABLE, UnsentJobs
-from litebatch_asgi.batches.work import JobWork, looked_at
+from litebatch_asgi.batches.work import JobWork, looked_at, waiting_siblings
+from litebatch_asgi.canary import canary_until
 from litebatch_asgi.causes import Cause, cause_of, is_about_import, is_about_room
 from litebatch_asgi.errors import (
     CopyRefused,
@@ -48,7 +48,7 @@ from litebatch_asgi.models import (
 )
 from litebatch_asgi.models.provider import MOST_ERRORS
 from litebatch_asgi.refusals import Refusal
-from litebatch_asgi.rescue import RescueRules, look_fields, wants_stop
+from litebatch_asgi.rescue import CANARY, RescueRules, look_fields, wants_stop
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ _KEY_CHANGED = (
 )
 
 SIBLINGS_AT_ONCE = 8
-"""jobs of one batch that are due at once when another one of it has ended"""
+"""jobs of one batch that are due at once when another one of it has ended: it makes room for about one"""
 
 
 class Poller(JobWork):
@@ -184,7 +184,7 @@ class Poller(JobWork):
         is_news = job.snapshot is None or snapshot.status is not job.snapshot.status
         checks = 0 if is_news else job.checks + 1
         assert job.deployment_id is not None
-        rules = self._handing_on.rules(state.batch)
+        rules = self._handing_on.rules(state.batch, job)
         gap = self.runtime.look_gap_seconds(job.deployment_id)
         looked = look_fields(job, state.batch, snapshot, now, rules, gap_seconds=gap)
         seen: dict[str, Any] = {
@@ -195,16 +195,26 @@ class Poller(JobWork):
             **looked,
         }
         if job.lane is Lane.LIVE:  # nobody else ends it
-            seen["due"] = max(now, min(seen["due"], state.batch.expires_at))
+            seen["due"] = max(now, min(seen["due"], self._ends_at(job, state.batch, now)))
         reason = self._reason_to_stop(replace(job, snapshot=snapshot, **looked), state, rules, now)
         if reason is not None:
             seen |= {"stop_requested_at": now, "stop_reason": reason, "to_cancel": True, "due": now}
         return seen
 
+    def _ends_at(self, job: Job, batch: Batch, now: datetime) -> datetime:
+        """When a live job is to be ended whatever it has done; of a canary, when it is not waited for."""
+        until = canary_until(batch, self.runtime.settings)
+        is_awaited = job.reason == CANARY and now < until
+        return min(until, batch.expires_at) if is_awaited else batch.expires_at
+
     def _reason_to_stop(self, job: Job, state: BatchState, rules: RescueRules, now: datetime) -> str | None:
         if job.deployment_id in self.runtime.presence.gone:  # of a job that we run ourselves
             is_allowed = self._handing_on.is_allowed(job, state.batch, state.jobs, now)
             return StopReason.GONE if is_allowed and job.stop_requested_at is None else None
+        is_overdue = job.reason == CANARY and now >= canary_until(state.batch, self.runtime.settings)
+        if is_overdue and job.stop_requested_at is None:
+            is_allowed = self._handing_on.is_allowed(job, state.batch, state.jobs, now)
+            return StopReason.CANARY if is_allowed else None
         if job.deployment_id is None or not self.runtime.fleet.has(job.deployment_id):
             return None
         adapter = self.runtime.fleet.adapter(job.deployment_id)
@@ -288,7 +298,7 @@ class Poller(JobWork):
             due=now,
             may_hand_on=not is_whole and self._handing_on.is_allowed(job, state.batch, state.jobs, now),
             batch=partial(looked_at, now=now),
-            more=partial(_room_for_others, now),
+            more=lambda current, *_: waiting_siblings(now, current, most=SIBLINGS_AT_ONCE),
         )
         hit("poll.ended")
         self.runtime.wake()
@@ -353,16 +363,6 @@ def _wants_cancel(job: Job, batch: Batch) -> bool:
         return False
     is_cancelling = job.snapshot is not None and job.snapshot.status is BatchStatus.CANCELLING
     return job.cancel_sent_at is None or not is_cancelling
-
-
-def _room_for_others(now: datetime, state: BatchState, *_: Job | None) -> dict[str, Any]:
-    """Some jobs of a batch that wait for a deployment, due at once: there may be room now.
-
-    Not all of many: a job that ends makes room for about one, and each that finds none costs a look.
-    """
-    waiting = (job for job in state.jobs if job.state is JobState.WAITING and job.claimed_by is None)
-    first = islice(waiting, SIBLINGS_AT_ONCE)
-    return {"siblings": [replace(job, next_check_at=now, checks=0) for job in first]}
 
 
 def _has_run(job: Job, snapshot: ProviderBatch) -> bool:

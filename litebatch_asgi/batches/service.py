@@ -78,6 +78,7 @@ class BatchService:
         rescue: bool | None = None,
         row_retries: int | None = None,
         at_expiry: Literal["wait", "stop"] | None = None,
+        canary: int | None = None,
         idempotency_key: str | None = None,
     ) -> Batch:
         """Begin a batch on an uploaded file.
@@ -87,7 +88,8 @@ class BatchService:
         of 64 and 512 characters. `output_expires_after` is in seconds after the creation of each result
         file: an hour to 30 days. `max_cost` is what the batch may be estimated to cost, in US dollars.
         `custom_llm_provider` is refused unless the file is for a model of that provider.
-        `rescue`, `row_retries` (0 to 10) and `at_expiry` stand in place of the settings of these names. The
+        `rescue`, `row_retries` (0 to 10), `at_expiry` and `canary` (0 to 1,000; 0: none) stand in place of
+        the settings of these names; a canary takes a live deployment of the model. The
         same `idempotency_key` (at most 255 printable characters) with the same request gives the same batch
         for 24 hours. Raises `NotFound` for the file, `InvalidRequest`, `ModelAccessDenied`, `AboveLimit`,
         `LimitExceeded`, `AboveBudget`, `BudgetExceeded`, `ModelHasNoPrice`, or `KeyReused` for a key that
@@ -104,6 +106,7 @@ class BatchService:
             rescue=rescue,
             row_retries=row_retries,
             at_expiry=at_expiry,
+            canary=canary,
         )
         made = await self.begin(principal, asked, Repeat(key=idempotency_key, in_process=True))
         return made.object
@@ -133,6 +136,7 @@ class BatchService:
         rescue: bool | None = None,
         row_retries: int | None = None,
         at_expiry: Literal["wait", "stop"] | None = None,
+        canary: int | None = None,
         custom_ids: Sequence[str] | None = None,
         errors: Sequence[RowError] | None = None,
         idempotency_key: str | None = None,
@@ -156,6 +160,7 @@ class BatchService:
             rescue=rescue,
             row_retries=row_retries,
             at_expiry=at_expiry,
+            canary=canary,
             custom_ids=custom_ids,
             errors=errors,
         )

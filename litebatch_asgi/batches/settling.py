@@ -25,7 +25,7 @@ from litebatch_asgi.batches.reading import Reading, ResultReader
 from litebatch_asgi.batches.results import ResultFiles
 from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.batches.unsent import UnsentJobs
-from litebatch_asgi.batches.work import JobWork
+from litebatch_asgi.batches.work import JobWork, waiting_siblings
 from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.keeping import ContentWriter
@@ -41,7 +41,7 @@ from litebatch_asgi.models import (
     ProviderBatch,
     ShortRead,
 )
-from litebatch_asgi.rescue import NOTHING, HandOn, hand_on_fates
+from litebatch_asgi.rescue import CANARY, NOTHING, HandOn, hand_on_fates
 from litebatch_asgi.runtime import Runtime
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Settler(JobWork):
             state.batch,
             state.jobs,
             reading.snapshot,
-            self._handing_on.rules(state.batch),
+            self._handing_on.rules(state.batch, job),
             not_executed=kept.not_executed,
             retryable=kept.retryable,
             missing=missing,
@@ -301,11 +301,15 @@ class Settler(JobWork):
             )
             charges = charges_for(consumed, current.batch, settled, now)
             done = job.requests - handed_on
+            if job.reason == CANARY:
+                left |= waiting_siblings(now, current)
             return {"job": settled, "charges": charges, "settled_requests": done, **left, **files.rows()}
 
         written = await self.write(job, JobState.SETTLED, due=None, snapshot=reading.snapshot, more=results)
         hit("settle.stored")
         self._count(job, batch, consumed)
+        if job.reason == CANARY:
+            self.runtime.wake()
         status = written.state.batch.status.value
         logger.info("job settled", extra=self.log_fields(job, status=status, cost=total_cost(consumed)))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 import msgspec
@@ -221,6 +221,15 @@ class JobWork:
 def looked_at(batch: Batch, *, now: datetime) -> Batch:
     """The batch, after somebody has tried to look at it at its provider, with or without success."""
     return replace(batch, looked_at=now)
+
+
+def waiting_siblings(now: datetime, state: BatchState, *, most: int | None = None) -> dict[str, Any]:
+    """Jobs of a batch that wait for a deployment, due at once: for `More`.
+
+    `most`: not more than so many of them, for each that finds no room costs a look; None: all.
+    """
+    waiting = (job for job in state.jobs if job.state is JobState.WAITING and job.claimed_by is None)
+    return {"siblings": [replace(job, next_check_at=now, checks=0) for job in islice(waiting, most)]}
 
 
 def job_in(state: BatchState, job_id: str) -> Job:

@@ -46,6 +46,7 @@ from litebatch_asgi.jsonl.ranges import live_lines as live_lines
 from litebatch_asgi.jsonl.row_errors import in_common as in_common
 from litebatch_asgi.jsonl.row_errors import one_code as one_code
 from litebatch_asgi.jsonl.row_errors import row_error as row_error
+from litebatch_asgi.jsonl.row_errors import row_failure as row_failure
 from litebatch_asgi.jsonl.row_ids import DigestList as DigestList
 from litebatch_asgi.jsonl.row_ids import RowIds as RowIds
 from litebatch_asgi.jsonl.rows import RowFate as RowFate

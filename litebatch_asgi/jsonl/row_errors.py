@@ -7,6 +7,7 @@ import re
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from litebatch_asgi.jsonl.answers import NOT_TYPED, members, whole
 from litebatch_asgi.models.row_errors import RowError
@@ -46,6 +47,27 @@ def row_error(line: bytes) -> RowError:
 
     Never raises: of what cannot be read nothing is told.
     """
+    told = _told_by(line)
+    code, message = told.code, told.message
+    return replace(
+        told,
+        code=one_code(code) if code is not None else None,
+        message=in_common(message) if message is not None else None,
+    )
+
+
+def row_failure(line: bytes) -> RowError:
+    """The same for somebody who reads it: with the message as it is, though no longer. Never raises."""
+    told = _told_by(line)
+    code, message = told.code, told.message
+    return replace(
+        told,
+        code=one_code(code) if code is not None else None,
+        message=_cut(_clean(message)) if message is not None else None,
+    )
+
+
+def _told_by(line: bytes) -> RowError:
     row = members(_value(line, _Row))
     response = members(row.get("response"))
     status = whole(response.get("status_code"))
@@ -58,8 +80,8 @@ def row_error(line: bytes) -> RowError:
     message = told if isinstance(told, str) else error.get("message")
     return RowError(
         status=status if status in _STATUSES else None,
-        code=one_code(str(code)) if isinstance(code, str | int) else None,
-        message=in_common(message) if isinstance(message, str) else None,
+        code=str(code) if isinstance(code, str | int) else None,
+        message=message if isinstance(message, str) else None,
     )
 
 
@@ -73,8 +95,15 @@ def in_common(message: str) -> str:
 
     What comes of it stays as it is.
     """
-    words = _WORD.sub(_blotted, message[:_READ].encode("utf-8", "replace").decode())
-    return " ".join(words.split())[:_MOST_MESSAGE].rstrip()
+    return _cut(_WORD.sub(_blotted, _clean(message)))
+
+
+def _clean(message: str) -> str:
+    return message[:_READ].encode("utf-8", "replace").decode()
+
+
+def _cut(message: str) -> str:
+    return " ".join(message.split())[:_MOST_MESSAGE].rstrip()
 
 
 def _blotted(word: re.Match[str]) -> str:

@@ -30,6 +30,8 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """how often requests are run anew that have failed for a passing reason"""
     at_expiry: Literal["wait", "stop"] | None = None
     """what happens to jobs that still run at `expires_at` where their provider does not end them"""
+    canary: int | None = None
+    """how many requests are run live before all others; if all of them fail, the others are not run"""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -141,6 +143,8 @@ class StopReason(StrEnum):
     """an operator drains its deployment"""
     GONE = "gone"
     """no process has its deployment any more, which we run it at request by request"""
+    CANARY = "canary_overdue"
+    """it is a canary that its batch does not wait for any longer"""
 
 
 class ShortRead(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ HEARTBEATS_KEPT_SECONDS = 86_400
 """how long the heartbeat of a process that has stopped is remembered"""
 
 _SECRETS = frozenset({"webhook_keys", "page_secret"})
-_MAY_BE_0 = frozenset({"max_rescues", "row_retries", "min_retry_rows"})
+_MAY_BE_0 = frozenset({"max_rescues", "row_retries", "min_retry_rows", "canary"})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,6 +135,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """of one answer there"""
     overflow_after_seconds: float | None = None
     """how long a batch waits for a native deployment before live ones of its model take it; None: for ever"""
+    canary: int = 0
+    """of a batch, how many requests are run live before all others, where its model has a live deployment"""
+    canary_wait_seconds: float = 900.0
+    """how long after its creation a batch waits for these at the most; then it goes on without"""
     completion_windows: tuple[str, ...] = ("24h",)
     """what `completion_window` a batch may have: hours such as `1h`; those below `24h` are run live"""
 

@@ -32,6 +32,8 @@ class WaitReason(StrEnum):
     """the deployment that has it is in no configuration"""
     RESULTS = "results_incomplete"
     """it has ended at its provider, which does not give all results"""
+    CANARY = "canary"
+    """some of its requests are tried first"""
 
 
 class DeploymentWait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

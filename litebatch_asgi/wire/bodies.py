@@ -21,6 +21,7 @@ from litebatch_asgi.wire.requests import (
     MAX_METADATA_PAIRS,
     MAX_METADATA_VALUE,
     MIN_EXPIRY_SECONDS,
+    MOST_CANARY,
     MOST_ROW_RETRIES,
     UPLOAD_PURPOSES,
 )
@@ -59,6 +60,8 @@ class LiteBatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """how often requests run anew that have failed for a passing reason"""
     at_expiry: Literal["wait", "stop"] | None = None
     """what happens at `expires_at` to what still runs, where its provider does not end it"""
+    canary: Annotated[int, Meta(ge=0, le=MOST_CANARY)] | None = None
+    """how many requests are run live before all others, which are not run if all of these fail; 0: none"""
 
 
 class CreateBatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

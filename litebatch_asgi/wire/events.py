@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from litebatch_asgi.models import Event, Page
+from litebatch_asgi.models import Event, Page, StopReason
 from litebatch_asgi.wire.waiting import told_to_owner
 
 _FOR_OWNERS = (
@@ -138,9 +138,23 @@ def _handed_on(payload: _Payload) -> str:
             f"{_there(payload)} is in no configuration any more: another deployment runs the lines of its "
             "job, and the provider may charge for both."
         )
+    if payload.get("reason") == StopReason.CANARY:
+        return f"{_requests(payload.get('lines') or 0)} {_OVERDUE}"
     lines, reason = payload.get("lines") or 0, payload.get("reason")
     why = f" ({reason})" if reason else ""
     return f"{_requests(lines)} of the batch were left undone{why} and run at another deployment."
+
+
+_OVERDUE = (
+    "that were to run first have no answer in time: the batch goes on without its canary, and they run at "
+    "another deployment."
+)
+
+
+def _canary(payload: _Payload) -> str:
+    count = payload.get("lines") or 0
+    run = "runs" if count == 1 else "run"
+    return f"{_requests(count)} {run} first, one by one: the others wait for how that ends."
 
 
 _SENTENCES: Mapping[str, Callable[[_Payload], str]] = MappingProxyType(
@@ -165,6 +179,11 @@ _SENTENCES: Mapping[str, Callable[[_Payload], str]] = MappingProxyType(
         "job.waiting": lambda payload: str(payload.get("message")),
         "job.stopped": _stopped,
         "job.handed_on": _handed_on,
+        "job.canary": _canary,
+        "job.canary_overdue": lambda payload: (
+            "No live deployment has taken the requests that were to run first: the batch goes on without its "
+            "canary."
+        ),
         "deployment.resting": lambda payload: str(payload.get("message")),
         "deployment.gone": lambda payload: str(payload.get("message")),
         "budget.soft": lambda payload: str(payload.get("message")),

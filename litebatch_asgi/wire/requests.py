@@ -51,8 +51,10 @@ MAX_COST = "litebatch.max_cost"
 RESCUE = "litebatch.rescue"
 ROW_RETRIES = "litebatch.row_retries"
 AT_EXPIRY = "litebatch.at_expiry"
+CANARY = "litebatch.canary"
 AT_EXPIRY_VALUES = ("wait", "stop")
 MOST_ROW_RETRIES = 10
+MOST_CANARY = 1000
 
 _CREATE_BATCH_KEYS = (
     "input_file_id",
@@ -72,7 +74,7 @@ _RETRY_BATCH_KEYS = (
     CUSTOM_IDS,
     ERRORS,
 )
-_LITEBATCH_KEYS = ("max_cost", "rescue", "row_retries", "at_expiry")
+_LITEBATCH_KEYS = ("max_cost", "rescue", "row_retries", "at_expiry", "canary")
 _EXPIRY_KEYS = ("anchor", "seconds")
 
 
@@ -95,6 +97,8 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
     """see `BatchOptions`"""
     at_expiry: Literal["wait", "stop"] | None = None
     """see `BatchOptions`"""
+    canary: int | None = None
+    """see `BatchOptions`; 0: none"""
 
     def __post_init__(self) -> None:
         checks.text(self.input_file_id, "input_file_id")
@@ -105,7 +109,12 @@ class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def options(self) -> BatchOptions | None:
         """What the batch does otherwise than the gateway's settings say; None: nothing."""
-        asked = BatchOptions(rescue=self.rescue, row_retries=self.row_retries, at_expiry=self.at_expiry)
+        asked = BatchOptions(
+            rescue=self.rescue,
+            row_retries=self.row_retries,
+            at_expiry=self.at_expiry,
+            canary=self.canary,
+        )
         return None if asked == BatchOptions() else asked
 
 
@@ -124,6 +133,7 @@ class RetryBatch(msgspec.Struct, frozen=True, kw_only=True):
     rescue: bool | None = None
     row_retries: int | None = None
     at_expiry: Literal["wait", "stop"] | None = None
+    canary: int | None = None
     custom_ids: Sequence[str] | None = None
     """of requests that have not succeeded; None and no `errors`: all of them"""
     errors: Sequence[RowError] | None = None
@@ -158,6 +168,7 @@ class RetryBatch(msgspec.Struct, frozen=True, kw_only=True):
             rescue=before.rescue if self.rescue is None else self.rescue,
             row_retries=before.row_retries if self.row_retries is None else self.row_retries,
             at_expiry=self.at_expiry or before.at_expiry,
+            canary=before.canary if self.canary is None else self.canary,
         )
 
 
@@ -207,7 +218,7 @@ def _wishes(given: Mapping[str, object], named: Sequence[Naming]) -> dict[str, A
     """What a body says that it need not say, as the structs above have it."""
     field = given.get(PROVIDER_FIELD)
     options = _litebatch_options(given.get("litebatch"))
-    retries = options.get("row_retries")
+    retries, canary = options.get("row_retries"), options.get("canary")
     return {
         "metadata": given.get("metadata"),
         "output_expires_after": json_expiry(given.get("output_expires_after"), "output_expires_after"),
@@ -218,6 +229,7 @@ def _wishes(given: Mapping[str, object], named: Sequence[Naming]) -> dict[str, A
         "rescue": options.get("rescue"),
         "row_retries": None if retries is None else checks.whole_number(retries, ROW_RETRIES),
         "at_expiry": options.get("at_expiry"),
+        "canary": None if canary is None else checks.whole_number(canary, CANARY),
     }
 
 
@@ -248,6 +260,8 @@ def _check_wishes(asked: CreateBatch | RetryBatch) -> None:
         checks.in_range(asked.row_retries, ROW_RETRIES, 0, MOST_ROW_RETRIES)
     if asked.at_expiry is not None:
         checks.one_of(AT_EXPIRY_VALUES, checks.text(asked.at_expiry, AT_EXPIRY), AT_EXPIRY)
+    if asked.canary is not None:
+        checks.in_range(asked.canary, CANARY, 0, MOST_CANARY)
 
 
 def parse_upload_form(

@@ -38,6 +38,7 @@ _TOLD: Mapping[str, str] = MappingProxyType(
         ),
         WaitReason.GONE: "The deployment that has the batch is not in the gateway's configuration any more.",
         WaitReason.RESULTS: "The provider has not given all results yet: they are read again.",
+        WaitReason.CANARY: "Some of its requests are run first, and the others wait for how these end",
     }
 )
 _IN_SHORT: Mapping[str, str] = MappingProxyType(
@@ -52,9 +53,12 @@ _IN_SHORT: Mapping[str, str] = MappingProxyType(
         WaitReason.UNCLEAR: "a clear answer",
         WaitReason.GONE: "a deployment that is not configured",
         WaitReason.RESULTS: "the rest of its results",
+        WaitReason.CANARY: "its canary",
     }
 )
-_WHEN: Mapping[str, str] = MappingProxyType({WaitReason.UNCLEAR: "at the longest until"})
+_WHEN: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys((WaitReason.UNCLEAR, WaitReason.CANARY), "at the longest until")
+)
 """what `until` means, where it is not when the next one is asked"""
 _AT_DEPLOYMENT: Mapping[str, str] = MappingProxyType(
     {
