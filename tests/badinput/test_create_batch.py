@@ -83,6 +83,13 @@ CHANGES: dict[str, tuple[dict[str, Any], str, str]] = {
         "litebatch.row_retries",
         "integer_above_max_value",
     ),
+    **{
+        f"canary is {wrong!r}": ({"litebatch": {"canary": wrong}}, "litebatch.canary", "invalid_type")
+        for wrong in (True, 1.5, "1", [1])
+    },
+    "negative canary": ({"litebatch": {"canary": -1}}, "litebatch.canary", "integer_below_min_value"),
+    "too large canary": ({"litebatch": {"canary": 1001}}, "litebatch.canary", "integer_above_max_value"),
+    "canary without a live deployment": ({"litebatch": {"canary": 1}}, "litebatch.canary", "invalid_value"),
     "another at_expiry": ({"litebatch": {"at_expiry": "go"}}, "litebatch.at_expiry", "invalid_value"),
     "at_expiry true": ({"litebatch": {"at_expiry": True}}, "litebatch.at_expiry", "invalid_type"),
     "empty expiry": (

@@ -157,6 +157,8 @@ def test_what_a_batch_may_cost(given: Any, dollars: str | None) -> None:
         ({"row_retries": 0, "at_expiry": "stop"}, BatchOptions(row_retries=0, at_expiry="stop")),
         ({"row_retries": 2.0}, BatchOptions(row_retries=2)),
         ({"rescue": True, "max_cost": 1}, BatchOptions(rescue=True)),
+        ({"canary": 5}, BatchOptions(canary=5)),
+        ({"canary": 0}, BatchOptions(canary=0)),
         ({"rescue": None, "row_retries": None, "at_expiry": None}, None),
         ({"max_cost": 1}, None),
     ],
@@ -171,6 +173,7 @@ def test_what_a_batch_does_in_its_own_way(given: dict[str, Any], options: BatchO
         ({"rescue": 0}, "litebatch.rescue"),
         ({"row_retries": 1.0}, "litebatch.row_retries"),
         ({"at_expiry": "never"}, "litebatch.at_expiry"),
+        ({"canary": -1}, "litebatch.canary"),
     ],
 )
 def test_in_process_they_are_checked_as_well(changes: dict[str, Any], param: str) -> None:

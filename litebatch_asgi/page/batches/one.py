@@ -130,6 +130,8 @@ def _options(batch: Batch) -> Iterator[tuple[str, Node]]:
         yield "Rescue", "yes" if options.rescue else "no"
     if options.row_retries is not None:
         yield "Retries of a request", str(options.row_retries)
+    if options.canary is not None:
+        yield "Canary", counted(options.canary, "request", "requests") if options.canary else "none"
     yield "At expiry", options.at_expiry
 
 

@@ -15,18 +15,20 @@ from litebatch_asgi.wire import CreateBatch
 from litebatch_asgi.wire.amounts import amount_of
 from litebatch_asgi.wire.checks import integer
 from litebatch_asgi.wire.requests import (
+    CANARY,
     MAX_COST,
     MAX_METADATA_KEY,
     MAX_METADATA_VALUE,
+    MOST_CANARY,
     MOST_ROW_RETRIES,
     ROW_RETRIES,
 )
 
 _PAIRS = 4
 _FLAGS = {"": None, "yes": True, "no": False}
-_FIELD_OF = {MAX_COST: "max_cost", ROW_RETRIES: "row_retries"}
+_FIELD_OF = {MAX_COST: "max_cost", ROW_RETRIES: "row_retries", CANARY: "canary"}
 """which field is meant by a `param`, of those that something is typed into"""
-_NAMES = ("completion_window", "max_cost", "rescue", "row_retries", "at_expiry")
+_NAMES = ("completion_window", "max_cost", "rescue", "row_retries", "at_expiry", "canary")
 
 
 def field_names() -> list[str]:
@@ -42,6 +44,8 @@ def asked_of(file: File, typed: Mapping[str, str]) -> CreateBatch:
         given["max_cost"] = amount_of(typed["max_cost"].removeprefix("$"), MAX_COST)
     if typed.get("row_retries"):
         given["row_retries"] = integer(typed["row_retries"], ROW_RETRIES)
+    if typed.get("canary"):
+        given["canary"] = integer(typed["canary"], CANARY)
     return CreateBatch(
         input_file_id=file.id,
         endpoint=file.endpoint or "",
@@ -96,6 +100,16 @@ def wish_fields(settings: Settings, typed: Mapping[str, str], wrong: Mapping[str
             typed.get("row_retries"),
             hint=f"0 to {MOST_ROW_RETRIES}. Empty: the default, {settings.row_retries}.",
             wrong=wrong.get("row_retries"),
+            inputmode="numeric",
+            autocomplete="off",
+        ),
+        field(
+            "Requests to run first, as a canary",
+            "canary",
+            typed.get("canary"),
+            hint=f"0 to {MOST_CANARY:,}, at a live deployment. If all of them fail, nothing else is run. "
+            f"Empty: the default, {settings.canary}.",
+            wrong=wrong.get("canary"),
             inputmode="numeric",
             autocomplete="off",
         ),
