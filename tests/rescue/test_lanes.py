@@ -166,10 +166,11 @@ async def test_shards_in_both_lanes_are_cancelled_together(tmp_path: Path, datab
 
         await gateway.eventually(both_run)
         await gateway.client().batches.cancel(batch.id)
-        simulator.account("east").configure(hold=frozenset[str]())
         ended = await gateway.ended(batch.id)
         assert ended.status == "cancelled"
-        assert await each_once(gateway, ended, 12) == {"batch_cancelled": 9}
+        codes = await each_once(gateway, ended, 12)
+        assert codes.keys() == {"batch_cancelled"}
+        assert 5 <= codes["batch_cancelled"] <= 9  # the native one may have done all of its four
 
 
 @pytest.mark.parametrize("lane", ["native", "live"])
@@ -210,7 +211,13 @@ async def test_a_drained_live_deployment_leaves_its_lines_to_a_native_one(
         batch = await gateway.create((await gateway.upload(lines(10))).id)
         await gateway.eventually(partial(moved_to_live, gateway, batch.id))
         simulator.remove_fault(full)
-        await gateway.litebatch.operators.drain("live")
+
+        async def is_sure_that_nothing_runs_natively() -> bool:
+            return await database.rows("SELECT 1 FROM jobs WHERE state = 'watched'") == []
+
+        await gateway.eventually(is_sure_that_nothing_runs_natively)
+        drained = await gateway.litebatch.operators.drain("live")
+        assert (drained.stopping, drained.staying) == (1, 0)
         ended = await gateway.ended(batch.id)
         assert ended.status == "completed"
         assert await each_once(gateway, ended, 10) == {}
