@@ -67,14 +67,19 @@ class Canaries(JobWork):
         """That a batch waits for its canary."""
         return WaitingFor(reason=WaitReason.CANARY.value, until=canary_until(batch, self.runtime.settings))
 
-    async def hold_back(self, job: Job, state: BatchState, lines: JobLines) -> bool:
-        """Keep a waiting job that is ours from being placed, where it is not to be placed now; whether it is.
+    def step(self, job: Job, state: BatchState) -> CanaryStep:
+        """What a waiting job is to do."""
+        batch, settings = state.batch, self.runtime.settings
+        until = canary_until(batch, settings)
+        return step_of(job, state.jobs, self.runtime.now(), size=self.size(batch), until=until)
+
+    async def hold_back(self, step: CanaryStep, job: Job, state: BatchState, lines: JobLines) -> bool:
+        """Keep a waiting job that is ours from being placed, where `step` says so; whether it does.
 
         It is given back, or has come to its end.
         """
         batch, now = state.batch, self.runtime.now()
-        until = canary_until(batch, self.runtime.settings)
-        match step_of(job, state.jobs, now, size=self.size(batch), until=until):
+        match step:
             case CanaryStep.CUT:
                 await self._cut(job, state, lines)
             case CanaryStep.WAIT:
@@ -99,6 +104,9 @@ class Canaries(JobWork):
     async def _cut(self, job: Job, state: BatchState, lines: JobLines) -> None:
         """Put two jobs in the place of one: the requests of the canary, and all others of its lines."""
         indexes = canary_lines(job, state.jobs, self.size(state.batch))
+        if not indexes:  # its live deployment is drained since
+            await self._wait(job, state.batch)
+            return
         try:
             canary, *others = await self._handing_on.parted(job, lines, indexes)
         except RequestError as error:

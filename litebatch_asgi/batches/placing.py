@@ -23,6 +23,7 @@ from litebatch_asgi.batches.targets import Target, Tries, choose, copies_for, ne
 from litebatch_asgi.batches.unclear import OpenCandidate, UnclearJobs
 from litebatch_asgi.batches.waiting import waiting_for
 from litebatch_asgi.batches.work import JobWork
+from litebatch_asgi.canary import CanaryStep
 from litebatch_asgi.errors import (
     ContentRefused,
     CopyRefused,
@@ -92,7 +93,12 @@ class Placer(JobWork):
         Nothing is sent once the batch is cancelled or its time is over: that is for `UnsentJobs`.
         """
         state, lines, file = await self._read(job)
-        if await self._canaries.hold_back(job, state, lines):
+        step = self._canaries.step(job, state)
+        if step is CanaryStep.CUT:
+            unsent = await self._unless_sent(job, state, file)
+            if unsent is None or unsent.state is not JobState.WAITING:
+                return unsent
+        if await self._canaries.hold_back(step, job, state, lines):
             return None
         until, model = state.batch.expires_at, state.batch.model
         tries = self._copies.keep_away(self._tries(state, job), job, state.jobs, lines.shard)
