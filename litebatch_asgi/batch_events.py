@@ -117,6 +117,7 @@ def _about(job: Job, new_jobs: Sequence[Job]) -> dict[str, Any]:
         "job_id": job.id,
         "attempt": job.attempt,
         "deployment": job.deployment_id,
+        "lane": job.lane.value,
         "job_state": job.state.value,
         "reason": job.stop_reason if job.state is JobState.SETTLED and job.stop_reason else job.reason,
         "lines": _handed_on(job, new_jobs),

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import msgspec
 
-from litebatch_asgi.models import BatchState, Counts, Job, JobState
+from litebatch_asgi.models import BatchState, Counts, Job, JobState, Lane
+from litebatch_asgi.rescue import CANARY
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +20,10 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """the one that the input was cut into whose lines these are: the same, unless they were left undone"""
     attempt: int
     """counted from 1 within the shard"""
+    lane: Lane
+    """how it runs"""
+    is_canary: bool
+    """whether its lines are run before all others"""
     state: JobState
     counts: Counts
     """as they were settled, or as its provider has told last"""
@@ -47,6 +52,8 @@ def _view(job: Job, *, for_admin: bool) -> JobView:
         shard=job.shard,
         root=job.root,
         attempt=job.attempt,
+        lane=job.lane,
+        is_canary=job.reason == CANARY,
         state=job.state,
         counts=_counts(job),
         is_stopping=job.stop_requested_at is not None and job.state in _OPEN,

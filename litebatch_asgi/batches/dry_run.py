@@ -22,6 +22,7 @@ from litebatch_asgi.models import (
     DryRun,
     Exceeded,
     FileState,
+    Lane,
     Obstacle,
     Principal,
     Shard,
@@ -92,6 +93,7 @@ class DryRuns:
             outlook.append(
                 DeploymentOutlook(
                     deployment_id=where,
+                    lane=Lane.LIVE if fleet.is_live(where) else Lane.NATIVE,
                     takes_it_now=is_free,
                     waiting_for=None if is_free else in_the_way[where],
                     estimated_cost=cost_of(found, rates),

@@ -17,7 +17,7 @@ from litebatch_asgi.operators import STOPPABLE, Operators, short_id
 from litebatch_asgi.server.operators.objects import job_object
 from litebatch_asgi.storage import Storage
 
-_COLUMNS = ("JOB", "STATE", "WHERE", "DONE", "AGE", "OWNER")
+_COLUMNS = ("JOB", "STATE", "WHERE", "LANE", "DONE", "AGE", "OWNER")
 
 
 def asked(*, batch: str | None, deployment: str | None, states: Sequence[str], limit: int) -> JobQuery:
@@ -74,6 +74,7 @@ def _row(job: Job, now: datetime) -> Row:
             short_id(job.id),
             state,
             where,
+            job.lane.value if where else "",
             f"{amount_of(done)}/{amount_of(total)}",
             age_of(since),
             job.owner,
@@ -81,6 +82,7 @@ def _row(job: Job, now: datetime) -> Row:
         plain=(
             *(job.id, job.batch_id, str(job.shard), where, state),
             *(str(done), str(total), f"{job.created_at:%Y-%m-%dT%H:%M:%SZ}", job.owner),
+            job.lane.value,
         ),
         object=shown,
     )

@@ -127,13 +127,18 @@ class Station:
     def add(self, held: HeldRange) -> None:
         """Take a range that was claimed."""
         self._queue.add(held)
+        self._runtime.metrics.live_ranges_held(self.deployment_id, len(self.held))
         self.wake()
 
     def drop(self, held: HeldRange) -> None:
         """Go on with nothing of a range: it is somebody else's, or nobody's."""
         held.drop()
-        self._queue.remove(held)
+        self._remove(held)
         self.wake()
+
+    def _remove(self, held: HeldRange) -> None:
+        self._queue.remove(held)
+        self._runtime.metrics.live_ranges_held(self.deployment_id, len(self.held))
 
     def share(self, sharing: Sharing | None, worker: str, now: float) -> None:
         """Divide the limits by all who run requests here; `worker` is this process."""
@@ -234,7 +239,9 @@ class Station:
     async def _sent(self, sending: _Sending) -> Attempt | None:
         """What came of sending a request; None: it was broken off, or could not be sent."""
         held, pending = sending.held, sending.pending
-        scope = held.begin()
+        scope, sent_at = held.begin(), anyio.current_time()
+        attempt: Attempt | None = None
+        self._runtime.metrics.live_request_begun(self.deployment_id)
         try:
             with scope:
                 hit("live.sending")
@@ -242,12 +249,14 @@ class Station:
                     pending.line, _row_id(held, pending), held.models, sending.place.answer
                 )
                 hit("live.answered")
-                return attempt
         except Exception:
             logger.exception("a request could not be sent", extra={"job_id": held.claim.job_id})
         finally:
             held.end(scope)
-        return None
+            outcome = attempt.outcome if attempt is not None else Outcome.ABANDONED
+            took = anyio.current_time() - sent_at
+            self._runtime.metrics.live_request_ended(self.deployment_id, outcome.value, took)
+        return attempt
 
     def _landed(self, sending: _Sending, attempt: Attempt | None, now: float) -> Unanswered | None:
         """Let those know of it who look at all requests; what is to be judged of it later."""
@@ -345,7 +354,7 @@ class Station:
         if after is None:
             self.drop(held)
         elif held.is_finished or after.next_check_at is None:
-            self._queue.remove(held)
+            self._remove(held)
         self.wake()
 
 

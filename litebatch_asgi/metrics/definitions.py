@@ -106,6 +106,18 @@ RESTING_UNTIL = _gauge(
     "Until when nothing is placed on a deployment, in seconds since 1970; 0: it may be used.",
     "deployment",
 )
+LIVE_SECONDS = _histogram(
+    "live_request_duration_seconds",
+    "Requests that were sent to live deployments one by one, each attempt by itself, by what came of it.",
+    _CALL_SECONDS,
+    *("deployment", "outcome"),
+)
+LIVE_IN_FLIGHT = _gauge(
+    "live_requests_in_flight", "Requests that live deployments are running.", "deployment"
+)
+LIVE_RANGES = _gauge(
+    "live_ranges_held", "Ranges of requests that workers hold for live deployments.", "deployment"
+)
 LEASES_LOST = _counter("lease_lost", "Work that was given up, for another worker had taken the row.", "kind")
 SETTLE_SECONDS = _histogram(
     "settle_duration_seconds", "Reading, counting and publishing the results of a job.", _WORK_SECONDS
@@ -123,6 +135,7 @@ UNPRICED = _counter(
 IN_PROCESS: tuple[Definition, ...] = (
     *(REQUESTS, FILES_CREATED, FILES_DELETED, FILE_BYTES, UPLOAD_SECONDS, BATCHES_CREATED, BATCH_SECONDS),
     *(CALL_SECONDS, COOLED_DOWN, RESTING_UNTIL, LEASES_LOST, SETTLE_SECONDS),
+    *(LIVE_SECONDS, LIVE_IN_FLIGHT, LIVE_RANGES),
     *(SPEND, INPUT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, UNPRICED),
 )
 """What each process counts; workers of one gateway are summed up."""

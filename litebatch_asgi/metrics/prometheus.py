@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from decimal import Decimal
 from functools import partial
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -45,6 +46,9 @@ class PrometheusMetrics:
         self._cooled = self._counter(of.COOLED_DOWN)
         self._resting = self._gauge(of.RESTING_UNTIL)
         self._lost = self._counter(of.LEASES_LOST)
+        self._live = self._histogram(of.LIVE_SECONDS)
+        self._in_flight = self._gauge(of.LIVE_IN_FLIGHT, of_all="livesum")
+        self._ranges = self._gauge(of.LIVE_RANGES, of_all="livesum")
         self._settling = self._histogram(of.SETTLE_SECONDS)
         self._spend = self._counter(of.SPEND)
         self._input = self._counter(of.INPUT_TOKENS)
@@ -54,17 +58,20 @@ class PrometheusMetrics:
         # what has not happened yet is 0, so that the first time shows as an increase
         for model in catalog.groups:
             self._created.labels(model)
-        for deployment_id in catalog.deployments:
+        for deployment_id, deployment in catalog.deployments.items():
             self._resting.labels(deployment_id).set(0)
+            if deployment.is_live:
+                self._in_flight.labels(deployment_id).set(0)
+                self._ranges.labels(deployment_id).set(0)
         for kind in ("job", "copy"):
             self._lost.labels(kind)
 
     def _counter(self, each: Definition) -> Counter:
         return Counter(each.name, each.help, each.labels, registry=self._registry)
 
-    def _gauge(self, each: Definition) -> Gauge:
-        # of workers: the highest of those that live
-        return Gauge(each.name, each.help, each.labels, registry=self._registry, multiprocess_mode="livemax")
+    def _gauge(self, each: Definition, of_all: Literal["livemax", "livesum"] = "livemax") -> Gauge:
+        # of workers: the highest of those that live, or all of these together
+        return Gauge(each.name, each.help, each.labels, registry=self._registry, multiprocess_mode=of_all)
 
     def _histogram(self, each: Definition) -> Histogram:
         return Histogram(each.name, each.help, each.labels, registry=self._registry, buckets=each.buckets)
@@ -129,6 +136,19 @@ class PrometheusMetrics:
     def lease_lost(self, claim: Claim) -> None:
         """See `Metrics.lease_lost`."""
         self._lost.labels("copy" if isinstance(claim, FileCopy) else "job").inc()
+
+    def live_request_begun(self, deployment_id: str) -> None:
+        """See `Metrics.live_request_begun`."""
+        self._in_flight.labels(deployment_id).inc()
+
+    def live_request_ended(self, deployment_id: str, outcome: str, seconds: float) -> None:
+        """See `Metrics.live_request_ended`."""
+        self._in_flight.labels(deployment_id).dec()
+        self._live.labels(deployment_id, outcome).observe(seconds)
+
+    def live_ranges_held(self, deployment_id: str, count: int) -> None:
+        """See `Metrics.live_ranges_held`."""
+        self._ranges.labels(deployment_id).set(count)
 
     def _model(self, model: str) -> str:
         group = self._catalog.groups.get(model) or self._catalog.resolve(model)

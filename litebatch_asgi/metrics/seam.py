@@ -60,6 +60,18 @@ class Metrics(Protocol):
         """Work under a lease was given up, for somebody else has the row."""
         ...
 
+    def live_request_begun(self, deployment_id: str) -> None:
+        """A request is sent to a live deployment; `live_request_ended` follows."""
+        ...
+
+    def live_request_ended(self, deployment_id: str, outcome: str, seconds: float) -> None:
+        """It has ended after so long; `outcome` is one of a few words."""
+        ...
+
+    def live_ranges_held(self, deployment_id: str, count: int) -> None:
+        """This process holds so many ranges of requests for a live deployment now."""
+        ...
+
 
 class NoMetrics:
     """Keeps nothing."""
@@ -100,6 +112,15 @@ class NoMetrics:
 
     def lease_lost(self, claim: Claim) -> None:
         """See `Metrics.lease_lost`."""
+
+    def live_request_begun(self, deployment_id: str) -> None:
+        """See `Metrics.live_request_begun`."""
+
+    def live_request_ended(self, deployment_id: str, outcome: str, seconds: float) -> None:
+        """See `Metrics.live_request_ended`."""
+
+    def live_ranges_held(self, deployment_id: str, count: int) -> None:
+        """See `Metrics.live_ranges_held`."""
 
 
 NO_METRICS: Metrics = NoMetrics()

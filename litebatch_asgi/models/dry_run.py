@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from litebatch_asgi.models.lines import Lane
 from litebatch_asgi.models.waiting import DeploymentWait, WaitingFor
 
 
@@ -14,6 +15,8 @@ class DeploymentOutlook(msgspec.Struct, frozen=True, kw_only=True):
 
     deployment_id: str | None
     """None: it is not for the caller to know, nor is what its provider has answered"""
+    lane: Lane
+    """how it would run there"""
     takes_it_now: bool
     """whether it would be asked at once, as far as is known"""
     waiting_for: DeploymentWait | None

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from litebatch_asgi.errors import dollars
-from litebatch_asgi.models import DeploymentOutlook, DryRun, Obstacle
+from litebatch_asgi.models import DeploymentOutlook, DryRun, Lane, Obstacle
 from litebatch_asgi.wire.money import cost_text
 from litebatch_asgi.wire.waiting import (
     DeploymentWaitObject,
@@ -29,6 +29,15 @@ class DeploymentOutlookObject(msgspec.Struct, frozen=True, kw_only=True):
     """What one of the deployments of the model would do."""
 
     id: Annotated[str | UnsetType, Meta(description="Of the deployment. For admins alone.")] = UNSET
+    lane: Annotated[
+        Lane,
+        Meta(
+            description=(
+                "`native`: as a batch of its provider; `live`: the gateway sends the requests one by one, at "
+                "plain prices."
+            )
+        ),
+    ]
     takes_it_now: Annotated[
         bool, Meta(description="Whether it would be asked at once; what it answers then is not known.")
     ]
@@ -133,6 +142,7 @@ def guess_in_words(tokens: int) -> str:
 def _deployment(each: DeploymentOutlook) -> DeploymentOutlookObject:
     return DeploymentOutlookObject(
         id=UNSET if each.deployment_id is None else each.deployment_id,
+        lane=each.lane,
         takes_it_now=each.takes_it_now,
         waiting_for=deployment_wait_object(each.waiting_for) if each.waiting_for is not None else None,
         estimated_cost=cost_text(each.estimated_cost),

@@ -14,12 +14,12 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from litebatch_asgi.models import Event, Page, StopReason
+from litebatch_asgi.models import Event, Lane, Page, StopReason
 from litebatch_asgi.wire.waiting import told_to_owner
 
 _FOR_OWNERS = (
     *("status", "model", "endpoint", "metadata", "counts", "usage", "cost", "errors"),
-    *("input_file_id", "output_file_id", "error_file_id", "lines"),
+    *("input_file_id", "output_file_id", "error_file_id", "lines", "lane"),
 )
 """of a payload; whatever else is in it is for admins"""
 _FOR_NOBODY = frozenset({"traceparent"})
@@ -126,6 +126,12 @@ def _because(payload: _Payload) -> str:
     return f": {reason}" if reason else "."
 
 
+def _placed(payload: _Payload) -> str:
+    if payload.get("lane") == Lane.LIVE:
+        return f"The requests of the batch are sent to {_there(payload, 'a deployment')}, one by one."
+    return f"{_there(payload)} has taken the batch."
+
+
 def _stopped(payload: _Payload) -> str:
     at = payload.get("deployment")
     where = f" at {at}" if at else ""
@@ -169,7 +175,7 @@ _SENTENCES: Mapping[str, Callable[[_Payload], str]] = MappingProxyType(
         "batch.cancelling": lambda payload: "The batch is being cancelled.",
         "batch.cancelled": lambda payload: f"The batch was cancelled: {_done(payload)}.",
         "batch_success": _charged,
-        "job.placed": lambda payload: f"{_there(payload)} has taken the batch.",
+        "job.placed": _placed,
         "job.adopted": lambda payload: (
             f"{_there(payload)} was found to have the batch, although its answer was lost."
         ),

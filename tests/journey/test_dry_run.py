@@ -53,6 +53,7 @@ async def test_it_tells_what_a_batch_would_be(priced: InProcess) -> None:
     cost = tokens * Decimal("0.00000125") + 3 * 2 * 200 * Decimal("0.00001")
     told = await dry_run(priced, file.id)
     deployment: dict[str, Any] = {
+        "lane": "native",
         "takes_it_now": True,
         "waiting_for": None,
         "estimated_cost": str(cost.normalize()),

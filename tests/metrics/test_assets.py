@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from litebatch_asgi import errors
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.cli.metrics import asset
+from litebatch_asgi.load import Outcome
 from litebatch_asgi.metrics.adapter import ABANDONED, OK, outcome_of
 from litebatch_asgi.metrics.definitions import DEFINITIONS, IN_PROCESS
 from litebatch_asgi.metrics.prometheus import PrometheusMetrics
@@ -28,7 +29,7 @@ OUTCOMES = {
     outcome_of(each("x"))
     for each in vars(errors).values()
     if isinstance(each, type) and issubclass(each, errors.ProviderError)
-} | {OK, ABANDONED}
+} | {OK, ABANDONED, *(outcome.value for outcome in Outcome)}
 VALUES: dict[str, set[str]] = {
     "outcome": OUTCOMES,
     "status": {status.value for status in BatchStatus},
@@ -118,6 +119,7 @@ def test_the_definitions_are_what_is_kept() -> None:
     without = {each.name for each in DEFINITIONS if not each.name.endswith(units)}
     counted = {"litebatch_batches", "litebatch_deployment_open_requests"}
     counted |= {"litebatch_outbox_pending_deliveries", "litebatch_outbox_dead_deliveries"}
+    counted |= {"litebatch_live_requests_in_flight", "litebatch_live_ranges_held"}
     assert without == {*counted, "litebatch_storage_up", "litebatch_build_info"}
 
 

@@ -10,7 +10,7 @@ import htpy as h
 from htpy import Node
 
 from litebatch_asgi.batches import JobView
-from litebatch_asgi.models import JobState
+from litebatch_asgi.models import JobState, Lane
 from litebatch_asgi.page.parts import Column, ago, chip, progress, table, told
 from litebatch_asgi.page.visit import Visit
 
@@ -50,9 +50,9 @@ def jobs_part(visit: Visit, jobs: Sequence[JobView]) -> Node:
 def _row(visit: Visit, job: JobView) -> list[Node]:
     counts = job.counts
     cells: list[Node] = [
-        str(job.root) if job.shard == job.root else f"rest of {job.root}",
+        _shard(job),
         str(job.attempt),
-        chip("cancelling", "stopping") if job.is_stopping else chip(_LIKE.get(job.state, ""), job.state),
+        _state(job),
         progress(counts.completed, counts.failed, counts.total),
         f"{counts.completed:,} / {counts.total:,}",
         ago(job.submitted_at, visit.now),
@@ -60,6 +60,17 @@ def _row(visit: Visit, job: JobView) -> list[Node]:
     if visit.principal.is_admin:
         cells += [told(each) if each else None for each in (job.deployment_id, job.reason)]
     return cells
+
+
+def _shard(job: JobView) -> str:
+    if job.shard == job.root:
+        return str(job.root)
+    return f"canary of {job.root}" if job.is_canary else f"rest of {job.root}"
+
+
+def _state(job: JobView) -> Node:
+    state = chip("cancelling", "stopping") if job.is_stopping else chip(_LIKE.get(job.state, ""), job.state)
+    return [state, " ", h.span(".dim")["live"]] if job.lane is Lane.LIVE else state
 
 
 def _is_over(job: JobView) -> bool:

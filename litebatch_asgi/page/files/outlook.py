@@ -10,7 +10,14 @@ from litebatch_asgi.page.parts import Column, amount, chip, facts, table, told
 from litebatch_asgi.wire import DryRunObject, dry_run_object
 from litebatch_asgi.wire.dry_run import DeploymentOutlookObject
 
-_COLUMNS = ("Deployment", "Now", "In the way", Column("Estimated cost", is_number=True), "Prices from")
+_COLUMNS = (
+    "Deployment",
+    "Lane",
+    "Now",
+    "In the way",
+    Column("Estimated cost", is_number=True),
+    "Prices from",
+)
 
 
 def outlook(told: DryRun, *, for_admin: bool) -> Node:
@@ -61,6 +68,7 @@ def _deployments(seen: DryRunObject, for_admin: bool) -> Node:
 def _row(each: DeploymentOutlookObject) -> list[Node]:
     return [
         each.id or "",
+        str(each.lane),
         chip("ready", "takes it") if each.takes_it_now else chip("waiting", "waits"),
         told(_in_the_way(each)),
         amount(each.estimated_cost),

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from litebatch_asgi.models import Job, JobState, Page
+from litebatch_asgi.models import Job, JobState, Lane, Page
 from litebatch_asgi.models.texts import PLAIN_PATTERN
 from litebatch_asgi.operators import DeploymentReport, Drained
 
@@ -63,6 +63,12 @@ class JobObject(msgspec.Struct, frozen=True, kw_only=True):
     shard: int
     attempt: int
     deployment: Annotated[str | None, Meta(description="Null: it waits for any.")]
+    lane: Annotated[
+        Lane,
+        Meta(
+            description="`native`: as a batch of its provider; `live`: request by request. Known once placed."
+        ),
+    ]
     state: Annotated[str, Meta(description=f"{_STATES}; more may come.")]
     counts: JobCounts
     tokens: Annotated[int, Meta(description="Of its requests, estimated; 0: not known.")]
@@ -174,6 +180,7 @@ def job_object(job: Job) -> JobObject:
         shard=job.shard,
         attempt=job.attempt,
         deployment=job.deployment_id,
+        lane=job.lane,
         state=job.state.value,
         counts=JobCounts(
             total=job.requests,
