@@ -13,7 +13,17 @@ from litebatch_asgi.deployment_events import rest_told, subject_of
 from litebatch_asgi.errors import Conflict, NotFound, StateConflict
 from litebatch_asgi.heartbeats import matches
 from litebatch_asgi.jobs import DeploymentRecord, JobQuery
-from litebatch_asgi.models import BatchChange, BatchState, Job, JobState, Page, Settings, StopReason
+from litebatch_asgi.keys import KeepsKeys
+from litebatch_asgi.models import (
+    BatchChange,
+    BatchState,
+    Job,
+    JobState,
+    Page,
+    Settings,
+    StopReason,
+    VirtualKey,
+)
 from litebatch_asgi.models.ids import JOB_PREFIX
 from litebatch_asgi.quotas import KEPT as QUOTAS_KEPT
 from litebatch_asgi.quotas import LearnedLimit
@@ -95,6 +105,13 @@ class Operators:
         self._storage = storage
         self._settings = settings or Settings()
         self._rest_left = rest_left
+
+    async def key_alias(self, key_id: str) -> str | None:
+        """The alias of a virtual key; None: it has none, is gone, or is kept elsewhere."""
+        if not isinstance(self._storage, KeepsKeys):
+            return None
+        key = await self._storage.keys.get(VirtualKey, key_id)
+        return key.alias if key is not None else None
 
     async def jobs(self, query: JobQuery) -> Page[Job]:
         """A page of jobs, those of the newest batches first, see `JobQuery`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -37,7 +38,7 @@ async def ended(gateway: Standalone, key: str, content: bytes | None = None, **o
 
 
 async def test_owners_see_everything_but_deployments(gateway: Standalone) -> None:
-    key = await gateway.new_key(user_id="ada")
+    key = await gateway.new_key(user_id="ada", key_alias="ada at night")
     batch = await ended(gateway, key, metadata={"night": "shift"})
     async with visiting(gateway, key) as visitor:
         page = await visitor.get(f"/batches/{batch.id}")
@@ -52,6 +53,9 @@ async def test_owners_see_everything_but_deployments(gateway: Standalone) -> Non
     async with visiting(gateway, MASTER) as admin:
         page = await admin.get(f"/batches/{batch.id}")
         assert page.facts["Owner"] == "user:ada"
+        assert re.fullmatch(r"ada at night \( ?\S+ ?\)", page.facts["Key"])
+        file = await admin.get(f"/files/{batch.input_file_id}")
+        assert file.facts["Key"] == page.facts["Key"]
         assert page.facts["Deployment"] in ("east", "west")
         assert f"{page.facts['Deployment']} has taken the batch." in page.text
         assert any(row[-1] == page.facts["Deployment"] for row in page.rows)

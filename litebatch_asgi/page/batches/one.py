@@ -15,6 +15,7 @@ from litebatch_asgi.page.batches.files import files_of, files_table
 from litebatch_asgi.page.batches.jobs import jobs_part
 from litebatch_asgi.page.batches.lines import find_form
 from litebatch_asgi.page.batches.story import latest
+from litebatch_asgi.page.key import key_named
 from litebatch_asgi.page.parts import (
     ago,
     amount,
@@ -45,7 +46,7 @@ async def show_batch(visit: Visit) -> Shown:
         _state(visit, batch),
         _waiting(visit, batch),
         _errors(batch.errors),
-        facts(_facts(visit, batch)),
+        facts(_facts(visit, batch, await key_named(visit, batch.created_by))),
         _metadata(batch),
         h.h2["Files"],
         files_table(visit, batch, await files_of(visit, batch)),
@@ -102,10 +103,10 @@ def _error(error: BatchError) -> str:
     return f"{where}{said}" + (f" ({error.code})" if error.code and error.message else "")
 
 
-def _facts(visit: Visit, batch: Batch) -> Iterator[tuple[str, Node]]:
+def _facts(visit: Visit, batch: Batch, key: Node) -> Iterator[tuple[str, Node]]:
     if visit.principal.is_admin:
         yield "Owner", told(batch.owner)
-        yield "Key", h.span(".id")[told(batch.created_by)] if batch.created_by is not None else None
+        yield "Key", key
         yield "Deployment", told(batch.deployment_id) if batch.deployment_id is not None else None
     yield "Model", told(batch.model)
     yield "Endpoint", h.span(".mono")[batch.endpoint]

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from litebatch_asgi.models import CopyState, File, FileCopy, FileKind, FileState, FileStatus
 from litebatch_asgi.page.files.list import PATH
 from litebatch_asgi.page.files.models import names_of
+from litebatch_asgi.page.key import key_named
 from litebatch_asgi.page.origin import HEADERS
 from litebatch_asgi.page.parts import (
     Column,
@@ -42,7 +43,7 @@ async def show_file(visit: Visit) -> Shown:
     content: Node = [
         heading(told(file.filename), *_actions(visit, state)),
         _waiting(visit, state),
-        facts(_facts(visit, state)),
+        facts(_facts(visit, state, await key_named(visit, file.created_by))),
         _batches(visit, file),
         _copies(state) if visit.principal.is_admin else None,
     ]
@@ -85,7 +86,7 @@ def _actions(visit: Visit, state: FileState) -> list[Node]:
     ]
 
 
-def _facts(visit: Visit, state: FileState) -> list[tuple[str, Node]]:
+def _facts(visit: Visit, state: FileState, key: Node) -> list[tuple[str, Node]]:
     file, is_admin = state.file, visit.principal.is_admin
     expires = [when(file.expires_at), " (", ago(file.expires_at, visit.now), ")"]
     return [
@@ -101,7 +102,7 @@ def _facts(visit: Visit, state: FileState) -> list[tuple[str, Node]]:
         ("Expires", expires if file.expires_at else "never"),
         ("Of batch", _link(visit, "/batches", file.batch_id)),
         ("Owner", told(file.owner) if is_admin else None),
-        ("Key", h.span(".id")[file.created_by] if is_admin and file.created_by else None),
+        ("Key", key),
         ("SHA-256", h.span(".id")[file.sha256] if file.sha256 else None),
     ]
 

@@ -10,6 +10,7 @@ from htpy import Node
 from litebatch_asgi import wire
 from litebatch_asgi.errors import NotFound, RequestError
 from litebatch_asgi.models import WebhookEndpoint, WebhookEventType
+from litebatch_asgi.page.key import key_named
 from litebatch_asgi.page.parts import ago, choice, facts, heading, post, tick, token, when
 from litebatch_asgi.page.shown import Moved, Shown
 from litebatch_asgi.page.visit import Visit
@@ -43,7 +44,7 @@ async def page_of(
     content: Node = [
         heading(endpoint.name, *_buttons(visit, endpoint)),
         h.p(role="alert")[failed.message] if failed is not None else None,
-        _about(visit, endpoint),
+        _about(visit, endpoint, await key_named(visit, endpoint.created_by)),
         await deliveries(visit, endpoint),
         h.h2["Try it"],
         _test(visit, endpoint),
@@ -99,7 +100,7 @@ def _rotate(visit: Visit, endpoint: WebhookEndpoint) -> Node:
     ]
 
 
-def _about(visit: Visit, endpoint: WebhookEndpoint) -> Node:
+def _about(visit: Visit, endpoint: WebhookEndpoint, key: Node) -> Node:
     state, reason = state_of(visit, endpoint)
     is_admin = visit.principal.is_admin
     return facts(
@@ -110,7 +111,7 @@ def _about(visit: Visit, endpoint: WebhookEndpoint) -> Node:
             ("Told of", ", ".join(each.value for each in endpoint.event_types)),
             ("Secret", endpoint.secret_hint),
             ("Owner", endpoint.owner if is_admin else None),
-            ("Created by", endpoint.created_by if is_admin else None),
+            ("Created by", key),
             ("Created", when(endpoint.created_at)),
             ("Sent last", ago(endpoint.tried_at, visit.now)),
             ("Failures in a row", f"{endpoint.failures:,}" if endpoint.failures else None),
