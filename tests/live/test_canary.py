@@ -22,7 +22,7 @@ from tests.rescue.hours import Hours
 
 ALICE = Principal(owner="alice", key_id="key-alice")
 BOTH: dict[str, Any] = {"names": ("east",)}
-ASKED = {"extra_body": {"litebatch": {"canary": 5}}}
+ASKED: dict[str, Any] = {"extra_body": {"litebatch": {"canary": 5}}}
 REFUSED = Fault(call="run_request", status=400, message="There is no such parameter.", times=None)
 SILENT = Fault(call="run_request", stall=True, times=None)
 NO_WAIT = replace(SETTINGS, canary_wait_seconds=0.7)

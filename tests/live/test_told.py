@@ -91,7 +91,7 @@ async def test_what_is_not_answered_is_counted_by_how(tmp_path: Path, database: 
 async def test_a_dry_run_tells_lanes_and_their_prices(tmp_path: Path, database: Database) -> None:
     prices = {"input_cost_per_token": Decimal(2), "output_cost_per_token": Decimal(2)}
     settings = replace(SETTINGS, completion_windows=("24h", "1h"))
-    options = {"names": ("east",), "prices": prices, "live_options": {"prices": prices}}
+    options: dict[str, Any] = {"names": ("east",), "prices": prices, "live_options": {"prices": prices}}
     async with live_gateway(tmp_path, database, settings=settings, **options) as gateway:
         file = await gateway.upload(lines(5, max_tokens=10))
         for window, taken in (("24h", Lane.NATIVE), ("1h", Lane.LIVE)):

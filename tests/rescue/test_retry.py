@@ -27,9 +27,9 @@ ON_BOTH = pytest.mark.parametrize("backend", BACKENDS)
 
 
 def gateway_on(
-    folder: Path, database: Database, settings: SimulatorSettings = RUNNING, **options: Any
+    folder: Path, database: Database, provider: SimulatorSettings = RUNNING, **options: Any
 ) -> AbstractAsyncContextManager[InProcess]:
-    simulator = Simulator(settings=settings)
+    simulator = Simulator(settings=provider)
     values: dict[str, Any] = {"settings": ALONE, "simulator": simulator} | options
     return running_gateway(folder, database=database, **values)
 
