@@ -43,6 +43,10 @@ class Sightings:
         self._done: dict[str, int] = {}
         self.seen: dict[Line, float] = {}
         """seconds since 1970"""
+        self._claims: dict[tuple[str, int], tuple[int, float]] = {}
+        """of ranges: the epoch, and when the claim ends"""
+        self.lapses: defaultdict[str, list[float]] = defaultdict(list)
+        """by journey: when somebody was seen to have a range whose claim had lapsed before"""
 
     async def watch(self) -> None:
         """Look until cancelled."""
@@ -54,6 +58,7 @@ class Sightings:
             await anyio.sleep(LOOK_SECONDS)
 
     async def _look(self) -> None:
+        await self._look_at_claims()
         ranges = await self._world.rows(
             "SELECT job_id, CAST(sum(done) AS integer) FROM line_ranges GROUP BY job_id"
         )
@@ -72,10 +77,27 @@ class Sightings:
                 self.seen.setdefault((json.loads(metadata)[JOURNEY], row["custom_id"]), now)
         self._done.update((job_id, done) for job_id, done in ranges)
 
+    async def _look_at_claims(self) -> None:
+        """See which ranges have changed hands, and whether their claims had run out by then.
+
+        One whose claim was let run on, and lapsed and was taken all since the last look, is among them.
+        """
+        claims = await self._world.rows(
+            "SELECT job_id, seq, line_ranges.epoch, claimed_until, metadata FROM line_ranges"
+            " JOIN batches ON batches.id = batch_id WHERE claimed_until IS NOT NULL"
+        )
+        now = time.time()
+        for job_id, seq, epoch, until, metadata in claims:
+            before, ended_at = self._claims.get((job_id, seq), (0, now))
+            if epoch > before > 0 and ended_at < now:
+                self.lapses[json.loads(metadata)[JOURNEY]].append(now)
+            self._claims[job_id, seq] = epoch, until / 1_000_000
+
     def recall(self, until: float) -> None:
         """A backup has taken the place of the database: what was seen later is not there any more."""
         self.seen = {line: seen for line, seen in self.seen.items() if seen < until}
         self._done.clear()
+        self._claims.clear()
 
 
 def _is_for_good(row: dict[str, Any]) -> bool:
@@ -86,8 +108,10 @@ def _is_for_good(row: dict[str, Any]) -> bool:
 class Sent:
     """What live deployments were sent by processes of an installation."""
 
-    def __init__(self, world: World, lives: Mapping[str, Life]) -> None:
+    def __init__(self, world: World, lives: Mapping[str, Life], sightings: Sightings) -> None:
         self._lives = lives
+        self._sightings = sightings
+        self._first_sent: dict[tuple[str | None, str], float] = {}
         self._cuts: defaultdict[str, list[float]] = defaultdict(list)
         self.lines: defaultdict[Line, list[RequestEntry]] = defaultdict(list)
         """of this world, by whomever they were sent; the first one first"""
@@ -98,23 +122,25 @@ class Sent:
                 self._cuts[entry.account].append(entry.answered or entry.received)
             if (line := line_of(entry)) is not None and line[0] in world.contents:
                 self.lines[line].append(entry)
+                self._first_sent.setdefault((entry.api_key, line[0]), entry.received)
         for entries in self.lines.values():
             entries.sort(key=lambda entry: entry.received)
 
-    def wrong(self, seen: Mapping[Line, float]) -> Iterator[str]:
+    def wrong(self) -> Iterator[str]:
         """What was sent that should not have been."""
+        seen = self._sightings.seen
         for line, entries in self.lines.items():
             for entry in entries:
                 if entry.api_key not in self._lives:
                     yield f"{line} was sent by {entry.api_key}, who is no process of ours"
-                elif entry.received > seen.get(line, entry.received) and not self._was_stopped(entry):
+                elif entry.received > seen.get(line, entry.received) and not self._was_held_up(line, entry):
                     late = entry.received - seen[line]
                     yield f"{line} was sent {late:.2f} s after its result was stored: {self._told(entries)}"
             for before, after in pairwise(entries):
                 if not self._is_final(before):
                     continue
                 self.repeated += 1
-                if not self._is_lost(before, after):
+                if not self._is_lost(line, before, after):
                     yield f"{line} was answered and sent again: {self._told(entries)}"
 
     def _is_final(self, entry: RequestEntry) -> bool:
@@ -126,8 +152,14 @@ class Sent:
             return False  # it may not have been waited for
         return not any(abs(cut - entry.answered) < READ_SECONDS for cut in self._cuts[entry.account])
 
-    def _is_lost(self, entry: RequestEntry, later: RequestEntry) -> bool:
-        """Whether who has sent it may have been lost with the answer, before the same was sent again."""
+    def _is_lost(self, line: Line, entry: RequestEntry, later: RequestEntry) -> bool:
+        """Whether who has sent it may have been lost with the answer, before the same was sent again.
+
+        Also to a machine that was too busy to let it go on before its claim had lapsed.
+        """
+        lapses = self._sightings.lapses[line[0]]
+        if any(entry.received < lapsed < later.received + NOTICED_SECONDS for lapsed in lapses):
+            return True
         life = self._lives[entry.api_key or ""]
         assert entry.answered is not None
         if any(since < later.received and entry.received < until for since, until in life.stops):
@@ -138,10 +170,13 @@ class Sent:
             return entry.answered > life.told_to_end_at - READ_SECONDS
         return entry.answered > life.ended_at - WRITTEN_SECONDS
 
-    def _was_stopped(self, entry: RequestEntry) -> bool:
-        """Whether its sender was stopped with it: it was begun before."""
+    def _was_held_up(self, line: Line, entry: RequestEntry) -> bool:
+        """Whether its sender was stopped with it, or had lost the claim before: it was begun earlier."""
         stops = self._lives[entry.api_key or ""].stops
-        return any(since < entry.received < until + READ_SECONDS for since, until in stops)
+        if any(since < entry.received < until + READ_SECONDS for since, until in stops):
+            return True
+        began = self._first_sent[entry.api_key, line[0]]
+        return any(began < lapsed < entry.received for lapsed in self._sightings.lapses[line[0]])
 
     def _told(self, entries: Sequence[RequestEntry]) -> str:
         told = [(each.api_key, each.status, each.received, each.answered) for each in entries]

@@ -138,9 +138,9 @@ class Round:
 
     def _sent_wrongly(self, party: Party) -> list[str]:
         """What live deployments were sent that they should not have been."""
-        sent = Sent(party.memory.world, party.lives)
+        sent = Sent(party.memory.world, party.lives, party.memory.sightings)
         self._repeated += sent.repeated
-        return list(sent.wrong(party.memory.sightings.seen))
+        return list(sent.wrong())
 
     async def _clone(self, stack: AsyncExitStack) -> None:
         """Make a clone, which goes on beside the original."""

@@ -50,7 +50,7 @@ TILE_REQUESTS = 4
 """the most that a deployment takes at once then"""
 LEFT_SECONDS = 10.0
 """of the window of a batch that a day has passed for: half of it is over before a job of it is late"""
-LIVE_TIMEOUT_SECONDS = 2.0
+LIVE_TIMEOUT_SECONDS = 3.0
 LIVE_LEASE_SECONDS = 1.6 * LIVE_TIMEOUT_SECONDS
 """of a claim on requests of a live job"""
 LIVE: dict[str, Any] = {
