@@ -112,7 +112,8 @@ class LineStore(Protocol):
         """Remove at most `limit` results that nobody needs any more, and how many there were.
 
         Those are the ones of jobs that are neither waiting, submitted nor ended, and that no part of a file
-        names that is there and not deleted. Ranges go with the last results of their job.
+        names that is there and not deleted. Ranges go with the last results of their job. No transaction
+        removes more than some megabytes. What `take_alone` has given and has lapsed is removed as well.
         """
         ...
 

@@ -138,6 +138,8 @@ class SQLLineStore:
     async def sweep(self, *, limit: int) -> int:
         """See `LineStore.sweep`."""
         queries, removed = self._queries(), 0
+        if await self._executor.fetch_one(queries.sql("has_lapsed_alone"), {"now": clock()}):
+            await self._execute("remove_lapsed_alone", {"now": clock()})
 
         async def step(transaction: Transaction) -> Swept:
             return await sweep_lines(transaction, queries, limit=limit - removed)

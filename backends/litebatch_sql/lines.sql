@@ -126,6 +126,12 @@ WHERE line_alone.worker = excluded.worker OR line_alone.until <= {now};
 -- name: end_alone
 DELETE FROM {prefix}line_alone WHERE deployment_id = :deployment_id AND worker = :worker;
 
+-- name: has_lapsed_alone
+SELECT 1 FROM {prefix}line_alone AS line_alone WHERE until <= {now} LIMIT 1;
+
+-- name: remove_lapsed_alone
+DELETE FROM {prefix}line_alone WHERE until <= {now};
+
 -- What follows removes results that nobody needs. A job is looked at once it is in line_sweeps. Whoever puts one
 -- there that is there already waits for who looks at it, and takes its place again: no news is lost.
 
@@ -171,14 +177,11 @@ FROM {prefix}file_parts AS file_parts JOIN {prefix}files AS files ON files.id = 
 WHERE file_parts.job_id = :job_id AND files.deleted_at IS NULL;
 
 -- name: delete_line_results
+-- Up to a line.
 DELETE FROM {prefix}line_results
-WHERE job_id = :job_id AND line IN (
-    SELECT line FROM {prefix}line_results AS line_results
-    WHERE job_id = :job_id AND kind = :kind
-      AND kind = 'error'  -- if error
-    ORDER BY line
-    LIMIT :limit
-);
+WHERE job_id = :job_id AND line <= :last AND kind = :kind
+  AND kind = 'error'  -- if error
+;
 
 -- name: remove_line_ranges
 -- Of a job without results.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from litebatch_asgi.lines import UNDER_WAY
 from litebatch_asgi.models import FileKind, Job, Lane
 from litebatch_sql.executor import Transaction
 from litebatch_sql.queries import Queries
-from litebatch_sql.rows import encode_keys
+from litebatch_sql.rows import Row, encode_keys
 
 _KINDS = (FileKind.OUTPUT, FileKind.ERROR)
 _JOBS = 20
 """how many jobs are looked at in one transaction"""
+_MOST_BYTES = 8 << 20
+"""of the results that one transaction removes, and one result at the least"""
 
 
 class Swept(NamedTuple):
@@ -43,29 +45,62 @@ async def mark_ended(
         await transaction.execute(queries.sql("sweep_lines"), {"keys": encode_keys(sorted(set(over)))})
 
 
+class _Room:
+    """What one transaction may still remove."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = _MOST_BYTES
+        self.removed: int = 0
+        self.is_full: bool = False
+
+    @property
+    def results(self) -> int:
+        """How many results, whatever they have."""
+        return self._limit - self.removed
+
+    def take(self, sizes: Iterable[Row]) -> int | None:
+        """The last line of those, in their order and with their bytes, that go; None: there is none."""
+        last: int | None = None
+        for line, size in sizes:
+            self._bytes -= size
+            if not self.results or (self.removed and self._bytes < 0):
+                self.is_full = True
+                break
+            self.removed += 1
+            last = line
+        return last
+
+
 async def sweep_lines(transaction: Transaction, queries: Queries, *, limit: int) -> Swept:
-    """Look at some jobs, and remove at most `limit` of their results that nobody needs."""
+    """Look at some jobs, and remove at most `limit` of their results that nobody needs, and 8 MiB of them."""
     rows = await transaction.fetch_all(queries.sql("lock_line_sweeps"), {"limit": _JOBS})
-    removed = 0
+    room = _Room(limit)
     for (job_id,) in rows:
-        removed += await _sweep(transaction, queries, job_id, limit - removed)
-        if removed >= limit:
+        await _sweep(transaction, queries, job_id, room)
+        if room.is_full:
             break
-    return Swept(jobs=len(rows), results=removed)
+    return Swept(jobs=len(rows), results=room.removed)
 
 
-async def _sweep(transaction: Transaction, queries: Queries, job_id: str, limit: int) -> int:
-    """Remove at most so many results of a job; it is not looked at again once there are no more."""
-    of_job, removed = {"job_id": job_id}, 0
+async def _sweep(transaction: Transaction, queries: Queries, job_id: str, room: _Room) -> None:
+    """Remove results of a job; it is not looked at again once there are no more."""
+    of_job = {"job_id": job_id}
     needed = {row[0] for row in await transaction.fetch_all(queries.sql("needed_line_results"), of_job)}
     if "" not in needed:
         await close_lines(transaction, queries, job_id)
         for kind in _KINDS:
             if kind.value not in needed:
-                rest = {**of_job, "kind": kind.value, "limit": limit - removed}
-                removed += await transaction.execute(queries.sql("delete_line_results", kind.value), rest)
-        if removed >= limit:
-            return removed
+                await _remove(transaction, queries, {**of_job, "kind": kind.value}, room)
+        if room.is_full:
+            return
         await transaction.execute(queries.sql("remove_line_ranges"), of_job)
     await transaction.execute(queries.sql("remove_line_sweep"), of_job)
-    return removed
+
+
+async def _remove(transaction: Transaction, queries: Queries, of_kind: dict[str, Any], room: _Room) -> None:
+    kind = of_kind["kind"]
+    look = {**of_kind, "after": -1, "limit": room.results + 1}
+    last = room.take(await transaction.fetch_all(queries.sql("sizes_of_line_results", kind), look))
+    if last is not None:
+        await transaction.execute(queries.sql("delete_line_results", kind), {**of_kind, "last": last})

@@ -145,8 +145,11 @@ class MemoryLineStore:
 
     async def sweep(self, *, limit: int) -> int:
         """See `LineStore.sweep`."""
-        results = self._tables.line_results
+        results, now = self._tables.line_results, datetime.now(UTC)
         async with self._tables.write() as draft:
+            for name, (_, until) in list(self._tables.line_alone.items()):
+                if until <= now:
+                    draft.remove_key(self._tables.line_alone, name)
             jobs = {job_id for job_id, _ in self._tables.line_ranges}
             gone = [place for place, each in results.items() if not self._is_needed(place[0], each.kind)]
             for place in gone[:limit]:
