@@ -27,7 +27,7 @@ from tests.survival.telling import Telling
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _USING: dict[str, Any] = {
     "max_tokens": 4,
-    "metadata": {"simulate": {"input_tokens": 80, "cached_tokens": 7}},
+    "metadata": {"simulate": {"input_tokens": 80, "cached_tokens": 7, "output_tokens": 4}},
 }
 _SAID_FIRST = b'{"role": "system", "content": "%s"}, ' % (b"Be brief. " * 4)
 

@@ -101,7 +101,7 @@ class Used(NamedTuple):
 
 
 OF_A_LINE = Used(73, 7, 4)
-"""what each request of `tests.survival.live` uses at a live deployment"""
+"""what each request of clients uses at a live deployment"""
 
 
 async def cost_of(account: Account, provider_batch_id: str) -> int:
