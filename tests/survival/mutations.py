@@ -40,7 +40,7 @@ from litebatch_sql.leases import clock
 from litebatch_sql.outbox import SQLOutbox
 from litebatch_sql.rows import encode_keys
 from litebatch_sql.tables import EVENTS
-from tests.faults.mutations import jobs, lines, rescues
+from tests.faults.mutations import jobs, rescues
 
 Patch = pytest.MonkeyPatch
 
@@ -173,9 +173,6 @@ MUTATIONS: Mapping[str, Callable[[Patch], None]] = {
     "charging": charges_come_later,
     "fencing": jobs.nothing_is_fenced,
     "fingerprint": where_a_database_lives_does_not_matter,
-    "line-ending": lines.rows_are_read_before_the_end,
-    "line-fencing": lines.ranges_are_not_fenced,
-    "line-results": lines.second_results_replace_first_ones,
     "hand-on": rescues.rests_come_later,
     "grace": jobs.no_grace_for_jobs,
     "outbox-marks": deliveries_are_marked_first,
