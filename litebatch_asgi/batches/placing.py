@@ -134,7 +134,8 @@ class Placer(JobWork):
             unsent = await self._unless_sent(job, state, file)
             if unsent is None or unsent.state is not JobState.WAITING:
                 return unsent
-            with _reading(), self.runtime.fleet.placing(where, job.requests):
+            span = self.span_of("place", replace(unsent, deployment_id=where), state.batch)
+            with _reading(), self.runtime.fleet.placing(where, job.requests), span:
                 return await self._live.place(unsent, state.batch, lines, where)
         async with AsyncExitStack() as stack:
             with _reading():

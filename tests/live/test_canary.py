@@ -25,7 +25,9 @@ BOTH: dict[str, Any] = {"names": ("east",)}
 ASKED: dict[str, Any] = {"extra_body": {"litebatch": {"canary": 5}}}
 REFUSED = Fault(call="run_request", status=400, message="There is no such parameter.", times=None)
 SILENT = Fault(call="run_request", stall=True, times=None)
-NO_WAIT = replace(SETTINGS, canary_wait_seconds=0.7)
+PATIENT = replace(SETTINGS, live_timeout_seconds=30)
+"""the same, where nobody is to take silence for an answer"""
+NO_WAIT = replace(PATIENT, canary_wait_seconds=0.7)
 HASTY = replace(SETTINGS, lease_seconds=2, live_timeout_seconds=1)
 """the same, where the death of workers is to be seen"""
 
@@ -146,7 +148,7 @@ async def test_what_fails_for_a_passing_reason_says_nothing_of_the_batch(
 
 async def test_a_cancelled_batch_keeps_what_its_canary_has_done(tmp_path: Path, database: Database) -> None:
     async with live_gateway(
-        tmp_path, database, simulator=providers(replace(SILENT, skip=2)), **BOTH
+        tmp_path, database, simulator=providers(replace(SILENT, skip=2)), settings=PATIENT, **BOTH
     ) as gateway:
         batch = await begun(gateway)
         await gateway.eventually(lambda: has_done(gateway, batch, 2))
@@ -167,7 +169,7 @@ async def test_a_batch_expires_with_its_canary(tmp_path: Path, database: Databas
     hours = Hours()
     simulator = hours.simulator(SWIFT, "east", "live")
     simulator.account("live").add_fault(replace(SILENT, skip=2))
-    settings = replace(SETTINGS, canary_wait_seconds=1e6)
+    settings = replace(PATIENT, canary_wait_seconds=1e6)
     async with live_gateway(
         tmp_path, database, simulator=simulator, settings=settings, clock=hours.now, **BOTH
     ) as gateway:

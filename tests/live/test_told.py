@@ -26,7 +26,10 @@ async def test_a_running_live_job(tmp_path: Path, database: Database) -> None:
     """Its counts grow while it runs, and metrics, jobs and the story say what it does."""
     simulator, registry = Simulator(settings=SWIFT), CollectorRegistry()
     silent = simulator.add_fault(SILENT)
-    async with live_gateway(tmp_path, database, simulator=simulator, metrics_registry=registry) as gateway:
+    settings = replace(SETTINGS, live_timeout_seconds=30)
+    async with live_gateway(
+        tmp_path, database, simulator=simulator, settings=settings, metrics_registry=registry
+    ) as gateway:
         batch = await gateway.create((await gateway.upload(lines(10))).id)
 
         async def six_are_counted() -> bool:

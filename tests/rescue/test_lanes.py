@@ -19,8 +19,8 @@ from tests.live.stage import live_gateway, sent
 from tests.rescue.hours import UNHURRIED, Hours
 from tests.rescue.stage import RUNNING, SETTINGS, begun, each_once, first_runs, sizes
 
-LATE = replace(SETTINGS, max_poll_seconds=UNHURRIED, live_timeout_seconds=5, overflow_after_seconds=0.01)
-SOON = replace(SETTINGS, live_timeout_seconds=5, overflow_after_seconds=0.01)
+LATE = replace(SETTINGS, max_poll_seconds=UNHURRIED, live_timeout_seconds=30, overflow_after_seconds=0.01)
+SOON = replace(SETTINGS, live_timeout_seconds=30, overflow_after_seconds=0.01)
 SILENT = Fault(call="run_request", account="live", stall=True, times=None)
 FULL = Fault(call="create_batch", status=429, times=None)
 

@@ -10,7 +10,7 @@ import pytest
 from tests.harness import MODEL, UPSTREAM
 from tests.host.hosting import provider
 from tests.traces.collecting import Collected, Collector, collector
-from tests.traces.tracing import HEADERS, MASTER, SPAN, TRACE, WEBHOOK_KEY, served, whole_batch
+from tests.traces.tracing import HEADERS, LIVE, MASTER, SPAN, TRACE, WEBHOOK_KEY, served, whole_batch
 
 SERVER, CLIENT = 2, 3
 pytestmark = pytest.mark.timeout(180)  # processes, on a machine that may be busy
@@ -47,6 +47,23 @@ def test_a_whole_batch(tmp_path: Path) -> None:
     hidden = (MASTER, key, WEBHOOK_KEY, "sk-hidden", "hidden-", "Say 0", "request-0")
     for secret in hidden:
         assert not any(secret.encode() in body for body in collected.bodies), secret
+
+
+def test_a_live_batch(tmp_path: Path) -> None:
+    """Placing and settling are told as those of any other, and no request has a span of its own."""
+    with provider() as elsewhere, collector() as collected:
+        elsewhere.simulator.account("live").configure(flavour="vllm")
+        with served(tmp_path, collected, elsewhere, models=LIVE) as gateway:
+            batch_id, _ = whole_batch(gateway.address)
+            assert gateway.stop() == 0
+    [create] = collected.named("litebatch.create")
+    for name in ("litebatch.place", "litebatch.settle"):
+        [span] = collected.named(name)
+        assert span.links == (create.ids,)
+        assert span.attributes["litebatch.batch.id"] == batch_id
+        assert span.attributes["litebatch.deployment.id"] == "live"
+        assert span.attributes["gen_ai.provider.name"] == "hosted_vllm"
+    assert len(collected.spans) < 30
 
 
 def assert_later_work(collected: Collector, create: Collected, batch_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import openai
 
 from tests.cli.processes import Running
 from tests.forks import running
-from tests.harness import MODEL, UPSTREAM, lines
+from tests.harness import LIVE_MODEL, MODEL, UPSTREAM, lines
 from tests.host.hosting import Provider
 from tests.traces.collecting import Collector
 
@@ -24,14 +25,18 @@ HEADERS = {
 }
 
 
-def config(provider: str) -> str:
+NATIVE: Mapping[str, str] = {name: f"openai/{model}" for name, model in UPSTREAM.items()}
+LIVE: Mapping[str, str] = {"live": f"hosted_vllm/{LIVE_MODEL}"}
+
+
+def config(provider: str, models: Mapping[str, str]) -> str:
     accounts = "".join(
         f"""
   - model_name: {MODEL}
     litellm_params:
-      {{model: "openai/{UPSTREAM[name]}", api_base: "{provider}/{name}/v1", api_key: sk-hidden-{name}}}
+      {{model: "{model}", api_base: "{provider}/{name}/v1", api_key: sk-hidden-{name}}}
     model_info: {{id: {name}, input_cost_per_token_batches: 0.001, output_cost_per_token_batches: 0.002}}"""
-        for name in ("east", "west")
+        for name, model in models.items()
     )
     return f"""
 model_list:{accounts}
@@ -42,10 +47,15 @@ litebatch_settings:
 
 
 def served(
-    folder: Path, collector: Collector, provider: Provider, *options: str, **env: str
+    folder: Path,
+    collector: Collector,
+    provider: Provider,
+    *options: str,
+    models: Mapping[str, str] = NATIVE,
+    **env: str,
 ) -> AbstractContextManager[Running]:
-    """The gateway, in front of this provider."""
-    (folder / "litebatch.yaml").write_text(config(provider.address))
+    """The gateway, in front of these accounts of the provider with their models."""
+    (folder / "litebatch.yaml").write_text(config(provider.address, models))
     told = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.address,
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=hidden-collector-key",
