@@ -27,7 +27,6 @@ REFUSED = Fault(call="run_request", status=400, message="There is no such parame
 SILENT = Fault(call="run_request", stall=True, times=None)
 PATIENT = replace(SETTINGS, live_timeout_seconds=30)
 """the same, where nobody is to take silence for an answer"""
-NO_WAIT = replace(PATIENT, canary_wait_seconds=0.7)
 HASTY = replace(SETTINGS, lease_seconds=2, live_timeout_seconds=1)
 """the same, where the death of workers is to be seen"""
 
@@ -205,9 +204,22 @@ async def test_a_canary_without_answers_is_not_waited_for(
     tmp_path: Path, database: Database, done: int
 ) -> None:
     """The others go on, and what it has not done runs where they do."""
-    simulator = providers(replace(SILENT, skip=done))
-    async with live_gateway(tmp_path, database, simulator=simulator, settings=NO_WAIT, **BOTH) as gateway:
+    hours = Hours()
+    simulator = hours.simulator(SWIFT, "east", "live")
+    simulator.account("live").add_fault(replace(SILENT, skip=done))
+    async with live_gateway(
+        tmp_path, database, simulator=simulator, settings=PATIENT, clock=hours.now, **BOTH
+    ) as gateway:
         batch = await begun(gateway)
+
+        async def it_runs() -> bool:
+            running = await database.rows("SELECT 1 FROM jobs WHERE lane = 'live' AND state = 'submitted'")
+            done_by_now = await database.rows("SELECT count(*) FROM line_results")
+            return bool(running) and done_by_now == [(done,)]
+
+        await gateway.eventually(it_runs)
+        assert gateway.provider_jobs() == []
+        hours.skip(simulator, 0.5)
         ended = await gateway.ended(batch.id)
         assert ended.status == "completed"
         assert await each_once(gateway, ended, 40) == {}
@@ -224,11 +236,20 @@ async def test_a_canary_without_answers_is_not_waited_for(
 async def test_a_canary_that_no_deployment_takes_is_not_waited_for(
     tmp_path: Path, database: Database
 ) -> None:
-    async with live_gateway(tmp_path, database, simulator=providers(), settings=NO_WAIT, **BOTH) as gateway:
+    hours = Hours()
+    simulator = hours.simulator(SWIFT, "east", "live")
+    async with live_gateway(tmp_path, database, simulator=simulator, clock=hours.now, **BOTH) as gateway:
         await gateway.litebatch.operators.drain("live")
         file = await gateway.upload(lines(40))
         await gateway.eventually(lambda: is_drained(gateway))
         batch = await gateway.create(file.id, **ASKED)
+
+        async def it_waits() -> bool:
+            waiting = "SELECT 1 FROM jobs WHERE state = 'waiting' AND reason = 'canary'"
+            return await database.rows(waiting) != []
+
+        await gateway.eventually(it_waits)
+        hours.skip(simulator, 0.5)
         ended = await gateway.ended(batch.id)
         assert await each_once(gateway, ended, 40) == {}
         assert not sent(gateway)
