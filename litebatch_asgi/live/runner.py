@@ -224,13 +224,13 @@ class LiveRunner:
                 await self._renew(station, opening)
 
     async def _renew(self, station: Station, opening: list[OpeningRange]) -> None:
-        asked, held = anyio.current_time(), station.held
-        seconds = self._lease(station)
+        asked, seconds = anyio.current_time(), self._lease(station)
+        ours: list[HeldRange | OpeningRange] = [*station.held, *opening]
         renewed = await self._runtime.storage.claims.renew(
-            [each.claim for each in (*held, *opening)], lease_seconds=seconds
+            [each.claim for each in ours], lease_seconds=seconds
         )
-        kept = {(each.job_id, each.seq, each.epoch) for each in renewed if isinstance(each, LineRange)}
-        for each in (*held, *opening):
+        kept = {(claim.job_id, claim.seq, claim.epoch) for claim in renewed if isinstance(claim, LineRange)}
+        for each in ours:
             if (*each.claim.key, each.claim.epoch) in kept:
                 each.runs_until = asked + seconds
             elif isinstance(each, HeldRange):
