@@ -34,7 +34,7 @@ _BRIEF = "Be brief. " * 8
 _LONG = "Be brief. " * 30_000
 _USES = {"input_tokens": 80, "cached_tokens": 7, "output_tokens": 4}
 """of each answer"""
-_POISON: dict[str, Any] = {
+_POISON: dict[str, Any] = _USES | {
     "fault": {"down": {"seconds": DOWN_SECONDS, "how": "cut_at_request"}, "times": None}
 }
 _SAID = re.compile(r"Say (\d+) of (\S+)\.")

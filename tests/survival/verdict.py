@@ -142,6 +142,8 @@ async def _endings(memory: Memory) -> AsyncIterator[str]:
     """
     broken_off = {(batch.metadata or {})[JOURNEY] for batch in _broken_off(memory.world)}
     may_expire = memory.aged | broken_off
+    live = {row[0] for row in await memory.world.rows("SELECT batch_id FROM jobs WHERE lane = 'live'")}
+    memory.released |= {name for name, batch_id in memory.world.batches.items() if batch_id in live}
     for journey in memory.world.batches:
         batch = await _insist(partial(memory.world.batch, journey))
         if not _may_end(memory, journey, batch) and not (batch.status == "expired" and journey in may_expire):
@@ -168,8 +170,7 @@ def _broken_off(world: World) -> Iterator[BatchObject]:
 
 def _may_end(memory: Memory, journey: str, batch: Batch) -> bool:
     if batch.status == "completed":
-        may_be_through = memory.released | memory.world.contents.keys()
-        return journey not in memory.cancelled or journey in may_be_through
+        return journey not in memory.cancelled or journey in memory.released
     return batch.status == "cancelled" and journey in memory.maybe_cancelled
 
 
