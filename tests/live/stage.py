@@ -53,7 +53,7 @@ def asking(number: int, *, text: str = "Say", **simulate: Any) -> bytes:
 
 def lines_with(count: int, numbers: Iterable[int], **fault: Any) -> bytes:
     """So many lines, of which some order a fault for themselves each time that they are sent."""
-    ordering = {"fault": {"times": None} | fault}
+    ordering: dict[str, Any] = {"fault": {"times": None} | fault}
     chosen = frozenset(numbers)
     return b"".join(asking(each, **(ordering if each in chosen else {})) for each in range(count))
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from litebatch_asgi.live import station
 from litebatch_asgi.live.held import HeldRange
+from litebatch_asgi.live.places import Place
+from litebatch_asgi.live.queue import LineQueue
 from litebatch_asgi.live.station import Station
 from litebatch_asgi.models import LineProgress, LineRange, LineResult, RangeWrite
 from litebatch_sql import lines
@@ -61,41 +62,35 @@ def second_results_replace_first_ones(patch: Patch) -> None:
 
 def answered_requests_take_no_place(patch: Patch) -> None:
     """The place of a request is free once it is answered."""
-    finish, committed = Station._finish, Station.committed
+    finish = Station._finish
 
-    def finished(self: Station, held: HeldRange, result: LineResult) -> None:
-        finish(self, held, result)
-        self._free_place(held)
-
-    def already_free(self: Station, held: HeldRange, write: RangeWrite, after: LineRange | None) -> None:
-        for _ in write.results:
-            self._take_place(held)
-        committed(self, held, write, after)
+    def finished(self: Station, held: HeldRange, result: LineResult, place: Place) -> None:
+        finish(self, held, result, place)
+        place.free()
 
     patch.setattr(Station, "_finish", finished)
-    patch.setattr(Station, "committed", already_free)
 
 
 def requests_begin_at_any_time(patch: Patch) -> None:
     """A request begins as long as its claim runs, be it for the time that the request may take or not."""
-    first_of = station._first_of
+    first = LineQueue._first
 
-    def first(ranges: list[HeldRange], until: float) -> HeldRange | None:
-        return first_of(ranges, 0.0)
+    def at_any_time(self: LineQueue, until: float, *, is_doubtful: bool = False) -> dict[str, HeldRange]:
+        return first(self, 0.0, is_doubtful=is_doubtful)
 
-    patch.setattr(station, "_first_of", first)
+    patch.setattr(LineQueue, "_first", at_any_time)
 
 
 def orphans_run_as_all_others(patch: Patch) -> None:
     """The requests of a range that somebody was lost with run beside each other."""
 
-    def can_begin(self: HeldRange) -> bool:
-        return bool(self.waiting)
+    def can_begin(self: HeldRange, *, is_doubtful: bool = False) -> bool:
+        return bool(self.doubtful if is_doubtful else self.waiting)
 
     def never(self: HeldRange, line: int) -> bool:
         return False
 
-    patch.setattr(HeldRange, "can_begin", property(can_begin))
+    patch.setattr(HeldRange, "can_begin", can_begin)
     patch.setattr(HeldRange, "is_to_be_tried", never)
 
 
