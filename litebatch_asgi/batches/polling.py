@@ -298,7 +298,7 @@ class Poller(JobWork):
             due=now,
             may_hand_on=not is_whole and self._handing_on.is_allowed(job, state.batch, state.jobs, now),
             batch=partial(looked_at, now=now),
-            more=lambda current, *_: waiting_siblings(now, current, most=SIBLINGS_AT_ONCE),
+            more=partial(_room_for_others, now),
         )
         hit("poll.ended")
         self.runtime.wake()
@@ -363,6 +363,11 @@ def _wants_cancel(job: Job, batch: Batch) -> bool:
         return False
     is_cancelling = job.snapshot is not None and job.snapshot.status is BatchStatus.CANCELLING
     return job.cancel_sent_at is None or not is_cancelling
+
+
+def _room_for_others(now: datetime, state: BatchState, *_: Job | None) -> dict[str, Any]:
+    """Some jobs of a batch that wait for a deployment: one that ends makes room for about one."""
+    return waiting_siblings(now, state, most=SIBLINGS_AT_ONCE)
 
 
 def _has_run(job: Job, snapshot: ProviderBatch) -> bool:

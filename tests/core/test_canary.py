@@ -35,7 +35,7 @@ BATCH = Batch(
 
 def job(shard: int, requests: int, **changes: Any) -> Job:
     """A job that waits with a shard that its batch began with, unless it is said otherwise."""
-    values = {"root": shard} | changes
+    values: dict[str, Any] = {"root": shard} | changes
     return Job(
         id=job_id(BATCH.id, shard, values.get("attempt", 1)),
         batch_id=BATCH.id,

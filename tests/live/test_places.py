@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 from msgspec.structs import replace
+from openai.types import Batch as OpenAIBatch
 
 from litebatch_asgi import failpoints
 from litebatch_asgi.live import LiveRunner, runner
@@ -57,7 +58,7 @@ async def test_no_place_is_lost(
     count = 80
     content = b"".join(map(asking, range(count)))
     async with live_gateway(tmp_path, database, settings=settings, server=server) as gateway:
-        batches = {}
+        batches: dict[str, OpenAIBatch] = {}
         for owner in ("alice", "bob", "carol"):
             file = await gateway.upload(content, key=owner)
             batches[owner] = await gateway.create(file.id, key=owner)

@@ -33,7 +33,7 @@ def both(
     **options: Any,
 ) -> AbstractAsyncContextManager[InProcess]:
     """A gateway before the native deployment `east` and the live one `live`."""
-    given = {"names": ("east",)} | options
+    given: dict[str, Any] = {"names": ("east",)} | options
     return live_gateway(folder, database, simulator=simulator, settings=settings, **given)
 
 
@@ -104,8 +104,8 @@ async def test_a_job_at_a_deployment_that_is_gone_runs_in_the_other_lane(
     simulator = Simulator(settings=replace(RUNNING, hold=frozenset({"in_progress"})))
     simulator.account("live").configure(flavour="vllm", hold=frozenset[str]())
     settings = replace(SOON, gone_grace_seconds=1.5)
-    if lane == "live":
-        full = simulator.add_fault(FULL)
+    full = simulator.add_fault(FULL) if lane == "live" else None
+    if full is not None:
         simulator.add_fault(replace(SILENT, skip=6))
     async with simulator.running() as provider:
         native, live = deployments(provider, ["east"]), live_deployments(provider, ["live"])
@@ -113,7 +113,7 @@ async def test_a_job_at_a_deployment_that_is_gone_runs_in_the_other_lane(
         async with start(served=[*native, *live]) as gateway:
             batch = await begun(gateway, 10)
             await gateway.reached(batch.id, "in_progress")
-        if lane == "live":
+        if full is not None:
             simulator.remove_fault(full)
         simulator.account("east").configure(hold=frozenset[str]())
         async with start(served=live if lane == "native" else native) as gateway:
@@ -178,13 +178,13 @@ async def test_an_operator_moves_a_job_to_the_other_lane(
     tmp_path: Path, database: Database, lane: str
 ) -> None:
     simulator = Simulator(settings=replace(RUNNING, hold=frozenset({"in_progress"})))
-    if lane == "live":
-        full = simulator.add_fault(FULL)
+    full = simulator.add_fault(FULL) if lane == "live" else None
+    if full is not None:
         simulator.add_fault(replace(SILENT, skip=6))
     async with both(tmp_path, database, simulator) as gateway:
         batch = await begun(gateway, 10)
         await gateway.reached(batch.id, "in_progress")
-        if lane == "live":
+        if full is not None:
             simulator.remove_fault(full)
 
             async def six_are_done() -> bool:
