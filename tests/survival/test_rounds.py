@@ -93,6 +93,7 @@ async def test_nothing_is_lost_where_jobs_are_rescued(
     assert result.rescues > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("replicas", "rescues"), [(2, False), (3, True)])
 async def test_each_line_is_run_once_at_live_deployments(
     tmp_path: Path, server: Server | None, replicas: int, rescues: bool
