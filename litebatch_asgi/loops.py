@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 import anyio
+from anyio.abc import TaskGroup
 
 from litebatch_asgi.errors import StorageUnavailable
 
@@ -35,6 +36,21 @@ async def for_ever(look: Callable[[], Awaitable[object]], rest: Callable[[], Awa
             logger.exception("the loop failed and goes on")
         if not found:
             await rest()
+
+
+def beside(group: TaskGroup) -> Callable[..., None]:
+    """Begins tasks of a group, with a function and its arguments; one that fails is logged and ends alone."""
+
+    async def run(function: Callable[..., Awaitable[object]], *args: object) -> None:
+        try:
+            await function(*args)
+        except Exception:
+            logger.exception("a task failed")
+
+    def start(function: Callable[..., Awaitable[object]], *args: object) -> None:
+        group.start_soon(run, function, *args)
+
+    return start
 
 
 async def sleep_scattered(seconds: float) -> None:

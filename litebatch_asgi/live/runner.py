@@ -20,7 +20,7 @@ from litebatch_asgi.live.sending import LineSender
 from litebatch_asgi.live.station import Station
 from litebatch_asgi.live.writing import ResultWriter
 from litebatch_asgi.load import LoadControl
-from litebatch_asgi.loops import for_ever, scattered, sleep_scattered
+from litebatch_asgi.loops import beside, for_ever, scattered, sleep_scattered
 from litebatch_asgi.models import LineRange, RangeWrite
 from litebatch_asgi.runtime import Runtime
 
@@ -98,7 +98,7 @@ class LiveRunner:
                 group.start_soon(for_ever, self._share, partial(sleep_scattered, LONGEST_PAUSE))
                 shortest = min((self._lease(each) for each in self._stations.values()), default=1.0)
                 group.start_soon(for_ever, self._keep, partial(anyio.sleep, shortest / 3))
-                await for_ever(partial(self._look, group.start_soon), self._rest)
+                await for_ever(partial(self._look, beside(group)), self._rest)
         finally:
             with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True):
                 await self._hand_back()

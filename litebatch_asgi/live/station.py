@@ -19,7 +19,7 @@ from litebatch_asgi.live.sending import Attempt, LineSender, abandoned
 from litebatch_asgi.live.verdicts import Ending, Flight, Flights, Unanswered, Verdict
 from litebatch_asgi.live.writing import ResultWriter
 from litebatch_asgi.load import Begun, LoadControl, Outcome
-from litebatch_asgi.loops import for_ever, scattered
+from litebatch_asgi.loops import beside, for_ever, scattered
 from litebatch_asgi.models import NO_HINTS, LineRange, LineResult, Sharing
 from litebatch_asgi.models.ids import JOB_PREFIX
 from litebatch_asgi.refusals import Refusal
@@ -157,7 +157,7 @@ class Station:
     async def run(self) -> None:
         """Send until cancelled."""
         async with anyio.create_task_group() as group:
-            await for_ever(partial(self._step, group.start_soon), self._rest)
+            await for_ever(partial(self._step, beside(group)), self._rest)
 
     async def _step(self, start: Start) -> None:
         self._changed = anyio.Event()
