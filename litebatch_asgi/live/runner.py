@@ -192,12 +192,14 @@ class LiveRunner:
             logger.warning("requests cannot be read now", extra=told, exc_info=None if is_usual else error)
         finally:
             station.expecting -= opening.claim.lines
-        if held is not None and not held.is_finished and not opening.is_lost:
-            held.runs_until = opening.runs_until
-            station.add(held)
-        elif not opening.is_lost:
-            await self._give_back(opening.claim, after=UNREADABLE_SECONDS if held is None else 0.0)
-        del self._opening[opening.claim.key]
+        try:
+            if held is not None and not held.is_finished and not opening.is_lost:
+                held.runs_until = opening.runs_until
+                station.add(held)
+            elif not opening.is_lost:
+                await self._give_back(opening.claim, after=UNREADABLE_SECONDS if held is None else 0.0)
+        finally:  # or its claim would be renewed for ever
+            del self._opening[opening.claim.key]
 
     async def _held(self, opening: OpeningRange) -> HeldRange:
         claim = opening.claim
