@@ -22,6 +22,7 @@ from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.files import FileService, UploadService
 from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.live import LiveRunner
+from litebatch_asgi.loops import restarted
 from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Settings
 from litebatch_asgi.operators import Operators
@@ -137,7 +138,7 @@ class Engine:
                 ContentStores.opened(self._storage.contents, self._stores, settings.content_store) as stores,
                 anyio.create_task_group() as tasks,
             ):
-                tasks.start_soon(clock.run)
+                tasks.start_soon(restarted, clock.run)
                 self.spooler = Spooler(settings.spool_path, threads, max_bytes=settings.max_spool_bytes)
                 runtime = Runtime(
                     storage=self._storage,
@@ -180,17 +181,17 @@ class Engine:
                     to_private=settings.webhooks_to_private_addresses,
                 )
                 loop = Reconciler(runtime, dispatcher) if self._reconciler else Handover(runtime)
-                tasks.start_soon(loop.run)
+                tasks.start_soon(restarted, loop.run)
                 if self._reconciler:
-                    tasks.start_soon(deliveries.run)
+                    tasks.start_soon(restarted, deliveries.run)
                     runner = LiveRunner(runtime)
                     if runner.is_needed:
-                        tasks.start_soon(runner.run)
+                        tasks.start_soon(restarted, runner.run)
                 self.presence = runtime.presence
                 await self.presence.beat()
                 await self._tell_missing()
-                tasks.start_soon(self.presence.run)
-                tasks.start_soon(self._metrics.run)
+                tasks.start_soon(restarted, self.presence.run)
+                tasks.start_soon(restarted, self._metrics.run)
                 self._started.set_result(None)
                 await self._stop.wait()
                 await runtime.stop(DRAIN_SECONDS)

@@ -16,6 +16,9 @@ logger: logging.Logger = logging.getLogger(__name__)
 BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """seconds to pause at most, and at least half as long, after each look that the database did not answer"""
 
+RESTART_SECONDS = 1.0
+"""to pause at most, and at least half as long, before what failed begins anew"""
+
 
 async def for_ever(look: Callable[[], Awaitable[object]], rest: Callable[[], Awaitable[None]]) -> None:
     """Look, rest, and so on; without rest where a look had something to do, later where no database is."""
@@ -36,6 +39,18 @@ async def for_ever(look: Callable[[], Awaitable[object]], rest: Callable[[], Awa
             logger.exception("the loop failed and goes on")
         if not found:
             await rest()
+
+
+async def restarted(run: Callable[[], Awaitable[object]]) -> None:
+    """Run what is to run until it is cancelled: where it fails, that is logged and it begins anew."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            logger.exception("what runs in the background failed and begins anew")
+        else:
+            return
+        await sleep_scattered(RESTART_SECONDS)
 
 
 def beside(group: TaskGroup) -> Callable[..., None]:

@@ -9,6 +9,7 @@ import anyio
 
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import StorageUnavailable
+from litebatch_asgi.failpoints import hit
 from litebatch_asgi.heartbeats import DeploymentUse, HeartbeatStore, matches
 from litebatch_asgi.models import Settings
 
@@ -86,9 +87,12 @@ class Presence:
                 beats_at = anyio.current_time() + self._seconds
             try:
                 await (self.beat() if is_beat else self.look())
+                hit("presence.beaten")
             except StorageUnavailable as error:
                 if is_beat:
                     logger.warning("no heartbeat: the database is away", extra={"error": str(error)})
+            except Exception:
+                logger.exception("no heartbeat" if is_beat else "nobody knows what is drained")
 
     async def say(self) -> None:
         """Say what this process serves. Raises `StorageUnavailable` where the database cannot be written."""

@@ -16,7 +16,7 @@ from litebatch_asgi.errors import StateConflict, StorageUnavailable
 from litebatch_asgi.files.discarding import Discarder
 from litebatch_asgi.files.expiry import Sweeper
 from litebatch_asgi.files.reconciling import CopyReconciler
-from litebatch_asgi.loops import for_ever, scattered, sleep_scattered
+from litebatch_asgi.loops import beside, for_ever, scattered, sleep_scattered
 from litebatch_asgi.models import FileCopy, Job, Work
 from litebatch_asgi.operators import Operators
 from litebatch_asgi.runtime import Runtime
@@ -69,7 +69,7 @@ class Reconciler:
             lapse = min(SWEEP_SECONDS, self._runtime.settings.lease_seconds)
             group.start_soon(for_ever, self._discarder.step, partial(sleep_scattered, lapse))
             group.start_soon(for_ever, self._sweep_lines, partial(sleep_scattered, lapse))
-            look = partial(self._look, group.start_soon)
+            look = partial(self._look, beside(group))
             await for_ever(look, lambda: self._runtime.woken(scattered(pause)))
 
     async def _sweep_lines(self) -> bool:

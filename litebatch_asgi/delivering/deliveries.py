@@ -12,6 +12,7 @@ import anyio
 from litebatch_asgi.delivering.retries import FAILURES
 from litebatch_asgi.delivering.webhooks import WebhookWorker
 from litebatch_asgi.delivering.worker import SinkWorker
+from litebatch_asgi.failpoints import hit
 from litebatch_asgi.loops import for_ever, sleep_scattered
 from litebatch_asgi.models import RegisteredSink
 from litebatch_asgi.runtime import Runtime
@@ -51,6 +52,7 @@ class Deliveries:
 
     async def run(self) -> None:
         """Deliver until cancelled; what is under way then is given back."""
+        hit("deliveries.begin")
         async with anyio.create_task_group() as group:
             for worker in self._workers:
                 group.start_soon(worker.run)

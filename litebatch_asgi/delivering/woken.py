@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 
 from litebatch_asgi.leases import GIVE_BACK_SECONDS
-from litebatch_asgi.loops import for_ever, scattered
+from litebatch_asgi.loops import beside, for_ever, scattered
 from litebatch_asgi.runtime import Runtime
 
 LONGEST_PAUSE = 1.0
@@ -28,7 +28,7 @@ class WokenWorker(ABC):
         """Go on until cancelled; what is under way then is given back, what is done is written."""
         try:
             async with anyio.create_task_group() as group:
-                await for_ever(partial(self._look, group.start_soon), self._rest)
+                await for_ever(partial(self._look, beside(group)), self._rest)
         finally:
             with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True):
                 await self._hand_back()

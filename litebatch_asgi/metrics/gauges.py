@@ -79,3 +79,6 @@ class FigureReader:
         except (StorageUnavailable, TimeoutError) as error:
             logger.info("the database does not tell figures", extra={"error": repr(error)})
             return None
+        except Exception:
+            logger.exception("the database does not tell figures")
+            return None
