@@ -29,7 +29,7 @@ demo: .venv/.users
 
 test: .venv/.ready
 	@$(BIN)/python -m tests.browser.needs
-	@$(BIN)/python -m pytest -p tests.workers --workers 4 $(ARGS)
+	@$(BIN)/python -m pytest -p tests.workers --workers 5 $(ARGS)
 
 faults: .venv/.ready
 	@$(BIN)/python -m pytest -n 5 --dist worksteal -m long --timeout 900 $(ARGS)

@@ -1,4 +1,4 @@
-"""`-p tests.workers --workers 4`: tests run in four processes that are forked once everything is collected.
+"""`-p tests.workers --workers 5`: tests run in five processes that are forked once everything is collected.
 
 To import what all tests need takes longer than most of them: it is done once, not once in each process.
 """
