@@ -6,7 +6,7 @@ sentence of the docstrings is held by a test of `litebatch_asgi.testing.conforma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -60,6 +60,10 @@ class KeyStore(Protocol):
 
     async def get(self, kind: type[A], account_id: str) -> A | None:
         """The key, user or team with this id."""
+        ...
+
+    async def aliases(self, key_ids: Collection[str]) -> Mapping[str, str]:
+        """The aliases of these keys by their ids, without those that have none or are not there."""
         ...
 
     async def page(self, kind: type[A], query: AccountQuery) -> Accounts[A]:

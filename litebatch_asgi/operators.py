@@ -22,7 +22,6 @@ from litebatch_asgi.models import (
     Page,
     Settings,
     StopReason,
-    VirtualKey,
 )
 from litebatch_asgi.models.ids import JOB_PREFIX
 from litebatch_asgi.quotas import KEPT as QUOTAS_KEPT
@@ -106,12 +105,9 @@ class Operators:
         self._settings = settings or Settings()
         self._rest_left = rest_left
 
-    async def key_alias(self, key_id: str) -> str | None:
-        """The alias of a virtual key; None: it has none, is gone, or is kept elsewhere."""
-        if not isinstance(self._storage, KeepsKeys):
-            return None
-        key = await self._storage.keys.get(VirtualKey, key_id)
-        return key.alias if key is not None else None
+    async def key_aliases(self, key_ids: Collection[str]) -> Mapping[str, str]:
+        """The aliases of virtual keys by their ids; those without one, gone or elsewhere are left out."""
+        return await self._storage.keys.aliases(key_ids) if isinstance(self._storage, KeepsKeys) else {}
 
     async def jobs(self, query: JobQuery) -> Page[Job]:
         """A page of jobs, those of the newest batches first, see `JobQuery`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,7 +13,7 @@ from litebatch_asgi.models import Account, KeyGrant, Team, User, VirtualKey
 from litebatch_asgi.models.keys import owner_of
 from litebatch_sql.executor import Executor, Transaction, in_transaction
 from litebatch_sql.queries import Queries
-from litebatch_sql.rows import Row, Table
+from litebatch_sql.rows import Row, Table, encode_json
 from litebatch_sql.tables import KEYS, TEAMS, USERS
 
 A = TypeVar("A", bound=Account)
@@ -56,6 +56,11 @@ class SQLKeyStore:
         statement = self._queries().sql(f"get_{table.name}")
         row = await self._executor.fetch_one(statement, {"id": account_id})
         return table.decode(row) if row else None
+
+    async def aliases(self, key_ids: Collection[str]) -> Mapping[str, str]:
+        """See `KeyStore.aliases`."""
+        given = {"ids": encode_json(list(key_ids))}
+        return dict(await self._executor.fetch_all(self._queries().sql("aliases"), given))
 
     async def page(self, kind: type[A], query: AccountQuery) -> Accounts[A]:
         """See `KeyStore.page`."""

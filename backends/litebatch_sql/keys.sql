@@ -33,6 +33,9 @@ WHERE TRUE
 ORDER BY created_at DESC, id DESC
 LIMIT :limit OFFSET :offset;
 
+-- name: aliases
+SELECT id, alias FROM {prefix}virtual_keys WHERE id IN ({ids}) AND alias IS NOT NULL;
+
 -- name: count_virtual_keys
 SELECT count(*) FROM {prefix}virtual_keys AS virtual_keys
 WHERE TRUE

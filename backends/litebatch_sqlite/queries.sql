@@ -32,6 +32,7 @@ SELECT
 FROM json_each(:patterns)
 
 -- fragment: avoided SELECT value FROM json_each(:avoid)
+-- fragment: ids SELECT value FROM json_each(:ids)
 -- fragment: fingerprints SELECT value FROM json_each(:fingerprints)
 -- fragment: wants_event events.type IN (SELECT value FROM json_each(webhook_endpoints.event_types))
 -- fragment: for_update

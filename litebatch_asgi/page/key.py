@@ -13,5 +13,6 @@ async def key_named(visit: Visit, key_id: str | None) -> Node:
     """A key by its alias, if it has one, and its id: for admins alone."""
     if key_id is None or not visit.principal.is_admin:
         return None
-    alias, id_ = await visit.services.operators.key_alias(key_id), h.span(".id")[told(key_id)]
+    alias = (await visit.services.operators.key_aliases([key_id])).get(key_id)
+    id_ = h.span(".id")[told(key_id)]
     return [told(alias), " (", id_, ")"] if alias else id_

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar, cast
 
 from litebatch_asgi.errors import StateConflict
@@ -48,6 +48,12 @@ class MemoryKeyStore:
     async def get(self, kind: type[A], account_id: str) -> A | None:
         """See `KeyStore.get`."""
         return self._rows(kind).get(account_id)
+
+    async def aliases(self, key_ids: Collection[str]) -> Mapping[str, str]:
+        """See `KeyStore.aliases`."""
+        self._check_open()
+        keys = (self._keys[id_] for id_ in key_ids if id_ in self._keys)
+        return {key.id: key.alias for key in keys if key.alias is not None}
 
     async def page(self, kind: type[A], query: AccountQuery) -> Accounts[A]:
         """See `KeyStore.page`."""

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from litebatch_asgi.keys import keys_of
 from litebatch_asgi.page.spend.axes import day_labels, money_labels, money_ticks
 from tests.access.standalone import MASTER, Standalone, standalone
 from tests.database import SQLiteDatabase
@@ -206,6 +207,23 @@ async def test_those_without_a_name_are_apart_as_well(gateway: Standalone, admin
     (legend,) = (each for each in page.tree.every("figcaption"))
     assert legend.text.strip().startswith("no key known, $20.00 key-8, $9.00"), legend.text
     assert legend.text.endswith("key-3, $4.00 3 others, $6.00")
+
+
+async def test_keys_are_called_by_their_aliases(gateway: Standalone, admin: Visitor) -> None:
+    """For admins; owners see ids, as everywhere."""
+    day = date(2025, 8, 1)
+    made = await gateway.manage("/key/generate", user_id="named", key_alias="nightly <b>")
+    grant = await keys_of(gateway.storage).find_key(made["token"])
+    assert grant is not None
+    named = grant.key.id
+    for key, cost in ((named, "3"), ("key_gone", "2"), (None, "1")):
+        await charge(gateway, cost, owner="user:named", created_by=key, model="m", day=day)
+    page = await admin.get("/spend?from=2025-08-01&to=2025-08-30&by=key")
+    (legend,) = page.tree.every("figcaption")
+    assert legend.text.strip() == "nightly <b>, $3.00 key_gone, $2.00 no key known, $1.00"
+    assert [row[0] for row in page.rows if len(row) == 7] == ["nightly <b>", "key_gone", "no key known"]
+    alone = await admin.get(f"/spend?from=2025-08-01&to=2025-08-30&key={named}")
+    assert f"Key nightly <b> ({named}) alone." in alone.text
 
 
 @given(st.decimals("0.000000001", "1000000000", places=9))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import TypeAlias
 
 import msgspec
 
@@ -14,6 +15,8 @@ from litebatch_asgi.models import Spend, SpendField
 MOST_SERIES = 7
 """that have a colour of their own"""
 REST = "others"
+Names: TypeAlias = Mapping[str, str]
+"""What is called otherwise than it is filtered by, such as keys with an alias, and how."""
 _NAMELESS = {SpendField.KEY: "no key known", SpendField.TEAM: "of no team"}
 
 
@@ -42,15 +45,18 @@ def by_cost(rows: Iterable[Spend], field: SpendField) -> list[Spend]:
     return sorted(rows, key=lambda row: (-row.cost, value_of(row, field)))
 
 
-def series_of(rows: Iterable[Spend], field: SpendField) -> list[Series]:
+def series_of(rows: Iterable[Spend], field: SpendField, names: Names) -> list[Series]:
     """A series of each that is in sums by day and a field, the dearest first."""
     costs: dict[str, dict[date, Decimal]] = {}
     unpriced: Counter[str] = Counter()
     for row in rows:
-        name = name_of(row, field)
-        costs.setdefault(name, {})[_day_of(row)] = row.cost
-        unpriced[name] += row.unpriced_requests
-    found = [Series(name=name, costs=days, unpriced_requests=unpriced[name]) for name, days in costs.items()]
+        value = value_of(row, field)
+        costs.setdefault(value, {})[_day_of(row)] = row.cost
+        unpriced[value] += row.unpriced_requests
+    found = [
+        Series(name=name_of(value, field, names), costs=days, unpriced_requests=unpriced[value])
+        for value, days in costs.items()
+    ]
     return sorted(found, key=lambda each: (-each.total, each.name))
 
 
@@ -79,6 +85,6 @@ def value_of(row: Spend, field: SpendField) -> str:
     return value or ""
 
 
-def name_of(row: Spend, field: SpendField) -> str:
+def name_of(value: str, field: SpendField, names: Names) -> str:
     """The same, as it is shown."""
-    return value_of(row, field) or _NAMELESS.get(field, "unknown")
+    return names.get(value) or value or _NAMELESS.get(field, "unknown")

@@ -16,8 +16,8 @@ from litebatch_asgi.page.parts import amount, choice, code, counted, empty, fact
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.spend.asked import CSV_PATH, FIELDS, PATH, RANGES, Asked, fields_for, parse
 from litebatch_asgi.page.spend.plot import plot
-from litebatch_asgi.page.spend.series import MOST_SERIES, Series, by_cost, rest_of, series_of, value_of
-from litebatch_asgi.page.spend.tables import by_day, by_field
+from litebatch_asgi.page.spend.series import MOST_SERIES, Names, Series, by_cost, rest_of, series_of, value_of
+from litebatch_asgi.page.spend.tables import MOST_ROWS, by_day, by_field
 from litebatch_asgi.page.visit import Visit
 from litebatch_asgi.threads import in_thread
 
@@ -29,7 +29,8 @@ async def show(visit: Visit) -> Shown:
     try:
         asked = parse(visit)
         sums = await visit.services.spending.page(visit.principal, asked.query(asked.by))
-        series = await _series(visit, asked, sums)
+        names = await _names(visit, asked, sums)
+        series = await _series(visit, asked, sums, names)
     except InvalidRequest as error:
         content: Node = [heading(_TITLE), _filters(visit, visit.query), h.p(role="alert")[error.message]]
         return Shown(title=_TITLE, content=content, status=error.status)
@@ -38,24 +39,36 @@ async def show(visit: Visit) -> Shown:
     content = [
         heading(_TITLE, csv if sums.items else None),
         _filters(visit, given),
-        _narrowed(visit, asked),
-        await in_thread(partial(_found, visit, asked, sums, series)) if sums.items else _nothing(asked),
+        _narrowed(visit, asked, names),
+        await in_thread(partial(_found, visit, asked, sums, series, names))
+        if sums.items
+        else _nothing(asked),
     ]
     return Shown(title=_TITLE, content=content)
 
 
-async def _series(visit: Visit, asked: Asked, sums: SpendPage) -> list[Series]:
+async def _names(visit: Visit, asked: Asked, sums: SpendPage) -> Names:
+    """The aliases of keys, for admins alone."""
+    if not visit.principal.is_admin:
+        return {}
+    keys = {asked.only[SpendField.KEY]} if SpendField.KEY in asked.only else set[str]()
+    if asked.by is SpendField.KEY:
+        keys |= {value_of(row, asked.by) for row in by_cost(sums.items, asked.by)[:MOST_ROWS]}
+    return await visit.services.operators.key_aliases(sorted(keys)) if keys else {}
+
+
+async def _series(visit: Visit, asked: Asked, sums: SpendPage, names: Names) -> list[Series]:
     """What the dearest have cost by day, and the rest together."""
     spending, principal = visit.services.spending, visit.principal
     if len(sums.items) <= MOST_SERIES + 1:
         days = await spending.page(principal, asked.query(SpendField.DAY, asked.by))
-        return series_of(days.items, asked.by)
+        return series_of(days.items, asked.by, names)
     dearest: list[Spend] = []
     for row in by_cost(sums.items, asked.by)[:MOST_SERIES]:
         alone = asked.narrowed(value_of(row, asked.by)).query(SpendField.DAY)
         days = await spending.page(principal, alone)
         dearest += (replace(day, **{asked.by.value: value_of(row, asked.by)}) for day in days.items)
-    series = series_of(dearest, asked.by)
+    series = series_of(dearest, asked.by, names)
     days = await spending.page(principal, asked.query(SpendField.DAY))
     return [*series, rest_of(days.items, series, len(sums.items) - len(series))]
 
@@ -84,12 +97,13 @@ def _range(visit: Visit, days: int, kept: Mapping[str, str], given: Mapping[str,
     return h.a(".button", href=address, aria_current="true" if is_shown else None)[f"{days} days"]
 
 
-def _narrowed(visit: Visit, asked: Asked) -> Node:
+def _narrowed(visit: Visit, asked: Asked, names: Names) -> Node:
     """What is left out, and how to see it again."""
     return [
         h.p[
             f"{FIELDS[SpendField(name)]} ",
-            h.strong[value],
+            h.strong[names.get(value) or value],
+            f" ({value})" if value in names else None,
             " alone. ",
             h.a(href=visit.url(PATH, asked.address(**{name: None})))["Show all"],
         ]
@@ -97,12 +111,12 @@ def _narrowed(visit: Visit, asked: Asked) -> Node:
     ]
 
 
-def _found(visit: Visit, asked: Asked, sums: SpendPage, series: Sequence[Series]) -> Node:
+def _found(visit: Visit, asked: Asked, sums: SpendPage, series: Sequence[Series], names: Names) -> Node:
     called = FIELDS[asked.by].lower()
     return [
         facts(_totals(sums.total)),
         plot(series, asked.start, asked.end, of=f"US dollars by day and {called}"),
-        by_field(visit, asked, sums),
+        by_field(visit, asked, sums, names),
         by_day(series),
     ]
 

@@ -11,7 +11,7 @@ from htpy import Node
 from litebatch_asgi.models import Spend, SpendPage
 from litebatch_asgi.page.parts import Column, amount, bar, counted, table
 from litebatch_asgi.page.spend.asked import FIELDS, PATH, Asked, fields_for
-from litebatch_asgi.page.spend.series import Series, by_cost, name_of, value_of
+from litebatch_asgi.page.spend.series import Names, Series, by_cost, name_of, value_of
 from litebatch_asgi.page.visit import Visit
 
 MOST_ROWS = 200
@@ -19,11 +19,11 @@ _SHARE, _NUMBER = h.div(".share"), h.span(".number")
 _SUMS = ("Cost", "Batches", "Requests", "Input tokens", "Output tokens")
 
 
-def by_field(visit: Visit, asked: Asked, page: SpendPage) -> Node:
+def by_field(visit: Visit, asked: Asked, page: SpendPage, names: Names) -> Node:
     """What each has cost, the dearest first."""
     called = FIELDS[asked.by]
     found = by_cost(page.items, asked.by)
-    rows = [_row(visit, asked, row, page.total.cost) for row in found[:MOST_ROWS]]
+    rows = [_row(visit, asked, row, page.total.cost, names) for row in found[:MOST_ROWS]]
     columns: list[Column | str] = [called, "Share", *(Column(name, is_number=True) for name in _SUMS)]
     more = len(found) - MOST_ROWS
     is_cut = more > 0 or page.has_more
@@ -35,9 +35,9 @@ def by_field(visit: Visit, asked: Asked, page: SpendPage) -> Node:
     ]
 
 
-def _row(visit: Visit, asked: Asked, row: Spend, total: Decimal) -> list[Node]:
+def _row(visit: Visit, asked: Asked, row: Spend, total: Decimal, names: Names) -> list[Node]:
     return [
-        _name(visit, asked, row),
+        _name(visit, asked, row, names),
         share(row.cost, total),
         _cost(row),
         f"{row.batches:,}",
@@ -57,9 +57,10 @@ def _cost(row: Spend) -> Node:
     return [amount(row.cost), h.small[f" and {left_out} without a price"]]
 
 
-def _name(visit: Visit, asked: Asked, row: Spend) -> Node:
+def _name(visit: Visit, asked: Asked, row: Spend, names: Names) -> Node:
     """Leads to what it is made of, where there is something else to put it together by."""
-    name, value = name_of(row, asked.by), value_of(row, asked.by)
+    value = value_of(row, asked.by)
+    name = name_of(value, asked.by, names)
     used = {asked.by.value, *asked.only}
     others = [each for each in fields_for(visit.principal) if each.value not in used]
     if not value or not others:

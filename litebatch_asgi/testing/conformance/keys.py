@@ -135,6 +135,15 @@ class KeyStoreConformance(StorageTests):
         for account in (a_key(), a_key(), a_team("a", alias="x"), a_team("b", alias="x"), a_key(alias="x")):
             await keys.create(account)
 
+    async def test_aliases_are_found_by_ids(self, keys: KeyStore) -> None:
+        """Of keys that have one, and of no others."""
+        named, other, nameless = a_key(alias='naïve "☃"'), a_key(alias="b"), a_key()
+        for account in (named, other, nameless, a_team("search", alias="c")):
+            await keys.create(account)
+        asked = [named.id, nameless.id, "search", "gone", named.id, '"']
+        assert await keys.aliases(asked) == {named.id: 'naïve "☃"'}
+        assert await keys.aliases([]) == {}
+
     @pytest.mark.parametrize("missing", [{"user_id": "nobody"}, {"team_id": "none"}])
     async def test_a_key_needs_the_user_and_team_that_it_names(
         self, keys: KeyStore, missing: dict[str, Any]
