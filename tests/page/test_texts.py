@@ -6,10 +6,11 @@ import json
 import unicodedata
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litebatch_asgi.page.parts import pretty, told, visible
+from litebatch_asgi.page.parts import pretty, size_limit, told, visible
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
@@ -60,3 +61,11 @@ def test_what_is_nested_deeply_is_not_much_longer_when_it_is_pretty() -> None:
     deep = 50_000 * "[" + 50_000 * "]"
     shown, _ = pretty(deep, 1 << 30)
     assert len(shown) < 60 * len(deep)
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(1 << 30, "1 GiB"), (200 << 20, "200 MiB"), (1_000_000_000, "1,000,000,000 bytes"), (3 << 10, "3 KiB")],
+)
+def test_limits_are_told_exactly(count: int, told: str) -> None:
+    assert size_limit(count) == told

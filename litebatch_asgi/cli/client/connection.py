@@ -13,6 +13,7 @@ import msgspec
 
 from litebatch_asgi.cli.client.answers import refusal, shown_without
 from litebatch_asgi.cli.client.errors import NoAnswer, Refused, WrongAnswer
+from litebatch_asgi.cli.client.low_speed import LowSpeed
 from litebatch_asgi.cli.client.server import Server
 from litebatch_asgi.cli.figures import span_of
 from litebatch_asgi.errors import ConfigError
@@ -28,7 +29,6 @@ LONGEST_REST_SECONDS = 300.0
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
 _UPLOAD_TIMEOUT = httpx2.Timeout(60.0, connect=10.0, read=900.0)
 """a server may look at all lines of a file before it answers"""
-_BLOCK = 1 << 16
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,18 +202,24 @@ class Connection:
         if response.headers.get("content-encoding", "identity") != "identity":
             # A few kilobytes of it may be terabytes.
             raise WrongAnswer(f"{call} was answered with compressed content, which was not asked for")
-        size = 0
+        size, speed = 0, LowSpeed(time.monotonic())
         try:
-            for block in response.iter_bytes(_BLOCK):
+            for block in response.iter_bytes():
                 size += len(block)
+                if speed.is_reached(len(block), time.monotonic()):
+                    raise NoAnswer(f"{self._host} sends almost nothing: {size:,} bytes so far")
                 if most is not None and size > most:
                     raise WrongAnswer(f"{call} was answered with more than {most} bytes")
                 yield block
         except httpx2.HTTPError as error:
             raise self._no_answer(error) from error
 
+    @property
+    def _host(self) -> str:
+        return httpx2.URL(self.server.base_url).netloc.decode()
+
     def _no_answer(self, error: httpx2.HTTPError) -> NoAnswer:
-        host = httpx2.URL(self.server.base_url).netloc.decode()
+        host = self._host
         if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
             return NoAnswer(
                 f"{host} cannot be reached: {shown_without(str(error) or 'no answer', self.server.api_key)}"

@@ -12,7 +12,7 @@ from litebatch_asgi.models.limits import file_cap
 from litebatch_asgi.page.files.list import PATH
 from litebatch_asgi.page.files.models import model_field
 from litebatch_asgi.page.files.problems import problem_table
-from litebatch_asgi.page.parts import counted, heading, size, token, visible
+from litebatch_asgi.page.parts import counted, heading, size_limit, token, visible
 from litebatch_asgi.page.shown import Moved, Shown
 from litebatch_asgi.page.visit import TOKEN_FIELD, Visit
 from litebatch_asgi.routes.multipart import Received
@@ -100,7 +100,7 @@ def _form(visit: Visit, typed: Mapping[str, str]) -> Element:
                 accept=".jsonl,.ndjson,.json,.txt,application/jsonl",
                 aria_describedby="hint-file",
             ),
-            h.small("#hint-file")[f"One request in each line, at most {size(most)}."],
+            h.small("#hint-file")[f"One request in each line, at most {size_limit(most)}."],
         ],
         h.button(type="submit")["Upload"],
         _progress(),

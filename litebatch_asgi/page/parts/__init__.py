@@ -31,4 +31,5 @@ from litebatch_asgi.page.parts.values import counted as counted
 from litebatch_asgi.page.parts.values import duration as duration
 from litebatch_asgi.page.parts.values import progress as progress
 from litebatch_asgi.page.parts.values import size as size
+from litebatch_asgi.page.parts.values import size_limit as size_limit
 from litebatch_asgi.page.parts.values import when as when

@@ -30,6 +30,7 @@ _TONES = {
 }
 _BAR = h.svg(viewBox="0 0 100 1", preserveAspectRatio="none", aria_hidden="true", focusable="false")
 _TRACK = h.rect(".track", width="100", height="1")
+_BINARY = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -113,6 +114,14 @@ def amount(cost: Decimal | str | None) -> str:
 def counted(count: int, one: str, more: str) -> str:
     """A number of something, with its word."""
     return f"{count:,} {one if count == 1 else more}"
+
+
+def size_limit(count: int) -> str:
+    """Bytes that may not be passed, exactly: in binary units where they are whole ones."""
+    for factor, unit in _BINARY:
+        if count and not count % factor:
+            return f"{count // factor:,} {unit}"
+    return f"{count:,} bytes"
 
 
 def size(count: int) -> str:

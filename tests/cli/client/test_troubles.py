@@ -6,8 +6,9 @@ import gzip
 import json
 import socket
 import threading
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from typing import Any
 import pytest
 
 from litebatch_asgi.cli.client.api import API
-from litebatch_asgi.cli.client.connection import Connection
-from litebatch_asgi.cli.client.errors import WrongAnswer
+from litebatch_asgi.cli.client.connection import Call, Connection, Patience
+from litebatch_asgi.cli.client.errors import NoAnswer, WrongAnswer
 from litebatch_asgi.cli.client.server import Server as ServerChoice
 from tests.cli.client.servers import Direct, told
 from tests.cli.client.test_run import RUN, batches_of, write
@@ -235,6 +236,35 @@ def test_costs_that_are_none(folder: Path, cost: str) -> None:
         done = run(*command, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "cost" not in done.stdout
+
+
+def test_an_answer_that_trickles_is_not_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("litebatch_asgi.cli.client.low_speed.LOW_SPEED_SECONDS", 0.05)
+    answered: list[int] = []
+
+    class Trickling(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answered.append(0)
+            self.send_response(200)
+            self.send_header("content-length", "1000000")
+            self.end_headers()
+            with suppress(OSError):
+                for answered[-1] in range(1_000_000):
+                    self.wfile.write(b" ")
+                    time.sleep(0.01)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    patience = Patience(tries=2, first_rest_seconds=0.01)
+    with (
+        served(Trickling) as url,
+        Connection(ServerChoice(base_url=url, api_key="any"), print, patience) as slow,
+        pytest.raises(NoAnswer, match=r"sends almost nothing: [0-9]+ bytes so far"),
+    ):
+        slow.call(Call(method="GET", path="/batches"))
+    assert len(answered) == 2
+    assert max(answered) < 1000
 
 
 def test_a_list_without_an_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
