@@ -74,6 +74,7 @@ async def has_batches_in_every_state(told: str) -> None:
     async with visiting(address[1], "sk-demo") as visitor:
         page = await visitor.get("/batches")
         assert "Search" in (await visitor.get("/teams")).text
+        assert "signs no webhooks" not in (await visitor.get("/webhooks")).text
     assert "sk-demo" not in page.html
     assert "(admin)" in page.text
     assert all(each["id"] in page.text for each in listed)
