@@ -31,7 +31,12 @@ test: .venv/.ready
 	@$(BIN)/python -m tests.browser.needs
 	@$(BIN)/python -m pytest -p tests.workers --workers 5 $(ARGS)
 
-faults: .venv/.ready
+# An inference server of others, which only the long run needs.
+.venv/.llama: .venv/.ready tests/llama/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement tests/llama/requirements.txt
+	@touch $@
+
+faults: .venv/.llama
 	@$(BIN)/python -m pytest -n 5 --dist worksteal -m long --timeout 900 $(ARGS)
 
 survival: .venv/.ready

@@ -256,11 +256,9 @@ def live_deployments(address: str, names: Sequence[str], **options: Any) -> list
         Deployment(
             model_name=MODEL,
             model=f"hosted_vllm/{LIVE_MODEL}",
-            api_base=f"{address}/{name}/v1",
-            api_key=f"sk-{name}-secret",
             id=name,
             mode="batch",
-            **options,
+            **{"api_base": f"{address}/{name}/v1", "api_key": f"sk-{name}-secret"} | options,
         )
         for name in names
     ]
