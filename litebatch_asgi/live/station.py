@@ -40,6 +40,8 @@ _LONGEST_PAUSE = 1.0
 """seconds between two looks for what may begin"""
 _FIRST_RETRY, _LAST_RETRY = 1.0, 60.0
 """seconds from a failed attempt to the next one, which each time is twice as long"""
+_LATE_SECONDS = 0.2
+"""from the decision to send a request, for which its claim was looked at, until it is sent"""
 _MOST_DEATHS = 2
 """of the server that a request may see before it runs alone"""
 _MOST_PAUSES = 10
@@ -245,6 +247,8 @@ class Station:
         try:
             with scope:
                 hit("live.sending")
+                if held.runs_until < anyio.current_time() + self.timeout - _LATE_SECONDS:
+                    return None  # this process was stopped meanwhile, and somebody else may have the range
                 attempt = await self._sender.send(
                     pending.line, _row_id(held, pending), held.models, sending.place.answer
                 )

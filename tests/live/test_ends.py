@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from litebatch_asgi import failpoints
 from litebatch_asgi.jobs import JobQuery
 from litebatch_asgi.live import LiveRunner
 from litebatch_asgi.operators import Operators
 from litebatch_asgi.simulator import Fault, Latency
-from tests.database import Database
+from tests.database import Database, SQLiteDatabase
 from tests.harness import InProcess, lines
 from tests.live.stage import SERVER, SETTINGS, each_once, live_gateway, nothing_is_left, sent
 
@@ -137,3 +141,24 @@ async def test_a_drained_deployment_hands_its_lines_to_another(
         other = {"live": "spare", "spare": "live"}[str(job.deployment_id)]
         assert gateway.simulator.requests.totals(account=other).requests > 0
         await nothing_is_left(gateway, runners)
+
+
+async def test_who_was_stopped_sends_nothing_on_a_claim_that_has_lapsed(tmp_path: Path) -> None:
+    """Just before requests go out: somebody else has claimed their range meanwhile."""
+    settings = replace(SETTINGS, live_timeout_seconds=0.5, lease_seconds=1)
+    database = SQLiteDatabase.migrated(tmp_path)
+    count = 12
+
+    def be_stopped() -> None:
+        with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"))) as file, file:
+            file.execute(
+                "UPDATE line_ranges SET epoch = epoch + 1, claimed_by = 'another', claimed_until = 1"
+            )
+        time.sleep(1.2)
+
+    with failpoints.calling("live.sending", be_stopped):
+        async with live_gateway(tmp_path, database, settings=settings) as gateway:
+            batch = await gateway.create((await gateway.upload(lines(count))).id)
+            ended = await gateway.ended(batch.id)
+            assert await each_once(gateway, ended, count) == {}
+            assert sent(gateway) == {1: count}

@@ -140,7 +140,7 @@ class Sent:
                 if not self._is_final(before):
                     continue
                 self.repeated += 1
-                if not self._is_lost(line, before, after):
+                if not (self._is_lost(line, before, after) or self._was_held_up(line, after)):
                     yield f"{line} was answered and sent again: {self._told(entries)}"
 
     def _is_final(self, entry: RequestEntry) -> bool:
