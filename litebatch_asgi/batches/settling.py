@@ -26,7 +26,7 @@ from litebatch_asgi.batches.results import ResultFiles
 from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.batches.unsent import UnsentJobs
 from litebatch_asgi.batches.work import JobWork, waiting_siblings
-from litebatch_asgi.errors import ProviderError, ProviderNotFound, RequestError, StateConflict
+from litebatch_asgi.errors import NotFound, ProviderError, ProviderNotFound, RequestError, StateConflict
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.keeping import ContentWriter
 from litebatch_asgi.fold import ends
@@ -84,16 +84,40 @@ class Settler(JobWork):
             with self.span_of("settle", job, state.batch):
                 async with self._reader.reading(job, await self._last_word(job), lines) as reading:
                     hit("settle.read")
-                    hand_on = self._hand_on(job, state, lines, reading)
-                    if hand_on.is_any:
-                        await self._settle_handing_on(job, state, lines, reading, hand_on)
-                    elif _is_right(job, state.batch, lines, reading):
-                        await self._publish(job, state.batch, reading)
-                    else:
-                        await self._settle_with_gaps(job, state.batch, lines, reading)
+                    try:
+                        await self._settle_read(job, state, lines, reading)
+                    except NotFound:
+                        await self._settle_without_input(job, state.batch, lines, reading)
         except (ProviderError, RequestError) as error:
             logger.warning("results cannot be read now", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
+
+    async def _settle_read(self, job: Job, state: BatchState, lines: JobLines, reading: Reading) -> None:
+        """Raises `NotFound` if the input is needed, and gone at all who had it."""
+        hand_on = self._hand_on(job, state, lines, reading)
+        if hand_on.is_any:
+            await self._settle_handing_on(job, state, lines, reading, hand_on)
+        elif _is_right(job, state.batch, lines, reading):
+            await self._publish(job, state.batch, reading)
+        else:
+            await self._settle_with_gaps(job, state.batch, lines, reading)
+
+    async def _settle_without_input(self, job: Job, batch: Batch, lines: JobLines, reading: Reading) -> None:
+        """Publish results that have a row for each line as they are, once it is sure that the input is lost.
+
+        It is so where a database was put back to a time before the input was deleted. Nobody can run the
+        rest, and of lines without a row nobody knows the custom ids: with those it is given up in the end.
+        """
+        now, rows = self.runtime.now(), reading.kept.rows
+        logger.warning("the input of a job is gone", extra=self.log_fields(job, rows=rows))
+        if not reading.kept.holds_all(lines.shard.id_count, lines.shard.id_sum):
+            await self._unsent.postpone(job)
+            return
+        reads = remembered(job.reads, reading.seen, rows=rows, is_withheld=True, now=now)
+        if self._is_sure(job, batch, reading, reads):
+            await self._publish(job, batch, reading)
+        else:
+            await self._read_again_later(job, reading, reads)
 
     def _hand_on(self, job: Job, state: BatchState, lines: JobLines, reading: Reading) -> HandOn:
         """What of the lines another deployment may run."""

@@ -9,6 +9,8 @@ import pytest
 from msgspec.structs import replace
 from openai import NotFoundError
 
+from litebatch_asgi.jobs import JobQuery
+from litebatch_asgi.operators import Operators
 from litebatch_asgi.simulator import Course, Fault, Simulator
 from tests.access.standalone import MASTER, standalone
 from tests.database import Database
@@ -125,3 +127,38 @@ async def test_results_have_no_clock_until_all_parts_are_there(tmp_path: Path, d
             return not gateway.result_files()
 
         await gateway.eventually(are_gone_everywhere)
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_an_input_that_is_gone_at_its_providers_leaves_what_was_done(
+    tmp_path: Path, database: Database, is_stopped: bool
+) -> None:
+    """As where a database was put back to a time before its input was deleted: nobody can run the rest."""
+    simulator = Simulator(settings=RUNNING)
+    settings = replace(SETTINGS, missing_file_grace_seconds=0.3)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=settings
+    ) as gateway:
+        first_runs(gateway, Course(stuck_at=0.6))
+        batch = await begun(gateway, 10)
+
+        async def has_done_six() -> bool:
+            return [job.request_counts.completed for job in gateway.provider_jobs()] == [6]
+
+        await gateway.eventually(has_done_six)
+        for name in ("east", "west"):
+            for file in gateway.provider_files(name):
+                await simulator.account(name).delete_file(file.id)
+        [job] = await simulator.jobs()
+        if is_stopped:
+            operators = Operators(gateway.storage, settings)
+            [ours] = (await operators.jobs(JobQuery(limit=9))).items
+            await operators.move(ours.id)
+        else:
+            simulator.account(job.account).expire(job.id)
+        ended = await gateway.ended(batch.id)
+        code = "batch_cancelled" if is_stopped else "batch_expired"
+        assert await each_once(gateway, ended, 10) == {code: 4}
+        assert ended.status == ("completed" if is_stopped else "expired")
+        assert await sizes(simulator) == [10]
+        await same_twice(gateway, batch.id)
