@@ -187,6 +187,8 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """that the answer may have"""
     room: AnswerRoom | None = None
     """what its bytes are counted by; the time for which that lets it wait is not the server's"""
+    resent: Callable[[], object] | None = None
+    """is called where its connection, an idle one, was closed just as it came, so that it is sent anew"""
 
 
 class LiveAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):

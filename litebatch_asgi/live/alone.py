@@ -27,6 +27,9 @@ DRAIN_SECONDS = 15.0
 """of these, at the most, it waits for what is under way to end"""
 LEARN_SECONDS = 1.5
 """within which other processes know that nothing is to begin"""
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 8.0
+"""from a request that was cut until the next one, which each time is twice as long"""
 OTHERS_SHARE = 3.0
 """times as long as one request has held up others these go on before the next one does"""
 
@@ -58,6 +61,8 @@ class Alone:
         self._has_run = False
         """whether one has had the deployment since it is ours"""
         self._rests_until = 0.0
+        self._pause = 0.0
+        self._pauses_until = 0.0
         self._elsewhere_since: float | None = None
         self._is_asking = False
 
@@ -116,11 +121,14 @@ class Alone:
 
         """
         if self._since is None:
-            if self.count and not self.is_elsewhere and (now >= self._rests_until or not are_others):
+            is_due = now >= self._pauses_until and (now >= self._rests_until or not are_others)
+            if self.count and not self.is_elsewhere and is_due:
                 self._ask(start, self._take)
             return None
         held_for = now - self._since
-        has_next = self.count > 0 and not (self._has_run and held_for >= DRAIN_SECONDS)
+        has_next = (
+            self.count > 0 and now >= self._pauses_until and not (self._has_run and held_for >= DRAIN_SECONDS)
+        )
         if held_for >= EXCLUSIVE_SECONDS or not (self._is_running or has_next):
             self._rests_until = now + OTHERS_SHARE * held_for
             self._since, self._is_running, self._has_run = None, False, False
@@ -137,10 +145,14 @@ class Alone:
         """The number of the request that was taken last."""
         return self._turn
 
-    def ended(self, turn: int) -> None:
-        """It is over."""
+    def ended(self, turn: int, now: float, *, was_cut: bool) -> None:
+        """It is over. After one that was cut the server has time to come back, each time more."""
         if turn == self._turn:
             self._is_running = False
+        self._pause = (
+            min(max(FIRST_PAUSE_SECONDS, 2 * self._pause), LONGEST_PAUSE_SECONDS) if was_cut else 0.0
+        )
+        self._pauses_until = now + self._pause
 
     def waited(self, now: float) -> float:
         """Seconds since the deployment is ours."""

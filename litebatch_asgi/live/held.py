@@ -16,7 +16,7 @@ from litebatch_asgi.models import LineRange, LineResult, RangeWrite
 class PendingLine:
     """A request that has no result yet."""
 
-    __slots__ = ("attempts", "deaths", "is_doubtful", "line", "pauses", "tokens", "waits_since")
+    __slots__ = ("attempts", "deaths", "is_doubtful", "line", "pauses", "tokens", "unclear", "waits_since")
 
     def __init__(self, line: LiveLine) -> None:
         self.line: LiveLine = line
@@ -28,6 +28,8 @@ class PendingLine:
         """how often it was put off"""
         self.deaths: int = 0
         """how often the whole server has died, or hung, with it: that is nobody's fault as yet"""
+        self.unclear: int = 0
+        """how often it was cut while it ran alone, from a server that may not have been there"""
         self.is_doubtful: bool = False
         """whether it was unanswered once"""
         self.waits_since: float = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -58,9 +59,14 @@ class LineSender:
         self._places = deployment.place_names
 
     async def send(
-        self, line: LiveLine, row_id: str, models: ModelNames, room: AnswerRoom | None = None
+        self,
+        line: LiveLine,
+        row_id: str,
+        models: ModelNames,
+        room: AnswerRoom | None = None,
+        resent: Callable[[], object] | None = None,
     ) -> Attempt:
-        """Send a request; `row_id` is the id of its row, and `room` counts the bytes of its answer."""
+        """Send a request; `row_id` is the id of its row. For the others see `LiveRequest`."""
         try:
             custom_id, url, body = line.request()
         except (msgspec.DecodeError, RecursionError):
@@ -72,6 +78,7 @@ class LineSender:
             timeout_seconds=self._timeout,
             most_bytes=self._most_bytes,
             room=room,
+            resent=resent,
         )
         try:
             answer = await self._server.send(request)

@@ -250,7 +250,11 @@ class Station:
                 if held.runs_until < anyio.current_time() + self.timeout - _LATE_SECONDS:
                     return None  # this process was stopped meanwhile, and somebody else may have the range
                 attempt = await self._sender.send(
-                    pending.line, _row_id(held, pending), held.models, sending.place.answer
+                    pending.line,
+                    _row_id(held, pending),
+                    held.models,
+                    sending.place.answer,
+                    lambda: sending.flight.resend(anyio.current_time()),
                 )
                 hit("live.answered")
         except Exception:
@@ -280,7 +284,7 @@ class Station:
             was_doubtful=was_doubtful, began=sending.flight.began, now=now, room=self.load.limit
         )
         if sending.turn is not None:
-            self.alone.ended(sending.turn)
+            self.alone.ended(sending.turn, now, was_cut=outcome is Outcome.CUT)
         return case
 
     def _go_on(self, sending: _Sending, attempt: Attempt | None, case: Unanswered | None, now: float) -> None:
@@ -293,7 +297,9 @@ class Station:
             pending.is_doubtful = pending.is_doubtful or case is not None
             if case is not None and not (case.went_on or sending.turn is not None):
                 failed = Failed(case, attempt.result)
-            elif case is not None or self.load.attempt_counts(attempt.outcome):
+            elif case is not None:
+                self._count_alone(pending, case, is_alone=sending.turn is not None)
+            elif self.load.attempt_counts(attempt.outcome):
                 pending.attempts += 1
             if attempt.is_final or pending.attempts >= self._attempts:
                 self._finish(held, attempt.result, place)
@@ -301,6 +307,13 @@ class Station:
         place.free()
         is_soon = case is not None and (case.is_silent or sending.turn is not None)
         self._put_off(held, pending, now, failed, is_soon=is_soon)
+
+    def _count_alone(self, pending: PendingLine, case: Unanswered, *, is_alone: bool) -> None:
+        """Of a server that may not be there cuts do not count, but for those beyond as many as attempts."""
+        if is_alone and not (case.is_silent or case.was_there) and pending.unclear < self._attempts:
+            pending.unclear += 1
+        else:
+            pending.attempts += 1
 
     def _tell_fleet(self, attempt: Attempt | None) -> None:
         """Let new jobs go to other deployments while this one takes nothing."""
@@ -348,7 +361,8 @@ class Station:
     def _judge(self, pending: PendingLine, failed: Failed, now: float) -> None:
         """What befell all others with it was no attempt of its own."""
         verdict = failed.case.verdict(now)
-        if verdict is Verdict.DEATH or (verdict is Verdict.UNTOLD and self.load.is_down):
+        was_there = failed.case.is_silent or failed.case.was_there
+        if verdict is Verdict.DEATH or (verdict is Verdict.UNTOLD and (self.load.is_down or not was_there)):
             pending.deaths += 1
         else:
             pending.attempts += 1

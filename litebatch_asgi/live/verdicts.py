@@ -38,12 +38,20 @@ class Verdict(StrEnum):
 class Flight:
     """A request from when it is sent until its end."""
 
-    __slots__ = ("began", "ended", "ending")
+    __slots__ = ("began", "ended", "ending", "resent", "was_there")
 
-    def __init__(self, began: float) -> None:
+    def __init__(self, began: float, *, was_there: bool = True) -> None:
         self.began: float = began
+        self.was_there: bool = was_there
+        """whether, when it was sent, the server had answered since it last cut a connection, if ever"""
         self.ended: float | None = None
         self.ending: Ending | None = None
+        self.resent: float | None = None
+        """when its connection, an idle one, was cut just as it came, so that it was sent anew"""
+
+    def resend(self, now: float) -> None:
+        """It is sent over a new connection."""
+        self.resent = now
 
 
 class Unanswered:
@@ -68,6 +76,11 @@ class Unanswered:
         """Whether it was not cut: that has taken its time."""
         return self._flight.ending is Ending.SILENT
 
+    @property
+    def was_there(self) -> bool:
+        """Whether the server was there, as far as is known, when it was sent: it is not down since before."""
+        return self._flight.was_there
+
     def verdict(self, now: float) -> Verdict:
         """Why it got no answer, as far as that is known at `now`.
 
@@ -84,6 +97,8 @@ class Unanswered:
         """What the fate of another one says; None: nothing, as if it had not been there."""
         ended, ending = self._flight.ended, other.ending
         assert ended is not None
+        if self._flight.ending is Ending.CUT and _was_cut_with(other, ended):
+            return Verdict.DEATH
         if ending is Ending.ANSWERED:
             return Verdict.OWN
         if self._flight.ending is Ending.SILENT:
@@ -97,12 +112,18 @@ class Unanswered:
         return None if ending is Ending.UNTOLD else Verdict.DEATH
 
 
+def _was_cut_with(other: Flight, ended: float) -> bool:
+    """Whether another one was cut together with one, even if it was sent anew and then answered."""
+    return other.resent is not None and abs(other.resent - ended) <= TOGETHER_SECONDS
+
+
 class Flights:
     """The requests of one deployment that are under way, or were lately."""
 
     def __init__(self) -> None:
         self._under_way: dict[Flight, None] = {}
         self._answered_at: float | None = None
+        self._is_there = True
         self.longest: float = 0.0
         """seconds that answered requests have lately taken at the most"""
         self._unanswered: deque[Flight] = deque(maxlen=_REMEMBERED)
@@ -114,7 +135,7 @@ class Flights:
 
     def begin(self, now: float) -> Flight:
         """A request is sent; what stands for it in `end`."""
-        flight = Flight(now)
+        flight = Flight(now, was_there=self._is_there)
         self._under_way[flight] = None
         return flight
 
@@ -122,6 +143,8 @@ class Flights:
         """It is over; what is to be judged, if it got no answer."""
         del self._under_way[flight]
         flight.ended, flight.ending = now, ending
+        if ending in (Ending.ANSWERED, Ending.CUT):
+            self._is_there = ending is Ending.ANSWERED
         if ending is Ending.ANSWERED:
             self._answered_at = now
             self.longest = max(now - flight.began, 0.99 * self.longest)

@@ -138,3 +138,19 @@ def test_what_we_broke_off_tells_nothing() -> None:
     case = flights.end(first, 5.0, Ending.CUT)
     assert case is not None
     assert case.verdict(9.0) is Verdict.UNTOLD
+
+
+@given(st.floats(-2 * TOGETHER_SECONDS, 2 * TOGETHER_SECONDS), st.booleans())
+def test_who_is_sent_anew_was_cut_with_the_others(apart: float, is_answered: bool) -> None:
+    """A server that comes back at once answers it: that does not tell that it had gone on."""
+    flights = Flights()
+    first, second = flights.begin(0.0), flights.begin(0.0)
+    if apart < 0:
+        second.resend(5.0 + apart)
+    case = flights.end(first, 5.0, Ending.CUT)
+    assert case is not None
+    if apart >= 0:
+        second.resend(5.0 + apart)
+    flights.end(second, 5.0 + 3 * TOGETHER_SECONDS, Ending.ANSWERED if is_answered else Ending.CUT)
+    together = abs(5.0 + apart - 5.0) <= TOGETHER_SECONDS
+    assert case.verdict(99.0) is (Verdict.DEATH if together else Verdict.OWN)

@@ -113,6 +113,8 @@ class HTTPServer:
                 raise self._cut(error) from error
         except _NOTHING_SENT as error:
             raise ServerAway(f"no connection: {self._told(error)}") from error
+        if request.resent is not None:
+            request.resent()
         connection, _ = await connections.take(fresh=True)
         try:
             return await self._over(connection, exchange, request.most_bytes, received)
