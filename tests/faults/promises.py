@@ -235,7 +235,7 @@ async def _settled_once(world: World) -> AsyncIterator[str]:
     charges = await world.rows("SELECT batch_id, job_id FROM charges ORDER BY 1, 2")
     settled = await world.rows(
         "SELECT batch_id, id FROM jobs WHERE state = 'settled' AND errors = '[]'"
-        " AND (reason IS NULL OR reason <> 'halved') ORDER BY 1, 2"
+        " AND (reason IS NULL OR reason NOT IN ('halved', 'cut_for_canary')) ORDER BY 1, 2"
     )
     if charges != settled or len(set(charges)) != len(charges):
         more, fewer = Counter(charges) - Counter(settled), Counter(settled) - Counter(charges)

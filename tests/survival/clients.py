@@ -61,6 +61,8 @@ PARTS_SHARE = 0.3
 """of the uploads, how many are sent in parts"""
 MOST_TRIES = 8
 """at completing one of these, until there is an answer"""
+CANARY, CANARY_SHARE = 4, 0.4
+"""of how many batches for live deployments so many requests run first: more than fail of any input"""
 MAY_BE_TOLD = {
     "upload": {429, 503},
     "begin": {429, 503},
@@ -236,7 +238,8 @@ class Client:
             return
         self._world.files[file.id] = given.content
         key = POOR_CALLER if not given.is_long and self._chance.random() < POOR_SHARE else CALLER
-        create = partial(_create, file.id, given.name, key, window=given.window)
+        canary = CANARY if self._chance.random() < CANARY_SHARE else 0
+        create = partial(_create, file.id, given.name, key, window=given.window, canary=canary)
         batch = await self._try("create", create)
         if batch is not None:
             self._world.batches[given.name] = batch.id
@@ -329,8 +332,13 @@ async def _upload(given: Input, gateway: Gateway) -> FileObject:
     return await client.files.create(file=(given.name, given.content), purpose="batch")
 
 
-async def _create(file_id: str, journey: str, key: str, gateway: Gateway, *, window: str = "24h") -> Batch:
-    return await gateway.create(file_id, key=key, metadata={JOURNEY: journey}, completion_window=window)
+async def _create(
+    file_id: str, journey: str, key: str, gateway: Gateway, *, window: str = "24h", canary: int = 0
+) -> Batch:
+    more = {"extra_body": {"litebatch": {"canary": canary}}} if canary else {}
+    return await gateway.create(
+        file_id, key=key, metadata={JOURNEY: journey}, completion_window=window, **more
+    )
 
 
 async def _begin(filename: str, size: int, gateway: Gateway) -> Upload:

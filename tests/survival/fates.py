@@ -28,7 +28,7 @@ HAS_AN_ANSWER = (
 """failpoints at which a replica knows what is not written yet: the worst to be stopped at"""
 APART = (
     *("adopt.file_stored", "deliver.before_webhook_mark", "deliver.webhook_taken", "reprice.", "webhook."),
-    *("handon.gone", "handon.halved", "retry."),
+    *("handon.gone", "handon.halved", "retry.", "canary.failing", "canary.failed"),
 )
 """what the names of failpoints begin with that replicas here have no reason to pass"""
 TRANSLATING = frozenset({"content.named", "upload.translated", "place.translated", "settle.decoded"})
@@ -37,7 +37,7 @@ RESCUING = frozenset(
     {"copy.wanted", "handon.derived", "stop.stored", "upload.tile_begun", "upload.tile_taken"}
 )
 """failpoints that are passed only where inputs are several tiles, and jobs are rescued"""
-LIVE = "live."
+LIVE = ("live.", "canary.")
 """what the names of failpoints begin with that are passed only where there are live deployments"""
 POISONED = frozenset({"live.alone"})
 """failpoints that are passed only where lines let their server die"""
@@ -68,7 +68,7 @@ def failpoints(features: Features) -> list[str]:
     names -= frozenset[str]() if features.translates else TRANSLATING
     names -= frozenset[str]() if features.rescues else RESCUING
     names -= frozenset[str]() if features.poison else POISONED
-    apart = APART if features.live else (*APART, LIVE)
+    apart = APART if features.live else (*APART, *LIVE)
     return sorted(name for name in names if not name.startswith(apart))
 
 

@@ -39,7 +39,7 @@ async def make_callers(gateway: Deployed) -> None:
 async def wrong_charges(world: World) -> AsyncIterator[str]:
     """Each job is charged once what its rows cost, all sums are those of the charges, and nothing is held.
 
-    One that its provider failed before it ran anything, or that was halved, has cost nothing and no charge.
+    One that its provider failed before it ran anything, or that was cut in two, costs nothing.
     """
     without_rows = {batch.id for batch in robbed(world)}
     charged: dict[str, list[int | None]] = {}
@@ -48,7 +48,7 @@ async def wrong_charges(world: World) -> AsyncIterator[str]:
     answered = await _answered(world)
     for job_id, deployment, provider_id, lane in await world.rows(
         "SELECT id, deployment_id, provider_batch_id, lane FROM jobs WHERE state = 'settled'"
-        " AND errors = '[]' AND (reason IS NULL OR reason <> 'halved')"
+        " AND errors = '[]' AND (reason IS NULL OR reason NOT IN ('halved', 'cut_for_canary'))"
     ):
         told = charged.pop(job_id, [])
         if lane == Lane.LIVE:
