@@ -161,9 +161,11 @@ def _told_moment(moment: datetime | None) -> str | None:
 
 def _cost_with(state: BatchState, charges: Collection[Charge]) -> Decimal | None:
     """What the batch has cost once these charges are written; None: nothing is charged, or it is unknown."""
-    if not charges or not any(job.state is JobState.SETTLED for job in state.jobs):
-        return cost_of(charges) if charges else state.batch.cost
+    if not charges:
+        return state.batch.cost
     before, new = state.batch.cost, cost_of(charges)
+    if before is None and not state.batch.unpriced_requests:
+        before = Decimal(0)  # nothing was charged yet, be jobs of it settled or not
     return None if before is None or new is None else before + new
 
 

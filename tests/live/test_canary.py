@@ -96,6 +96,11 @@ async def test_the_canary_costs_what_live_requests_do(tmp_path: Path, database: 
         tokens = {where: usage["input_tokens"] + usage["output_tokens"] for where, usage in used.items()}
         seen = await gateway.litebatch.batches.retrieve(ALICE, ended.id)
         assert seen.cost == 2 * tokens["live"] + tokens["east"]
+        events = await database.rows(
+            "SELECT payload FROM events WHERE type = 'job.settled' OR type = 'batch_success' ORDER BY seq"
+        )
+        costs = [json.loads(payload)["cost"] for (payload,) in events]
+        assert list(map(Decimal, costs)) == [2 * tokens["live"], seen.cost, seen.cost]
 
 
 async def test_nothing_is_sent_if_all_of_the_canary_fails(tmp_path: Path, database: Database) -> None:
