@@ -252,16 +252,12 @@ def deployments(
 
 def live_deployments(address: str, names: Sequence[str], **options: Any) -> list[Deployment]:
     """One live deployment for each simulated inference server, all behind `MODEL`."""
-    return [
-        Deployment(
-            model_name=MODEL,
-            model=f"hosted_vllm/{LIVE_MODEL}",
-            id=name,
-            mode="batch",
-            **{"api_base": f"{address}/{name}/v1", "api_key": f"sk-{name}-secret"} | options,
-        )
-        for name in names
-    ]
+    found: list[Deployment] = []
+    for name in names:
+        given: dict[str, Any] = {"api_base": f"{address}/{name}/v1", "api_key": f"sk-{name}-secret"} | options
+        model = f"hosted_vllm/{LIVE_MODEL}"
+        found.append(Deployment(model_name=MODEL, model=model, id=name, mode="batch", **given))
+    return found
 
 
 @asynccontextmanager

@@ -60,7 +60,8 @@ class SQLKeyStore:
     async def aliases(self, key_ids: Collection[str]) -> Mapping[str, str]:
         """See `KeyStore.aliases`."""
         given = {"ids": encode_json(list(key_ids))}
-        return dict(await self._executor.fetch_all(self._queries().sql("aliases"), given))
+        rows = await self._executor.fetch_all(self._queries().sql("aliases"), given)
+        return {row[0]: row[1] for row in rows}
 
     async def page(self, kind: type[A], query: AccountQuery) -> Accounts[A]:
         """See `KeyStore.page`."""

@@ -200,7 +200,8 @@ class Fate:
         elif code == -signal.SIGKILL and place is not None:
             self._toll.places[place] += 1
         elif self._server.serves:
-            self._toll.crashes.append(f"a replica has ended by itself: {self._server.log[-300:]}")
+            told = f"a replica has ended by itself with exit code {code}: {self._server.log[-300:]}"
+            self._toll.crashes.append(told)
         else:
             self._toll.failed_starts += 1
         self._server.serves = False
