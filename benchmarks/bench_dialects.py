@@ -5,6 +5,7 @@ Each figure is the best of several rounds.
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from litebatch_asgi.dialects import (
 )
 
 LINES = 2000
+QUICK_LINES = 100
 ROUNDS = 5
 BAR = 40.0
 VERTEX = VertexDialect(GeminiModel.named("gemini-2.5-flash"))
@@ -41,17 +43,17 @@ def rate(translate: Callable[[bytes, int], object], lines: list[bytes]) -> float
     return sum(map(len, lines)) / best / 1e6
 
 
-def encoding(dialect: Dialect, make: Callable[[int], bytes]) -> float:
-    lines = [make(number) for number in range(LINES)]
+def encoding(dialect: Dialect, make: Callable[[int], bytes], count: int) -> float:
+    lines = [make(number) for number in range(count)]
     assert all(isinstance(dialect.encode(line, 1), bytes) for line in lines)
     return rate(dialect.encode, lines)
 
 
-def decoding(dialect: Dialect, make: Callable[[int], bytes]) -> float:
+def decoding(dialect: Dialect, make: Callable[[int], bytes], count: int) -> float:
     def translate(row: bytes, number: int) -> bytes:
         return dialect.decode(row).row("request-1", job="job", line=number, created=0)
 
-    lines = [make(number) for number in range(LINES)]
+    lines = [make(number) for number in range(count)]
     assert all(b'"status_code":200' in translate(line, 1) for line in lines)
     return rate(translate, lines)
 
@@ -83,15 +85,18 @@ def mistral_row(number: int) -> bytes:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_LINES} lines of each kind")
+    count = QUICK_LINES if parser.parse_args().quick else LINES
     for name, dialect, row in (
         ("Vertex", VERTEX, gemini_row),
         ("Anthropic", ANTHROPIC, claude_row),
         ("Mistral", MISTRAL, mistral_row),
     ):
-        at_least(f"{name}: encode plain chats of 4 KB", encoding(dialect, prose), BAR, "MB/s")
-        show(f"{name}: encode Greek with escapes", f"{encoding(dialect, escaped):.2f} MB/s")
-        show(f"{name}: encode Greek in UTF-8", f"{encoding(dialect, unicode):.2f} MB/s")
-        show(f"{name}: decode answers of 3 KB", f"{decoding(dialect, row):.2f} MB/s")
+        at_least(f"{name}: encode plain chats of 4 KB", encoding(dialect, prose, count), BAR, "MB/s")
+        show(f"{name}: encode Greek with escapes", f"{encoding(dialect, escaped, count):.2f} MB/s")
+        show(f"{name}: encode Greek in UTF-8", f"{encoding(dialect, unicode, count):.2f} MB/s")
+        show(f"{name}: decode answers of 3 KB", f"{decoding(dialect, row, count):.2f} MB/s")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def report(kind: str, ours: Sequence[Figures], bare: Sequence[Figures]) -> None:
     rates = [mine.rate / its.rate for mine, its in zip(ours, bare, strict=True)]
     costs = [its.cpu / mine.cpu for mine, its in zip(ours, bare, strict=True)]
     _report.show(f"{kind}: LiteBatch beside the bare route, rate", _report.spread(rates))
-    _report.show(f"{kind}: LiteBatch beside the bare route, CPU", _report.spread(costs))
+    _report.beside(f"{kind}: LiteBatch beside the bare route, CPU", costs)
     _report.at_least(f"{kind}: GET of a batch, rate beside a bare route", median(rates), BAR, "times")
 
 

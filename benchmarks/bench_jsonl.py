@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+from benchmarks import _report
 from litebatch_asgi.batches.charging import usage_by_model
 from litebatch_asgi.costs import PriceBook, priced
 from litebatch_asgi.jsonl import (
@@ -31,6 +32,8 @@ from litebatch_asgi.models import Deployment
 MEGABYTES = 24
 BLOCK = 256 << 10
 ROUNDS = 7
+CHECK_BAR = 1.3
+TALLY_BAR = 0.5
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 MODEL = "gpt-4o-batch"
 UPSTREAM = "gpt-4o-mini-general-deployment"
@@ -192,7 +195,7 @@ def read_lines(path: Path) -> None:
             pass
 
 
-def bench_input(name: str, make: Callable[[int], bytes]) -> None:
+def bench_input(name: str, make: Callable[[int], bytes], bar: float | None = None) -> None:
     content = file_of(make)
     pieces = blocks(content)
     checked = check(pieces)
@@ -202,7 +205,10 @@ def bench_input(name: str, make: Callable[[int], bytes]) -> None:
         cost(lambda: rewrite(pieces), len(content)),
     )
     per_line = len(content) / checked.lines / 1000
-    print(f"{name:<34}{per_line:>8.1f}" + "".join(f"{figure:>9.2f}" for figure in figures))
+    told = "{:.2f}, {:.2f} and {:.2f}".format(*figures)
+    _report.show(f"{name}, {per_line:.1f} KB a line: check, splice, rewrite", f"{told} ms per MB")
+    if bar is not None:
+        _report.at_most(f"{name}: check", figures[0], bar, "ms per MB")
 
 
 def bench_output(folder: Path) -> None:
@@ -211,14 +217,14 @@ def bench_output(folder: Path) -> None:
     path.write_bytes(content)
     reading = cost(lambda: read_lines(path), len(content))
     tallying = cost(lambda: settle_file(path), len(content))
-    print(f"\nresults, {len(answer(0)) / 1000:.1f} KB a row:")
-    print(f"  read line by line {reading:.2f} ms/MB, read, tally and price {tallying:.2f} ms/MB")
-    print(f"  tally at {reading / tallying:.2f} x the rate of reading (to hold: 0.5)")
+    name = f"results, {len(answer(0)) / 1000:.1f} KB a row"
+    _report.show(f"{name}: read line by line", f"{reading:.2f} ms per MB")
+    _report.show(f"{name}: read, tallied and priced", f"{tallying:.2f} ms per MB")
+    _report.at_least("results: rate of tallying beside reading", reading / tallying, TALLY_BAR, "times")
 
 
 def main() -> None:
-    print(f"{'ms of CPU per MB':<34}{'KB/line':>8}{'check':>9}{'splice':>9}{'rewrite':>9}")
-    bench_input("prose (to hold: check 1.3)", prose)
+    bench_input("prose", prose, CHECK_BAR)
     bench_input("prose, stream: false", with_stream)
     bench_input("prose, keys sorted", sorted_keys)
     bench_input("Greek with \\u escapes", escaped)

@@ -213,9 +213,9 @@ async def measure(what: str, source: Path | Server, subjects: int, rounds: int) 
         cpu = f"{_report.spread([each.cpu for each in runs])} ms of CPU each"
         _report.show(f"{what}, {name}", f"{figure}, {cpu}")
     ratios = [ours.rate / other for ours, other in zip(alone, bare, strict=True)]
-    _report.show(f"{what}, in order beside the bare loop", f"{_report.spread(ratios)} times")
+    _report.beside(f"{what}, in order beside the bare loop", ratios)
     ratios = [with_it.rate / without.rate for with_it, without in zip(beside, alone, strict=True)]
-    _report.show(f"{what}, beside one that hangs beside alone", f"{_report.spread(ratios)} times")
+    _report.beside(f"{what}, beside one that hangs beside alone", ratios)
     _report.at_least(f"{what}, in order", median(each.rate for each in alone), BAR, "events a second")
 
 
