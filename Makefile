@@ -55,7 +55,7 @@ screens: .venv/.ready
 	@LITEBATCH_SCREENS=write $(BIN)/python -m pytest -q -m "" tests/cli/test_screens.py
 
 bench: .venv/.ready
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .axe .pictures build dist
