@@ -88,6 +88,11 @@ class Server:
         return f"postgresql://postgres@/{database}?host={quote(str(info.socket_dir), safe='')}"
 
     @property
+    def pid(self) -> int:
+        """The process that all others of it belong to."""
+        return int(self._server.get_postmaster_info().pid)
+
+    @property
     def socket(self) -> Path:
         """The path of its socket."""
         info = self._server.get_postmaster_info()
