@@ -44,9 +44,14 @@ def draw(figures: Sequence[Figure], path: Path, title: str) -> bool:
     chart.set_y_scale(leather.Ordinal(labels))
     step = 1 + (high - low) // 9
     ticks = [exponent for exponent in range(low, high + 1) if exponent % step == 0]
-    chart.add_x_axis(ticks, lambda exponent, *_: f"{2.0**exponent:g}", "times as good (logarithmic)")
+    chart.add_x_axis(ticks, _power, "times as good (logarithmic)")
     chart.to_svg(str(path), _BARS + _LETTER * max(map(len, labels)), _MARGINS + _ROW * len(rows))
     return True
+
+
+def _power(exponent: float, *_: object) -> str:
+    """A tick, as it is written."""
+    return f"{2.0**exponent:g}"
 
 
 def _row(figure: Figure) -> tuple[float, str] | None:

@@ -176,13 +176,10 @@ async def _costs(storage: PostgresStorage, meter: Meter, jobs_each: int) -> Cost
 
     parts = jobs_each // LOOKS_AT_ONCE
     alone = await meter.cost([partial(single, where) for where in range(SEEDED) for _ in range(ALONE)])
-    for where in range(SEEDED):
-        left = jobs_each - ALONE
-        taking = [partial(claim, where, min(LOOKS_AT_ONCE, left - LOOKS_AT_ONCE * n)) for n in range(parts)]
-        if where == 0:
-            claiming = await meter.cost(taking)
-        else:
-            await meter.cost(taking)
+    left = jobs_each - ALONE
+    sizes = [min(LOOKS_AT_ONCE, left - LOOKS_AT_ONCE * number) for number in range(parts)]
+    taken = [await meter.cost([partial(claim, where, size) for size in sizes]) for where in range(SEEDED)]
+    claiming = taken[0]
     del held[: ALONE * SEEDED]
     due_in_rounds = await meter.cost([partial(claims.due, ids)] * 20)
     groups = [held[at : at + ROWS_AT_ONCE] for at in range(0, parts * ROWS_AT_ONCE, ROWS_AT_ONCE)]

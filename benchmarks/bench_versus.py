@@ -37,11 +37,24 @@ def operations(model: str, lines: int) -> list[Operation]:
     """All of them; uploads are of so many lines."""
     large = Content(lines=lines, line_bytes=LINE_BYTES, model=model)
     size = f"{large.size / MEGABYTE:.1f} MB"
+
+    def create(gateway: Remote, _: int) -> float:
+        return gateway.create(gateway.files[0])
+
+    def get(gateway: Remote, number: int) -> float:
+        return gateway.get(_turn(gateway.batches, number))
+
+    def list_batches(gateway: Remote, _: int) -> float:
+        return gateway.list()
+
+    def upload(gateway: Remote, _: int) -> float:
+        return gateway.upload(large)
+
     return [
-        Operation("create of a batch", 3, lambda gateway, _: gateway.create(gateway.files[0])),
-        Operation("GET of a batch", 20, lambda gateway, at: gateway.get(_turn(gateway.batches, at))),
-        Operation("list of batches", 10, lambda gateway, _: gateway.list()),
-        Operation(f"upload of {size}", 1, lambda gateway, _: gateway.upload(large)),
+        Operation("create of a batch", 3, create),
+        Operation("GET of a batch", 20, get),
+        Operation("list of batches", 10, list_batches),
+        Operation(f"upload of {size}", 1, upload),
     ]
 
 
