@@ -471,7 +471,7 @@ WHERE TRUE
   AND fields = :fields  -- if rolled_up
   AND day >= :start  -- if start
   AND day <= :end  -- if end
-  AND owner = :owner  -- if owner
+  AND {of_one_owner}  -- if owner
   AND "key" = :key  -- if key
   AND team = :team  -- if team
   AND model = :model  -- if model
