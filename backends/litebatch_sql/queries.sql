@@ -288,6 +288,10 @@ WHERE coalesce(deployment_id, '') = :deployment_id AND {work} = 'search' AND nex
         WHEN 'ended' THEN 'settle' ELSE 'place' END
 )
 
+-- fragment: claimable_from
+-- When a job is due and nobody has it; to the letter as in the index.
+(CASE WHEN claimed_until > next_check_at THEN claimed_until ELSE next_check_at END)
+
 -- fragment: kinds_of_work
 (SELECT 'place' AS work UNION ALL SELECT 'look' UNION ALL SELECT 'search' UNION ALL SELECT 'settle')
 
@@ -298,9 +302,8 @@ FROM {deployments} CROSS JOIN {kinds_of_work} AS kinds
 WHERE 1 = (
     SELECT 1 FROM {prefix}jobs AS jobs
     WHERE coalesce(deployment_id, '') = coalesce(asked.value, '') AND {work} = kinds.work
-      AND next_check_at >= 0 AND next_check_at <= {now}
-      AND (claimed_until IS NULL OR claimed_until <= {now})
-    ORDER BY next_check_at
+      AND next_check_at >= 0 AND {claimable_from} <= {now}
+    ORDER BY {claimable_from}
     LIMIT 1
 )
 UNION ALL
@@ -908,8 +911,8 @@ WHERE status IN ('validating', 'in_progress', 'finalizing', 'cancelling')
 GROUP BY status;
 
 -- name: longest_due
--- By kind of work, null for copies, for how many microseconds the longest due row has been due: one look for
--- each kind and deployment that there is.
+-- By kind of work, null for copies, for how many microseconds the longest due row has been due, and in nobody's
+-- hands: one look for each kind and deployment that there is.
 WITH RECURSIVE {deployments_of_jobs}, of_copies (id) AS (
     SELECT (
         SELECT deployment_id FROM {prefix}file_copies AS file_copies WHERE next_check_at >= 0
@@ -924,11 +927,10 @@ WITH RECURSIVE {deployments_of_jobs}, of_copies (id) AS (
     FROM of_copies WHERE of_copies.id IS NOT NULL
 ), longest (work, due_at) AS (
     SELECT kinds.work, (
-        SELECT next_check_at FROM {prefix}jobs AS jobs
+        SELECT {claimable_from} FROM {prefix}jobs AS jobs
         WHERE coalesce(deployment_id, '') = of_jobs.id AND {work} = kinds.work
-          AND next_check_at >= 0 AND next_check_at <= {now}
-          AND (claimed_until IS NULL OR claimed_until <= {now})
-        ORDER BY next_check_at
+          AND next_check_at >= 0 AND {claimable_from} <= {now}
+        ORDER BY {claimable_from}
         LIMIT 1
     )
     FROM of_jobs CROSS JOIN {kinds_of_work} AS kinds

@@ -15,7 +15,7 @@ from litebatch_sql.tables import TABLES
 
 COPIES_DUE = "file_copies_due (deployment_id=? AND next_check_at>? AND next_check_at<?)"
 COPIES_OF_OWNER = "file_copies_due_by_owner (deployment_id=? AND owner=? AND next_check_at<?)"
-JOBS_DUE = "jobs_due (<expr>=? AND <expr>=? AND next_check_at>? AND next_check_at<?)"
+JOBS_DUE = "jobs_due (<expr>=? AND <expr>=? AND <expr><?)"
 JOBS_OF_OWNER = "jobs_due_by_owner (<expr>=? AND <expr>=? AND owner=? AND next_check_at<?)"
 QUERIES = Queries.load("litebatch_sqlite", TABLES)
 
