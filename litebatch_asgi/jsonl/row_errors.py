@@ -42,6 +42,11 @@ class _Row(msgspec.Struct, gc=False):
     error: _Told | str | None = None
 
 
+# Made here and not where they are needed, in several threads: two that make one at once let the process die.
+_ROW = msgspec.json.Decoder(_Row)
+_TOLD = msgspec.json.Decoder(_Told)
+
+
 def row_error(line: bytes) -> RowError:
     """How the request of a row has failed, by its error, or else by that in the body of its answer.
 
@@ -68,12 +73,12 @@ def row_failure(line: bytes) -> RowError:
 
 
 def _told_by(line: bytes) -> RowError:
-    row = members(_value(line, _Row))
+    row = members(_value(line, _ROW))
     response = members(row.get("response"))
     status = whole(response.get("status_code"))
     body: object = response.get("body")
     if isinstance(body, str):
-        body = _value(body.encode("utf-8", "replace"), _Told) or body
+        body = _value(body.encode("utf-8", "replace"), _TOLD) or body
     told = row.get("error") or _error_in(body)
     error = members(told)
     code = error.get("code") or error.get("type")
@@ -120,11 +125,11 @@ def _error_in(body: object) -> object:
     return error if error or "message" not in answer else cast("Any", answer)
 
 
-def _value(text: bytes, long: type[msgspec.Struct]) -> object:
+def _value(text: bytes, long: msgspec.json.Decoder[_Row] | msgspec.json.Decoder[_Told]) -> object:
     """What a JSON text says; of a long one what is in `long`, and nothing if it is otherwise."""
     if len(text) > _MOST_LOOSE:
         try:
-            return msgspec.to_builtins(msgspec.json.decode(text, type=long))
+            return msgspec.to_builtins(long.decode(text))
         except NOT_TYPED:
             return None
     try:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from .json_values import JSON, is_object
+from .json_values import JSON, is_object, prepare_types
 
 
 class Directive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +49,7 @@ class Directive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return self.error is not None or self.status >= 400
 
 
+prepare_types(Directive)
 DEFAULT = Directive()
 UNREADABLE = Directive(status=400, message="metadata.simulate is neither a status nor a directive.")
 

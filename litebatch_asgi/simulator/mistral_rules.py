@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .json_values import JSON
+from .json_values import JSON, prepare_types
 from .mistral_schema import (
     AssistantMessage,
     ChatCompletionRequest,
@@ -26,6 +26,7 @@ SCHEMAS: dict[str, type[ChatCompletionRequest | EmbeddingRequest]] = {
     "/v1/chat/completions": ChatCompletionRequest,
     "/v1/embeddings": EmbeddingRequest,
 }
+prepare_types(*SCHEMAS.values())
 CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 FOLLOWERS = {

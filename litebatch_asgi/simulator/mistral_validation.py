@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from .directives import directive_of
-from .json_values import JSON
+from .json_values import JSON, prepare_types
 from .mistral_rules import Refused, check_request, details
 from .mistral_schema import BatchRequest
 from .objects import BatchProblem
@@ -16,6 +16,7 @@ from .validation import Examination, LineRefused, parse
 from .wire import ApiError, versioned
 
 MOST_TOLD = 10
+prepare_types(BatchRequest)
 
 
 class MistralExamination(Examination):
