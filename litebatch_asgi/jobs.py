@@ -66,6 +66,15 @@ class DeploymentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """likewise, of 95 in 100"""
     since: datetime | None
     """when the first of these jobs ended; None: there are none"""
+    settled_at: datetime | None
+    """when the last one of the settled jobs ended; None: there are none"""
+    busy_seconds: float
+    """in which one or more of the settled jobs were there, but for such as were cut short with nothing run"""
+
+    @property
+    def executed_requests(self) -> int:
+        """Those that it has run, with or without success."""
+        return self.completed_requests + self.failed_requests
 
 
 class JobStore(Protocol):
@@ -108,7 +117,28 @@ def record_of(ended: Sequence[EndedJob]) -> DeploymentRecord:
         p50_seconds=_percentile(seconds, 50),
         p95_seconds=_percentile(seconds, 95),
         since=min((job.ended_at for job in ended), default=None),
+        settled_at=max((job.ended_at for job in ended if job.state is JobState.SETTLED), default=None),
+        busy_seconds=_busy_seconds(ended),
     )
+
+
+def _busy_seconds(ended: Sequence[EndedJob]) -> float:
+    spans = [
+        (job.submit_started_at, job.ended_at)
+        for job in ended
+        if job.state is JobState.SETTLED and job.submit_started_at is not None and _tells_pace(job)
+    ]
+    seconds, until = 0.0, None
+    for began, ended_at in sorted(spans):
+        since = began if until is None else max(began, until)
+        if ended_at > since:
+            seconds += (ended_at - since).total_seconds()
+            until = ended_at
+    return seconds
+
+
+def _tells_pace(job: EndedJob) -> bool:
+    return not job.is_cut_short or (job.outcome is not None and job.outcome.executed > 0)
 
 
 def _percentile(ordered: Sequence[float], percent: int) -> float | None:

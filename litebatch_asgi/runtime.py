@@ -28,6 +28,7 @@ from litebatch_asgi.lifecycle import grid_point, poll_delay
 from litebatch_asgi.metrics import NO_METRICS, Metrics
 from litebatch_asgi.models import Settings
 from litebatch_asgi.models.tellings import Telling
+from litebatch_asgi.paces import Paces
 from litebatch_asgi.presence import Presence
 from litebatch_asgi.rescue import look_gap_seconds
 from litebatch_asgi.spool import Spooler
@@ -102,6 +103,7 @@ class Runtime:
         self.result_spooler: Spooler = Spooler(settings.spool_path, executor)
         self._executor = executor
         self.strategy = strategy
+        self.paces: Paces = Paces(storage.jobs, clock, seconds=settings.max_poll_seconds)
         self.now = clock
         self.worker = worker
         self.installation_id = installation_id

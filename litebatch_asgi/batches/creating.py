@@ -166,7 +166,13 @@ class Creator:
             waiting = self._canaries.waiting_for(batch)
         else:
             target = await choose(
-                self._runtime, copies, batch.model, until=batch.expires_at, seed=batch.id, tries=tries
+                self._runtime,
+                copies,
+                batch.model,
+                requests=jobs[0].requests,
+                until=batch.expires_at,
+                seed=batch.id,
+                tries=tries,
             )
             if target is None:
                 waiting = waiting_for(self._runtime, batch, copies, tries, shards[0])

@@ -72,7 +72,9 @@ class CopiesOnDemand:
         ids = tries.first([where for where in served if where not in known and where not in resting], now)
         if not ids:
             return False
-        best = await ranked(self._runtime, {where: served[where] for where in ids}, seed=seed)
+        best = await ranked(
+            self._runtime, {where: served[where] for where in ids}, requests=lines.shard.lines, seed=seed
+        )
         await ensure_copy(self._runtime, lines.file, lines.shard, best[0], now)
         return True
 

@@ -108,7 +108,9 @@ class Placer(JobWork):
         tries = self._lanes.apply(tries, state.batch, lines.shard, job, state.jobs)
         tries = await self._quotas.put_off(tries, model, job.tokens, checks=job.checks)
         while True:
-            target = await choose(self.runtime, file, model, until=until, seed=job.id, tries=tries)
+            target = await choose(
+                self.runtime, file, model, requests=job.requests, until=until, seed=job.id, tries=tries
+            )
             if target is None and await self._copies.bring(file, lines, model, tries, seed=job.id):
                 await self._wait(job, state.batch, lines, tries, is_coming=True)
                 return None

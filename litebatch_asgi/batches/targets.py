@@ -109,9 +109,16 @@ class Tries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def choose(
-    runtime: Runtime, file: FileState, model: str, *, until: datetime, seed: str, tries: Tries | None = None
+    runtime: Runtime,
+    file: FileState,
+    model: str,
+    *,
+    requests: int,
+    until: datetime,
+    seed: str,
+    tries: Tries | None = None,
 ) -> Target | None:
-    """The best deployment that has a usable copy and is not cooling down; None: none has.
+    """The best deployment for the requests that has a usable copy and is not cooling down; None: none has.
 
     One that the shard has not tried yet comes before all others; the others after a pause. Copies that would
     serve if they were sent anew are sent anew.
@@ -124,18 +131,24 @@ async def choose(
     ids = tries.first(ids, runtime.now())
     if not ids:
         return None
-    first, *_ = await ranked(runtime, {id_: deployments[id_] for id_ in ids}, seed=seed)
+    first, *_ = await ranked(runtime, {id_: deployments[id_] for id_ in ids}, requests=requests, seed=seed)
     return Target(deployment_id=first, provider_file_id=copies[first])
 
 
-async def ranked(runtime: Runtime, deployments: Mapping[str, Deployment], *, seed: str) -> list[str]:
-    """The ids of deployments in the order in which they are to be tried."""
-    load = await runtime.storage.open_requests() if len(deployments) > 1 else {}
+async def ranked(
+    runtime: Runtime, deployments: Mapping[str, Deployment], *, requests: int, seed: str
+) -> list[str]:
+    """The ids of deployments in the order in which they are to be tried with so many requests."""
+    is_choice = len(deployments) > 1
+    load = await runtime.storage.open_requests() if is_choice else {}
+    paces: Mapping[str, float] = await runtime.paces.of(deployments) if is_choice else {}
     candidates = [
         Candidate(
             deployment_id=id_,
             weight=deployment.weight,
             open_requests=load.get(id_, 0) + runtime.fleet.being_placed(id_),
+            requests=requests,
+            requests_per_second=paces.get(id_),
         )
         for id_, deployment in deployments.items()
     ]

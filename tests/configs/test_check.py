@@ -25,7 +25,8 @@ from .test_faults import MANY, TOLD
             """,
             """\
 {file} cannot be served:
-  no strategy 'nobody': `strategy` is one of least-busy, weighted-random
+  no strategy 'nobody': `strategy` is one of earliest-finish, least-busy, power-of-two-choices, \
+weighted-random
   the `api_base` of the deployment '229a5dfbc5ce' of 'a' must look like `https://RESOURCE.openai.azure.com`, \
 without a query or a fragment
   the deployment '9b1bde2d7c89' of 'b': the value for Authorization does not fit into a header; look for a \

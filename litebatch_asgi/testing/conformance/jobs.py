@@ -24,6 +24,8 @@ NO_RECORD = DeploymentRecord(
     p50_seconds=None,
     p95_seconds=None,
     since=None,
+    settled_at=None,
+    busy_seconds=0.0,
 )
 
 
@@ -143,6 +145,8 @@ class JobTests(StorageTests):
                 p50_seconds=1.5,
                 p95_seconds=2.5,
                 since=NOW + timedelta(seconds=1),
+                settled_at=NOW + timedelta(seconds=6),
+                busy_seconds=2.5,
             ),
             "north": NO_RECORD,
         }

@@ -48,7 +48,9 @@ def target_is_written_last(patch: Patch) -> None:
         file = await self.runtime.storage.get_file(state.batch.input_file_id)
         assert file is not None
         until = state.batch.expires_at
-        target = await choose(self.runtime, file, state.batch.model, until=until, seed=job.id)
+        target = await choose(
+            self.runtime, file, state.batch.model, requests=job.requests, until=until, seed=job.id
+        )
         if target is None:
             await self._wait(job, state.batch, await self._lines.of(job, file), Tries())
             return None
