@@ -117,8 +117,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """32 characters or more that the page's cookies are encrypted with; None: random, for each process"""
     webhooks_to_private_addresses: bool = False
     """whether webhooks may go to loopback and private addresses, and over plain http: for tests"""
-    strategy: str = "least-busy"
-    """`least-busy`, `weighted-random`, or the name of an entry point in `litebatch_asgi.strategies`"""
+    strategy: str = "earliest-finish"
+    """one of `litebatch_asgi.strategies.STRATEGIES`, or an entry point in `litebatch_asgi.strategies`"""
     sinks: tuple[str, ...] = ()
     """where events go: `log`, `otel`, an entry point of `litebatch_asgi.sinks`, or `module:callable`"""
     delivery_retry_seconds: tuple[float, ...] = (5.0, 300.0, 1800.0, 7200.0, 28_800.0, 86_400.0)
