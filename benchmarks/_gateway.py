@@ -62,14 +62,19 @@ def write_config(
 
 
 def write_models(
-    folder: Path, models: Sequence[object], *, database: Path | str | None = None, **settings: object
+    folder: Path,
+    models: Sequence[object],
+    *,
+    database: Path | str | None = None,
+    master_key: str | None = None,
+    **settings: object,
 ) -> Path:
-    """The same with deployments as a configuration has them."""
+    """The same with deployments as a configuration has them; with a master key it has virtual keys."""
     if not isinstance(database, str):
         database = f"sqlite:///{database or folder / 'gateway.db'}"
     config = {
         "model_list": models,
-        "general_settings": {"database_url": database},
+        "general_settings": {"database_url": database} | ({"master_key": master_key} if master_key else {}),
         "litebatch_settings": {"spool_dir": str(folder), "place_budget_seconds": 300.0, **settings},
     }
     path = folder / "litebatch.yaml"
