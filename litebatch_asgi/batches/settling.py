@@ -86,14 +86,16 @@ class Settler(JobWork):
                     hit("settle.read")
                     try:
                         await self._settle_read(job, state, lines, reading)
-                    except NotFound:
+                    except (ProviderError, RequestError) as error:
+                        if not (isinstance(error, NotFound) or self._is_over(state.batch)):
+                            raise
                         await self._settle_without_input(job, state.batch, lines, reading)
         except (ProviderError, RequestError) as error:
             logger.warning("results cannot be read now", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
 
     async def _settle_read(self, job: Job, state: BatchState, lines: JobLines, reading: Reading) -> None:
-        """Raises `NotFound` if the input is needed, and gone at all who had it."""
+        """Raises `RequestError` if the input is needed and cannot be read, `NotFound` if it is gone."""
         hand_on = self._hand_on(job, state, lines, reading)
         if hand_on.is_any:
             await self._settle_handing_on(job, state, lines, reading, hand_on)
@@ -105,11 +107,12 @@ class Settler(JobWork):
     async def _settle_without_input(self, job: Job, batch: Batch, lines: JobLines, reading: Reading) -> None:
         """Publish results that have a row for each line as they are, once it is sure that the input is lost.
 
-        It is so where a database was put back to a time before the input was deleted. Nobody can run the
-        rest, and of lines without a row nobody knows the custom ids: with those it is given up in the end.
+        It is so where a database was put back to a time before the input was deleted; whatever stands in the
+        way of reading it, after the end grace nobody waits for it. Nobody can run the rest, and of lines
+        without a row nobody knows the custom ids: with those it is given up in the end.
         """
         now, rows = self.runtime.now(), reading.kept.rows
-        logger.warning("the input of a job is gone", extra=self.log_fields(job, rows=rows))
+        logger.warning("the input of a job cannot be read", extra=self.log_fields(job, rows=rows))
         if not reading.kept.holds_all(lines.shard.id_count, lines.shard.id_sum):
             await self._unsent.postpone(job)
             return
@@ -248,9 +251,12 @@ class Settler(JobWork):
         """Whether what is missing is lost, or is not waited for any more."""
         if job.lane is Lane.LIVE:
             return True
-        settings = self.runtime.settings
-        is_over = self.runtime.now() >= give_up_at(batch, timedelta(seconds=settings.end_grace_seconds))
-        return is_over or are_believed(reads, reading.snapshot, settings)
+        return self._is_over(batch) or are_believed(reads, reading.snapshot, self.runtime.settings)
+
+    def _is_over(self, batch: Batch) -> bool:
+        """Whether nothing is waited for any more."""
+        grace = timedelta(seconds=self.runtime.settings.end_grace_seconds)
+        return self.runtime.now() >= give_up_at(batch, grace)
 
     async def _read_again_later(self, job: Job, reading: Reading, reads: tuple[ShortRead, ...]) -> None:
         """Later each time; a large download by half of the time that this goes on already."""

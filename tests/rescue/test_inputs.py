@@ -162,3 +162,34 @@ async def test_an_input_that_is_gone_at_its_providers_leaves_what_was_done(
         assert ended.status == ("completed" if is_stopped else "expired")
         assert await sizes(simulator) == [10]
         await same_twice(gateway, batch.id)
+
+
+async def test_rows_that_are_there_are_not_lost_with_an_input_that_nobody_gives(
+    tmp_path: Path, database: Database
+) -> None:
+    """Its job was late and is stopped; one copy is gone, and the other one cannot be read for days."""
+    hours = Hours()
+    simulator = hours.simulator(RUNNING)
+    settings = replace(SETTINGS, max_poll_seconds=UNHURRIED)
+    async with running_gateway(
+        tmp_path, database=database, simulator=simulator, settings=settings, clock=hours.now
+    ) as gateway:
+        first_runs(gateway, Course(stuck_at=0.6))
+        batch = await begun(gateway, 10)
+
+        async def has_done_six() -> bool:
+            return [job.request_counts.completed for job in gateway.provider_jobs()] == [6]
+
+        await gateway.eventually(has_done_six)
+        [job] = await simulator.jobs()
+        [other] = {"east", "west"} - {job.account}
+        for file in gateway.provider_files(job.account):
+            await simulator.account(job.account).delete_file(file.id)
+        refused = simulator.add_fault(Fault(call="stream_file", account=other, status=503, times=None))
+        await hours.passed(gateway, 20.1)
+        await simulator.until(lambda: refused.struck > 0)
+        hours.skip(simulator, 28)
+        ended = await gateway.ended(batch.id)
+        assert await each_once(gateway, ended, 10) == {"batch_cancelled": 4}
+        assert await sizes(simulator) == [10]
+        await same_twice(gateway, batch.id)
