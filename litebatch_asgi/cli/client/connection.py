@@ -202,15 +202,16 @@ class Connection:
         if response.headers.get("content-encoding", "identity") != "identity":
             # A few kilobytes of it may be terabytes.
             raise WrongAnswer(f"{call} was answered with compressed content, which was not asked for")
-        size, speed = 0, LowSpeed(time.monotonic())
+        size, speed, since = 0, LowSpeed(), time.monotonic()
         try:
             for block in response.iter_bytes():
                 size += len(block)
-                if speed.is_reached(len(block), time.monotonic()):
+                if speed.is_reached(len(block), time.monotonic() - since):
                     raise NoAnswer(f"{self._host} sends almost nothing: {size:,} bytes so far")
                 if most is not None and size > most:
                     raise WrongAnswer(f"{call} was answered with more than {most} bytes")
                 yield block
+                since = time.monotonic()
         except httpx2.HTTPError as error:
             raise self._no_answer(error) from error
 

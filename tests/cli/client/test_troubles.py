@@ -267,6 +267,42 @@ def test_an_answer_that_trickles_is_not_waited_for(folder: Path, monkeypatch: py
     assert max(answered) < 1000
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_an_answer_that_is_used_slowly_or_begins_late_is_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    """A pager takes its time for each block; a server that looks at a whole file may say 200 long before."""
+    monkeypatch.setattr("litebatch_asgi.cli.client.low_speed.LOW_SPEED_SECONDS", 0.1)
+    sizes = [500] if is_late else [2000, 2000, 500]
+    asked = threading.Semaphore(0)
+
+    class Patient(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", str(sum(sizes)))
+            self.end_headers()
+            for size in sizes:
+                asked.acquire()
+                time.sleep(0.2 if is_late else 0.0)
+                self.wfile.write(b" " * size)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with (
+        served(Patient) as url,
+        Connection(ServerChoice(base_url=url, api_key="any"), print) as connection,
+        connection.stream("/files/x/content") as stream,
+    ):
+        asked.release()
+        came = 0
+        for block in stream.blocks:
+            came += len(block)
+            asked.release()
+            time.sleep(0.0 if is_late else 0.2)
+        assert came == sum(sizes)
+
+
 def test_a_list_without_an_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each page has another event."""
     monkeypatch.setattr("litebatch_asgi.cli.client.api.MOST_PAGES", 20)
