@@ -57,12 +57,15 @@ class SinkWorker(WokenWorker):
         return len(items)
 
     async def _attempt(self, event: Event) -> None:
-        with tracing.span(
-            "deliver", self._under_way[event.id], link=event.payload.get("traceparent")
-        ) as span:
-            error = await self._error_of(event)
-            if error is not None:
-                span.failed(error)
+        link = event.payload.get("traceparent")
+        try:
+            with tracing.span("deliver", self._under_way[event.id], link=link) as span:
+                error = await self._error_of(event)
+                if error is not None:
+                    span.failed(error)
+        except Exception:  # of a tracer: the event is tried again once its claim has lapsed
+            del self._under_way[event.id]
+            raise
         item = self._under_way.pop(event.id)  # the newest claim on it
         hit("deliver.taken")
         if error is None:

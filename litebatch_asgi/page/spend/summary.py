@@ -12,7 +12,18 @@ from msgspec.structs import replace
 
 from litebatch_asgi.errors import InvalidRequest
 from litebatch_asgi.models import Spend, SpendField, SpendPage
-from litebatch_asgi.page.parts import amount, choice, code, counted, empty, facts, field, filters, heading
+from litebatch_asgi.page.parts import (
+    amount,
+    choice,
+    code,
+    counted,
+    empty,
+    facts,
+    field,
+    filters,
+    heading,
+    visible,
+)
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.spend.asked import CSV_PATH, FIELDS, PATH, RANGES, Asked, fields_for, parse
 from litebatch_asgi.page.spend.plot import plot
@@ -54,7 +65,8 @@ async def _names(visit: Visit, asked: Asked, sums: SpendPage) -> Names:
     keys = {asked.only[SpendField.KEY]} if SpendField.KEY in asked.only else set[str]()
     if asked.by is SpendField.KEY:
         keys |= {value_of(row, asked.by) for row in by_cost(sums.items, asked.by)[:MOST_ROWS]}
-    return await visit.services.operators.key_aliases(sorted(keys)) if keys else {}
+    aliases = await visit.services.operators.key_aliases(sorted(keys)) if keys else {}
+    return {key_id: visible(alias) for key_id, alias in aliases.items()}
 
 
 async def _series(visit: Visit, asked: Asked, sums: SpendPage, names: Names) -> list[Series]:
