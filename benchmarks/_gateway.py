@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import yaml
@@ -43,7 +44,7 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_config(
-    folder: Path, deployments: Sequence[Server], *, database: Path | str | None = None, **settings: object
+    folder: Path, deployments: Sequence[Server], *, database: Path | str | None = None, **settings: Any
 ) -> Path:
     """A configuration with the deployments behind one virtual model; `database` is a file or a URL."""
     models = [
@@ -67,7 +68,7 @@ def write_models(
     *,
     database: Path | str | None = None,
     master_key: str | None = None,
-    **settings: object,
+    **settings: Any,
 ) -> Path:
     """The same with deployments as a configuration has them; with a master key it has virtual keys."""
     if not isinstance(database, str):
