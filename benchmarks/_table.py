@@ -31,11 +31,11 @@ def _of(outcome: Outcome) -> RenderableType:
         head.append(f": {len(outcome.figures)} figures without a bar", style="dim")
     table = Table(box=None, show_header=False, padding=(0, 0, 0, 2), width=WIDTH)
     table.add_column(ratio=1, overflow="fold")
-    table.add_column(justify="right", max_width=26)
+    table.add_column(justify="right", max_width=26, overflow="fold")
     table.add_column(justify="right", max_width=15, style="dim")
     table.add_column(width=6)
     for figure in compared:
-        table.add_row(figure.what, figure.told, _bar(figure), _verdict(figure))
+        table.add_row(Text(figure.what), Text(figure.told), _bar(figure), _verdict(figure))
     return Group(head, table) if compared else Group(head, Text())
 
 

@@ -31,13 +31,13 @@ SERVED = {
     "fallbacks": ["gpt-4o", "gpt-4o-mini"],
     "redis": ["gpt-4o"],
     "custom_auth": ["gpt-4o"],
-    "mixed_providers": ["gpt-4o", "llama-3", "azure-embeddings", "*"],
+    "mixed_providers": ["gpt-4o", "llama-3", "mistral-7b", "azure-embeddings", "*"],
 }
 UNSERVED = {
     "credentials": ["titan-embed"],
     "vision": ["gemini-vision"],
     "fallbacks": ["zephyr-beta"],
-    "mixed_providers": ["bedrock-claude-v1", "gemini-pro", "mistral-7b"],
+    "mixed_providers": ["bedrock-claude-v1", "gemini-pro"],
 }
 ENVIRONMENT = {
     "LITELLM_MASTER_KEY": MASTER,

@@ -17,9 +17,12 @@ from tests.database import Database
 from tests.harness import InProcess
 from tests.live.stage import SERVER, SETTINGS, asking, each_once, live_gateway, mute, nothing_is_left, sent
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings(
+        f"ignore:Exception ignored in. <{what}:pytest.PytestUnraisableExceptionWarning"
+    )
+    for what in ("socket", "function _SelectorTransport")
+]
 """a server that goes down while it accepts a connection leaves that to the garbage collector"""
 POINTS = ("live.opening", "live.sending", "live.answered", "live.writing", "live.written")
 FAULTS = (

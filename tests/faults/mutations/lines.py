@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
 
+from litebatch_asgi.live import station
 from litebatch_asgi.live.held import HeldRange
 from litebatch_asgi.live.places import Place
 from litebatch_asgi.live.queue import LineQueue
@@ -79,6 +81,7 @@ def requests_begin_at_any_time(patch: Patch) -> None:
         return first(self, 0.0, is_doubtful=is_doubtful)
 
     patch.setattr(LineQueue, "_first", at_any_time)
+    patch.setattr(station, "_LATE_SECONDS", math.inf)
 
 
 def orphans_run_as_all_others(patch: Patch) -> None:
