@@ -12,12 +12,12 @@ from litebatch_asgi.cli.figures import age_of, amount_of
 from litebatch_asgi.cli.output import Output, Row, print_rows
 from litebatch_asgi.cli.telling import tell
 from litebatch_asgi.jobs import JobQuery
-from litebatch_asgi.models import Job, JobState
+from litebatch_asgi.models import Job, JobState, Lane
 from litebatch_asgi.operators import STOPPABLE, Operators, short_id
 from litebatch_asgi.server.operators.objects import job_object
 from litebatch_asgi.storage import Storage
 
-_COLUMNS = ("JOB", "STATE", "WHERE", "LANE", "DONE", "AGE", "OWNER")
+_COLUMNS = ("JOB", "STATE", "WHERE", "DONE", "AGE", "OWNER")
 
 
 def asked(*, batch: str | None, deployment: str | None, states: Sequence[str], limit: int) -> JobQuery:
@@ -73,8 +73,7 @@ def _row(job: Job, now: datetime) -> Row:
         cells=(
             short_id(job.id),
             state,
-            where,
-            job.lane.value if where else "",
+            f"{where} ({job.lane})" if where and job.lane is Lane.LIVE else where,
             f"{amount_of(done)}/{amount_of(total)}",
             age_of(since),
             job.owner,

@@ -138,10 +138,10 @@ def no_watch_for_twins(patch: Patch) -> None:
 def twins_are_left_alone(patch: Patch) -> None:
     """Of several jobs with one tag one is followed and none is cancelled."""
 
-    async def let_run(self: UnclearJobs, job: Job, twins: object) -> bool:
+    async def let_run(self: UnclearJobs, job: Job, twin: object) -> bool:
         return True
 
-    patch.setattr(UnclearJobs, "_end_twins", let_run)
+    patch.setattr(UnclearJobs, "_end_twin", let_run)
 
 
 def tags_are_not_compared(patch: Patch) -> None:

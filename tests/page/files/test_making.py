@@ -158,7 +158,7 @@ async def test_admins_see_which_deployments_take_it(tmp_path: Path) -> None:
         file = await gateway.upload(key=key)
         await _drain(gateway, "east", file.id)
         admin = await _looked(gateway, MASTER, file.id)
-        rows = {row[0]: row[1:3] for row in admin.rows}
+        rows = {row[0]: row[2:4] for row in admin.rows}
         assert rows == {"east": ["waits", "drained"], "west": ["takes it", ""]}
         owner = await _looked(gateway, key, file.id)
         assert "1 of 2 deployments would take it now." in owner.text
@@ -176,7 +176,7 @@ async def _drain(gateway: Standalone, deployment_id: str, file_id: str) -> None:
 
     async def is_known() -> bool:
         rows = (await _looked(gateway, MASTER, file_id)).rows
-        return any(row[:2] == [deployment_id, "waits"] for row in rows)
+        return any((row[0], row[2]) == (deployment_id, "waits") for row in rows)
 
     await gateway.eventually(is_known)
 
