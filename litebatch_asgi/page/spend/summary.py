@@ -65,6 +65,8 @@ async def _names(visit: Visit, asked: Asked, sums: SpendPage) -> Names:
     keys = {asked.only[SpendField.KEY]} if SpendField.KEY in asked.only else set[str]()
     if asked.by is SpendField.KEY:
         keys |= {value_of(row, asked.by) for row in by_cost(sums.items, asked.by)[:MOST_ROWS]}
+    if not keys:
+        return {}
     aliases = await visit.services.operators.key_aliases(sorted(keys))
     return {key_id: visible(alias) for key_id, alias in aliases.items()}
 
