@@ -84,7 +84,7 @@ async def test_results_of_a_holder_that_has_lost_its_range_are_refused(
         gateway.simulator.faults.remove()
         ended = await gateway.ended(batch.id)
         assert await each_once(gateway, ended, count) == {}
-        assert sum(sent(gateway).values()) == count
+        assert max(sent(gateway)) == 2  # what was under way when the range was lost, and no more often
         assert await gateway.database.rows("SELECT one_by_one FROM line_ranges") == [(1,)]
         await nothing_is_left(gateway, runners)
 
