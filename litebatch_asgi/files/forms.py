@@ -20,6 +20,9 @@ from litebatch_asgi.models import File, Shard
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spool
 
+SENT_BYTES = 512 << 10
+"""what is given to a connection at once"""
+
 Content: TypeAlias = Callable[[], AsyncIterator[bytes]]
 """begins the content from its start"""
 
@@ -82,13 +85,15 @@ class Received:
         if lines is None or model is None:
             return self.blocks
 
-        async def blocks() -> AsyncGenerator[bytes]:
+        async def spliced() -> AsyncGenerator[bytes]:
             old, new = json_string(lines.model), json_string(model)
             splicer = Splicer(lines.spans, len(old), new, start=self._start)
-            async for block in self.blocks():
-                yield splicer.feed(block)
+            views = self._spool.views(SENT_BYTES, start=self._start, end=self._end)
+            async with aclosing(views) as blocks:
+                async for block in blocks:
+                    yield splicer.feed(block)
 
-        return blocks
+        return spliced
 
 
 class FormMaker:

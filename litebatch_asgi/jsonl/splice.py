@@ -45,7 +45,7 @@ class Splicer:
         self._offset = start  # in the file, of the next block
         self._resume = start  # in the file, where what is kept goes on
 
-    def feed(self, block: bytes) -> bytes:
+    def feed(self, block: bytes | memoryview) -> bytes:
         """What becomes of the next bytes of the file."""
         start, end = self._offset, self._offset + len(block)
         self._offset = end

@@ -9,8 +9,9 @@ import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from functools import partial
+from mmap import mmap
 from pathlib import Path
 from typing import IO, Self, TypeVar
 
@@ -23,6 +24,9 @@ BUFFER_BYTES = 1 << 20
 """what is collected before it goes to disk, and what is read from there in one go"""
 BLOCK_BYTES = 256 << 10
 """what is handed on at once"""
+
+_READS_CACHED: int = getattr(os, "RWF_NOWAIT", 0)
+"""as `preadv` has it on Linux; 0: there is no such thing"""
 
 
 class Spooler:
@@ -60,8 +64,8 @@ class Spool:
         self._executor = executor
         self._space = space
         self._disk = _UnnamedFile(directory)
-        self._filling = memoryview(bytearray(BUFFER_BYTES))
-        self._spare = memoryview(bytearray(BUFFER_BYTES))
+        self._filling = _buffer(BUFFER_BYTES)
+        self._spare = _buffer(BUFFER_BYTES)
         self._filled = 0
         self._flushed = 0
         self._in_flight: Future[None] | None = None
@@ -103,14 +107,23 @@ class Spool:
         self, size: int = BLOCK_BYTES, *, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes]:
         """The content from `start` to `end`, None: to its last byte, in blocks of `size` bytes or fewer."""
+        async with aclosing(self.views(size, start=start, end=end)) as views:
+            async for view in views:
+                yield bytes(view)
+
+    async def views(
+        self, size: int = BLOCK_BYTES, *, start: int = 0, end: int | None = None
+    ) -> AsyncGenerator[memoryview]:
+        """The same without a copy: what is yielded holds until the next block is asked for."""
         length = max(size, BUFFER_BYTES // size * size)
         end = self.size if end is None else end
-        ahead = memoryview(bytearray(min(end - start, length)))
+        ahead = _buffer(min(end - start, length))
         for first, last in self._spans(length, start, end):
             span = ahead[: last - first]
-            await self._in_executor(partial(self._disk.read_into, span, first))
+            if not self._disk.read_cached(span, first):
+                await self._in_executor(partial(self._disk.read_into, span, first))
             for at in range(0, len(span), size):
-                yield bytes(span[at : at + size])
+                yield span[at : at + size]
 
     async def scan(
         self,
@@ -197,6 +210,14 @@ class Spool:
         self._filling = self._spare = memoryview(b"")
 
 
+def _buffer(size: int) -> memoryview:
+    """Memory that begins with a page, as the system keeps files.
+
+    Other large memory begins 16 bytes after one, from where some processors copy a fifth as fast.
+    """
+    return memoryview(mmap(-1, size)) if size else memoryview(b"")
+
+
 class _UnnamedFile:
     """A file without a name, closed when its last user leaves it. For any thread.
 
@@ -220,8 +241,17 @@ class _UnnamedFile:
         with self._in_use() as descriptor:
             return os.pread(descriptor, end - start, start)
 
+    def read_cached(self, buffer: memoryview, offset: int) -> bool:
+        """Fill `buffer` if that takes no wait for the disk, for the system has it all in memory."""
+        if not _READS_CACHED:
+            return False
+        with self._in_use() as descriptor:
+            try:
+                return os.preadv(descriptor, [buffer], offset, _READS_CACHED) == len(buffer)
+            except OSError:  # it has nothing of it, or the file system cannot tell
+                return False
+
     def read_into(self, buffer: memoryview, offset: int) -> None:
-        # one buffer per reader: fresh memory for every block costs three times what the reading does
         with self._in_use() as descriptor:
             os.preadv(descriptor, [buffer], offset)
 

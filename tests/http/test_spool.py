@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import pytest
 
 from litebatch_asgi.errors import Unavailable
 from litebatch_asgi.spool import BLOCK_BYTES, BUFFER_BYTES, Spool, Spooler
-from tests.http.open_files import open_in
+from tests.http.open_files import descriptors_in, open_in
 
 
 @pytest.fixture
@@ -88,6 +89,17 @@ async def test_any_range_can_be_read_in_place(spooler: Spooler) -> None:
     async with await filled(spooler, content) as spool:
         for start, end in ((0, 0), (0, 1), (BUFFER_BYTES - 3, BUFFER_BYTES + 5), (0, len(content))):
             assert await anyio.to_thread.run_sync(spool.read, start, end) == content[start:end]
+
+
+async def test_what_the_system_has_no_longer_in_memory_is_read_from_the_disk(
+    spooler: Spooler, tmp_path: Path
+) -> None:
+    content = pattern(2 * BUFFER_BYTES + 5)
+    async with await filled(spooler, content) as spool:
+        (descriptor,) = descriptors_in(tmp_path)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        assert await read(spool) == content
 
 
 @pytest.mark.parametrize("size", [1000, BLOCK_BYTES, BUFFER_BYTES, 2 * BUFFER_BYTES])
