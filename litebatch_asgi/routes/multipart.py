@@ -63,6 +63,7 @@ class UploadParser:
         field: str = "file",
         before_file: Callable[[Pairs], None] | None = None,
     ) -> None:
+        self._delimiter = b"\r\n--" + boundary
         self._cap = cap
         self._field = field
         self._before_file = before_file
@@ -100,10 +101,12 @@ class UploadParser:
         """Go on with `chunk`; what of it belongs to the file, without a copy."""
         self._pieces = []
         self._received_bytes += len(chunk)
-        if self._inside_file and b"\r" not in chunk:
-            # no boundary begins here; the parser would take ten times longer to find that out
-            self._part_data(chunk, 0, len(chunk))
-            return self._pieces
+        if self._inside_file and (size := self._data_size(chunk)):
+            # the parser would take ten times longer to find out that no boundary begins here
+            self._part_data(chunk, 0, size)
+            chunk = chunk[size:]
+            if not chunk:
+                return self._pieces
         try:
             self._parser.write(chunk)
         except FormParserError as error:
@@ -113,6 +116,14 @@ class UploadParser:
         if self._received_bytes - self._file_bytes > MAX_FORM_BYTES:
             raise InvalidRequest(f"The form has more than {MAX_FORM_BYTES} bytes beside its file.")
         return self._pieces
+
+    def _data_size(self, chunk: bytes) -> int:
+        """How much of a chunk, which goes on inside the file, is before what may be the end of it."""
+        found = chunk.find(self._delimiter)
+        if found >= 0:
+            return found
+        last = chunk.rfind(b"\r", max(len(chunk) - len(self._delimiter), 0))
+        return last if last >= 0 and self._delimiter.startswith(chunk[last:]) else len(chunk)
 
     @property
     def pieces(self) -> list[memoryview]:

@@ -84,10 +84,11 @@ def test_any_content_in_any_pieces_comes_out(content: bytes, cuts: list[int], fi
     assert received.fields == (("purpose", "batch"),)
 
 
-def test_the_bytes_of_a_file_are_not_copied() -> None:
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_the_bytes_of_a_file_are_not_copied(newline: bytes) -> None:
     parser = UploadParser(BOUNDARY, cap=FileCap(bytes=1 << 20))
     parser.feed(form(file(b""))[: -len(BOUNDARY) - 8])
-    chunk = b"a line of the file\n" * 1000
+    chunk = (b"a line of the file" + newline) * 1000 + b"the next"
     for _ in range(2):
         (piece,) = parser.feed(chunk)
         assert piece.obj is chunk
