@@ -162,38 +162,51 @@ class LineChecker:
         text, start, offset, marker = run.text, run.start, run.offset, self._marker
         utf8 = is_utf8(text, start, run.end)
         while start < run.end and not self._stopped:
-            end = line_end(text, start)
-            if utf8 and self._accept_alike(text, start, end, offset):
-                start = end + 1
-            else:
+            before = start
+            if utf8:
+                start = self._accept_alike(text, start, run.end, offset)
+            if start == before:
                 if (blank := _BLANK_LINES.match(text, start, run.end)) is not None:
                     self._line += text.count(b"\n", start, blank.end())
                     start = blank.end()
                 else:
+                    end = line_end(text, start)
                     self._examine(text[start:end], offset + start)
                     start = end + 1
                 if self._requests == marker.requests:
                     marker.move(self._mark(offset + min(start, run.end)))
-            if self._requests >= marker.due_requests or offset + start >= marker.due_offset:
+            if self._is_mark_due(offset + start):
                 marker.set(self._mark(offset + min(start, run.end)))
+
+    def _is_mark_due(self, offset: int) -> bool:
+        return self._requests >= self._marker.due_requests or offset >= self._marker.due_offset
 
     def _mark(self, offset: int) -> Mark:
         """What is known of all that is before `offset`, where the lines end that were checked."""
         tokens = estimated_tokens(offset - self._spared_bytes) + self._guessed_tokens
         return Mark(self._line, offset, self._requests, self._id_sum % ID_MODULUS, tokens)
 
-    def _accept_alike(self, text: bytes, start: int, end: int, offset: int) -> bool:
-        """Accept a line for being like the last one examined; False: it has to be examined itself."""
-        if self._shape is None or self._requests >= self._limits.max_lines:
-            return False
-        found = self._shape.read(text, start, end)
-        if found is None or not self._remember(found[0]):
-            return False
-        self._line += 1
-        self._requests += 1
-        _, model, body = found
-        self._accept(offset + model, body, end - start)
-        return True
+    def _accept_alike(self, text: bytes, start: int, end: int, offset: int) -> int:
+        """Accept the lines from `start` on that are like the last one examined, until a mark is due.
+
+        Returns where the first one begins that is not, or that comes after the mark.
+        """
+        shape, marker = self._shape, self._marker
+        if shape is None:
+            return start
+        read, most, last = shape.read, self._limits.max_lines, marker.due_offset - offset
+        while start < end and self._requests < most:
+            stop = line_end(text, start)
+            found = read(text, start, stop)
+            if found is None or not self._remember(found[0]):
+                break
+            self._line += 1
+            self._requests += 1
+            self._accept(offset + found[1], found[2], stop - start)
+            start = stop + 1
+            if self._requests >= marker.due_requests or start >= last:
+                break
+        return start
 
     def _accept(self, model: int, body: Body | None, size: int) -> None:
         self._spans.append(model)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import TypeAlias
 
 import msgspec
@@ -18,12 +19,18 @@ MOST_ANSWERS = 128
 Allowed: TypeAlias = tuple[int, int]
 """Tokens of all answers that are limited together, and how many answers are not limited."""
 
-_LIMITS: Mapping[str | None, tuple[str, ...]] = {
-    "/v1/chat/completions": ("max_tokens", "max_completion_tokens"),
-    "/v1/responses": ("max_output_tokens",),
-    "/v1/completions": ("max_tokens",),
+_Limits: TypeAlias = Callable[[Body], tuple[Scalar, ...]]
+_LIMITS: Mapping[str | None, _Limits] = {
+    "/v1/chat/completions": attrgetter("max_tokens", "max_completion_tokens"),
+    "/v1/responses": lambda body: (body.max_output_tokens,),
+    "/v1/completions": lambda body: (body.max_tokens,),
 }
 """Members of a body that limit its answers, by the endpoint that reads them; see OpenAI's API reference."""
+
+
+def _none(_: Body) -> tuple[Scalar, ...]:
+    return ()
+
 
 _decode_prompts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -37,8 +44,7 @@ def allowed(body: Body | None, url: str | None) -> Allowed:
     if body is None:
         return 0, 1
     limit, answers = 0, 1
-    for name in _LIMITS.get(url, ()):
-        value: Scalar = getattr(body, name)
+    for value in _LIMITS.get(url, _none)(body):
         if type(value) is int and limit < value <= LONGEST_ANSWER:
             limit = value
     if body.n is not UNSET or body.best_of is not UNSET:

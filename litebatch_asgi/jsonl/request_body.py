@@ -54,7 +54,7 @@ _BRACKET = b"["[0]
 _SCALARS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of", "messages")
 _RAW = ("prompt", "input", "previous_response_id", "conversation")
 
-_decode = msgspec.json.Decoder(Body).decode
+decode_body = msgspec.json.Decoder(Body).decode
 _decode_odd = msgspec.json.Decoder(_Odd).decode
 _decode_item = msgspec.json.Decoder(Item).decode
 _decode_items = msgspec.json.Decoder(list[Item]).decode
@@ -67,7 +67,7 @@ def read_body(body: bytes) -> Body | None:
     Of several members with one name the last one counts.
     """
     try:
-        return _decode(body)
+        return decode_body(body)
     except (msgspec.DecodeError, RecursionError):
         return None
 

@@ -162,7 +162,7 @@ class LineWriter:
     def __init__(self, seed: int, model: str) -> None:
         self.random = Random(seed)
         self._writer = Writer(seed)
-        self._sorted = self.random.random() < 0.2
+        self._sorted = self.random.random() < 0.4
         self._model_last = self.random.random() < 0.3
         self._head = [('"model"', f'"{model}"')]
         if self.random.random() < 0.3:
