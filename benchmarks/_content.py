@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
@@ -11,9 +12,11 @@ UPSTREAM_MODEL = "gpt-4o-mini-2024-07-18"
 BLOCK_BYTES = 1 << 20
 
 _ID_DIGITS = 8
-_AFTER_ID = '", "method": "POST", "url": "/v1/chat/completions", "body": {"model": '
-_AFTER_MODEL = ', "messages": [{"role": "user", "content": "'
-_END = '"}], "max_tokens": 512}}\n'
+_ID = '"custom_id": "request-'
+_CALL = '"method": "POST", "url": "/v1/chat/completions"'
+_TEXT = '"messages": [{"role": "user", "content": "'
+_END = '"}]'
+_LIMIT = '"max_tokens": 512'
 _SENTENCES = (
     "Summarise what follows in two sentences. ",
     r"She said: \"take the earlier train\", and left.\n\n",
@@ -31,6 +34,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     """of one line with the virtual model, newline included"""
     model: str = VIRTUAL_MODEL
     """what the lines name"""
+    spelling: Literal["plain", "sorted", "crlf"] = "plain"
+    """`sorted`: with sorted keys, the custom_id behind the body; `crlf`: lines end as on Windows"""
 
     @property
     def size(self) -> int:
@@ -39,23 +44,30 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
     def blocks(self, first: int = 0, count: int | None = None) -> Iterator[bytes]:
         """So many lines, None: all, from one on, in blocks of whole lines, of about `BLOCK_BYTES` each."""
-        head = b'{"custom_id": "request-'
-        rests = [self._rest(start) for start in range(len(_SENTENCES))]
+        around = [self._around(start) for start in range(len(_SENTENCES))]
         at_once = max(1, BLOCK_BYTES // self.line_bytes)
         end = self.lines if count is None else first + count
         for start in range(first, end, at_once):
             numbers = range(start, min(start + at_once, end))
-            yield b"".join(b"%b%08d%b" % (head, n, rests[n % len(rests)]) for n in numbers)
+            lines = ((around[n % len(around)], n) for n in numbers)
+            yield b"".join(b"%b%08d%b" % (head, n, rest) for (head, rest), n in lines)
 
-    def _rest(self, start: int) -> bytes:
-        """A line from behind its number on, whose text begins with the sentence `start`."""
-        opening = f'{_AFTER_ID}"{VIRTUAL_MODEL}"{_AFTER_MODEL}'.encode()
-        room = self.line_bytes - len('{"custom_id": "request-') - _ID_DIGITS - len(opening) - len(_END)
+    def _around(self, start: int) -> tuple[bytes, bytes]:
+        """What is before and behind the number of a line whose text begins with the sentence `start`."""
+        room = self.line_bytes - _ID_DIGITS - sum(map(len, self._line(VIRTUAL_MODEL, b"")))
         text = b""
         for turn in range(self.line_bytes):
             sentence = _SENTENCES[(start + turn) % len(_SENTENCES)].encode()
             if len(text) + len(sentence) > room:
                 break
             text += sentence
-        opening = f'{_AFTER_ID}"{self.model}"{_AFTER_MODEL}'.encode()
-        return opening + text + b"x" * (room - len(text)) + _END.encode()
+        return self._line(self.model, text + b"x" * (room - len(text)))
+
+    def _line(self, model: str, text: bytes) -> tuple[bytes, bytes]:
+        named, said = f'"model": "{model}"'.encode(), _TEXT.encode() + text + _END.encode()
+        newline = b"\r\n" if self.spelling == "crlf" else b"\n"
+        if self.spelling == "sorted":
+            body = b"{%b, %b, %b}" % (_LIMIT.encode(), said, named)
+            return b'{"body": %b, %b' % (body, _ID.encode()), f'", {_CALL}}}'.encode() + newline
+        body = b"{%b, %b, %b}" % (named, said, _LIMIT.encode())
+        return f"{{{_ID}".encode(), b'", %b, "body": %b}%b' % (_CALL.encode(), body, newline)

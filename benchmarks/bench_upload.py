@@ -1,4 +1,4 @@
-"""What an upload costs: 200 MB in 50,000 lines, checked, rewritten and sent to two deployments."""
+"""What an upload costs: 200 MB of requests, checked, rewritten and sent to two deployments."""
 
 from __future__ import annotations
 
@@ -18,9 +18,26 @@ from benchmarks._content import Content
 from benchmarks._gateway import SERVE, write_config
 from benchmarks._processes import CPU, Server, running, scratch
 
-CONTENT = Content(lines=50_000, line_bytes=4000)
-BAR_MS_PER_MB = 8.0
 MEGABYTE = 1_000_000
+REFERENCE_TIMES = 2.5
+
+
+class Kind(NamedTuple):
+    """Files of one kind."""
+
+    name: str
+    content: Content
+    bar: float
+    """milliseconds of CPU per MB"""
+
+
+LONG = Kind("lines of 4 KB", Content(lines=50_000, line_bytes=4000), 6.0)
+KINDS = (
+    LONG,
+    Kind("with sorted keys", Content(lines=50_000, line_bytes=4000, spelling="sorted"), 6.0),
+    Kind("in CRLF", Content(lines=50_000, line_bytes=4000, spelling="crlf"), 6.0),
+    Kind("lines of 400 bytes", Content(lines=500_000, line_bytes=400), 12.0),
+)
 
 
 class Figures(NamedTuple):
@@ -72,31 +89,47 @@ def report(name: str, rounds: Sequence[Figures], megabytes: float) -> float:
     return median(total)
 
 
+def run(gateway: Server, bare: Server, kinds: Sequence[Kind], rounds: int, profile: Path | None) -> None:
+    """Upload files of each kind in turns, and show what it costs."""
+    measured: dict[str, list[Figures]] = {kind.name: [] for kind in kinds}
+    reference: list[Figures] = []
+    with profiled(gateway, profile):
+        for _ in range(rounds):
+            for kind in kinds:
+                blocks, size = list(kind.content.blocks()), kind.content.size
+                if kind is LONG:
+                    reference.append(measure(bare, blocks, size))
+                measured[kind.name].append(measure(gateway, blocks, size))
+    unit = "ms per MB"
+    for kind in kinds:
+        megabytes = kind.content.size / MEGABYTE
+        if kind is LONG:
+            bare_cost = report("Starlette's form to disk, nothing else", reference, megabytes)
+            cost = report(f"LiteBatch, {kind.name}", measured[kind.name], megabytes)
+            _report.at_most("beside Starlette's form", cost / bare_cost, REFERENCE_TIMES, "times")
+        else:
+            cost = report(f"LiteBatch, {kind.name}", measured[kind.name], megabytes)
+        _report.at_most(f"CPU of an upload, {kind.name}", cost, kind.bar, unit)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="lines of 4 KB alone, three times")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="record with py-spy, for speedscope")
     options = parser.parse_args()
-    blocks = list(CONTENT.blocks())
+    kinds, rounds = ((LONG,), 3) if options.quick else (KINDS, options.rounds)
+    first = list(Content(lines=250, line_bytes=4000).blocks())
     with (
         scratch() as folder,
-        running(folder, ["-m", "benchmarks._deployment"]) as first,
-        running(folder, ["-m", "benchmarks._deployment"]) as second,
-        running(folder, [*SERVE, str(write_config(folder, [first, second]))]) as gateway,
+        running(folder, ["-m", "benchmarks._deployment"]) as one,
+        running(folder, ["-m", "benchmarks._deployment"]) as other,
+        running(folder, [*SERVE, str(write_config(folder, [one, other]))]) as gateway,
         running(folder, ["-m", "benchmarks._bare"], {"TMPDIR": str(folder)}) as bare,
     ):
         for server in (gateway, bare):
-            measure(server, blocks[:1], len(blocks[0]))
-        measured: dict[Server, list[Figures]] = {gateway: [], bare: []}
-        with profiled(gateway, options.profile):
-            for _ in range(options.rounds):
-                for server, figures in measured.items():
-                    figures.append(measure(server, blocks, CONTENT.size))
-    megabytes = CONTENT.size / MEGABYTE
-    reference = report("Starlette's form to disk, nothing else", measured[bare], megabytes)
-    figure = report("LiteBatch, to two deployments", measured[gateway], megabytes)
-    _report.show("LiteBatch beside Starlette's form", f"{figure / reference:.1f} times")
-    _report.at_most("CPU of an upload", figure, BAR_MS_PER_MB, "ms per MB")
+            measure(server, first, sum(map(len, first)))
+        run(gateway, bare, kinds, rounds, options.profile)
 
 
 if __name__ == "__main__":
