@@ -36,6 +36,7 @@ class PrometheusMetrics:
         self._catalog = catalog
         self._figures = figures
         self._requests = self._counter(of.REQUESTS)
+        self._answered: dict[tuple[str, str, int], Counter] = {}
         self._files = self._counter(of.FILES_CREATED)
         self._deleted = self._counter(of.FILES_DELETED)
         self._bytes = self._histogram(of.FILE_BYTES)
@@ -90,8 +91,11 @@ class PrometheusMetrics:
 
     def request_answered(self, route: str | None, method: str, status: int) -> None:
         """See `Metrics.request_answered`."""
-        method = method if method in _METHODS else OTHER
-        self._requests.labels(OTHER if route is None else route, method, status).inc()
+        what = (OTHER if route is None else route, method if method in _METHODS else OTHER, status)
+        counter = self._answered.get(what)
+        if counter is None:
+            counter = self._answered[what] = self._requests.labels(*what)
+        counter.inc()
 
     def file_uploaded(self, purpose: str, size: int, seconds: float) -> None:
         """See `Metrics.file_uploaded`."""

@@ -13,16 +13,24 @@ from litebatch_asgi.models.variables import USUAL_VARIABLES
 
 PROVIDER = "litebatch_asgi.provider"
 """the key in a scope of the provider that the path names"""
+_HEADER = wire.PROVIDER_HEADER.lower().encode()
 _PATH = re.compile(r"(/([a-z][a-z0-9_-]*)(?:/v1)?)/(?:files|batches)(?:/.*)?")
 
 
 def provider_namings(request: HTTPConnection) -> list[wire.Naming]:
     """Where a request names a provider, its body aside."""
+    scope = request.scope
+    if not scope["query_string"] and PROVIDER not in scope and not _has_header(scope):
+        return []  # most do not, and then nothing has to be parsed
     return wire.namings(
         request.scope.get(PROVIDER),
         request.headers.get(wire.PROVIDER_HEADER),
         request.query_params.multi_items(),
     )
+
+
+def _has_header(scope: Scope) -> bool:
+    return any(name == _HEADER for name, _ in scope["headers"])
 
 
 def named_provider(request: HTTPConnection) -> str | None:

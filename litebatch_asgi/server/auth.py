@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -56,12 +56,17 @@ async def _refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
 
 def names_loopback(hosts: list[str]) -> bool:
     """Whether these values of `Host` are one that names this machine, with any port."""
-    match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    return len(hosts) == 1 and _names_loopback(hosts[0])
+
+
+@lru_cache(maxsize=64)
+def _names_loopback(host: str) -> bool:
+    match = _HOST.fullmatch(host)
     return match is not None and is_loopback(match["name"].strip("[]").lower())
 
 
 def _hosts(scope: Scope) -> list[str]:
-    return Headers(scope=scope).getlist("host")
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
 
 
 def authenticator_for(host: str, master_key: str | None) -> Authenticator:

@@ -62,7 +62,8 @@ def json_line(line: Line) -> str:
     told.update((name, value) for name, value in line.fields.items() if value is not None)
     if line.exception is not None:
         told["exception"] = line.exception
-    return _encode(told)
+    encoded = _encode(told)
+    return encoded.decode() if encoded.isascii() else json.dumps(told, default=str)
 
 
 def text_line(line: Line) -> str:
@@ -156,7 +157,7 @@ def configure(secrets: Iterable[str], stream: TextIO = sys.stderr, **about: Any)
     return tell
 
 
-_encode = json.JSONEncoder(default=str).encode
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 @lru_cache(maxsize=1)
