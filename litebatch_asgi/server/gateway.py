@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 
 from msgspec.structs import replace
@@ -18,10 +20,10 @@ from litebatch_asgi.errors import NotFound, StorageUnavailable
 from litebatch_asgi.keys import keys_of
 from litebatch_asgi.routes import Answered, Respond, counting
 from litebatch_asgi.routes.openapi import Description
+from litebatch_asgi.routes.operations import Operations
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.server.access import AccessLog, OwnerNoting
 from litebatch_asgi.server.auth import AnyKey, LoopbackNames, authenticator_for
-from litebatch_asgi.server.docs import DocsPage
 from litebatch_asgi.server.keys import (
     KEY_OPERATIONS,
     PREFIXES,
@@ -30,11 +32,12 @@ from litebatch_asgi.server.keys import (
     key_routes,
     no_keys,
 )
+from litebatch_asgi.server.lazy import LazyApp
 from litebatch_asgi.server.logs import RequestLog
 from litebatch_asgi.server.metrics import METRICS_OPERATIONS, metrics_route
 from litebatch_asgi.server.metrics import PATH as METRICS_PATH
 from litebatch_asgi.server.operators import OPERATOR_OPERATIONS, is_for_operators, operator_routes
-from litebatch_asgi.server.page import page_of, secret_from
+from litebatch_asgi.server.secret import page_secret_from
 
 _PAGE = "/ui"
 
@@ -50,7 +53,7 @@ def litebatch_for(config: Config, host: str, *, reconciler: bool = True) -> Lite
         catalog = Catalog(config.deployments, config.unserved)
         keys = KeyService(keys_of(storage), storage, catalog=catalog)
         authenticator = KeyAuthenticator(authenticator, keys, catalog)
-    secret = config.settings.page_secret or secret_from(config.master_key)
+    secret = config.settings.page_secret or page_secret_from(config.master_key)
     config = replace(config, settings=replace(config.settings, page_secret=secret))
     return LiteBatch.from_config(
         config, authenticator=OwnerNoting(authenticator), storage=storage, reconciler=reconciler
@@ -89,9 +92,9 @@ class Gateway:
         more = (METRICS_OPERATIONS, OPERATOR_OPERATIONS, *((KEY_OPERATIONS,) if keys is not None else ()))
         self._described = {
             "/openapi.json": Respond(Description(version("litebatch-asgi"), *more)),
-            "/docs": Respond(DocsPage(version("litebatch-asgi"), *more)),
+            "/docs": Respond(LazyApp(partial(_docs, more))),
         }
-        self._page = page_of(litebatch, keys, any_key=takes_any_key)
+        self._page = LazyApp(partial(_page, litebatch, keys, any_key=takes_any_key))
         self._lifespan = Router(lifespan=litebatch.lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,6 +126,18 @@ class Gateway:
 
 def _answering(routes: list[Route], answered: Answered | None = None) -> Respond:
     return Respond(Router(routes, redirect_slashes=False, default=_unknown), answered)
+
+
+def _docs(more: Sequence[Operations]) -> ASGIApp:
+    from litebatch_asgi.server.docs import DocsPage
+
+    return DocsPage(version("litebatch-asgi"), *more)
+
+
+def _page(litebatch: LiteBatch, keys: KeyService | None, *, any_key: bool) -> ASGIApp:
+    from litebatch_asgi.server.page import page_of
+
+    return page_of(litebatch, keys, any_key=any_key)
 
 
 def _keys_behind(authenticator: Authenticator) -> KeyService | None:

@@ -1,4 +1,4 @@
-"""The secret that a virtual key is: shown once, and kept as its SHA-256 alone."""
+"""Secrets: what a virtual key is, kept as its SHA-256 alone, and what is made of a master key."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ SECRET_PREFIX = "sk-"  # noqa: S105 - no password
 SHORTEST_KEY = 20
 """characters of a secret that an operator chooses: what is shorter can be guessed"""
 SECRET = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{{SHORTEST_KEY - len(SECRET_PREFIX)},200}}")
+_COST = 1 << 14
+_SALT = b"litebatch page"
 _TOKEN = re.compile("[0-9a-f]{64}")
 
 
@@ -38,3 +40,13 @@ def token_in(given: str) -> str | None:
     if _TOKEN.fullmatch(given):
         return given
     return token_of(given) if is_secret(given) else None
+
+
+def page_secret_from(master_key: str | None) -> str | None:
+    """A secret for cookies that all processes with this master key come to.
+
+    It is slow on purpose: whoever has a cookie could try out master keys on it.
+    """
+    if master_key is None:
+        return None
+    return hashlib.scrypt(master_key.encode(), salt=_SALT, n=_COST, r=8, p=1, dklen=32).hex()

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.page.sessions import COOKIE
-from litebatch_asgi.server.page import secret_from
+from litebatch_asgi.server.secret import page_secret_from
 from litebatch_asgi.server.startup import Options, build
 from tests.access.standalone import MASTER, standalone
 from tests.database import SQLiteDatabase
@@ -56,11 +56,11 @@ async def test_gateways_with_one_master_key_share_them(
 
 
 def test_what_is_made_of_a_master_key_is_long_and_not_the_key() -> None:
-    secret = secret_from("sk-x")
-    assert secret == secret_from("sk-x")
-    assert secret != secret_from("sk-y")
+    secret = page_secret_from("sk-x")
+    assert secret == page_secret_from("sk-x")
+    assert secret != page_secret_from("sk-y")
     assert len(secret or "") == 64
-    assert secret_from(None) is None
+    assert page_secret_from(None) is None
 
 
 class TestWorkers:
@@ -82,7 +82,7 @@ class TestWorkers:
         assert len(secrets) == 1
         (secret,) = secrets
         assert len(secret or "") >= 32
-        assert (secret == secret_from(MASTER)) == is_derived
+        assert (secret == page_secret_from(MASTER)) == is_derived
         assert (secret == OWN) == (OWN in more)
         another: dict[str, str] = {}
         options.hand_over(another)
