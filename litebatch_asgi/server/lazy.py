@@ -19,7 +19,11 @@ class LazyApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
-        if self._app is None:
-            async with self._turn:
-                self._app = self._app or await anyio.to_thread.run_sync(self._load)
-        await self._app(scope, receive, send)
+        app = self._app or await self._made()
+        await app(scope, receive, send)
+
+    async def _made(self) -> ASGIApp:
+        async with self._turn:
+            if self._app is None:
+                self._app = await anyio.to_thread.run_sync(self._load)
+            return self._app
