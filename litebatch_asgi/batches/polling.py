@@ -234,7 +234,7 @@ class Poller(JobWork):
         are never published, and the job is searched for once more.
 
         One that was just adopted and comes out as cancelled, which nobody has asked for, is begun anew unless
-        what it has done is there and another deployment may do the rest.
+        what it has done is there: that is paid for, and does not run again.
         """
         try:
             is_foreign = await self._unclear.is_foreign(job, snapshot)
@@ -274,8 +274,13 @@ class Poller(JobWork):
         return not is_asked_for and self.runtime.now() < batch.expires_at
 
     async def _is_left_undone(self, job: Job, snapshot: ProviderBatch, state: BatchState) -> bool:
-        """Whether results are there, and what they lack may be handed on. Raises `ProviderError`."""
-        if not self._handing_on.is_allowed(job, state.batch, state.jobs, self.runtime.now()):
+        """Whether its results are there, and either tell of requests that were done or may be handed on.
+
+        Raises `ProviderError`.
+        """
+        has_done_none = snapshot.counts is not None and not snapshot.counts.completed
+        now = self.runtime.now()
+        if has_done_none and not self._handing_on.is_allowed(job, state.batch, state.jobs, now):
             return False
         adapter = self.runtime.fleet.adapter(job.deployment_id)
         for named in named_files(job.deployment_id, snapshot):
