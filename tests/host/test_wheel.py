@@ -1,4 +1,7 @@
-"""The built wheel, with its core dependencies alone: it can be mounted, and it is typed in full."""
+"""The built wheel, with its core dependencies alone: it can be mounted, and it is typed in full.
+
+`make check` runs these.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.host.hosting import provider
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 HOST = """
@@ -246,7 +251,6 @@ def test_every_extra_is_asked_for(wheel: Path) -> None:
     assert set(extras) - {"dev"} == {*ASKS, "server", "prices"}
 
 
-@pytest.mark.long
 def test_every_public_name_has_a_known_type(wheel: Path, tmp_path: Path) -> None:
     interpreter, site = environment(tmp_path / "venv", wheel)
     rest = Path(pytest.__file__).parents[1]  # what the parts for testing and serving are typed by
