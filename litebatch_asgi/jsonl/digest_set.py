@@ -31,25 +31,35 @@ class DigestSet:
             if digest in few:
                 return False
             few.add(digest)
-        else:
-            low, high = number & _MASK, number >> _BITS & _MASK
-            for each in self._filters:
-                if each.holds(digest, low, high):
-                    return False
-            self._keep(digest, low, high)
+            self._count += 1
+            if self._count >= FEW:
+                self._few = None
+                while few:
+                    kept = few.pop()
+                    self._add(kept, int.from_bytes(kept))
+            return True
+        if not self._add(digest, number):
+            return False
         self._count += 1
-        if few is not None and self._count >= FEW:
-            self._few = None
-            while few:
-                digest = few.pop()
-                number = int.from_bytes(digest)
-                self._keep(digest, number & _MASK, number >> _BITS & _MASK)
         return True
 
-    def _keep(self, digest: bytes, low: int, high: int) -> None:
-        if not self._filters or self._filters[-1].is_full:
-            self._filters.append(_Filter())
-        self._filters[-1].add(digest, low, high)
+    def _add(self, digest: bytes, number: int) -> bool:
+        low, high = number & _MASK, number >> _BITS & _MASK
+        low_byte, low_bit, high_byte, high_bit = low >> 3, 1 << (low & 7), high >> 3, 1 << (high & 7)
+        for each in self._filters:
+            bits = each.bits
+            if bits[low_byte] & low_bit and bits[high_byte] & high_bit and each.holds(digest):
+                return False
+        last = self._filters[-1] if self._filters else None
+        if last is None or last.end >= _EACH * _SIZE:
+            last = _Filter()
+            self._filters.append(last)
+        bits, end = last.bits, last.end
+        bits[low_byte] |= low_bit
+        bits[high_byte] |= high_bit
+        last.digests[end : end + _SIZE] = digest
+        last.end = end + _SIZE
+        return True
 
 
 class _Filter:
@@ -57,27 +67,14 @@ class _Filter:
 
     def __init__(self) -> None:
         # mapped by themselves: the system has them back at once, whatever else is allocated meanwhile
-        self._bits = mmap(-1, 1 << (_BITS - 3))
-        self._digests = mmap(-1, _EACH * _SIZE)
-        self._end = 0
+        self.bits = mmap(-1, 1 << (_BITS - 3))
+        self.digests = mmap(-1, _EACH * _SIZE)
+        self.end = 0
+        """bytes of the digests that are there"""
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the next one belongs into another filter."""
-        return self._end >= _EACH * _SIZE
-
-    def holds(self, digest: bytes, low: int, high: int) -> bool:
-        bits = self._bits
-        if not bits[low >> 3] >> (low & 7) & 1 or not bits[high >> 3] >> (high & 7) & 1:
-            return False
-        at = self._digests.find(digest, 0, self._end)
+    def holds(self, digest: bytes) -> bool:
+        """Whether it is among them."""
+        at = self.digests.find(digest, 0, self.end)
         while at % _SIZE and at >= 0:  # the end of one and the beginning of the next
-            at = self._digests.find(digest, at + 1, self._end)
+            at = self.digests.find(digest, at + 1, self.end)
         return at >= 0
-
-    def add(self, digest: bytes, low: int, high: int) -> None:
-        bits = self._bits
-        bits[low >> 3] |= 1 << (low & 7)
-        bits[high >> 3] |= 1 << (high & 7)
-        self._digests[self._end : self._end + _SIZE] = digest
-        self._end += _SIZE
