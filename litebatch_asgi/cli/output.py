@@ -8,9 +8,6 @@ from enum import StrEnum
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from litebatch_asgi.cli.telling import visible, visible_in_line, visible_json
 
@@ -96,6 +93,10 @@ def print_object(shown: object) -> None:
 
 def _print_table(columns: Sequence[str], rows: Sequence[Row], *, has_head: bool) -> None:
     """Where there is no room for what is not broken, the terminal breaks lines itself: ids can be copied."""
+    from rich.console import Console  # here: the gateway does without, and starts sooner
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console()
     table = Table(
         show_header=has_head,

@@ -20,7 +20,7 @@ from litebatch_asgi.models import File, Shard
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.spool import Spool
 
-SENT_BYTES = 512 << 10
+SENT_BYTES = 1 << 20
 """what is given to a connection at once"""
 
 Content: TypeAlias = Callable[[], AsyncIterator[bytes]]
