@@ -216,11 +216,13 @@ class ResultReader:
 
     async def is_whole(self, reading: Reading) -> bool:
         """Whether the provider gave all files that it names, each of the size that it states, if it does."""
-        return not reading.withheld and all([await self._has_stated_size(file) for file in reading.files])
+        return not reading.withheld and all([await self._has_come_whole(file) for file in reading.files])
 
-    async def _has_stated_size(self, file: ReadFile) -> bool:
+    async def _has_come_whole(self, file: ReadFile) -> bool:
         if file.named.lane is Lane.LIVE:
             return True
+        if file.is_torn:
+            return False
         adapter = self._runtime.fleet.adapter(file.named.deployment_id)
         try:
             stated = (await adapter.retrieve_file(file.named.provider_file_id)).bytes

@@ -59,6 +59,11 @@ class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
     """whether these rows are not the provider's own"""
 
     @property
+    def is_torn(self) -> bool:
+        """Whether its last row may have come in part only."""
+        return bool(self.found.unparsable) and not self.ends_in_newline
+
+    @property
     def is_right(self) -> bool:
         """Whether the file is published as it is, for all its rows are."""
         return self.found == self.kept and not self.is_translated

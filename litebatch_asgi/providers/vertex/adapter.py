@@ -155,7 +155,7 @@ class VertexAdapter:
             bucket, name = object_of(file_id)
         except ProviderNotFound:
             return
-        names = await self._bucket.names(bucket, name) if name.endswith("/") else [name]
+        names = await self._bucket.sizes(bucket, name) if name.endswith("/") else (name,)
         for each in names:
             await self._bucket.delete(bucket, each)
 
@@ -227,25 +227,28 @@ class VertexAdapter:
         answer = await self._http.read("GET", self._place.jobs_path, params=params, names_object=False)
         return await work_on(answer, read_object)
 
-    async def _shards(self, bucket: str, directory: str) -> list[str]:
-        names = await self._bucket.names(bucket, directory)
-        shards = [name for name in names if name.endswith(".jsonl")]
+    async def _shards(self, bucket: str, directory: str) -> dict[str, int | None]:
+        """By name the shards of a directory of results, and the size of each where it is told."""
+        sizes = await self._bucket.sizes(bucket, directory)
+        shards = {name: size for name, size in sizes.items() if name.endswith(".jsonl")}
         if not shards:
             raise ProviderNotFound("there are no results where the job wrote them")
         return shards
 
-    async def _joined(self, bucket: str, shards: list[str]) -> AsyncGenerator[bytes]:
-        for name in shards:
-            last = b"\n"
+    async def _joined(self, bucket: str, shards: Mapping[str, int | None]) -> AsyncGenerator[bytes]:
+        for name, size in shards.items():
+            last, came = b"\n", 0
             try:
                 async with self._bucket.stream(bucket, name) as stream:
                     async for block in stream.blocks:
-                        last = block[-1:] or last
+                        last, came = block[-1:] or last, came + len(block)
                         yield block
             except ProviderNotFound as error:
                 raise NoClearAnswer(
                     f"a shard has gone while the results were read: {error.message}"
                 ) from error
+            if size is not None and came < size:
+                raise NoClearAnswer(f"of a shard of the results {came} bytes came, and it has {size}")
             if last != b"\n":
                 yield b"\n"
 

@@ -17,6 +17,7 @@ from litebatch_asgi.providers.vertex.reading import (
     Object,
     all_pages,
     content_is_not_to_blame,
+    count_of,
     read_object,
     text_of,
 )
@@ -114,10 +115,11 @@ class Bucket:
         async with self._http.download(_path(bucket, name), params={"alt": "media"}) as stream:
             yield stream
 
-    async def names(self, bucket: str, directory: str) -> list[str]:
-        """The names of all objects in a directory, which is a name that ends in `/`."""
+    async def sizes(self, bucket: str, directory: str) -> dict[str, int | None]:
+        """By name, sorted, all objects in a directory, which is a name that ends in `/`, and their sizes."""
         async with aclosing(self.objects(bucket, directory)) as objects:
-            return sorted([str(each["name"]) async for each in objects])
+            found = {str(each["name"]): count_of(each, "size") async for each in objects}
+        return dict(sorted(found.items()))
 
 
 def _path(bucket: str, name: str) -> str:
