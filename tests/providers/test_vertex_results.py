@@ -15,7 +15,8 @@ from .wire import answer, cut, raw_server
 RESULTS = "gs://my-bucket/litebatch/vertex-1/out/7/prediction-model-1/"
 AT = "/storage/v1/b/my-bucket/o"
 FOLDER = "litebatch/vertex-1/out/7/prediction-model-1/"
-SHARDS = [{"name": f"{FOLDER}predictions_0{index}.jsonl", "size": "9"} for index in (2, 1, 3)]
+SIZES = {2: "0", 1: "15", 3: "8"}
+SHARDS = [{"name": f"{FOLDER}predictions_0{index}.jsonl", "size": size} for index, size in SIZES.items()]
 OTHER = {"name": f"{FOLDER}errors_stats", "size": "1"}
 SINCE = datetime(2026, 11, 14, 22, 13, 20, 500_000, UTC)
 
@@ -44,6 +45,17 @@ async def test_results_are_all_shards_by_name_each_ended_by_a_newline() -> None:
     assert parse_qs(targets[0].query)["prefix"] == [FOLDER]
     assert [each.path for each in targets[2:]] == [path(f"{FOLDER}predictions_0{n}.jsonl") for n in (1, 2, 3)]
     assert {each.query for each in targets[2:]} == {"alt=media"}
+
+
+async def test_a_shard_of_which_only_a_part_came_is_an_error() -> None:
+    pages = (answer({"items": SHARDS[1:2]}), answer(raw=b'{"a":1}\n'))
+    async with (
+        raw_server(*pages) as server,
+        vertex_for(server.root) as adapter,
+        adapter.stream_file(RESULTS) as stream,
+    ):
+        with pytest.raises(NoClearAnswer, match="8 bytes came, and it has 15"):
+            _ = [block async for block in stream.blocks]
 
 
 @pytest.mark.parametrize("items", [[], [OTHER]])
