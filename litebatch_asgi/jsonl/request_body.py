@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -54,7 +54,7 @@ _BRACKET = b"["[0]
 _SCALARS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of", "messages")
 _RAW = ("prompt", "input", "previous_response_id", "conversation")
 
-decode_body = msgspec.json.Decoder(Body).decode
+decode_body: Callable[[bytes], Body] = msgspec.json.Decoder(Body).decode
 _decode_odd = msgspec.json.Decoder(_Odd).decode
 _decode_item = msgspec.json.Decoder(Item).decode
 _decode_items = msgspec.json.Decoder(list[Item]).decode
