@@ -30,6 +30,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """between two restarts of the database, on average"""
     least_kills: int = 0
     """the load goes on until there were so many, on a machine that is too busy to start processes"""
+    least_rescues: int = 0
+    """the same of shards that are made of what jobs left undone"""
     stop_share: float = 0.25
     """of the replicas that are to come to a failpoint, how many are stopped there rather than killed"""
     without: str | None = None

@@ -106,7 +106,7 @@ class Round:
                     await self._trouble(0.3)
             found = await self._judged()
             orphans = len(await lost_orphans(self._world))
-            rescues = await self._world.rows("SELECT 1 FROM file_shards WHERE batch_id IS NOT NULL")
+            rescues = await self._rescues()
             if found:
                 for party in self._parties:
                     await leave_evidence(self._folder, found, party)
@@ -115,7 +115,7 @@ class Round:
             memory=self._memory,
             struck=sum(_is_trouble(entry) for entry in self._world.simulator.journal),
             seconds=time.monotonic() - began,
-            rescues=len(rescues),
+            rescues=rescues,
             orphans=orphans,
             requests=len(self._world.simulator.requests),
             repeated=self._repeated,
@@ -135,6 +135,17 @@ class Round:
                 found += [f"{party.name}{text}" for text in self._sent_wrongly(party)]
             group.cancel_scope.cancel()
         return [*found, *self._toll.crashes]
+
+    async def _rescues(self) -> int:
+        """How many shards were made of what jobs had left undone."""
+        return len(await self._world.rows("SELECT 1 FROM file_shards WHERE batch_id IS NOT NULL"))
+
+    async def _has_enough(self) -> bool:
+        """Whether what the round is about has happened."""
+        plan = self._plan
+        if self._toll.kills < plan.least_kills:
+            return False
+        return not plan.least_rescues or await self._rescues() >= plan.least_rescues
 
     def _sent_wrongly(self, party: Party) -> list[str]:
         """What live deployments were sent that they should not have been."""
@@ -186,7 +197,7 @@ class Round:
                 group.start_soon(outages, self._server, self._toll, chance, plan.outage_seconds)
             await anyio.sleep(share * plan.seconds)
             with anyio.move_on_after(KILL_SECONDS):
-                while self._toll.kills < plan.least_kills:  # noqa: ASYNC110 - other processes
+                while not await self._has_enough():  # noqa: ASYNC110 - other processes
                     await anyio.sleep(RELEASE_SECONDS)
             group.cancel_scope.cancel()
         self._phase += 1

@@ -86,6 +86,7 @@ async def test_nothing_is_lost_where_jobs_are_rescued(
         is_mixed=is_mixed,
         rescues=True,
         least_kills=1,
+        least_rescues=1,
     )
     async with new_database(tmp_path, server) as database:
         result = await played(plan, tmp_path, database, server)
