@@ -26,7 +26,7 @@ from tests.survival.lines import failed_innocents, wrong_lines
 from tests.survival.money import wrong_charges
 from tests.survival.settings import PROMPT_SECONDS
 
-REPAIR_SECONDS = 120.0
+REPAIR_SECONDS = 300.0
 """far more than leases, graces and polls add up to, on a machine that has other things to do"""
 REFUSED = frozenset({401, 403, 404, 429, 500, 503})
 """answers to a create after which another deployment may be tried although a job was made"""
