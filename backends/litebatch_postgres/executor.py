@@ -242,9 +242,13 @@ async def _commit(session: Session) -> StorageUnavailable | None:
 
 
 async def _released(pool: Lender, connection: Connection) -> None:
-    # one that cannot be given back was broken by the pool
-    with anyio.CancelScope(shield=True), suppress(StorageUnavailable), translated():
-        await pool.release(connection, timeout=_RELEASE_SECONDS)
+    # one that cannot be given back was broken by the pool; asyncpg's goes on with it where we are cancelled
+    with suppress(StorageUnavailable), translated():
+        if isinstance(pool, asyncpg.Pool):
+            await pool.release(connection, timeout=_RELEASE_SECONDS)
+            return
+        with anyio.CancelScope(shield=True):
+            await pool.release(connection, timeout=_RELEASE_SECONDS)
 
 
 async def _leave(_: asyncpg.Connection[Any]) -> None:
