@@ -18,7 +18,7 @@ from benchmarks._seed import batch_id, seed, seed_postgres
 from tests.postgres import own_server
 
 BATCHES = 5000
-BAR = 0.6
+BAR = 0.8
 
 
 class Figures(NamedTuple):

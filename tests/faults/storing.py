@@ -41,6 +41,10 @@ async def lose_copy(world: World) -> None:
             await east.delete_file(file.id)
 
 
+UNHURRIED = {"adopt_grace_seconds": 4.0}
+"""so that half a file is there before the search for it is over, on a busy machine as well"""
+
+
 async def cut_copy_off(world: World) -> None:
     """An upload to the west is not done, and half a file lies there under our tag."""
     fault = world.simulator.add_fault(Fault(account="west", call="upload_file", stall=True, drop=True))
@@ -74,6 +78,7 @@ SIZES = (
         phase=Phase.UPLOAD,
         accounts=WRONG_SIZES,
         meanwhile=cut_copy_off,
+        settings=UNHURRIED,
     ),
     Trouble(
         name="sizes told wrong, not read for a while",
@@ -110,7 +115,7 @@ COPIES = (
             Fault(call="retrieve_file", skip=4, file_status="processed", times=2),
         ),
     ),
-    Trouble(name="copy is cut off", phase=Phase.UPLOAD, meanwhile=cut_copy_off),
+    Trouble(name="copy is cut off", phase=Phase.UPLOAD, meanwhile=cut_copy_off, settings=UNHURRIED),
     Trouble(name="file is deleted in doubt", phase=Phase.DELETE, uploaded=delete_in_doubt),
 )
 
