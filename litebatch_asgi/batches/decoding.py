@@ -6,6 +6,8 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 
+from msgspec.structs import replace
+
 from litebatch_asgi.batches.custom_ids import CustomIds
 from litebatch_asgi.batches.lines import JobLines
 from litebatch_asgi.batches.results import NamedFile, ReadFile
@@ -60,14 +62,16 @@ class ForeignResults:
                     await self._keep(kinds, untold, await self._runtime.in_executor(feed, block))
         except ProviderNotFound:
             return None
+        before = decoder.unknown
         await self._keep(kinds, untold, decoder.finish())
         await untold.finish()
-        unknown = decoder.unknown
+        unknown, is_torn = decoder.unknown, decoder.unknown > before
         if untold.size:
             unknown += await self._find_lines(self._custom_ids, decoder.echoes, kinds, untold)
         tallies = {kind: await rows.finish() for kind, rows in kinds.items()}
         hit("settle.decoded")
-        return self._as_read(named, digest, kinds, tallies, unknown)
+        read = self._as_read(named, digest, kinds, tallies, unknown)
+        return replace(read, is_torn=is_torn)
 
     def _as_read(
         self,

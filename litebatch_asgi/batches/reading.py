@@ -82,8 +82,8 @@ class ExactReading(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """Lines that are of the input, legible or not."""
-        unparsable = sum(each.found.unparsable for each in self.reading.files)
+        """Lines that are of the input, legible or not, but for those of which only a part came."""
+        unparsable = sum(each.found.unparsable - each.is_torn for each in self.reading.files)
         return self.reading.kept.rows + len(self.held_back) + unparsable
 
 
@@ -216,13 +216,11 @@ class ResultReader:
 
     async def is_whole(self, reading: Reading) -> bool:
         """Whether the provider gave all files that it names, each of the size that it states, if it does."""
-        return not reading.withheld and all([await self._has_come_whole(file) for file in reading.files])
+        return not reading.withheld and all([await self._has_stated_size(file) for file in reading.files])
 
-    async def _has_come_whole(self, file: ReadFile) -> bool:
+    async def _has_stated_size(self, file: ReadFile) -> bool:
         if file.named.lane is Lane.LIVE:
             return True
-        if file.is_torn:
-            return False
         adapter = self._runtime.fleet.adapter(file.named.deployment_id)
         try:
             stated = (await adapter.retrieve_file(file.named.provider_file_id)).bytes

@@ -57,11 +57,8 @@ class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
     """those, where they were kept on disk, by the file that they belong into"""
     is_translated: bool = False
     """whether these rows are not the provider's own"""
-
-    @property
-    def is_torn(self) -> bool:
-        """Whether its last row may have come in part only."""
-        return bool(self.found.unparsable) and not self.ends_in_newline
+    is_torn: bool = False
+    """whether its last row is none and has no newline: more of it may come"""
 
     @property
     def is_right(self) -> bool:
