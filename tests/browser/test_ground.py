@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser import needs, pages
 from tests.browser.axe import violations
@@ -55,16 +55,21 @@ async def test_a_test_allows_what_it_expects(browser: Browser) -> None:
     assert re.findall("console: (...)", str(raised.value)) == ["two"]
 
 
+async def _leave_waiting(_: Route) -> None:
+    """No answer, so that none comes before it is given up."""
+
+
 async def test_what_a_page_gives_up_is_no_fault(browser: Browser) -> None:
     body = """<script>
         const giving = new AbortController();
-        fetch('/', {signal: giving.signal}).catch(error => { document.title = error.name });
+        fetch('/never', {signal: giving.signal}).catch(error => { document.title = error.name });
         setTimeout(() => giving.abort());
     </script>"""
     async with site({"/": body}) as address, pages_in(browser) as page_at:
         page = await page_at()
         failed: list[str | None] = []
         page.on("requestfailed", lambda request: failed.append(request.failure))
+        await page.route("**/never", _leave_waiting)
         await page.goto(address)
         await until(page, "document.title === 'AbortError'")
         assert failed == ["net::ERR_ABORTED"]
