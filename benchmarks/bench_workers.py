@@ -33,7 +33,8 @@ def compare(folder: Path, url: str, rounds: int) -> None:
         command = [*SERVE, str(write_config(folder, [deployment], database=url))]
         with running(folder, command) as one, running(folder, [*command, "--workers", "2"]) as two:
             step_back()
-            rate(one), rate(two)
+            for server in (one, two):
+                rate(server)
             rates = [(rate(one), rate(two)) for _ in range(rounds)]
     _report.show("one process: requests per second", _report.spread([one for one, _ in rates], 0))
     _report.show("two workers: requests per second", _report.spread([two for _, two in rates], 0))
