@@ -152,7 +152,8 @@ async def test_a_scan_is_cancelled_between_slices(spooler: Spooler) -> None:
 
         def feed(block: bytes) -> None:
             fed.append(len(block))
-            anyio.from_thread.run_sync(scope.cancel, token=token)
+            if len(fed) == 1:  # later ones may come when there is no event loop to ask any more
+                anyio.from_thread.run_sync(scope.cancel, token=token)
 
         token = anyio.lowlevel.current_token()
         with scope:
