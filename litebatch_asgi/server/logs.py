@@ -62,8 +62,7 @@ def json_line(line: Line) -> str:
     told.update((name, value) for name, value in line.fields.items() if value is not None)
     if line.exception is not None:
         told["exception"] = line.exception
-    encoded = _encode(told)
-    return encoded.decode() if encoded.isascii() else json.dumps(told, default=str)
+    return _encode(told)
 
 
 def text_line(line: Line) -> str:
@@ -157,7 +156,7 @@ def configure(secrets: Iterable[str], stream: TextIO = sys.stderr, **about: Any)
     return tell
 
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+_encode = json.JSONEncoder(default=str).encode
 
 
 @lru_cache(maxsize=1)
