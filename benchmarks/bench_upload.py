@@ -100,16 +100,13 @@ def run(gateway: Server, bare: Server, kinds: Sequence[Kind], rounds: int, profi
                 if kind is LONG:
                     reference.append(measure(bare, blocks, size))
                 measured[kind.name].append(measure(gateway, blocks, size))
-    unit = "ms per MB"
     for kind in kinds:
         megabytes = kind.content.size / MEGABYTE
+        cost = report(f"LiteBatch, {kind.name}", measured[kind.name], megabytes)
+        _report.at_most(f"CPU of an upload, {kind.name}", cost, kind.bar, "ms per MB")
         if kind is LONG:
             bare_cost = report("Starlette's form to disk, nothing else", reference, megabytes)
-            cost = report(f"LiteBatch, {kind.name}", measured[kind.name], megabytes)
             _report.at_most("beside Starlette's form", cost / bare_cost, REFERENCE_TIMES, "times")
-        else:
-            cost = report(f"LiteBatch, {kind.name}", measured[kind.name], megabytes)
-        _report.at_most(f"CPU of an upload, {kind.name}", cost, kind.bar, unit)
 
 
 def main() -> None:

@@ -70,8 +70,7 @@ class ForeignResults:
             unknown += await self._find_lines(self._custom_ids, decoder.echoes, kinds, untold)
         tallies = {kind: await rows.finish() for kind, rows in kinds.items()}
         hit("settle.decoded")
-        read = self._as_read(named, digest, kinds, tallies, unknown)
-        return replace(read, is_torn=is_torn)
+        return replace(self._as_read(named, digest, kinds, tallies, unknown), is_torn=is_torn)
 
     def _as_read(
         self,

@@ -38,10 +38,9 @@ class DigestSet:
                     kept = few.pop()
                     self._add(kept, int.from_bytes(kept))
             return True
-        if not self._add(digest, number):
-            return False
-        self._count += 1
-        return True
+        is_new = self._add(digest, number)
+        self._count += is_new
+        return is_new
 
     def _add(self, digest: bytes, number: int) -> bool:
         low, high = number & _MASK, number >> _BITS & _MASK

@@ -1,7 +1,8 @@
 """Temporary files that content is kept in while it is checked and sent on.
 
-All disk work is done in the executor that the `Spooler` was given: the event loop never waits for a disk,
-and the default executors of asyncio and anyio, which are the host's, are left alone.
+Whatever may wait for the disk is done in the executor that the `Spooler` was given: the event loop reads only
+what the system has in memory. The default executors of asyncio and anyio, which are the host's, are left
+alone.
 """
 
 from litebatch_asgi.spool.spool import BLOCK_BYTES as BLOCK_BYTES

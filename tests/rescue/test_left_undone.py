@@ -119,31 +119,20 @@ async def test_the_rest_waits_for_a_deployment_that_has_no_room_for_now(
         assert len(ids_of(await gateway.content(ended.output_file_id))) == 10
 
 
-async def test_nor_does_it_run_again_where_nothing_is_handed_on(tmp_path: Path, database: Database) -> None:
-    simulator = Simulator(settings=RUNNING)
-    settings = replace(SETTINGS, rescue=False)
-    async with running_gateway(
-        tmp_path, database=database, simulator=simulator, settings=settings
-    ) as gateway:
-        first_runs(gateway, Course(ends_at=0.6, ends_as="cancelled"))
-        simulator.add_fault(Fault(call="create_batch", when="after", drop=True))
-        ended = await gateway.ended((await begun(gateway, 10)).id)
-        assert await each_once(gateway, ended, 10) == {"batch_cancelled": 4}
-        assert await sizes(simulator) == [10]
-
-
-async def test_what_was_cancelled_before_it_had_done_anything_runs_anew(
-    tmp_path: Path, database: Database
+@pytest.mark.parametrize(
+    ("ends_at", "lost", "jobs"), [(0.6, {"batch_cancelled": 4}, [10]), (0, {}, [10, 10])]
+)
+async def test_without_rescue_only_what_has_done_nothing_runs_anew(
+    tmp_path: Path, database: Database, ends_at: float, lost: dict[str, int], jobs: list[int]
 ) -> None:
-    """A history that is lost with a restore may have cancelled it, with nothing to keep."""
+    """The same. A history that is lost with a restore may have cancelled what has done nothing."""
     simulator = Simulator(settings=RUNNING)
     settings = replace(SETTINGS, rescue=False)
     async with running_gateway(
         tmp_path, database=database, simulator=simulator, settings=settings
     ) as gateway:
-        first_runs(gateway, Course(ends_at=0, ends_as="cancelled"))
+        first_runs(gateway, Course(ends_at=ends_at, ends_as="cancelled"))
         simulator.add_fault(Fault(call="create_batch", when="after", drop=True))
         ended = await gateway.ended((await begun(gateway, 10)).id)
-        assert ended.status == "completed"
-        assert await each_once(gateway, ended, 10) == {}
-        assert await sizes(simulator) == [10, 10]
+        assert await each_once(gateway, ended, 10) == lost
+        assert await sizes(simulator) == jobs

@@ -57,7 +57,7 @@ def test_a_json_line_has_the_fields_of_the_record() -> None:
 
 @pytest.mark.parametrize("odd", ["\udc80", 1 << 70, "é"])
 def test_what_other_encoders_refuse_loses_no_line(odd: object) -> None:
-    """A name of a file that is no UTF-8, a number beyond 64 bits."""
+    """Such as the name of a file that is no UTF-8."""
     line = Formatter(json_line, Redactor(())).format(record(odd=odd))
     assert line.isascii()
     assert json.loads(line)["odd"] == odd
