@@ -259,7 +259,7 @@ class LiveRunner:
                 return
 
     async def _hand_back(self) -> None:
-        """Commit what has come, and give back all ranges."""
+        """Commit what has come, and give back all ranges: who begins anew claims them anew."""
         now = self._runtime.now()
         writes = [
             replace(held.write(), trying=None, give_back=now)
@@ -268,6 +268,10 @@ class LiveRunner:
         ]
         openings = (each.claim for each in self._opening.values() if not each.is_lost)
         writes += [RangeWrite(range=each, give_back=now) for each in openings]
+        self._opening.clear()
+        for station in self._stations.values():
+            for held in station.held:
+                station.drop(held)
         try:
             await self._runtime.storage.lines.write(writes)
         except StorageUnavailable as error:

@@ -8,10 +8,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
-from litebatch_asgi import failpoints
+from litebatch_asgi import engine, failpoints
 from litebatch_asgi.jobs import JobQuery
 from litebatch_asgi.live import LiveRunner
 from litebatch_asgi.operators import Operators
@@ -104,6 +105,41 @@ async def test_a_process_that_stops_hands_its_ranges_on(tmp_path: Path, database
         again = sent(gateway)
     assert again[1] + again[2] == 300
     assert again[2] <= before.most_in_progress
+
+
+async def test_a_runner_that_begins_anew_goes_on_with_what_it_claims_anew(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had held before is given back, for it or others to claim: it sends none of that twice."""
+    runners: list[LiveRunner] = []
+    fails = anyio.Event()
+
+    class Failing(LiveRunner):
+        async def run(self) -> None:
+            runners.append(self)
+            async with anyio.create_task_group() as group:
+                if len(runners) == 1:
+                    group.start_soon(self._fail)
+                await super().run()
+
+        async def _fail(self) -> None:
+            await fails.wait()
+            raise RuntimeError("the runner is to begin anew")
+
+    monkeypatch.setattr(engine, "LiveRunner", Failing)
+    slow = replace(SERVER, latency=Latency(seconds=0.1))
+    async with live_gateway(tmp_path, database, server=slow) as gateway:
+        simulator = gateway.simulator
+        batch = await gateway.create((await gateway.upload(lines(300))).id)
+        await simulator.until(lambda: simulator.requests.totals().statuses.get("200", 0) > 5)
+        fails.set()
+        ended = await gateway.ended(batch.id)
+        assert len(runners) == 2
+        assert await each_once(gateway, ended, 300) == {}
+        again = sent(gateway)
+        assert again[1] + again[2] == 300
+        assert again[2] <= simulator.requests.totals(account="live").most_in_progress
+        await nothing_is_left(gateway, runners)
 
 
 async def test_an_operator_stops_a_live_job(
