@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -16,6 +16,8 @@ from litebatch_sql.threads import in_own_thread
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Any]"
 
+_FEW_ROWS = 50
+"""Arguments of so many are made in less time than a thread is."""
 _FINISH_SECONDS = 5.0
 """How long a cancelled caller is kept at most until its transaction is rolled back."""
 
@@ -48,13 +50,14 @@ class Session:
         return int(count) if count.isdecimal() else 0
 
     async def execute_many(self, sql: str, rows: Iterable[Parameters]) -> None:
-        """See `Transaction.execute_many`: it is a thread that iterates."""
+        """See `Transaction.execute_many`: unless there are few rows it is a thread that iterates."""
         statement = self._number(sql)
 
         def iterate() -> list[list[Any]]:
             return [statement.arguments(row) for row in rows]
 
-        arguments = await in_own_thread(iterate)
+        is_short = isinstance(rows, Sequence) and len(rows) <= _FEW_ROWS
+        arguments = iterate() if is_short else await in_own_thread(iterate)
         with translated():
             await self._connection.executemany(statement.sql, arguments)
 
