@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from functools import partial
 from typing import Literal
 
 from msgspec.structs import replace
 
 from litebatch_asgi import tracing
+from litebatch_asgi.batches.answered import AnsweredBatches
 from litebatch_asgi.batches.attempts import JobView, job_views
 from litebatch_asgi.batches.creating import Creator
 from litebatch_asgi.batches.dispatching import JobDispatcher
@@ -62,6 +62,7 @@ class BatchService:
         self._writer = BatchWriter(runtime)
         drafts = Drafts(runtime)
         self._creator = Creator(runtime, drafts, dispatcher)
+        self._answered = AnsweredBatches(runtime)
         self._dry_runs = DryRuns(runtime, drafts)
 
     async def create(
@@ -209,14 +210,8 @@ class BatchService:
 
     def answered(self, batch_id: str, *, was_sent: bool) -> None:
         """Note, in the background, whether the answer to a create was sent: if not, a retry gets it."""
-
-        def decide(current: BatchState) -> BatchChange:
-            answered_at = self._runtime.now() if was_sent else current.batch.answered_at
-            noted = replace(current.batch, answered_at=answered_at, answering_until=None)
-            return BatchChange(batch=noted)
-
         with suppress(Unavailable), self._runtime.call():
-            self._runtime.start(partial(self._runtime.storage.change_batch, batch_id, decide))
+            self._answered.note(batch_id, was_sent=was_sent)
 
     async def retrieve(self, principal: Principal, batch_id: str) -> Batch:
         """A batch, by one read. One that was not looked at lately is looked at soon. Raises `NotFound`."""

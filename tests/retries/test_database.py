@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Collection
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import anyio
 import pytest
 
+from litebatch_asgi.storage import BatchDecision
 from litebatch_asgi.testing import a_file, a_request
 from litebatch_sql import Queries
 from litebatch_sql.migrations import load_migrations
 from litebatch_sql.tables import TABLES
 from tests.harness import InProcess
-from tests.retries.requests import client, upload
+from tests.retries.requests import client, create, upload
 
 
 async def test_forgotten_keys_are_removed_by_and_by(gateway: InProcess) -> None:
@@ -41,6 +44,38 @@ async def test_only_creates_without_a_key_are_noted(gateway: InProcess) -> None:
 
     await gateway.eventually(is_noted)
     assert await gateway.database.rows("SELECT 1 FROM files WHERE request_fingerprint IS NULL") == [(1,)]
+
+
+async def test_answers_to_creates_are_noted_together_while_the_database_is_busy(
+    gateway: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are made meanwhile, they cost one transaction more; and each of them is noted."""
+    change, go, calls = gateway.storage.change_batches, anyio.Event(), list[int]()
+
+    async def late(batch_ids: Collection[str], decide: BatchDecision) -> None:
+        calls.append(len(batch_ids))
+        await go.wait()
+        await change(batch_ids, decide)
+
+    monkeypatch.setattr(gateway.storage, "change_batches", late)
+    async with client(gateway.address) as http:
+        file_id = (await upload(http, {})).json()["id"]
+        await create(http, file_id, {})
+
+        async def is_writing() -> bool:
+            return len(calls) == 1
+
+        await gateway.eventually(is_writing)
+        for _ in range(5):
+            await create(http, file_id, {})
+    go.set()
+
+    async def are_noted() -> bool:
+        noted = "SELECT count(*) FROM batches WHERE answered_at IS NOT NULL AND answering_until IS NULL"
+        return await gateway.database.rows(noted) == [(6,)]
+
+    await gateway.eventually(are_noted)
+    assert calls == [1, 5]
 
 
 @pytest.mark.parametrize(
