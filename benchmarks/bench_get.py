@@ -1,4 +1,4 @@
-"""`GET /v1/batches/{id}` over sockets, beside a bare Starlette route that makes the same read."""
+"""`GET` of a batch and of a list of 20 over sockets, beside bare routes that make the same reads."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ from tests.postgres import own_server
 
 BATCHES = 5000
 BAR = 0.8
+READS = {
+    "a batch": [f"/v1/batches/{batch_id(number)}" for number in range(BATCHES)],
+    "a list": ["/v1/batches?limit=20"],
+}
+"""what is asked for, by what it is called"""
 
 
 class Figures(NamedTuple):
@@ -50,21 +55,20 @@ def seeded(kind: str, folder: Path) -> Generator[str]:
         yield server.url()
 
 
-def report(kind: str, ours: Sequence[Figures], bare: Sequence[Figures]) -> None:
-    """Show what was measured in rounds of one each."""
-    for name, measured in ((f"{kind}: bare Starlette route", bare), (f"{kind}: LiteBatch", ours)):
+def report(what: str, ours: Sequence[Figures], bare: Sequence[Figures], bar: float) -> None:
+    """Show what was measured in rounds of one each; the bar is that of the rate beside the bare route."""
+    for name, measured in ((f"{what}, bare Starlette route", bare), (f"{what}, LiteBatch", ours)):
         _report.show(f"{name}: requests per second", _report.spread([each.rate for each in measured], 0))
         _report.show(f"{name}: CPU, us per request", _report.spread([each.cpu for each in measured], 0))
     rates = [mine.rate / its.rate for mine, its in zip(ours, bare, strict=True)]
     costs = [its.cpu / mine.cpu for mine, its in zip(ours, bare, strict=True)]
-    _report.show(f"{kind}: LiteBatch beside the bare route, rate", _report.spread(rates))
-    _report.beside(f"{kind}: LiteBatch beside the bare route, CPU", costs)
-    _report.at_least(f"{kind}: GET of a batch, rate beside a bare route", median(rates), BAR, "times")
+    _report.show(f"{what}: LiteBatch beside the bare route, rate", _report.spread(rates))
+    _report.beside(f"{what}: LiteBatch beside the bare route, CPU", costs)
+    _report.at_least(f"{what}, rate beside a bare route", median(rates), bar, "times")
 
 
 def compare(kind: str, rounds: int, seconds: float) -> None:
     """Measure both servers on one database, by turns."""
-    paths = [f"/v1/batches/{batch_id(number)}" for number in range(BATCHES)]
     with scratch() as folder, seeded(kind, folder) as database:
         url = database if kind == "postgresql" else f"sqlite:///{database}"
         with (
@@ -72,23 +76,25 @@ def compare(kind: str, rounds: int, seconds: float) -> None:
             running(folder, [*SERVE, str(write_config(folder, [deployment], database=url))]) as gateway,
             running(folder, ["-m", "benchmarks._bare", "--database", database]) as bare,
         ):
-            measured: dict[Server, list[Figures]] = {gateway: [], bare: []}
-            for server in measured:
-                measure(server, paths, 0.5)
-            for _ in range(rounds):
-                for server, figures in measured.items():
-                    figures.append(measure(server, paths, seconds))
-        report(kind, measured[gateway], measured[bare])
+            for what, paths in READS.items():
+                measured: dict[Server, list[Figures]] = {gateway: [], bare: []}
+                for server in measured:
+                    measure(server, paths, 0.5)
+                for _ in range(rounds):
+                    for server, figures in measured.items():
+                        figures.append(measure(server, paths, seconds))
+                report(f"{kind}: GET of {what}", measured[gateway], measured[bare], BAR)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=0.8, help="of each measurement")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], help="only this one")
+    parser.add_argument("--quick", action="store_true", help="five rounds")
     options = parser.parse_args()
     for kind in (options.database,) if options.database else ("sqlite", "postgresql"):
-        compare(kind, options.rounds, options.seconds)
+        compare(kind, 5 if options.quick else options.rounds, options.seconds)
 
 
 if __name__ == "__main__":

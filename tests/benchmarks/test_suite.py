@@ -105,7 +105,7 @@ def test_all_are_listed_with_a_line_each(
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        (["dialect"], "there is no dialect; there are contents, dialects, "),
+        (["dialect"], "there is no dialect; there are contents, create, dialects, "),
         (["versus"], "versus needs --vs"),
         (["--vs", "http://localhost:4000"], "--vs needs --model"),
     ],
