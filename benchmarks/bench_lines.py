@@ -159,11 +159,13 @@ async def run(folder: Path, server: Server, lines: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=1_000_000, help="results that are read in pages")
+    parser.add_argument("--quick", action="store_true", help="a tenth of them")
     arguments = parser.parse_args()
+    lines = arguments.lines // 10 if arguments.quick else arguments.lines
     with scratch() as folder:
         folder.chmod(0o755)
         with own_server(folder) as server:
-            asyncio.run(run(folder, server, arguments.lines))
+            asyncio.run(run(folder, server, lines))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--seconds", type=float, default=0.8, help="of each measurement of reads")
+    parser.add_argument("--quick", action="store_true", help="five rounds")
     options = parser.parse_args()
+    rounds = 5 if options.quick else options.rounds
     paths = [f"/v1/batches/{batch_id(number)}" for number in range(BATCHES)]
     blocks = list(CONTENT.blocks())
     with scratch() as folder, ExitStack() as stack:
@@ -107,13 +109,13 @@ def main() -> None:
             "GET of a batch",
             servers,
             lambda server: bench_get.measure(server, paths, options.seconds).cpu,
-            options.rounds,
+            rounds,
         )
         compare(
             "upload of 20 MB",
             servers,
             lambda server: bench_upload.measure(server, blocks, CONTENT.size).cpu.total,
-            max(3, options.rounds // 3),
+            max(3, rounds // 3),
         )
     with scratch() as folder:
         large_sqlite(folder)

@@ -223,20 +223,22 @@ def _new(source: Path | Server) -> Any:
     return new_sqlite(source) if isinstance(source, Path) else new_postgres(source)
 
 
-async def run(folder: Path, server: Server, options: argparse.Namespace) -> None:
+async def run(folder: Path, server: Server, events: int, rounds: int) -> None:
     for what, source in (("SQLite", folder), ("PostgreSQL", server)):
-        await measure(what, source, options.events // EACH, options.rounds)
+        await measure(what, source, events // EACH, rounds)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one round with a fifth of the events")
     options = parser.parse_args()
+    events, rounds = (options.events // 5, 1) if options.quick else (options.events, options.rounds)
     with scratch() as folder:
         folder.chmod(0o755)
         with own_server(folder) as server:
-            asyncio.run(run(folder, server, options))
+            asyncio.run(run(folder, server, events, rounds))
 
 
 if __name__ == "__main__":

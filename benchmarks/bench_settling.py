@@ -87,11 +87,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--each", type=int, default=20, help=f"charges of each of {AT_ONCE} writers a round")
+    parser.add_argument("--quick", action="store_true", help="two rounds")
     options = parser.parse_args()
     with scratch() as folder:
         folder.chmod(0o755)
         with own_server(folder) as server:
-            asyncio.run(run(folder, server, options.rounds, options.each))
+            asyncio.run(run(folder, server, 2 if options.quick else options.rounds, options.each))
 
 
 if __name__ == "__main__":

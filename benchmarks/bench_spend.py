@@ -94,11 +94,12 @@ async def run(folder: Path, server: Server, rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--quick", action="store_true", help="5 rounds")
     options = parser.parse_args()
     with scratch() as folder:
         folder.chmod(0o755)
         with own_server(folder) as server:
-            asyncio.run(run(folder, server, options.rounds))
+            asyncio.run(run(folder, server, 5 if options.quick else options.rounds))
 
 
 if __name__ == "__main__":
