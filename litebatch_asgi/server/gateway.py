@@ -102,14 +102,14 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        path = scope["path"]
+        path, root = scope["path"], ""
+        if path.startswith("/v1/"):
+            scope["root_path"] = root = "/v1"
+            path = path[3:]
         if path == _PAGE or path.startswith(f"{_PAGE}/"):
-            scope["root_path"] = _PAGE
+            scope["root_path"] = f"{root}{_PAGE}"
             await self._page(scope, receive, send)
             return
-        if path.startswith("/v1/"):
-            scope["root_path"] = "/v1"
-            path = path[3:]
         app = self._api
         if path.startswith("/health/"):
             app = self._health

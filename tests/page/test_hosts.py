@@ -22,7 +22,7 @@ from litebatch_asgi.errors import LifespanNotEntered
 from litebatch_asgi.page import Moved, Page, PageRoute, Section, Shown, Visit
 from litebatch_asgi.page.parts import post
 from litebatch_asgi.page.sessions import COOKIE
-from tests.access.standalone import Standalone
+from tests.access.standalone import MASTER, Standalone
 from tests.harness import by_key, deployments
 from tests.http.sockets import served
 from tests.page.test_answers import assert_guarded
@@ -103,6 +103,17 @@ async def test_it_stands_under_any_path(gateway: Standalone, place: str) -> None
         page = await visitor.submit(page.form("Sign out"))
         assert page.path == f"{root}/sign-in"
         assert (await visitor.get("/board")).path == f"{root}/sign-in?next=%2Fboard"
+
+
+async def test_a_gateway_has_it_below_v1_as_well(gateway: Standalone) -> None:
+    """Whoever has only its base URL finds it there, and signing in counts where it was done."""
+    async with visiting(gateway, MASTER, root="/v1/ui") as visitor:
+        page = await visitor.get("")
+        assert (page.status, page.path) == (200, "/v1/ui/batches")
+        page = await visitor.follow(page, "Files")
+        assert (page.heading, page.path) == ("Files", "/v1/ui/files")
+        assert (await visitor.open("/ui/batches")).path == "/ui/sign-in?next=%2Fbatches"
+        assert (await visitor.open("/v1/uint")).answer.json()["error"]["type"] == "invalid_request_error"
 
 
 def _board() -> Section:
