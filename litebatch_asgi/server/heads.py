@@ -1,16 +1,17 @@
-"""Limits on what comes before a request's body, for which uvicorn has none."""
+"""What comes before a request's body: limits, for which uvicorn has none, and refusals in OpenAI's form."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from http import HTTPStatus
 from typing import Any
 
 import h11
 import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from litebatch_asgi.errors import RequestTimeout
+from litebatch_asgi.errors import InvalidRequest, RequestError, RequestTimeout
 from litebatch_asgi.wire import error_body
 
 HEAD_SECONDS = 30.0
@@ -53,6 +54,14 @@ class TimedHeads(asyncio.Protocol):
         """Whether some of a head has come, and not all of it."""
         raise NotImplementedError
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP request, and close the connection; uvicorn itself answers plain text."""
+        self._refuse(InvalidRequest(msg))
+
+    def _refuse(self, error: RequestError) -> None:
+        self.transport.write(_answer(error))
+        self.transport.close()
+
     def _cancel_limit(self) -> None:
         if self._limit is not None:
             self._limit.cancel()
@@ -61,8 +70,10 @@ class TimedHeads(asyncio.Protocol):
     def _head_is_late(self) -> None:
         if not self.transport.is_closing():
             if self.has_begun_head():
-                self.transport.write(_too_late(self.head_seconds))
-            self.transport.close()
+                told = f"The head of the request took more than {self.head_seconds:g} seconds to arrive."
+                self._refuse(RequestTimeout(told))
+            else:
+                self.transport.close()
 
 
 class H11Heads(TimedHeads, H11Protocol):
@@ -82,12 +93,10 @@ def http_protocol() -> type[TimedHeads]:
     return HttpToolsHeads
 
 
-def _too_late(seconds: float) -> bytes:
-    body = msgspec.json.encode(
-        error_body(RequestTimeout(f"The head of the request took more than {seconds:g} seconds to arrive."))
-    )
+def _answer(error: RequestError) -> bytes:
+    body = msgspec.json.encode(error_body(error))
     head = (
-        "HTTP/1.1 408 Request Timeout",
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
         "content-type: application/json",
         f"content-length: {len(body)}",
         "connection: close",

@@ -57,7 +57,31 @@ async def test_a_head_without_end_is_cut_off(address: str, piece: bytes) -> None
     async with raw_client(address) as client:
         with suppress(ConnectionError):  # that of a client which goes on sending
             await client.send(b"GET / HTTP/1.1\r\nx: ", *[piece] * 40)
-            assert b"400 Bad Request" in await client.rest()
+            told = await client.rest()
+            assert b"400 Bad Request" in told
+            assert b'"type":"invalid_request_error"' in told
+
+
+@pytest.mark.parametrize(
+    "nonsense", [b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\n: y\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\r\n\r\n"]
+)
+async def test_what_is_no_request_is_an_error_like_all_others(address: str, nonsense: bytes) -> None:
+    async with raw_client(address) as client:
+        await client.send(head("GET", "/"))
+        assert (await client.answer()).status == 200
+        await client.send(nonsense)
+        answer = await client.answer()
+        assert await client.rest() == b""
+    assert (answer.status, answer.is_whole) == (400, True)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["x-request-id"]
+    assert answer.json()["error"] == {
+        "message": "Invalid HTTP request received.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": None,
+    }
 
 
 async def test_a_long_body_is_no_head(address: str) -> None:
