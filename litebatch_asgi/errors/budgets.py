@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from litebatch_asgi.errors.requests import InvalidRequest, RateLimited
+from litebatch_asgi.errors.requests import NO_USE_SECONDS, InvalidRequest, RateLimited
 
 _SOON_SECONDS = 60.0
 """as long as all stock clients wait at most"""
@@ -36,8 +36,9 @@ class BudgetExceeded(RateLimited):
     """429: a budget of the caller's key, user or team, which had room for the batch if less was used of it.
 
     `whose` it is. `retry_after` are the seconds until the budget begins anew, or some minutes where open
-    batches may end before that and cost less than they reserve; None: no wait helps. The stock clients try
-    again by themselves only if the budget begins anew within a minute: that is as long as they wait.
+    batches may end before that and cost less than they reserve; an hour where no wait helps. The stock
+    clients try again by themselves only if the budget begins anew within a minute: that is as long as they
+    wait.
     """
 
     code: str | None = "budget_exceeded"
@@ -63,7 +64,7 @@ class BudgetExceeded(RateLimited):
             waits.append(_OPEN_BATCHES_SECONDS)
         super().__init__(told, param="max_budget")
         self.budget = figures
-        self.retry_after: float | None = min(waits, default=None)
+        self.retry_after: float | None = min(waits, default=NO_USE_SECONDS)
         self.retry: bool | None = None if min(waits, default=math.inf) <= _SOON_SECONDS else False
 
 

@@ -162,6 +162,10 @@ class KeyReused(RequestError):
     retry: bool | None = False
 
 
+NO_USE_SECONDS = 3600.0
+"""`retry_after` where somebody has to do something first, for those who wait whatever they are told"""
+
+
 class RateLimited(RequestError):
     """429: too much at once; the same request may pass after `retry_after` seconds."""
 
@@ -213,7 +217,7 @@ class LimitExceeded(RateLimited):
         super().__init__(told if advice is None else f"{told} {advice}", param=name)
         if advice is not None:
             self.retry: bool | None = False
-            self.retry_after: float | None = None
+            self.retry_after: float | None = NO_USE_SECONDS
 
 
 class InternalError(RequestError):

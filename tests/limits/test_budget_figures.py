@@ -78,7 +78,7 @@ def test_the_figures_are_told() -> None:
         ("1", "9", None, NOON, "600", "false"),  # others may cost less than their estimates, in a while
         ("1", "9", "1mo", NOON, "600", "false"),
         ("1", "9", "1mo", NOON + timedelta(hours=11, minutes=59, seconds=20), "40", None),
-        ("10", "0", None, NOON, None, "false"),
+        ("10", "0", None, NOON, "3600", "false"),
         ("10", "0", "1mo", NOON, "43200", "false"),
         ("10", "0", "7d", NOON, "561600", "false"),
         ("10", "0", "1mo", NOON + timedelta(hours=11.5), "1800", "false"),
@@ -90,7 +90,7 @@ def test_the_stock_clients_try_again_where_that_may_help(
     reserved: str,
     duration: str | None,
     at: datetime,
-    retry_after: str | None,
+    retry_after: str,
     should_retry: str | None,
 ) -> None:
     error = refusal("1", spent, reserved, at, max_budget=Decimal(10), budget_duration=duration)

@@ -127,6 +127,7 @@ async def test_files_that_are_not_deleted_count(held_gateway: InProcess) -> None
         refused = await http.post("/files", files=parts, data={"purpose": "batch"})
         assert refused.status_code == 429
         assert refused.headers["x-should-retry"] == "false"
+        assert refused.headers["retry-after"] == "3600"
         assert refused.json()["error"] == {
             "message": (
                 "max_files of team:search is 2: 2 in use, 1 asked for, 0 would fit now."
