@@ -47,7 +47,7 @@ HASTY = replace(QUICK, lease_seconds=3, provider_timeout_seconds=2)
 SWIFT = SimulatorSettings(
     validating_seconds=0.01, running_seconds=0.04, finalizing_seconds=0.01, cancelling_seconds=0.02
 )
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 
 async def by_key(connection: HTTPConnection) -> Principal | None:

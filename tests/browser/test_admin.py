@@ -49,28 +49,34 @@ async def good(page: Page, name: str) -> None:
         assert await violations(page) == []
 
 
+async def follow(page: Page, link: str) -> None:
+    """Click a link, and wait until what it leads to is there."""
+    async with page.expect_navigation():
+        await page.get_by_role("link", name=link, exact=True).click()
+
+
 @pytest.mark.long
 async def test_the_pages_of_admins_can_be_read(gateway: Standalone, page_at: Pages) -> None:
     page = await page_at()
     await page.goto(f"{gateway.address}/ui/sign-in")
     await page.fill("#key", MASTER)
     await page.get_by_role("button", name="Sign in").click()
-    await page.get_by_role("link", name="Deployments").click()
+    await follow(page, "Deployments")
     await good(page, "deployments")
     [job] = (await gateway.look("/jobs", state="submitted"))["data"]
-    await page.get_by_role("link", name=job["deployment"], exact=True).click()
+    await follow(page, job["deployment"])
     row = page.get_by_role("row").filter(has_text=job["batch_id"])
     await row.get_by_role("button", name="Move …").click()
     await expect(page.get_by_role("button", name="Yes, move")).to_be_visible()
     await good(page, "deployment")
-    await page.get_by_role("link", name="Spend").click()
+    await follow(page, "Spend")
     await page.get_by_text("By day, in numbers").click()
     await expect(page.get_by_role("img", name="US dollars by day and model")).to_be_visible()
     await good(page, "spend")
     for section in ("Keys", "Teams", "Users", "Webhooks"):
-        await page.get_by_role("link", name=section, exact=True).click()
+        await follow(page, section)
         await good(page, section.lower())
-    await page.get_by_role("link", name="hooks", exact=True).click()
+    await follow(page, "hooks")
     await good(page, "webhook")
 
 

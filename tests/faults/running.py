@@ -70,7 +70,7 @@ VANISHING = (
         name="job vanishes and comes back",
         phase=Phase.POLL,
         faults=(Fault(vanish=True, match=RUN, times=3),),
-        settings=PATIENT,
+        settings=PATIENT | {"vanished_grace_seconds": 4.0},
     ),
     Trouble(
         name="job is listed and not found",

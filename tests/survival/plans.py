@@ -32,6 +32,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """the load goes on until there were so many, on a machine that is too busy to start processes"""
     least_rescues: int = 0
     """the same of shards that are made of what jobs left undone"""
+    least_requests: int = 0
+    """the same of requests that live deployments were sent"""
     stop_share: float = 0.25
     """of the replicas that are to come to a failpoint, how many are stopped there rather than killed"""
     without: str | None = None

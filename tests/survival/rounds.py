@@ -143,7 +143,8 @@ class Round:
     async def _has_enough(self) -> bool:
         """Whether what the round is about has happened."""
         plan = self._plan
-        if self._toll.kills < plan.least_kills:
+        sent = len(self._world.simulator.requests)
+        if self._toll.kills < plan.least_kills or sent < plan.least_requests:
             return False
         return not plan.least_rescues or await self._rescues() >= plan.least_rescues
 

@@ -109,6 +109,7 @@ async def test_each_line_is_run_once_at_live_deployments(
         poison=True,
         rescues=rescues,
         least_kills=2,
+        least_requests=1,
     )
     async with new_database(tmp_path, server) as database:
         result = await played(plan, tmp_path, database, server)
