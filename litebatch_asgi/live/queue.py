@@ -69,11 +69,6 @@ class LineQueue:
         return list(self._held.values())
 
     @property
-    def owners(self) -> frozenset[str]:
-        """Whose they are."""
-        return frozenset(owner for owner, ranges in self._of_owner.items() if ranges)
-
-    @property
     def ready(self) -> int:
         """Requests that wait and need wait for no other one of their range."""
         return sum(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -31,7 +32,7 @@ LONGEST_PAUSE = 1.0
 RANGES_AT_ONCE = 4
 """ranges that one claim takes for a station that has too few requests"""
 MOST_RANGES = 64
-"""that one station holds"""
+"""that one station holds, but for one of each owner who would have none there"""
 MOST_BYTES = 16 << 20
 """of the requests that wait at one station, unless one owner has none there"""
 UNREADABLE_SECONDS = 10.0
@@ -106,7 +107,7 @@ class LiveRunner:
     def _noted(self, closed: str | None) -> None:
         """There may be more to claim than was known, or the job of this id has been closed."""
         for station in self._stations.values():
-            station.look_at = 0.0
+            station.look_at = station.look_for_others_at = 0.0
             for held in station.held:
                 if held.claim.job_id == closed:
                     station.drop(held)
@@ -138,31 +139,54 @@ class LiveRunner:
         self._woken = anyio.Event()
         if self._writer.is_stuck:
             return 0  # what has lapsed meanwhile is ours until somebody claims it, and its results come first
-        return sum([await self._claim(start, each) for each in self._stations.values() if self._places(each)])
+        return sum([await self._claim(start, each) for each in self._stations.values() if self._is_due(each)])
+
+    def _is_due(self, station: Station) -> bool:
+        """Whether it is time to claim ranges for a station."""
+        now = anyio.current_time()
+        if station.alone.holds_up(now) or self._count(station) >= 2 * MOST_RANGES:
+            return False
+        return now >= (station.look_at if self._places(station) else station.look_for_others_at)
 
     def _places(self, station: Station) -> int:
-        """How many ranges a station is to get now."""
-        if station.alone.holds_up(anyio.current_time()) or anyio.current_time() < station.look_at:
-            return 0
-        free = MOST_RANGES - len(station.held)
+        """How many ranges a station may get, whoever has them."""
+        free = max(0, MOST_RANGES - self._count(station))
         return min(free, 1 if station.bytes >= MOST_BYTES else RANGES_AT_ONCE)
+
+    def _count(self, station: Station) -> int:
+        """How many ranges a station holds, with those that are just being read."""
+        return sum(self._counts(station).values())
+
+    def _counts(self, station: Station) -> Counter[str]:
+        """The same, by owner."""
+        ours: list[HeldRange | OpeningRange] = [*station.held, *self._opening_at(station)]
+        return Counter(each.claim.owner for each in ours)
+
+    def _opening_at(self, station: Station) -> list[OpeningRange]:
+        return [each for each in self._opening.values() if each.claim.deployment_id == station.deployment_id]
+
+    def _owners(self, station: Station, *, is_short: bool) -> frozenset[str]:
+        """Whom to pass over: where a station has too little, those who have their share of it, else all."""
+        counts = self._counts(station)
+        share = max(1, MOST_RANGES // max(2, len(counts))) if is_short else 1
+        return frozenset(owner for owner, count in counts.items() if count >= share)
 
     async def _claim(self, start: Callable[..., object], station: Station) -> int:
         """Claim ranges for a station; where it has enough, for owners who have none there.
 
-        It is looked at again at once while it has too little and there is more, and otherwise after a while.
+        Who has many there gets more of them only where nobody else has any. It is looked at again at once
+        while it has too little and there is more, and otherwise after a while.
         """
-        since, is_short, places = anyio.current_time(), station.is_short, self._places(station)
-        claimed: list[LineRange] = []
-        # Who is cancelled while the database answers would not know what is ours by now.
-        with anyio.move_on_after(_CLAIM_SECONDS, shield=True):
-            claimed = await self._runtime.storage.lines.claim(
-                self._runtime.worker,
-                lease_seconds=self._lease(station),
-                room={station.deployment_id: places},
-                avoid={} if is_short else {station.deployment_id: station.owners},
-            )
-        if not is_short or len(claimed) < places:
+        since, places = anyio.current_time(), self._places(station)
+        is_short = station.is_short and places > 0
+        avoid = self._owners(station, is_short=is_short)
+        claimed = await self._claimed(station, places or 1, avoid)
+        if is_short and avoid and not claimed:
+            avoid = frozenset[str]()
+            claimed = await self._claimed(station, places, avoid)
+        if not places:
+            station.look_for_others_at = since + LONGEST_PAUSE / 2
+        elif not is_short or (len(claimed) < places and not avoid):
             station.look_at = since + LONGEST_PAUSE / 2
         opening = [OpeningRange(each, runs_until=since + self._lease(station)) for each in claimed]
         station.expecting += sum(each.lines for each in claimed)
@@ -176,6 +200,17 @@ class LiveRunner:
             for each in opening:
                 start(self._open, station, each)
         return len(claimed)
+
+    async def _claimed(self, station: Station, places: int, avoid: frozenset[str]) -> list[LineRange]:
+        # Who is cancelled while the database answers would not know what is ours by now.
+        with anyio.move_on_after(_CLAIM_SECONDS, shield=True):
+            return await self._runtime.storage.lines.claim(
+                self._runtime.worker,
+                lease_seconds=self._lease(station),
+                room={station.deployment_id: places},
+                avoid={station.deployment_id: avoid} if avoid else {},
+            )
+        return []
 
     def _lease(self, station: Station) -> float:
         """Seconds: two thirds of it outlast a request, for claims are renewed at each third."""
@@ -219,9 +254,7 @@ class LiveRunner:
     async def _keep(self) -> None:
         """Renew claims, done at each third of their time; ranges that are ours no more are dropped."""
         for station in self._stations.values():
-            opening = [
-                each for each in self._opening.values() if each.claim.deployment_id == station.deployment_id
-            ]
+            opening = self._opening_at(station)
             if station.held or opening:
                 await self._renew(station, opening)
 

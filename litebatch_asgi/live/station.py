@@ -88,6 +88,8 @@ class Station:
         self.timeout: float = timeout
         self.look_at: float = 0.0
         """when ranges are to be claimed for it again, by the event loop's clock"""
+        self.look_for_others_at: float = 0.0
+        """the same, where it has as many as it may hold, of owners who have none there"""
         self.expecting: int = 0
         """requests of ranges that are just being read"""
         self._sender = sender
@@ -110,11 +112,6 @@ class Station:
     def runs(self, job_id: str) -> bool:
         """Whether any of them is of this job."""
         return any(held.claim.job_id == job_id for held in self.held)
-
-    @property
-    def owners(self) -> frozenset[str]:
-        """Whose they are."""
-        return self._queue.owners
 
     @property
     def is_short(self) -> bool:
