@@ -8,12 +8,14 @@ from litebatch_asgi.batches.lines import JobLines
 from litebatch_asgi.batches.targets import Tries, open_deployments, ranked
 from litebatch_asgi.files.on_demand import ensure_copy
 from litebatch_asgi.fleet import JobLimits
-from litebatch_asgi.models import CopyState, FileState, Job, JobState, Shard
+from litebatch_asgi.models import CopyState, FileCopy, FileState, Job, JobState, Shard
 from litebatch_asgi.rescue import GONE, lineage, used_deployments
 from litebatch_asgi.runtime import Runtime
 
 _USELESS = frozenset({CopyState.DELETED})
 _ON_THEIR_WAY = frozenset({CopyState.INTENT, CopyState.PENDING})
+_TRIES = 2
+"""uploads to one deployment that fail before another one is to have a copy as well"""
 
 
 class CopiesOnDemand:
@@ -61,22 +63,30 @@ class CopiesOnDemand:
     async def bring(self, file: FileState, lines: JobLines, model: str, tries: Tries, *, seed: str) -> bool:
         """Have a copy brought to the best deployment that has none; whether one is on its way now.
 
+        One whose uploads fail, or get no answer, is not waited for while there is another deployment.
         `file` has the copies of the shard alone. Raises `StateConflict` if it is gone.
         """
         fleet, now = self._runtime.fleet, self._runtime.now()
         known = {copy.deployment_id: copy for copy in file.copies if copy.state not in _USELESS}
         served = open_deployments(self._runtime, model, tries)
         resting = {where for where in served if fleet.cooldown_left(where)}
-        if any(known[where].state in _ON_THEIR_WAY for where in known.keys() & served.keys() - resting):
+        there = [known[where] for where in known.keys() & served.keys() - resting]
+        coming = [copy for copy in there if copy.state in _ON_THEIR_WAY]
+        if not all(map(_fails, coming)):
             return True
         ids = tries.first([where for where in served if where not in known and where not in resting], now)
         if not ids:
-            return False
+            return bool(coming)
         best = await ranked(
             self._runtime, {where: served[where] for where in ids}, requests=lines.shard.lines, seed=seed
         )
         await ensure_copy(self._runtime, lines.file, lines.shard, best[0], now)
         return True
+
+
+def _fails(copy: FileCopy) -> bool:
+    """Whether a copy on its way may take for ever: its deployment does not take it, or does not answer."""
+    return copy.state is CopyState.INTENT and copy.error is not None and copy.attempts >= _TRIES
 
 
 def _come_back(jobs: Iterable[Job], job: Job) -> Iterator[str]:

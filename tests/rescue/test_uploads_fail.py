@@ -1,0 +1,46 @@
+"""Lines that are handed on go where they can be brought to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from litebatch_asgi.simulator import Course, Fault, Simulator
+from tests.database import Database
+from tests.harness import running_gateway
+from tests.rescue.stage import RUNNING, SETTINGS, begun, each_once, first_runs, sizes
+
+NAMES = frozenset({"east", "west", "north"})
+IMPATIENT = replace(SETTINGS, provider_timeout_seconds=0.5)
+
+
+@pytest.mark.parametrize("how", [{"status": 500}, {"stall": True}], ids=["fail", "have no answer"])
+async def test_a_deployment_whose_uploads_always(
+    tmp_path: Path, database: Database, how: dict[str, Any]
+) -> None:
+    """It is passed over, whichever of the two that are left is asked first."""
+    options: dict[str, Any] = {"settings": IMPATIENT, "names": sorted(NAMES)}
+    simulator = Simulator(settings=RUNNING)
+    async with running_gateway(tmp_path, database=database, simulator=simulator, **options) as gateway:
+        first_runs(gateway, Course(stuck_at=0.6))
+        batch = await begun(gateway, 10)
+        await gateway.reached(batch.id, "in_progress")
+        used = {name for name, account in simulator.accounts.items() if account.batches}
+        refusing = [
+            simulator.add_fault(Fault(account=name, call="upload_file", times=None, **how))
+            for name in NAMES - used
+        ]
+        [(job_id,)] = await database.rows("SELECT id FROM jobs")
+        await gateway.litebatch.operators.stop(job_id)
+        await simulator.until(lambda: any(fault.struck > 0 for fault in refusing))
+        struck = [fault for fault in refusing if fault.struck]
+        for fault in refusing:
+            if fault not in struck:
+                simulator.remove_fault(fault)
+        ended = await gateway.ended(batch.id)
+        assert ended.status == "completed"
+        assert await each_once(gateway, ended, 10) == {}
+        assert await sizes(simulator) == [10, 4]
