@@ -437,6 +437,7 @@ def test_failures_are_run_anew_if_they_are_worth_a_job() -> None:
     assert fates(retryable=100) == HandOn(retryable=True)
     assert fates(retryable=60, not_executed=40) == HandOn(retryable=True, not_executed=True)
     assert fates(not_executed=99) == NOTHING
+    assert fates(not_executed=100) == HandOn(not_executed=True)
     assert fates(missing=1) == HandOn(missing=True)
     assert fates(retryable=1, is_live=True) == HandOn(retryable=True)
     assert fates(retryable=1, rules=replace(RULES, min_retry_rows=0)) == HandOn(retryable=True)
