@@ -20,6 +20,8 @@ from tests.harness import ids_of, rows_of
 
 REPAIR_SECONDS = 12.0
 ENDED = ("completed", "failed", "expired", "cancelled")
+GIVEN_UP = ("watched", "closed")
+"""states of jobs that another attempt is gone on with in place of"""
 SENT_SECONDS = 6.0
 """how long a provider may take for a call that was sent"""
 
@@ -256,10 +258,23 @@ async def _charged_as_done(world: World) -> AsyncIterator[str]:
 async def _nothing_runs_twice(world: World) -> AsyncIterator[str]:
     """No line is sent to another job while the one that had it before can still run it.
 
-    One that was given up before it showed up is a twin: it is cancelled as soon as it is seen.
+    One that was given up before it showed up is a twin: it is cancelled as soon as it is seen, also where
+    what its successor left undone was handed on meanwhile.
     """
-    rows = await world.rows("SELECT id FROM jobs WHERE state NOT IN ('watched', 'closed')")
-    followed = {job_id for (job_id,) in rows}
+    rows = await world.rows("SELECT id, batch_id, shard, parent, state FROM jobs")
+    given_up = {job_id: (batch, shard) for job_id, batch, shard, _, state in rows if state in GIVEN_UP}
+    followed = {job_id for job_id, *_ in rows} - given_up.keys()
+    parents = {(batch, shard): (batch, parent) for _, batch, shard, parent, _ in rows}
+    shards = {job_id: (batch, shard) for job_id, batch, shard, *_ in rows}
+
+    def comes_after(job_id: str, twin: str) -> bool:
+        """Whether the lines of a job were handed on by a successor of one that was given up."""
+        shard = shards.get(job_id)
+        while shard is not None and (shard := parents.get(shard)) is not None:
+            if shard == given_up.get(twin):
+                return True
+        return False
+
     tags = {(account.name, batch.id): tag_of(batch) for account, batch in world.jobs()}
     of_batch: defaultdict[str, list[JobRecord]] = defaultdict(list)
     for record in await world.simulator.jobs():
@@ -272,6 +287,7 @@ async def _nothing_runs_twice(world: World) -> AsyncIterator[str]:
             for overlap in overlaps(records)
             if family_of(tags[overlap.first]) != family_of(tags[overlap.second])
             if tags[overlap.first] in followed
+            if not comes_after(tags[overlap.first], tags[overlap.second])
         }
         for first, second in sorted(found):
             yield f"{batch_id}: {second} has lines that {first} could run still"
