@@ -50,6 +50,7 @@ class UnclearJobs(JobWork):
         self._unsent = unsent
         self._search = BatchSearch(runtime)
         self._not_listed = RecentIds()
+        self._unbilled = RecentIds()
         self._silent_until: dict[str, datetime] = {}
 
     async def mark_unclear(self, job: Job) -> Job:
@@ -297,9 +298,17 @@ class UnclearJobs(JobWork):
             seen = await adapter.cancel_batch(twin.id)
         if not seen.status.is_final:
             return False
+        self._count_unbilled(job, seen)
         for named in named_files(job.deployment_id, seen):
             await adapter.delete_file(named.provider_file_id)
         return seen.names_results or seen.counts is None or not seen.counts.done
+
+    def _count_unbilled(self, job: Job, twin: ProviderBatch) -> None:
+        """What a twin has run is paid, and in no charge. Counted once by each process that sees its end."""
+        if twin.id in self._unbilled or twin.counts is None or job.deployment_id is None:
+            return
+        self._unbilled.add(twin.id)
+        self.runtime.metrics.unbilled(job.deployment_id, "twin", twin.counts.completed)
 
 
 def _is_unspoken(sent: Sent, jobs: Iterable[Job]) -> bool:

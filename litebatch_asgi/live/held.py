@@ -10,7 +10,7 @@ import anyio
 from litebatch_asgi.jsonl import LiveLine
 from litebatch_asgi.live.inputs import ModelNames
 from litebatch_asgi.live.places import Place
-from litebatch_asgi.models import LineRange, LineResult, RangeWrite
+from litebatch_asgi.models import FileKind, LineRange, LineResult, RangeWrite
 
 
 class PendingLine:
@@ -139,9 +139,13 @@ class HeldRange:
         """The attempt is over."""
         self._attempts.discard(scope)
 
-    def drop(self) -> None:
-        """Go on with nothing of it: whatever is under way is broken off, and no result waits any more."""
+    def drop(self) -> int:
+        """Go on with nothing of it: whatever is under way is broken off, and no result waits any more.
+
+        How many answers are lost with it.
+        """
         self.is_lost = True
+        lost = sum(result.kind is FileKind.OUTPUT for result, _ in self._results)
         self.waiting.clear()
         self.doubtful.clear()
         for _, place in self._results:
@@ -149,3 +153,4 @@ class HeldRange:
         self._results.clear()
         for scope in self._attempts:
             scope.cancel()
+        return lost

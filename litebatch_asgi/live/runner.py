@@ -301,11 +301,14 @@ class LiveRunner:
         ]
         openings = (each.claim for each in self._opening.values() if not each.is_lost)
         writes += [RangeWrite(range=each, give_back=now) for each in openings]
-        self._opening.clear()
-        for station in self._stations.values():
-            for held in station.held:
-                station.drop(held)
+        is_written = False
         try:
             await self._runtime.storage.lines.write(writes)
+            is_written = True
         except StorageUnavailable as error:
             logger.info("claims on ranges run out by themselves: no database", extra={"error": str(error)})
+        finally:
+            self._opening.clear()
+            for station in self._stations.values():
+                for held in station.held:
+                    station.drop(held, is_written=is_written)

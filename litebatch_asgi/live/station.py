@@ -129,11 +129,20 @@ class Station:
         self._runtime.metrics.live_ranges_held(self.deployment_id, len(self.held))
         self.wake()
 
-    def drop(self, held: HeldRange) -> None:
-        """Go on with nothing of a range: it is somebody else's, or nobody's."""
-        held.drop()
+    def drop(self, held: HeldRange, *, is_written: bool = False) -> None:
+        """Go on with nothing of a range: it is somebody else's, or nobody's.
+
+        Answers that were to be committed are lost with it, unless it `is_written`.
+        """
+        lost = held.drop()
+        self._lose(0 if is_written else lost)
         self._remove(held)
         self.wake()
+
+    def _lose(self, answers: int) -> None:
+        """Answers have come, and nobody will have them."""
+        if answers:
+            self._runtime.metrics.unbilled(self.deployment_id, "live", answers)
 
     def _remove(self, held: HeldRange) -> None:
         self._queue.remove(held)
@@ -288,6 +297,7 @@ class Station:
         held, pending, place = sending.held, sending.pending, sending.place
         failed: Failed | None = None
         if held.is_lost:
+            self._lose(attempt is not None and attempt.outcome is Outcome.ANSWERED)
             place.free()
             return
         if attempt is not None:

@@ -131,12 +131,18 @@ OUTPUT_TOKENS = _counter("output_tokens", "Output tokens of settled jobs.", "mod
 UNPRICED = _counter(
     "unpriced_requests", "Requests of settled jobs that the spend leaves out.", "model", "deployment"
 )
+UNBILLED = _counter(
+    "unbilled_requests",
+    "Requests that were most likely paid and are in no charge: of a twin job that was ended, or of a live "
+    "deployment whose answer came too late to count.",
+    *("deployment", "reason"),
+)
 
 IN_PROCESS: tuple[Definition, ...] = (
     *(REQUESTS, FILES_CREATED, FILES_DELETED, FILE_BYTES, UPLOAD_SECONDS, BATCHES_CREATED, BATCH_SECONDS),
     *(CALL_SECONDS, COOLED_DOWN, RESTING_UNTIL, LEASES_LOST, SETTLE_SECONDS),
     *(LIVE_SECONDS, LIVE_IN_FLIGHT, LIVE_RANGES),
-    *(SPEND, INPUT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, UNPRICED),
+    *(SPEND, INPUT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, UNPRICED, UNBILLED),
 )
 """What each process counts; workers of one gateway are summed up."""
 

@@ -14,6 +14,7 @@ from litebatch_asgi.metrics import definitions as of
 from litebatch_asgi.metrics.adapter import MeasuredAdapter
 from litebatch_asgi.metrics.definitions import OTHER, Definition
 from litebatch_asgi.metrics.gauges import FigureReader
+from litebatch_asgi.metrics.seam import Unbilled
 from litebatch_asgi.models import BatchStatus, ChargedUsage, Claim, FileCopy
 from litebatch_asgi.provider import ProviderAdapter
 
@@ -56,6 +57,7 @@ class PrometheusMetrics:
         self._cached = self._counter(of.CACHED_TOKENS)
         self._output = self._counter(of.OUTPUT_TOKENS)
         self._unpriced = self._counter(of.UNPRICED)
+        self._unbilled = self._counter(of.UNBILLED)
         # what has not happened yet is 0, so that the first time shows as an increase
         for model in catalog.groups:
             self._created.labels(model)
@@ -127,6 +129,10 @@ class PrometheusMetrics:
         self._cached.labels(*labels).inc(usage.cached_tokens)
         self._output.labels(*labels).inc(usage.output_tokens)
         self._unpriced.labels(*labels).inc(usage.unpriced_requests)
+
+    def unbilled(self, deployment_id: str, reason: Unbilled, requests: int) -> None:
+        """See `Metrics.unbilled`."""
+        self._unbilled.labels(deployment_id, reason).inc(requests)
 
     def cooling_down(self, deployment_id: str, reason: str, seconds: float) -> None:
         """See `Metrics.cooling_down`."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from litebatch_asgi.models import BatchStatus, ChargedUsage, Claim
 from litebatch_asgi.provider import ProviderAdapter
+
+Unbilled: TypeAlias = Literal["twin", "live"]
+"""why requests are in no charge: a second job was ended, or answers of a live deployment were not kept"""
 
 
 class Metrics(Protocol):
@@ -46,6 +49,10 @@ class Metrics(Protocol):
 
     def charged(self, model: str, deployment_id: str, usage: ChargedUsage, cost: Decimal | None) -> None:
         """A settled job of a virtual model was charged for this, in US dollars; None: unknown."""
+        ...
+
+    def unbilled(self, deployment_id: str, reason: Unbilled, requests: int) -> None:
+        """So many requests were most likely paid at a deployment, and will be in no charge."""
         ...
 
     def cooling_down(self, deployment_id: str, reason: str, seconds: float) -> None:
@@ -103,6 +110,9 @@ class NoMetrics:
 
     def charged(self, model: str, deployment_id: str, usage: ChargedUsage, cost: Decimal | None) -> None:
         """See `Metrics.charged`."""
+
+    def unbilled(self, deployment_id: str, reason: Unbilled, requests: int) -> None:
+        """See `Metrics.unbilled`."""
 
     def cooling_down(self, deployment_id: str, reason: str, seconds: float) -> None:
         """See `Metrics.cooling_down`."""

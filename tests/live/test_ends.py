@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry, generate_latest
 
 from litebatch_asgi import engine, failpoints
 from litebatch_asgi.jobs import JobQuery
@@ -20,6 +21,7 @@ from litebatch_asgi.simulator import Fault, Latency
 from tests.database import Database, SQLiteDatabase
 from tests.harness import InProcess, lines
 from tests.live.stage import SERVER, SETTINGS, each_once, live_gateway, nothing_is_left, sent
+from tests.metrics.scraping import parsed
 
 COUNT = 40
 PATIENT = replace(SETTINGS, live_attempts=50)
@@ -74,8 +76,8 @@ async def test_results_of_a_holder_that_has_lost_its_range_are_refused(
     tmp_path: Path, database: Database, runners: list[LiveRunner]
 ) -> None:
     """As when it was stopped for longer than its claim: somebody else has claimed the range meanwhile."""
-    count = 12  # which run one by one then
-    async with live_gateway(tmp_path, database) as gateway:
+    count, registry = 12, CollectorRegistry()  # which run one by one then
+    async with live_gateway(tmp_path, database, metrics_registry=registry) as gateway:
         armed = gateway.simulator.add_fault(Fault(account="live", skip=5, times=None, delay=0.3))
         batch = await gateway.create((await gateway.upload(lines(count))).id)
         await gateway.simulator.until(lambda: armed.struck >= 3)
@@ -85,7 +87,10 @@ async def test_results_of_a_holder_that_has_lost_its_range_are_refused(
         gateway.simulator.faults.remove()
         ended = await gateway.ended(batch.id)
         assert await each_once(gateway, ended, count) == {}
-        assert max(sent(gateway)) == 2  # what was under way when the range was lost, and no more often
+        again = sent(gateway)
+        assert max(again) == 2  # what was under way when the range was lost, and no more often
+        lost = parsed(generate_latest(registry).decode()).of("unbilled_requests_total", reason="live")
+        assert 0 < lost <= again[2]  # others were broken off before they had an answer
         assert await gateway.database.rows("SELECT one_by_one FROM line_ranges") == [(1,)]
         await nothing_is_left(gateway, runners)
 
