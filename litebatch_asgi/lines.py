@@ -67,9 +67,10 @@ class LineStore(Protocol):
         Returns the ranges as they are then, in the order given; None for one that is not held any more, with
         the same epoch and `claimed_by`: nothing of it is written. A request that has a result keeps it.
         `done` and `failed` grow by the results that were new. `trying` is written, and `tries` counts how
-        often the same request was: 1 for another one than before. A range whose requests all have a result
-        is given back and never due again; another one that is given back is due when `give_back` says.
-        Raises `ValueError`, and writes nothing, where a result is of a request outside its range.
+        often the same request was, as far as the range in the write knows: 1 for another one than there. A
+        range whose requests all have a result is given back and never due again; another one that is given
+        back is due when `give_back` says. Raises `ValueError`, and writes nothing, where a result is of a
+        request outside its range.
         """
         ...
 
@@ -134,8 +135,9 @@ def after_write(line_range: LineRange, write: RangeWrite, new: Sequence[LineResu
         "failed": line_range.failed + sum(result.kind is FileKind.ERROR for result in new),
     }
     if write.trying is not None:
+        # of what its holder knows: written once more, for there was no answer, it counts once
         changed["trying"] = write.trying
-        changed["tries"] = line_range.tries + 1 if write.trying == line_range.trying else 1
+        changed["tries"] = write.range.tries + 1 if write.trying == write.range.trying else 1
     is_through = changed["done"] >= line_range.lines
     if is_through or write.give_back is not None:
         due = None if is_through else write.give_back

@@ -70,7 +70,9 @@ class HeldRange:
     ) -> None:
         self.claim: LineRange = claim
         self.models: ModelNames = models
-        self.waiting: deque[PendingLine] = deque(map(PendingLine, lines))
+        first = sorted(lines, key=lambda each: each.line != claim.trying)
+        self.waiting: deque[PendingLine] = deque(map(PendingLine, first))
+        """that comes first which an earlier holder was lost with, so that it counts who else is"""
         self.doubtful: deque[PendingLine] = deque()
         """those that wait behind all others"""
         self.runs_until: float = runs_until
@@ -80,6 +82,8 @@ class HeldRange:
         """those that are to be committed, with the places that they take until then"""
         self.trying: int | None = None
         """the request that is to be tried next by itself, which is committed before it is sent"""
+        self._tried: int | None = None
+        """the one of which this holder has committed that last"""
         self.is_lost: bool = False
         """whether somebody else has it, or nobody is to go on with it"""
         self._attempts: set[anyio.CancelScope] = set()
@@ -102,7 +106,7 @@ class HeldRange:
 
     def is_to_be_tried(self, line: int) -> bool:
         """Whether it is still to be committed that a request is tried by itself."""
-        return self.claim.one_by_one and self.claim.trying != line
+        return self.claim.one_by_one and self._tried != line
 
     def write(self) -> RangeWrite:
         """What is to be committed of it."""
@@ -123,8 +127,9 @@ class HeldRange:
         self.running -= len(committed)
         for _, place in committed:
             place.free()
-        if write.trying is not None and self.trying == write.trying:
-            self.trying = None
+        if write.trying is not None:
+            self._tried = write.trying
+            self.trying = None if self.trying == write.trying else self.trying
         self.claim = after
 
     def begin(self) -> anyio.CancelScope:

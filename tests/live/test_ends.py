@@ -95,6 +95,27 @@ async def test_results_of_a_holder_that_has_lost_its_range_are_refused(
         await nothing_is_left(gateway, runners)
 
 
+async def test_a_request_that_its_holder_dies_with_is_given_up(
+    tmp_path: Path, database: Database, runners: list[LiveRunner]
+) -> None:
+    """Its range runs one by one then; once it was begun `live_attempts` times it has its own error row."""
+    count, deadly = 6, "Say 3."
+    settings = replace(SETTINGS, live_attempts=2)
+    async with live_gateway(tmp_path, database, settings=settings) as gateway:
+        requests = gateway.simulator.requests
+        armed = gateway.simulator.add_fault(Fault(account="live", match=deadly, stall=True, times=None))
+        batch = await gateway.create((await gateway.upload(lines(count))).id)
+        for death in range(1, 4):
+            await gateway.simulator.until(lambda death=death: armed.struck >= death)  # type: ignore[misc]
+            await gateway.database.change(
+                "UPDATE line_ranges SET epoch = epoch + 1, claimed_by = 'another', claimed_until = 1"
+            )
+        ended = await gateway.ended(batch.id)
+        assert await each_once(gateway, ended, count) == {"line_abandoned": 1}
+        assert len(requests.select(account="live", match=deadly)) == 3
+        await nothing_is_left(gateway, runners)
+
+
 async def test_a_process_that_stops_hands_its_ranges_on(tmp_path: Path, database: Database) -> None:
     slow = replace(SERVER, latency=Latency(seconds=0.1))
     async with live_gateway(tmp_path, database, server=slow) as gateway:

@@ -151,12 +151,16 @@ class LineResultTests(StorageTests):
         assert places(await claimed(storage)) == [other.key]
 
     async def test_what_is_tried_alone_is_counted(self, storage: Storage) -> None:
-        """Once more by whoever begins with the same; from 1 for another. No news leaves it as it is."""
+        """Once more by whoever begins with the same; from 1 for another. No news leaves it as it is.
+
+        What is written again by a holder who had no answer counts once.
+        """
         await stored_ranges(storage)
         [held] = await claimed(storage)
         tries: list[tuple[int | None, int]] = []
         for trying in (0, 0, None, 4, 0, 0, 0):
             [after] = await storage.lines.write([RangeWrite(range=held, trying=trying)])
+            assert await storage.lines.write([RangeWrite(range=held, trying=trying)]) == [after]
             assert after is not None
             held = after
             tries.append((held.trying, held.tries))
