@@ -82,6 +82,8 @@ class HeldRange:
         """those that are to be committed, with the places that they take until then"""
         self.trying: int | None = None
         """the request that is to be tried next by itself, which is committed before it is sent"""
+        self.is_suspect: bool = any(each.line.line == claim.trying for each in self.waiting)
+        """whether the first one is still to be run through that an earlier holder was lost with"""
         self._tried: int | None = None
         """the one of which this holder has committed that last"""
         self.is_lost: bool = False
@@ -115,6 +117,7 @@ class HeldRange:
 
     def finish(self, result: LineResult, place: Place) -> None:
         """A request has a result, whose place is free once it is committed, or nobody is to commit it."""
+        self.is_suspect = False
         if self.is_lost:
             place.free()
         else:
@@ -142,6 +145,7 @@ class HeldRange:
 
     def end(self, scope: anyio.CancelScope) -> None:
         """The attempt is over."""
+        self.is_suspect = False
         self._attempts.discard(scope)
 
     def drop(self) -> int:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from litebatch_asgi.live.held import HeldRange, PendingLine
 from litebatch_asgi.live.places import Places
+from litebatch_asgi.live.suspects import Suspects
 from litebatch_asgi.live.turns import Waiting, next_owner
 from litebatch_asgi.live.verdicts import Unanswered
 from litebatch_asgi.models import LineResult
@@ -123,7 +126,9 @@ class LineQueue:
         else:
             held.waiting.appendleft(pending)
 
-    def next(self, now: float, *, seconds: float, places: Places, room: int) -> Chosen | None:
+    def next(
+        self, now: float, *, seconds: float, places: Places, room: int, suspects: Suspects
+    ) -> Chosen | None:
         """The request that goes next where `room` of them may be under way.
 
         Args:
@@ -131,9 +136,13 @@ class LineQueue:
             seconds: for which the claim on a range must run.
             places: what its requests take.
             room: see above.
+            suspects: which of the process may begin.
 
         """
-        fresh, doubtful = self._first(now + seconds), self._first(now + seconds, is_doubtful=True)
+
+        may_begin = partial(suspects.may_begin, now=now)
+        fresh = self._first(now + seconds, may_begin)
+        doubtful = self._first(now + seconds, may_begin, is_doubtful=True)
         if doubtful and not self._may_be_doubtful(doubtful, now, room, others_wait=bool(fresh)):
             doubtful = {}
         first = doubtful or fresh
@@ -147,12 +156,15 @@ class LineQueue:
         held = first[owner]
         return Chosen(held, (held.doubtful if doubtful else held.waiting)[0])
 
-    def _first(self, until: float, *, is_doubtful: bool = False) -> dict[str, HeldRange]:
+    def _first(
+        self, until: float, may_begin: Callable[[HeldRange], bool], *, is_doubtful: bool = False
+    ) -> dict[str, HeldRange]:
         """By owner, the first range of which such a request may begin, and that runs until then."""
         found: dict[str, HeldRange] = {}
         for owner, ranges in self._of_owner.items():
             for held in ranges:
-                if held.runs_until >= until and held.can_begin(is_doubtful=is_doubtful):
+                is_ready = held.runs_until >= until and held.can_begin(is_doubtful=is_doubtful)
+                if is_ready and may_begin(held):
                     found[owner] = held
                     break
         return found

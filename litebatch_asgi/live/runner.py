@@ -19,6 +19,7 @@ from litebatch_asgi.live.held import HeldRange, OpeningRange
 from litebatch_asgi.live.inputs import RangeInputs
 from litebatch_asgi.live.sending import LineSender
 from litebatch_asgi.live.station import Station
+from litebatch_asgi.live.suspects import Suspects
 from litebatch_asgi.live.writing import ResultWriter
 from litebatch_asgi.load import LoadControl
 from litebatch_asgi.loops import beside, for_ever, scattered, sleep_scattered
@@ -48,6 +49,7 @@ class LiveRunner:
         self._runtime = runtime
         self._inputs = RangeInputs(runtime)
         self._answers = AnswerBudget()
+        self._suspects = Suspects()
         self._writer = ResultWriter(runtime, self._committed, self._refused)
         self._stations = {id_: self._station(id_) for id_ in runtime.fleet.ids if runtime.fleet.is_live(id_)}
         self._opening: dict[tuple[str, int], OpeningRange] = {}
@@ -70,6 +72,7 @@ class LiveRunner:
             ),
             writer=self._writer,
             answers=self._answers,
+            suspects=self._suspects,
             timeout=timeout,
         )
 

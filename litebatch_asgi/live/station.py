@@ -16,6 +16,7 @@ from litebatch_asgi.live.held import HeldRange, PendingLine
 from litebatch_asgi.live.places import Place, Places
 from litebatch_asgi.live.queue import Failed, LineQueue
 from litebatch_asgi.live.sending import Attempt, LineSender, abandoned
+from litebatch_asgi.live.suspects import Suspects
 from litebatch_asgi.live.verdicts import Ending, Flight, Flights, Unanswered, Verdict
 from litebatch_asgi.live.writing import ResultWriter
 from litebatch_asgi.load import Begun, LoadControl, Outcome
@@ -68,6 +69,7 @@ class Station:
         load: how many may be under way.
         writer: commits what comes of them.
         answers: bounds the bytes of what comes of them until then.
+        suspects: which of the requests begin that somebody was lost with.
         timeout: seconds that one attempt may take.
 
     """
@@ -81,6 +83,7 @@ class Station:
         load: LoadControl,
         writer: ResultWriter,
         answers: AnswerBudget,
+        suspects: Suspects,
         timeout: float,
     ) -> None:
         self._runtime = runtime
@@ -99,6 +102,7 @@ class Station:
         self.alone: Alone = Alone(runtime, deployment_id, changed=self.wake)
         self._queue = LineQueue()
         self.places: Places = Places(answers)
+        self._suspects = suspects
         self._flights = Flights()
         self._are_others = False
         self._changed = anyio.Event()
@@ -187,11 +191,18 @@ class Station:
             if self.places.taken >= self.load.limit:
                 self._writer.hurry()
                 return later
-            chosen = self._queue.next(now, seconds=self.timeout, places=self.places, room=self.load.limit)
+            chosen = self._queue.next(
+                now,
+                seconds=self.timeout,
+                places=self.places,
+                room=self.load.limit,
+                suspects=self._suspects,
+            )
             if chosen is None:
                 return later
             held, pending = chosen
             if held.is_to_be_tried(pending.line.line):
+                self._suspects.begin(held, now)
                 held.trying = pending.line.line
                 self._writer.add(held)
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from litebatch_asgi import engine, failpoints
 from litebatch_asgi.jobs import JobQuery
 from litebatch_asgi.live import LiveRunner
 from litebatch_asgi.operators import Operators
-from litebatch_asgi.simulator import Fault, Latency
+from litebatch_asgi.simulator import ArmedFault, Fault, Latency
 from tests.database import Database, SQLiteDatabase
 from tests.harness import InProcess, lines
 from tests.live.stage import SERVER, SETTINGS, each_once, live_gateway, nothing_is_left, sent
@@ -106,7 +107,7 @@ async def test_a_request_that_its_holder_dies_with_is_given_up(
         armed = gateway.simulator.add_fault(Fault(account="live", match=deadly, stall=True, times=None))
         batch = await gateway.create((await gateway.upload(lines(count))).id)
         for death in range(1, 4):
-            await gateway.simulator.until(lambda death=death: armed.struck >= death)  # type: ignore[misc]
+            await gateway.simulator.until(partial(_has_struck, armed, death))
             await gateway.database.change(
                 "UPDATE line_ranges SET epoch = epoch + 1, claimed_by = 'another', claimed_until = 1"
             )
@@ -114,6 +115,10 @@ async def test_a_request_that_its_holder_dies_with_is_given_up(
         assert await each_once(gateway, ended, count) == {"line_abandoned": 1}
         assert len(requests.select(account="live", match=deadly)) == 3
         await nothing_is_left(gateway, runners)
+
+
+def _has_struck(armed: ArmedFault, times: int) -> bool:
+    return armed.struck >= times
 
 
 async def test_a_process_that_stops_hands_its_ranges_on(tmp_path: Path, database: Database) -> None:

@@ -15,6 +15,7 @@ from litebatch_asgi.live.held import HeldRange, PendingLine
 from litebatch_asgi.live.inputs import ModelNames
 from litebatch_asgi.live.places import Place, Places
 from litebatch_asgi.live.queue import BEHIND_SECONDS, DOUBTFUL_SHARE, LineQueue
+from litebatch_asgi.live.suspects import Suspects
 from litebatch_asgi.models import LineRange
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,6 +57,7 @@ class Server:
         self.now = 0.0
         self.room = room
         self.queue = LineQueue()
+        self.suspects = Suspects()
         self.places = Places(AnswerBudget())
         self.under_way: list[tuple[float, HeldRange, PendingLine, Place, float]] = []
         self.done: list[tuple[float, str, bool]] = []
@@ -71,7 +73,9 @@ class Server:
     def begin(self) -> None:
         """Begin what may."""
         while self.places.taken < self.room:
-            chosen = self.queue.next(self.now, seconds=TIMEOUT, places=self.places, room=self.room)
+            chosen = self.queue.next(
+                self.now, seconds=TIMEOUT, places=self.places, room=self.room, suspects=self.suspects
+            )
             if chosen is None:
                 return
             held, pending = chosen

@@ -26,6 +26,8 @@ NOTICED_SECONDS = 0.5
 """within which the end of a process is noticed"""
 WRITTEN_SECONDS = 5.0
 """within which an answer is stored by its process, on a machine that has other things to do"""
+LEAST_LAPSES = 3
+"""that were seen of an input's ranges where one of its lines was given up, which takes four at least"""
 READ_SECONDS = 1.0
 """within which an answer is read that was sent"""
 _REPEATED = frozenset({401, 403, 404, 408, 425, 429, "cut", "left", "in_progress"})
@@ -223,10 +225,13 @@ async def _leaked(world: World) -> list[str]:
     ]
 
 
-async def failed_innocents(world: World, spared: Container[str]) -> AsyncIterator[str]:
+async def failed_innocents(
+    world: World, spared: Container[str], lapses: Mapping[str, Sequence[float]]
+) -> AsyncIterator[str]:
     """Lines of live inputs that have failed although nothing was wrong with them.
 
-    `spared`: journeys of batches that may end without some rows.
+    `spared`: journeys of batches that may end without some rows; `lapses` as `Sightings` has them: a line
+    that was begun each time by somebody who was lost then may be given up.
     """
     for journey, content in world.contents.items():
         _, errors = world.results.get(journey, (b"", b""))
@@ -234,8 +239,13 @@ async def failed_innocents(world: World, spared: Container[str]) -> AsyncIterato
             continue
         guilty = {line["custom_id"] for line in rows_of(content) if may_fail(line)}
         for row in rows_of(errors):
-            if row["custom_id"] not in guilty:
+            is_unlucky = len(lapses.get(journey, ())) >= LEAST_LAPSES and _is_given_up(row)
+            if row["custom_id"] not in guilty and not is_unlucky:
                 yield f"{row['custom_id']} of {journey} has failed: {_reason(row)}"
+
+
+def _is_given_up(row: dict[str, Any]) -> bool:
+    return row["error"] is not None and row["error"]["code"] == "line_abandoned"
 
 
 def _reason(row: dict[str, Any]) -> Any:

@@ -151,7 +151,7 @@ async def _endings(memory: Memory) -> AsyncIterator[str]:
         if memory.ended.setdefault(journey, batch.status) != batch.status:
             yield f"{journey} was {memory.ended[journey]} and is {batch.status}"
     ended = {journey for journey in memory.world.contents if memory.ended.get(journey) != "completed"}
-    async for text in failed_innocents(memory.world, ended | broken_off):
+    async for text in failed_innocents(memory.world, ended | broken_off, memory.sightings.lapses):
         yield text
     journeys_robbed = {(batch.metadata or {})[JOURNEY] for batch in robbed(memory.world)}
     for journey, (_, errors) in memory.world.results.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -77,8 +78,8 @@ def requests_begin_at_any_time(patch: Patch) -> None:
     """A request begins as long as its claim runs, be it for the time that the request may take or not."""
     first = LineQueue._first
 
-    def at_any_time(self: LineQueue, until: float, *, is_doubtful: bool = False) -> dict[str, HeldRange]:
-        return first(self, 0.0, is_doubtful=is_doubtful)
+    def at_any_time(self: LineQueue, until: float, *args: Any, **options: Any) -> dict[str, HeldRange]:
+        return first(self, 0.0, *args, **options)
 
     patch.setattr(LineQueue, "_first", at_any_time)
     patch.setattr(station, "_LATE_SECONDS", math.inf)
