@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,26 @@ from msgspec.structs import replace
 
 from litebatch_asgi.app import open_storage
 from litebatch_asgi.errors import StorageUnavailable
+from litebatch_asgi.jsonl.ranges import MOST_BYTES as RANGE_BYTES
 from litebatch_asgi.models import Claim, LineRange, RangeWrite
-from litebatch_asgi.simulator import Fault, Latency, Simulator, SimulatorSettings
+from litebatch_asgi.simulator import ArmedFault, Fault, Latency, Simulator, SimulatorSettings
 from litebatch_asgi.storage import Storage
 from tests.database import Database, SQLiteDatabase
 from tests.faults.promises import broken
 from tests.faults.stage import gateway_on
 from tests.faults.world import RUN, World, world_of
 from tests.faults.zombies import asleep
-from tests.harness import QUICK, InProcess, lines, live_deployments
+from tests.harness import QUICK, InProcess, lines, live_deployments, rows_of
+from tests.live.stage import asking, live_gateway
 
 SERVER = "live"
 STALLED = Fault(call="run_request", stall=True, times=None)
 AWAY = StorageUnavailable("The database does not answer.")
+LOST = (
+    "UPDATE line_ranges SET epoch = epoch + 1, claimed_by = 'another', claimed_until = 1"
+    " WHERE next_check_at IS NOT NULL"
+)
+"""all holders of ranges"""
 MOST = 4
 """requests under way"""
 MOST_FAILED_WRITES = 3
@@ -218,6 +226,33 @@ async def holder_dies(folder: Path, database: Database | None = None) -> list[st
                 found.append(f"{entry.text} was sent before it was written that it is")
         at_once = stage.simulator.requests.totals(after=before).most_in_progress
         return [*found, f"{at_once} were under way at once"] if at_once > 1 else found
+
+
+async def one_kills_its_holders(folder: Path, database: Database | None = None) -> list[str]:
+    """Whoever has a request is lost, with others that are as long: each of them is a range of its own."""
+    settings = replace(QUICK, live_attempts=2, live_timeout_seconds=5, lease_seconds=10)
+    long, count, killer = " and" * (RANGE_BYTES // 7), 4, 2
+    content = b"".join(asking(number, text=f"Say{long}") for number in range(count))
+    slow = SimulatorSettings(flavour="vllm", latency=Latency(seconds=0.3))
+    await anyio.Path(folder).mkdir(exist_ok=True)
+    own = database or SQLiteDatabase(folder)
+    async with live_gateway(folder, own, server=slow, settings=settings) as gateway:
+        stalled = gateway.simulator.add_fault(replace(STALLED, match=f"Say{long} {killer}."))
+        batch = await gateway.create((await gateway.upload(content)).id)
+        for death in (1, 2, 3):
+            await gateway.simulator.until(partial(_has_struck, stalled, death))
+            await own.change(LOST)
+        ended = await gateway.ended(batch.id)
+        output, error = await gateway.results(ended)
+    done = sorted(row["custom_id"] for row in rows_of(output))
+    expected = [f"request-{number}" for number in range(count) if number != killer]
+    failed = [(row["custom_id"], row["error"]["code"]) for row in rows_of(error)]
+    is_right = done == expected and failed == [(f"request-{killer}", "line_abandoned")]
+    return [] if is_right else [f"{done} came out, and {failed}"]
+
+
+def _has_struck(armed: ArmedFault, times: int) -> bool:
+    return armed.struck >= times
 
 
 async def commits_without_an_answer(folder: Path, database: Database | None = None) -> list[str]:

@@ -15,6 +15,7 @@ JOURNEYS: dict[str, Callable[[Path, Database], Awaitable[list[str]]]] = {
     "nothing is stored": live.nothing_is_stored,
     "claims run out": live.claims_run_out,
     "a holder dies": live.holder_dies,
+    "one kills its holders": live.one_kills_its_holders,
     "commits without an answer": live.commits_without_an_answer,
 }
 

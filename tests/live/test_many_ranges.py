@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi.jsonl.ranges import MOST_BYTES
-from litebatch_asgi.live import LiveRunner, runner
-from litebatch_asgi.simulator import ArmedFault, Fault, Latency
+from litebatch_asgi.live import runner
+from litebatch_asgi.simulator import Fault, Latency
 from tests.database import Database
-from tests.live.stage import SERVER, SETTINGS, asking, each_once, live_gateway, nothing_is_left
+from tests.live.stage import SERVER, SETTINGS, asking, live_gateway
 
 LONG = " and" * (MOST_BYTES // 7)
 """a text of which no range has two"""
@@ -37,31 +36,6 @@ async def test_an_owner_goes_on_while_anothers_ranges_hang(
         file = await gateway.upload(b"".join(map(asking, range(20))), key="bob")
         ended = await gateway.ended((await gateway.create(file.id, key="bob")).id, key="bob")
         assert (ended.status, ended.request_counts and ended.request_counts.completed) == ("completed", 20)
-
-
-async def test_of_requests_that_are_lost_together_the_one_to_blame_is_given_up(
-    tmp_path: Path, database: Database, runners: list[LiveRunner]
-) -> None:
-    """All had been begun when a process was lost; then one of them runs at a time, and others get through."""
-    count, deadly = 4, f"Say{LONG} 2."
-    slow = replace(SERVER, latency=Latency(seconds=0.3))
-    settings = replace(SETTINGS, live_attempts=2)
-    async with live_gateway(tmp_path, database, server=slow, settings=settings) as gateway:
-        armed = gateway.simulator.add_fault(Fault(account="live", match=deadly, stall=True, times=None))
-        batch = await gateway.create((await gateway.upload(long_requests("Say", count))).id)
-        for death in range(1, 4):
-            await gateway.simulator.until(partial(_has_struck, armed, death))
-            await gateway.database.change(
-                "UPDATE line_ranges SET epoch = epoch + 1, claimed_by = 'another', claimed_until = 1"
-                " WHERE next_check_at IS NOT NULL"
-            )
-        ended = await gateway.ended(batch.id)
-        assert await each_once(gateway, ended, count) == {"line_abandoned": 1}
-        await nothing_is_left(gateway, runners)
-
-
-def _has_struck(armed: ArmedFault, times: int) -> bool:
-    return armed.struck >= times
 
 
 async def test_owners_of_many_ranges_share_what_is_held(

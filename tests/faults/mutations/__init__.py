@@ -101,4 +101,6 @@ MUTATIONS = (
     Mutation(switch_off=lines.requests_begin_at_any_time, journey=live.claims_run_out),
     Mutation(switch_off=lines.orphans_run_as_all_others, journey=live.holder_dies),
     Mutation(switch_off=lines.tries_are_not_written_first, journey=live.holder_dies),
+    Mutation(switch_off=lines.tries_are_written_once, journey=live.one_kills_its_holders),
+    Mutation(switch_off=lines.suspects_begin_together, journey=live.one_kills_its_holders),
 )

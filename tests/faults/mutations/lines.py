@@ -13,6 +13,7 @@ from litebatch_asgi.live.held import HeldRange
 from litebatch_asgi.live.places import Place
 from litebatch_asgi.live.queue import LineQueue
 from litebatch_asgi.live.station import Station
+from litebatch_asgi.live.suspects import Suspects
 from litebatch_asgi.models import LineProgress, LineRange, LineResult, RangeWrite
 from litebatch_sql import lines
 from litebatch_sql.executor import Transaction
@@ -105,3 +106,21 @@ def tries_are_not_written_first(patch: Patch) -> None:
         return False
 
     patch.setattr(HeldRange, "is_to_be_tried", never)
+
+
+def tries_are_written_once(patch: Patch) -> None:
+    """Who begins with the request that somebody was lost with does not write that down again."""
+
+    def if_another(self: HeldRange, line: int) -> bool:
+        return self.claim.one_by_one and self.claim.trying != line
+
+    patch.setattr(HeldRange, "is_to_be_tried", if_another)
+
+
+def suspects_begin_together(patch: Patch) -> None:
+    """All requests that somebody was lost with begin at once, each of another range."""
+
+    def always(self: Suspects, held: HeldRange, now: float) -> bool:
+        return True
+
+    patch.setattr(Suspects, "may_begin", always)
