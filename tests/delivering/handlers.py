@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,18 +19,21 @@ async def append(event: Event) -> None:
 
 
 def append_to(path: Path, event: Event) -> None:
-    """Append an event by one write, so that it is there whole or not at all, whoever is killed."""
+    """Append an event by one write, on lines of its own: one that is killed may leave a piece behind."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.write(file, msgspec.json.encode(event) + b"\n")
+        os.write(file, b"\n" + msgspec.json.encode(event) + b"\n")
     finally:
         os.close(file)
 
 
 def appended(path: Path) -> list[Event]:
-    """What was appended, in that order."""
-    decoder = msgspec.json.Decoder(Event)
-    return [decoder.decode(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+    """What was appended as a whole, in that order."""
+    decoder, found = msgspec.json.Decoder(Event), list[Event]()
+    for line in path.read_bytes().split(b"\n") if path.exists() else ():
+        with suppress(msgspec.DecodeError):
+            found.append(decoder.decode(line))
+    return found
 
 
 NOT_CALLABLE = "a text"
