@@ -16,7 +16,8 @@ ROUNDS = 20
 BAR_MS = 30.0
 BASE = "import starlette.applications, httpx2, msgspec"
 ALONE = "import litebatch_asgi"
-IN_USE = f"{BASE}, litebatch_asgi, litebatch_asgi.providers.openai, litebatch_sqlite"
+WITH_APP = "from litebatch_asgi import LiteBatch"
+IN_USE = f"{BASE}, litebatch_asgi.app, litebatch_asgi.providers.openai, litebatch_sqlite"
 
 
 def milliseconds(statement: str, env: Mapping[str, str]) -> float:
@@ -33,7 +34,7 @@ def _of_children() -> float:
 
 def main() -> None:
     """Measure in turn, with bytecode, as everything that is installed has it."""
-    measured: dict[str, list[float]] = {BASE: [], ALONE: [], IN_USE: []}
+    measured: dict[str, list[float]] = {BASE: [], ALONE: [], WITH_APP: [], IN_USE: []}
     with scratch() as folder:
         env = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder)}
         env.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -44,6 +45,7 @@ def main() -> None:
                 taken.append(milliseconds(statement, env))
     _report.show("starlette, httpx2, msgspec: ms", _report.spread(measured[BASE], 0))
     _report.show("litebatch_asgi: ms", _report.spread(measured[ALONE], 0))
+    _report.show("LiteBatch of it: ms", _report.spread(measured[WITH_APP], 0))
     _report.show("all of them, OpenAI's adapter, SQLite: ms", _report.spread(measured[IN_USE], 0))
     added = median(mine - its for mine, its in zip(measured[ALONE], measured[BASE], strict=True))
     _report.at_most("import of litebatch_asgi beside the three", added, BAR_MS, "ms more")

@@ -1,9 +1,12 @@
 """What the package promises to those who import it."""
 
+import ast
+import inspect
 import subprocess
 import sys
 from typing import assert_type
 
+import pytest
 from starlette.types import ASGIApp
 
 import litebatch_asgi
@@ -37,7 +40,27 @@ def test_the_public_names_are_these() -> None:
         "Storage",
         "Usage",
     ]
-    assert all(hasattr(litebatch_asgi, name) for name in litebatch_asgi.__all__)
+    assert dir(litebatch_asgi) == litebatch_asgi.__all__
+
+
+def test_names_are_loaded_from_where_type_checkers_read_them() -> None:
+    tree = ast.parse(inspect.getsource(litebatch_asgi))
+    read = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("litebatch_asgi.")
+        for alias in node.names
+    }
+    assert sorted(read) == litebatch_asgi.__all__
+    for name, module in read.items():
+        assert getattr(litebatch_asgi, name) is getattr(sys.modules[module], name)
+
+
+def test_names_that_are_not_there_are_told_as_by_any_module() -> None:
+    with pytest.raises(AttributeError, match="module 'litebatch_asgi' has no attribute 'Litebatch'"):
+        getattr(litebatch_asgi, "Litebatch")  # noqa: B009 - type checkers would refuse it
+    with pytest.raises(ImportError, match="cannot import name 'Litebatch'"):
+        exec("from litebatch_asgi import Litebatch")
 
 
 async def typed(litebatch: LiteBatch, principal: Principal) -> None:
@@ -60,9 +83,20 @@ async def typed(litebatch: LiteBatch, principal: Principal) -> None:
         assert_type(block, bytes)
 
 
-def test_importing_loads_neither_the_server_nor_a_backend() -> None:
+def test_importing_loads_what_is_asked_for() -> None:
+    """The package itself is nothing but the names; the parts that it speaks of are attributes of it."""
     code = (
         "import sys, litebatch_asgi;"
+        "print([name for name in sys.modules if name.startswith('litebatch_asgi.')],"
+        " litebatch_asgi.errors.NotFound.__name__, litebatch_asgi.sdk.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] NotFound litebatch_asgi.sdk"
+
+
+def test_importing_loads_neither_the_server_nor_a_backend() -> None:
+    code = (
+        "import sys, litebatch_asgi.app;"
         "print([name for name in ('uvicorn', 'typer', 'yaml', 'rich', 'litebatch_sqlite', 'aiosqlite',"
         " 'htpy', 'cryptography', 'litebatch_asgi.page', 'litebatch_asgi.simulator', 'pytest')"
         " if name in sys.modules])"
