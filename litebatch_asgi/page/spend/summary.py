@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -75,16 +76,28 @@ async def _series(visit: Visit, asked: Asked, sums: SpendPage, names: Names) -> 
     """What the dearest have cost by day, and the rest together."""
     spending, principal = visit.services.spending, visit.principal
     if len(sums.items) <= MOST_SERIES + 1:
-        days = await spending.page(principal, asked.query(SpendField.DAY, asked.by))
-        return series_of(days.items, asked.by, names)
-    dearest: list[Spend] = []
-    for row in by_cost(sums.items, asked.by)[:MOST_SERIES]:
-        alone = asked.narrowed(value_of(row, asked.by)).query(SpendField.DAY)
-        days = await spending.page(principal, alone)
-        dearest += (replace(day, **{asked.by.value: value_of(row, asked.by)}) for day in days.items)
+        by_day_and_value = await spending.page(principal, asked.query(SpendField.DAY, asked.by))
+        return series_of(by_day_and_value.items, asked.by, names)
+    values = [value_of(row, asked.by) for row in by_cost(sums.items, asked.by)[:MOST_SERIES]]
+    narrowed = [asked.narrowed(value).query(SpendField.DAY) for value in values]
+    queries = [asked.query(SpendField.DAY), *narrowed]
+    found = await asyncio.gather(
+        *(spending.page(principal, query) for query in queries), return_exceptions=True
+    )
+    days, *alone = [page.items for page in map(_found_or_raised, found)]
+    dearest = [
+        replace(day, **{asked.by.value: value})
+        for value, own in zip(values, alone, strict=True)
+        for day in own
+    ]
     series = series_of(dearest, asked.by, names)
-    days = await spending.page(principal, asked.query(SpendField.DAY))
-    return [*series, rest_of(days.items, series, len(sums.items) - len(series))]
+    return [*series, rest_of(days, series, len(sums.items) - len(series))]
+
+
+def _found_or_raised(found: SpendPage | BaseException) -> SpendPage:
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def _filters(visit: Visit, given: Mapping[str, str]) -> Node:

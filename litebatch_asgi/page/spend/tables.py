@@ -14,7 +14,7 @@ from litebatch_asgi.page.spend.asked import FIELDS, PATH, Asked, fields_for
 from litebatch_asgi.page.spend.series import Names, Series, by_cost, name_of, value_of
 from litebatch_asgi.page.visit import Visit
 
-MOST_ROWS = 200
+MOST_ROWS = 100
 _SHARE, _NUMBER = h.div(".share"), h.span(".number")
 _SUMS = ("Cost", "Batches", "Requests", "Input tokens", "Output tokens")
 
