@@ -83,7 +83,7 @@ def download(address: Address, path: str, block_bytes: int = 1 << 20) -> Iterato
 
 def get_json(address: Address, path: str) -> Any:
     """The JSON that `GET` of a path answers. Raises `RuntimeError`."""
-    return msgspec.json.decode(b"".join(download(address, path)))
+    return msgspec.json.decode(b"".join(map(bytes, download(address, path))))
 
 
 def post_json(address: Address, path: str, body: object) -> Any:
