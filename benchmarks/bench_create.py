@@ -11,43 +11,34 @@ import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks._client import post_json, requests_per_second, upload
+from benchmarks._client import post_json, upload
 from benchmarks._content import Content
 from benchmarks._gateway import SERVE, write_config
 from benchmarks._processes import Server, running, scratch
-from benchmarks.bench_get import Figures, report
+from benchmarks.bench_get import Figures, measure, report
+from benchmarks.bench_versus import SIMULATE
 from tests.postgres import own_server, run_on, with_database
 
 BAR = 1 / 3
 LATER = 3600.0
 """seconds until a batch is looked at: nothing else is to be done meanwhile"""
 _CONTENT = Content(lines=3, line_bytes=4000)
-_SIMULATE = ("-c", "from litebatch_asgi.cli import main; main()", "simulate", "--port", "0")
 _HOLD = ("--set", 'hold=["validating"]')
 _PATH = "/v1/batches"
 
 
-class Prepared:
-    """A gateway's database with a file and a batch of it, which runs.
+class Prepared(NamedTuple):
+    """A gateway's database with a file and a batch of it, which runs."""
 
-    Args:
-        url: of the database.
-        config: the gateway's configuration.
-        asked: what a create asks for.
-        batch_id: the batch.
-
-    """
-
-    def __init__(self, url: str, config: Path, asked: dict[str, str], batch_id: str) -> None:
-        self.url, self.config, self.asked, self.batch_id = url, config, asked, batch_id
-
-
-def measure(server: Server, asked: dict[str, str], seconds: float) -> Figures:
-    """Create for so long."""
-    before = server.cpu()
-    rate = requests_per_second(server.address, [_PATH], body=asked, seconds=seconds)
-    return Figures(rate, 1e6 * server.cpu().since(before).total / (rate * seconds))
+    url: str
+    """of the database"""
+    config: Path
+    """the gateway's configuration"""
+    asked: dict[str, str]
+    """of a create"""
+    batch_id: str
 
 
 @contextmanager
@@ -77,7 +68,7 @@ def compare(kind: str, rounds: int, seconds: float) -> None:
     with (
         scratch() as folder,
         databases(kind, folder) as urls,
-        running(folder, [*_SIMULATE, *_HOLD, "--directory", str(folder)]) as deployment,
+        running(folder, [*SIMULATE, *_HOLD, "--directory", str(folder)]) as deployment,
     ):
         ours, its = (prepare(folder / str(n), deployment, url) for n, url in enumerate(urls))
         database = its.url.removeprefix("sqlite:///")
@@ -90,11 +81,11 @@ def compare(kind: str, rounds: int, seconds: float) -> None:
         ):
             turns = ((gateway, ours.asked), (bare, its.asked))
             for server, asked in turns:
-                measure(server, asked, 0.5)
+                measure(server, [_PATH], 0.5, body=asked)
             measured: dict[Server, list[Figures]] = {gateway: [], bare: []}
             for _ in range(rounds):
                 for server, asked in turns:
-                    measured[server].append(measure(server, asked, seconds))
+                    measured[server].append(measure(server, [_PATH], seconds, body=asked))
     report(f"{kind}: create of a batch", measured[gateway], measured[bare], BAR)
 
 
