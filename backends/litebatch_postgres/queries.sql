@@ -39,6 +39,7 @@ FROM jsonb_array_elements(CAST(CAST(:patterns AS text) AS jsonb))
 
 -- fragment: avoided SELECT jsonb_array_elements_text(CAST(CAST(:avoid AS text) AS jsonb))
 -- fragment: of_one_owner owner = :owner
+-- fragment: of_one_key "key" = :key
 -- fragment: ids SELECT jsonb_array_elements_text(CAST(CAST(:ids AS text) AS jsonb))
 -- fragment: fingerprints SELECT jsonb_array_elements_text(CAST(CAST(:fingerprints AS text) AS jsonb))
 -- fragment: wants_event webhook_endpoints.event_types @> to_jsonb(events.type)

@@ -475,7 +475,7 @@ WHERE TRUE
   AND day >= :start  -- if start
   AND day <= :end  -- if end
   AND {of_one_owner}  -- if owner
-  AND "key" = :key  -- if key
+  AND {of_one_key}  -- if key
   AND team = :team  -- if team
   AND model = :model  -- if model
   AND deployment = :deployment  -- if deployment

@@ -24,16 +24,11 @@ _ROLLUPS = {
 }
 """Of everything but the last one owners have rows of their own: the last is what all who settle write to."""
 _SUMMED = SPEND.columns[len(SpendField) :]
-_FILTERS = (_OWNER, _TEAM, _MODEL, _DEPLOYMENT)
+_FILTERS = (_OWNER, _KEY, _TEAM, _MODEL, _DEPLOYMENT)
 
 
 def rollup_for(query: SpendQuery) -> str | None:
-    """The name of the smallest rollup that says what is asked for; None: only each sum of a day does.
-
-    One key's sums are few, and have an index.
-    """
-    if query.key is not None:
-        return None
+    """The name of the smallest rollup that says what is asked for; None: only each sum of a day does."""
     asked = {*query.group_by, *(field for field in _FILTERS if getattr(query, field) is not None)} - {_DAY}
     return next((name for name, fields in reversed(_ROLLUPS.items()) if asked <= {*fields}), None)
 

@@ -33,6 +33,7 @@ FROM json_each(:patterns)
 
 -- fragment: avoided SELECT value FROM json_each(:avoid)
 -- fragment: of_one_owner likelihood(owner = :owner, 0.001)
+-- fragment: of_one_key likelihood("key" = :key, 0.001)
 -- fragment: ids SELECT value FROM json_each(:ids)
 -- fragment: fingerprints SELECT value FROM json_each(:fingerprints)
 -- fragment: wants_event events.type IN (SELECT value FROM json_each(webhook_endpoints.event_types))

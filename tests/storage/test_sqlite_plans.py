@@ -119,6 +119,7 @@ def test_searches(
         (("rolled_up",), "PRIMARY KEY (fields=?"),
         (("rolled_up", "model"), "PRIMARY KEY (fields=?"),
         (("rolled_up", "owner"), "INDEX spend_rollups_by_owner (fields=? AND owner=?"),
+        (("rolled_up", "key"), "INDEX spend_rollups_by_key (fields=? AND key=?"),
         (("each",), "PRIMARY KEY ("),
         (("each", "owner"), "INDEX spend_daily_by_owner (owner=?"),
         (("each", "key"), "INDEX spend_daily_by_key (key=?"),

@@ -254,6 +254,9 @@ async def test_what_was_summed_up_is_rolled_up(kept: Kept) -> None:
     for group_by in (*combinations(fields, 1), *combinations(fields, 2), ()):
         found = await storage.ledger.spend(SpendQuery(group_by=group_by, limit=999))
         assert found == regrouped(each, group_by)
+        of_key = [sums for sums in each if sums.key == "key-3"]
+        found = await storage.ledger.spend(SpendQuery(group_by=group_by, key="key-3", limit=999))
+        assert found == regrouped(of_key, group_by)
     await storage.close()
 
 
