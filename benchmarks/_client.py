@@ -25,7 +25,8 @@ _PART_HEAD = (
     f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="data"; filename="upload"\r\n\r\n'
 ).encode()
 _FORM_TAIL = f"\r\n--{_BOUNDARY}--\r\n".encode()
-_AUTHORIZATION = "Bearer any"
+AUTHORIZATION = "Bearer any"
+"""of whoever asks a gateway without virtual keys"""
 _TIMEOUT_SECONDS = 300.0
 
 Address = tuple[str, int]
@@ -61,7 +62,7 @@ def _post_form(
     address: Address, path: str, head: bytes, blocks: Iterable[bytes], size: int
 ) -> dict[str, Any]:
     headers = {
-        "Authorization": _AUTHORIZATION,
+        "Authorization": AUTHORIZATION,
         "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
         "Content-Length": str(len(head) + size + len(_FORM_TAIL)),
     }
@@ -75,7 +76,7 @@ def download(address: Address, path: str, block_bytes: int = 1 << 20) -> Iterato
     """What `GET` of a path answers, in blocks that hold until the next one. Raises `RuntimeError`."""
     buffer = memoryview(bytearray(block_bytes))
     with closing(HTTPConnection(*address, timeout=_TIMEOUT_SECONDS)) as connection:
-        connection.request("GET", path, headers={"Authorization": _AUTHORIZATION})
+        connection.request("GET", path, headers={"Authorization": AUTHORIZATION})
         response = _accepted(connection)
         while taken := response.readinto(buffer):
             yield buffer[:taken]
@@ -89,7 +90,7 @@ def get_json(address: Address, path: str) -> Any:
 def post_json(address: Address, path: str, body: object) -> Any:
     """The JSON that `POST` of a JSON body answers. Raises `RuntimeError`."""
     with closing(HTTPConnection(*address, timeout=_TIMEOUT_SECONDS)) as connection:
-        headers = {"Authorization": _AUTHORIZATION, "Content-Type": "application/json"}
+        headers = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}
         connection.request("POST", path, msgspec.json.encode(body), headers)
         return msgspec.json.decode(_accepted(connection).read())
 
@@ -121,7 +122,7 @@ def requests_per_second(
     if body is not None:
         method, sent = "POST", msgspec.json.encode(body)
         about = f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n"
-    head = f"HTTP/1.1\r\nHost: localhost\r\nAuthorization: {_AUTHORIZATION}\r\n{about}\r\n"
+    head = f"HTTP/1.1\r\nHost: localhost\r\nAuthorization: {AUTHORIZATION}\r\n{about}\r\n"
     requests = [f"{method} {path} {head}".encode() + sent for path in paths]
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_load(address, requests, connections, seconds))

@@ -14,7 +14,7 @@ from benchmarks._processes import Server
 MEMORY_BAR = 64.0
 """MB over idle"""
 MEGABYTE = 1_000_000
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.1
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from http.client import HTTPConnection
 
 import msgspec
 
-from benchmarks._client import Address
+from benchmarks._client import AUTHORIZATION, Address
 from benchmarks._processes import ROOT
 
 PAUSE_SECONDS = 0.004
@@ -67,7 +67,7 @@ def ask(address: Address, path: str, stopped: threading.Event) -> Latency:
     with closing(HTTPConnection(*address, timeout=_TIMEOUT_SECONDS)) as connection:
         while not (took and stopped.is_set()):
             began = time.perf_counter()
-            connection.request("GET", path)
+            connection.request("GET", path, headers={"Authorization": AUTHORIZATION})
             response = connection.getresponse()
             response.read()
             took.append(1000 * (time.perf_counter() - began))

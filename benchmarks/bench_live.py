@@ -2,7 +2,8 @@
 
 The server runs in a process of its own. A bare loop sends the same bodies with as many under way, and keeps
 nothing; another one begins all of them at once and keeps the answers in memory until its end, as scripts do
-that run a batch file. LiteBatch has them from an uploaded file, and its results are durable.
+that run a batch file. LiteBatch has them from an uploaded file, and its results are durable. Beside a second
+batch that runs, another one is read through the gateway, and another process claims ranges.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,15 +22,22 @@ import httpx2
 import psutil
 
 from benchmarks import _report
+from benchmarks._client import get_json
 from benchmarks._content import UPSTREAM_MODEL, VIRTUAL_MODEL, Content
-from benchmarks._gateway import write_models
+from benchmarks._gateway import SERVE, write_models
 from benchmarks._journey import measure, receive, send, settle
+from benchmarks._probe import probing
 from benchmarks._processes import Server, running, scratch
+from litebatch_asgi.app import open_storage
 from litebatch_asgi.server.listen import loop_factory
 
 IN_FLIGHT = 32
 BAR = 0.7
 """of the requests a second of a bare loop"""
+BAR_BESIDE = 50.0
+"""milliseconds, 99 of 100 reads and claims"""
+CLAIM_SECONDS = 0.02
+"""from one claim to the next"""
 SIMULATE = (
     "-c",
     "from litebatch_asgi.cli import main; main()",
@@ -81,8 +91,37 @@ async def gathered(address: str, sent: list[bytes]) -> float:
         return time.perf_counter() - began
 
 
+async def claims(database: str, stopped: threading.Event) -> list[float]:
+    """Claim ranges of a deployment that has none, over and over: milliseconds of each, sorted."""
+    storage, took = open_storage(database), list[float]()
+    await storage.open()
+    while not (took and stopped.is_set()):
+        began = time.perf_counter()
+        await storage.lines.claim("beside", lease_seconds=60, room={"elsewhere": 1})
+        took.append(1000 * (time.perf_counter() - began))
+        await asyncio.sleep(CLAIM_SECONDS)
+    await storage.close()
+    return sorted(took)
+
+
+def beside(process: Server, database: str, content: Content) -> None:
+    """Run a batch, and show how long reads and claims take beside it."""
+    file_id = send(process.address, content)
+    [other] = get_json(process.address, "/v1/batches?limit=1")["data"]
+    stopped = threading.Event()
+    with ThreadPoolExecutor(1) as pool, probing(process.address, f"/v1/batches/{other['id']}") as probe:
+        claiming = pool.submit(asyncio.run, claims(database, stopped))
+        try:
+            settle(process.address, file_id, content.lines)
+        finally:
+            stopped.set()
+        took, reads = claiming.result(), probe.stop()
+    _report.at_most(f"{reads.count:,} reads beside it, p99", reads.p99, BAR_BESIDE, "ms")
+    _report.at_most(f"{len(took):,} claims beside it, p99", took[len(took) * 99 // 100], BAR_BESIDE, "ms")
+
+
 @contextmanager
-def gateway(folder: Path, server: Server, in_flight: int, database: str | None) -> Generator[Server]:
+def gateway(folder: Path, server: Server, in_flight: int, database: str) -> Generator[Server]:
     """A gateway before the server."""
     model = {
         "model_name": VIRTUAL_MODEL,
@@ -94,13 +133,14 @@ def gateway(folder: Path, server: Server, in_flight: int, database: str | None) 
         "model_info": {"id": "live"},
     }
     config = write_models(folder, [model], database=database, min_poll_seconds=0.2)
-    with running(folder, ["-m", "benchmarks._gateway", "--config", str(config)]) as process:
+    with running(folder, [*SERVE, str(config)]) as process:
         yield process
 
 
 def run(lines: int, in_flight: int, database: str | None, *, is_compared: bool) -> None:
     content = Content(lines=lines, line_bytes=LINE_BYTES)
     with scratch() as folder, running(folder, SIMULATE) as server:
+        database = database or f"sqlite:///{folder / 'gateway.db'}"
         address = "http://{}:{}".format(*server.address)
         with gateway(folder, server, in_flight, database) as process:
             settle(process.address, send(process.address, FIRST), FIRST.lines)
@@ -129,6 +169,7 @@ def run(lines: int, in_flight: int, database: str | None, *, is_compared: bool) 
             receive(process.address, output_id)
             if rates:
                 _report.at_least("LiteBatch beside a bare loop", lines / took / rates[0], BAR, "times")
+                beside(process, database, content)
 
 
 def main() -> None:
