@@ -14,8 +14,9 @@ from litebatch_asgi.runtime import Runtime
 
 _USELESS = frozenset({CopyState.DELETED})
 _ON_THEIR_WAY = frozenset({CopyState.INTENT, CopyState.PENDING})
-_TRIES = 2
-"""uploads to one deployment that fail before another one is to have a copy as well"""
+_TRIES = {CopyState.INTENT: 2, CopyState.PENDING: 8}
+"""uploads to one deployment that fail, and looks at a copy that it cannot use yet, minutes in all, before
+another one is to have a copy as well"""
 
 
 class CopiesOnDemand:
@@ -63,7 +64,7 @@ class CopiesOnDemand:
     async def bring(self, file: FileState, lines: JobLines, model: str, tries: Tries, *, seed: str) -> bool:
         """Have a copy brought to the best deployment that has none; whether one is on its way now.
 
-        One whose uploads fail, or get no answer, is not waited for while there is another deployment.
+        One whose uploads fail, or that cannot use them, is not waited for while there is another deployment.
         `file` has the copies of the shard alone. Raises `StateConflict` if it is gone.
         """
         fleet, now = self._runtime.fleet, self._runtime.now()
@@ -72,7 +73,7 @@ class CopiesOnDemand:
         resting = {where for where in served if fleet.cooldown_left(where)}
         there = [known[where] for where in known.keys() & served.keys() - resting]
         coming = [copy for copy in there if copy.state in _ON_THEIR_WAY]
-        if not all(map(_fails, coming)):
+        if not all(map(_may_never_come, coming)):
             return True
         ids = tries.first([where for where in served if where not in known and where not in resting], now)
         if not ids:
@@ -84,9 +85,13 @@ class CopiesOnDemand:
         return True
 
 
-def _fails(copy: FileCopy) -> bool:
-    """Whether a copy on its way may take for ever: its deployment does not take it, or does not answer."""
-    return copy.state is CopyState.INTENT and copy.error is not None and copy.attempts >= _TRIES
+def _may_never_come(copy: FileCopy) -> bool:
+    """Whether a copy on its way may take for ever: its deployment does not take it, or does not answer.
+
+    Or it has it, and does not say that it can use it.
+    """
+    is_amiss = copy.error is not None or copy.state is CopyState.PENDING
+    return is_amiss and copy.attempts >= _TRIES[copy.state]
 
 
 def _come_back(jobs: Iterable[Job], job: Job) -> Iterator[str]:

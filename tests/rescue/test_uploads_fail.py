@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from litebatch_asgi.simulator import Course, Fault, Simulator
+from litebatch_asgi.simulator import Course, Fault, Simulator, SimulatorSettings
 from tests.database import Database
 from tests.harness import running_gateway
 from tests.rescue.stage import RUNNING, SETTINGS, begun, each_once, first_runs, sizes
@@ -44,3 +44,35 @@ async def test_a_deployment_whose_uploads_always(
         assert ended.status == "completed"
         assert await each_once(gateway, ended, 10) == {}
         assert await sizes(simulator) == [10, 4]
+
+
+async def test_a_deployment_that_never_says_that_it_can_use_a_copy(
+    tmp_path: Path, database: Database
+) -> None:
+    """It is passed over as well, whichever is asked first."""
+    azure = SimulatorSettings(flavour="azure", pending_seconds=0, validating_seconds=0, finalizing_seconds=0)
+    simulator = Simulator(settings=azure)
+    async with running_gateway(
+        tmp_path,
+        database=database,
+        simulator=simulator,
+        settings=SETTINGS,
+        names=sorted(NAMES),
+        flavour="azure v1",
+    ) as gateway:
+        first_runs(gateway, Course(stuck_at=0.6))
+        batch = await begun(gateway, 10)
+        await gateway.reached(batch.id, "in_progress")
+        others = {name: each for name, each in simulator.accounts.items() if not each.batches}
+        for each in others.values():
+            each.configure(hold=["pending"])
+        [(job_id,)] = await database.rows("SELECT id FROM jobs")
+        await gateway.litebatch.operators.stop(job_id)
+        await simulator.until(lambda: any(each.file_store.pending() for each in others.values()))
+        for each in others.values():
+            if not each.file_store.pending():
+                each.configure(hold=[])
+        ended = await gateway.ended(batch.id)
+        assert ended.status == "completed"
+        assert await each_once(gateway, ended, 10) == {}
+        assert len(await simulator.jobs()) == 2
