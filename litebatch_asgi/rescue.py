@@ -185,7 +185,6 @@ def hand_on_fates(
     not_executed: int,
     retryable: int,
     missing: int,
-    fewest: int = 1,
     is_live: bool = False,
 ) -> HandOn:
     """Which lines of a job that may hand on are held back, from how its provider has ended it.
@@ -193,13 +192,13 @@ def hand_on_fates(
     `not_executed` and `retryable` are how many rows there are of each, `missing` how many lines have none.
     What the provider has broken off is handed on whole. Rows of requests that it was through with are run
     anew as often as `row_retries` says, if their job would have `min_retry_rows`; any number will do for a
-    live deployment, which takes each request by itself. `fewest` is the smallest job that is taken at all.
+    live deployment, which takes each request by itself.
     """
     if not rules.rescue or batch.cancel_requested_at is not None:
         return NOTHING
     is_broken_off = snapshot.status in _UNDONE or job.stop_requested_at is not None
     rows = retryable if is_broken_off else retryable + not_executed
-    least = max(fewest, 1 if is_live else rules.min_retry_rows)
+    least = 1 if is_live else rules.min_retry_rows
     is_enough = not_executed + retryable + missing >= least
     retries = rows > 0 and is_enough and rescues_made(jobs, job) < rules.row_retries
     return HandOn(

@@ -441,7 +441,6 @@ def test_failures_are_run_anew_if_they_are_worth_a_job() -> None:
     assert fates(missing=1) == HandOn(missing=True)
     assert fates(retryable=1, is_live=True) == HandOn(retryable=True)
     assert fates(retryable=1, rules=replace(RULES, min_retry_rows=0)) == HandOn(retryable=True)
-    assert fates(retryable=199, fewest=200) == NOTHING
     assert fates(retryable=200, rules=replace(RULES, row_retries=0)) == NOTHING
 
 
