@@ -275,6 +275,7 @@ def _deployment(
             info.output_cost_per_token_batches, params.output_cost_per_token_batches
         ),
         prices=prices,
+        base_model=_name(info.base_model) or _name(params.base_model),
         max_job_requests=info.max_job_requests,
         max_job_bytes=info.max_job_bytes,
         max_job_tokens=info.max_job_tokens,
@@ -289,6 +290,11 @@ def _deployment(
 
 def _as_text(credentials: str | dict[str, Any] | None) -> str | None:
     return msgspec.json.encode(credentials).decode() if isinstance(credentials, dict) else credentials
+
+
+def _name(value: object) -> str | None:
+    """LiteLLM takes anything for a `base_model`, and finds no price for what is no name."""
+    return value if isinstance(value, str) and value else None
 
 
 def _first(*prices: Decimal | None) -> Decimal | None:

@@ -45,7 +45,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True):
-    """`litellm_params`, or `params`. Prices may stand here as well as in `model_info`, which goes before."""
+    """`litellm_params`, or `params`. Prices and `base_model` may stand here as well as in `model_info`.
+
+    What `model_info` says goes before.
+    """
 
     model: str
     custom_llm_provider: str | None = None
@@ -68,6 +71,7 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
     weight: float = 1.0
     input_cost_per_token_batches: Decimal | None = None
     output_cost_per_token_batches: Decimal | None = None
+    base_model: Any = None
     rpm: int | None = None
     tpm: int | None = None
     max_parallel_requests: int | None = None
@@ -164,7 +168,7 @@ _PARAMS = """
     itpm otpm order tags tag_regex stream_timeout request_timeout
     force_timeout max_retries num_retries cooldown_time retry_policy retry_strategy fallbacks max_fallbacks
     max_budget budget_duration drop_params additional_drop_params modify_params
-    allowed_openai_params model_info base_model metadata litellm_metadata guardrails cache caching
+    allowed_openai_params model_info metadata litellm_metadata guardrails cache caching
     caching_groups ttl cache_control_injection_points enable_prompt_caching prompt_id prompt_variables
     prompt_version prompt_label prompt_environment litellm_system_prompt
     litellm_trace_id litellm_session_id litellm_call_id no-log headers default_headers

@@ -36,7 +36,8 @@ class PriceBook:
     def find(self, deployment: Deployment, model: str, *, upstream_model: str, now: datetime) -> Rates | None:
         """What a deployment takes for a batch's tokens of the model that answered; None if that is unknown.
 
-        A live one takes what it takes for any request.
+        A live one takes what it takes for any request. Where the deployment has a `base_model`, that one's
+        price goes before that of the model that answered, as with LiteLLM.
 
         Nobody need know the name under which a model answers, such as that of a version of yesterday: then
         the upstream model's price counts, by which the batch was let in. The first call loads `genai-prices`,
@@ -45,8 +46,13 @@ class PriceBook:
         own = _own_rates(deployment)
         if own is not None:
             return own
+        base = (deployment.base_model or "").removeprefix(f"{deployment.provider}/")
+        named = self._named(deployment, (base,), now) if base else None
+        return named or self._named(deployment, tuple(dict.fromkeys((model, upstream_model))), now)
+
+    def _named(self, deployment: Deployment, names: tuple[str, ...], now: datetime) -> Rates | None:
+        """What the file or `genai-prices` has under one of the names, the first in front."""
         lane = _lane_of(deployment)
-        names = tuple(dict.fromkeys((model, upstream_model)))
         if self._file is not None:
             for name in names:
                 rates = self._file.find(deployment.provider, name, lane)

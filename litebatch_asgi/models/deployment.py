@@ -79,6 +79,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """in US dollars"""
     prices: Mapping[str, Decimal] = {}
     """others under LiteLLM's names, in US dollars a token, such as `cache_read_input_token_cost_batches`"""
+    base_model: str | None = None
+    """whose price counts where `prices` has none, such as `azure/gpt-4o`: the upstream model may be a name of
+    its owner's, as at Azure, that no list of prices has"""
     max_job_requests: int | None = None
     """lines of one job there; None, here and below: no limit beside what is known of its provider"""
     max_job_bytes: int | None = None

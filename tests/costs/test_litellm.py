@@ -269,6 +269,54 @@ def test_the_first_that_knows_a_price_gives_it(prices: PriceFile) -> None:
     assert source(other, "of-my-own", "of-my-own") is None
 
 
+BASE_MODEL = """
+model_list:
+  - model_name: m
+    {params}: {{model: azure/named-by-its-owner, api_base: "https://a.example", api_key: k{in_params}}}
+    model_info: {{mode: batch{in_info}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("in_params", "in_info"),
+    [
+        ("", ", base_model: azure/gpt-4.1"),
+        ("", ", base_model: gpt-4.1"),
+        ("", ", base_model: os.environ/BASE"),
+        (", base_model: azure/gpt-4.1", ""),
+        (", base_model: azure/gpt-5", ", base_model: azure/gpt-4.1"),
+    ],
+)
+def test_a_base_model_tells_whose_price_a_deployment_has(
+    prices: PriceFile, in_params: str, in_info: str
+) -> None:
+    """Names of deployments at Azure are their owners': nobody knows a price for them."""
+    text = BASE_MODEL.format(params="litellm_params", in_params=in_params, in_info=in_info)
+    (deployment,) = parse_config(text, {"BASE": "azure/gpt-4.1"}, "c.yaml").deployments
+    book, mine = PriceBook([deployment], prices), "named-by-its-owner"
+    plain = replace(deployment, base_model=None)
+    assert book.find(plain, mine, upstream_model=mine, now=NOW) is None
+    known = book.find(plain, "gpt-4.1", upstream_model=mine, now=NOW)
+    assert known is not None
+    for answering in (mine, "gpt-4o", "gpt-4.1"):
+        assert book.find(deployment, answering, upstream_model=mine, now=NOW) == known
+
+
+def test_a_base_model_without_a_price_is_in_nobodys_way(prices: PriceFile) -> None:
+    deployment = Deployment(model_name="m", model="azure/mine", base_model="azure/unheard-of")
+    book = PriceBook([deployment], prices)
+    known = book.find(replace(deployment, base_model=None), "gpt-4.1", upstream_model="mine", now=NOW)
+    assert known is not None
+    assert book.find(deployment, "gpt-4.1", upstream_model="mine", now=NOW) == known
+
+
+@pytest.mark.parametrize("base_model", ["[x]", "{name: gpt-4o}", "7", "''", "null"])
+def test_a_base_model_that_is_no_name_is_none(base_model: str) -> None:
+    text = BASE_MODEL.format(params="params", in_params="", in_info=f", base_model: {base_model}")
+    (deployment,) = parse_config(text, {}, "c.yaml").deployments
+    assert deployment.base_model is None
+
+
 def test_what_runs_request_by_request_costs_what_any_request_does(prices: PriceFile) -> None:
     own = {"input_cost_per_token": Decimal(2), "input_cost_per_token_batches": Decimal(1)}
     own["output_cost_per_token_batches"] = Decimal(3)

@@ -222,8 +222,8 @@ guardrails: []
             "litellm_credential_name, api_base, api_key, api_version, azure_ad_token, tenant_id, client_id, "
             "client_secret, azure_scope, vertex_project, vertex_location, vertex_credentials, "
             "gcs_bucket_name, exclusive, organization, extra_headers, weight, "
-            "input_cost_per_token_batches, output_cost_per_token_batches, rpm, tpm, max_parallel_requests, "
-            "timeout",
+            "input_cost_per_token_batches, output_cost_per_token_batches, base_model, rpm, tpm, "
+            "max_parallel_requests, timeout",
         ),
         (entry("lane: live"), "model_list[0].litellm_params.lane: belongs into model_info"),
         (entry(info="lanee: live"), "model_list[0].model_info.lanee: did you mean lane?"),
