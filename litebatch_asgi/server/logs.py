@@ -24,6 +24,8 @@ from litebatch_asgi.server.secret import SECRET, SECRET_PREFIX
 
 _RECORD = logging.LogRecord("", 0, "", 0, "", (), None)
 _STANDARD = frozenset((*_RECORD.__dict__, "message", "asctime", "taskName", "color_message"))
+_EVENT = "event_fields"
+"""what the records of events have, see `LogSink`"""
 _PLAIN = re.compile(r"[\x21\x23-\x7e]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -111,7 +113,7 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line. What was given as `extra` is its fields, beside those of every line."""
         own = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
-        event: dict[str, Any] = own.pop("event_fields", {})
+        event: dict[str, Any] = own.pop(_EVENT, {})
         line = Line(
             created=record.created,
             level=record.levelname.lower(),
@@ -121,6 +123,17 @@ class Formatter(logging.Formatter):
             exception=self.formatException(record.exc_info) if record.exc_info else None,
         )
         return self._redact(self._form(line))
+
+
+class Handler(logging.StreamHandler[TextIO]):
+    """Writes records, and raises for those of events that cannot be written: their sink gets them again."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Called while the error is handled."""
+        error = sys.exception()
+        if error is not None and _EVENT in record.__dict__:
+            raise error
+        super().handleError(record)
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
@@ -135,7 +148,7 @@ def configure(secrets: Iterable[str], stream: TextIO = sys.stderr, **about: Any)
     They do not go through `logging`, whose way costs a request as much time as a read of the database.
     """
     redact, form = Redactor(secrets), text_line if stream.isatty() else json_line
-    handler = logging.StreamHandler(stream)
+    handler = Handler(stream)
     handler.addFilter(_is_no_cancellation)
     handler.setFormatter(Formatter(form, redact, about))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -22,7 +22,7 @@ class LogSink:
     is_ordered: bool = True
 
     async def deliver(self, event: Event) -> None:
-        """See `Sink.deliver`."""
+        """See `Sink.deliver`. What a handler raises counts; one that keeps its errors has taken the event."""
         fields = event_fields(event)
         logger.info(msgspec.json.encode(fields).decode(), extra={"event_fields": fields})
 

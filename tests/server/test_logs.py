@@ -1,17 +1,25 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
 
+from litebatch_asgi import Event
 from litebatch_asgi.server.logs import Form, Formatter, Redactor, configure, json_line, text_line
+from litebatch_asgi.sinks import LogSink
 
+FULL = Path("/dev/full")
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SECRETS = frozenset({"sk-very-secret", 'quoted" hidden', "abc"})
 
 
@@ -125,6 +133,33 @@ def test_a_log_that_cannot_be_written_takes_no_request_down() -> None:
     log = configure((), stream)
     stream.close()
     log({"path": "/"})
+
+
+@pytest.fixture
+def full_disk() -> Iterator[TextIO]:
+    stream = FULL.open("w")
+    yield stream
+    with suppress(OSError):
+        stream.close()
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
+@pytest.mark.usefixtures("loggers")
+async def test_an_event_that_a_full_disk_does_not_take_is_not_delivered(
+    full_disk: TextIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its sink then gets it again; whatever else is logged is lost and stops nobody."""
+    event = Event(id="evt_1", subject="batch_1", type="batch.completed", payload={}, created_at=NOW)
+    configure((), full_disk)
+    logging.getLogger("litebatch_asgi.files").info("kept")
+    with pytest.raises(OSError, match="No space left") as full:
+        await LogSink().deliver(event)
+    assert full.value.errno == errno.ENOSPC
+    taken = io.StringIO()
+    configure((), taken)
+    await LogSink().deliver(event)
+    assert json.loads(taken.getvalue())["event_id"] == "evt_1"
+    assert "--- Logging error ---" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("loggers")
