@@ -49,16 +49,15 @@ async def quote_for(runtime: Runtime, state: FileState, found: BatchInput) -> Qu
 
 
 def dearest(found: Estimate, rates: Mapping[str, Rates | None], copies: Collection[FileCopy]) -> Quote:
-    """The quote of the dearest deployment with one of `copies`; of the dearest of all if there is none.
+    """The quote of the dearest deployment that may get the batch, be it by a copy that is still to be made.
 
-    A deployment that does not take the file is not among them.
+    One that does not take the file, where all of its `copies` have failed, is not among them, unless no other
+    is.
     """
-    with_copies = [
-        rates[copy.deployment_id]
-        for copy in copies
-        if copy.deployment_id in rates and copy.state is not CopyState.FAILED
-    ]
-    return quote(found, with_copies or list(rates.values()))
+    tried = {copy.deployment_id for copy in copies}
+    usable = {copy.deployment_id for copy in copies if copy.state is not CopyState.FAILED}
+    may_get_it = [rates[where] for where in rates if where in usable or where not in tried]
+    return quote(found, may_get_it or list(rates.values()))
 
 
 def _find(runtime: Runtime, deployment: Deployment, model: str, *, upstream_model: str) -> Rates | None:

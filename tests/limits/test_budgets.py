@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -13,7 +12,6 @@ from typing import Any
 
 import anyio
 import pytest
-from msgspec.structs import replace
 
 from litebatch_asgi import File, Limits, Principal
 from litebatch_asgi.errors import AboveBudget, BudgetExceeded, ModelHasNoPrice
@@ -21,7 +19,7 @@ from litebatch_asgi.simulator import Simulator, SimulatorSettings
 from tests.costs.settled import requests
 from tests.database import BACKENDS, Database, database_on
 from tests.faults.stage import gateway_on
-from tests.harness import QUICK, SWIFT, UPSTREAM, InProcess, deployments, lines, running_gateway
+from tests.harness import QUICK, SWIFT, InProcess, deployments, lines, running_gateway
 from tests.limits.callers import caller, create, http_for, upload
 from tests.retries.requests import batch_body
 
@@ -175,37 +173,6 @@ async def test_a_model_without_a_price_has_no_budget(
         assert await held(database) in ([("team:search", Decimal(0))], [])
         assert (await gateway.ended(batch.id)).status == "completed"
     assert "a soft budget is passed" not in caplog.messages
-
-
-def price_file(folder: Path, **dollars_for_500: str) -> str:
-    """A file of prices of what the deployments call the model."""
-    entries = {
-        f"openai/{UPSTREAM[name]}": {
-            "input_cost_per_token_batches": 0,
-            "output_cost_per_token_batches": float(Decimal(amount) / 500),
-        }
-        for name, amount in dollars_for_500.items()
-    }
-    path = folder / "prices.json"
-    path.write_text(json.dumps(entries))
-    return str(path)
-
-
-async def test_the_dearest_deployment_that_may_get_it_counts(tmp_path: Path, database: Database) -> None:
-    """Those that have a copy may."""
-    settings = replace(QUICK, prices=price_file(tmp_path, east="5", west="1"))
-    simulator = Simulator(settings=HELD)
-    async with running_gateway(
-        tmp_path, database=database, settings=settings, simulator=simulator, names=("west",)
-    ) as gateway:
-        in_the_west = await upload(gateway, budget(10))
-    async with running_gateway(
-        tmp_path, database=database, settings=settings, simulator=simulator
-    ) as gateway:
-        with pytest.raises(AboveBudget, match="15 estimated"):
-            await create(gateway, budget(10), await upload(gateway, budget(10)))
-        await create(gateway, budget(10), in_the_west)
-        assert await held(database) == [("team:search", Decimal(3))]
 
 
 @pytest.mark.parametrize("most", ["2.999999999", 2.5])
