@@ -81,7 +81,7 @@ def _object(event: Event, *, for_admin: bool) -> BatchEventObject:
 
 def message_of(event: Event) -> str:
     """A sentence that says what has happened; it names what the payload names, and nothing else."""
-    sentence = _SENTENCES.get(event.type)
+    sentence = SENTENCES.get(event.type)
     return sentence(event.payload) if sentence is not None else f"Something happened: {event.type}."
 
 
@@ -163,7 +163,7 @@ def _canary(payload: _Payload) -> str:
     return f"{_requests(count)} {run} first, one by one: the others wait for how that ends."
 
 
-_SENTENCES: Mapping[str, Callable[[_Payload], str]] = MappingProxyType(
+SENTENCES: Mapping[str, Callable[[_Payload], str]] = MappingProxyType(
     {
         "batch.created": _created,
         "acreate_batch": lambda payload: "The call that creates the batch was recorded.",
@@ -197,3 +197,4 @@ _SENTENCES: Mapping[str, Callable[[_Payload], str]] = MappingProxyType(
         "job.settled": lambda payload: f"The results were read: {_done(payload)}.",
     }
 )
+"""Sentences by type, for all events but those of files, which are in no story."""

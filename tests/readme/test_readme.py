@@ -12,6 +12,7 @@ import sys
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +24,9 @@ from openai import OpenAI
 
 from litebatch_asgi import errors
 from litebatch_asgi.config import parse_config
+from litebatch_asgi.file_events import COPIED, COPY_FAILED
 from litebatch_asgi.models import Settings
+from litebatch_asgi.wire.events import SENTENCES
 from tests.cli.examples import assert_parses
 from tests.cli.processes import environment
 from tests.harness import QUICK, running_gateway
@@ -33,6 +36,7 @@ from tests.webhooks.taking import completed, taker
 
 PORTS = ("4000", "4001", "4002", "9000")
 SECONDS = 180
+SINKS = ROOT / "litebatch_asgi" / "sinks" / "README.md"
 PARTS = (*ROOT.glob("*/README.md"), *ROOT.glob("litebatch_asgi/*/README.md"))
 NOT_TOLD = frozenset({None, "internal_error"})
 """codes of whole classes of errors that the table leaves out"""
@@ -148,6 +152,34 @@ async def test_an_owner_is_told_of_its_batches(tmp_path: Path) -> None:
             await receiver.until(lambda: bool(receiver.taken))
             [taken] = receiver.taken
             assert made["receive"](taken.body, taken.headers) == batch_id
+
+
+async def test_a_host_is_told_of_what_happens(tmp_path: Path) -> None:
+    (text,) = under("Events and sinks", "python", SINKS)
+    billed: list[tuple[str, str, str | None]] = []
+
+    async def invoice(event_id: str, owner: str, cost: str | None) -> None:
+        billed.append((event_id, owner, cost))
+
+    made: dict[str, Any] = {"__name__": "billing", "invoice": invoice}
+    exec(compile(text, "README.md", "exec"), made)
+    prices = {"input_cost_per_token": Decimal(1), "output_cost_per_token": Decimal(1)}
+    async with running_gateway(tmp_path, prices=prices, sinks=[made["bill"]]) as gateway:
+        await completed(gateway)
+
+        async def is_billed() -> bool:
+            return bool(billed)
+
+        await gateway.eventually(is_billed)
+    [(event_id, owner, cost)] = billed
+    assert event_id.startswith("evt_lb")
+    assert owner == gateway.caller
+    assert Decimal(cost or 0) > 0
+
+
+def test_every_event_is_told() -> None:
+    told = [each for types, _ in rows("Events", SINKS) for each in re.findall(r"`([^`]+)`", types)]
+    assert sorted(told) == sorted({*SENTENCES, COPIED, COPY_FAILED})
 
 
 @pytest.mark.parametrize("snippet", [each for each in snippets() if each.language == "python"])
