@@ -16,7 +16,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     """what it happened to: the id of a batch or of a file, a scope of limits, or `deployment:` and its id"""
     seq: int = 0
-    """counted from 1 within the subject: drawn when the event is written, whatever it says before"""
+    """counted from 1 within the subject: drawn when the event is written, whatever it says before
+
+    For scopes and deployments anew once all their events are old enough to be forgotten, `keep_ended_days`.
+    """
     type: str
     """such as `batch.completed` or `job.placed`"""
     batch_id: str | None = None
