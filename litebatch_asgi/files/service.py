@@ -316,12 +316,13 @@ class FileService:
         return state
 
     async def _after(self, principal: Principal, file_id: str | None) -> File | None:
+        """The last file of the page before, which may have been deleted or have expired since."""
         if file_id is None:
             return None
-        try:
-            return await self.retrieve(principal, file_id)
-        except NotFound as error:
-            raise InvalidRequest(f"No file with id '{file_id}' to go on after.", param="after") from error
+        state = await self._runtime.storage.get_file(file_id_in(file_id))
+        if state is None or state.file.accepted_at is None or not principal.may_see(state.file.owner):
+            raise InvalidRequest(f"No file with id '{file_id[:100]}' to go on after.", param="after")
+        return state.file
 
 
 def _expiry(now: datetime, purpose: str, seconds: int | None) -> datetime | None:

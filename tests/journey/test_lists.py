@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from msgspec.structs import replace
-from openai import BadRequestError
+from openai import BadRequestError, NotFoundError
 
 from litebatch_asgi import Principal
 from tests.database import Database
@@ -68,6 +70,41 @@ async def test_an_unknown_or_foreign_cursor_is_refused(gateway: Gateway) -> None
     with pytest.raises(BadRequestError) as refused:
         await client.files.list(after=file.id)
     assert refused.value.param == "after"
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_files_can_be_deleted_while_they_are_paged(
+    gateway: Gateway, order: Literal["asc", "desc"]
+) -> None:
+    """As scripts do that clean up: the last file of each page is gone when the next page is asked for."""
+    made = {(await gateway.upload()).id for _ in range(5)}
+    client = gateway.client()
+    deleted: set[str] = set()
+    async for file in client.files.list(limit=2, order=order):
+        await client.files.delete(file.id)
+        deleted.add(file.id)
+    assert deleted == made
+    assert (await client.files.list()).data == []
+    gone = next(iter(made))
+    with pytest.raises(BadRequestError) as refused:
+        await gateway.client("mallory").files.list(after=gone)
+    assert refused.value.param == "after"
+    with pytest.raises(NotFoundError):
+        await client.files.retrieve(gone)
+
+
+async def test_a_file_that_expires_ends_no_paging(tmp_path: Path) -> None:
+    ahead = [timedelta(0)]
+    async with running_gateway(
+        tmp_path, names=["east"], clock=lambda: datetime.now(UTC) + ahead[0]
+    ) as gateway:
+        client = gateway.client()
+        for seconds in (7200, 7200, 3600):
+            await gateway.upload(expires_after={"anchor": "created_at", "seconds": seconds})
+        page = await client.files.list(limit=1)
+        ahead[0] = timedelta(hours=1.5)
+        assert len((await page.get_next_page()).data) == 1
+        assert len([file async for file in client.files.list()]) == 2
 
 
 async def test_results_are_listed_with_the_inputs(gateway: Gateway) -> None:
