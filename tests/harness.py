@@ -35,6 +35,7 @@ QUICK = Settings(
     max_poll_seconds=0.2,
     refresh_after_seconds=0.05,
     place_budget_seconds=5,
+    upload_wait_seconds=0,
     adopt_grace_seconds=0.4,
     vanished_grace_seconds=0.4,
     lost_grace_seconds=0.03,  # sixty times that for rows that were counted

@@ -11,6 +11,9 @@ import anyio
 
 from litebatch_asgi.errors import RateLimited
 
+WAITING_FOR_EACH = 16
+"""requests that may wait for each slot: all of them look whenever one is given back"""
+
 
 class UploadSlots:
     """`limit` slots. An owner has at most three quarters of those that others leave free, and at least one.
@@ -24,6 +27,7 @@ class UploadSlots:
         self._what = what
         self._held: Counter[str] = Counter()
         self._given_back: anyio.Event | None = None
+        self._waiting = 0
 
     @contextmanager
     def taken(self, owner: str) -> Generator[None]:
@@ -42,15 +46,24 @@ class UploadSlots:
 
     @asynccontextmanager
     async def waited_for(self, owner: str, seconds: float) -> AsyncGenerator[None]:
-        """`taken`, once there is one: it is waited for, at most so long."""
+        """`taken`, once there is one: it is waited for, at most so long, unless too many wait already."""
+        if not self._has_room(owner):
+            await self._wait(owner, seconds)
+        with self.taken(owner):
+            yield
+
+    async def _wait(self, owner: str, seconds: float) -> None:
+        if self._waiting >= WAITING_FOR_EACH * self._limit:
+            raise self._refusal(owner)
+        self._waiting += 1
         try:
             async with asyncio.timeout(seconds):
                 while not self._has_room(owner):
                     await self._change()
         except TimeoutError as error:
             raise self._refusal(owner) from error
-        with self.taken(owner):
-            yield
+        finally:
+            self._waiting -= 1
 
     async def _change(self) -> None:
         if self._given_back is None or self._given_back.is_set():

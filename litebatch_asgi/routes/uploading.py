@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from starlette.requests import Request
 
@@ -15,6 +16,11 @@ from litebatch_asgi.routes.receive import receive_upload
 from litebatch_asgi.routes.services import Services
 from litebatch_asgi.wire import Repeat, UploadForm
 from litebatch_asgi.wire.names import Pairs
+
+
+def upload_slot(services: Services, principal: Principal) -> AbstractAsyncContextManager[None]:
+    """One of the upload slots, waited for; entering it raises `RateLimited` when none becomes free."""
+    return services.upload_slots.waited_for(principal.owner, services.settings.upload_wait_seconds)
 
 
 async def upload_file(
@@ -31,12 +37,8 @@ async def upload_file(
     Raises what `receive_upload` and `FileService.create` raise, and `RateLimited` if the owner has no slot.
     """
     cap = file_cap(principal.limits, services.settings.largest_file_bytes)
-    with (
-        tracing.request(request.scope["headers"]),
-        tracing.span("upload") as span,
-        services.upload_slots.taken(principal.owner),
-    ):
-        async with services.spooler.new() as spool:
+    with tracing.request(request.scope["headers"]), tracing.span("upload") as span:
+        async with upload_slot(services, principal), services.spooler.new() as spool:
             received = await receive_upload(
                 request, spool, cap=cap, settings=services.settings, before_file=before_file
             )

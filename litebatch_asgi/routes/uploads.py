@@ -14,6 +14,7 @@ from litebatch_asgi.routes.files import NAMES_HEADER
 from litebatch_asgi.routes.receive import receive_upload
 from litebatch_asgi.routes.respond import JSONAnswer
 from litebatch_asgi.routes.services import Services
+from litebatch_asgi.routes.uploading import upload_slot
 
 
 class UploadRoutes:
@@ -35,8 +36,8 @@ class UploadRoutes:
         """`POST /uploads/{id}/parts`."""
         uploads, upload_id = self._services.uploads, _upload_id(request)
         await uploads.check_pending(principal, upload_id)
-        with tracing.request(request.scope["headers"]), self._services.upload_slots.taken(principal.owner):
-            async with self._services.spooler.new() as spool:
+        with tracing.request(request.scope["headers"]):
+            async with upload_slot(self._services, principal), self._services.spooler.new() as spool:
                 settings = self._services.settings
                 await receive_upload(request, spool, cap=PartCap(), settings=settings, field="data")
                 part = await uploads.keep_part(principal, upload_id, spool)
@@ -45,8 +46,9 @@ class UploadRoutes:
     async def complete(self, request: Request, principal: Principal) -> ASGIApp:
         """`POST /uploads/{id}/complete`."""
         asked = wire.parse_complete_upload(await small_body(request))
-        with tracing.request(request.scope["headers"]), self._services.upload_slots.taken(principal.owner):
-            completed = await self._services.uploads.finish(principal, _upload_id(request), asked)
+        with tracing.request(request.scope["headers"]):
+            async with upload_slot(self._services, principal):
+                completed = await self._services.uploads.finish(principal, _upload_id(request), asked)
         return JSONAnswer(_object(completed.upload, completed.file, principal))
 
     async def cancel(self, request: Request, principal: Principal) -> ASGIApp:

@@ -7,8 +7,10 @@ import hashlib
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -20,7 +22,7 @@ from litebatch_asgi.models.limits import FileCap
 from litebatch_asgi.routes.multipart import MAX_FORM_BYTES
 from litebatch_asgi.routes.receive import receive_upload
 from litebatch_asgi.routes.respond import Respond
-from litebatch_asgi.routes.slots import UploadSlots
+from litebatch_asgi.routes.slots import WAITING_FOR_EACH, UploadSlots
 from litebatch_asgi.spool import Spooler
 from tests.http.forms import CONTENT_TYPE, field, file, form
 from tests.http.open_files import open_in
@@ -241,6 +243,26 @@ async def test_only_so_many_uploads_at_a_time(spooler: Spooler) -> None:
         await second.send(FILE_LAST)  # the body of what was refused, which the server reads and forgets
         await second.send(upload(content_length=len(FILE_LAST)), FILE_LAST)
         await received(second)
+
+
+async def test_only_so_many_wait_for_a_slot() -> None:
+    """Whoever comes then is refused at once."""
+    slots = UploadSlots(1)
+
+    async def enter(owner: str, *, seconds: float) -> None:
+        async with slots.waited_for(owner, seconds):
+            pass
+
+    async with anyio.create_task_group() as group:
+        with slots.taken("alice"):
+            for _ in range(WAITING_FOR_EACH):
+                group.start_soon(partial(enter, "alice", seconds=30))
+            await anyio.wait_all_tasks_blocked()
+            with anyio.fail_after(5), pytest.raises(RateLimited):
+                await enter("bob", seconds=30)
+    with slots.taken("alice"), pytest.raises(RateLimited):
+        await enter("bob", seconds=0)
+    await enter("bob", seconds=0)
 
 
 def test_a_slot_is_given_back_whatever_happens() -> None:

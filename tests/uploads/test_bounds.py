@@ -155,6 +155,16 @@ async def test_owners_share_the_space(tmp_path: Path, database: Database) -> Non
         await send(mine, second.id, [content])
 
 
+async def test_a_burst_of_uploads_is_taken(tmp_path: Path) -> None:
+    """As asynchronous clients send them: those that find no place wait for one."""
+    settings = replace(QUICK, max_concurrent_uploads=4, upload_wait_seconds=60)
+    async with running_gateway(tmp_path, settings=settings) as gateway:
+        async with anyio.create_task_group() as group:
+            for _ in range(40):
+                group.start_soon(gateway.upload)
+        assert len((await gateway.client().files.list()).data) == 40
+
+
 async def test_parts_are_counted_together_with_files(tmp_path: Path) -> None:
     """A part that is being received holds a slot: an owner has three quarters of what others leave free."""
     settings = replace(QUICK, max_concurrent_uploads=4)
