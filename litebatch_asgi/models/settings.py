@@ -85,7 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """how many of these an upload sends at a time"""
     max_concurrent_uploads: int = 16
     """in each process; one owner has at most three quarters of what others leave free, so that more get in"""
-    upload_wait_seconds: float = 10.0
+    upload_wait_seconds: float = 2.0
     """how long an upload that comes on top of these waits for a place, before it is answered by 429"""
     min_upload_bytes_per_second: float = 1024.0
     """an upload that is slower than this for `upload_grace_seconds` is ended with 408"""
