@@ -226,7 +226,11 @@ async def wrong_tiles(story: Story, world: World) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("examples", [2, pytest.param(60, marks=pytest.mark.long)])
+MANY = pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(400)])
+"""in half of the stories a day has passed but for 8 s, which are waited for"""
+
+
+@pytest.mark.parametrize("examples", [2, MANY])
 def test_each_line_comes_out_once_whatever_happens(examples: int) -> None:
     @settings(
         max_examples=examples,
