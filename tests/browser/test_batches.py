@@ -50,6 +50,18 @@ async def test_everyone_can_read_them(gateway: Standalone, page_at: Pages) -> No
             assert await violations(page) == [], name
 
 
+async def test_what_has_no_blanks_is_broken(gateway: Standalone, page_at: Pages) -> None:
+    """A custom id, and what a provider says of an error, may be one long word."""
+    word = 300 * "W"
+    row = some_failing({"status": 400, "code": word, "message": word}).replace(b"request-0", word.encode())
+    made = await gateway.create((await gateway.upload(row, key=MASTER)).id, key=MASTER)
+    await gateway.ended(made.id, key=MASTER)
+    page = await page_at(390, extra_http_headers={"authorization": f"Bearer {MASTER}"})
+    for path in ("", "/failures", "/lines", f"/lines?custom_id={word}"):
+        await page.goto(f"{gateway.address}/ui/batches/{made.id}{path}")
+        assert await overflow(page) == 0, path
+
+
 async def test_a_batch_that_is_looked_at_goes_on(gateway: Standalone, page_at: Pages) -> None:
     """What is typed stays, and the end is seen without asking again."""
     stalled = gateway.simulator.add_fault(Fault(call="run_batch", stall=True, times=None))
