@@ -192,12 +192,15 @@ async def test_a_batch_without_results_and_one_without_failures(gateway: Standal
     with fault(gateway, "validate_batch", code="invalid_json_line"):
         batch = await ended(gateway, MASTER)
     clean = await ended(gateway, MASTER)
+    single = await ended(gateway, MASTER, some_failing({"status": 400}, None))
     async with visiting(gateway, MASTER) as visitor:
         assert "The batch has left no results" in (await visitor.get(f"/batches/{batch.id}/failures")).text
         page = await visitor.get(f"/batches/{batch.id}/lines?custom_id=request-1")
         assert ("Say 1." in page.text, "The batch has no results." in page.text) == (True, True)
         page = await visitor.get(f"/batches/{clean.id}/failures")
         assert "All requests of this batch have succeeded." in page.text
+        page = await visitor.get(f"/batches/{single.id}/failures")
+        assert "1 request has not succeeded." in page.text
 
 
 @pytest.mark.parametrize("path", ["failures", "lines?custom_id=request-1"])

@@ -14,7 +14,7 @@ from litebatch_asgi.page.batches.actions import error_fields, retry_button
 from litebatch_asgi.page.batches.lines import WAIT_SECONDS
 from litebatch_asgi.page.batches.readings import left_out
 from litebatch_asgi.page.batches.samples import answer_of, line_of, side_by_side
-from litebatch_asgi.page.parts import chip, empty, heading, told
+from litebatch_asgi.page.parts import chip, counted, empty, heading, told
 from litebatch_asgi.page.section import Handler
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.visit import Visit
@@ -55,11 +55,12 @@ def _overview(found: Failures) -> Node:
         return empty("No results", h.p["The batch has left no results: none of its requests has one."])
     cuts = [cut for cut in map(left_out, found.readings) if cut is not None]
     unshown = found.others + sum(group.count for group in found.groups[_MOST_GROUPS:])
+    others = f"{counted(unshown, 'has', 'have')} failed in still other ways, which are not shown."
     seen = "" if found.failed == found.total else f" {found.failed:,} of them were read."
     return [
-        h.p[f"{found.total:,} requests have not succeeded.{seen}"],
+        h.p[f"{counted(found.total, 'request has', 'requests have')} not succeeded.{seen}"],
         [h.p(".batch-waits")[cut] for cut in cuts],
-        h.p[f"{unshown:,} have failed in still other ways, which are not shown."] if unshown else None,
+        h.p[others] if unshown else None,
     ]
 
 
