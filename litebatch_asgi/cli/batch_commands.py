@@ -104,15 +104,21 @@ def run(
     file goes on with the same batch; --metadata try=2 makes another one. The exit
     code is 3 unless all requests have succeeded.
     """
+    from litebatch_asgi.cli.client.downloads import check_writable, is_same
     from litebatch_asgi.cli.client.fetching import errors_beside
     from litebatch_asgi.cli.client.opening import opened, pairs
     from litebatch_asgi.cli.client.run import Asked, Run
 
+    if not file.name:
+        raise typer.BadParameter(f"{file} cannot be read: it is a folder")
     out = out or file.with_name(f"{file.stem}.results{file.suffix or '.jsonl'}")
-    if out.resolve() == file.resolve():
+    if not out.name:
+        raise typer.BadParameter(f"-o {out}: that is a folder")
+    if is_same(out, file):
         raise typer.BadParameter("-o names the file of requests itself")
-    if errors_beside(out).resolve() == file.resolve():
+    if is_same(errors_beside(out), file):
         raise typer.BadParameter(f"-o {out}: its errors would go to the file of requests itself")
+    check_writable(out)
     asked = Asked(
         file=file,
         out=out,
@@ -243,11 +249,14 @@ def results(
     into memory wait in the system's temporary folder. The exit code is 3 unless
     all requests have succeeded.
     """
+    from litebatch_asgi.cli.client.downloads import check_writable, is_same
     from litebatch_asgi.cli.client.opening import opened
     from litebatch_asgi.cli.client.results import results as read
 
-    if out is not None and join is not None and out.resolve() == join.resolve():
+    if out is not None and join is not None and is_same(out, join):
         raise typer.BadParameter("-o names the file of requests itself")
+    if out is not None:
+        check_writable(out)
     with opened(base_url, api_key) as (connection, screen):
         read(connection, screen, batch, out=out, join=join, form=form)
 

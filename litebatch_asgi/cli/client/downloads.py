@@ -17,6 +17,7 @@ from litebatch_asgi.cli.client.connection import Connection
 from litebatch_asgi.cli.client.errors import NoAnswer, Refused
 from litebatch_asgi.cli.client.screen import Screen
 from litebatch_asgi.cli.failing import CommandFailed
+from litebatch_asgi.errors import ConfigError
 
 
 class RowCount:
@@ -40,6 +41,31 @@ class RowCount:
         self._is_open = self._is_open or bool(rest.strip())
 
 
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same place, wherever links lead."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def check_writable(path: Path) -> None:
+    """Raise `ConfigError` where `replacing` could not write, as far as that can be seen before."""
+    folder = Path(os.path.realpath(path)).parent
+    why: str | None = None
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        kind = stat.S_IFREG
+    except OSError as error:
+        kind, why = 0, error.strerror
+    if kind == stat.S_IFDIR:
+        why = "it is a folder"
+    elif kind == stat.S_IFREG and not folder.is_dir():
+        why = f"there is no folder {path.parent}"
+    elif kind == stat.S_IFREG and not os.access(folder, os.W_OK | os.X_OK):
+        why = "nothing may be made in its folder"
+    if why is not None:
+        raise ConfigError(f"{path} cannot be written: {why}")
+
+
 @contextmanager
 def replacing(path: Path) -> Generator[BinaryIO]:
     """A file to write to, which takes the place of `path` once the block ends well.
@@ -53,7 +79,7 @@ def replacing(path: Path) -> Generator[BinaryIO]:
                 stream.seek(0)
                 shutil.copyfileobj(stream, pipe)
             return
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
         part = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
         try:
             with part.open("xb") as stream:

@@ -141,6 +141,11 @@ def test_nothing_is_sent_without_a_yes(server: Server, folder: Path) -> None:
         (lines(1), ("--metadata", "oops"), 2, "write it as NAME=VALUE"),
         (lines(1), ("--max-cost", "much"), 2, "write US dollars, such as 2.50"),
         (None, (), 2, "in.jsonl cannot be read"),
+        (lines(1), ("-o", "."), 2, "-o .: that is a folder"),
+        (lines(1), ("-o", ".."), 2, ".. cannot be written: it is a folder"),
+        (lines(1), ("-o", "none/out.jsonl"), 2, "none/out.jsonl cannot be written: there is no folder none"),
+        (lines(1), ("-o", "in.jsonl/out.jsonl"), 2, "cannot be written: there is no folder in.jsonl"),
+        (lines(1), ("-o", 300 * "x"), 2, "cannot be written: File name too long"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_sent(
@@ -170,6 +175,20 @@ def test_the_file_of_requests_is_not_taken_for_earlier_errors(direct: Direct, fo
     )
     assert joined.returncode == 2
     assert requests.read_bytes() == lines(1)
+
+
+@pytest.mark.parametrize("file", [".", "/", "", "link.jsonl"])
+def test_what_is_no_file_of_requests_is_named(direct: Direct, folder: Path, file: str) -> None:
+    (folder / "link.jsonl").symlink_to("link.jsonl")
+    done = direct.litebatch("batches", "run", file, "--yes", *QUICKLY, cwd=folder)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"{Path(file)} cannot be read: " in " ".join(done.stderr.split())
+    write(folder, lines(1))
+    done = direct.litebatch(*RUN, "-o", "link.jsonl", cwd=folder)
+    assert done.returncode == 2
+    assert "link.jsonl cannot be written: Too many levels" in done.stderr
+    assert direct.calls("upload_file") == 0
 
 
 def test_the_gateway_s_own_price_counts(gateway: Server, folder: Path) -> None:
