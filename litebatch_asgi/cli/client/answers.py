@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from litebatch_asgi.cli.client.errors import Refused
+from litebatch_asgi.cli.figures import span_of
 from litebatch_asgi.errors import Problem
 from litebatch_asgi.jsonl.answers import members as members
 from litebatch_asgi.jsonl.answers import whole as whole
@@ -58,8 +59,13 @@ def shown_without(words: str, hidden: str) -> str:
     return words.replace(hidden, "[key]") if len(hidden) >= SHORTEST_SECRET else words
 
 
-def refusal(method: str, path: str, status: int, content: bytes, *, hidden: str) -> Refused:
-    """What an answer that is an error says. `hidden`: the key, which its text may repeat."""
+def refusal(
+    method: str, path: str, status: int, content: bytes, *, hidden: str, long_wait: float | None = None
+) -> Refused:
+    """What an answer that is an error says. `hidden`: the key, which its text may repeat.
+
+    `long_wait`: seconds that the server asks to wait, and nobody does.
+    """
     said = members(_decoded(content))
     error = members(said.get("error"))
     message = text(error.get("message")) or text(said.get("error")) or text(said.get("detail"))
@@ -68,6 +74,8 @@ def refusal(method: str, path: str, status: int, content: bytes, *, hidden: str)
         told = f"{method} {path} was answered with {status}{f': {hint}' if hint else ''}"
     else:
         told = f"{shown_without(message, hidden)[:_LONGEST_TEXT]} ({status} from {method} {path})"
+    if long_wait is not None:
+        told += f"; it asks to wait for {span_of(long_wait)}"
     return Refused(
         told,
         status=status,

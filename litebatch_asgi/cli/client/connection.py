@@ -26,6 +26,8 @@ PASSING = frozenset({408, 429, 500, 502, 503, 504})
 """statuses after which another try makes sense"""
 LONGEST_REST_SECONDS = 300.0
 """a server that asks for more is not asked again"""
+_LONGEST_TOLD_SECONDS = 366 * 86_400.0
+"""a server that asks for more has no time in mind"""
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
 _UPLOAD_TIMEOUT = httpx2.Timeout(60.0, connect=10.0, read=900.0)
 """a server may look at all lines of a file before it answers"""
@@ -192,8 +194,16 @@ class Connection:
             where = shown_without(response.headers.get("location", "elsewhere"), self.server.api_key)
             return WrongAnswer(f"{call} was redirected to {where}: if that is the server, set its base URL")
         content = b"".join(self._read(call, response, most=MAX_ANSWER_BYTES))
-        error = refusal(call.method, call.path, response.status_code, content, hidden=self.server.api_key)
-        error.retry_after = retry_after(response.headers, datetime.now(UTC))
+        wait = retry_after(response.headers, datetime.now(UTC))
+        error = refusal(
+            call.method,
+            call.path,
+            response.status_code,
+            content,
+            hidden=self.server.api_key,
+            long_wait=wait if LONGEST_REST_SECONDS < (wait or 0.0) <= _LONGEST_TOLD_SECONDS else None,
+        )
+        error.retry_after = wait
         told = response.headers.get("x-should-retry")
         error.should_retry = None if told is None else told == "true"
         return error

@@ -80,7 +80,9 @@ def test_a_server_that_never_answers_is_given_up(direct: Direct, folder: Path) -
     assert "to go on:\n  litebatch batches run in.jsonl" in done.stderr
 
 
-@pytest.mark.parametrize("headers", [{"x-should-retry": "false"}, {"retry-after": "3600"}])
+@pytest.mark.parametrize(
+    "headers", [{"x-should-retry": "false"}, {"retry-after": "3600"}, {"retry-after": "inf"}]
+)
 def test_a_server_that_wants_no_other_try_is_heard(
     direct: Direct, folder: Path, headers: dict[str, str]
 ) -> None:
@@ -88,6 +90,8 @@ def test_a_server_that_wants_no_other_try_is_heard(
     done = direct.litebatch("batches", "list", cwd=folder)
     assert done.returncode == 1
     assert "again" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert ("it asks to wait for 1h" in done.stderr) is (headers.get("retry-after") == "3600")
 
 
 def test_rows_that_do_not_come_are_told(direct: Direct, folder: Path) -> None:
