@@ -38,6 +38,8 @@ from litebatch_asgi.models import Settings
 
 INCOMPLETE = 3
 """the exit code where a batch ended without all results"""
+_DONE_NOTHING = frozenset({400, 401, 402, 403, 404, 413})
+"""statuses of a create that has made nothing; a conflict may be with another one that makes it"""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,13 +194,21 @@ class Run:
             "metadata": {**self._asked.metadata, RUN: run},
         }
         body |= self._quoted(file, body, given.price)
+        tries, before = 1, self._so_far
         self._so_far = f"{file.id} was uploaded; it is not known whether a batch was created"
 
         def done() -> dict[str, Any] | None:
+            nonlocal tries
+            tries += 1
             found = find(self._api, run).batch
             return None if found is None else found.told
 
-        batch = self._api.create(body, earlier.key(run, "batch"), done)
+        try:
+            batch = self._api.create(body, earlier.key(run, "batch"), done)
+        except Refused as error:
+            if tries == 1 and error.status in _DONE_NOTHING:
+                self._so_far = before
+            raise
         self._screen.tell(f"created {batch.id}")
         return batch
 

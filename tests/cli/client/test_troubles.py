@@ -94,6 +94,21 @@ def test_a_server_that_wants_no_other_try_is_heard(
     assert ("it asks to wait for 1h" in done.stderr) is (headers.get("retry-after") == "3600")
 
 
+def test_a_create_that_is_refused_has_made_nothing(direct: Direct, folder: Path) -> None:
+    """Unless an earlier try was not answered: that one may have."""
+    write(folder, lines(1))
+    refused = direct.fault(call="create_batch", status=400, times=None)
+    done = direct.litebatch(*RUN, cwd=folder)
+    assert done.returncode == 1
+    assert "was uploaded, and no batch was created; to go on:" in done.stderr
+    direct.lift(refused)
+    direct.fault(call="create_batch", drop=True)
+    direct.fault(call="create_batch", status=400, times=None)
+    done = direct.litebatch(*RUN, cwd=folder)
+    assert done.returncode == 1
+    assert "it is not known whether a batch was created; to go on:" in done.stderr
+
+
 def test_rows_that_do_not_come_are_told(direct: Direct, folder: Path) -> None:
     """They may come later: the same command reads them again."""
     write(folder, lines(8))
