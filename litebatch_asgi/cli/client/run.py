@@ -38,6 +38,7 @@ from litebatch_asgi.models import Settings
 
 INCOMPLETE = 3
 """the exit code where a batch ended without all results"""
+_GONE = 404
 _DONE_NOTHING = frozenset({400, 401, 402, 403, 404, 413})
 """statuses of a create that has made nothing; a conflict may be with another one that makes it"""
 
@@ -79,6 +80,8 @@ class Run:
         self._asked = asked
         self._so_far = "nothing was sent"
         """what is told where it ends early"""
+        self._command = tuple(asked.command)
+        """what goes on then"""
 
     def go(self) -> int:
         """Do all that is still to be done; the exit code. Raises `CommandFailed` and `ConfigError`."""
@@ -92,7 +95,7 @@ class Run:
             self._so_far = f"{batch.id} goes on without this command"
             (batch,) = watch(self._api, [batch.id], self._screen, self._asked.every_seconds)
             self._so_far = f"{batch.id} has {batch.status}: its results can be read at any time"
-            fetched = fetch(self._connection, batch, self._asked.out, self._screen)
+            fetched = self._fetch(batch)
         print_summary(batch, fetched, self._asked.output)
         self._tell_end(batch, fetched)
         return 0 if batch.is_whole and not fetched.missing else INCOMPLETE
@@ -104,11 +107,11 @@ class Run:
         except (KeyboardInterrupt, typer.Abort):
             self._screen.tell(f"\ninterrupted: {self._so_far}")
             self._screen.tell("to go on:")
-            self._screen.tell_whole(f"  {shlex.join(self._asked.command)}")
+            self._screen.tell_whole(f"  {shlex.join(self._command)}")
             raise typer.Exit(1) from None
         except CommandFailed as error:
             raise CommandFailed(
-                f"{error}\n{self._so_far}; to go on:\n  {shlex.join(self._asked.command)}"
+                f"{error}\n{self._so_far}; to go on:\n  {shlex.join(self._command)}"
             ) from error
 
     def _check(self) -> _Input:
@@ -211,6 +214,15 @@ class Run:
             raise
         self._screen.tell(f"created {batch.id}")
         return batch
+
+    def _fetch(self, batch: Batch) -> Fetched:
+        try:
+            return fetch(self._connection, batch, self._asked.out, self._screen)
+        except Refused as error:
+            if error.status == _GONE:
+                self._so_far = f"{batch.id} has {batch.status}, and its results are deleted or have expired"
+                self._command += ("--metadata", f"after={batch.id}")
+            raise
 
     def _agree(self, question: str) -> None:
         if not ask(question, yes=self._asked.yes, otherwise="nothing was sent"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import socket
 import threading
 import time
@@ -107,6 +108,20 @@ def test_a_create_that_is_refused_has_made_nothing(direct: Direct, folder: Path)
     done = direct.litebatch(*RUN, cwd=folder)
     assert done.returncode == 1
     assert "it is not known whether a batch was created; to go on:" in done.stderr
+
+
+def test_results_that_are_gone_are_not_promised(direct: Direct, folder: Path) -> None:
+    write(folder, lines(1))
+    first = direct.litebatch(*RUN, cwd=folder)
+    assert first.returncode == 0, first.stderr
+    batch = json.loads(direct.litebatch("batches", "get", told(first)["batch"], cwd=folder).stdout)
+    assert direct.litebatch("files", "delete", batch["output_file_id"], "--yes", cwd=folder).returncode == 0
+    again = direct.litebatch(*RUN, cwd=folder)
+    assert again.returncode == 1
+    assert "has completed, and its results are deleted or have expired" in again.stderr
+    anew = shlex.split(again.stderr.splitlines()[-1])[1:]
+    assert direct.litebatch(*anew, cwd=folder).returncode == 0, anew
+    assert direct.calls("create_batch") == 2
 
 
 def test_rows_that_do_not_come_are_told(direct: Direct, folder: Path) -> None:
