@@ -34,7 +34,12 @@ def print_problems(path: Path, problems: Sequence[Problem], output: Output | Non
 
 
 def excerpts_of(path: Path, problems: Sequence[Problem], width: int) -> Mapping[Problem, str]:
-    """Two lines for each problem whose place is found: what stands there, and a caret below it."""
+    """Two lines for each problem whose place is found: what stands there, and a caret below it.
+
+    None of what is no file, such as a pipe: it cannot be read again.
+    """
+    if not path.is_file():
+        return {}
     of_line: dict[int, list[Problem]] = {}
     for problem in problems:
         if problem.line is not None:

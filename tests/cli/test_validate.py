@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -156,6 +160,36 @@ def test_the_model_of_the_lines_can_be_asked_for(tmp_path: Path) -> None:
     nobodys = validate(tmp_path, lines(1), "-m", "anothr", config=CONFIG)
     assert (nobodys.returncode, nobodys.stdout) == (2, "")
     assert nobodys.stderr.startswith("error: The model 'anothr' does not exist here. Did you mean 'another'?")
+
+
+HERE = {"LITEBATCH_BASE_URL": "http://127.0.0.1:1/v1", "LITEBATCH_API_KEY": "any"}
+
+
+@contextmanager
+def pipe(path: Path, content: bytes) -> Generator[None]:
+    """A pipe with a name, through which this comes to who reads it first."""
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(content,))
+    writer.start()
+    yield
+    writer.join()
+
+
+@pytest.mark.parametrize("command", [("files", "validate"), ("batches", "run")])
+def test_problems_of_what_comes_through_a_pipe(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """They are told without the places, which would have to be read again."""
+    with pipe(tmp_path / "pipe", b"{oops\n"):
+        done = run(*command, "pipe", "--output", "table", cwd=tmp_path, **HERE)
+    assert done.returncode == 1
+    assert "not parseable" in done.stdout
+    assert "^" not in done.stdout
+
+
+def test_what_comes_through_a_pipe_is_not_run(tmp_path: Path) -> None:
+    with pipe(tmp_path / "pipe", lines(1)):
+        done = run("batches", "run", "pipe", "--yes", cwd=tmp_path, **HERE)
+    assert done.returncode == 2
+    assert "error: pipe is no file, and can be read only once: write it into one" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("nowhere.jsonl",), (".",), ("in.jsonl", "--config", "no.yaml")])

@@ -131,6 +131,8 @@ class Run:
             print_problems(path, found, self._asked.output)
             self._screen.tell(f"{path} has {counted(len(found), 'problem')}: nothing was sent")
             raise typer.Exit(1)
+        if not path.is_file():
+            raise ConfigError(f"{path} is no file, and can be read only once: write it into one")
         self._check_endpoint(found)
         model = self._asked.model or found.model
         rewritten = found if model != found.model else None
