@@ -9,9 +9,11 @@ from pathlib import Path
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
+from litebatch_asgi.cli.figures import counted
 from litebatch_asgi.cli.output import Output, Row, print_rows
 from litebatch_asgi.cli.telling import visible_in_line
 from litebatch_asgi.errors import Problem
+from litebatch_asgi.jsonl import MOST_PROBLEMS
 from litebatch_asgi.jsonl.frames import LineFramer
 from litebatch_asgi.jsonl.scan import Members, scan_object
 from litebatch_asgi.jsonl.shape import REQUEST_KEYS
@@ -31,6 +33,12 @@ def print_problems(path: Path, problems: Sequence[Problem], output: Output | Non
     width = max(Console().width - _BESIDE_TEXT, 16)
     excerpts = excerpts_of(path, problems, width)
     print_rows(COLUMNS, (_row(each, excerpts.get(each)) for each in problems), output)
+
+
+def how_many(problems: Sequence[Problem]) -> str:
+    """How many there are, and whether there may be more."""
+    more = ", where the check stopped" if len(problems) >= MOST_PROBLEMS else ""
+    return counted(len(problems), "problem") + more
 
 
 def excerpts_of(path: Path, problems: Sequence[Problem], width: int) -> Mapping[Problem, str]:

@@ -8,9 +8,8 @@ import typer
 
 from litebatch_asgi.cli.checking import Gateway, check
 from litebatch_asgi.cli.estimates import COLUMNS, priced, row_of, tell_estimates
-from litebatch_asgi.cli.figures import counted
 from litebatch_asgi.cli.output import Output, print_rows
-from litebatch_asgi.cli.problems import print_problems
+from litebatch_asgi.cli.problems import how_many, print_problems
 from litebatch_asgi.cli.telling import tell
 from litebatch_asgi.costs import Estimate
 from litebatch_asgi.jsonl import CheckedFile
@@ -22,7 +21,7 @@ def validate(path: Path, model: str | None, config: Path | None, output: Output 
     found = check(path, gateway, model)
     if not isinstance(found, CheckedFile):
         print_problems(path, found, output)
-        tell(f"{path} has {counted(len(found), 'problem')}: an upload would be refused")
+        tell(f"{path} has {how_many(found)}: an upload would be refused")
         raise typer.Exit(1)
     estimated = Estimate.of(found, found.url, gateway.settings)
     every = list(priced(path, found, estimated, gateway, model))

@@ -175,6 +175,16 @@ def pipe(path: Path, content: bytes) -> Generator[None]:
     writer.join()
 
 
+@pytest.mark.parametrize(
+    ("count", "told"), [(99, "99 problems"), (300, "100 problems, where the check stopped")]
+)
+def test_a_check_that_stops_early_says_so(tmp_path: Path, count: int, told: str) -> None:
+    done = validate(tmp_path, b"oops\n" * count)
+    assert f"in.jsonl has {told}: an upload would be refused" in done.stderr
+    done = run("batches", "run", "in.jsonl", cwd=tmp_path, **HERE)
+    assert f"in.jsonl has {told}: nothing was sent" in done.stderr
+
+
 @pytest.mark.parametrize("command", [("files", "validate"), ("batches", "run")])
 def test_problems_of_what_comes_through_a_pipe(tmp_path: Path, command: tuple[str, ...]) -> None:
     """They are told without the places, which would have to be read again."""

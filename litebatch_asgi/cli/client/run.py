@@ -30,7 +30,7 @@ from litebatch_asgi.cli.estimates import Priced, priced
 from litebatch_asgi.cli.failing import CommandFailed
 from litebatch_asgi.cli.figures import counted, dollars_shown, size_of
 from litebatch_asgi.cli.output import Output
-from litebatch_asgi.cli.problems import print_problems
+from litebatch_asgi.cli.problems import how_many, print_problems
 from litebatch_asgi.costs import Estimate
 from litebatch_asgi.errors import ConfigError
 from litebatch_asgi.jsonl import CheckedFile
@@ -129,7 +129,7 @@ class Run:
             found = check(path, gateway, None, seen=take)
         if not isinstance(found, CheckedFile):
             print_problems(path, found, self._asked.output)
-            self._screen.tell(f"{path} has {counted(len(found), 'problem')}: nothing was sent")
+            self._screen.tell(f"{path} has {how_many(found)}: nothing was sent")
             raise typer.Exit(1)
         if not path.is_file():
             raise ConfigError(f"{path} is no file, and can be read only once: write it into one")
