@@ -7,7 +7,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -169,7 +169,12 @@ HERE = {"LITEBATCH_BASE_URL": "http://127.0.0.1:1/v1", "LITEBATCH_API_KEY": "any
 def pipe(path: Path, content: bytes) -> Generator[None]:
     """A pipe with a name, through which this comes to who reads it first."""
     os.mkfifo(path)
-    writer = threading.Thread(target=path.write_bytes, args=(content,))
+
+    def write() -> None:
+        with suppress(BrokenPipeError):  # it was only looked at
+            path.write_bytes(content)
+
+    writer = threading.Thread(target=write)
     writer.start()
     yield
     writer.join()

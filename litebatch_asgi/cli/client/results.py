@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
@@ -129,8 +130,18 @@ def _append(connection: Connection, screen: Screen, file_id: str, rows: BinaryIO
         rows.write(b"\n")
 
 
-def _opened(path: Path) -> BinaryIO:
+@contextmanager
+def _opened(path: Path) -> Generator[BinaryIO]:
+    """A file of requests; what comes through a pipe is written into one first."""
     try:
-        return path.open("rb")
+        file = path.open("rb")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    with file:
+        if file.seekable():
+            yield file
+            return
+        with tempfile.TemporaryFile() as spool:
+            shutil.copyfileobj(file, spool)
+            spool.seek(0)
+            yield spool

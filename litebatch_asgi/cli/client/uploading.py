@@ -70,6 +70,8 @@ def source_of(path: Path) -> Source:
     """A file as it is. Raises `ConfigError` if it cannot be read."""
     try:
         with path.open("rb") as file:
+            if not file.seekable():
+                raise ConfigError(f"{path} is no file, and its size is not known: write it into one")
             return Source(path=path, size=file.seek(0, 2))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None

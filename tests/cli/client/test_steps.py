@@ -14,6 +14,7 @@ import pytest
 from tests.cli.client.servers import QUICKLY, Direct, Server, told
 from tests.cli.client.test_run import RUN, batches_of, failing, write
 from tests.cli.processes import COMMAND, environment
+from tests.cli.test_validate import pipe
 from tests.harness import ids_of, lines
 
 
@@ -116,6 +117,24 @@ def test_requests_and_answers_side_by_side(server: Server, folder: Path) -> None
     assert [row[1] for row in cells] == ["400", "200", "200", "no_result", "no_result"]
     assert cells[1][2] == "echo: Say 2."
     assert json.loads(cells[1][3]) == json.loads(asked[2])["body"]
+
+
+def test_requests_may_come_through_a_pipe_to_their_answers(direct: Direct, folder: Path) -> None:
+    batch_id = ran(direct, folder, lines(3))
+    with pipe(folder / "pipe", lines(3)):
+        done = direct.litebatch("batches", "results", batch_id, "--join", "pipe", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["custom_id"] for row in rows] == ["request-0", "request-1", "request-2"]
+    assert all(row["response"] for row in rows)
+
+
+def test_what_comes_through_a_pipe_is_not_uploaded(direct: Direct, folder: Path) -> None:
+    """How long it is has to be said before it is sent."""
+    with pipe(folder / "pipe", lines(1)):
+        done = direct.litebatch("files", "upload", "pipe", cwd=folder)
+    assert done.returncode == 2
+    assert "error: pipe is no file, and its size is not known: write it into one" in done.stderr
 
 
 def test_a_table_of_texts(direct: Direct, folder: Path) -> None:
