@@ -12,6 +12,7 @@ from litebatch_asgi.cli import options
 from litebatch_asgi.cli.options import example
 
 _WINDOW = "24h"
+_MOST_DOLLARS = 10**12
 _AN_ID = "batch_abc123"
 
 BatchId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="Of a batch.")]
@@ -324,7 +325,7 @@ def _dollars(given: str | None) -> Decimal | None:
         amount = Decimal(given.removeprefix("$"))
     except InvalidOperation:
         amount = Decimal(-1)
-    if not amount.is_finite() or amount < 0:
+    if not amount.is_finite() or not 0 <= amount < _MOST_DOLLARS:
         raise typer.BadParameter(f"--max-cost {given}: write US dollars, such as 2.50")
     return amount
 

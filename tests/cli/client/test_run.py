@@ -140,6 +140,7 @@ def test_nothing_is_sent_without_a_yes(server: Server, folder: Path) -> None:
         (lines(1), ("--endpoint", "/v1/embeddings"), 2, "--endpoint is /v1/embeddings, and the lines"),
         (lines(1), ("--metadata", "oops"), 2, "write it as NAME=VALUE"),
         (lines(1), ("--max-cost", "much"), 2, "write US dollars, such as 2.50"),
+        (lines(1), ("--max-cost", "1e9999999"), 2, "write US dollars, such as 2.50"),
         (None, (), 2, "in.jsonl cannot be read"),
         (lines(1), ("-o", "."), 2, "-o .: that is a folder"),
         (lines(1), ("-o", ".."), 2, ".. cannot be written: it is a folder"),
