@@ -104,13 +104,12 @@ def indexed(rows: BinaryIO, folder: Path) -> Generator[ResultIndex]:
 
 def joined(requests: BinaryIO, results: ResultIndex) -> Iterator[Joined]:
     """Each request with what became of it. Raises `CommandFailed` for a line that is no request."""
-    for _, line in numbered_lines(requests):
+    for start, line in numbered_lines(requests):
         try:
             asked = msgspec.json.decode(line, type=_Request)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise CommandFailed(
-                f"a line of the input is no request: {line[:60].decode(errors='replace')}"
-            ) from None
+            number, shown = _line_number(requests, start), line[:60].decode(errors="replace")
+            raise CommandFailed(f"line {number} of the input is no request: {shown}") from None
         found = results.find(asked.custom_id)
         row = _Row(error=msgspec.Raw(msgspec.json.encode(_NO_ROW)))
         if found is not None:
@@ -144,6 +143,16 @@ def plain_lines(files: Iterable[BinaryIO]) -> Iterator[bytes]:
         file.seek(0)
         for _, line in numbered_lines(file):
             yield line
+
+
+def _line_number(file: BinaryIO, start: int) -> int:
+    """Of the line that begins there, counted from 1, blank ones among them."""
+    file.seek(0)
+    number = 1
+    while start > 0 and (block := file.read(min(_BLOCK, start))):
+        number += block.count(b"\n")
+        start -= len(block)
+    return number
 
 
 def _named(line: bytes) -> str | None:

@@ -119,6 +119,14 @@ def test_requests_and_answers_side_by_side(server: Server, folder: Path) -> None
     assert json.loads(cells[1][3]) == json.loads(asked[2])["body"]
 
 
+def test_a_line_that_is_no_request_is_named(direct: Direct, folder: Path) -> None:
+    batch_id = ran(direct, folder, lines(2))
+    (folder / "odd.jsonl").write_bytes(b"\n".join([b"", *lines(2).splitlines(), b"", b'{"custom_id": 7}']))
+    done = direct.litebatch("batches", "results", batch_id, "--join", "odd.jsonl", cwd=folder)
+    assert done.returncode == 1
+    assert 'error: line 5 of the input is no request: {"custom_id": 7}' in done.stderr
+
+
 def test_requests_may_come_through_a_pipe_to_their_answers(direct: Direct, folder: Path) -> None:
     batch_id = ran(direct, folder, lines(3))
     with pipe(folder / "pipe", lines(3)):
