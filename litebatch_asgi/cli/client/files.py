@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,11 +75,13 @@ def content(connection: Connection, screen: Screen, file_id: str, out: Path | No
     with tempfile.TemporaryFile() as spool:
         download(connection, file_id, spool, screen)
         spool.seek(0)
-        while block := spool.read(_BLOCK):
-            if sys.stdout.isatty():
-                typer.echo(visible(block.decode(errors="replace")), nl=False)
-            else:
-                sys.stdout.buffer.write(block)
+        if not sys.stdout.isatty():
+            shutil.copyfileobj(spool, sys.stdout.buffer, _BLOCK)
+            return
+        decoder, is_last = getincrementaldecoder("utf-8")("replace"), False
+        while not is_last:
+            is_last = not (block := spool.read(_BLOCK))
+            typer.echo(visible(decoder.decode(block, final=is_last)), nl=False)
 
 
 def delete(connection: Connection, screen: Screen, ids: Sequence[str], *, yes: bool) -> None:

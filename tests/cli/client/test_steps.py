@@ -243,6 +243,17 @@ def test_files(server: Server, folder: Path) -> None:
     assert server.litebatch("files", "get", file_id, cwd=folder).returncode == 1
 
 
+def test_a_large_file_on_a_terminal(direct: Direct, folder: Path) -> None:
+    """Letters of several bytes stay whole, wherever the blocks end that are read."""
+    (folder / "words.txt").write_text("\n".join(["漢字" * 20] * 2500) + "\n")
+    sent = direct.litebatch("files", "upload", "words.txt", "--purpose", "user_data", cwd=folder)
+    assert sent.returncode == 0, sent.stderr
+    with direct.on_terminal("files", "content", told(sent)["id"], cwd=folder) as shown:
+        assert shown.end() == 0
+    assert "\ufffd" not in shown.shown
+    assert shown.shown.count("漢字" * 20) == 2500
+
+
 def test_all_about_a_batch_on_a_terminal(gateway: Server, folder: Path) -> None:
     batch_id = ran(gateway, folder, failing(2))
     with gateway.on_terminal("batches", "get", batch_id, cwd=folder) as shown:
