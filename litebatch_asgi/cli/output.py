@@ -31,7 +31,7 @@ _SHORT = frozenset(
         "FAILED",
         "FIELD",
         "BYTES",
-        "TIME",
+        "TIME (UTC)",
     )
 )
 """columns that are not broken"""

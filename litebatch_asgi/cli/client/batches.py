@@ -100,7 +100,7 @@ def events(connection: Connection, batch_id: str, output: Output | None, *, foll
     while True:
         is_last = not follows or api.batch(batch_id).has_ended
         found = list(_told(api, batch_id, after))
-        print_rows(("TIME", "EVENT"), map(_event_row, found), output, has_head=after is None)
+        print_rows(("TIME (UTC)", "EVENT"), map(_event_row, found), output, has_head=after is None)
         after = text(found[-1].get("id")) if found else after
         if is_last:
             return
@@ -164,7 +164,7 @@ def _facts(batch: Batch) -> Iterator[Row]:
 
 def _shown(name: str, value: object) -> str | None:
     if name.endswith("_at"):
-        return _time(value) if number(value) else None
+        return f"{_time(value)} UTC" if number(value) else None
     return text(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 from io import StringIO
 from pathlib import Path
@@ -198,6 +199,7 @@ def test_the_story_of_a_batch(gateway: Server, folder: Path) -> None:
     with gateway.on_terminal("batches", "events", batch_id, cwd=folder) as shown:
         assert shown.end() == 0
         assert "The batch completed: 1 of 1 request succeeded" in " ".join(shown.shown.split())
+        assert shown.shown.startswith("TIME (UTC) ")
 
 
 def test_what_a_server_has_not_is_told(direct: Direct, folder: Path) -> None:
@@ -259,6 +261,7 @@ def test_all_about_a_batch_on_a_terminal(gateway: Server, folder: Path) -> None:
     with gateway.on_terminal("batches", "get", batch_id, cwd=folder) as shown:
         assert shown.end() == 0
         assert "1 of 2 succeeded, 1 did not" in shown.shown
+        assert re.search(r"created_at +[-\d]{10} [:\d]{8} UTC", shown.shown)
         assert "litebatch_run: " in shown.shown
 
 
