@@ -8,7 +8,7 @@ import htpy as h
 from htpy import Element, Node
 
 from litebatch_asgi.page.addresses import path_in
-from litebatch_asgi.page.parts import post
+from litebatch_asgi.page.parts import post, told, visible
 from litebatch_asgi.page.section import Section
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.static import ICON, SCRIPT, STYLE
@@ -25,11 +25,11 @@ def document(shown: Shown, visit: Visit, sections: Iterable[Section], notice: st
         h.a(".brand", href=visit.url("/"))["LiteBatch"],
         h.nav(aria_label="Sections")[h.ul[entries]],
         h.div(".who")[
-            h.span(title="Who has signed in")[who],
+            h.span(title="Who has signed in")[told(who)],
             post(visit, "/sign-out", "Sign out", class_="quiet") if visit.has_session else None,
         ],
     ]
-    said = h.p(".notice", role="status")[notice] if notice else None
+    said = h.p(".notice", role="status")[visible(notice)] if notice else None
     main = h.main("#content", tabindex="-1", data_live=shown.is_live)
     return bare(shown.title, visit.root, [header, said, main[shown.content]])
 
@@ -41,7 +41,7 @@ def bare(title: str, root: str, body: Node) -> Element:
             h.meta(charset="utf-8"),
             h.meta(name="viewport", content="width=device-width, initial-scale=1"),
             h.meta(name="color-scheme", content="light dark"),
-            h.title[f"{title} - LiteBatch"],
+            h.title[visible(f"{title} - LiteBatch")],
             h.link(rel="icon", href=f"{root}/static/{ICON.name}"),
             h.link(rel="stylesheet", href=f"{root}/static/{STYLE.name}"),
             h.script(src=f"{root}/static/{SCRIPT.name}", defer=True),

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from litebatch_asgi.errors import InternalError, MethodNotAllowed, RequestError, RequestTimeout
 from litebatch_asgi.page.addresses import root_of
 from litebatch_asgi.page.layout import bare
-from litebatch_asgi.page.parts import heading
+from litebatch_asgi.page.parts import heading, visible
 from litebatch_asgi.page.visit import Visit
 
 logger: logging.Logger = logging.getLogger("litebatch_asgi.page")
@@ -45,7 +45,7 @@ def refused_to_anyone(error: RequestError, request: Request) -> Response:
 def refusal(error: RequestError, request: Request, visit: Visit | None = None) -> Node:
     """What went wrong, and for somebody who has signed in a way on."""
     back = h.p[h.a(href=visit.url("/"))["Go to the batches"]] if visit is not None else None
-    return [heading(title_of(error, request)), h.p(role="alert")[error.message], back]
+    return [heading(title_of(error, request)), h.p(role="alert")[visible(error.message)], back]
 
 
 def title_of(error: RequestError, request: Request) -> str:

@@ -7,17 +7,19 @@ from collections.abc import Iterable
 import htpy as h
 from htpy import Element, Node
 
+from litebatch_asgi.page.parts.texts import seen
 from litebatch_asgi.page.visit import Visit
 
 
 def heading(title: Node, *beside: Node) -> Element:
     """The head of a page, with what can be done there beside it."""
-    return h.div(".heading")[h.h1[title], h.div(".actions")[beside] if beside else None]
+    return h.div(".heading")[h.h1[seen(title)], h.div(".actions")[beside] if beside else None]
 
 
 def facts(pairs: Iterable[tuple[str, Node]]) -> Element:
     """Names and values; pairs without a value are left out."""
-    return h.dl(".facts")[(h.div[h.dt[name], h.dd[value]] for name, value in pairs if value is not None)]
+    given = ((name, seen(value)) for name, value in pairs if value is not None)
+    return h.dl(".facts")[(h.div[h.dt[name], h.dd[value]] for name, value in given)]
 
 
 def empty(title: str, *what_to_do: Node) -> Element:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import htpy as h
 from htpy import Element, Node, VoidElement
 
+from litebatch_asgi.page.parts.texts import visible
 from litebatch_asgi.page.visit import TOKEN_FIELD, Visit
 
 
@@ -35,7 +36,7 @@ def post(
     ]
     if confirm is None:
         return form
-    return h.details(".confirm")[h.summary(role="button")[f"{label} …"], h.div[h.p[confirm], form]]
+    return h.details(".confirm")[h.summary(role="button")[f"{label} …"], h.div[h.p[visible(confirm)], form]]
 
 
 def field(

@@ -9,6 +9,8 @@ import msgspec
 from htpy import Element, Node
 from markupsafe import Markup
 
+from litebatch_asgi.page.parts.texts import seen
+
 _ROW = h.tr(role="row")
 
 
@@ -51,6 +53,7 @@ def _row(heads: Sequence[Column]) -> Markup:
 
 def _shown(node: Node) -> str | Element:
     """What `%` writes as htpy would."""
+    node = seen(node)
     if isinstance(node, str | Element):
         return node
     return h.fragment[node].__html__()

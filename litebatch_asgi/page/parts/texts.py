@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import htpy as h
-from htpy import Element
+from htpy import Element, Node
+from markupsafe import Markup
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
@@ -21,6 +22,11 @@ Formatting Characters".
 def visible(text: str) -> str:
     """A text with escapes such as `\\u202e` in place of characters that nobody sees; lines stay lines."""
     return _UNSEEN.sub(_escaped, text)
+
+
+def seen(node: Node) -> Node:
+    """A node, of which a text of its own is made visible."""
+    return visible(node) if isinstance(node, str) and not isinstance(node, Markup) else node
 
 
 def told(text: str, most: int = 300) -> Element:

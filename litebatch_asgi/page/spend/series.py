@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from litebatch_asgi.models import Spend, SpendField
+from litebatch_asgi.page.parts import visible
 
 MOST_SERIES = 7
 """that have a colour of their own"""
@@ -87,4 +88,4 @@ def value_of(row: Spend, field: SpendField) -> str:
 
 def name_of(value: str, field: SpendField, names: Names) -> str:
     """The same, as it is shown."""
-    return names.get(value) or value or _NAMELESS.get(field, "unknown")
+    return visible(names.get(value) or value or _NAMELESS.get(field, "unknown"))

@@ -23,6 +23,7 @@ from litebatch_asgi.page.parts import (
     field,
     filters,
     heading,
+    told,
     visible,
 )
 from litebatch_asgi.page.shown import Shown
@@ -129,8 +130,8 @@ def _narrowed(visit: Visit, asked: Asked, names: Names) -> Node:
     return [
         h.p[
             f"{FIELDS[SpendField(name)]} ",
-            h.strong[names.get(value) or value],
-            f" ({value})" if value in names else None,
+            h.strong[told(names.get(value) or value)],
+            [" (", told(value), ")"] if value in names else None,
             " alone. ",
             h.a(href=visit.url(PATH, asked.address(**{name: None})))["Show all"],
         ]

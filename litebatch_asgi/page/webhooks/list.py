@@ -6,7 +6,7 @@ import htpy as h
 from htpy import Node
 
 from litebatch_asgi.models import WebhookEndpoint
-from litebatch_asgi.page.parts import ago, empty, heading, pager, table
+from litebatch_asgi.page.parts import ago, empty, heading, pager, table, told
 from litebatch_asgi.page.shown import Shown
 from litebatch_asgi.page.visit import Visit
 from litebatch_asgi.page.webhooks.paths import LIST, NEW, path_of
@@ -37,9 +37,9 @@ async def show_list(visit: Visit) -> Shown:
 def _row(visit: Visit, endpoint: WebhookEndpoint) -> list[Node]:
     state, _ = state_of(visit, endpoint)
     return [
-        h.a(".name", href=visit.url(path_of(endpoint)))[endpoint.name],
+        h.a(".name", href=visit.url(path_of(endpoint)))[told(endpoint.name)],
         *([endpoint.owner] if visit.principal.is_admin else []),
-        h.span(".name")[endpoint.url],
+        h.span(".name")[told(endpoint.url, 2_000)],
         ", ".join(each.value.removeprefix("batch.") for each in endpoint.event_types),
         state,
         ago(endpoint.tried_at, visit.now),

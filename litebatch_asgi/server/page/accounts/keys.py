@@ -9,7 +9,7 @@ from htpy import Node
 
 from litebatch_asgi.models import VirtualKey
 from litebatch_asgi.page import Visit
-from litebatch_asgi.page.parts import when
+from litebatch_asgi.page.parts import told, when
 from litebatch_asgi.server.keys.bodies import ChangedKeyFields, NewKeyFields
 from litebatch_asgi.server.page.accounts.entries import COMMON, DURATION, INHERIT, Entry, asked
 from litebatch_asgi.server.page.accounts.kinds import AccountKind, Made
@@ -87,4 +87,4 @@ def _holder(visit: Visit, key: VirtualKey) -> Node:
 
 
 def _named(visit: Visit, word: str, path: str, account_id: str) -> Node:
-    return h.span[f"{word} ", h.a(".name", href=visit.url(*path_of(path, account_id)))[account_id]]
+    return h.span[f"{word} ", h.a(".name", href=visit.url(*path_of(path, account_id)))[told(account_id)]]

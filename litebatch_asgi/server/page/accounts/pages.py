@@ -11,7 +11,7 @@ from htpy import Node
 from litebatch_asgi.errors import NotFound, RequestError
 from litebatch_asgi.models import VirtualKey
 from litebatch_asgi.page import Moved, PageRoute, Section, Shown, Visit
-from litebatch_asgi.page.parts import empty, field, filters, heading, shown_once, table
+from litebatch_asgi.page.parts import empty, field, filters, heading, shown_once, table, told
 from litebatch_asgi.server.keys import KeyService
 from litebatch_asgi.server.keys.bodies import KeyFields
 from litebatch_asgi.server.page.accounts.budgets import budget
@@ -54,7 +54,7 @@ class AccountPages(Generic[A]):
         spent = await self._keys.spent(found)
         rows = [
             [
-                h.a(".name", href=visit.url(*path_of(kind.path, each.id)))[kind.called(each)],
+                h.a(".name", href=visit.url(*path_of(kind.path, each.id)))[told(kind.called(each))],
                 *kind.cells(visit, each),
                 models_of(each),
                 budget(each, spent),

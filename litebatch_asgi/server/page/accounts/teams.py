@@ -9,6 +9,7 @@ from htpy import Node
 
 from litebatch_asgi.models import Team
 from litebatch_asgi.page import Visit
+from litebatch_asgi.page.parts import told
 from litebatch_asgi.server.keys.bodies import ChangedTeamFields, NewTeamFields
 from litebatch_asgi.server.page.accounts.entries import COMMON, INHERIT, Entry, asked
 from litebatch_asgi.server.page.accounts.kinds import AccountKind, Made
@@ -51,7 +52,7 @@ class TeamKind(AccountKind[Team]):
     def cells(self, visit: Visit, account: Team) -> Sequence[Node]:
         """See `AccountKind`."""
         keys = h.a(href=visit.url("/keys", {"team_id": account.id}))["its keys"]
-        return (h.span(".name")[account.id], keys)
+        return (h.span(".name")[told(account.id)], keys)
 
     def facts(self, visit: Visit, account: Team) -> Sequence[tuple[str, Node]]:
         """See `AccountKind`."""

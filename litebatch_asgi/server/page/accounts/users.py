@@ -10,6 +10,7 @@ from htpy import Node
 from litebatch_asgi.models import User
 from litebatch_asgi.models.keys import PROXY_ADMIN
 from litebatch_asgi.page import Visit
+from litebatch_asgi.page.parts import told
 from litebatch_asgi.server.keys.bodies import ChangedUserFields, NewUserFields
 from litebatch_asgi.server.page.accounts.entries import (
     COMMON,
@@ -69,7 +70,7 @@ class UserKind(AccountKind[User]):
         """See `AccountKind`."""
         keys = h.a(href=visit.url("/keys", {"user_id": account.id}))["its keys"]
         role = "admin" if account.role == PROXY_ADMIN else account.role
-        return (h.span(".name")[account.id], account.email, role, keys)
+        return (h.span(".name")[told(account.id)], account.email, role, keys)
 
     def facts(self, visit: Visit, account: User) -> Sequence[tuple[str, Node]]:
         """See `AccountKind`."""
