@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 from litebatch_asgi.cli.failing import CommandFailed
 from litebatch_asgi.cli.telling import visible
 from litebatch_asgi.errors import LiteBatchError, StorageUnavailable
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _EXTRA = frozenset({"typer", "rich", "uvicorn", "yaml"})
 
 
@@ -32,6 +35,18 @@ def main() -> None:
         _refuse(str(error), code=1)
     except LiteBatchError as error:
         _refuse(str(error))
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _leave_the_output()
+        _refuse(f"no more can be written: {error.strerror}", code=1)
+
+
+def _leave_the_output() -> None:
+    """What is still to be written to stdout goes nowhere: the end of the process would fail on it again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _refuse(message: str, *, code: int = 2) -> None:

@@ -77,6 +77,7 @@ def content(connection: Connection, screen: Screen, file_id: str, out: Path | No
         spool.seek(0)
         if not sys.stdout.isatty():
             shutil.copyfileobj(spool, sys.stdout.buffer, _BLOCK)
+            sys.stdout.flush()
             return
         decoder, is_last = getincrementaldecoder("utf-8")("replace"), False
         while not is_last:

@@ -54,6 +54,7 @@ def results(
         for line in _written(spools, requests, form, screen):
             _write(line, target)
             written += 1
+        sys.stdout.flush()
     if out is not None:
         screen.tell(f"{out} has {counted(written - (form is Format.CSV), 'row')}")
     if not batch.is_whole:

@@ -282,6 +282,27 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(direct: Direct, folder: Pat
         assert process.wait() == 1
 
 
+def test_where_there_is_no_room_for_the_output(direct: Direct, folder: Path) -> None:
+    batch_id = ran(direct, folder, lines(1))
+    batch = json.loads(direct.litebatch("batches", "get", batch_id, cwd=folder).stdout)
+    for words in (
+        ("batches", "results", batch_id),
+        ("batches", "list"),
+        ("files", "content", batch["output_file_id"]),
+    ):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [*COMMAND, *words],
+                env=environment(direct.environ),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        said = "error: no more can be written: No space left on device\n"
+        assert (done.returncode, done.stderr) == (1, said), words
+
+
 @pytest.mark.parametrize("arguments", [("batches", "get"), ("files", "content"), ("batches", "list", "x")])
 def test_wrong_use(folder: Path, arguments: tuple[str, ...], direct: Direct) -> None:
     assert direct.litebatch(*arguments, cwd=folder).returncode == 2
