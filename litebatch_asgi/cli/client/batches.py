@@ -16,6 +16,7 @@ from litebatch_asgi.cli.client.connection import Connection
 from litebatch_asgi.cli.client.errors import Refused
 from litebatch_asgi.cli.client.objects import Batch
 from litebatch_asgi.cli.client.screen import Screen
+from litebatch_asgi.cli.client.several import Several
 from litebatch_asgi.cli.client.watching import watch
 from litebatch_asgi.cli.failing import CommandFailed
 from litebatch_asgi.cli.figures import age_of, amount_of, dollars_shown
@@ -68,9 +69,10 @@ def follow(
 
 
 def cancel(connection: Connection, ids: Sequence[str], output: Output | None) -> None:
-    """Cancel batches and print them."""
-    api = API(connection)
-    print_batches((api.cancel(each) for each in ids), output)
+    """Cancel batches and print them; exit code 1 unless all could be."""
+    cancelled = Several(ids, API(connection).cancel)
+    print_batches(iter(cancelled), output)
+    cancelled.end()
 
 
 def retry(
@@ -83,14 +85,17 @@ def retry(
 ) -> None:
     """Run again what has not succeeded, and print the batches that are made for it.
 
-    Where some of it are named, by their custom ids or the codes of their errors, no others run.
+    Where some of it are named, by their custom ids or the codes of their errors, no others run. Exit code 1
+    unless all of the batches could be retried.
     """
     api, choice = API(connection), dict[str, Any]()
     if custom_ids:
         choice["custom_ids"] = list(custom_ids)
     if error_codes:
         choice["errors"] = [{"code": code} for code in error_codes]
-    print_batches((_retried(api, each, choice) for each in ids), output)
+    made = Several(ids, lambda each: _retried(api, each, choice))
+    print_batches(iter(made), output)
+    made.end()
 
 
 def events(connection: Connection, batch_id: str, output: Output | None, *, follows: bool) -> None:

@@ -20,6 +20,7 @@ from litebatch_asgi.cli.client.downloads import download, replacing
 from litebatch_asgi.cli.client.errors import Refused
 from litebatch_asgi.cli.client.objects import File
 from litebatch_asgi.cli.client.screen import Screen
+from litebatch_asgi.cli.client.several import Several
 from litebatch_asgi.cli.client.uploading import Form, source_of
 from litebatch_asgi.cli.figures import age_of, counted, size_of
 from litebatch_asgi.cli.output import Output, Row, print_rows
@@ -86,12 +87,18 @@ def content(connection: Connection, screen: Screen, file_id: str, out: Path | No
 
 
 def delete(connection: Connection, screen: Screen, ids: Sequence[str], *, yes: bool) -> None:
-    """Delete files, once that is confirmed."""
+    """Delete files, once that is confirmed; exit code 1 unless all could be."""
     confirm(f"Delete {ids[0] if len(ids) == 1 else counted(len(ids), 'file')}?", yes=yes)
     api = API(connection)
-    for each in ids:
-        api.delete_file(each)
-        screen.tell(f"{each} is deleted")
+
+    def delete_one(file_id: str) -> None:
+        api.delete_file(file_id)
+        screen.tell(f"{file_id} is deleted")
+
+    deleted = Several(ids, delete_one)
+    for _ in deleted:
+        pass
+    deleted.end()
 
 
 def print_files(every: Iterable[File], output: Output | None) -> None:

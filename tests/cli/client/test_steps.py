@@ -226,6 +226,25 @@ def test_several_batches_at_a_time(direct: Direct, folder: Path) -> None:
     assert [row[1] for row in plain(direct, folder, "batches", "get", *every)] == ["cancelled"] * 2
 
 
+def test_none_of_several_keeps_the_others_back(gateway: Server, folder: Path) -> None:
+    ended = ran(gateway, folder, failing(2))
+    files = [uploaded(gateway, folder, lines(3)) for _ in range(2)]
+    with gateway.holding():
+        made = [told(gateway.litebatch("batches", "create", each, cwd=folder))["id"] for each in files]
+        for form in ("table", "plain"):
+            ids = (made.pop(0), ended) if form == "table" else (ended, made.pop())
+            done = gateway.litebatch("batches", "cancel", *ids, "--output", form, cwd=folder)
+            assert done.returncode == 1
+            assert "error: Cannot cancel a batch with status 'completed'." in done.stderr
+            assert ids[form == "plain"] in done.stdout
+    retried = gateway.litebatch("batches", "retry", "nothing", ended, cwd=folder)
+    assert (retried.returncode, told(retried)["metadata"]["litebatch_retry_of"]) == (1, ended)
+    gone = gateway.litebatch("files", "delete", "file-nothing", files[0], "--yes", cwd=folder)
+    assert gone.returncode == 1
+    assert gone.stderr.splitlines()[1:] == [f"{files[0]} is deleted"]
+    assert "error: No such File object: file-nothing" in gone.stderr
+
+
 def test_files(server: Server, folder: Path) -> None:
     name = 'in "1" ä.jsonl'
     (folder / name).write_bytes(lines(2))
