@@ -265,6 +265,12 @@ async def test_a_body_that_is_not_compressed_as_it_says_is_no_answer(raw: bytes)
     assert not caught.value.was_silent
 
 
+async def test_a_body_of_nothing_is_compressed_as_it_says() -> None:
+    headers = {"Content-Encoding": "gzip", "Retry-After": "7"}
+    told = await answered(answer(raw=b"", status=503, headers=headers))
+    assert (told.status, told.body, told.limits.retry_after) == (503, b"", 7.0)
+
+
 async def test_a_large_request_arrives_whole() -> None:
     body = b'"' + b"b" * 3_000_000 + b'"'
     async with raw_server(answer(CHAT), answer(CHAT)) as wire, server_at(wire.base_url) as server:

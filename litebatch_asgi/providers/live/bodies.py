@@ -54,8 +54,9 @@ async def _joined(blocks: AsyncIterable[bytes], most_bytes: int, received: Recei
 async def _uncompressed(blocks: AsyncIterable[bytes], most_bytes: int, received: Received) -> bytes | None:
     expander = zlib.decompressobj(_EITHER_FORM)
     body = bytearray()
+    is_empty = True
     async for block in blocks:
-        size = len(body)
+        size, is_empty = len(body), is_empty and not block
         try:
             body += expander.decompress(block, most_bytes - size + 1)
         except zlib.error as error:
@@ -63,6 +64,6 @@ async def _uncompressed(blocks: AsyncIterable[bytes], most_bytes: int, received:
         if len(body) > most_bytes:
             return None
         await received(len(body) - size)
-    if not expander.eof:
+    if not (expander.eof or is_empty):
         raise Broken("the compressed body ends before its end")
     return bytes(body)
