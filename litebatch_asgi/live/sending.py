@@ -20,6 +20,8 @@ _OF_OPERATOR = frozenset({401, 403, 404})
 """statuses that most likely the operator can mend: the key, its rights, the name of the model, the address"""
 _PASSING = frozenset({408, 425, 429})
 """statuses below 500 that may be others at another try"""
+_MOST_TOKENS = 100_000_000
+"""of one request, by its answer: who tells of more counts otherwise"""
 _UNREADABLE = "The request cannot be read."
 
 
@@ -157,4 +159,5 @@ def _tokens(body: bytes) -> int | None:
         usage = _decode_usage(body).usage
     except (msgspec.DecodeError, RecursionError):
         return None
-    return usage.total_tokens if usage is not None else None
+    total = usage.total_tokens if usage is not None else None
+    return total if total is not None and 0 <= total <= _MOST_TOKENS else None

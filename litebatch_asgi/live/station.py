@@ -245,8 +245,8 @@ class Station:
             attempt = await self._sent(sending)
         finally:
             now = anyio.current_time()
-            case = self._landed(sending, attempt, now)
             try:
+                case = self._landed(sending, attempt, now)
                 self._go_on(sending, attempt, case, now)
                 self._tell_fleet(attempt)
             except Exception:
