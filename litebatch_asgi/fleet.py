@@ -142,6 +142,10 @@ class Fleet:
         """Whether the deployment is there and runs its lines request by request."""
         return deployment_id in self._live_servers
 
+    def has_batches(self, deployment_id: str) -> bool:
+        """Whether the deployment is there and its provider can be asked what becomes of a batch."""
+        return self.has(deployment_id) and not self.is_live(deployment_id)
+
     def live_server(self, deployment_id: str) -> LiveServer:
         """Who sends requests to this live deployment. Raises `DeploymentGone` where there is none."""
         self.adapter(deployment_id)

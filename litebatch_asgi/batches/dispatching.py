@@ -69,9 +69,12 @@ class JobDispatcher:
             logger.warning("a job rests", extra={"job_id": job.id, "error": error.message})
 
     def _is_out_of_reach(self, job: Job) -> bool:
-        """Whether what a job is or has left is at a deployment that the configuration no longer has."""
+        """Whether what a job is or has left is at a deployment that the configuration has not, or not so.
+
+        One that runs live now has an adapter that knows of no batch: what a provider runs is no less there.
+        """
         where = job.deployment_id
-        return where is not None and job.lane is not Lane.LIVE and not self._runtime.fleet.has(where)
+        return where is not None and job.lane is not Lane.LIVE and not self._runtime.fleet.has_batches(where)
 
     async def _step(self, job: Job, lease: Lease) -> Job | None:
         """One step; the job to go on with at once, which is ours, or None."""

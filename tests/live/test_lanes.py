@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import openai
 import pytest
 from msgspec.structs import replace
 
+from litebatch_asgi.models import Lane
 from litebatch_asgi.simulator import Fault, Simulator
 from tests.database import Database
-from tests.harness import SWIFT, lines
+from tests.faults.stage import gateway_on
+from tests.harness import SWIFT, deployments, lines
 from tests.live.stage import SETTINGS, each_once, live_gateway, sent
 
 BOTH: dict[str, Any] = {"names": ("east",)}
@@ -76,3 +79,37 @@ async def test_live_runs_what_a_native_job_has_left_undone(tmp_path: Path, datab
         assert await each_once(gateway, ended, 40) == {}
         assert 0 < sent(gateway)[1] < 40
         assert sent(gateway).keys() == {1}
+
+
+async def test_what_a_provider_runs_waits_while_its_deployment_is_live(
+    tmp_path: Path, database: Database
+) -> None:
+    """Nothing of it runs a second time, and what was done before is told to be there."""
+    simulator = Simulator(settings=SWIFT)
+    async with simulator.running() as provider:
+        native = deployments(provider, ["east"])
+        live = [replace(deployment, lane=Lane.LIVE) for deployment in native]
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=SETTINGS, database=database)
+        async with start(served=native) as gateway:
+            before = await gateway.ended((await gateway.create((await gateway.upload(lines(3))).id)).id)
+            simulator.account("east").configure(hold=frozenset({"in_progress"}))
+            batch = await gateway.create((await gateway.upload(lines(5))).id)
+            await gateway.reached(batch.id, "in_progress")
+        async with start(served=live) as gateway:
+
+            async def waits() -> bool:
+                seen = await gateway.client().batches.retrieve(batch.id)
+                assert seen.model_extra is not None
+                waiting_for = seen.model_extra["litebatch"]["waiting_for"]
+                return waiting_for is not None and waiting_for["reason"] == "deployment_gone"
+
+            await gateway.eventually(waits)
+            with pytest.raises(openai.ConflictError, match="lane: native"):
+                await gateway.content(before.output_file_id)
+        simulator.account("east").configure(hold=frozenset[str]())
+        async with start(served=native) as gateway:
+            ended = await gateway.ended(batch.id)
+            assert ended.request_counts is not None
+            assert ended.request_counts.completed == 5
+            assert len(gateway.provider_jobs()) == 2
+            assert len(await gateway.content(before.output_file_id)) > 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from litebatch_asgi.errors import ConfigError, ProviderNotFound
+from litebatch_asgi.errors import ConfigError, DeploymentGone, ProviderNotFound
 from litebatch_asgi.models import BatchStatus, Deployment, Lane, ProviderBatch, ProviderFileStatus, Settings
 from litebatch_asgi.provider import LiveAnswer, LiveRequest, LiveServer, ProviderAdapter
 from litebatch_asgi.providers.live import LiveAdapter, live_server
@@ -158,7 +158,7 @@ async def test_files_are_ready_and_nowhere() -> None:
     assert (await placed.retrieve_file(file.id)).id == file.id
     assert [each async for each in placed.list_files(since=datetime.now(UTC))] == []
     await placed.delete_file(file.id)
-    with pytest.raises(ProviderNotFound):
+    with pytest.raises(DeploymentGone, match="lane: native"):
         async with placed.stream_file(file.id):
             pass
 

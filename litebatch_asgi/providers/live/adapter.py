@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from litebatch_asgi.dialects import Dialect
-from litebatch_asgi.errors import ConfigError, ProviderNotFound
+from litebatch_asgi.errors import ConfigError, DeploymentGone, ProviderNotFound
 from litebatch_asgi.models import Deployment, ProviderBatch, Settings
-from litebatch_asgi.provider import BatchSubmission
+from litebatch_asgi.provider import BatchSubmission, ProviderStream
 from litebatch_asgi.providers._connection import named
 from litebatch_asgi.providers._no_files import NoFiles
 
@@ -42,6 +43,15 @@ class LiveAdapter(NoFiles):
 
     async def aclose(self) -> None:
         """There is nothing to be closed."""
+
+    @asynccontextmanager
+    async def stream_file(self, file_id: str) -> AsyncGenerator[ProviderStream]:
+        """Raises `DeploymentGone`: what its provider keeps is of a time when it was not live."""
+        raise DeploymentGone(
+            "This file is at a deployment that runs its requests live now. Ask the gateway's operator to give"
+            " the deployment its `lane: native` back, then try again."
+        )
+        yield
 
     async def create_batch(self, submission: BatchSubmission) -> ProviderBatch:
         """Raises `ProviderNotFound`, as the next two do."""
