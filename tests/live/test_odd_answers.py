@@ -3,96 +3,67 @@
 from __future__ import annotations
 
 import gzip
-import re
 from collections import Counter
 from pathlib import Path
 
-import anyio
-import anyio.abc
 from msgspec.structs import replace
 
 from litebatch_asgi.live import LiveRunner
 from tests.database import Database
 from tests.harness import rows_of
+from tests.live.raw import answered, answering, using
 from tests.live.stage import SETTINGS, asking, each_once, live_gateway, nothing_is_left
-from tests.providers.wire import listening
 
 TWICE = replace(SETTINGS, live_attempts=2)
 
 
-def _answer(body: bytes, *headers: str, status: int = 200) -> bytes:
-    head = "\r\n".join((f"HTTP/1.1 {status} So", f"content-length: {len(body)}", *headers))
-    return head.encode("latin-1") + b"\r\n\r\n" + body
-
-
-def _using(tokens: str) -> bytes:
-    told = f'"prompt_tokens": {tokens}, "completion_tokens": {tokens}, "total_tokens": {tokens}'
-    return _answer(b'{"object": "chat.completion", "usage": {%b}}' % told.encode())
-
-
-FINE = _using("1")
+FINE = using("1")
 BARE = b"{}"
 _ZIPPED = "content-encoding: gzip"
 ODD: dict[str, tuple[str | None, bytes]] = {
-    "half of a surrogate pair": (None, _answer(b'{"a": "\\ud800", "model": "\\ud800"}')),
-    "the character zero": (None, _answer(b'{"a": "\\u0000", "model": "\\u0000"}')),
-    "a key twice": (None, _answer(b'{"usage": {"total_tokens": 1}, "usage": {}, "a": 1, "a": 2}')),
-    "no object": (None, _answer(b"[]")),
-    "null": (None, _answer(b"null")),
-    "other line ends": (None, _answer(b'{\r\n"a":\r1\n}\r\n')),
-    "line ends of Unicode": (None, _answer('{"a": "\u2028\u0085\u2029"}'.encode())),
-    "compressed": (None, _answer(gzip.compress(BARE), _ZIPPED)),
+    "half of a surrogate pair": (None, answered(b'{"a": "\\ud800", "model": "\\ud800"}')),
+    "the character zero": (None, answered(b'{"a": "\\u0000", "model": "\\u0000"}')),
+    "a key twice": (None, answered(b'{"usage": {"total_tokens": 1}, "usage": {}, "a": 1, "a": 2}')),
+    "no object": (None, answered(b"[]")),
+    "null": (None, answered(b"null")),
+    "other line ends": (None, answered(b'{\r\n"a":\r1\n}\r\n')),
+    "line ends of Unicode": (None, answered('{"a": "\u2028\u0085\u2029"}'.encode())),
+    "compressed": (None, answered(gzip.compress(BARE), _ZIPPED)),
     "in chunks": (None, b"HTTP/1.1 200 So\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx: y\r\n\r\n"),
     "news before it": (None, b"HTTP/1.1 100 So\r\n\r\nHTTP/1.1 103 So\r\n\r\n" + FINE),
-    "an id that has to be escaped": (None, _answer(BARE, 'x-request-id: \x80"\\')),
-    "negative tokens": (None, _using("-9" + 9 * "9")),
-    "more tokens than any": (None, _using("9" * 18)),
-    "more tokens than a float can be": (None, _using("9" * 400)),
-    "tokens as text": (None, _using('"5"')),
-    "tokens in parts": (None, _using("5.5")),
-    "no tokens": (None, _using("null")),
-    "an hour that is no number": (None, _answer(BARE, "retry-after: nan", "x-ratelimit-reset-tokens: -1s")),
+    "an id that has to be escaped": (None, answered(BARE, 'x-request-id: \x80"\\')),
+    "negative tokens": (None, using("-9" + 9 * "9")),
+    "more tokens than any": (None, using("9" * 18)),
+    "more tokens than a float can be": (None, using("9" * 400)),
+    "tokens as text": (None, using('"5"')),
+    "tokens in parts": (None, using("5.5")),
+    "no tokens": (None, using("null")),
+    "an hour that is no number": (None, answered(BARE, "retry-after: nan", "x-ratelimit-reset-tokens: -1s")),
     "limits that cannot be read": (
         None,
-        _answer(BARE, "x-ratelimit-remaining-tokens: 0", "x-ratelimit-reset-tokens: 1e999"),
+        answered(BARE, "x-ratelimit-remaining-tokens: 0", "x-ratelimit-reset-tokens: 1e999"),
     ),
-    "a refusal with half of a pair": ("400", _answer(b'{"error": "\\ud800"}', status=400)),
-    "not a number": ("invalid_answer", _answer(b'{"a": NaN}')),
-    "no UTF-8": ("invalid_answer", _answer(b'{"a": "\xff"}')),
-    "depths that no reader bears": ("invalid_answer", _answer(b"[" * 995 + b"]" * 995)),
-    "a stream of events": ("invalid_answer", _answer(b"data: {}\n\ndata: [DONE]\n\n")),
-    "another form of compression": ("invalid_answer", _answer(b"\x01\x02", "content-encoding: br")),
+    "a refusal with half of a pair": ("400", answered(b'{"error": "\\ud800"}', status=400)),
+    "not a number": ("invalid_answer", answered(b'{"a": NaN}')),
+    "no UTF-8": ("invalid_answer", answered(b'{"a": "\xff"}')),
+    "depths that no reader bears": ("invalid_answer", answered(b"[" * 995 + b"]" * 995)),
+    "a stream of events": ("invalid_answer", answered(b"data: {}\n\ndata: [DONE]\n\n")),
+    "another form of compression": ("invalid_answer", answered(b"\x01\x02", "content-encoding: br")),
     "nothing": ("invalid_answer", b"HTTP/1.1 204 So\r\n\r\n"),
     "not modified": ("request_refused", b"HTTP/1.1 304 So\r\n\r\n"),
-    "a redirect": ("invalid_answer", _answer(BARE, "location: http://127.0.0.1:1/", status=307)),
-    "a refusal that is not UTF-8": ("request_refused", _answer(b"\xff", status=400)),
-    "a refusal of nothing, compressed": ("request_refused", _answer(b"", _ZIPPED, status=400)),
-    "a failure of nothing, compressed": ("request_refused", _answer(b"", _ZIPPED, status=500)),
-    "a conflict": ("409", _answer(BARE, status=409)),
-    "too early": ("425", _answer(BARE, status=425)),
-    "a status that there is not": ("999", _answer(BARE, status=999)),
+    "a redirect": ("invalid_answer", answered(BARE, "location: http://127.0.0.1:1/", status=307)),
+    "a refusal that is not UTF-8": ("request_refused", answered(b"\xff", status=400)),
+    "a refusal of nothing, compressed": ("request_refused", answered(b"", _ZIPPED, status=400)),
+    "a failure of nothing, compressed": ("request_refused", answered(b"", _ZIPPED, status=500)),
+    "a conflict": ("409", answered(BARE, status=409)),
+    "too early": ("425", answered(BARE, status=425)),
+    "a status that there is not": ("999", answered(BARE, status=999)),
 }
 _NAMES = list(ODD)
 
 
-async def _serve(stream: anyio.abc.SocketStream) -> None:
-    """Answer each request as its text orders."""
-    received = b""
-    try:
-        while True:
-            while b"\r\n\r\n" not in received:
-                received += await stream.receive()
-            head, _, received = received.partition(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-            assert length is not None
-            while len(received) < int(length[1]):
-                received += await stream.receive()
-            number = re.search(rb"Say (\d+)\.", received)
-            assert number is not None
-            received = received[int(length[1]) :]
-            await stream.send(ODD[_NAMES[int(number[1])]][1] if int(number[1]) < len(ODD) else FINE)
-    except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        return
+def _answer(number: int) -> bytes:
+    return ODD[_NAMES[number]][1] if number < len(ODD) else FINE
 
 
 async def test_whatever_an_answer_is_it_is_one_lines(
@@ -100,8 +71,8 @@ async def test_whatever_an_answer_is_it_is_one_lines(
 ) -> None:
     count = len(ODD) + 40
     codes = {name: code for name, (code, _) in ODD.items() if code is not None}
-    async with listening(_serve) as base:
-        options = {"api_base": base, "tpm": 100_000_000}
+    async with answering(_answer) as server:
+        options = {"api_base": server.base_url, "tpm": 100_000_000}
         async with live_gateway(tmp_path, database, settings=TWICE, live_options=options) as gateway:
             file = await gateway.upload(b"".join(asking(number) for number in range(count)))
             ended = await gateway.ended((await gateway.create(file.id)).id)

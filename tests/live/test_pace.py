@@ -1,0 +1,49 @@
+"""How quickly requests come: as the configuration and the server's answers say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.database import Database
+from tests.live.raw import RawLines, answered, answering, using
+from tests.live.stage import asking, each_once, live_gateway
+
+AT_FIRST = 4
+"""requests in flight before there is an answer"""
+CAUGHT_UP = 0.6
+"""seconds by which a pace may be made good"""
+
+
+async def run(folder: Path, database: Database, server: RawLines, count: int, **options: Any) -> None:
+    """A batch of so many lines, which all succeed."""
+    options["api_base"] = server.base_url
+    async with live_gateway(folder, database, live_options=options) as gateway:
+        file = await gateway.upload(b"".join(asking(number) for number in range(count)))
+        ended = await gateway.ended((await gateway.create(file.id)).id)
+        assert await each_once(gateway, ended, count) == {}
+
+
+@pytest.mark.parametrize("what", ["requests", "tokens"])
+async def test_a_success_that_leaves_nothing_is_the_last_for_a_while(
+    tmp_path: Path, database: Database, what: str
+) -> None:
+    empty = f"x-ratelimit-remaining-{what}: 0", f"x-ratelimit-reset-{what}: 1s"
+    async with answering(lambda _: answered(b"{}", *(empty if len(server.received) == 1 else ()))) as server:
+        await run(tmp_path, database, server, 40)
+        assert len([at for at in server.seconds() if at < 0.95]) <= AT_FIRST
+
+
+async def test_requests_come_no_quicker_than_configured(tmp_path: Path, database: Database) -> None:
+    async with answering(lambda _: using("1")) as server:
+        await run(tmp_path, database, server, 4, rpm=120)
+        assert max(server.seconds()) >= 3 * 0.5 - CAUGHT_UP
+
+
+async def test_tokens_are_counted_as_answers_tell_them(tmp_path: Path, database: Database) -> None:
+    """By estimate each request has some fifty. The answer of one may not be there when the last begins."""
+    async with answering(lambda _: using("1000")) as server:
+        await run(tmp_path, database, server, 5, tpm=120_000, max_parallel_requests=2)
+        assert max(server.seconds()) >= 3 * 0.5 - CAUGHT_UP
