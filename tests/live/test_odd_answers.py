@@ -10,13 +10,11 @@ from msgspec.structs import replace
 
 from litebatch_asgi.live import LiveRunner
 from tests.database import Database
-from tests.harness import rows_of
+from tests.harness import LIVE_MODEL, MODEL, rows_of
 from tests.live.raw import answered, answering, using
 from tests.live.stage import SETTINGS, asking, each_once, live_gateway, nothing_is_left
 
 TWICE = replace(SETTINGS, live_attempts=2)
-
-
 FINE = using("1")
 BARE = b"{}"
 _ZIPPED = "content-encoding: gzip"
@@ -46,7 +44,7 @@ ODD: dict[str, tuple[str | None, bytes]] = {
     "a refusal with half of a pair": ("400", answered(b'{"error": "\\ud800"}', status=400)),
     "not a number": ("invalid_answer", answered(b'{"a": NaN}')),
     "no UTF-8": ("invalid_answer", answered(b'{"a": "\xff"}')),
-    "depths that no reader bears": ("invalid_answer", answered(b"[" * 995 + b"]" * 995)),
+    "depths that no reader bears": ("invalid_answer", answered(b"[" * 100_000 + b"]" * 100_000)),
     "a stream of events": ("invalid_answer", answered(b"data: {}\n\ndata: [DONE]\n\n")),
     "another form of compression": ("invalid_answer", answered(b"\x01\x02", "content-encoding: br")),
     "nothing": ("invalid_answer", b"HTTP/1.1 204 So\r\n\r\n"),
@@ -81,3 +79,23 @@ async def test_whatever_an_answer_is_it_is_one_lines(
             numbers = sorted(int(row["custom_id"].removeprefix("request-")) for row in rows)
             assert [_NAMES[number] for number in numbers] == list(codes)
             await nothing_is_left(gateway, runners)
+
+
+async def test_no_error_shows_whose_server_it_is(tmp_path: Path, database: Database) -> None:
+    told = f'{{"error": "no {LIVE_MODEL} for sk-live-secret at SERVER, said {MODEL}"}}'
+
+    def answer(number: int) -> bytes:
+        body = told.replace("SERVER", server.base_url).encode()
+        return answered(body, status=(400, 401, 500)[number])
+
+    async with answering(answer) as server:
+        options = {"api_base": server.base_url}
+        async with live_gateway(tmp_path, database, settings=TWICE, live_options=options) as gateway:
+            file = await gateway.upload(b"".join(asking(number) for number in range(3)))
+            ended = await gateway.ended((await gateway.create(file.id)).id)
+            assert await each_once(gateway, ended, 3) == {"400": 1, "request_refused": 1, "500": 1}
+            shown = (await gateway.content(ended.error_file_id)).decode()
+            assert shown.count(f"no {MODEL} for ") == 2
+            assert LIVE_MODEL not in shown
+            assert "secret" not in shown
+            assert server.base_url not in shown
