@@ -60,6 +60,19 @@ async def test_a_cancelled_batch_keeps_what_was_done(
         await nothing_is_left(gateway, runners)
 
 
+async def test_what_a_cancelled_batch_has_under_way_is_broken_off_at_once(
+    tmp_path: Path, database: Database, runners: list[LiveRunner]
+) -> None:
+    """And not when a claim on it is to be renewed next, which is after minutes here: others wait for that."""
+    settings = replace(PATIENT, live_timeout_seconds=1200)
+    async with live_gateway(tmp_path, database, settings=settings) as gateway:
+        batch_id = await begun(gateway, "in flight")
+        assert runners[0].stations["live"].places.taken
+        await gateway.client().batches.cancel(batch_id)
+        await gateway.ended(batch_id)
+        await nothing_is_left(gateway, runners)
+
+
 @pytest.mark.parametrize("state", STATES)
 async def test_a_batch_that_expires_keeps_what_was_done(
     tmp_path: Path, database: Database, runners: list[LiveRunner], state: str
