@@ -64,6 +64,7 @@ class Pricing:
         if deployment is None:  # of a live job, whose results are with us
             unpriced = usage_by_model(tally, batch.model).items()
             return tuple(_of_nobody(model, usage) for model, usage in unpriced)
+        deployment = replace(deployment, lane=job.lane)  # which may have been changed since
         upstream_model = self._runtime.fleet.upstream_model(job.deployment_id, batch.model)
         consumed = [
             await self._priced(model, usage, deployment, upstream_model)

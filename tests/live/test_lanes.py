@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from litebatch_asgi.simulator import Fault, Simulator
 from tests.database import Database
 from tests.faults.stage import gateway_on
 from tests.harness import SWIFT, deployments, lines
-from tests.live.stage import SETTINGS, each_once, live_gateway, sent
+from tests.live.stage import SERVER, SETTINGS, each_once, live_gateway, sent
 
 BOTH: dict[str, Any] = {"names": ("east",)}
 
@@ -113,3 +114,32 @@ async def test_what_a_provider_runs_waits_while_its_deployment_is_live(
             assert ended.request_counts.completed == 5
             assert len(gateway.provider_jobs()) == 2
             assert len(await gateway.content(before.output_file_id)) > 0
+
+
+async def test_requests_cost_what_they_did_in_the_lane_in_which_they_ran(
+    tmp_path: Path, database: Database
+) -> None:
+    """Another process, or this one after a change, has the deployment as a native one, at half of that."""
+    simulator = Simulator(settings=SERVER)
+    prices = {"input_cost_per_token": Decimal("0.001"), "output_cost_per_token": Decimal("0.01")}
+    silent = simulator.add_fault(Fault(call="run_request", stall=True, skip=5, times=None))
+    async with simulator.running() as provider:
+        native = deployments(provider, ["east"], prices=prices)
+        live = [replace(deployment, lane=Lane.LIVE) for deployment in native]
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=SETTINGS, database=database)
+        async with start(served=live) as gateway:
+            batch = await gateway.create((await gateway.upload(lines(8))).id)
+            await simulator.until(lambda: silent.struck > 0)
+
+            async def five_are_written() -> bool:
+                return await database.rows("SELECT count(*) FROM line_results") == [(5,)]
+
+            await gateway.eventually(five_are_written)
+        async with start(served=native) as gateway:
+            await gateway.client().batches.cancel(batch.id)
+            ended = await gateway.ended(batch.id)
+            assert await each_once(gateway, ended, 8) == {"batch_cancelled": 3}
+            assert ended.usage is not None
+            cost = ended.usage.input_tokens * Decimal("0.001") + ended.usage.output_tokens * Decimal("0.01")
+            charges = await database.rows("SELECT cost FROM charges")
+            assert [Decimal(charged) for (charged,) in charges] == [cost]
