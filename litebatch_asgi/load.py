@@ -28,6 +28,8 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_DOWN_SECONDS = 60.0
 LONGEST_BUSY_SECONDS = 15.0
 """between the probes of a server that refuses everything for its load and does not say for how long"""
+PROBE_SECONDS = 30.0
+"""within which a probe is answered, if at all, so that it is known whether the server is back"""
 ASK_AGAIN_SECONDS = 1.0
 """where only the end of a request can make room"""
 
@@ -144,6 +146,10 @@ class LoadControl:
             seconds = max(seconds, self._tokens.wait(now))
         is_full = self._probe_is_out if self.is_down or self.is_refusing else self.in_flight >= self.limit
         return max(seconds, ASK_AGAIN_SECONDS) if is_full else seconds
+
+    def rests_for(self, now: float) -> float:
+        """Seconds until the next probe has told of a server that takes nothing; 0: it takes requests."""
+        return self.wait(now) + PROBE_SECONDS if self.is_down or self.is_refusing else 0.0
 
     def begin(self, now: float, tokens: int = 0, *, key: Hashable = None) -> Begun:
         """A request begins, of so many tokens by estimate; give what is returned to `end`.

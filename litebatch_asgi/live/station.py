@@ -338,9 +338,9 @@ class Station:
         fleet = self._runtime.fleet
         if attempt is not None and attempt.outcome is Outcome.ANSWERED:
             fleet.clear_cooldown(self.deployment_id)
-        elif (self.load.is_down or self.load.is_refusing) and not fleet.cooldown_left(self.deployment_id):
+        elif seconds := self.load.rests_for(anyio.current_time()):
             reason = Refusal.UNREACHABLE if self.load.is_down else Refusal.BUSY
-            fleet.cool_down(self.deployment_id, None, reason=reason)
+            fleet.cool_down(self.deployment_id, seconds, reason=reason)
 
     def _finish(self, held: HeldRange, result: LineResult, place: Place) -> None:
         """There is a result: its place is free once it is committed."""

@@ -281,3 +281,20 @@ def test_tokens_keep_to_their_pace() -> None:
 )
 def test_what_a_status_says_of_the_server(status: int, outcome: Outcome) -> None:
     assert outcome_of_status(status) is outcome
+
+
+@pytest.mark.parametrize("outcome", [Outcome.AWAY, Outcome.UNAVAILABLE, Outcome.BUSY])
+def test_who_takes_nothing_rests_until_a_probe_has_told_of_it(outcome: Outcome) -> None:
+    control, now = control_of(), 0.0
+    assert control.rests_for(now) == 0
+    for key in range(IN_A_ROW):
+        control.end(control.begin(now, key=key), now, outcome)
+    for _ in range(10):
+        rests_until = now + control.rests_for(now)
+        now += control.wait(now)
+        probe = control.begin(now, key="probe")
+        assert rests_until > now
+        control.end(probe, now + 1, outcome)
+        now += 1
+    control.end(control.begin(now), now, OK)
+    assert control.rests_for(now) == 0

@@ -11,11 +11,12 @@ import openai
 import pytest
 from msgspec.structs import replace
 
+from litebatch_asgi.live import LiveRunner
 from litebatch_asgi.models import Lane
 from litebatch_asgi.simulator import Fault, Simulator
 from tests.database import Database
-from tests.faults.stage import gateway_on
-from tests.harness import SWIFT, deployments, lines
+from tests.faults.stage import FAVOUR, gateway_on
+from tests.harness import SWIFT, deployments, lines, live_deployments
 from tests.live.stage import SERVER, SETTINGS, each_once, live_gateway, sent
 
 BOTH: dict[str, Any] = {"names": ("east",)}
@@ -143,3 +144,32 @@ async def test_requests_cost_what_they_did_in_the_lane_in_which_they_ran(
             cost = ended.usage.input_tokens * Decimal("0.001") + ended.usage.output_tokens * Decimal("0.01")
             charges = await database.rows("SELECT cost FROM charges")
             assert [Decimal(charged) for (charged,) in charges] == [cost]
+
+
+async def test_a_server_that_is_away_gets_no_more_jobs_while_another_one_is_there(
+    tmp_path: Path, database: Database, runners: list[LiveRunner]
+) -> None:
+    """Though it is the one that is tried first."""
+    simulator = Simulator(settings=SERVER)
+    away = simulator.add_fault(Fault(call="run_request", account="live", status=503, times=None))
+    settings = replace(SETTINGS, strategy="weighted-random")
+    async with simulator.running() as provider:
+        live, spare = live_deployments(provider, ["live", "spare"])
+        served = [replace(live, weight=FAVOUR), spare]
+        async with gateway_on(
+            simulator, provider, tmp_path, settings=settings, database=database, served=served
+        ) as gateway:
+            first = await gateway.create((await gateway.upload(lines(8))).id)
+
+            async def is_down() -> bool:
+                return runners[0].stations["live"].load.is_down
+
+            await gateway.eventually(is_down)
+            second = await gateway.create((await gateway.upload(lines(4))).id)
+            assert (await gateway.ended(second.id)).status == "completed"
+            found = await database.rows(f"SELECT deployment_id FROM jobs WHERE batch_id = '{second.id}'")
+            assert found == [("spare",)]
+            simulator.remove_fault(away)
+            assert (await gateway.ended(first.id)).status == "completed"
+            found = await database.rows(f"SELECT deployment_id FROM jobs WHERE batch_id = '{first.id}'")
+            assert found == [("live",)]
