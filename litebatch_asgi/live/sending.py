@@ -16,8 +16,8 @@ from litebatch_asgi.models import NO_HINTS, Deployment, FileKind, LineResult, Ra
 from litebatch_asgi.provider import AnswerRoom, LiveAnswer, LiveRequest, LiveServer
 from litebatch_asgi.scrub import scrub
 
-_OF_OPERATOR = frozenset({401, 403, 404})
-"""statuses that most likely the operator can mend: the key, its rights, the name of the model, the address"""
+_OF_OPERATOR = frozenset({401, 402, 403, 404})
+"""statuses that most likely the operator can mend: the key, its rights or credit, the model, the address"""
 _PASSING = frozenset({408, 425, 429})
 """statuses below 500 that may be others at another try"""
 _MOST_TOKENS = 100_000_000

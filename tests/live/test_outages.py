@@ -47,7 +47,7 @@ async def test_a_dead_server_fails_no_line(
         await nothing_is_left(gateway, runners)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 503])
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 503])
 async def test_who_refuses_everything_is_asked_one_by_one(
     tmp_path: Path, database: Database, runners: list[LiveRunner], status: int
 ) -> None:
