@@ -242,3 +242,21 @@ async def test_who_was_stopped_sends_nothing_on_a_claim_that_has_lapsed(tmp_path
             ended = await gateway.ended(batch.id)
             assert await each_once(gateway, ended, count) == {}
             assert sent(gateway) == {1: count}
+
+
+async def test_what_is_cancelled_while_its_requests_are_counted_is_not_sent(tmp_path: Path) -> None:
+    """Just before its job is given to a live deployment, which then does not get it."""
+    database = SQLiteDatabase.migrated(tmp_path)
+
+    def cancel() -> None:
+        with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"))) as file, file:
+            file.execute("UPDATE batches SET cancel_requested_at = created_at")
+
+    with failpoints.calling("live.cut", cancel):
+        async with live_gateway(tmp_path, database) as gateway:
+            batch = await gateway.create((await gateway.upload(lines(COUNT))).id)
+            ended = await gateway.ended(batch.id)
+            assert ended.status == "cancelled"
+            assert await each_once(gateway, ended, COUNT) == {"batch_cancelled": COUNT}
+            assert not sent(gateway)
+            assert await database.rows("SELECT 1 FROM line_ranges") == []
