@@ -18,6 +18,7 @@ from litebatch_asgi.scrub import scrub
 
 _OF_OPERATOR = frozenset({401, 402, 403, 404})
 """statuses that most likely the operator can mend: the key, its rights or credit, the model, the address"""
+_NOT_FOUND = 404
 _PASSING = frozenset({408, 425, 429})
 """statuses below 500 that may be others at another try"""
 _MOST_TOKENS = 100_000_000
@@ -59,6 +60,8 @@ class LineSender:
         self._timeout = timeout
         self._most_bytes = settings.max_answer_bytes
         self._places = deployment.place_names
+        self._served = set[str]()
+        """the paths at which requests have succeeded"""
 
     async def send(
         self,
@@ -97,7 +100,16 @@ class LineSender:
                 told = f"The server did not answer within {self._timeout:g} seconds."
                 outcome, code = Outcome.SILENT, "request_timeout"
             return self._without(line, custom_id, row_id, outcome, code, told, is_final=False)
+        if 200 <= answer.status < 300:
+            self._served.add(url)
+        elif answer.status == _NOT_FOUND and self._lacks(url, answer.body):
+            told = f"The server does not have {url}."
+            return self._without(line, custom_id, row_id, Outcome.ANSWERED, "request_refused", told)
         return self._answered(line, custom_id, row_id, answer, models)
+
+    def _lacks(self, path: str, body: bytes) -> bool:
+        """Whether a 404 is of a path alone: others are there, and it is not the model that is not."""
+        return path not in self._served and bool(self._served) and b"model" not in body.lower()
 
     def _answered(
         self, line: LiveLine, custom_id: str, row_id: str, answer: LiveAnswer, models: ModelNames

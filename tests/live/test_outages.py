@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from litebatch_asgi.live import LiveRunner
 from litebatch_asgi.simulator import Downtime, Fault, Latency
 from tests.database import Database
-from tests.harness import InProcess, lines
+from tests.harness import MODEL, InProcess, lines, rows_of
 from tests.live.stage import SERVER, SETTINGS, each_once, live_gateway, mute, nothing_is_left, sent
 
 SLOW = replace(SERVER, latency=Latency(seconds=0.05))
@@ -101,4 +102,42 @@ async def test_nothing_is_sent_without_a_database_and_nothing_again(
         ended = await gateway.ended(batch.id)
         assert await each_once(gateway, ended, 300) == {}
         assert sent(gateway) == {1: 300}
+        await nothing_is_left(gateway, runners)
+
+
+def embeddings(count: int) -> bytes:
+    """So many lines of another endpoint."""
+    rows = (
+        {
+            "custom_id": f"request-{number}",
+            "method": "POST",
+            "url": "/v1/embeddings",
+            "body": {"model": MODEL, "input": f"Say {number}."},
+        }
+        for number in range(count)
+    )
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+async def test_an_endpoint_that_a_server_lacks_holds_up_no_other(
+    tmp_path: Path, database: Database, runners: list[LiveRunner]
+) -> None:
+    """Its requests fail, once each as soon as it is known that others succeed; the server is not down."""
+    lacking = Fault(
+        account="live", match="/v1/embeddings", status=404, body={"detail": "Not Found"}, times=None
+    )
+    async with live_gateway(tmp_path, database, server=SLOW) as gateway:
+        gateway.simulator.add_fault(lacking)
+        chats = await gateway.create((await gateway.upload(lines(300))).id)
+        await some_were_answered(gateway)
+        file = await gateway.upload(embeddings(200))
+        others = await gateway.ended((await gateway.create(file.id, endpoint="/v1/embeddings")).id)
+        assert (others.status, others.request_counts.failed) == ("completed", 200)  # type: ignore[union-attr]
+        rows = rows_of((await gateway.results(others))[1])
+        assert {row["error"]["code"] for row in rows} == {"request_refused"}
+        ended = await gateway.ended(chats.id)
+        assert await each_once(gateway, ended, 300) == {}
+        asked = gateway.simulator.requests.select(account="live")
+        assert len([each for each in asked if each.status == 404]) == 200
+        assert not runners[0].stations["live"].load.is_down
         await nothing_is_left(gateway, runners)
