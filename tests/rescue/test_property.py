@@ -226,11 +226,7 @@ async def wrong_tiles(story: Story, world: World) -> list[str]:
     return found
 
 
-MANY = pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(400)])
-"""in half of the stories a day has passed but for 8 s, which are waited for"""
-
-
-@pytest.mark.parametrize("examples", [2, MANY])
+@pytest.mark.parametrize("examples", [2, pytest.param(60, marks=pytest.mark.long)])
 def test_each_line_comes_out_once_whatever_happens(examples: int) -> None:
     @settings(
         max_examples=examples,
