@@ -22,22 +22,24 @@ class AnsweredBatches:
     def note(self, batch_id: str, *, was_sent: bool) -> None:
         """The create of a batch was answered, or its client was gone."""
         self._noted[batch_id] = self._runtime.now() if was_sent else None
-        if not self._is_writing:
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._noted and not self._is_writing:
             self._is_writing = True
             self._runtime.start(self._write)
 
     async def _write(self) -> None:
-        """Write what is noted, and what is noted meanwhile. What cannot be written is forgotten."""
+        """Write what is noted, then what is noted meanwhile. What cannot be written is forgotten."""
+        noted, self._noted = self._noted, {}
+
+        def decide(current: BatchState) -> BatchChange:
+            answered_at = noted[current.batch.id] or current.batch.answered_at
+            batch = replace(current.batch, answered_at=answered_at, answering_until=None)
+            return BatchChange(batch=batch)
+
         try:
-            while self._noted:
-                noted, self._noted = self._noted, {}
-
-                def decide(current: BatchState, noted: dict[str, datetime | None] = noted) -> BatchChange:
-                    answered_at = noted[current.batch.id] or current.batch.answered_at
-                    batch = replace(current.batch, answered_at=answered_at, answering_until=None)
-                    return BatchChange(batch=batch)
-
-                await self._runtime.storage.change_batches(noted, decide)
+            await self._runtime.storage.change_batches(noted, decide)
         finally:
             self._is_writing = False
-            self._noted = {}
+            self._begin()

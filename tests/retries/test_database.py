@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
+from litebatch_asgi.errors import StorageUnavailable
 from litebatch_asgi.storage import BatchDecision
 from litebatch_asgi.testing import a_file, a_request
 from litebatch_sql import Queries
@@ -46,15 +47,21 @@ async def test_only_creates_without_a_key_are_noted(gateway: InProcess) -> None:
     assert await gateway.database.rows("SELECT 1 FROM files WHERE request_fingerprint IS NULL") == [(1,)]
 
 
+@pytest.mark.parametrize("fails", [False, True])
 async def test_answers_to_creates_are_noted_together_while_the_database_is_busy(
-    gateway: InProcess, monkeypatch: pytest.MonkeyPatch
+    gateway: InProcess, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    """However many are made meanwhile, they cost one transaction more; and each of them is noted."""
+    """However many are made meanwhile, they cost one transaction more; and each of them is noted.
+
+    Where a transaction fails, those that it was to note are not.
+    """
     change, go, calls = gateway.storage.change_batches, anyio.Event(), list[int]()
 
     async def late(batch_ids: Collection[str], decide: BatchDecision) -> None:
         calls.append(len(batch_ids))
         await go.wait()
+        if fails and len(calls) == 1:
+            raise StorageUnavailable("the database is away for a moment")
         await change(batch_ids, decide)
 
     monkeypatch.setattr(gateway.storage, "change_batches", late)
@@ -72,7 +79,7 @@ async def test_answers_to_creates_are_noted_together_while_the_database_is_busy(
 
     async def are_noted() -> bool:
         noted = "SELECT count(*) FROM batches WHERE answered_at IS NOT NULL AND answering_until IS NULL"
-        return await gateway.database.rows(noted) == [(6,)]
+        return await gateway.database.rows(noted) == [(5 if fails else 6,)]
 
     await gateway.eventually(are_noted)
     assert calls == [1, 5]
