@@ -17,6 +17,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
@@ -121,8 +122,8 @@ def beside(process: Server, database: str, content: Content) -> None:
 
 
 @contextmanager
-def gateway(folder: Path, server: Server, in_flight: int, database: str) -> Generator[Server]:
-    """A gateway before the server."""
+def gateway(folder: Path, server: Server, in_flight: int, database: str, *, lines: int) -> Generator[Server]:
+    """A gateway before the server, which takes so many lines in a file."""
     model = {
         "model_name": VIRTUAL_MODEL,
         "params": {
@@ -132,7 +133,8 @@ def gateway(folder: Path, server: Server, in_flight: int, database: str) -> Gene
         },
         "model_info": {"id": "live"},
     }
-    config = write_models(folder, [model], database=database, min_poll_seconds=0.2)
+    settings: dict[str, Any] = {"min_poll_seconds": 0.2, "max_file_lines": lines}
+    config = write_models(folder, [model], database=database, **settings)
     with running(folder, [*SERVE, str(config)]) as process:
         yield process
 
@@ -142,7 +144,7 @@ def run(lines: int, in_flight: int, database: str | None, *, is_compared: bool) 
     with scratch() as folder, running(folder, SIMULATE) as server:
         database = database or f"sqlite:///{folder / 'gateway.db'}"
         address = "http://{}:{}".format(*server.address)
-        with gateway(folder, server, in_flight, database) as process:
+        with gateway(folder, server, in_flight, database, lines=lines) as process:
             settle(process.address, send(process.address, FIRST), FIRST.lines)
             idle = process.resident()
             rates: list[float] = []
