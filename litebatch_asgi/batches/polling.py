@@ -147,6 +147,8 @@ class Poller(JobWork):
             batch=partial(looked_at, now=now),
             **seen,
         )
+        if _has_begun(job, snapshot):
+            await self._quotas.took(job)
         if seen.get("stop_requested_at"):
             told = self.log_fields(job, reason=seen["stop_reason"])
             logger.warning("a job is to be stopped, so that another goes on with its lines", extra=told)
@@ -175,6 +177,8 @@ class Poller(JobWork):
             return batch_change(current, now, jobs=moved, batch=batch) if moved else None
 
         await self.batches.write_many(of_batch, decide)
+        for job in (job for job, snapshot in seen if _has_begun(job, snapshot)):
+            await self._quotas.took(job)
 
     def _seen(self, job: Job, snapshot: ProviderBatch, state: BatchState, now: datetime) -> dict[str, Any]:
         """What changes of a job that goes on. Counts alone do not hurry its next look: they always grow.
@@ -360,6 +364,12 @@ class Poller(JobWork):
             due=self.runtime.next_look(now, job.deployment_id, job.checks),
             checks=job.checks + 1,
         )
+
+
+def _has_begun(job: Job, snapshot: ProviderBatch) -> bool:
+    """Whether a look shows for the first time that a job's lines run."""
+    before = job.snapshot.status if job.snapshot is not None else None
+    return snapshot.status is BatchStatus.IN_PROGRESS and before is not snapshot.status
 
 
 def _wants_cancel(job: Job, batch: Batch) -> bool:

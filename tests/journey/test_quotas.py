@@ -115,15 +115,17 @@ async def test_a_limit_that_is_configured_needs_no_refusal(tmp_path: Path, datab
 
 
 async def test_an_idle_deployment_is_always_asked(tmp_path: Path, database: Database) -> None:
-    """A job that is larger than all that was learned runs there once the limit allows it, and voids it."""
+    """A job that is larger than what was learned runs there once the limit allows it, and voids that so."""
     async with one_deployment(tmp_path, database, replace(HELD, max_enqueued_tokens=10)) as gateway:
         batch = await gateway.create((await gateway.upload(CONTENT)).id)
         await gateway.simulator.until(lambda: creates(gateway)["failed"] > 2)
         assert [each.tokens for each in await gateway.storage.quotas.known(["east"], 3600)] == [10]
         gateway.simulator.account("east").configure(max_enqueued_tokens=None)
         await gateway.reached(batch.id, "in_progress")
-        await end(gateway, batch.id)
+        other = await gateway.create((await gateway.upload(CONTENT)).id)
+        await gateway.reached(other.id, "in_progress")
         assert await gateway.storage.quotas.known(["east"], 3600) == []
+        await end(gateway, batch.id)
 
 
 async def test_another_deployment_takes_what_has_no_room_at_one(tmp_path: Path, database: Database) -> None:
