@@ -49,7 +49,7 @@ def server() -> Generator[str]:
         running.server_close()
 
 
-def s3_store(address: str, prefix: str, bucket: str = BUCKET) -> BucketStore:
+def s3_store(address: str, prefix: str, bucket: str = BUCKET, **client_options: str) -> BucketStore:
     """A store in a folder of the bucket."""
     config = {
         "endpoint": address,
@@ -57,7 +57,8 @@ def s3_store(address: str, prefix: str, bucket: str = BUCKET) -> BucketStore:
         "secret_access_key": "test",
         "region": "us-east-1",
     }
-    return BucketStore(f"s3://{bucket}/{prefix}", config=config, client_options={"allow_http": True})
+    client: dict[str, Any] = {"allow_http": True, **client_options}
+    return BucketStore(f"s3://{bucket}/{prefix}", config=config, client_options=client)
 
 
 def gcs_store(address: str, prefix: str, folder: Path) -> BucketStore:
