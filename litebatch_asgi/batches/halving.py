@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from enum import Enum, auto
 from typing import Any
 
 from litebatch_asgi.batches.handing_on import HandingOn
 from litebatch_asgi.batches.lines import JobLines, LineReader
 from litebatch_asgi.batches.work import JobWork
-from litebatch_asgi.errors import RequestError
+from litebatch_asgi.errors import NotFound, RequestError
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.models import BatchState, Counts, Job, JobState, Outcome
 from litebatch_asgi.rescue import HALVED
@@ -20,6 +21,17 @@ MOST_PIECES = 256
 """of a tile: it is halved eight times in a row at most"""
 
 
+class Halving(Enum):
+    """What became of cutting a shard in two."""
+
+    DONE = auto()
+    """two jobs are in the place of the one"""
+    IMPOSSIBLE = auto()
+    """it is too small for that, or is nowhere any more"""
+    LATER = auto()
+    """it cannot be read now"""
+
+
 class Halver(JobWork):
     """Cuts shards in two."""
 
@@ -28,19 +40,16 @@ class Halver(JobWork):
         self._handing_on = HandingOn(runtime)
         self._lines = LineReader(runtime)
 
-    async def halve(self, job: Job, lines: JobLines) -> bool:
-        """Put two jobs in the place of one that ran nothing.
-
-        False: its shard is too small for that, or cannot be read now, which is logged.
-        """
+    async def halve(self, job: Job, lines: JobLines) -> Halving:
+        """Put two jobs in the place of one that ran nothing. Why it cannot be read is logged."""
         tile = await self._lines.tile(lines.file, job.root)
         if lines.shard.lines <= max(1, tile.shard.lines // MOST_PIECES):
-            return False
+            return Halving.IMPOSSIBLE
         try:
             halves = await self._handing_on.halves(job, lines)
         except RequestError as error:
             logger.warning("a shard cannot be halved", extra=self.log_fields(job, error=error.message))
-            return False
+            return Halving.IMPOSSIBLE if isinstance(error, NotFound) else Halving.LATER
         hit("handon.halved")
 
         new = {
@@ -55,4 +64,4 @@ class Halver(JobWork):
         await self.write(job, JobState.SETTLED, due=None, reason=HALVED, outcome=outcome, more=more)
         logger.warning("a shard is halved", extra=self.log_fields(job, lines=lines.shard.lines))
         self.runtime.wake()
-        return True
+        return Halving.DONE

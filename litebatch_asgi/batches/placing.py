@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.canaries import Canaries
 from litebatch_asgi.batches.endings import UNUSABLE, JobEndings
-from litebatch_asgi.batches.halving import Halver
+from litebatch_asgi.batches.halving import Halver, Halving
 from litebatch_asgi.batches.inputs import Input, Inputs
 from litebatch_asgi.batches.lanes import Lanes
 from litebatch_asgi.batches.lines import JobLines, LineReader
@@ -102,7 +102,8 @@ class Placer(JobWork):
             return None
         until, model = state.batch.expires_at, state.batch.model
         tries = self._copies.keep_away(self._tries(state, job), job, state.jobs, lines.shard)
-        if self._copies.is_too_large(lines.shard, model, tries) and await self._halver.halve(job, lines):
+        is_too_large = self._copies.is_too_large(lines.shard, model, tries)
+        if is_too_large and await self._halver.halve(job, lines) is Halving.DONE:
             return None
         tries = self._copies.without_too_small(tries, lines.shard, model)
         tries = self._lanes.apply(tries, state.batch, lines.shard, job, state.jobs)

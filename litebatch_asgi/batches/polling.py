@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from litebatch_asgi.batches.endings import JobEndings, fit_for_owner
-from litebatch_asgi.batches.halving import Halver
+from litebatch_asgi.batches.halving import Halver, Halving
 from litebatch_asgi.batches.handing_on import HandingOn
 from litebatch_asgi.batches.lines import JobLines, LineReader
 from litebatch_asgi.batches.live_jobs import LiveJobs
@@ -327,7 +327,10 @@ class Poller(JobWork):
             self.runtime.fleet.refused(job.deployment_id, gave_back, kind=kind)
             return await self._endings.refused(job, gave_back)
         lines = await self._lines_of(job, state.batch)
-        if is_about_import(errors) and await self._halver.halve(job, lines):
+        halving = await self._halver.halve(job, lines) if is_about_import(errors) else Halving.IMPOSSIBLE
+        if halving is not Halving.IMPOSSIBLE:
+            if halving is Halving.LATER:
+                await self._unsent.postpone(job)
             return None
         told = (fit_for_owner(error, job, state.batch, self.runtime) for error in errors)
         await self._endings.failed(job, tuple(_in_file(error, lines.shard) for error in told))

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from litebatch_asgi.simulator import Fault, Simulator
 from tests.database import Database
@@ -34,6 +35,30 @@ async def test_an_input_that_cannot_be_imported_is_halved_until_it_can(
         assert ids_of(output) == list("abcdefgh")
         ran = [len(job.custom_ids or ()) for job in await stage.simulator.jobs() if job.ran]
         assert sorted(ran) == pieces
+
+
+async def test_an_input_that_cannot_be_read_now_is_halved_later(
+    stage: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A content store that is away for a moment fails no batch."""
+    stage.simulator.account(VERTEX).configure(max_lines=4)
+    folder, away = tmp_path / "contents", tmp_path / "away"
+    folder.mkdir()
+    settings = replace(SETTINGS, content_store=folder.as_uri())
+    async with stage.gateway(VERTEX, settings=settings) as gateway:
+        file = await gateway.upload(file_of(IDS))
+        folder.rename(away)
+        batch = await gateway.create(file.id)
+
+        async def is_tried() -> bool:
+            return caplog.messages.count("a shard cannot be halved") >= 2
+
+        await gateway.eventually(is_tried)
+        away.rename(folder)
+        ended = await gateway.ended(batch.id)
+        output, error = await gateway.results(ended)
+        assert (ended.status, error) == ("completed", b"")
+        assert ids_of(output) == list("abcdefgh")
 
 
 async def test_what_cannot_be_imported_by_single_lines_fails(stage: Stage) -> None:
