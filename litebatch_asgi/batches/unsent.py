@@ -7,7 +7,7 @@ fails and says why.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,7 +21,7 @@ from litebatch_asgi.batches.outcomes import undone, words_for_undone
 from litebatch_asgi.batches.results import ResultFiles
 from litebatch_asgi.batches.rows import InlineRows
 from litebatch_asgi.batches.work import JobWork
-from litebatch_asgi.errors import RequestError, StateConflict
+from litebatch_asgi.errors import RequestError, StateConflict, StoreUnavailable
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.keeping import ContentWriter
 from litebatch_asgi.files.origin import Origin
@@ -203,8 +203,7 @@ class UnsentJobs(JobWork):
                     await self.look_again(job)
                 return
             outcome = Outcome(counts=Counts(total=job.requests, failed=rows.count))
-            store = partial(self._store, job, rows, JobState.SETTLED, lambda _: outcome)
-            await ContentWriter.run(self.runtime, store)
+            await self._keep(job, partial(self._store, job, rows, JobState.SETTLED, lambda _: outcome))
 
     async def _end(self, job: Job, batch: Batch, *, unreadable: BatchError | None) -> None:
         code, message = words_for_undone(batch)
@@ -219,8 +218,7 @@ class UnsentJobs(JobWork):
                     await self._fail(job, unreadable)
                 return
             outcome = partial(undone, requests=job.requests)
-            store = partial(self._store, job, rows, JobState.WITHDRAWN, outcome)
-            await ContentWriter.run(self.runtime, store)
+            await self._keep(job, partial(self._store, job, rows, JobState.WITHDRAWN, outcome))
 
     async def _write_rows(self, job: Job, batch: Batch, rows: InlineRows, missing: MissingRows) -> None:
         file = await self.runtime.storage.get_file(batch.input_file_id)
@@ -229,6 +227,14 @@ class UnsentJobs(JobWork):
         lines = await self._lines.of(job, file)
         async with aclosing(lines.blocks()) as blocks:
             await rows.pour(blocks, missing)
+
+    async def _keep(self, job: Job, store: Callable[[ContentWriter], Awaitable[None]]) -> None:
+        """Write the end of a job, as soon as the content store takes its rows."""
+        try:
+            await ContentWriter.run(self.runtime, store)
+        except StoreUnavailable as error:
+            logger.warning("rows cannot be kept now", extra=self.log_fields(job, error=error.message))
+            await self.look_again(job)
 
     async def _store(
         self,
