@@ -12,9 +12,9 @@ from litebatch_asgi.copy_lifecycle import deletion, held_copy, move_copy
 from litebatch_asgi.errors import (
     ProviderError,
     ProviderNotFound,
+    RequestError,
     StateConflict,
-    StoreGone,
-    StoreUnavailable,
+    StorageUnavailable,
 )
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files.adopting import Adopter
@@ -41,7 +41,7 @@ class CopyReconciler(Sender):
         self._adopter = Adopter(runtime)
 
     async def look(self, copy: FileCopy, lease: Lease) -> None:
-        """Do what a due copy needs; a provider that is in the way is tried again later."""
+        """Do what a due copy needs; a provider, a store or a disk that is in the way is tried again later."""
         state = await self.runtime.storage.get_file(copy.file_id)
         if state is None:
             raise StateConflict(f"{copy.file_id} is gone")
@@ -60,14 +60,18 @@ class CopyReconciler(Sender):
                 await self._ask(copy, now)
             else:
                 await self._keep(copy, state, now)
-        except (ProviderError, StoreGone, StoreUnavailable) as error:
+        except StorageUnavailable:
+            raise
+        except (ProviderError, RequestError) as error:
             logger.warning(
                 "a copy could not be looked after",
                 extra={"file_id": copy.file_id, "deployment": copy.deployment_id, "error": error.message},
             )
             is_awaited = copy.state is CopyState.PENDING
             due = self.next_look(copy, now) if is_awaited else self.next_try(copy, now)
-            await self.look_again(copy, due)
+            is_ours = isinstance(error, RequestError) and copy.state is CopyState.INTENT
+            told = error.message if is_ours else copy.error  # by which others are asked to take the file
+            await self.write(copy, copy.state, due=due, attempts=copy.attempts + 1, error=told)
 
     async def _is_wanted(self, copy: FileCopy, state: FileState) -> bool:
         """Whether a copy is to be there: of a deleted file only what was asked for since, while it is read.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from openai import BadRequestError
 
 from litebatch_asgi.providers.anthropic import AnthropicAdapter
 from litebatch_asgi.providers.vertex import VertexAdapter
+from litebatch_asgi.simulator import Fault
 from tests.database import Database
 from tests.harness import HASTY, ids_of
 from tests.translated.deployed import ANTHROPIC, OPENAI, TRANSLATED, UPSTREAM, VERTEX
@@ -69,6 +71,34 @@ async def test_a_file_is_translated_anew_for_another_model(
         assert models == [(OTHER[name],)]
         (job,) = stage.jobs(name)
         assert OTHER[name] in str(job.model or "") or name == ANTHROPIC
+
+
+async def test_a_copy_for_which_there_is_no_room_on_our_disk_waits(
+    stage: Stage, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Later each time, and with the reason in its row, for others to take the file; then it is made."""
+    away = stage.simulator.account(VERTEX).add_fault(Fault(call="upload_file", status=503, times=None))
+    async with stage.gateway(OPENAI, VERTEX, settings=HASTY) as gateway:
+        file = await gateway.upload(file_of(IDS))
+    stage.simulator.remove_fault(away)
+    copies = f"SELECT attempts, error, claimed_by FROM file_copies WHERE deployment_id = '{VERTEX}'"
+    before = (await database.rows(copies))[0][0]
+    cramped = replace(HASTY, max_spool_bytes=100)
+    async with stage.gateway(OPENAI, VERTEX, settings=cramped) as gateway:
+
+        async def is_put_off() -> bool:
+            ((attempts, error, claimed_by),) = await database.rows(copies)
+            return attempts >= before + 2 and "too large" in (error or "") and claimed_by is None
+
+        await gateway.eventually(is_put_off)
+        assert "a due row could not be looked after" not in caplog.text
+    async with stage.gateway(OPENAI, VERTEX, settings=HASTY) as gateway:
+
+        async def is_ready() -> bool:
+            return await database.rows(STATES) == [(0, OPENAI, "ready"), (0, VERTEX, "ready")]
+
+        await gateway.eventually(is_ready)
+        assert await gateway.content(file.id) == file_of(IDS)
 
 
 async def test_the_size_of_a_translated_copy_is_its_own(stage: Stage, database: Database) -> None:
