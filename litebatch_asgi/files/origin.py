@@ -158,7 +158,7 @@ class Origin:
                 except ProviderError as error:
                     failures.append(error)
                 except StoreGone:
-                    if not failures:
+                    if all(isinstance(failure, ProviderNotFound) for failure in failures):
                         raise
                 if whole.is_complete:
                     yield held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from openai.types import Batch
 from litebatch_asgi import reconciler
 from litebatch_asgi.failpoints import armed
 from litebatch_asgi.models import Settings
-from litebatch_asgi.simulator import Fault, RowFaults
+from litebatch_asgi.simulator import Fault, RowFaults, Simulator
 from tests.database import Database
-from tests.harness import QUICK, InProcess, ids_of, lines, running_gateway
+from tests.harness import QUICK, SWIFT, InProcess, ids_of, lines, running_gateway
 
 MANY = 6500
 """so many error rows of our own are more than 1 MiB"""
@@ -177,6 +178,23 @@ async def test_a_store_that_is_not_configured_any_more(tmp_path: Path, database:
             return await rows(database) == [] and contents(tmp_path) == []
 
         await gateway.eventually(is_gone)
+
+
+async def test_an_original_in_a_store_that_is_not_configured_any_more(
+    tmp_path: Path, database: Database
+) -> None:
+    """Whatever its copies have come to: it is not gone, and nobody says that it is."""
+    start = partial(running_gateway, tmp_path, database=database, simulator=Simulator(settings=SWIFT))
+    async with start(settings=stored_in(tmp_path, keep_originals="always")) as gateway:
+        file = await gateway.upload()
+    async with start() as gateway:
+        for told, expected in ((404, (409, "store_gone")), (503, (503, "service_unavailable"))):
+            fault = Fault(call="stream_file", match="file-lb", status=told, times=None)
+            armed_fault = gateway.simulator.add_fault(fault)
+            with pytest.raises(APIStatusError) as raised:
+                await gateway.content(file.id)
+            assert (raised.value.status_code, raised.value.code) == expected
+            gateway.simulator.remove_fault(armed_fault)
 
 
 @pytest.mark.parametrize("place", ["content.begun", "content.put"])
