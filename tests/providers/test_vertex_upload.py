@@ -178,6 +178,7 @@ NEVER: list[tuple[Answer, list[Answer]]] = [
     (cut(), [answer(raw=b"", status=410)]),
     (google_refusal(412, "FAILED_PRECONDITION"), []),
     (cut(), [goes_on(1), *[cut()] * 5]),
+    (goes_on(2), [goes_on(2)] * 5),
     (answer(raw=b"<html>"), []),
 ]
 

@@ -79,7 +79,7 @@ class ResumableUpload:
                 if not _passes(error) or failures > MOST_FAILURES:
                     raise self._given_up(error) from error
                 is_known = False
-                await anyio.sleep(_pause(error, failures))
+                await anyio.sleep(_pause(failures, error.retry_after))
                 continue
             if reply.status != _GOES_ON:
                 return reply.content
@@ -88,10 +88,13 @@ class ResumableUpload:
                 raise self._given_up(DeploymentRefused(f"the upload stands at byte {have}, which is gone"))
             if have == chunk.end and not chunk.is_last:
                 return None
+            self._may_be_whole |= have == chunk.end
             failures = 0 if have > best else failures + 1
             best = max(best, have)
             if failures > MOST_FAILURES:
                 raise self._given_up(DeploymentRefused(f"the upload does not get beyond byte {have}"))
+            if failures:
+                await anyio.sleep(_pause(failures))
             is_known = have < chunk.end
 
     async def _send(self, chunk: Chunk, position: int) -> Reply:
@@ -163,6 +166,6 @@ def _passes(error: ProviderError) -> bool:
     return isinstance(error, (ProviderBusy, NoClearAnswer)) or error.status in (None, 429)
 
 
-def _pause(error: ProviderError, failures: int) -> float:
+def _pause(failures: int, asked: float | None = None) -> float:
     seconds = FIRST_PAUSE_SECONDS * 2.0 ** (failures - 1) * random.uniform(0.5, 1.0)  # noqa: S311
-    return min(error.retry_after or seconds, LONGEST_PAUSE_SECONDS)
+    return min(asked or seconds, LONGEST_PAUSE_SECONDS)
