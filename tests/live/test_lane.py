@@ -33,6 +33,26 @@ async def test_many_ranges_and_many_commits(tmp_path: Path, database: Database) 
         assert sent(gateway) == {1: 1300}
 
 
+async def test_an_input_that_is_deleted_is_read_until_its_batch_has_ended(
+    tmp_path: Path, database: Database
+) -> None:
+    """Then its original goes as well."""
+    slow = replace(SERVER, latency=Latency(seconds=0.01), max_running=8)
+    async with live_gateway(tmp_path, database, server=slow) as gateway:
+        file = await gateway.upload(lines(1300))
+        batch = await gateway.create(file.id)
+        await gateway.client().files.delete(file.id)
+        kept = "SELECT 1 FROM contents WHERE state = 'kept'"
+        assert await gateway.database.rows(kept) == [(1,)]
+        ended = await gateway.ended(batch.id)
+        assert await each_once(gateway, ended, 1300) == {}
+
+        async def is_given_up() -> bool:
+            return await gateway.database.rows(kept) == []
+
+        await gateway.eventually(is_given_up)
+
+
 async def test_a_cancelled_batch_keeps_what_was_done(tmp_path: Path, database: Database) -> None:
     slow = replace(SERVER, latency=Latency(seconds=0.2), max_running=4)
     async with live_gateway(tmp_path, database, server=slow) as gateway:
