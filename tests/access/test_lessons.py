@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -42,6 +43,29 @@ async def test_output_is_not_had_by_its_raw_provider_id(shared: Standalone) -> N
         for file_id in raw[-4:]:
             with pytest.raises(NotFoundError):
                 await shared.client(key).files.content(file_id)
+
+
+async def test_nothing_is_done_by_a_providers_own_id(shared: Standalone) -> None:
+    """Source: BerriAI/litellm#51503, another key's file reachable by its provider's id of it."""
+    mine, yours = await shared.new_key(user_id="l-1"), await shared.new_key(user_id="l-2")
+    await completed(shared, mine)
+    accounts = shared.simulator.accounts.values()
+    files = {name for account in accounts for name in account.files}
+    batches = {name for account in accounts for name in account.batches}
+    assert files
+    assert batches
+    for key in (mine, yours):
+        client = shared.client(key)
+        for name in files:
+            for call in (client.files.retrieve, client.files.delete, partial(shared.create, key=key)):
+                with pytest.raises(NotFoundError):
+                    await call(name)
+        for name in batches:
+            for act in (client.batches.retrieve, client.batches.cancel):
+                with pytest.raises(NotFoundError):
+                    await act(name)
+    assert files == {name for account in accounts for name in account.files}
+    assert batches == {name for account in accounts for name in account.batches}
 
 
 async def test_a_deployments_id_is_not_checked_as_if_it_were_a_model(shared: Standalone) -> None:
