@@ -28,6 +28,9 @@ _PRIVATE = re.compile(
 _PUT_INSTEAD = {"address": "[address]", "key": "[key]", "id": "[id]"}
 _OURS = re.compile(r"(?:file-lb|batch_lb)[0-9a-z]{26}")
 LONGEST = 1000
+"""characters of what is shown"""
+_LOOKED_AT = 2 * LONGEST
+"""characters, so that what is private is seen whole where the text is cut"""
 
 
 def scrub(text: str, *, names: Mapping[str, str]) -> str:
@@ -35,7 +38,7 @@ def scrub(text: str, *, names: Mapping[str, str]) -> str:
     text = _RESOURCE.sub("[id]", _URL.sub("[address]", text))
     for private in sorted(names, key=len, reverse=True):
         text = text.replace(private, names[private])
-    return _PRIVATE.sub(_blot, text[:LONGEST])
+    return _PRIVATE.sub(_blot, text[:_LOOKED_AT])[:LONGEST]
 
 
 def _blot(match: re.Match[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from litebatch_asgi.scrub import scrub
+from litebatch_asgi.scrub import LONGEST, scrub
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,12 @@ def test_names_within_a_resource_go_with_it() -> None:
 def test_names_within_an_address_go_with_it() -> None:
     text = "no gs://acme-bucket/litebatch/eu-1/in/a.jsonl at https://acme.example/eu-1/x of eu-1"
     assert scrub(text, names={"eu-1": "the deployment"}) == "no [address] at [address] of the deployment"
+
+
+@pytest.mark.parametrize("before", range(LONGEST - 12, LONGEST))
+def test_nothing_of_a_key_is_left_where_the_text_is_cut(before: int) -> None:
+    """The word before it fills all of the text but for some characters."""
+    shown = scrub(f"{'a' * before} sk-{'b' * 40} and more", names={})
+    assert len(shown) <= LONGEST
+    assert "b" not in shown
+    assert "sk-" not in shown
