@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from litebatch_asgi.simulator import Course, Fault, Simulator
 from tests.database import Database
@@ -32,7 +33,8 @@ async def test_a_part_that_runs_on_holds_its_share(tmp_path: Path, database: Dat
     ) as gateway:
         if course is not None:
             first_runs(gateway, course)
-        simulator.add_fault(Fault(call="start_batch", skip=1, times=None, course=Course(stuck_at=0.0)))
+        stuck = Fault(call="start_batch", times=None, course=Course(stuck_at=0.0))
+        others = simulator.add_fault(replace(stuck, skip=1 if course is None else 0))
         batch = await create(gateway, team, await upload(gateway, team, dollars(*["0.5"] * 6)))
 
         async def is_charged() -> bool:
@@ -41,6 +43,7 @@ async def test_a_part_that_runs_on_holds_its_share(tmp_path: Path, database: Dat
         await gateway.eventually(is_charged)
         assert await spent(database) == {"team:search": Decimal("1.5")}
         assert await held(database) == [("team:search", Decimal(3))]
+        await simulator.until(lambda: others.struck > 0)
         await gateway.client().batches.cancel(batch.id)
         assert (await gateway.ended(batch.id)).status == "cancelled"
         assert await held(database) == []
