@@ -177,8 +177,7 @@ class Poller(JobWork):
             return batch_change(current, now, jobs=moved, batch=batch) if moved else None
 
         await self.batches.write_many(of_batch, decide)
-        for job in (job for job, snapshot in seen if _has_begun(job, snapshot)):
-            await self._quotas.took(job)
+        await self._quotas.took(*(job for job, snapshot in seen if _has_begun(job, snapshot)))
 
     def _seen(self, job: Job, snapshot: ProviderBatch, state: BatchState, now: datetime) -> dict[str, Any]:
         """What changes of a job that goes on. Counts alone do not hurry its next look: they always grow.

@@ -83,17 +83,18 @@ class Quotas:
         logger.info("a deployment takes so many tokens at once", extra=told)
         await self._runtime.storage.quotas.learn(job.deployment_id, name, tokens)
 
-    async def took(self, job: Job) -> None:
-        """Forget a limit that the job was above and that has not kept it from running."""
-        if job.deployment_id is None or not job.tokens:
-            return
+    async def took(self, *jobs: Job) -> None:
+        """Forget limits that jobs were above and that have not kept them from running; one read for all."""
         quotas = self._runtime.storage.quotas
-        known = await quotas.known([job.deployment_id], LAPSE_SECONDS)
-        if not any(limit.tokens < job.tokens for limit in known):
-            return
-        name = await self._model_of(job)
-        if name is not None:
-            await quotas.forget(job.deployment_id, name, below=job.tokens)
+        above = {job.deployment_id for job in jobs if job.deployment_id is not None and job.tokens}
+        known = await quotas.known(above, LAPSE_SECONDS) if above else []
+        for job in sorted(jobs, key=lambda job: job.tokens, reverse=True):
+            at_hand = [each for each in known if each.deployment_id == job.deployment_id]
+            name = await self._model_of(job) if any(each.tokens < job.tokens for each in at_hand) else None
+            void = [each for each in at_hand if each.model == name and each.tokens < job.tokens]
+            if name is not None and void:
+                await quotas.forget(void[0].deployment_id, name, below=job.tokens)
+                known = [each for each in known if each not in void]
 
     async def _model_of(self, job: Job) -> str | None:
         """What the job's deployment calls the model of its batch."""
