@@ -11,6 +11,7 @@ from litebatch_asgi.cli.telling import visible
 from litebatch_asgi.errors import LiteBatchError, StorageUnavailable
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_STDERR = 2
 _EXTRA = frozenset({"typer", "rich", "uvicorn", "yaml"})
 
 
@@ -20,6 +21,7 @@ def main() -> None:
     What stands against it is told on stderr in a sentence. The exit code is 1 where the same command may work
     another time, 2 where something about it is wrong.
     """
+    _open_what_is_closed()
     try:
         from litebatch_asgi.cli.commands import app
 
@@ -40,6 +42,16 @@ def main() -> None:
             raise
         _leave_the_output()
         _refuse(f"no more can be written: {error.strerror}", code=1)
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that were closed lead nowhere: else a database or a socket may take their place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def _leave_the_output() -> None:

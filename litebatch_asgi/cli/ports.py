@@ -24,6 +24,8 @@ def listen_or_exit(host: str, port: int) -> socket.socket:
 
 def exit_for_port(host: str, port: int, error: OSError) -> NoReturn:
     """Tell that the port cannot be had, and end with exit code 1."""
+    if isinstance(error, BrokenPipeError):  # it is there, and nobody reads that
+        raise error
     reason = (error.strerror or str(error)).partition(" (while attempting")[0]
     if error.errno == errno.EADDRINUSE:
         message = f"port {port} of {host} is in use: end what listens there, or choose another with --port"

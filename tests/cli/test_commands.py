@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -16,13 +17,71 @@ from litebatch_asgi.cli.serve import without_password
 from litebatch_asgi.cli.simulate import parse_fault, parse_settings
 from litebatch_asgi.errors import ConfigError
 from tests import forks
-from tests.cli.processes import run
+from tests.cli.processes import COMMAND, SECONDS, environment, run
+from tests.harness import lines
 
 
 def test_help_names_the_commands(tmp_path: Path) -> None:
     ended = run("--help", cwd=tmp_path)
     assert ended.returncode == 0
     assert all(command in ended.stdout for command in ("serve", "demo", "simulate"))
+
+
+PRINTING = (
+    ("--help",),
+    ("metrics", "--dashboard"),
+    ("check", "--config", "litebatch.yaml"),
+    ("files", "validate", "in.jsonl", "-m", "openai/gpt-4o-mini"),
+    ("serve", "--config", "litebatch.yaml", "--port", "0"),
+    ("simulate", "--port", "0"),
+)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """A folder with what commands are given."""
+    (tmp_path / "in.jsonl").write_bytes(lines(1))
+    (tmp_path / "litebatch.yaml").write_text(
+        "model_list: [{model_name: m, litellm_params: {model: openai/m, api_key: any}}]"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", PRINTING, ids=lambda words: words[0])
+def test_nothing_is_said_to_who_reads_no_more(given: Path, words: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [*COMMAND, *words],
+        cwd=given,
+        env=environment({}),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("words", PRINTING[:-2], ids=lambda words: words[0])
+def test_a_command_without_stdout_does_what_it_does(given: Path, words: tuple[str, ...]) -> None:
+    closing = ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, *words]
+    ended = subprocess.run(
+        closing, cwd=given, env=environment({}), stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_nothing_takes_the_place_of_a_stdout_that_was_closed(tmp_path: Path) -> None:
+    """Such as a database, into which all that is printed would go."""
+    program = (
+        "import os; from litebatch_asgi.cli import _open_what_is_closed; os.close(1); "
+        "_open_what_is_closed(); assert os.path.samestat(os.fstat(1), os.stat(os.devnull))"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich", "uvicorn"])
