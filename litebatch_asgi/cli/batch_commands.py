@@ -81,7 +81,8 @@ def run(
             "--out",
             "-o",
             metavar="OUT",
-            help="Where answers go; errors go beside it, OUT.errors.jsonl.",
+            parser=options.out_path,
+            help="Where answers go; errors go beside it, OUT.errors.jsonl. - is stdout, for both.",
             show_default="FILE.results.jsonl",
         ),
     ] = None,
@@ -105,24 +106,26 @@ def run(
     file goes on with the same batch; --metadata try=2 makes another one. The exit
     code is 3 unless all requests have succeeded.
     """
-    from litebatch_asgi.cli.client.downloads import check_writable, is_same
     from litebatch_asgi.cli.client.fetching import errors_beside
     from litebatch_asgi.cli.client.opening import opened, pairs
     from litebatch_asgi.cli.client.run import Asked, Run
+    from litebatch_asgi.cli.client.targets import check_writable, is_same
 
     if not file.name:
         raise typer.BadParameter(f"{file} cannot be read: it is a folder")
     out = out or file.with_name(f"{file.stem}.results{file.suffix or '.jsonl'}")
     if not out.name:
         raise typer.BadParameter(f"-o {out}: that is a folder")
-    if is_same(out, file):
-        raise typer.BadParameter("-o names the file of requests itself")
-    if is_same(errors_beside(out), file):
-        raise typer.BadParameter(f"-o {out}: its errors would go to the file of requests itself")
-    check_writable(out)
+    target = None if out == options.STDOUT else out
+    if target is not None:
+        if is_same(target, file):
+            raise typer.BadParameter("-o names the file of requests itself")
+        if is_same(errors_beside(target), file):
+            raise typer.BadParameter(f"-o {target}: its errors would go to the file of requests itself")
+        check_writable(target)
     asked = Asked(
         file=file,
-        out=out,
+        out=target,
         model=model,
         endpoint=endpoint,
         window=window,
@@ -231,9 +234,7 @@ def watch(
 )
 def results(
     batch: BatchId,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT", help="Where they go.", show_default="stdout")
-    ] = None,
+    out: options.Out = options.STDOUT,
     join: Annotated[
         Path | None,
         typer.Option("--join", metavar="FILE", help="Put each request of this file beside its answer."),
@@ -250,16 +251,17 @@ def results(
     into memory wait in the system's temporary folder. The exit code is 3 unless
     all requests have succeeded.
     """
-    from litebatch_asgi.cli.client.downloads import check_writable, is_same
     from litebatch_asgi.cli.client.opening import opened
     from litebatch_asgi.cli.client.results import results as read
+    from litebatch_asgi.cli.client.targets import check_writable, is_same
 
-    if out is not None and join is not None and is_same(out, join):
+    target = None if out == options.STDOUT else out
+    if target is not None and join is not None and is_same(target, join):
         raise typer.BadParameter("-o names the file of requests itself")
-    if out is not None:
-        check_writable(out)
+    if target is not None:
+        check_writable(target)
     with opened(base_url, api_key) as (connection, screen):
-        read(connection, screen, batch, out=out, join=join, form=form)
+        read(connection, screen, batch, out=target, join=join, form=form)
 
 
 @app.command(epilog=example(f"litebatch batches cancel {_AN_ID}"))

@@ -81,9 +81,7 @@ def get(
 @app.command(epilog=example("litebatch files content file-abc123 -o answers.jsonl"))
 def content(
     file: Annotated[str, typer.Argument(metavar="ID", help="Of a file.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT", help="Where it goes.", show_default="stdout")
-    ] = None,
+    out: options.Out = options.STDOUT,
     base_url: options.BaseUrl = None,
     api_key: options.ApiKey = None,
 ) -> None:
@@ -92,7 +90,7 @@ def content(
     from litebatch_asgi.cli.client.opening import opened
 
     with opened(base_url, api_key) as (connection, screen):
-        files.content(connection, screen, file, out)
+        files.content(connection, screen, file, None if out == options.STDOUT else out)
 
 
 @app.command(epilog=example("litebatch files delete file-abc123 --yes"))

@@ -10,6 +10,15 @@ import typer
 
 from litebatch_asgi.cli.output import Output as _Output
 
+STDOUT = Path("-")
+
+
+def out_path(given: str | Path) -> Path:
+    """Where results go, from a text or the default: `-` is `STDOUT`, and `./-` a file of that name."""
+    path = Path(given)
+    return path.absolute() if path == STDOUT and str(given) != "-" else path
+
+
 Config: TypeAlias = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="The gateway's; only its database_url is read."),
@@ -25,6 +34,9 @@ Output: TypeAlias = Annotated[
         metavar="FORM",
         help="table, json or plain. Unless told: a table on a terminal, JSON lines in a pipe.",
     ),
+]
+Out: TypeAlias = Annotated[
+    Path, typer.Option("--out", "-o", metavar="OUT", parser=out_path, help="A file; - is stdout.")
 ]
 BaseUrl: TypeAlias = Annotated[
     str | None,

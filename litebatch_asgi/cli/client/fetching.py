@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from litebatch_asgi.cli.client.connection import Connection
-from litebatch_asgi.cli.client.downloads import download, replacing
+from litebatch_asgi.cli.client.downloads import download
 from litebatch_asgi.cli.client.objects import Batch
 from litebatch_asgi.cli.client.screen import Screen
+from litebatch_asgi.cli.client.targets import writing
 from litebatch_asgi.cli.figures import counted, dollars_shown
 from litebatch_asgi.cli.output import Output, Row, print_rows
 
@@ -51,15 +54,15 @@ def errors_beside(out: Path) -> Path:
     return out.with_name(f"{out.stem}.errors{out.suffix}")
 
 
-def fetch(connection: Connection, batch: Batch, out: Path, screen: Screen) -> Fetched:
-    """Write output and errors of a batch that has ended, each whole or not at all.
+def fetch(connection: Connection, batch: Batch, out: Path | None, screen: Screen) -> Fetched:
+    """Write output and errors of a batch that has ended, each whole or not at all; without `out` on stdout.
 
     An errors file of an earlier run goes, where there are no errors. Raises `CommandFailed`.
     """
-    errors = errors_beside(out)
+    errors = None if out is None else errors_beside(out)
     output_rows = _save(connection, batch.output_file_id, out, screen, least=batch.completed)
     error_rows = _save(connection, batch.error_file_id, errors, screen, least=0)
-    if batch.error_file_id is None and errors.is_file():
+    if batch.error_file_id is None and errors is not None and errors.is_file():
         errors.unlink()
         screen.tell(f"{errors} of an earlier run is removed: there are no errors")
     missing = max(batch.done - output_rows - error_rows, 0) if batch.status == "completed" else 0
@@ -70,11 +73,13 @@ def fetch(connection: Connection, batch: Batch, out: Path, screen: Screen) -> Fe
     )
 
 
-def _save(connection: Connection, file_id: str | None, path: Path, screen: Screen, *, least: int) -> int:
+def _save(
+    connection: Connection, file_id: str | None, path: Path | None, screen: Screen, *, least: int
+) -> int:
     """Write a file of the server; how many rows it has. Read again where these are fewer than `least`."""
     if file_id is None:
         return 0
-    with replacing(path) as target:
+    with writing(path) as target:
         rows, rest = download(connection, file_id, target, screen), _FIRST_REST_SECONDS
         for _ in range(_LOOKS - 1):
             if rows >= least:
@@ -84,8 +89,17 @@ def _save(connection: Connection, file_id: str | None, path: Path, screen: Scree
             target.seek(0)
             target.truncate()
             rows = download(connection, file_id, target, screen)
-    screen.tell(f"{path} has {counted(rows, 'row')}")
+        if path is None and rows:
+            target.write(_end_of_line(target))
+    if path is not None:
+        screen.tell(f"{path} has {counted(rows, 'row')}")
     return rows
+
+
+def _end_of_line(target: BinaryIO) -> bytes:
+    """What has to follow, so that other rows can."""
+    target.seek(-1, os.SEEK_END)
+    return b"" if target.read(1) == b"\n" else b"\n"
 
 
 def print_summary(batch: Batch, fetched: Fetched, output: Output | None) -> None:
@@ -103,6 +117,13 @@ def print_summary(batch: Batch, fetched: Fetched, output: Output | None) -> None
         errors=None if fetched.errors is None else str(fetched.errors),
     )
     print_rows(COLUMNS, [_row(summary)], output)
+
+
+def summary_in_words(batch: Batch) -> str:
+    """What became of a batch, where stdout is for its rows."""
+    cost = "" if batch.cost is None else f", {dollars_shown(batch.cost)}"
+    done = f"{batch.completed:,} of {batch.total:,} done, {batch.failed:,} failed"
+    return f"{batch.id} has {batch.status}: {done}{cost}"
 
 
 def _row(summary: Summary) -> Row:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import tempfile
-from codecs import getincrementaldecoder
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,19 +12,18 @@ import typer
 from litebatch_asgi.cli.asking import confirm
 from litebatch_asgi.cli.client.api import API
 from litebatch_asgi.cli.client.connection import Connection
-from litebatch_asgi.cli.client.downloads import download, replacing
+from litebatch_asgi.cli.client.downloads import download
 from litebatch_asgi.cli.client.errors import Refused
 from litebatch_asgi.cli.client.objects import File
 from litebatch_asgi.cli.client.screen import Screen
 from litebatch_asgi.cli.client.several import Several
+from litebatch_asgi.cli.client.targets import writing
 from litebatch_asgi.cli.client.uploading import Form, source_of
 from litebatch_asgi.cli.figures import age_of, counted, size_of
 from litebatch_asgi.cli.output import Output, Row, print_rows
 from litebatch_asgi.cli.problems import print_problems
-from litebatch_asgi.cli.telling import visible
 
 COLUMNS = ("FILE", "BYTES", "AGE", "PURPOSE", "NAME")
-_BLOCK = 1 << 16
 
 
 def upload(
@@ -68,22 +63,10 @@ def get(connection: Connection, ids: Sequence[str], output: Output | None) -> No
 
 def content(connection: Connection, screen: Screen, file_id: str, out: Path | None) -> None:
     """Write what is in a file: on stdout, or into a file that is there whole or not at all."""
+    with writing(out) as target:
+        rows = download(connection, file_id, target, screen)
     if out is not None:
-        with replacing(out) as target:
-            rows = download(connection, file_id, target, screen)
         screen.tell(f"{out} has {counted(rows, 'line')}")
-        return
-    with tempfile.TemporaryFile() as spool:
-        download(connection, file_id, spool, screen)
-        spool.seek(0)
-        if not sys.stdout.isatty():
-            shutil.copyfileobj(spool, sys.stdout.buffer, _BLOCK)
-            sys.stdout.flush()
-            return
-        decoder, is_last = getincrementaldecoder("utf-8")("replace"), False
-        while not is_last:
-            is_last = not (block := spool.read(_BLOCK))
-            typer.echo(visible(decoder.decode(block, final=is_last)), nl=False)
 
 
 def delete(connection: Connection, screen: Screen, ids: Sequence[str], *, yes: bool) -> None:

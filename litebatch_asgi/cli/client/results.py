@@ -17,11 +17,12 @@ import typer
 
 from litebatch_asgi.cli.client.api import API
 from litebatch_asgi.cli.client.connection import Connection
-from litebatch_asgi.cli.client.downloads import download, replacing
+from litebatch_asgi.cli.client.downloads import download
 from litebatch_asgi.cli.client.joining import ResultIndex, indexed, joined, plain_lines
 from litebatch_asgi.cli.client.objects import Batch
 from litebatch_asgi.cli.client.rows import read_row
 from litebatch_asgi.cli.client.screen import Screen
+from litebatch_asgi.cli.client.targets import replacing
 from litebatch_asgi.cli.failing import CommandFailed
 from litebatch_asgi.cli.figures import counted
 from litebatch_asgi.cli.options import Format

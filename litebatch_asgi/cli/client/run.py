@@ -20,7 +20,7 @@ from litebatch_asgi.cli.client.api import API
 from litebatch_asgi.cli.client.connection import Connection
 from litebatch_asgi.cli.client.earlier import RUN, Earlier, digest_of_run, find
 from litebatch_asgi.cli.client.errors import Refused
-from litebatch_asgi.cli.client.fetching import Fetched, fetch, print_summary
+from litebatch_asgi.cli.client.fetching import Fetched, fetch, print_summary, summary_in_words
 from litebatch_asgi.cli.client.objects import Batch, File
 from litebatch_asgi.cli.client.screen import Screen
 from litebatch_asgi.cli.client.uploading import Form, Source
@@ -47,7 +47,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be run, and how."""
 
     file: Path
-    out: Path
+    out: Path | None
+    """None: stdout"""
     model: str | None
     endpoint: str | None
     window: str
@@ -96,7 +97,8 @@ class Run:
             (batch,) = watch(self._api, [batch.id], self._screen, self._asked.every_seconds)
             self._so_far = f"{batch.id} has {batch.status}: its results can be read at any time"
             fetched = self._fetch(batch)
-        print_summary(batch, fetched, self._asked.output)
+        if self._asked.out is not None:
+            print_summary(batch, fetched, self._asked.output)
         self._tell_end(batch, fetched)
         return 0 if batch.is_whole and not fetched.missing else INCOMPLETE
 
@@ -268,6 +270,8 @@ class Run:
     def _tell_end(self, batch: Batch, fetched: Fetched) -> None:
         for line in batch.errors[:10]:
             self._screen.tell(f"error: {line}")
+        if self._asked.out is None:
+            self._screen.tell(summary_in_words(batch))
         if not batch.is_whole and batch.completed:
             self._screen.tell(f"{counted(batch.total - batch.completed, 'request')} without success")
         if fetched.missing:

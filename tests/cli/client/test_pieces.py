@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from litebatch_asgi.cli.client.downloads import RowCount, replacing
+from litebatch_asgi.cli.client.downloads import RowCount
 from litebatch_asgi.cli.client.objects import batch_of
 from litebatch_asgi.cli.client.pace import Pace, pace_shown
 from litebatch_asgi.cli.client.rows import read_row
 from litebatch_asgi.cli.client.server import OPENAI, choose
+from litebatch_asgi.cli.client.targets import replacing
 from litebatch_asgi.cli.client.uploading import Form, Source, source_of
 from litebatch_asgi.cli.client.words import dry_run_in_words, estimate_in_words
 from litebatch_asgi.cli.failing import CommandFailed

@@ -47,6 +47,17 @@ def test_answers_and_errors_come_into_files(server: Server, folder: Path) -> Non
     assert server.key not in done.stdout + done.stderr
 
 
+def test_answers_and_errors_come_on_stdout(server: Server, folder: Path) -> None:
+    """Errors last, and the summary in words on stderr."""
+    write(folder, failing(3))
+    done = server.litebatch(*RUN, "-o", "-", cwd=folder)
+    assert done.returncode == 3, done.stderr
+    assert ids_of(done.stdout.encode()) == ["request-0", "request-1", "request-2"]
+    assert json.loads(done.stdout.splitlines()[-1])["custom_id"] == "request-0"
+    assert "has completed: 2 of 3 done, 1 failed" in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["in.jsonl"]
+
+
 def test_the_same_command_goes_on_with_the_same_batch(server: Server, folder: Path) -> None:
     """Without a question, and with what it had made; other metadata is another run."""
     write(folder, lines(2))

@@ -62,6 +62,22 @@ def test_from_a_file_to_its_answers(server: Server, folder: Path) -> None:
     assert (folder / "out.jsonl").read_text() == results.stdout
 
 
+def test_a_hyphen_is_stdout(direct: Direct, folder: Path) -> None:
+    """And `./-` a file of that name."""
+    batch_id = ran(direct, folder, lines(2))
+    batch = json.loads(direct.litebatch("batches", "get", batch_id, cwd=folder).stdout)
+    before = sorted(folder.iterdir())
+    for words in (("batches", "results", batch_id), ("files", "content", batch["output_file_id"])):
+        told_, hyphen = (direct.litebatch(*words, *out, cwd=folder) for out in ((), ("-o", "-")))
+        assert (hyphen.returncode, hyphen.stdout) == (0, told_.stdout)
+        assert len(ids_of(hyphen.stdout.encode())) == 2
+        assert sorted(folder.iterdir()) == before
+        named = direct.litebatch(*words, "--out", "./-", cwd=folder)
+        assert (named.returncode, named.stdout) == (0, "")
+        assert (folder / "-").read_text() == hyphen.stdout
+        (folder / "-").unlink()
+
+
 def test_one_key_makes_one_batch(gateway: Server, folder: Path) -> None:
     file_id = uploaded(gateway, folder, lines(1))
     keyed = ("batches", "create", file_id, "--idempotency-key", "mine")
@@ -299,6 +315,22 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(direct: Direct, folder: Pat
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
         assert process.wait() == 1
+
+
+def test_who_reads_a_pipe_with_a_name_may_go_away_too(direct: Direct, folder: Path) -> None:
+    long = "x" * 300
+    batch_id = ran(direct, folder, lines(500, messages=[{"role": "user", "content": long}]))
+    with subprocess.Popen(
+        [*COMMAND, "batches", "results", batch_id, "-o", "/dev/stdout"],
+        env=environment(direct.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 1)
 
 
 def test_where_there_is_no_room_for_the_output(direct: Direct, folder: Path) -> None:
