@@ -27,6 +27,7 @@ from litebatch_asgi.models import Deployment, Principal, Settings, SpendPage, Un
 from litebatch_asgi.operators import Operators
 from litebatch_asgi.routes import build_app
 from litebatch_asgi.routes.slots import UploadSlots
+from litebatch_asgi.sessions import SessionStore
 from litebatch_asgi.sink import EventHandler, Sink
 from litebatch_asgi.sinks import load_sinks
 from litebatch_asgi.spool import Spooler
@@ -241,6 +242,11 @@ class LiteBatch:
     def search(self) -> SearchService:
         """Searches for batches and files, for calls in process. Raises `LifespanNotEntered`."""
         return self._services.search
+
+    @property
+    def sessions(self) -> SessionStore:
+        """Which sessions of the page were ended before their time. Raises `LifespanNotEntered`."""
+        return self._services.sessions
 
     @property
     def inspection(self) -> InspectionService:

@@ -30,6 +30,7 @@ from litebatch_asgi.presence import Presence
 from litebatch_asgi.prices import load_prices
 from litebatch_asgi.reconciler import Handover, Reconciler
 from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.sessions import SessionStore
 from litebatch_asgi.sink import Sink
 from litebatch_asgi.sinks import LogSink
 from litebatch_asgi.spool import Spooler
@@ -60,6 +61,7 @@ class Engine:
     uploads: UploadService
     batches: BatchService
     search: SearchService
+    sessions: SessionStore
     inspection: InspectionService
     spending: SpendService
     webhooks: WebhookService
@@ -169,6 +171,7 @@ class Engine:
                 self.uploads = UploadService(runtime, self.files)
                 self.batches = BatchService(runtime, dispatcher)
                 self.search = SearchService(runtime)
+                self.sessions = self._storage.sessions
                 self.inspection = InspectionService(runtime, self.batches)
                 self.spending = SpendService(runtime)
                 self.operators = Operators(self._storage, settings, rest_left=self._fleet.cooldown_left)

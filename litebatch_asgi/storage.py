@@ -38,6 +38,7 @@ from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.quotas import QuotaStore
 from litebatch_asgi.search import SearchStore
+from litebatch_asgi.sessions import SessionStore
 from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.uploads import UploadStore
 from litebatch_asgi.webhooks.endpoints import WebhookEndpointStore
@@ -163,6 +164,11 @@ class Storage(Protocol):
     @property
     def quotas(self) -> QuotaStore:
         """How many tokens deployments take at once, as was learned; there while the storage is open."""
+        ...
+
+    @property
+    def sessions(self) -> SessionStore:
+        """Sessions of the page that were ended before their time; there while the storage is open."""
         ...
 
     @property

@@ -40,6 +40,7 @@ _FILES = (
     "uploads.sql",
     "operators.sql",
     "search.sql",
+    "sessions.sql",
 )
 _PREFIX = re.compile(r"[a-z_][a-z0-9_]*")
 _TYPE = re.compile(r"^-- type: *(\w+) +(.+?) *$", re.MULTILINE)

@@ -33,6 +33,7 @@ from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.quotas import QuotaStore
 from litebatch_asgi.search import SearchStore
+from litebatch_asgi.sessions import SessionStore
 from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.storage import (
     Admission,
@@ -66,6 +67,7 @@ from litebatch_sql.quotas import SQLQuotaStore
 from litebatch_sql.repeats import Repeats
 from litebatch_sql.rows import Table, encode_keys, from_microseconds
 from litebatch_sql.search import SQLSearchStore
+from litebatch_sql.sessions import SQLSessionStore
 from litebatch_sql.shards import SQLShardStore
 from litebatch_sql.states import States
 from litebatch_sql.tables import BATCHES, EVENTS, FILES, PARTS, TABLES
@@ -104,6 +106,7 @@ class SQLStorage:
         self.shards: ShardStore = SQLShardStore(executor, lambda: self._queries)
         self.jobs: JobStore = SQLJobStore(executor, lambda: self._queries)
         self.quotas: QuotaStore = SQLQuotaStore(executor, lambda: self._queries)
+        self.sessions: SessionStore = SQLSessionStore(executor, lambda: self._queries)
         self.search: SearchStore = SQLSearchStore(executor, lambda: self._queries)
         self.contents: ContentRows = SQLContentRows(executor, lambda: self._queries)
         self.uploads: UploadStore = SQLUploadStore(executor, lambda: self._queries)

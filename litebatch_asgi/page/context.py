@@ -58,6 +58,8 @@ class Context:
         if not self.services.is_entered:
             raise LifespanNotEntered
         session = self.sessions.session_of(request)
+        if session is not None and await self.services.sessions.has_ended(session.nonce):
+            session = None
         try:
             if session is not None:
                 principal = await self.holder_of(session.key, request.scope)

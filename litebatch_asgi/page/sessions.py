@@ -28,6 +28,8 @@ COOKIE = "litebatch_session"
 NOTICE_COOKIE = "litebatch_notice"
 BROWSER_COOKIE = "litebatch_browser"
 SESSION_SECONDS = 8 * 3600
+ENDED_SECONDS = 2 * SESSION_SECONDS
+"""how long it is known that a session was ended: the database's clock may be another one"""
 _NOTICE_SECONDS = 60
 _BROWSER_SECONDS = 90 * 86400
 _LONGEST_KEY = 1024
@@ -41,7 +43,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
     key: str
     """what somebody has signed in with"""
     nonce: str
-    """of this session alone"""
+    """of this session alone: by it is known which ones were ended"""
 
 
 class _Notice(msgspec.Struct, frozen=True, kw_only=True, tag="notice"):
@@ -58,8 +60,9 @@ class Sessions:
     """Makes and reads the cookies. They are encrypted and signed: nothing of a key can be read from one.
 
     A session holds the key that somebody has signed in with, and nothing of what it allows: each request asks
-    anew whom the key stands for, so that a blocked key ends its sessions. All processes that serve one page
-    need the same `secret`; without one sessions end with the process. `clock` tells seconds since 1970.
+    anew whom the key stands for, so that a blocked key ends its sessions, and asks the database whether this
+    one was ended. All processes that serve one page need the same `secret`; without one sessions end with the
+    process. `clock` tells seconds since 1970.
     """
 
     def __init__(self, secret: str | None = None, *, clock: Callable[[], float] = time.time) -> None:
@@ -85,8 +88,8 @@ class Sessions:
         self._set(answer, scope, COOKIE, session, SESSION_SECONDS)
         self._set(answer, scope, BROWSER_COOKIE, _Browser(owner=owner), _BROWSER_SECONDS)
 
-    def end(self, answer: Response, scope: Scope) -> None:
-        """End the session."""
+    def leave(self, answer: Response, scope: Scope) -> None:
+        """Have the browser forget the session."""
         for name in (COOKIE, NOTICE_COOKIE):
             self._remove(answer, scope, name)
 

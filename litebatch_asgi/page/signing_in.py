@@ -16,6 +16,7 @@ from litebatch_asgi.page.attempts import Attempts
 from litebatch_asgi.page.context import Context
 from litebatch_asgi.page.layout import bare
 from litebatch_asgi.page.refusing import page_answer, refused
+from litebatch_asgi.page.sessions import ENDED_SECONDS
 from litebatch_asgi.page.visit import TOKEN_FIELD, parse_form
 from litebatch_asgi.routes.endpoint import small_body
 
@@ -64,12 +65,18 @@ class SigningIn:
         return principal
 
     async def end(self, request: Request) -> Response:
-        """End the session, and show the form again. Raises `PermissionDenied` without the session's token."""
+        """End the session in all processes, and show the form again.
+
+        Raises `PermissionDenied` without the session's token.
+        """
         visit = await self._context.visit(request)
         if visit is not None:
             visit.check_token(parse_form(await small_body(request)).get(TOKEN_FIELD, ""))
+        session = self._context.sessions.session_of(request)
+        if session is not None:
+            await self._context.services.sessions.end(session.nonce, seconds=ENDED_SECONDS)
         answer = RedirectResponse(f"{root_of(request.scope)}/sign-in", 303)
-        self._context.sessions.end(answer, request.scope)
+        self._context.sessions.leave(answer, request.scope)
         return answer
 
     def _page(

@@ -11,6 +11,7 @@ from litebatch_asgi.metrics import Metrics
 from litebatch_asgi.models import Principal, Settings
 from litebatch_asgi.operators import Operators
 from litebatch_asgi.routes.slots import UploadSlots
+from litebatch_asgi.sessions import SessionStore
 from litebatch_asgi.spool import Spooler
 from litebatch_asgi.webhooks.service import WebhookService
 
@@ -51,6 +52,11 @@ class Services(Protocol):
     @property
     def search(self) -> SearchService:
         """Searches for batches and files."""
+        ...
+
+    @property
+    def sessions(self) -> SessionStore:
+        """Which sessions of the page were ended before their time."""
         ...
 
     @property

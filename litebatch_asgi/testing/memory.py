@@ -48,6 +48,7 @@ from litebatch_asgi.outbox import Outbox
 from litebatch_asgi.pruning import PruningStore
 from litebatch_asgi.quotas import QuotaStore
 from litebatch_asgi.search import SearchStore
+from litebatch_asgi.sessions import SessionStore
 from litebatch_asgi.shards import ShardStore
 from litebatch_asgi.storage import (
     Admission,
@@ -72,6 +73,7 @@ from litebatch_asgi.testing.pruning import MemoryPruningStore
 from litebatch_asgi.testing.quotas import MemoryQuotaStore
 from litebatch_asgi.testing.repeats import FileHolds, Repeats, Reservations
 from litebatch_asgi.testing.search import MemorySearchStore
+from litebatch_asgi.testing.sessions import MemorySessionStore
 from litebatch_asgi.testing.shards import MemoryShardStore
 from litebatch_asgi.testing.tables import OPEN_JOBS, Tables
 from litebatch_asgi.testing.uploads import MemoryUploadStore, made_of_upload
@@ -116,6 +118,7 @@ class MemoryStorage:
         self.shards: ShardStore = MemoryShardStore(self._tables)
         self.jobs: JobStore = MemoryJobStore(self._tables)
         self.quotas: QuotaStore = MemoryQuotaStore(self._tables)
+        self.sessions: SessionStore = MemorySessionStore(self._tables)
         self.search: SearchStore = MemorySearchStore(self._tables)
         self.contents: ContentRows = MemoryContentRows(self._tables)
         self.uploads: UploadStore = MemoryUploadStore(self._tables)

@@ -55,6 +55,30 @@ async def test_gateways_with_one_master_key_share_them(
             assert done.status == 200
 
 
+async def test_signing_out_ends_a_copy_of_the_cookie_in_every_process(tmp_path: Path) -> None:
+    """And no other session of the same key."""
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    shared = SQLiteDatabase.migrated(tmp_path)
+    async with (
+        standalone(folders[0], shared) as first,
+        standalone(folders[1], shared) as second,
+        visiting(first, MASTER) as visitor,
+        visiting(first, MASTER) as other,
+        visiting(first) as copied_here,
+        visiting(second) as copied_there,
+    ):
+        copies = (copied_here, copied_there)
+        for each in copies:
+            carry(visitor, each)
+            assert (await each.get("/batches")).heading == "Batches"
+        await visitor.submit((await visitor.get("/batches")).form("Sign out"))
+        for each in copies:
+            assert (await each.get("/batches")).path.startswith("/ui/sign-in")
+        assert (await other.get("/batches")).heading == "Batches"
+
+
 def test_what_is_made_of_a_master_key_is_long_and_not_the_key() -> None:
     secret = page_secret_from("sk-x")
     assert secret == page_secret_from("sk-x")

@@ -409,6 +409,7 @@ VALUES ('worker', '{"east": ["gpt-4o-batch", "openai/*"]}', 1767323045678901, 17
 INSERT INTO deployment_limits (deployment_id, model, tokens, learned_at)
 VALUES ('east', 'gpt-4o-mini', 2000000, 1767323045678901);
 INSERT INTO drained_deployments (deployment_id, drained_at) VALUES ('west', 1767323045678901);
+INSERT INTO ended_sessions (id, until) VALUES ('00', 1767323045678901);
 INSERT INTO line_alone (deployment_id, worker, until) VALUES ('east', 'worker', 1767323045678901);
 UPDATE installation SET fingerprint = NULL;
 """

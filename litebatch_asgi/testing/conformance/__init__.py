@@ -52,6 +52,7 @@ _MODULES = (
     "reservations",
     "results",
     "search",
+    "sessions",
     "shards",
     "tellings",
     "turns",
@@ -99,6 +100,7 @@ from litebatch_asgi.testing.conformance.repeats import RepeatTests  # noqa: E402
 from litebatch_asgi.testing.conformance.reservations import ReservationTests  # noqa: E402
 from litebatch_asgi.testing.conformance.results import ResultTests  # noqa: E402
 from litebatch_asgi.testing.conformance.search import SearchTests  # noqa: E402
+from litebatch_asgi.testing.conformance.sessions import SessionTests  # noqa: E402
 from litebatch_asgi.testing.conformance.shards import ShardTests  # noqa: E402
 from litebatch_asgi.testing.conformance.tellings import TellingTests  # noqa: E402
 from litebatch_asgi.testing.conformance.turns import TurnTests  # noqa: E402
@@ -127,6 +129,7 @@ class StorageConformance(
     QuotaTests,
     ResultTests,
     SearchTests,
+    SessionTests,
     FileHoldTests,
     LedgerTests,
     CorrectionTests,
