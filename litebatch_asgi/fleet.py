@@ -54,7 +54,9 @@ def adapter_of(
     deployment: Deployment, settings: Settings, factories: Mapping[str, AdapterFactory]
 ) -> ProviderAdapter:
     """Who has the files and batches of a deployment. Raises `ConfigError` for one that cannot be used."""
-    factory = LiveAdapter if deployment.is_live else factories[deployment.provider]
+    factory = factories[deployment.provider]
+    if deployment.is_live:
+        return LiveAdapter(deployment, settings, native=factory)
     return factory(deployment, settings)
 
 

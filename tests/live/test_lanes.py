@@ -117,6 +117,33 @@ async def test_what_a_provider_runs_waits_while_its_deployment_is_live(
             assert len(await gateway.content(before.output_file_id)) > 0
 
 
+async def test_what_a_provider_keeps_since_before_its_deployment_was_live_is_deleted_there(
+    tmp_path: Path, database: Database
+) -> None:
+    """Input and results; nothing is asked for that the provider has never had."""
+    simulator = Simulator(settings=SWIFT)
+    async with simulator.running() as provider:
+        native = deployments(provider, ["east"])
+        live = [replace(deployment, lane=Lane.LIVE) for deployment in native]
+        start = partial(gateway_on, simulator, provider, tmp_path, settings=SETTINGS, database=database)
+        async with start(served=native) as gateway:
+            file = await gateway.upload(lines(3))
+            ended = await gateway.ended((await gateway.create(file.id)).id)
+        account = simulator.account("east")
+        assert len(account.files) == 2
+        async with start(served=live) as gateway:
+            new = await gateway.upload(lines(3))
+            for file_id in (file.id, str(ended.output_file_id), new.id):
+                await gateway.client().files.delete(file_id)
+
+            async def are_forgotten() -> bool:
+                return not await database.rows("SELECT 1 FROM file_copies")
+
+            await gateway.eventually(are_forgotten)
+        assert not account.files
+        assert len(simulator.journal.select("delete_file")) == 2
+
+
 async def test_requests_cost_what_they_did_in_the_lane_in_which_they_ran(
     tmp_path: Path, database: Database
 ) -> None:

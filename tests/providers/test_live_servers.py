@@ -10,7 +10,7 @@ import pytest
 
 from litebatch_asgi.errors import ConfigError, DeploymentGone, ProviderNotFound
 from litebatch_asgi.models import BatchStatus, Deployment, Lane, ProviderBatch, ProviderFileStatus, Settings
-from litebatch_asgi.provider import LiveAnswer, LiveRequest, LiveServer, ProviderAdapter
+from litebatch_asgi.provider import AdapterFactory, LiveAnswer, LiveRequest, LiveServer, ProviderAdapter
 from litebatch_asgi.providers.live import LiveAdapter, live_server
 
 from .test_live import CHAT
@@ -161,6 +161,16 @@ async def test_files_are_ready_and_nowhere() -> None:
     with pytest.raises(DeploymentGone, match="lane: native"):
         async with placed.stream_file(file.id):
             pass
+
+
+@pytest.mark.parametrize("native", [None, LiveAdapter])
+async def test_what_a_provider_keeps_is_not_said_to_be_gone(native: AdapterFactory | None) -> None:
+    """Where nobody can speak to it natively, as with a model of another provider in the same place."""
+    placed = LiveAdapter(live("ollama/m"), Settings(), native=native)
+    with pytest.raises(DeploymentGone, match="lane: native"):
+        await placed.delete_file("file-abc")
+    await placed.delete_file("file-lb1-inst.jsonl")
+    await placed.aclose()
 
 
 async def test_there_are_no_batches() -> None:
