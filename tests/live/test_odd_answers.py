@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -27,6 +28,7 @@ ODD: dict[str, tuple[str | None, bytes]] = {
     "other line ends": (None, answered(b'{\r\n"a":\r1\n}\r\n')),
     "line ends of Unicode": (None, answered('{"a": "\u2028\u0085\u2029"}'.encode())),
     "compressed": (None, answered(gzip.compress(BARE), _ZIPPED)),
+    "compressed without a wrapping": (None, answered(zlib.compress(BARE)[2:-4], "content-encoding: deflate")),
     "in chunks": (None, b"HTTP/1.1 200 So\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx: y\r\n\r\n"),
     "news before it": (None, b"HTTP/1.1 100 So\r\n\r\nHTTP/1.1 103 So\r\n\r\n" + FINE),
     "an id that has to be escaped": (None, answered(BARE, 'x-request-id: \x80"\\')),
@@ -47,6 +49,7 @@ ODD: dict[str, tuple[str | None, bytes]] = {
     "depths that no reader bears": ("invalid_answer", answered(b"[" * 100_000 + b"]" * 100_000)),
     "a stream of events": ("invalid_answer", answered(b"data: {}\n\ndata: [DONE]\n\n")),
     "another form of compression": ("invalid_answer", answered(b"\x01\x02", "content-encoding: br")),
+    "plain text that says it is compressed": ("invalid_answer", answered(BARE, _ZIPPED)),
     "nothing": ("invalid_answer", b"HTTP/1.1 204 So\r\n\r\n"),
     "not modified": ("request_refused", b"HTTP/1.1 304 So\r\n\r\n"),
     "a redirect": ("invalid_answer", answered(BARE, "location: http://127.0.0.1:1/", status=307)),

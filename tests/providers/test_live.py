@@ -258,11 +258,38 @@ async def test_a_compressed_body_is_measured_by_what_comes_of_it() -> None:
         await answered(answer(raw=bomb, headers={"Content-Encoding": "gzip"}), most=1_000_000)
 
 
-@pytest.mark.parametrize("raw", [b"{}", gzip.compress(b"{}" * 100)[:-12]], ids=["not", "half"])
-async def test_a_body_that_is_not_compressed_as_it_says_is_no_answer(raw: bytes) -> None:
+def raw_deflate(content: bytes) -> bytes:
+    """Without the wrapping that `deflate` means."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(content) + packer.flush()
+
+
+@pytest.mark.parametrize("size", [1, 2, 1000])
+async def test_a_body_that_is_deflated_without_a_wrapping(size: int) -> None:
+    """In blocks of a few bytes as well, of which the first tell nothing."""
+    raw = raw_deflate(b"{}" * 100)
+    blocks = [raw[at : at + size] for at in range(0, len(raw), size)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(block), block) for block in blocks)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert (await answered(says(head + chunks + b"0\r\n\r\n"))).body == b"{}" * 100
+
+
+async def test_half_of_a_compressed_body_is_no_answer() -> None:
+    half = gzip.compress(b"{}" * 100)[:-12]
     with pytest.raises(NoAnswer, match="compressed") as caught:
-        await answered(answer(raw=raw, headers={"Content-Encoding": "gzip"}))
+        await answered(answer(raw=half, headers={"Content-Encoding": "gzip"}))
     assert not caught.value.was_silent
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize(
+    "raw", [b"{}", b"[1]", b"data: {}\n\n", gzip.compress(b"{}" * 100)[:15] + b"\xff" * 30]
+)
+async def test_what_is_not_compressed_as_it_says_is_an_answer_that_cannot_be_read(
+    encoding: str, raw: bytes
+) -> None:
+    told = await answered(answer(raw=raw, status=203, headers={"Content-Encoding": encoding}))
+    assert (told.status, told.body) == (203, b"")
 
 
 async def test_a_body_of_nothing_is_compressed_as_it_says() -> None:

@@ -11,7 +11,11 @@ import httpcore2
 
 _EITHER_FORM = 32 + zlib.MAX_WBITS
 """gzip or zlib, whichever it is"""
-_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
+_RAW = -zlib.MAX_WBITS
+_HEAD = 2
+"""bytes by which the form shows"""
+_DEFLATE = "deflate"
+_COMPRESSED = frozenset({"gzip", "x-gzip", _DEFLATE})
 """by servers that do not heed `Accept-Encoding: identity`; what comes in another form is left as it is"""
 
 
@@ -20,7 +24,11 @@ Received: TypeAlias = Callable[[int], Awaitable[None]]
 
 
 class Broken(Exception):
-    """The body is not compressed as it says, or ends before its end."""
+    """The body ends before its end."""
+
+
+class _Unreadable(Exception):
+    """The body is not compressed as it says."""
 
 
 async def body_of(
@@ -29,14 +37,59 @@ async def body_of(
     """The whole body, uncompressed; None once it is longer than `most_bytes`. Raises `Broken`.
 
     `told`: headers by their names in lower case. One that comes without a length ends with its connection.
+    One that is not compressed as it says is an answer without a body: nobody could read more of it.
     """
-    is_compressed = told.get("content-encoding", "").strip().lower() in _COMPRESSED
+    encoding = told.get("content-encoding", "").strip().lower()
+    is_compressed = encoding in _COMPRESSED
     length = told.get("content-length", "")
     if not is_compressed and length.isdecimal() and int(length) > most_bytes:
         return None
     stream = cast("AsyncIterable[bytes]", response.stream)
     async with aclosing(cast("AsyncGenerator[bytes]", aiter(stream))) as blocks:
-        return await (_uncompressed if is_compressed else _joined)(blocks, most_bytes, received)
+        if not is_compressed:
+            return await _joined(blocks, most_bytes, received)
+        try:
+            return await _uncompressed(blocks, _Expander(encoding), most_bytes, received)
+        except _Unreadable:
+            return b""
+
+
+class _Expander:
+    """Expands a body by what it says of itself, and by what it is.
+
+    `deflate` means zlib's form. Some servers send what that is wrapped around alone, which other clients take
+    as well. Source: RFC 9110, 8.4.1.2.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._may_be_raw = encoding == _DEFLATE
+        self._expander = zlib.decompressobj(_EITHER_FORM)
+        self._head = b""
+        """what has come while it may be either"""
+        self._is_raw = False
+
+    def expand(self, block: bytes, most: int) -> bytes:
+        """What comes of a block, at most so many bytes. Raises `_Unreadable`."""
+        if self._may_be_raw:
+            self._head += block
+        try:
+            expanded = self._expander.decompress(block, most)
+        except zlib.error as error:
+            if not self._may_be_raw:
+                raise _Unreadable from error
+            self._may_be_raw, self._is_raw = False, True
+            self._expander = zlib.decompressobj(_RAW)
+            return self.expand(self._head, most)
+        self._may_be_raw = self._may_be_raw and len(self._head) < _HEAD
+        return expanded
+
+    def end(self) -> None:
+        """Nothing more comes. Raises `Broken`, and `_Unreadable` where it may just as well be plain text."""
+        if self._expander.eof:
+            return
+        if self._is_raw:
+            raise _Unreadable
+        raise Broken("the compressed body ends before its end")
 
 
 async def _joined(blocks: AsyncIterable[bytes], most_bytes: int, received: Received) -> bytes | None:
@@ -51,19 +104,17 @@ async def _joined(blocks: AsyncIterable[bytes], most_bytes: int, received: Recei
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _uncompressed(blocks: AsyncIterable[bytes], most_bytes: int, received: Received) -> bytes | None:
-    expander = zlib.decompressobj(_EITHER_FORM)
+async def _uncompressed(
+    blocks: AsyncIterable[bytes], expander: _Expander, most_bytes: int, received: Received
+) -> bytes | None:
     body = bytearray()
     is_empty = True
     async for block in blocks:
         size, is_empty = len(body), is_empty and not block
-        try:
-            body += expander.decompress(block, most_bytes - size + 1)
-        except zlib.error as error:
-            raise Broken(f"the body is not compressed as it says ({error})") from error
+        body += expander.expand(block, most_bytes - size + 1)
         if len(body) > most_bytes:
             return None
         await received(len(body) - size)
-    if not (expander.eof or is_empty):
-        raise Broken("the compressed body ends before its end")
+    if not is_empty:
+        expander.end()
     return bytes(body)
