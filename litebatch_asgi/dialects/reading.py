@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 
 from litebatch_asgi.dialects.values import Object, is_array
 from litebatch_asgi.jsonl.answers import MOST_TOKENS, NOT_TYPED, members, whole
+from litebatch_asgi.jsonl.loose import loose_json
 
 _decode = msgspec.json.Decoder().decode
 
@@ -21,7 +21,7 @@ def read_json(text: bytes) -> object:
     except NOT_TYPED:
         pass
     try:
-        return json.loads(text.decode("utf-8", "replace"), strict=False, parse_constant=lambda name: None)
+        return loose_json(text, parse_constant=lambda name: None)
     except (ValueError, RecursionError):
         return None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, cast
 
 import msgspec
+
+from litebatch_asgi.jsonl.loose import loose_json
 
 MOST_TOKENS = 1 << 27
 """So many in one row are nonsense, and sums of them would not fit into a database."""
@@ -62,7 +63,7 @@ def read_body(text: str) -> Body | None:
     except NOT_TYPED:
         pass
     try:
-        return odd_body(json.loads(text, strict=False))
+        return odd_body(loose_json(text))
     except (ValueError, RecursionError):
         return None
 

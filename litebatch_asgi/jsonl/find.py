@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
@@ -11,6 +10,7 @@ import msgspec
 from litebatch_asgi.jsonl.answers import NOT_TYPED, members
 from litebatch_asgi.jsonl.frames import LineFramer, Run
 from litebatch_asgi.jsonl.ids import scanned_id
+from litebatch_asgi.jsonl.loose import loose_json
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -116,7 +116,7 @@ def custom_id_of(line: bytes) -> str | None:
     if len(line) > _MOST_LOOSE:
         return _scanned(line)
     try:
-        custom_id = members(json.loads(line.decode("utf-8", "replace"), strict=False)).get("custom_id")
+        custom_id = members(loose_json(line)).get("custom_id")
     except RecursionError:
         return _scanned(line)
     except ValueError:

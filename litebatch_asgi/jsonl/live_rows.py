@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import NoReturn
 
 import msgspec
 
+_MOST_DIGITS = 4300
+"""Source: Python, "Integer string conversion length limitation"."""
+_HALF = re.compile(b"[0-9]{%d}" % (_MOST_DIGITS // 2))
 _encode = msgspec.json.encode
 _skim = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -14,18 +18,32 @@ _skim = msgspec.json.Decoder(msgspec.Raw).decode
 def is_row_body(body: bytes) -> bool:
     """Whether an answer can stand in a row: JSON in UTF-8, as every reader of result files takes it.
 
-    Half of a surrogate pair, as an escape, is legal JSON, and a server may write it.
+    Half of a surrogate pair, as an escape, is legal JSON, and a server may write it. An integer of more than
+    4,300 digits is as well, but stock clients in Python can read no line that has one.
     """
+    if not _may_have_long_number(body):
+        try:
+            _skim(body)  # which takes any bytes for the text of a string
+            return body.isascii() or bool(body.decode())
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
     try:
-        _skim(body)  # which takes any bytes for the text of a string
-        return body.isascii() or bool(body.decode())
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    try:
-        json.loads(body.decode(), parse_constant=_refuse)
+        json.loads(body.decode(), parse_constant=_refuse, parse_int=_readable)
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _may_have_long_number(body: bytes) -> bool:
+    """Of one that is too long a half, at least, is behind one of the places that are looked at."""
+    if len(body) <= _MOST_DIGITS:
+        return False
+    return any(_HALF.match(body, place) for place in range(0, len(body), _MOST_DIGITS // 2))
+
+
+def _readable(digits: str) -> None:
+    if len(digits.removeprefix("-")) > _MOST_DIGITS:
+        raise ValueError("Python reads no integer of so many digits")
 
 
 def _refuse(constant: str) -> NoReturn:

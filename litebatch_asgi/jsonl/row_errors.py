@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, cast
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from litebatch_asgi.jsonl.answers import NOT_TYPED, members, whole
+from litebatch_asgi.jsonl.loose import loose_json
 from litebatch_asgi.models.row_errors import RowError
 
 _MOST_LOOSE = 256 << 10
@@ -137,7 +137,6 @@ def _value(text: bytes, long: msgspec.json.Decoder[_Row] | msgspec.json.Decoder[
     except NOT_TYPED:
         pass
     try:
-        value: object = json.loads(text.decode("utf-8", "replace"), strict=False)
+        return loose_json(text)
     except (ValueError, RecursionError):
         return None
-    return value

@@ -6,7 +6,6 @@ with null for `response` or `error`. OGX and Llama Stack write the body as JSON 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
@@ -15,6 +14,7 @@ import msgspec
 
 from litebatch_asgi.jsonl.answers import NOT_TYPED, Body, members, odd_body, read_body, whole
 from litebatch_asgi.jsonl.ids import id_digest
+from litebatch_asgi.jsonl.loose import loose_json
 
 MAX_ROW_BYTES = 64 << 20
 """A longer row is not read."""
@@ -131,7 +131,7 @@ def _read_row(line: bytes) -> Row | None:
 def _read_odd_row(line: bytes) -> Row | None:
     """Reads values of unexpected types, and what is not quite JSON but what most readers take for it."""
     try:
-        row = members(json.loads(line.decode("utf-8", "replace"), strict=False))
+        row = members(loose_json(line))
     except (ValueError, RecursionError):
         return None
     custom_id = row.get("custom_id")

@@ -128,7 +128,9 @@ class LineSender:
             result = LineResult(line=line.line, kind=FileKind.ERROR, row=row)
             return Attempt(outcome, result, is_final=is_final, hints=answer.limits)
         code = "invalid_answer" if is_success else "request_refused"
-        told = f"The server answered with status {status}" + (", and not in JSON." if is_success else ".")
+        told = f"The server answered with status {status}" + (
+            ", and not in JSON that can be read." if is_success else "."
+        )
         attempt = self._without(line, custom_id, row_id, outcome, code, told, is_final=is_final)
         return attempt._replace(hints=answer.limits)
 

@@ -38,6 +38,25 @@ def test_an_error_names_its_request(custom_id: str, message: str) -> None:
     assert told["error"] == {"code": "request_timeout", "message": message}
 
 
+@given(
+    before=st.integers(0, 9000),
+    digits=st.integers(4200, 4400),
+    after=st.integers(0, 3000),
+    sign=st.booleans(),
+)
+def test_stock_clients_can_read_every_row(before: int, digits: int, after: int, sign: bool) -> None:
+    """Python reads no integer of more than 4,300 digits; of fractions and texts it takes any number."""
+    number = "-" * sign + "9" * digits
+    for told in (number, f"[{number}]", f'"{number}"', f"0.{number.strip('-')}", f"{number}.5"):
+        body = f'{{"a": "{"x" * before}", "b": {told}, "c": "{"1" * after}"}}'.encode()
+        try:
+            json.loads(body)
+        except ValueError:
+            assert not is_row_body(body)
+        else:
+            assert is_row_body(body)
+
+
 @pytest.mark.parametrize(
     ("row", "fate"),
     [

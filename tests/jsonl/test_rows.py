@@ -53,3 +53,21 @@ def test_a_row_tells_the_fate_of_its_request(told: object, error: object, fate: 
     assert (found.retryable, found.not_executed) == (fate == RETRYABLE, fate == NOT_EXECUTED)
     assert found.executed == (told is not None)
     assert found.failed >= found.retryable + found.not_executed
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "1." + "9" * 5000, "1e" + "9" * 5000])
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"custom_id": "a", "response": {"status_code": 200, "body": {"usage": {"total_tokens": %}}}}',
+        '{"custom_id": "a", "response": {"status_code": 200, "body": %}}',
+        '{"custom_id": "a", "response": {"status_code": 200, "body": "{\\"usage\\": {\\"input\\": %}}"}}',
+        '{"custom_id": "a", "response": {"status_code": 200}, "error": null, "id": %, "more": "\\ud800"}',
+    ],
+)
+def test_a_row_may_have_numbers_of_any_length(row: str, number: str) -> None:
+    """Though Python reads no integer of more than 4,300 digits."""
+    tally = RowTally()
+    tally.feed(row.replace("%", number).encode())
+    found = tally.finish()
+    assert (found.rows, found.unparsable, found.completed) == (1, 0, 1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, cast
+
+from litebatch_asgi.jsonl.loose import loose_json
 
 
 def answer_text(row: bytes) -> str | None:
@@ -13,9 +14,9 @@ def answer_text(row: bytes) -> str | None:
     None where there are none, or nothing that can be read.
     """
     try:
-        body = _members(_members(json.loads(row.decode("utf-8", "replace"), strict=False)).get("response"))
+        body = _members(_members(loose_json(row)).get("response"))
         told = body.get("body")
-        told = json.loads(told, strict=False) if isinstance(told, str) else told
+        told = loose_json(told) if isinstance(told, str) else told
     except (ValueError, RecursionError):
         return None
     words = [each for each in _words(_members(told)) if each]

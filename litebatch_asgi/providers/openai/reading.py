@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, TypeAlias
@@ -10,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from litebatch_asgi.errors import NoClearAnswer
+from litebatch_asgi.jsonl.loose import loose_json
 from litebatch_asgi.jsonl.scan import Wanted, scan_array, scan_object
 from litebatch_asgi.models.ids import FILE_PREFIX
 from litebatch_asgi.models.provider import MOST_ERRORS, TAG_INSTALLATION, TAG_JOB
@@ -159,6 +159,6 @@ def _value(text: bytes | msgspec.Raw) -> Any:
     except _NOT_READ:
         pass
     try:
-        return json.loads(bytes(text).decode("utf-8", "replace"), strict=False)
+        return loose_json(bytes(text))
     except (ValueError, RecursionError):
         return None
