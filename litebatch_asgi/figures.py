@@ -46,6 +46,7 @@ class FigureStore(Protocol):
         """What each registered sink has not taken yet, by the database's clock.
 
         All endpoints of webhooks (whose ids are the names of their sinks) are one, `WEBHOOKS`, which is
-        always there. Nothing is counted further than to `most`, and no more rows than that are read of each.
+        always there; one that is disabled or gone has nothing pending. Nothing is counted further than to
+        `most`, and no more rows than that are read of each sink and endpoint.
         """
         ...

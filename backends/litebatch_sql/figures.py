@@ -9,6 +9,7 @@ from litebatch_asgi.models import BatchStatus, Work
 from litebatch_sql.executor import Executor
 from litebatch_sql.leases import clock
 from litebatch_sql.queries import Queries
+from litebatch_sql.webhook_queue import IDS as ENDPOINT_IDS
 
 
 class SQLFigureStore:
@@ -30,9 +31,9 @@ class SQLFigureStore:
 
     async def untold(self, most: int) -> dict[str, Untold]:
         """See `FigureStore.untold`."""
-        parameters = {"most": most, "now": clock()}
+        parameters = {"most": most, "now": clock(), **ENDPOINT_IDS}
         rows = await self._executor.fetch_all(self._queries().sql("untold"), parameters)
         return {
-            name: Untold(pending=pending, dead=dead, oldest_seconds=max(0, age or 0) / 1_000_000)
+            name: Untold(pending=min(pending, most), dead=dead, oldest_seconds=max(0, age or 0) / 1_000_000)
             for name, pending, dead, age in rows
         }

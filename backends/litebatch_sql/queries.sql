@@ -683,7 +683,9 @@ CASE WHEN substr(sink, 1, 5) = 'we_lb' THEN 'webhooks' ELSE sink END
 
 -- name: untold
 -- By sink, and of all webhooks together: how many deliveries are pending and how many dead, no further than
--- to :most, and for how many microseconds the oldest pending one has been there.
+-- to :most, and for how many microseconds the oldest pending one has been there. Those to an endpoint that is
+-- disabled wait for nothing; of each of the others no more than :most are read.
+{waiting_webhooks}
 SELECT
     sinks.name,
     (
@@ -692,20 +694,48 @@ SELECT
             WHERE {told_to} = sinks.name AND state = 'pending' LIMIT :most
         ) AS pending
     ),
-    (
-        SELECT count(*) FROM (
-            SELECT 1 FROM {prefix}event_deliveries AS event_deliveries
-            WHERE {told_to} = sinks.name AND state = 'dead' LIMIT :most
-        ) AS dead
-    ),
+    {dead_of_sink},
     {now} - (
         SELECT created_at FROM {prefix}event_deliveries AS event_deliveries
         WHERE {told_to} = sinks.name AND state = 'pending'
         ORDER BY created_at LIMIT 1
     )
 FROM (
-    SELECT CASE WHEN substr(registered.name, 1, 5) = 'we_lb' THEN 'webhooks' ELSE registered.name END AS name FROM {prefix}sinks AS registered UNION SELECT 'webhooks'
-) AS sinks;
+    SELECT CASE WHEN substr(registered.name, 1, 5) = 'we_lb' THEN 'webhooks' ELSE registered.name END AS name
+    FROM {prefix}sinks AS registered WHERE substr(registered.name, 1, 5) <> 'we_lb'
+) AS sinks
+UNION ALL
+SELECT
+    sinks.name,
+    CAST(coalesce((SELECT sum(pending) FROM {untold_of_endpoints} AS pending_webhooks), 0) AS bigint),
+    {dead_of_sink},
+    {now} - (SELECT min(oldest_at) FROM {untold_of_endpoints} AS oldest_webhooks)
+FROM (SELECT 'webhooks' AS name) AS sinks;
+
+-- fragment: dead_of_sink
+(
+    SELECT count(*) FROM (
+        SELECT 1 FROM {prefix}event_deliveries AS event_deliveries
+        WHERE {told_to} = sinks.name AND state = 'dead' LIMIT :most
+    ) AS dead
+)
+
+-- fragment: untold_of_endpoints
+(
+    SELECT (
+        SELECT count(*) FROM (
+            SELECT 1 FROM {prefix}event_deliveries AS event_deliveries
+            WHERE sink = webhook_endpoints.id AND next_check_at IS NOT NULL ORDER BY next_check_at LIMIT :most
+        ) AS own
+    ) AS pending, (
+        SELECT min(created_at) FROM (
+            SELECT created_at FROM {prefix}event_deliveries AS event_deliveries
+            WHERE sink = webhook_endpoints.id AND next_check_at IS NOT NULL ORDER BY next_check_at LIMIT :most
+        ) AS first
+    ) AS oldest_at
+    FROM waiting CROSS JOIN {prefix}webhook_endpoints AS webhook_endpoints
+    WHERE webhook_endpoints.id = waiting.sink AND webhook_endpoints.disabled_at IS NULL
+)
 
 -- name: remove_unseen_sinks
 DELETE FROM {prefix}sinks WHERE last_seen_at < :before;

@@ -14,7 +14,7 @@ from litebatch_sql.queries import Queries
 from litebatch_sql.rows import Row, encode_json, encode_keys, from_microseconds
 from litebatch_sql.tables import DELIVERIES, ENDPOINTS, EVENTS
 
-_ENDPOINTS = {"first": WEBHOOK_PREFIX, "last": WEBHOOK_PREFIX[:-1] + chr(ord(WEBHOOK_PREFIX[-1]) + 1)}
+IDS = {"first": WEBHOOK_PREFIX, "last": WEBHOOK_PREFIX[:-1] + chr(ord(WEBHOOK_PREFIX[-1]) + 1)}
 """between which their ids are, among the names of sinks"""
 _EXPIRED = "it was not sent for too long"
 
@@ -39,9 +39,7 @@ class SQLWebhookQueue:
         """See `WebhookQueue.claim`."""
         sql, theirs = self._queries().sql, {"fingerprints": encode_json(sorted(fingerprints))}
         turns = {"per_owner": per_owner, "keys": encode_json(list(busy.items())), "limit": limit}
-        due = await self._executor.fetch_all(
-            sql("due_webhooks"), {**_ENDPOINTS, **theirs, **turns, "now": clock()}
-        )
+        due = await self._executor.fetch_all(sql("due_webhooks"), {**IDS, **theirs, **turns, "now": clock()})
         if not due:
             return []
         wanted = {**theirs, "keys": encode_keys([row[0] for row in due])}
@@ -93,7 +91,7 @@ class SQLWebhookQueue:
         """See `WebhookQueue.expire`."""
         sql = self._queries().sql
         age = {"age": _microseconds(age_seconds), "now": clock()}
-        found = {**_ENDPOINTS, **age, "failing": failing, "idle": _microseconds(idle_seconds)}
+        found = {**IDS, **age, "failing": failing, "idle": _microseconds(idle_seconds)}
         expired = 0
         for row in await self._executor.fetch_all(sql("overdue_webhooks"), found):
             if expired < limit:
@@ -110,9 +108,10 @@ class SQLWebhookQueue:
                 owner=owner,
                 pending=pending,
                 dead=dead,
+                is_disabled=bool(is_disabled),
                 oldest_at=None if oldest is None else from_microseconds(oldest),
             )
-            for endpoint_id, owner, pending, dead, oldest in rows
+            for endpoint_id, owner, pending, dead, oldest, is_disabled in rows
         ]
 
     async def _execute(self, sql: str, parameters: dict[str, Any]) -> int:

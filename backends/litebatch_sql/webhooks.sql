@@ -151,8 +151,9 @@ WHERE (event_id, sink) IN (
 -- name: backlog_of_webhooks
 SELECT webhook_endpoints.id, webhook_endpoints.owner,
     count(*) - count(CASE state WHEN 'dead' THEN 1 END), count(CASE state WHEN 'dead' THEN 1 END),
-    min(CASE state WHEN 'pending' THEN event_deliveries.created_at END)
+    min(CASE state WHEN 'pending' THEN event_deliveries.created_at END),
+    CASE WHEN webhook_endpoints.disabled_at IS NULL THEN 0 ELSE 1 END
 FROM {prefix}webhook_endpoints AS webhook_endpoints
 JOIN {prefix}event_deliveries AS event_deliveries ON event_deliveries.sink = webhook_endpoints.id
-GROUP BY webhook_endpoints.id, webhook_endpoints.owner
+GROUP BY webhook_endpoints.id, webhook_endpoints.owner, webhook_endpoints.disabled_at
 ORDER BY webhook_endpoints.id;

@@ -43,7 +43,8 @@ def list_dead(url: str, sink: str | None, limit: int, output: Output | None) -> 
                 tell(f"{backlog.sink.name}: {_told(backlog)}")
         for left in await storage.webhook_queue.backlog():
             if sink in (None, left.endpoint_id):
-                tell(f"{left.endpoint_id} of {left.owner}: {_told(left)}")
+                disabled = " (disabled)" if left.is_disabled else ""
+                tell(f"{left.endpoint_id} of {left.owner}{disabled}: {_told(left)}")
 
     with_storage(url, run)
 
@@ -80,4 +81,5 @@ def _row(item: OutboxItem) -> Row:
 
 def _told(backlog: SinkBacklog | EndpointBacklog) -> str:
     since = "" if backlog.oldest_at is None else f", the oldest since {backlog.oldest_at:%Y-%m-%d %H:%M} UTC"
-    return f"{backlog.pending} to deliver{since}; {backlog.dead} dead"
+    what = "held back" if isinstance(backlog, EndpointBacklog) and backlog.is_disabled else "to deliver"
+    return f"{backlog.pending} {what}{since}; {backlog.dead} dead"

@@ -159,7 +159,7 @@ LATE = _gauge(
 )
 OUTBOX_PENDING = _gauge(
     "outbox_pending_deliveries",
-    "Events that a sink has not taken yet, all webhooks being one sink; counted up to 10000.",
+    "Events that a sink has not taken yet, all webhooks in use being one sink; counted up to 10000.",
     "sink",
 )
 OUTBOX_OLDEST = _gauge(

@@ -44,8 +44,13 @@ class MemoryFigureStore:
         self._tables.check_open()
         rows: dict[str, list[Delivery]] = {name: [] for name in (*map(_told_to, self._sinks()), WEBHOOKS)}
         for each in self._tables.deliveries.values():
-            rows.get(_told_to(each.sink), []).append(each)
+            if not (_is_pending(each) and self._is_out_of_use(each.sink)):
+                rows.get(_told_to(each.sink), []).append(each)
         return {name: _untold(deliveries, most) for name, deliveries in rows.items()}
+
+    def _is_out_of_use(self, sink: str) -> bool:
+        endpoint = self._tables.endpoints.get(sink)
+        return sink.startswith(WEBHOOK_PREFIX) and (endpoint is None or endpoint.disabled_at is not None)
 
 
 def _told_to(sink: str) -> str:

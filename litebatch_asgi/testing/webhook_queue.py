@@ -128,6 +128,7 @@ class MemoryWebhookQueue:
                         owner=self._tables.endpoints[endpoint_id].owner,
                         pending=len(pending),
                         dead=len(rows) - len(pending),
+                        is_disabled=self._tables.endpoints[endpoint_id].disabled_at is not None,
                         oldest_at=min((each.created_at for each in pending), default=None),
                     )
                 )

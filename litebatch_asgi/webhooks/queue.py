@@ -46,7 +46,9 @@ class EndpointBacklog(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_id: str
     owner: str
     pending: int
+    """of a disabled one, what waits in case it is put to use again before it is too old"""
     dead: int
+    is_disabled: bool
     oldest_at: datetime | None
     """since when the oldest of the pending ones waits"""
 

@@ -8,6 +8,7 @@ from subprocess import CompletedProcess
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from litebatch_asgi.models import FailedAttempt, RegisteredSink
 from litebatch_asgi.testing import an_endpoint, an_event
@@ -94,6 +95,19 @@ def test_what_webhooks_have_not_taken_is_among_it(tmp_path: Path) -> None:
     assert "token" not in ended.stdout + ended.stderr
     assert outbox(tmp_path, "replay", "--sink", endpoint_id).stdout == "deliveries that are tried again: 1\n"
     assert "2 to deliver" in outbox(tmp_path, "list").stderr
+    anyio.run(_disable, tmp_path / "litebatch.db", endpoint_id)
+    held = outbox(tmp_path, "list").stderr
+    assert f"{endpoint_id} of team:search (disabled): 2 held back, the oldest since 20" in held
+
+
+async def _disable(path: Path, endpoint_id: str) -> None:
+    storage = SQLiteStorage(path)
+    await storage.open()
+    await storage.webhook_endpoints.change(
+        endpoint_id,
+        lambda each: replace(each, disabled_at=each.created_at, disabled_reason="it answered 410"),
+    )
+    await storage.close()
 
 
 async def _fill_webhooks(path: Path) -> str:

@@ -19,10 +19,9 @@ from litebatch_asgi.app import open_storage
 from litebatch_asgi.metrics import gauges
 from litebatch_asgi.metrics.gauges import FigureReader
 from litebatch_asgi.models import CopyState, FailedAttempt, JobState, RegisteredSink
-from litebatch_asgi.models.ids import WEBHOOK_PREFIX, new_id
 from litebatch_asgi.server.listen import address_of, listen, serving
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
-from litebatch_asgi.testing import MemoryStorage, a_copy, a_file, an_event
+from litebatch_asgi.testing import MemoryStorage, a_copy, a_file, an_endpoint, an_event
 from litebatch_asgi.testing.conformance.base import stored_batch, stored_file, stored_job, writing
 from tests.access.standalone import MASTER, standalone
 from tests.database import Database
@@ -84,9 +83,12 @@ async def test_what_sinks_have_not_taken(tmp_path: Path, database: Database) -> 
     storage = open_storage(database.url)
     await storage.open()
     batch = await stored_batch(storage)
-    log, hook = (RegisteredSink(name=name, is_ordered=False) for name in ("log", new_id(WEBHOOK_PREFIX)))
-    await storage.outbox.register([log, hook])
-    await storage.change_batch(batch.id, writing(events=(an_event(batch), an_event(batch))))
+    endpoint = an_endpoint(owner=batch.owner)
+    await storage.webhook_endpoints.create(endpoint, most=1)
+    log, hook = (RegisteredSink(name=name, is_ordered=False) for name in ("log", endpoint.id))
+    await storage.outbox.register([log])
+    events = tuple(an_event(batch, type="batch.completed") for _ in range(2))
+    await storage.change_batch(batch.id, writing(events=events))
     for sink in (log, hook):
         [item] = await storage.outbox.claim("worker", sink, limit=1, lease_seconds=60)
         dead = FailedAttempt(delivery=item.delivery, error="no", retry_seconds=None)

@@ -324,7 +324,7 @@ async def test_much_that_is_due_costs_no_more_than_little(connection: asyncpg.Co
 
 
 async def test_of_a_large_backlog_no_more_is_read_than_counted(connection: asyncpg.Connection) -> None:
-    """Of 20,000 deliveries some, and one to tell the age of the oldest."""
+    """Of 20,000 deliveries some, and one to tell the age of the oldest; of each endpoint some."""
     found = await plan(
         connection, "untold", explain="EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF)"
     )
@@ -384,6 +384,19 @@ async def test_how_much_endpoints_have_not_taken_makes_no_difference(
     scans = re.findall(r"event_deliveries.*\(actual rows=([\d.]+) loops=(\d+)\)", found)
     assert scans, found
     assert sum(float(rows) * int(loops) for rows, loops in scans) <= 20, found
+
+
+async def test_of_what_an_endpoint_has_not_taken_no_more_is_read_than_counted(
+    backlogged: asyncpg.Connection,
+) -> None:
+    """Of 10,000 deliveries to each of three twenty: once for their number, once for the oldest."""
+    statement = numbered(QUERIES.sql("untold"))
+    values = statement.arguments({"first": "we_lb", "last": "we_lc", "most": 20})
+    explain = "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF)"
+    found = "\n".join(row[0] for row in await backlogged.fetch(f"{explain} {statement.sql}", *values))
+    assert "Seq Scan on event_deliveries" not in found, found
+    scans = re.findall(r"using event_deliveries_due on.*\(actual rows=([\d.]+) loops=(\d+)\)", found)
+    assert 2 * 3 * 20 <= sum(float(rows) * int(loops) for rows, loops in scans) <= 2 * 3 * 20 + 2 * 4, found
 
 
 @pytest.mark.parametrize(

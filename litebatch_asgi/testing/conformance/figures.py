@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from litebatch_asgi.errors import StorageUnavailable
 from litebatch_asgi.figures import WEBHOOKS, Untold
@@ -15,9 +16,9 @@ from litebatch_asgi.models import (
     JobState,
     OutboxItem,
     RegisteredSink,
+    WebhookEventType,
     Work,
 )
-from litebatch_asgi.models.ids import WEBHOOK_PREFIX, new_id
 from litebatch_asgi.storage import Storage
 from litebatch_asgi.testing.conformance.base import (
     NewStorage,
@@ -28,7 +29,7 @@ from litebatch_asgi.testing.conformance.base import (
     writing,
 )
 from litebatch_asgi.testing.conformance.claims import ROOM, ago
-from litebatch_asgi.testing.samples import a_copy, a_file, an_event
+from litebatch_asgi.testing.samples import a_copy, a_file, an_endpoint, an_event
 
 CLOCKS = 5.0
 """seconds by which a database's clock may be another"""
@@ -88,16 +89,22 @@ class FigureTests(StorageTests):
         assert await storage.figures.late() == {Work.LOOK: pytest.approx(90, abs=CLOCKS)}
 
     async def test_what_sinks_have_not_taken_is_counted(self, storage: Storage) -> None:
-        """By sink, pending and dead, with the age of the oldest pending one; all webhooks are one."""
+        """By sink, pending and dead, with the age of the oldest pending one; all webhooks are one.
+
+        What is held back for an endpoint that is disabled is not pending.
+        """
         assert await storage.figures.untold(9) == {WEBHOOKS: Untold(pending=0, dead=0, oldest_seconds=0)}
+        batch = await stored_batch(storage)
+        made = [an_endpoint(owner=batch.owner) for _ in range(3)]
+        for each in made:
+            await storage.webhook_endpoints.create(each, most=9)
         log, *endpoints = (
-            RegisteredSink(name=name, is_ordered=False)
-            for name in ("log", new_id(WEBHOOK_PREFIX), new_id(WEBHOOK_PREFIX))
+            RegisteredSink(name=name, is_ordered=False) for name in ("log", *(each.id for each in made))
         )
         idle = RegisteredSink(name="idle", is_ordered=True)
-        batch = await stored_batch(storage)
-        await storage.outbox.register([log, *endpoints])
-        await storage.change_batch(batch.id, writing(events=tuple(an_event(batch) for _ in range(4))))
+        await storage.outbox.register([log])
+        events = tuple(an_event(batch, type=WebhookEventType.COMPLETED.value) for _ in range(4))
+        await storage.change_batch(batch.id, writing(events=events))
         await storage.outbox.register([idle])
         items = await storage.outbox.claim("worker", log, limit=4, lease_seconds=60)
         await storage.outbox.delivered(items[:1])
@@ -105,12 +112,16 @@ class FigureTests(StorageTests):
         for endpoint in endpoints:
             [item] = await storage.outbox.claim("worker", endpoint, limit=1, lease_seconds=60)
             await storage.outbox.failed(endpoint, [_dead(item)])
+        await storage.webhook_endpoints.change(
+            made[-1].id, lambda each: replace(each, disabled_at=each.created_at, disabled_reason="so")
+        )
         told = await storage.figures.untold(99)
         assert {name: (each.pending, each.dead) for name, each in told.items()} == {
             "log": (2, 1),
             "idle": (0, 0),
-            WEBHOOKS: (6, 2),
+            WEBHOOKS: (6, 3),
         }
+        assert (await storage.figures.untold(5))[WEBHOOKS].pending == 5
         assert told["idle"].oldest_seconds == 0
         assert 0 < told["log"].oldest_seconds <= told[WEBHOOKS].oldest_seconds + CLOCKS < 60
 

@@ -209,6 +209,18 @@ class WebhookQueueTests(StorageTests):
         assert await claim(storage, fingerprints=()) == []
         assert ids_of(await claim(storage, fingerprints=(KEY, "ab"))) == [endpoint.id]
 
+    async def test_what_waits_for_a_disabled_endpoint_is_told_apart(self, storage: Storage) -> None:
+        """It is sent if the endpoint is put to use again before it is too old."""
+        endpoint = await stored_endpoint(storage)
+        await happened(storage, await stored_batch(storage))
+        [before] = await storage.webhook_queue.backlog()
+        await storage.webhook_endpoints.change(
+            endpoint.id, lambda each: replace(each, disabled_at=each.created_at, disabled_reason="so")
+        )
+        [after] = await storage.webhook_queue.backlog()
+        assert (before.is_disabled, after.is_disabled) == (False, True)
+        assert before.pending == after.pending == 1
+
     async def test_what_failed_is_due_later_or_dead(self, storage: Storage) -> None:
         """The longest due is given out first; what failed says why, and the endpoint counts it."""
         endpoint, batch = await stored_endpoint(storage), await stored_batch(storage)
