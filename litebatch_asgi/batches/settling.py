@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from litebatch_asgi.batches.charging import Consumed, Pricing, charges_for, total_cost
 from litebatch_asgi.batches.handing_on import HandingOn, LinesDiffer, Rest
+from litebatch_asgi.batches.kept_back import KeptBack, NotKept
 from litebatch_asgi.batches.lines import JobLines, LineReader
 from litebatch_asgi.batches.missing import (
     are_believed,
@@ -64,6 +65,7 @@ class Settler(JobWork):
         self._reader = ResultReader(runtime)
         self._handing_on = HandingOn(runtime)
         self._pricing = Pricing(runtime)
+        self._kept_back = KeptBack(runtime)
 
     async def settle(self, job: Job) -> None:
         """Settle a job that has ended at its provider; if its results cannot be had now, try later."""
@@ -81,6 +83,7 @@ class Settler(JobWork):
         job = held(state, job)
         lines = await self._lines.of(job, file)
         try:
+            await self._kept_back.check(job.id)
             with self.span_of("settle", job, state.batch):
                 async with self._reader.reading(job, await self._last_word(job), lines) as reading:
                     hit("settle.read")
@@ -90,6 +93,9 @@ class Settler(JobWork):
                         if not (isinstance(error, NotFound) or self._is_over(state.batch)):
                             raise
                         await self._settle_without_input(job, state.batch, lines, reading)
+        except NotKept as error:
+            logger.warning("results cannot be kept now", extra=self.log_fields(job, error=str(error)))
+            await self.look_again(job)
         except (ProviderError, RequestError) as error:
             logger.warning("results cannot be read now", extra=self.log_fields(job, error=error.message))
             await self._unsent.postpone(job)
@@ -294,7 +300,8 @@ class Settler(JobWork):
     ) -> None:
         """The settling transaction, once the content store has what is too large for it."""
         publish = partial(self._write_results, job, batch, reading, own, rest)
-        await ContentWriter.run(self.runtime, publish)
+        with self._kept_back.keeping(job.id):
+            await ContentWriter.run(self.runtime, publish)
 
     async def _write_results(
         self,

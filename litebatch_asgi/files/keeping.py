@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -62,6 +62,15 @@ class ContentWriter:
             await writer._give_up()
             raise
 
+    @classmethod
+    async def probe(cls, runtime: Runtime) -> None:
+        """Write a byte, to be deleted again. Raises `StoreUnavailable` where nothing can be written now."""
+        writer = cls(runtime)
+        try:
+            await runtime.leases.run_many(writer._contents, lambda: writer.put(_a_byte()))
+        finally:
+            await writer._give_up()
+
     async def put(self, blocks: AsyncIterator[bytes]) -> Kept:
         """Write blocks into the store that new contents go to, a row first."""
         runtime = self._runtime
@@ -85,3 +94,7 @@ class ContentWriter:
         if self._contents:
             with anyio.move_on_after(_GIVE_UP_SECONDS, shield=True), suppress(StorageUnavailable):
                 await self._runtime.storage.contents.abandon(self._contents)
+
+
+async def _a_byte() -> AsyncGenerator[bytes]:
+    yield b"\n"
