@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from openai import BadRequestError
 
+from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.providers.anthropic import AnthropicAdapter
 from litebatch_asgi.providers.vertex import VertexAdapter
 from litebatch_asgi.simulator import Fault
@@ -108,3 +109,24 @@ async def test_the_size_of_a_translated_copy_is_its_own(stage: Stage, database: 
         (copy,) = gateway.provider_files(VERTEX)
         assert sizes[VERTEX] == copy.bytes
         assert len({sizes[VERTEX], sizes[ANTHROPIC], file.bytes}) == 3
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_an_upload_that_is_lost_on_its_way_is_sent_anew_and_holds_up_nothing_else(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, database: Database, status: int
+) -> None:
+    """Google forgets one upload: the deployment takes others all the same."""
+    monkeypatch.setattr(VertexAdapter, "chunk_bytes", 256 << 10)
+    lost = stage.simulator.add_fault(Fault(call="upload_chunk", account=VERTEX, status=status))
+    rested: list[str] = []
+    monkeypatch.setattr(Fleet, "cool_down", lambda self, where, *_, **__: rested.append(where))
+    async with stage.gateway(OPENAI, VERTEX, settings=HASTY) as gateway:
+        await gateway.upload(request(IDS[0], "x" * (300 << 10)).encode())
+
+        async def is_there() -> bool:
+            states = {row[1:] for row in await database.rows(STATES)}
+            return states == {(OPENAI, "ready"), (VERTEX, "ready")}
+
+        await gateway.eventually(is_there)
+    assert lost.struck == 1
+    assert rested == []

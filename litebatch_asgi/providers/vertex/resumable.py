@@ -12,7 +12,13 @@ from contextlib import aclosing
 
 import anyio
 
-from litebatch_asgi.errors import DeploymentRefused, NoClearAnswer, ProviderBusy, ProviderError
+from litebatch_asgi.errors import (
+    DeploymentRefused,
+    NoClearAnswer,
+    ProviderBusy,
+    ProviderError,
+    ProviderNotFound,
+)
 from litebatch_asgi.provider import FileUpload
 from litebatch_asgi.providers._bodies import BlocksBody, content_of
 from litebatch_asgi.providers._http import ProviderHTTP, Reply
@@ -58,7 +64,8 @@ class ResumableUpload:
         """Send the content; what Google says of the object.
 
         Raises `NoClearAnswer` if the last byte may have arrived, and `DeploymentRefused` if it has not, so
-        that there is no object; what is wrong with the content as `content_of` does.
+        that there is no object, without a status where the session alone is gone; what is wrong with the
+        content as `content_of` does.
         """
         async with aclosing(chunks_of(self._upload, chunk_bytes)) as chunks:
             async for chunk in chunks:
@@ -121,6 +128,8 @@ class ResumableUpload:
     def _given_up(self, error: ProviderError) -> ProviderError:
         if self._may_be_whole:
             return NoClearAnswer(error.message, status=error.status)
+        if isinstance(error, ProviderNotFound):  # this upload is lost, and nothing else there: no status
+            return DeploymentRefused(f"the upload broke off: {error.message}")
         return DeploymentRefused(
             f"the upload broke off: {error.message}",
             status=error.status,
