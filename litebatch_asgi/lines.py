@@ -78,6 +78,13 @@ class LineStore(Protocol):
         """Who runs lines at each of these deployments."""
         ...
 
+    async def lost(self, ranges: Sequence[LineRange]) -> list[LineRange]:
+        """Those that are another's by now, or nobody's for good: they have another `epoch`, or are gone.
+
+        In the order given. One that its holder has given back itself is not among them before it is claimed.
+        """
+        ...
+
     async def take_alone(self, deployment_id: str, worker: str, *, lease_seconds: float) -> bool:
         """Ask for a deployment to run one request there alone, for so many seconds at the most.
 

@@ -83,6 +83,15 @@ class SQLLineStore:
         rows = await self._executor.fetch_all(self._queries().sql("sharing"), asked)
         return {name: Sharing(holders=holders, alone=alone) for name, holders, alone in rows}
 
+    async def lost(self, ranges: Sequence[LineRange]) -> list[LineRange]:
+        """See `LineStore.lost`."""
+        if not ranges:
+            return []
+        asked = {"keys": encode_json([(*each.key, each.epoch) for each in ranges])}
+        rows = await self._executor.fetch_all(self._queries().sql("lost_line_ranges"), asked)
+        lost = set(map(tuple, rows))
+        return [each for each in ranges if (*each.key, each.epoch) in lost]
+
     async def take_alone(self, deployment_id: str, worker: str, *, lease_seconds: float) -> bool:
         """See `LineStore.take_alone`."""
         lease = {"lease": round(lease_seconds * 1_000_000), "now": clock()}

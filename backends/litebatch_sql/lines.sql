@@ -117,6 +117,11 @@ SELECT
     )
 FROM {deployments};
 
+-- name: lost_line_ranges
+SELECT {key_0}, CAST({key_1} AS integer), CAST({key_2} AS bigint)
+FROM {few_keys} LEFT JOIN {prefix}line_ranges AS line_ranges ON {is_range}
+WHERE line_ranges.epoch IS NULL OR line_ranges.epoch <> CAST({key_2} AS bigint);
+
 -- name: take_alone
 INSERT INTO {prefix}line_alone AS line_alone (deployment_id, worker, until)
 VALUES (:deployment_id, :worker, {now} + CAST(:lease AS bigint))

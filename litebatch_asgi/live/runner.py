@@ -29,7 +29,7 @@ from litebatch_asgi.runtime import Runtime
 logger: logging.Logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 1.0
-"""seconds between two looks for ranges when nobody wakes the runner, and at who else runs some"""
+"""seconds between two looks for ranges when nobody wakes the runner, at who else has some, at what is lost"""
 RANGES_AT_ONCE = 4
 """ranges that one claim takes for a station that has too few requests"""
 MOST_RANGES = 64
@@ -100,6 +100,7 @@ class LiveRunner:
                     group.start_soon(station.run)
                 group.start_soon(self._writer.run)
                 group.start_soon(for_ever, self._share, partial(sleep_scattered, LONGEST_PAUSE))
+                group.start_soon(for_ever, self._drop_lost, partial(sleep_scattered, LONGEST_PAUSE))
                 shortest = min((self._lease(each) for each in self._stations.values()), default=1.0)
                 group.start_soon(for_ever, self._keep, partial(anyio.sleep, shortest / 3))
                 await for_ever(partial(self._look, beside(group)), self._rest)
@@ -253,6 +254,17 @@ class LiveRunner:
         sharing = await self._runtime.storage.lines.sharing(list(self._stations))
         for id_, station in self._stations.items():
             station.share(sharing.get(id_), self._runtime.worker, now)
+
+    async def _drop_lost(self) -> None:
+        """Break off what other processes have closed or claimed: without an answer no write tells of it."""
+        ours = [held for station in self._stations.values() for held in station.held]
+        if not ours:
+            return
+        told = await self._runtime.storage.lines.lost([held.claim for held in ours])
+        lost = {(*each.key, each.epoch) for each in told}
+        for held in ours:
+            if (*held.claim.key, held.claim.epoch) in lost:
+                self._stations[held.claim.deployment_id].drop(held)
 
     async def _keep(self) -> None:
         """Renew claims, done at each third of their time; ranges that are ours no more are dropped."""

@@ -92,6 +92,12 @@ class MemoryLineStore:
             for name in deployments
         }
 
+    async def lost(self, ranges: Sequence[LineRange]) -> list[LineRange]:
+        """See `LineStore.lost`."""
+        self._tables.check_open()
+        known = {each.key: each.epoch for each in self._tables.line_ranges.values()}
+        return [each for each in ranges if known.get(each.key) != each.epoch]
+
     async def take_alone(self, deployment_id: str, worker: str, *, lease_seconds: float) -> bool:
         """See `LineStore.take_alone`."""
         async with self._tables.write() as draft:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, generate_latest
 
 from litebatch_asgi import engine, failpoints
+from litebatch_asgi.app import open_storage
 from litebatch_asgi.jobs import JobQuery
 from litebatch_asgi.live import LiveRunner
 from litebatch_asgi.operators import Operators
@@ -71,6 +72,28 @@ async def test_what_a_cancelled_batch_has_under_way_is_broken_off_at_once(
         await gateway.client().batches.cancel(batch_id)
         await gateway.ended(batch_id)
         await nothing_is_left(gateway, runners)
+
+
+async def test_what_another_process_has_closed_is_broken_off_soon(
+    tmp_path: Path, database: Database, runners: list[LiveRunner]
+) -> None:
+    """As when that one has handled the cancellation: no claim is renewed here for minutes."""
+    settings = replace(PATIENT, live_timeout_seconds=1200)
+    async with live_gateway(tmp_path, database, settings=settings) as gateway:
+        batch_id = await begun(gateway, "in flight")
+        [(job_id,)] = await database.rows("SELECT id FROM jobs")
+        other = open_storage(database.url)
+        await other.open()
+        await other.lines.close(job_id)
+        await other.close()
+
+        async def is_broken_off() -> bool:
+            return not runners[0].stations["live"].places.taken
+
+        await gateway.eventually(is_broken_off)
+        assert runners[0].stations["live"].held == []
+        await gateway.client().batches.cancel(batch_id)
+        await gateway.ended(batch_id)
 
 
 @pytest.mark.parametrize("state", STATES)

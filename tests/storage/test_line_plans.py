@@ -32,6 +32,7 @@ def connection() -> Generator[sqlite3.Connection]:
         ("held_line_ranges", (), f"{RANGES} (job_id=? AND seq=?)"),
         ("lock_held_line_ranges", (), f"{RANGES} (job_id=? AND seq=?)"),
         ("write_line_ranges", (), f"{RANGES} (job_id=? AND seq=?)"),
+        ("lost_line_ranges", (), f"{RANGES} (job_id=? AND seq=?)"),
         ("line_progress", (), f"{RANGES} (job_id=?)"),
         ("close_line_ranges", (), f"{RANGES} (job_id=?)"),
         ("remove_line_ranges", (), f"{RANGES} (job_id=?)"),

@@ -223,6 +223,24 @@ class LineTests(StorageTests):
         assert [each.name for each in renewed] == [third.name, job.name, first.name]
         assert all(each.claimed_until is not None and each.claimed_until > ago(-500) for each in renewed)
 
+    async def test_ranges_that_are_not_ours_any_more_are_told(self, storages: Sequence[Storage]) -> None:
+        """Those that were claimed by another or closed, and those that are gone; in the order given."""
+        storage = storages[0]
+        await stored_ranges(storage, count=4)
+        held, given_back, taken, lapsed = await claimed(storage)
+        other = a_line_range(a_job(a_batch(a_file())), lines=2)
+        assert await storage.lines.lost([]) == []
+        mine = [other, lapsed, taken, given_back, held]
+        assert await storages[-1].lines.lost(mine) == [other]
+        writes = [RangeWrite(range=given_back, give_back=SOON), RangeWrite(range=taken, give_back=ago(1))]
+        await storage.lines.write(writes)
+        await storage.claims.renew([lapsed], lease_seconds=0)
+        assert await storage.lines.lost(mine) == [other]
+        assert len(await claimed(storage, worker="another")) == 2
+        assert await storages[-1].lines.lost(mine) == [other, lapsed, taken]
+        await storage.lines.close(held.job_id)
+        assert await storages[-1].lines.lost(mine) == mine
+
     async def test_who_shares_a_deployment_is_told(self, storage: Storage) -> None:
         """Each worker with a running claim there counts once."""
         await stored_ranges(storage, count=5)
