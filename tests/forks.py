@@ -54,8 +54,6 @@ IMPORTED = (
     "litebatch_asgi.server.httptools_heads",
     "litebatch_postgres",
     "litebatch_sqlite",
-    "tests.commands",
-    "typer._adapters",
     "uvicorn.lifespan.off",
     "uvicorn.loops.auto",
     "uvloop",

@@ -12,7 +12,7 @@ from litebatch_asgi.errors import LiteBatchError, StorageUnavailable
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STDERR = 2
-_EXTRA = frozenset({"typer", "rich", "uvicorn", "yaml"})
+_EXTRA = frozenset({"click", "rich", "uvicorn", "yaml"})
 
 
 def main() -> None:

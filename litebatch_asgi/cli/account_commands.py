@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Protocol
 
+import click
 import msgspec
-import typer
 
 from litebatch_asgi.cli import options
 from litebatch_asgi.cli.options import example
@@ -43,9 +44,9 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     """the name of one"""
 
 
-def add_commands(app: typer.Typer, words: Words, accounts: Callable[[], Accounts]) -> None:
+def add_commands(app: click.Group, words: Words, accounts: Callable[[], Accounts]) -> None:
     """Add `list`, `block`, `unblock` and `delete`. `accounts` imports what they do."""
-    of_one: Any = typer.Argument(metavar=words.argument, help=words.named_by)
+    of_one = click.argument("name", metavar=words.argument, help=words.named_by)
     command = f"litebatch {words.plural}"
 
     @app.command(
@@ -53,30 +54,32 @@ def add_commands(app: typer.Typer, words: Words, accounts: Callable[[], Accounts
         help=f"List all {words.plural}, newest first.",
         epilog=example(f"{command} list --output json --database sqlite:///litebatch.db"),
     )
-    def _(
-        config: options.Config = None, database: options.Database = None, output: options.Output = None
-    ) -> None:
+    @options.of_database
+    @options.output
+    def _(config: Path | None, database: str | None, output: Output | None) -> None:
         accounts().show(_database(config, database), output=output)
 
     @app.command("block", help=words.block, epilog=example(f"{command} block {words.example}"))
-    def _(name: str = of_one, config: options.Config = None, database: options.Database = None) -> None:
+    @of_one
+    @options.of_database
+    def _(name: str, config: Path | None, database: str | None) -> None:
         accounts().set_blocked(_database(config, database), name, blocked=True)
 
     @app.command("unblock", help=words.unblock, epilog=example(f"{command} unblock {words.example}"))
-    def _(name: str = of_one, config: options.Config = None, database: options.Database = None) -> None:
+    @of_one
+    @options.of_database
+    def _(name: str, config: Path | None, database: str | None) -> None:
         accounts().set_blocked(_database(config, database), name, blocked=False)
 
     @app.command("delete", help=words.delete, epilog=example(f"{command} delete {words.example} --yes"))
-    def _(
-        name: str = of_one,
-        config: options.Config = None,
-        database: options.Database = None,
-        yes: options.Yes = False,
-    ) -> None:
+    @of_one
+    @options.of_database
+    @options.yes
+    def _(name: str, config: Path | None, database: str | None, *, yes: bool) -> None:
         accounts().delete(_database(config, database), name, yes=yes)
 
 
-def _database(config: options.Config, database: options.Database) -> str:
+def _database(config: Path | None, database: str | None) -> str:
     from litebatch_asgi.cli.accounts import database_of
 
     return database_of(config, database)

@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from inspect import Parameter, signature
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-import typer
+import click
 
+from litebatch_asgi.cli.values import Whole
 
-def _number(name: str, of_what: str) -> object:
-    return Annotated[int | None, typer.Option(f"--{name}", metavar="N", min=0, help=of_what)]
-
-
-def _text(name: str, metavar: str, of_what: str) -> object:
-    return Annotated[str | None, typer.Option(f"--{name}", metavar=metavar, help=of_what)]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-LIMITS: Mapping[str, object] = {
-    "max_batch_requests": _number("max-batch-requests", "Requests in one file."),
-    "max_open_batches": _number("max-open-batches", "Batches that have not ended."),
-    "max_enqueued_requests": _number("max-enqueued-requests", "Requests of open batches."),
-    "max_enqueued_tokens": _number("max-enqueued-tokens", "Tokens of open batches."),
-    "max_file_bytes": _number("max-file-bytes", "Bytes of one file."),
-    "max_files": _number("max-files", "Uploaded files that are not deleted."),
-    "max_budget": _text("max-budget", "USD", "What batches may cost; others are refused."),
-    "soft_budget": _text("soft-budget", "USD", "What is told of when they cost more."),
-    "budget_duration": _text("budget-duration", "TIME", "After which budgets begin anew, such as 30d."),
-}
-"""the fields of a body, and their options"""
+def models(command: F) -> F:
+    """Add --model, which may be repeated."""
+    option = click.option(
+        "--model", multiple=True, metavar="NAME", help="A model or access group; may be repeated. None: all."
+    )
+    return option(command)
 
 
-def with_limits(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option for each limit, in the place of its parameter `limits`, a mapping."""
-
-    def run(**given: Any) -> None:
-        command(limits={name: given.pop(name) for name in LIMITS}, **given)
-
-    parameters: list[Parameter] = []
-    for each in signature(command, eval_str=True).parameters.values():
-        parameters += _options() if each.name == "limits" else [each]
-    run.__doc__, run.__name__ = command.__doc__, command.__name__
-    vars(run)["__signature__"] = signature(command).replace(parameters=parameters)
-    return run
+def inherit(command: F) -> F:
+    """Add --inherit: whether what is left behind is taken over."""
+    option = click.option(
+        "--inherit",
+        is_flag=True,
+        help="Own the files and batches that an earlier one of this id left behind.",
+    )
+    return option(command)
 
 
-def _options() -> list[Parameter]:
-    return [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=option)
-        for name, option in LIMITS.items()
-    ]
+def duration(command: F) -> F:
+    """Add --duration: how long a key can be used."""
+    option = click.option("--duration", metavar="TIME", help="30d, 12h, 2mo ...", show_default="for ever")
+    return option(command)
+
+
+def limits(command: F) -> F:
+    """Add an option for each limit. They have the names of the fields of a body."""
+    for option in reversed(_LIMITS):
+        command = option(command)
+    return command
+
+
+def _number(name: str, of_what: str) -> Callable[[F], F]:
+    return click.option(f"--{name}", type=Whole(0), metavar="N", help=of_what)
+
+
+def _text(name: str, metavar: str, of_what: str) -> Callable[[F], F]:
+    return click.option(f"--{name}", metavar=metavar, help=of_what)
+
+
+_LIMITS: tuple[Callable[[Any], Any], ...] = (
+    _number("max-batch-requests", "Requests in one file."),
+    _number("max-open-batches", "Batches that have not ended."),
+    _number("max-enqueued-requests", "Requests of open batches."),
+    _number("max-enqueued-tokens", "Tokens of open batches."),
+    _number("max-file-bytes", "Bytes of one file."),
+    _number("max-files", "Uploaded files that are not deleted."),
+    _text("max-budget", "USD", "What batches may cost; others are refused."),
+    _text("soft-budget", "USD", "What is told of when they cost more."),
+    _text("budget-duration", "TIME", "After which budgets begin anew, such as 30d."),
+)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import typer
+import click
 
 from litebatch_asgi.app import open_storage
 from litebatch_asgi.cli.asking import confirm
@@ -72,7 +72,7 @@ def tell_none(url: str, kind: type[Account]) -> None:
     """Tell that a list is empty, and how to change that."""
     word = WORDS[kind]
     where = without_password(url)
-    typer.echo(f"there are no {word}s in {where}: `litebatch {word}s create` makes one", err=True)
+    click.echo(f"there are no {word}s in {where}: `litebatch {word}s create` makes one", err=True)
 
 
 def set_blocked(

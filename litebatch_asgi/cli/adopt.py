@@ -9,12 +9,15 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
+from click.exceptions import Exit
 
 from litebatch_asgi.cli import options
-from litebatch_asgi.cli.output import Row, print_rows
+from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.output import Output, Row, print_rows
+from litebatch_asgi.cli.values import DATE, FILE
 
 if TYPE_CHECKING:
     from litebatch_asgi.adoption import Adopted, Adopter
@@ -23,32 +26,45 @@ if TYPE_CHECKING:
 COLUMNS = ("KIND", "PROVIDER'S ID", "ID", "STATUS", "REQUESTS", "OUTCOME")
 
 
+@click.command(
+    epilog=example(
+        "litebatch adopt --deployment eu-general --owner team:search --dry-run",
+        "litebatch adopt --deployment eu-general --owner user:7 --since 2026-11-01",
+    )
+)
+@click.option(
+    "--deployment",
+    required=True,
+    metavar="ID",
+    help="Of the configuration, as `litebatch check` shows it.",
+)
+@click.option(
+    "--owner",
+    required=True,
+    metavar="OWNER",
+    help="Who gets them, such as team:search, user:7 or key:ab12.",
+)
+@click.option(
+    "--since",
+    type=DATE,
+    default=datetime(2020, 1, 1),
+    metavar="DATE",
+    help="Only what was made since then, in UTC.",
+    show_default="all",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be adopted, and write nothing.")
+@click.option("--config", type=FILE, metavar="FILE", help="The gateway's, which has the deployment.")
+@click.option("--database", metavar="URL", help="In place of general_settings.database_url.")
+@options.output
 def adopt(
-    deployment: Annotated[
-        str, typer.Option(metavar="ID", help="Of the configuration, as `litebatch check` shows it.")
-    ],
-    owner: Annotated[
-        str, typer.Option(metavar="OWNER", help="Who gets them, such as team:search, user:7 or key:ab12.")
-    ],
-    since: Annotated[
-        datetime,
-        typer.Option(
-            metavar="DATE",
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-            help="Only what was made since then, in UTC.",
-            show_default="all",
-        ),
-    ] = datetime(2020, 1, 1),
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would be adopted, and write nothing.")
-    ] = False,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The gateway's, which has the deployment.")
-    ] = None,
-    database: Annotated[
-        str | None, typer.Option(metavar="URL", help="In place of general_settings.database_url.")
-    ] = None,
-    output: options.Output = None,
+    deployment: str,
+    owner: str,
+    since: datetime,
+    *,
+    dry_run: bool,
+    config: Path | None,
+    database: str | None,
+    output: Output | None,
 ) -> None:
     """Take over batches and files of a deployment.
 
@@ -66,7 +82,7 @@ def adopt(
     arm_failpoints(os.environ)
     checks.plain(checks.no_longer_than(MAX_OWNER, owner, "owner"), "owner")
     if not owner.strip():
-        raise typer.BadParameter("the owner is empty", param_hint="--owner")
+        raise click.BadParameter("the owner is empty", param_hint="--owner")
     found = asyncio.run(_adopted(read, deployment, owner, since.replace(tzinfo=UTC), dry_run=dry_run))
     print_rows(COLUMNS, [_row(each, dry_run=dry_run) for each in found if each.outcome != "known"], output)
     _tell(found, dry_run=dry_run)
@@ -81,11 +97,11 @@ async def _adopted(
         try:
             return [each async for each in adopter.adopt(since)]
         except ProviderError as error:
-            typer.echo(f"error: {deployment_id} does not list what it has: {error.message}", err=True)
-            raise typer.Exit(1) from error
+            click.echo(f"error: {deployment_id} does not list what it has: {error.message}", err=True)
+            raise Exit(1) from error
         except Unavailable as error:
-            typer.echo(f"error: {error.message}", err=True)
-            raise typer.Exit(1) from error
+            click.echo(f"error: {error.message}", err=True)
+            raise Exit(1) from error
 
 
 @asynccontextmanager
@@ -145,4 +161,4 @@ def _tell(found: list[Adopted], *, dry_run: bool) -> None:
     for kind, word in (("batch", "batches"), ("file", "files without a batch")):
         adopted, known, passed = (counts[kind, outcome] for outcome in ("adopted", "known", "passed_over"))
         would = "would be adopted" if dry_run else "are adopted"
-        typer.echo(f"{word}: {adopted} {would}, {known} were managed before, {passed} passed over", err=True)
+        click.echo(f"{word}: {adopted} {would}, {known} were managed before, {passed} passed over", err=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-import typer
+import click
+from click.exceptions import Exit
 
 from litebatch_asgi.cli.telling import visible
 from litebatch_asgi.errors import ConfigError
@@ -17,11 +18,11 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     try:
         is_sure = ask(question, yes=yes, otherwise="nothing was changed")
-    except typer.Abort:
+    except click.Abort:
         is_sure = False
     if not is_sure:
-        typer.echo("nothing was changed", err=True)
-        raise typer.Exit(1)
+        click.echo("nothing was changed", err=True)
+        raise Exit(1)
 
 
 def ask(question: str, *, yes: bool, otherwise: str) -> bool:
@@ -34,7 +35,7 @@ def ask(question: str, *, yes: bool, otherwise: str) -> bool:
     if not sys.stdin.isatty():
         raise ConfigError(f"{otherwise}: this asks first, and here is no terminal; to go on, use --yes")
     try:
-        return typer.confirm(visible(question), err=True)
-    except typer.Abort:
-        typer.echo(err=True)
+        return click.confirm(visible(question), err=True)
+    except click.Abort:
+        click.echo(err=True)
         raise

@@ -4,56 +4,40 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
-import typer
+import click
+from click.exceptions import Exit
 
 from litebatch_asgi.cli import options
-from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.groups import Group
+from litebatch_asgi.cli.options import Format, example
+from litebatch_asgi.cli.output import Output
+from litebatch_asgi.cli.values import FILE, OUT, STDOUT, OneOf, Seconds
 
 _WINDOW = "24h"
 _MOST_DOLLARS = 10**12
 _AN_ID = "batch_abc123"
 
-BatchId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="Of a batch.")]
-BatchIds: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Of batches.")]
-Window: TypeAlias = Annotated[
-    str, typer.Option("--window", metavar="TIME", help="The completion window, such as 24h.")
-]
-Metadata: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--metadata", metavar="NAME=VALUE", help="Kept with the batch; may be repeated."),
-]
-MaxCost: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--max-cost", metavar="USD", help="Create nothing that is estimated to cost more."),
-]
-CustomIds: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--custom-id", metavar="CUSTOM_ID", help="Run this request; may be repeated."),
-]
-ErrorCodes: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--error-code", metavar="CODE", help="Run requests whose error has this code; may be repeated."
-    ),
-]
-Every: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        "--every",
-        metavar="SECONDS",
-        min=0.01,
-        help="How often to look.",
-        show_default="1 to 30, by the batch's age",
-    ),
-]
-
-app: typer.Typer = typer.Typer(
-    name="batches",
+app: Group = Group(
+    "batches",
     help="Batches, at any server that speaks OpenAI's API.",
     epilog=example("litebatch batches run requests.jsonl -m gpt-4o-batch -o answers.jsonl"),
-    no_args_is_help=True,
+)
+_of_one = click.argument("batch", metavar="ID", help="Of a batch.")
+_of_some = click.argument("batch", nargs=-1, required=True, metavar="ID...", help="Of batches.")
+_window = click.option(
+    "--window", default=_WINDOW, metavar="TIME", help="The completion window, such as 24h."
+)
+_metadata = click.option(
+    "--metadata", multiple=True, metavar="NAME=VALUE", help="Kept with the batch; may be repeated."
+)
+_every = click.option(
+    "--every",
+    type=Seconds(0.01),
+    metavar="SECONDS",
+    help="How often to look.",
+    show_default="1 to 30, by the batch's age",
 )
 
 
@@ -63,41 +47,44 @@ app: typer.Typer = typer.Typer(
         "litebatch batches run requests.jsonl --max-cost 2.50 --yes",
     )
 )
+@click.argument("file", type=FILE, help="Requests, as JSONL.")
+@click.option(
+    "--model",
+    "-m",
+    metavar="NAME",
+    help="What the requests are sent with, whatever model the file's lines name.",
+    show_default="the one of the lines",
+)
+@click.option(
+    "--out",
+    "-o",
+    type=OUT,
+    metavar="OUT",
+    help="Where answers go; errors go beside it, OUT.errors.jsonl. - is stdout, for both.",
+    show_default="FILE.results.jsonl",
+)
+@click.option("--endpoint", metavar="PATH", help="What the lines must say.", show_default="that")
+@_window
+@_metadata
+@click.option("--max-cost", metavar="USD", help="Create nothing that is estimated to cost more.")
+@options.yes
+@_every
+@options.of_server
+@options.output
 def run(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Requests, as JSONL.")],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="NAME",
-            help="What the requests are sent with, whatever model the file's lines name.",
-            show_default="the one of the lines",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="OUT",
-            parser=options.out_path,
-            help="Where answers go; errors go beside it, OUT.errors.jsonl. - is stdout, for both.",
-            show_default="FILE.results.jsonl",
-        ),
-    ] = None,
-    endpoint: Annotated[
-        str | None,
-        typer.Option("--endpoint", metavar="PATH", help="What the lines must say.", show_default="that"),
-    ] = None,
-    window: Window = _WINDOW,
-    metadata: Metadata = None,
-    max_cost: MaxCost = None,
-    yes: options.Yes = False,
-    every: Every = None,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-    output: options.Output = None,
+    file: Path,
+    model: str | None,
+    out: Path | None,
+    endpoint: str | None,
+    window: str,
+    metadata: tuple[str, ...],
+    max_cost: str | None,
+    *,
+    yes: bool,
+    every: float | None,
+    base_url: str | None,
+    api_key: str | None,
+    output: Output | None,
 ) -> None:
     """Run a file of requests, and read the answers.
 
@@ -112,16 +99,16 @@ def run(
     from litebatch_asgi.cli.client.targets import check_writable, is_same
 
     if not file.name:
-        raise typer.BadParameter(f"{file} cannot be read: it is a folder")
+        raise click.BadParameter(f"{file} cannot be read: it is a folder")
     out = out or file.with_name(f"{file.stem}.results{file.suffix or '.jsonl'}")
     if not out.name:
-        raise typer.BadParameter(f"-o {out}: that is a folder")
-    target = None if out == options.STDOUT else out
+        raise click.BadParameter(f"-o {out}: that is a folder")
+    target = None if out == STDOUT else out
     if target is not None:
         if is_same(target, file):
-            raise typer.BadParameter("-o names the file of requests itself")
+            raise click.BadParameter("-o names the file of requests itself")
         if is_same(errors_beside(target), file):
-            raise typer.BadParameter(f"-o {target}: its errors would go to the file of requests itself")
+            raise click.BadParameter(f"-o {target}: its errors would go to the file of requests itself")
         check_writable(target)
     asked = Asked(
         file=file,
@@ -129,7 +116,7 @@ def run(
         model=model,
         endpoint=endpoint,
         window=window,
-        metadata=pairs(metadata or ()),
+        metadata=pairs(metadata),
         max_cost=_dollars(max_cost),
         yes=yes,
         every_seconds=every,
@@ -138,30 +125,34 @@ def run(
     )
     with opened(base_url, api_key) as (connection, screen):
         code = Run(connection, screen, asked).go()
-    raise typer.Exit(code)
+    raise Exit(code)
 
 
 @app.command(epilog=example("litebatch batches create file-abc123 --endpoint /v1/chat/completions"))
+@click.argument("file", metavar="FILE_ID", help="An uploaded file of requests.")
+@click.option("--endpoint", default="/v1/chat/completions", metavar="PATH", help="What the lines say.")
+@_window
+@_metadata
+@click.option("--max-cost", metavar="USD", help="At a LiteBatch: refuse what may cost more.")
+@click.option(
+    "--idempotency-key",
+    "key",
+    metavar="KEY",
+    help="The same key makes one batch.",
+    show_default="a new one",
+)
+@options.of_server
+@options.output
 def create(
-    file: Annotated[str, typer.Argument(metavar="FILE_ID", help="An uploaded file of requests.")],
-    endpoint: Annotated[
-        str, typer.Option("--endpoint", metavar="PATH", help="What the lines say.")
-    ] = "/v1/chat/completions",
-    window: Window = _WINDOW,
-    metadata: Metadata = None,
-    max_cost: Annotated[
-        str | None,
-        typer.Option("--max-cost", metavar="USD", help="At a LiteBatch: refuse what may cost more."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--idempotency-key", metavar="KEY", help="The same key makes one batch.", show_default="a new one"
-        ),
-    ] = None,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-    output: options.Output = None,
+    file: str,
+    endpoint: str,
+    window: str,
+    metadata: tuple[str, ...],
+    max_cost: str | None,
+    key: str | None,
+    base_url: str | None,
+    api_key: str | None,
+    output: Output | None,
 ) -> None:
     """Create a batch of an uploaded file."""
     from litebatch_asgi.cli.client import batches
@@ -177,12 +168,10 @@ def create(
 
 
 @app.command("list", epilog=example("litebatch batches list --limit 100"))
-def list_(
-    limit: options.Limit = 20,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-    output: options.Output = None,
-) -> None:
+@options.limit(20)
+@options.of_server
+@options.output
+def list_(limit: int, base_url: str | None, api_key: str | None, output: Output | None) -> None:
     """List batches, newest first."""
     from litebatch_asgi.cli.client import batches
     from litebatch_asgi.cli.client.opening import opened
@@ -192,12 +181,10 @@ def list_(
 
 
 @app.command(epilog=example(f"litebatch batches get {_AN_ID}"))
-def get(
-    batch: BatchIds,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-    output: options.Output = None,
-) -> None:
+@_of_some
+@options.of_server
+@options.output
+def get(batch: tuple[str, ...], base_url: str | None, api_key: str | None, output: Output | None) -> None:
     """Show all about batches."""
     from litebatch_asgi.cli.client import batches
     from litebatch_asgi.cli.client.opening import opened
@@ -207,12 +194,16 @@ def get(
 
 
 @app.command(epilog=example(f"litebatch batches watch {_AN_ID}"))
+@_of_some
+@_every
+@options.of_server
+@options.output
 def watch(
-    batch: BatchIds,
-    every: Every = None,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-    output: options.Output = None,
+    batch: tuple[str, ...],
+    every: float | None,
+    base_url: str | None,
+    api_key: str | None,
+    output: Output | None,
 ) -> None:
     """Watch batches until they have ended.
 
@@ -232,18 +223,19 @@ def watch(
         f"litebatch batches results {_AN_ID} --format csv > answers.csv",
     )
 )
+@_of_one
+@options.out
+@click.option("--join", type=FILE, metavar="FILE", help="Put each request of this file beside its answer.")
+@click.option(
+    "--format",
+    "form",
+    type=OneOf(Format),
+    default=Format.JSONL.value,
+    help="JSON lines, or custom_id, status and text.",
+)
+@options.of_server
 def results(
-    batch: BatchId,
-    out: options.Out = options.STDOUT,
-    join: Annotated[
-        Path | None,
-        typer.Option("--join", metavar="FILE", help="Put each request of this file beside its answer."),
-    ] = None,
-    form: Annotated[
-        options.Format, typer.Option("--format", help="JSON lines, or custom_id, status and text.")
-    ] = options.Format.JSONL,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
+    batch: str, out: Path, join: Path | None, form: Format, base_url: str | None, api_key: str | None
 ) -> None:
     """Read the results of a batch that has ended, errors last.
 
@@ -255,9 +247,9 @@ def results(
     from litebatch_asgi.cli.client.results import results as read
     from litebatch_asgi.cli.client.targets import check_writable, is_same
 
-    target = None if out == options.STDOUT else out
+    target = None if out == STDOUT else out
     if target is not None and join is not None and is_same(target, join):
-        raise typer.BadParameter("-o names the file of requests itself")
+        raise click.BadParameter("-o names the file of requests itself")
     if target is not None:
         check_writable(target)
     with opened(base_url, api_key) as (connection, screen):
@@ -265,12 +257,10 @@ def results(
 
 
 @app.command(epilog=example(f"litebatch batches cancel {_AN_ID}"))
-def cancel(
-    batch: BatchIds,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-    output: options.Output = None,
-) -> None:
+@_of_some
+@options.of_server
+@options.output
+def cancel(batch: tuple[str, ...], base_url: str | None, api_key: str | None, output: Output | None) -> None:
     """Cancel batches; what is done by then is kept."""
     from litebatch_asgi.cli.client import batches
     from litebatch_asgi.cli.client.opening import opened
@@ -285,13 +275,23 @@ def cancel(
         f"litebatch batches retry {_AN_ID} --error-code rate_limit_exceeded",
     )
 )
+@_of_some
+@click.option("--custom-id", multiple=True, metavar="CUSTOM_ID", help="Run this request; may be repeated.")
+@click.option(
+    "--error-code",
+    multiple=True,
+    metavar="CODE",
+    help="Run requests whose error has this code; may be repeated.",
+)
+@options.of_server
+@options.output
 def retry(
-    batch: BatchIds,
-    custom_id: CustomIds = None,
-    error_code: ErrorCodes = None,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-    output: options.Output = None,
+    batch: tuple[str, ...],
+    custom_id: tuple[str, ...],
+    error_code: tuple[str, ...],
+    base_url: str | None,
+    api_key: str | None,
+    output: Output | None,
 ) -> None:
     """Run again what has not succeeded, as new batches (LiteBatch).
 
@@ -305,12 +305,12 @@ def retry(
 
 
 @app.command(epilog=example(f"litebatch batches events {_AN_ID} --follow"))
+@_of_one
+@click.option("--follow", is_flag=True, help="Go on until the batch has ended.")
+@options.of_server
+@options.output
 def events(
-    batch: BatchId,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until the batch has ended.")] = False,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-    output: options.Output = None,
+    batch: str, *, follow: bool, base_url: str | None, api_key: str | None, output: Output | None
 ) -> None:
     """Tell what has happened to a batch (LiteBatch)."""
     from litebatch_asgi.cli.client import batches
@@ -328,7 +328,7 @@ def _dollars(given: str | None) -> Decimal | None:
     except InvalidOperation:
         amount = Decimal(-1)
     if not amount.is_finite() or not 0 <= amount < _MOST_DOLLARS:
-        raise typer.BadParameter(f"--max-cost {given}: write US dollars, such as 2.50")
+        raise click.BadParameter(f"--max-cost {given}: write US dollars, such as 2.50")
     return amount
 
 
@@ -338,5 +338,5 @@ def _command(given: dict[str, Any]) -> tuple[str, ...]:
     for name in ("model", "out", "endpoint", "window", "max_cost", "every", "base_url", "output"):
         if given[name] not in (None, _WINDOW):
             words += [f"--{name.replace('_', '-')}", str(given[name])]
-    words += [word for each in given["metadata"] or () for word in ("--metadata", each)]
+    words += [word for each in given["metadata"] for word in ("--metadata", each)]
     return (*words, *(["--yes"] if given["yes"] else []))

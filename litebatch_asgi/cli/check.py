@@ -6,9 +6,12 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
+
+from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.values import FILE
 
 if TYPE_CHECKING:
     from litebatch_asgi.catalog import Catalog
@@ -18,9 +21,11 @@ if TYPE_CHECKING:
 WIDTH = 80
 
 
-def check(
-    config: Annotated[Path, typer.Option(metavar="FILE", help="YAML; a LiteLLM configuration works.")],
-) -> None:
+@click.command(epilog=example("litebatch check --config litellm.yaml"))
+@click.option(
+    "--config", type=FILE, required=True, metavar="FILE", help="YAML; a LiteLLM configuration works."
+)
+def check(config: Path) -> None:
     """Tell what a configuration means here.
 
     The report names the deployments of each model, the models that are not
@@ -32,7 +37,7 @@ def check(
 
     read = load_config(config)
     catalog = _startable(read, config)
-    typer.echo("\n".join(report(read, catalog, config)))
+    click.echo("\n".join(report(read, catalog, config)))
 
 
 def _startable(config: Config, path: Path) -> Catalog:

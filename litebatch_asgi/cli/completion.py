@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
 
-import typer
-from typer.completion import get_completion_inspect_parameters, shell_complete
+import click
 
-get_completion_inspect_parameters()  # what makes the library know shells, without its options
+from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.values import OneOf
+
 _VARIABLE = "_LITEBATCH_COMPLETE"
 """by which the shell's script asks `litebatch` for completions; the library derives the name"""
 
@@ -21,6 +21,17 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-def completion(context: typer.Context, shell: Annotated[Shell, typer.Argument(help="Whose script.")]) -> None:
+@click.command(
+    epilog=example(
+        "litebatch completion bash >> ~/.bashrc",
+        "litebatch completion zsh >> ~/.zshrc",
+        "litebatch completion fish > ~/.config/fish/completions/litebatch.fish",
+    )
+)
+@click.argument("shell", type=OneOf(Shell), help="Whose script.")
+@click.pass_context
+def completion(context: click.Context, shell: Shell) -> None:
     """Print a script by which a shell completes commands."""
-    shell_complete(context.find_root().command, {}, "litebatch", _VARIABLE, f"source_{shell}")
+    from click.shell_completion import shell_complete
+
+    shell_complete(context.find_root().command, {}, "litebatch", _VARIABLE, f"{shell}_source")

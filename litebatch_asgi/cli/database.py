@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-import typer
+import click
 
 from litebatch_asgi.app import open_storage
 from litebatch_asgi.cli.asking import confirm
@@ -29,11 +29,11 @@ def moved(url: str, prefix: str, *, yes: bool, force: bool) -> None:
     store = installations_of(open_storage(url, prefix))
     seen = _look(store, url, force=force)
     if seen.is_at_home and seen.installation.fingerprint is not None:
-        typer.echo("it is where it was: there is nothing to do")
+        click.echo("it is where it was: there is nothing to do")
         return
     confirm("Does nothing use the database that it comes from any more?", yes=yes)
     installation = _settle(store.moved(idle_seconds=0 if force else ALIVE_SECONDS))
-    typer.echo(f"installation {installation.id} lives here from now on; nothing else was changed")
+    click.echo(f"installation {installation.id} lives here from now on; nothing else was changed")
 
 
 def copied(url: str, prefix: str, *, yes: bool, force: bool) -> None:
@@ -41,23 +41,23 @@ def copied(url: str, prefix: str, *, yes: bool, force: bool) -> None:
     store = installations_of(open_storage(url, prefix))
     seen = _look(store, url, force=force)
     if seen.is_at_home:
-        typer.echo("it is where it was: if it is the original itself, its open batches are lost", err=True)
+        click.echo("it is where it was: if it is the original itself, its open batches are lost", err=True)
     confirm("Is this a copy, whose open batches and input files shall go?", yes=yes)
     done = _settle(store.copied(idle_seconds=0 if force else ALIVE_SECONDS))
-    typer.echo(
+    click.echo(
         f"installation {done.installation.id} lives here from now on, in place of {seen.installation.id}"
     )
-    typer.echo(f"batches that were open and have failed: {done.batches}")
-    typer.echo(f"jobs that are left to the original: {done.jobs}")
-    typer.echo(f"input files that are hidden: {done.input_files}")
-    typer.echo(f"files at providers that are left to the original: {done.copies}")
-    typer.echo(f"idempotency keys that are free again: {done.keys}")
+    click.echo(f"batches that were open and have failed: {done.batches}")
+    click.echo(f"jobs that are left to the original: {done.jobs}")
+    click.echo(f"input files that are hidden: {done.input_files}")
+    click.echo(f"files at providers that are left to the original: {done.copies}")
+    click.echo(f"idempotency keys that are free again: {done.keys}")
 
 
 def _look(store: InstallationStore, url: str, *, force: bool) -> Residence:
     seen = asyncio.run(store.look(alive_seconds=ALIVE_SECONDS))
-    typer.echo(f"the database is {without_password(url)}, installation {seen.installation.id}", err=True)
-    typer.echo(f"it is now {seen.present}; it was {seen.installation.fingerprint or 'nowhere yet'}", err=True)
+    click.echo(f"the database is {without_password(url)}, installation {seen.installation.id}", err=True)
+    click.echo(f"it is now {seen.present}; it was {seen.installation.fingerprint or 'nowhere yet'}", err=True)
     if seen.alive and not force:
         raise ConfigError(
             f"processes that were alive on it within the last minute: {seen.alive}. Stop them and come again"

@@ -14,8 +14,9 @@ from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
+import click
 import httpx2
-import typer
+from click.exceptions import Exit
 from msgspec.structs import replace
 from rich.console import Console
 
@@ -63,8 +64,8 @@ def run(*, keep: bool, port: int | None) -> None:
         try:
             asyncio.run(_demo(Path(folder), keep=keep, port=port))
         except DemoFailed as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(1) from None
+            click.echo(f"error: {error}", err=True)
+            raise Exit(1) from None
 
 
 async def _demo(folder: Path, *, keep: bool, port: int | None) -> None:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from pathlib import Path
 
-import typer
+import click
 
 from litebatch_asgi.cli import options
+from litebatch_asgi.cli.groups import Group
 from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.output import Output
 
-DeploymentId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="As the list shows it.")]
-
-app: typer.Typer = typer.Typer(
-    name="deployments",
+app: Group = Group(
+    "deployments",
     help="Deployments: what is open there; drained, or put back.",
     epilog=example("litebatch deployments list --config litebatch.yaml"),
-    no_args_is_help=True,
 )
+_of_one = click.argument("deployment", metavar="ID", help="As the list shows it.")
 
 
 @app.command("list", epilog=example("litebatch deployments list --config litebatch.yaml"))
-def list_(
-    config: options.Config = None, database: options.Database = None, output: options.Output = None
-) -> None:
+@options.of_database
+@options.output
+def list_(config: Path | None, database: str | None, output: Output | None) -> None:
     """List deployments, with what is open there."""
     from litebatch_asgi.cli import deployments
     from litebatch_asgi.cli.accounts import database_of
@@ -31,7 +31,9 @@ def list_(
 
 
 @app.command(epilog=example("litebatch deployments drain eu-general --config litebatch.yaml"))
-def drain(deployment: DeploymentId, config: options.Config = None, database: options.Database = None) -> None:
+@_of_one
+@options.of_database
+def drain(deployment: str, config: Path | None, database: str | None) -> None:
     """Send no new jobs to a deployment, and move its open ones.
 
     It stays drained until `undrain`, whatever restarts. Jobs that nothing else can take run to their end.
@@ -43,9 +45,9 @@ def drain(deployment: DeploymentId, config: options.Config = None, database: opt
 
 
 @app.command(epilog=example("litebatch deployments undrain eu-general --config litebatch.yaml"))
-def undrain(
-    deployment: DeploymentId, config: options.Config = None, database: options.Database = None
-) -> None:
+@_of_one
+@options.of_database
+def undrain(deployment: str, config: Path | None, database: str | None) -> None:
     """Let jobs go to a deployment again."""
     from litebatch_asgi.cli import deployments
     from litebatch_asgi.cli.accounts import database_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
 from litebatch_asgi.cli.accounts import with_storage
 from litebatch_asgi.cli.output import Output, Row, print_rows
@@ -27,9 +27,9 @@ def drain(url: str, deployment_id: str) -> None:
 
     async def run(storage: Storage) -> None:
         drained = await Operators(storage).drain(deployment_id)
-        typer.echo(f"{deployment_id} is drained; running gateways follow within seconds")
-        typer.echo(f"jobs that stop and are handed on: {drained.stopping}")
-        typer.echo(f"jobs that run to their end there: {drained.staying}")
+        click.echo(f"{deployment_id} is drained; running gateways follow within seconds")
+        click.echo(f"jobs that stop and are handed on: {drained.stopping}")
+        click.echo(f"jobs that run to their end there: {drained.staying}")
 
     with_storage(url, run)
 
@@ -39,9 +39,9 @@ def undrain(url: str, deployment_id: str) -> None:
 
     async def run(storage: Storage) -> None:
         if await Operators(storage).undrain(deployment_id):
-            typer.echo(f"{deployment_id} gets jobs again; running gateways follow within seconds")
+            click.echo(f"{deployment_id} gets jobs again; running gateways follow within seconds")
         else:
-            typer.echo(f"{deployment_id} was not drained: there is nothing to do")
+            click.echo(f"{deployment_id} was not drained: there is nothing to do")
 
     with_storage(url, run)
 

@@ -3,57 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
 
-import typer
+import click
 
 from litebatch_asgi.cli import options
+from litebatch_asgi.cli.groups import Group
 from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.output import Output
+from litebatch_asgi.cli.values import FILE, STDOUT
 
-FileIds: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Of files.")]
-
-app: typer.Typer = typer.Typer(
-    name="files",
+app: Group = Group(
+    "files",
     help="Files, here and at any server that speaks OpenAI's API.",
     epilog=example(
         "litebatch files validate requests.jsonl --config litebatch.yaml",
         "litebatch files upload requests.jsonl",
     ),
-    no_args_is_help=True,
 )
+_of_some = click.argument("file", nargs=-1, required=True, metavar="ID...", help="Of files.")
 
 
 @app.command(epilog=example("litebatch files upload requests.jsonl"))
+@click.argument("file", type=FILE, help="What is sent.")
+@click.option("--purpose", default="batch", metavar="NAME", help="What it is for.")
+@click.option(
+    "--model", "-m", multiple=True, metavar="NAME", help="A gateway's model that it is for; may be repeated."
+)
+@options.of_server
+@options.output
 def upload(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What is sent.")],
-    purpose: Annotated[str, typer.Option("--purpose", metavar="NAME", help="What it is for.")] = "batch",
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model", "-m", metavar="NAME", help="A gateway's model that it is for; may be repeated."
-        ),
-    ] = None,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-    output: options.Output = None,
+    file: Path,
+    purpose: str,
+    model: tuple[str, ...],
+    base_url: str | None,
+    api_key: str | None,
+    output: Output | None,
 ) -> None:
     """Upload a file."""
     from litebatch_asgi.cli.client import files
     from litebatch_asgi.cli.client.opening import opened
 
     with opened(base_url, api_key) as (connection, screen):
-        files.upload(connection, screen, file, purpose=purpose, models=model or (), output=output)
+        files.upload(connection, screen, file, purpose=purpose, models=model, output=output)
 
 
 @app.command("list", epilog=example("litebatch files list --purpose batch"))
+@click.option("--purpose", metavar="NAME", help="Those for this alone.")
+@options.limit(20)
+@options.of_server
+@options.output
 def list_(
-    purpose: Annotated[
-        str | None, typer.Option("--purpose", metavar="NAME", help="Those for this alone.")
-    ] = None,
-    limit: options.Limit = 20,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-    output: options.Output = None,
+    purpose: str | None, limit: int, base_url: str | None, api_key: str | None, output: Output | None
 ) -> None:
     """List files, newest first."""
     from litebatch_asgi.cli.client import files
@@ -64,12 +64,10 @@ def list_(
 
 
 @app.command(epilog=example("litebatch files get file-abc123"))
-def get(
-    file: FileIds,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-    output: options.Output = None,
-) -> None:
+@_of_some
+@options.of_server
+@options.output
+def get(file: tuple[str, ...], base_url: str | None, api_key: str | None, output: Output | None) -> None:
     """Show files."""
     from litebatch_asgi.cli.client import files
     from litebatch_asgi.cli.client.opening import opened
@@ -79,27 +77,23 @@ def get(
 
 
 @app.command(epilog=example("litebatch files content file-abc123 -o answers.jsonl"))
-def content(
-    file: Annotated[str, typer.Argument(metavar="ID", help="Of a file.")],
-    out: options.Out = options.STDOUT,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-) -> None:
+@click.argument("file", metavar="ID", help="Of a file.")
+@options.out
+@options.of_server
+def content(file: str, out: Path, base_url: str | None, api_key: str | None) -> None:
     """Read what is in a file."""
     from litebatch_asgi.cli.client import files
     from litebatch_asgi.cli.client.opening import opened
 
     with opened(base_url, api_key) as (connection, screen):
-        files.content(connection, screen, file, None if out == options.STDOUT else out)
+        files.content(connection, screen, file, None if out == STDOUT else out)
 
 
 @app.command(epilog=example("litebatch files delete file-abc123 --yes"))
-def delete(
-    file: FileIds,
-    yes: options.Yes = False,
-    base_url: options.BaseUrl = None,
-    api_key: options.ApiKey = None,
-) -> None:
+@_of_some
+@options.yes
+@options.of_server
+def delete(file: tuple[str, ...], *, yes: bool, base_url: str | None, api_key: str | None) -> None:
     """Delete files."""
     from litebatch_asgi.cli.client import files
     from litebatch_asgi.cli.client.opening import opened
@@ -114,28 +108,20 @@ def delete(
         "litebatch files validate requests.jsonl --config litebatch.yaml",
     )
 )
-def validate(
-    file: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="JSONL, as for an upload."),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="NAME",
-            help="With --config the virtual model that lines must name, else the provider's model whose"
-            " price counts.",
-            show_default="the one of the lines",
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The gateway's: its models, limits and prices count."),
-    ] = None,
-    output: options.Output = None,
-) -> None:
+@click.argument("file", type=FILE, help="JSONL, as for an upload.")
+@click.option(
+    "--model",
+    "-m",
+    metavar="NAME",
+    help="With --config the virtual model that lines must name, else the provider's model whose"
+    " price counts.",
+    show_default="the one of the lines",
+)
+@click.option(
+    "--config", type=FILE, metavar="FILE", help="The gateway's: its models, limits and prices count."
+)
+@options.output
+def validate(file: Path, model: str | None, config: Path | None, output: Output | None) -> None:
     """Check a file as an upload does, and estimate what a batch costs.
 
     It needs no gateway. All problems are told, each with its line; then the

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from pathlib import Path
 
-import typer
+import click
 
 from litebatch_asgi.cli import options
+from litebatch_asgi.cli.groups import Group
 from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.output import Output
 
-JobId: TypeAlias = Annotated[str, typer.Argument(metavar="JOB", help="Its id, as the list shows it.")]
-
-app: typer.Typer = typer.Typer(
-    name="jobs",
+app: Group = Group(
+    "jobs",
     help="Jobs at deployments, which run the shards of batches.",
     epilog=example("litebatch jobs list --config litebatch.yaml"),
-    no_args_is_help=True,
 )
+_of_one = click.argument("job", help="Its id, as the list shows it.")
 
 
 @app.command(
@@ -26,21 +26,20 @@ app: typer.Typer = typer.Typer(
         "litebatch jobs list --batch batch_lb01m8dcavfhfqas1wectssmy5e8",
     ),
 )
+@click.option("--batch", metavar="ID", help="All jobs of this batch, ended ones too.")
+@click.option("--deployment", metavar="ID", help="At this deployment alone.")
+@click.option("--state", multiple=True, metavar="STATE", help="waiting, submitted ...; may be repeated.")
+@options.limit(100)
+@options.of_database
+@options.output
 def list_(
-    batch: Annotated[
-        str | None, typer.Option("--batch", metavar="ID", help="All jobs of this batch, ended ones too.")
-    ] = None,
-    deployment: Annotated[
-        str | None, typer.Option("--deployment", metavar="ID", help="At this deployment alone.")
-    ] = None,
-    state: Annotated[
-        list[str] | None,
-        typer.Option("--state", metavar="STATE", help="waiting, submitted ...; may be repeated."),
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = 100,
-    config: options.Config = None,
-    database: options.Database = None,
-    output: options.Output = None,
+    batch: str | None,
+    deployment: str | None,
+    state: tuple[str, ...],
+    limit: int,
+    config: Path | None,
+    database: str | None,
+    output: Output | None,
 ) -> None:
     """List jobs that have not ended, those of the newest batches first.
 
@@ -49,12 +48,14 @@ def list_(
     from litebatch_asgi.cli import jobs
     from litebatch_asgi.cli.accounts import database_of
 
-    query = jobs.asked(batch=batch, deployment=deployment, states=state or (), limit=limit)
+    query = jobs.asked(batch=batch, deployment=deployment, states=state, limit=limit)
     jobs.list_jobs(database_of(config, database), query, output)
 
 
 @app.command(epilog=example("litebatch jobs stop 01m8dcavfhfqas1wectssmy5e8-0-1"))
-def stop(job: JobId, config: options.Config = None, database: options.Database = None) -> None:
+@_of_one
+@options.of_database
+def stop(job: str, config: Path | None, database: str | None) -> None:
     """End a job at its provider: what it has finished by then counts."""
     from litebatch_asgi.cli import jobs
     from litebatch_asgi.cli.accounts import database_of
@@ -63,7 +64,9 @@ def stop(job: JobId, config: options.Config = None, database: options.Database =
 
 
 @app.command(epilog=example("litebatch jobs move 01m8dcavfhfqas1wectssmy5e8-0-1"))
-def move(job: JobId, config: options.Config = None, database: options.Database = None) -> None:
+@_of_one
+@options.of_database
+def move(job: str, config: Path | None, database: str | None) -> None:
     """Have what a job leaves undone run at another deployment."""
     from litebatch_asgi.cli import jobs
     from litebatch_asgi.cli.accounts import database_of

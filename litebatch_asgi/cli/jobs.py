@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import typer
+import click
 
 from litebatch_asgi.cli.accounts import with_storage
 from litebatch_asgi.cli.figures import age_of, amount_of
@@ -25,7 +25,7 @@ def asked(*, batch: str | None, deployment: str | None, states: Sequence[str], l
     known = [state.value for state in JobState]
     for state in states:
         if state not in known:
-            raise typer.BadParameter(f"there is no state {state!r}; there are {', '.join(known)}")
+            raise click.BadParameter(f"there is no state {state!r}; there are {', '.join(known)}")
     return JobQuery(
         batch_id=batch, deployment_id=deployment, states=frozenset(map(JobState, states)), limit=limit
     )
@@ -48,7 +48,7 @@ def stop(url: str, job_id: str) -> None:
 
     async def run(storage: Storage) -> None:
         job = await Operators(storage).stop(job_id)
-        typer.echo(f"{job.id} is to stop at {job.deployment_id}; running gateways follow within seconds")
+        click.echo(f"{job.id} is to stop at {job.deployment_id}; running gateways follow within seconds")
 
     with_storage(url, run)
 
@@ -58,7 +58,7 @@ def move(url: str, job_id: str) -> None:
 
     async def run(storage: Storage) -> None:
         job = await Operators(storage).move(job_id)
-        typer.echo(f"{job.id} is to leave {job.deployment_id}; running gateways follow within seconds")
+        click.echo(f"{job.id} is to leave {job.deployment_id}; running gateways follow within seconds")
 
     with_storage(url, run)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
-import typer
+import click
 
-from litebatch_asgi.cli import options
+from litebatch_asgi.cli import account_options, options
 from litebatch_asgi.cli.account_commands import Accounts, Words, add_commands
-from litebatch_asgi.cli.account_options import with_limits
+from litebatch_asgi.cli.groups import Group
 from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.output import Output
 
-app: typer.Typer = typer.Typer(
-    name="keys",
+app: Group = Group(
+    "keys",
     help="Virtual keys, in a gateway's database.",
     epilog=example("litebatch keys list --config litebatch.yaml"),
-    no_args_is_help=True,
 )
 
 
@@ -27,23 +27,27 @@ app: typer.Typer = typer.Typer(
         "KEY=$(litebatch keys create --model gpt-4o-batch)",
     )
 )
-@with_limits
+@click.option("--alias", metavar="NAME", help="A name for it.")
+@account_options.models
+@click.option("--user", metavar="ID", help="Whose key it is; made if need be.")
+@click.option("--team", metavar="ID", help="The team that shares what is made with it.")
+@account_options.inherit
+@account_options.duration
+@account_options.limits
+@options.of_database
+@options.output
 def create(
-    alias: Annotated[str | None, typer.Option("--alias", metavar="NAME", help="A name for it.")] = None,
-    model: options.Models = None,
-    user: Annotated[
-        str | None, typer.Option("--user", metavar="ID", help="Whose key it is; made if need be.")
-    ] = None,
-    team: Annotated[
-        str | None, typer.Option("--team", metavar="ID", help="The team that shares what is made with it.")
-    ] = None,
-    inherit: options.Inherit = False,
-    duration: options.Duration = None,
+    alias: str | None,
+    model: tuple[str, ...],
+    user: str | None,
+    team: str | None,
+    duration: str | None,
     *,
-    limits: Mapping[str, Any],
-    config: options.Config = None,
-    database: options.Database = None,
-    output: options.Output = None,
+    inherit: bool,
+    config: Path | None,
+    database: str | None,
+    output: Output | None,
+    **limits: Any,
 ) -> None:
     """Make a key and print it, this once."""
     from litebatch_asgi.cli import keys
@@ -52,7 +56,7 @@ def create(
 
     fields = NewKeyFields(
         key_alias=alias,
-        models=model,
+        models=list(model) or None,
         user_id=user,
         team_id=team,
         inherit=inherit,

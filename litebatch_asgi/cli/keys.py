@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import typer
+import click
 
 from litebatch_asgi.cli import accounts
 from litebatch_asgi.cli.accounts import BY, every, models_of, with_service
@@ -35,7 +35,7 @@ def print_secret(key: VirtualKey, secret: str, url: str, output: Output | None) 
     if output is Output.JSON:
         print_object(NewKey(key=secret, **key_fields(key)))
     else:
-        typer.echo(secret)
+        click.echo(secret)
     expires = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M} UTC"
     tell(f"owner {key.owner}, expires {expires}")
     tell(f"the key is not shown again; it counts at gateways on {without_password(url)}")

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import Annotated
 
-import typer
+import click
 
+from litebatch_asgi.cli.options import example
 from litebatch_asgi.metrics.definitions import DEFINITIONS
 
 
-def metrics(
-    dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="Print a dashboard for Grafana, in JSON.")
-    ] = False,
-    alerts: Annotated[
-        bool, typer.Option("--alerts", help="Print alert rules for Prometheus, in YAML.")
-    ] = False,
-) -> None:
+@click.command(
+    epilog=example(
+        "litebatch metrics --dashboard > litebatch.json", "litebatch metrics --alerts > alerts.yaml"
+    )
+)
+@click.option("--dashboard", is_flag=True, help="Print a dashboard for Grafana, in JSON.")
+@click.option("--alerts", is_flag=True, help="Print alert rules for Prometheus, in YAML.")
+def metrics(*, dashboard: bool, alerts: bool) -> None:
     """Show what is measured, or a dashboard and alerts for it."""
     if dashboard and alerts:
-        raise typer.BadParameter("--dashboard and --alerts are two files: ask for one at a time")
+        raise click.BadParameter("--dashboard and --alerts are two files: ask for one at a time")
     if dashboard or alerts:
-        typer.echo(asset("dashboard.json" if dashboard else "alerts.yaml"), nl=False)
+        click.echo(asset("dashboard.json" if dashboard else "alerts.yaml"), nl=False)
         return
     for each in DEFINITIONS:
         labels = f"{{{', '.join(each.labels)}}}" if each.labels else ""
-        typer.echo(f"{each.name}{labels}\n    {each.kind}: {each.help}")
+        click.echo(f"{each.name}{labels}\n    {each.kind}: {each.help}")
 
 
 def asset(name: str) -> str:

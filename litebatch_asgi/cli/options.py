@@ -2,73 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Any, TypeVar
 
-import typer
+import click
 
-from litebatch_asgi.cli.output import Output as _Output
+from litebatch_asgi.cli.output import Output
+from litebatch_asgi.cli.values import FILE, OUT, STDOUT, OneOf, Whole
 
-STDOUT = Path("-")
-
-
-def out_path(given: str | Path) -> Path:
-    """Where results go, from a text or the default: `-` is `STDOUT`, and `./-` a file of that name."""
-    path = Path(given)
-    return path.absolute() if path == STDOUT and str(given) != "-" else path
-
-
-Config: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="The gateway's; only its database_url is read."),
-]
-Database: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--database", metavar="URL", help="In place of --config, such as sqlite:///litebatch.db."),
-]
-Output: TypeAlias = Annotated[
-    _Output | None,
-    typer.Option(
-        "--output",
-        metavar="FORM",
-        help="table, json or plain. Unless told: a table on a terminal, JSON lines in a pipe.",
-    ),
-]
-Out: TypeAlias = Annotated[
-    Path, typer.Option("--out", "-o", metavar="OUT", parser=out_path, help="A file; - is stdout.")
-]
-BaseUrl: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--base-url",
-        metavar="URL",
-        help="The server; unless told LITEBATCH_BASE_URL, then OPENAI_BASE_URL.",
-        show_default="OpenAI",
-    ),
-]
-ApiKey: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key",
-        metavar="KEY",
-        help="Better set LITEBATCH_API_KEY, or OPENAI_API_KEY: others see what a command is given.",
-    ),
-]
-Limit: TypeAlias = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-Models: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--model", metavar="NAME", help="A model or access group; may be repeated. None: all."),
-]
-Inherit: TypeAlias = Annotated[
-    bool,
-    typer.Option("--inherit", help="Own the files and batches that an earlier one of this id left behind."),
-]
-Duration: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--duration", metavar="TIME", help="30d, 12h, 2mo ...", show_default="for ever"),
-]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Format(StrEnum):
@@ -76,6 +19,62 @@ class Format(StrEnum):
 
     JSONL = "jsonl"
     CSV = "csv"
+
+
+def of_database(command: F) -> F:
+    """Add --config and --database: the database that is meant."""
+    config = click.option(
+        "--config", type=FILE, metavar="FILE", help="The gateway's; only its database_url is read."
+    )
+    database = click.option(
+        "--database", metavar="URL", help="In place of --config, such as sqlite:///litebatch.db."
+    )
+    return config(database(command))
+
+
+def of_server(command: F) -> F:
+    """Add --base-url and --api-key: the server that is asked."""
+    base_url = click.option(
+        "--base-url",
+        metavar="URL",
+        help="The server; unless told LITEBATCH_BASE_URL, then OPENAI_BASE_URL.",
+        show_default="OpenAI",
+    )
+    api_key = click.option(
+        "--api-key",
+        metavar="KEY",
+        help="Better set LITEBATCH_API_KEY, or OPENAI_API_KEY: others see what a command is given.",
+    )
+    return base_url(api_key(command))
+
+
+def out(command: F) -> F:
+    """Add --out: where results go."""
+    option = click.option(
+        "--out", "-o", type=OUT, default=str(STDOUT), metavar="OUT", help="A file; - is stdout."
+    )
+    return option(command)
+
+
+def output(command: F) -> F:
+    """Add --output: the form of what is printed."""
+    option = click.option(
+        "--output",
+        type=OneOf(Output),
+        metavar="FORM",
+        help="table, json or plain. Unless told: a table on a terminal, JSON lines in a pipe.",
+    )
+    return option(command)
+
+
+def limit(default: int) -> Callable[[F], F]:
+    """Add --limit: how many are printed."""
+    return click.option("--limit", type=Whole(1), default=default, metavar="N", help="At most so many.")
+
+
+def yes(command: F) -> F:
+    """Add --yes: the answer to what is asked first."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
 
 
 def example(*lines: str) -> str:

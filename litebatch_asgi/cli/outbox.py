@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import click
 import msgspec
-import typer
 
 from litebatch_asgi.cli.accounts import with_storage
 from litebatch_asgi.cli.output import Output, Row, print_rows
@@ -59,7 +59,7 @@ def replay(url: str, sink: str | None, event_ids: Sequence[str] | None) -> None:
             count += step
             if step < _AT_ONCE:
                 break
-        typer.echo(f"deliveries that are tried again: {count}")
+        click.echo(f"deliveries that are tried again: {count}")
 
     with_storage(url, run)
 

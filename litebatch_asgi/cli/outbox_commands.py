@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from pathlib import Path
 
-import typer
+import click
 
 from litebatch_asgi.cli import options
+from litebatch_asgi.cli.groups import Group
 from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.output import Output
 
-Sink: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--sink", metavar="NAME", help="Of this sink or webhook endpoint alone."),
-]
-
-app: typer.Typer = typer.Typer(
-    name="outbox",
+app: Group = Group(
+    "outbox",
     help="What sinks and webhooks have not taken, in a database.",
     epilog=example("litebatch outbox list --config litebatch.yaml"),
-    no_args_is_help=True,
 )
+_of_sink = click.option("--sink", metavar="NAME", help="Of this sink or webhook endpoint alone.")
 
 
-@app.command(
-    "list",
-    epilog=example("litebatch outbox list --sink log"),
-)
+@app.command("list", epilog=example("litebatch outbox list --sink log"))
+@_of_sink
+@options.limit(100)
+@options.of_database
+@options.output
 def list_(
-    sink: Sink = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = 100,
-    config: options.Config = None,
-    database: options.Database = None,
-    output: options.Output = None,
+    sink: str | None, limit: int, config: Path | None, database: str | None, output: Output | None
 ) -> None:
     """List dead deliveries, which are not tried again.
 
@@ -44,14 +38,12 @@ def list_(
 
 
 @app.command(epilog=example("litebatch outbox replay --sink log", "litebatch outbox replay --all"))
+@click.argument("event", nargs=-1, help="Ids, as the list shows them.")
+@_of_sink
+@click.option("--all", "every", is_flag=True, help="All that are dead.")
+@options.of_database
 def replay(
-    event: Annotated[
-        list[str] | None, typer.Argument(metavar="EVENT", help="Ids, as the list shows them.")
-    ] = None,
-    sink: Sink = None,
-    every: Annotated[bool, typer.Option("--all", help="All that are dead.")] = False,
-    config: options.Config = None,
-    database: options.Database = None,
+    event: tuple[str, ...], sink: str | None, *, every: bool, config: Path | None, database: str | None
 ) -> None:
     """Have dead deliveries tried again, as if they were new.
 
@@ -61,5 +53,5 @@ def replay(
     from litebatch_asgi.cli.accounts import database_of
 
     if not (event or sink or every):
-        raise typer.BadParameter("name events, a sink with --sink, or say --all")
+        raise click.BadParameter("name events, a sink with --sink, or say --all")
     outbox.replay(database_of(config, database), sink, event or None)

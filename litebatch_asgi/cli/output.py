@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
+import click
 import msgspec
-import typer
 
 from litebatch_asgi.cli.telling import visible, visible_in_line, visible_json
 
@@ -77,7 +77,7 @@ def print_rows(
                 print_object(row.object)
         case Output.PLAIN:
             for row in rows:
-                typer.echo("\t".join(map(visible_in_line, row.plain)))
+                click.echo("\t".join(map(visible_in_line, row.plain)))
 
 
 def form_of(output: Output | None) -> Output:
@@ -88,7 +88,7 @@ def form_of(output: Output | None) -> Output:
 def print_object(shown: object) -> None:
     """Print one JSON line on stdout."""
     line = msgspec.json.encode(shown)
-    typer.echo(visible_json(line.decode()) if sys.stdout.isatty() else line)
+    click.echo(visible_json(line.decode()) if sys.stdout.isatty() else line)
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Row], *, has_head: bool) -> None:

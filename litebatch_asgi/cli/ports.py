@@ -6,7 +6,8 @@ import errno
 import socket
 from typing import NoReturn
 
-import typer
+import click
+from click.exceptions import Exit
 
 from litebatch_asgi.server.listen import listen
 
@@ -38,5 +39,5 @@ def exit_for_port(host: str, port: int, error: OSError) -> NoReturn:
         )
     else:
         message = f"cannot listen on port {port} of {host}: {reason}"
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(1) from None
+    click.echo(f"error: {message}", err=True)
+    raise Exit(1) from None

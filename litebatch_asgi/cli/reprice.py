@@ -7,13 +7,16 @@ import os
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
+import click
 import msgspec
-import typer
+from click.exceptions import Exit
 
 from litebatch_asgi.cli import options
-from litebatch_asgi.cli.output import Row, print_rows
+from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.output import Output, Row, print_rows
+from litebatch_asgi.cli.values import DATE, FILE
 
 if TYPE_CHECKING:
     from litebatch_asgi.config import Config
@@ -22,37 +25,36 @@ if TYPE_CHECKING:
 COLUMNS = ("MODEL", "DEPLOYMENT", "BATCHES", "BEFORE", "AFTER", "DIFFERENCE")
 
 
+@click.command(
+    epilog=example(
+        "litebatch reprice --since 2026-11-01 --dry-run --config litebatch.yaml",
+        "litebatch reprice --since 2026-11-01 --model gpt-4o --config litebatch.yaml",
+    )
+)
+@click.option(
+    "--since",
+    type=DATE,
+    required=True,
+    metavar="DATE",
+    help="Charges made since then, in UTC, such as 2026-11-01.",
+)
+@click.option("--model", metavar="NAME", help="That answered, or that the batch names.", show_default="all")
+@click.option(
+    "--take-back", metavar="BATCH", help="Take back what this batch was charged: its usage is wrong."
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would change, and write nothing.")
+@click.option("--config", type=FILE, metavar="FILE", help="The gateway's, with the prices that count now.")
+@click.option("--database", metavar="URL", help="In place of general_settings.database_url.")
+@options.output
 def reprice(
-    since: Annotated[
-        datetime,
-        typer.Option(
-            metavar="DATE",
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-            help="Charges made since then, in UTC, such as 2026-11-01.",
-        ),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="That answered, or that the batch names.", show_default="all"),
-    ] = None,
-    take_back: Annotated[
-        str | None,
-        typer.Option(
-            metavar="BATCH",
-            help="Take back what this batch was charged: its usage is wrong.",
-            show_default=False,
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would change, and write nothing.")
-    ] = False,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The gateway's, with the prices that count now.")
-    ] = None,
-    database: Annotated[
-        str | None, typer.Option(metavar="URL", help="In place of general_settings.database_url.")
-    ] = None,
-    output: options.Output = None,
+    since: datetime,
+    model: str | None,
+    take_back: str | None,
+    *,
+    dry_run: bool,
+    config: Path | None,
+    database: str | None,
+    output: Output | None,
 ) -> None:
     """Correct what batches were charged, by today's prices.
 
@@ -72,7 +74,7 @@ def reprice(
     print_rows(COLUMNS, rows, output)
     _tell(repriced, dry_run=dry_run)
     if repriced.refused:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 async def _repriced(
@@ -125,13 +127,13 @@ def _tell(repriced: Repriced, *, dry_run: bool) -> None:
     total = repriced.total
     if total.batches:
         done = "would be corrected" if dry_run else "were corrected"
-        typer.echo(
+        click.echo(
             f"{total.batches} of {repriced.looked_at} charges {done}: {_dollars(total.before)} US dollars "
             f"become {_dollars(total.after)}, a difference of {_dollars(total.difference)}",
             err=True,
         )
     else:
-        typer.echo(f"none of {repriced.looked_at} charges has to be corrected", err=True)
+        click.echo(f"none of {repriced.looked_at} charges has to be corrected", err=True)
     for (reason, place), count in sorted(repriced.refused.items()):
         what = f"{count} charges" if count > 1 else "1 charge"
-        typer.echo(f"{what} of {place.model} at {place.deployment_id} cannot be repriced: {reason}", err=True)
+        click.echo(f"{what} of {place.model} at {place.deployment_id} cannot be repriced: {reason}", err=True)

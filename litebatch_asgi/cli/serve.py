@@ -9,8 +9,8 @@ import socket
 from collections.abc import Iterator
 from importlib.metadata import version
 
+import click
 import msgspec
-import typer
 
 from litebatch_asgi.app import LiteBatch
 from litebatch_asgi.catalog import Catalog
@@ -66,7 +66,7 @@ def _serve_by_workers(options: Options, port: int) -> None:
             listener,
             stopping=lambda: say_stopping(_stopping(options.drain_seconds)),
         )
-        typer.echo(banner(config, address_of(listener)))
+        click.echo(banner(config, address_of(listener)))
         workers.run()
 
 

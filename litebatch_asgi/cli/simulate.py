@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
+import click
 import msgspec
-import typer
 
 from litebatch_asgi.cli.ports import exit_for_port
 from litebatch_asgi.cli.stopping import say_stopping
@@ -143,4 +143,4 @@ def _tell(address: str, flavour: str, directory: Path | None) -> None:
         *_WAYS_IN[flavour],
         "  steering  {address}/_simulator/ lists what can be asked",
     )
-    typer.echo("\n".join(lines).format(address=address, credentials=credentials))
+    click.echo("\n".join(lines).format(address=address, credentials=credentials))

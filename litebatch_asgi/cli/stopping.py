@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
-import typer
+import click
 
 from litebatch_asgi.server.listen import until_told_to_stop
 
@@ -15,7 +15,7 @@ async def until_stopped(banner: str, *, then: str) -> None:
 
     `then` tells on a terminal what is still to be done. Elsewhere nothing is told: stderr is the log there.
     """
-    await until_told_to_stop(lambda: typer.echo(banner))
+    await until_told_to_stop(lambda: click.echo(banner))
     say_stopping(then)
 
 
@@ -24,4 +24,4 @@ def say_stopping(then: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     if sys.stderr.isatty():
-        typer.echo(f"\nstopping… {then} Ctrl-C again ends it at once.", err=True)
+        click.echo(f"\nstopping… {then} Ctrl-C again ends it at once.", err=True)

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
-import typer
+import click
 
-from litebatch_asgi.cli import options
+from litebatch_asgi.cli import account_options, options
 from litebatch_asgi.cli.account_commands import Accounts, Words, add_commands
-from litebatch_asgi.cli.account_options import with_limits
+from litebatch_asgi.cli.groups import Group
 from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.output import Output
 
-app: typer.Typer = typer.Typer(
-    name="teams",
+app: Group = Group(
+    "teams",
     help="Teams, whose keys share files, batches and limits.",
     epilog=example("litebatch teams list --config litebatch.yaml"),
-    no_args_is_help=True,
 )
 
 
 @app.command(epilog=example("litebatch teams create search --model gpt-4o-batch --max-open-batches 10"))
-@with_limits
+@click.argument("team", required=False, help="Its id; a random one unless told.")
+@click.option("--alias", metavar="NAME", help="A name for it.")
+@account_options.models
+@account_options.inherit
+@account_options.limits
+@options.of_database
+@options.output
 def create(
-    team: Annotated[
-        str | None, typer.Argument(metavar="TEAM", help="Its id.", show_default="a random one")
-    ] = None,
-    alias: Annotated[str | None, typer.Option("--alias", metavar="NAME", help="A name for it.")] = None,
-    model: options.Models = None,
-    inherit: options.Inherit = False,
+    team: str | None,
+    alias: str | None,
+    model: tuple[str, ...],
     *,
-    limits: Mapping[str, Any],
-    config: options.Config = None,
-    database: options.Database = None,
-    output: options.Output = None,
+    inherit: bool,
+    config: Path | None,
+    database: str | None,
+    output: Output | None,
+    **limits: Any,
 ) -> None:
     """Make a team and print its id."""
     from litebatch_asgi.cli import teams
@@ -43,7 +47,7 @@ def create(
     fields = NewTeamFields(
         team_id=team,
         team_alias=alias,
-        models=model,
+        models=list(model) or None,
         inherit=inherit,
         **limits,
     )

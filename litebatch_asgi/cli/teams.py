@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
 from litebatch_asgi.cli import accounts
 from litebatch_asgi.cli.accounts import BY, by_id, every, models_of, with_service
@@ -24,7 +24,7 @@ def create(url: str, fields: NewTeamFields, *, output: Output | None) -> None:
         if output is Output.JSON:
             print_object(team_row(team))
         else:
-            typer.echo(team.id)
+            click.echo(team.id)
         tell(f"a key for it: litebatch keys create --team {team.id}")
 
     with_service(url, run)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
-import typer
+import click
 
-from litebatch_asgi.cli import options
+from litebatch_asgi.cli import account_options, options
 from litebatch_asgi.cli.account_commands import Accounts, Words, add_commands
-from litebatch_asgi.cli.account_options import with_limits
+from litebatch_asgi.cli.groups import Group
 from litebatch_asgi.cli.options import example
+from litebatch_asgi.cli.output import Output
 
-app: typer.Typer = typer.Typer(
-    name="users",
+app: Group = Group(
+    "users",
     help="Users, with keys and limits of their own.",
     epilog=example("litebatch users list --config litebatch.yaml"),
-    no_args_is_help=True,
 )
 
 
@@ -26,29 +26,35 @@ app: typer.Typer = typer.Typer(
         "litebatch users create root --role proxy_admin",
     )
 )
-@with_limits
+@click.argument("user", required=False, help="Its id; a random one unless told.")
+@click.option("--alias", metavar="NAME", help="A name for it.")
+@click.option("--email", metavar="ADDRESS", help="For the record.")
+@click.option("--role", metavar="ROLE", help="proxy_admin: its keys are an admin's.")
+@click.option("--key/--no-key", default=True, help="Whether a key is made too.")
+@click.option("--key-alias", metavar="NAME", help="A name for that key.")
+@click.option("--team", metavar="ID", help="The team of that key.")
+@account_options.duration
+@account_options.models
+@account_options.inherit
+@account_options.limits
+@options.of_database
+@options.output
 def create(
-    user: Annotated[
-        str | None, typer.Argument(metavar="USER", help="Its id.", show_default="a random one")
-    ] = None,
-    alias: Annotated[str | None, typer.Option("--alias", metavar="NAME", help="A name for it.")] = None,
-    email: Annotated[str | None, typer.Option("--email", metavar="ADDRESS", help="For the record.")] = None,
-    role: Annotated[
-        str | None, typer.Option("--role", metavar="ROLE", help="proxy_admin: its keys are an admin's.")
-    ] = None,
-    key: Annotated[bool, typer.Option("--key/--no-key", help="Whether a key is made too.")] = True,
-    key_alias: Annotated[
-        str | None, typer.Option("--key-alias", metavar="NAME", help="A name for that key.")
-    ] = None,
-    team: Annotated[str | None, typer.Option("--team", metavar="ID", help="The team of that key.")] = None,
-    duration: options.Duration = None,
-    model: options.Models = None,
-    inherit: options.Inherit = False,
+    user: str | None,
+    alias: str | None,
+    email: str | None,
+    role: str | None,
+    key_alias: str | None,
+    team: str | None,
+    duration: str | None,
+    model: tuple[str, ...],
     *,
-    limits: Mapping[str, Any],
-    config: options.Config = None,
-    database: options.Database = None,
-    output: options.Output = None,
+    key: bool,
+    inherit: bool,
+    config: Path | None,
+    database: str | None,
+    output: Output | None,
+    **limits: Any,
 ) -> None:
     """Make a user, and a key for it, which is printed this once."""
     from litebatch_asgi.cli import users
@@ -64,7 +70,7 @@ def create(
         key_alias=key_alias,
         team_id=team,
         duration=duration,
-        models=model,
+        models=list(model) or None,
         inherit=inherit,
         **limits,
     )

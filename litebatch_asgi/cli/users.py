@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
 from litebatch_asgi.cli import accounts
 from litebatch_asgi.cli.accounts import BY, by_id, every, models_of, with_service
@@ -26,7 +26,7 @@ def create(url: str, fields: NewUserFields, *, output: Output | None) -> None:
         elif output is Output.JSON:
             print_object(user_row(user))
         else:
-            typer.echo(user.id)
+            click.echo(user.id)
 
     with_service(url, run)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+from click.exceptions import Exit
 
 from litebatch_asgi.cli.checking import Gateway, check
 from litebatch_asgi.cli.estimates import COLUMNS, priced, row_of, tell_estimates
@@ -22,7 +22,7 @@ def validate(path: Path, model: str | None, config: Path | None, output: Output 
     if not isinstance(found, CheckedFile):
         print_problems(path, found, output)
         tell(f"{path} has {how_many(found)}: an upload would be refused")
-        raise typer.Exit(1)
+        raise Exit(1)
     estimated = Estimate.of(found, found.url, gateway.settings)
     every = list(priced(path, found, estimated, gateway, model))
     print_rows(COLUMNS, map(row_of, every), output)

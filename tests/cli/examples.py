@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
-from typer.main import get_command
+import click
 
 from litebatch_asgi.cli.commands import app
 
@@ -16,9 +15,9 @@ def assert_parses(example: str) -> None:
     words = [word for word in words if not word.startswith("OPENAI_API_KEY=")]
     if set(words) & {">", ">>"}:
         words = words[:-2]
-    command: Any = get_command(app)
+    command: click.Command = app
     assert words.pop(0) == "litebatch"
-    while hasattr(command, "commands"):
+    while isinstance(command, click.Group):
         name = words.pop(0)
         if name == "--help":
             return

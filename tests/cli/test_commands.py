@@ -84,7 +84,7 @@ def test_nothing_takes_the_place_of_a_stdout_that_was_closed(tmp_path: Path) -> 
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich", "uvicorn"])
+@pytest.mark.parametrize("missing", ["click", "rich", "uvicorn"])
 def test_a_missing_extra_is_told_with_the_line_that_installs_it(missing: str) -> None:
     program = f"import sys; sys.modules[{missing!r}] = None; from litebatch_asgi.cli import main; main()"
     ended = subprocess.run(

@@ -68,3 +68,14 @@ async def test_several_workers_do_the_same(tmp_path: Path) -> None:
                 shown.type(CTRL_C)
                 assert shown.end() == -signal.SIGINT
             assert "Traceback" not in shown.shown
+
+
+def test_one_that_waits_for_a_server_ends_without_a_word(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        with forked_terminal("batches", "list", "--base-url", url, "--api-key", "k", cwd=tmp_path) as shown:
+            connection, _ = silent.accept()
+            with connection:
+                shown.type(CTRL_C)
+                assert shown.end() == 130
+        assert shown.shown.replace("^C", "").strip() == ""

@@ -97,7 +97,7 @@ def test_importing_loads_what_is_asked_for() -> None:
 def test_importing_loads_neither_the_server_nor_a_backend() -> None:
     code = (
         "import sys, litebatch_asgi.app;"
-        "print([name for name in ('uvicorn', 'typer', 'yaml', 'rich', 'litebatch_sqlite', 'aiosqlite',"
+        "print([name for name in ('uvicorn', 'click', 'yaml', 'rich', 'litebatch_sqlite', 'aiosqlite',"
         " 'htpy', 'cryptography', 'litebatch_asgi.page', 'litebatch_asgi.simulator', 'pytest')"
         " if name in sys.modules])"
     )

@@ -110,7 +110,7 @@ import litebatch_asgi, litebatch_asgi.authenticators
 print(json.dumps({
     "opened": opened,
     "threads": threading.active_count(),
-    "extras": sorted({"typer", "rich", "yaml", "uvicorn", "fastapi", "aiosqlite"} & set(sys.modules)),
+    "extras": sorted({"click", "rich", "yaml", "uvicorn", "fastapi", "aiosqlite"} & set(sys.modules)),
     "handlers": len(logging.getLogger().handlers) + len(logging.getLogger("litebatch_asgi").handlers),
     "signals": signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
     "loop": asyncio.get_event_loop_policy()._local._loop is None,

@@ -45,7 +45,7 @@ litebatch = LiteBatch(
 )
 app = Starlette(routes=[Mount("/v1", litebatch.app)])
 
-EXTRAS = {"typer", "rich", "yaml", "uvicorn", "opentelemetry", "htpy", "cryptography"}
+EXTRAS = {"click", "rich", "yaml", "uvicorn", "opentelemetry", "htpy", "cryptography"}
 
 async def main():
     async with litebatch.lifespan(app), httpx2.AsyncClient(

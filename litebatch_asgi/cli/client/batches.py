@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-import typer
+from click.exceptions import Exit
 
 from litebatch_asgi.cli.client.answers import number, text
 from litebatch_asgi.cli.client.api import ABSENT, API
@@ -62,10 +62,10 @@ def follow(
         ended = watch(API(connection), ids, screen, every_seconds)
     except KeyboardInterrupt:
         screen.tell("\ninterrupted: the batches go on without this command")
-        raise typer.Exit(1) from None
+        raise Exit(1) from None
     print_batches(ended, output)
     if not all(batch.is_whole for batch in ended):
-        raise typer.Exit(_INCOMPLETE)
+        raise Exit(_INCOMPLETE)
 
 
 def cancel(connection: Connection, ids: Sequence[str], output: Output | None) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-import typer
+from click.exceptions import Exit
 
 from litebatch_asgi.cli.asking import confirm
 from litebatch_asgi.cli.client.api import API
@@ -43,7 +43,7 @@ def upload(
             file = API(connection).upload(Form(source, fields, seen), str(uuid4()))
     except KeyboardInterrupt:
         screen.tell(f"\ninterrupted: {path} was not sent whole")
-        raise typer.Exit(1) from None
+        raise Exit(1) from None
     except Refused as error:
         if error.problems:
             print_problems(path, error.problems, output)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
-import typer
+import click
 
 from litebatch_asgi.cli.client.connection import Connection
 from litebatch_asgi.cli.client.screen import Screen
@@ -27,6 +27,6 @@ def pairs(given: Sequence[str]) -> dict[str, str]:
     for each in given:
         name, equals, value = each.partition("=")
         if not equals or not name:
-            raise typer.BadParameter(f"--metadata {each}: write it as NAME=VALUE")
+            raise click.BadParameter(f"--metadata {each}: write it as NAME=VALUE")
         found[name] = value
     return found

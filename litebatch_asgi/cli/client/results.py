@@ -12,8 +12,9 @@ from io import StringIO
 from pathlib import Path
 from typing import BinaryIO
 
+import click
 import msgspec
-import typer
+from click.exceptions import Exit
 
 from litebatch_asgi.cli.client.api import API
 from litebatch_asgi.cli.client.connection import Connection
@@ -61,7 +62,7 @@ def results(
     if not batch.is_whole:
         left = counted(batch.total - batch.completed, "request")
         screen.tell(f"{batch.id} has {batch.status}: {left} without success")
-        raise typer.Exit(_INCOMPLETE)
+        raise Exit(_INCOMPLETE)
 
 
 def _written(
@@ -106,7 +107,7 @@ def _write(line: bytes, target: BinaryIO | None) -> None:
     if target is not None:
         target.write(line + b"\n")
     elif sys.stdout.isatty():
-        typer.echo(visible_json(visible(line.decode(errors="replace"))))
+        click.echo(visible_json(visible(line.decode(errors="replace"))))
     else:
         sys.stdout.buffer.write(line + b"\n")
 

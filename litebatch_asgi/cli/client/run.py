@@ -10,8 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
-import typer
+from click.exceptions import Exit
 
 from litebatch_asgi.cli.asking import ask
 from litebatch_asgi.cli.checking import Gateway, check
@@ -106,11 +107,11 @@ class Run:
     def _telling_how_to_go_on(self) -> Generator[None]:
         try:
             yield
-        except (KeyboardInterrupt, typer.Abort):
+        except (KeyboardInterrupt, click.Abort):
             self._screen.tell(f"\ninterrupted: {self._so_far}")
             self._screen.tell("to go on:")
             self._screen.tell_whole(f"  {shlex.join(self._command)}")
-            raise typer.Exit(1) from None
+            raise Exit(1) from None
         except CommandFailed as error:
             raise CommandFailed(
                 f"{error}\n{self._so_far}; to go on:\n  {shlex.join(self._command)}"
@@ -132,7 +133,7 @@ class Run:
         if not isinstance(found, CheckedFile):
             print_problems(path, found, self._asked.output)
             self._screen.tell(f"{path} has {how_many(found)}: nothing was sent")
-            raise typer.Exit(1)
+            raise Exit(1)
         if not path.is_file():
             raise ConfigError(f"{path} is no file, and can be read only once: write it into one")
         self._check_endpoint(found)
@@ -231,7 +232,7 @@ class Run:
     def _agree(self, question: str) -> None:
         if not ask(question, yes=self._asked.yes, otherwise="nothing was sent"):
             self._screen.tell("nothing was created")
-            raise typer.Exit(1)
+            raise Exit(1)
 
     def _upload(self, given: _Input, key: str) -> File:
         fields = [("purpose", "batch")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
-import typer
+from click.exceptions import Exit
 
 from litebatch_asgi.cli.client.errors import Refused
 from litebatch_asgi.cli.failing import CommandFailed
@@ -36,4 +36,4 @@ class Several(Generic[T]):
     def end(self) -> None:
         """Exit code 1 unless all was done."""
         if self._has_failed:
-            raise typer.Exit(1)
+            raise Exit(1)

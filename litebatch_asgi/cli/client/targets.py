@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import typer
+import click
 
 from litebatch_asgi.cli.failing import CommandFailed
 from litebatch_asgi.cli.telling import visible
@@ -101,4 +101,4 @@ def _print(content: BinaryIO) -> None:
     decoder, is_last = getincrementaldecoder("utf-8")("replace"), False
     while not is_last:
         is_last = not (block := content.read(_BLOCK))
-        typer.echo(visible(decoder.decode(block, final=is_last)), nl=False)
+        click.echo(visible(decoder.decode(block, final=is_last)), nl=False)
