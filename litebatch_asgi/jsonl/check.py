@@ -224,10 +224,9 @@ class LineChecker:
     def _remember(self, custom_id: bytes) -> bool:
         """Take note of a custom_id; False if it was there before."""
         digest = id_digest(custom_id)
-        number = int.from_bytes(digest)
-        if not self._digests.add(digest, number):
+        if not self._digests.add(digest):
             return False
-        self._id_sum += number
+        self._id_sum += int.from_bytes(digest)
         return True
 
     def _examine(self, line: bytes, offset: int) -> None:
