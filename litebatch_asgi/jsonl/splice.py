@@ -48,16 +48,13 @@ class Splicer:
     def feed(self, block: bytes | memoryview) -> bytes:
         """What becomes of the next bytes of the file."""
         start, end = self._offset, self._offset + len(block)
-        self._offset = end
+        first, self._next = self._next, bisect_left(self._spans, end, self._next)
+        stops = [span - start for span in self._spans[first : self._next]]
+        begins = [max(self._resume - start, 0), *[stop + self._old_length for stop in stops]]
+        stops.append(len(block))
+        self._offset, self._resume = end, start + begins[-1]
         view = memoryview(block)
-        pieces: list[bytes | memoryview] = []
-        while self._next < len(self._spans) and (span := self._spans[self._next]) < end:
-            pieces += (view[max(self._resume - start, 0) : span - start], self._new)
-            self._resume = span + self._old_length
-            self._next += 1
-        if self._resume < end:
-            pieces.append(view[max(self._resume - start, 0) :])
-        return b"".join(pieces)
+        return self._new.join([view[begin:stop] for begin, stop in zip(begins, stops, strict=True)])
 
 
 class ModelRewriter:
