@@ -32,6 +32,8 @@ class Token(NamedTuple):
     text: bytes
     back: int
     """from its end to the model's value, which ends it; 0 if it does not end in that"""
+    is_late: bool
+    """whether it is nearer to the body's end than to its beginning"""
 
 
 class Shape(NamedTuple):
@@ -63,7 +65,8 @@ class Shape(NamedTuple):
         if body.inner is None:
             return None
         begins, back, opening = body.start + 1, 0, b"{"
-        tokens = [_token(line, name, member) for name, member in body.inner.first.items()]
+        middle = (body.start + body.end) // 2
+        tokens = [_token(line, name, member, middle) for name, member in body.inner.first.items()]
         first = next(iter(body.inner.first.values()))
         if not line[begins : first.key_start].strip():
             begins, back, opening = first.end, tokens.pop(0).back, _BEFORE
@@ -97,10 +100,24 @@ class Shape(NamedTuple):
             match = _ID.match(text, stop + len(lead))
             if stop < 0 or match is None or text[match.end() : end] != tail:
                 return None
-        model = position - back
+        custom_id: bytes | None = match[0]
+        if b"\\" in match[0]:
+            custom_id = _unescaped(match[0])
+        if not custom_id:
+            return None
+        if tokens:
+            found = self._read_pieces(text, position, stop)
+            return (custom_id, *found) if found is not None else None
+        body = _neutral(opening + text[position:stop])
+        return (custom_id, position - back, body) if body is not None else None
+
+    def _read_pieces(self, text: bytes, position: int, stop: int) -> tuple[int, Body] | None:
+        """The offset of the model's value, and what counts of the body, which the tokens cut into pieces."""
+        opening, model = self.opening, position - self.back
         pieces: list[Body] = []
-        for token, back in tokens:
-            key = text.find(token, position, stop)
+        for token, back, is_late in self.tokens:
+            # any place of it will do: where it is not the member, what is before or behind it is no JSON
+            key = (text.rfind if is_late else text.find)(token, position, stop)
             piece = _neutral(opening + text[position:key] + _AFTER) if key >= 0 else None
             if piece is None:
                 return None
@@ -108,15 +125,12 @@ class Shape(NamedTuple):
             opening, position = _BEFORE, key + len(token)
             model = position - back if back else model
         rest = text[position:stop]
-        if rest != _NOTHING_MORE or not pieces:
+        if rest != _NOTHING_MORE:
             body = _neutral(opening + rest)
             if body is None:
                 return None
             pieces.append(body)
-        custom_id = _unescaped(match[0])
-        if not custom_id:
-            return None
-        return custom_id, model, joined(pieces) if len(pieces) > 1 else pieces[0]
+        return model, joined(pieces) if len(pieces) > 1 else pieces[0]
 
     def find_model(self, text: bytes, start: int) -> int | None:
         """Where the model's value begins in the line at `start`, which need not be acceptable.
@@ -131,9 +145,9 @@ class Shape(NamedTuple):
         return match.end() + len(self.lead) - self.back
 
 
-def _token(line: bytes, name: str, member: Member) -> Token:
+def _token(line: bytes, name: str, member: Member, middle: int) -> Token:
     back = member.end - member.start if name == "model" else 0
-    return Token(line[member.key_start : member.end], back)
+    return Token(line[member.key_start : member.end], back, member.key_start > middle)
 
 
 def _neutral(body: bytes) -> Body | None:
@@ -146,8 +160,6 @@ def _neutral(body: bytes) -> Body | None:
 
 
 def _unescaped(custom_id: bytes) -> bytes | None:
-    if b"\\" not in custom_id:
-        return custom_id
     try:
         return unescape(custom_id).encode()
     except DecodeError:
