@@ -40,11 +40,11 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     """with success, or a refusal of that request alone"""
     BUSY = "busy"
-    """429"""
+    """429, and 529, with which Anthropic and others say that they are overloaded"""
     FAILED = "failed"
     """408, and 5xx that are not `UNAVAILABLE`"""
     UNAVAILABLE = "unavailable"
-    """502, 503, 504"""
+    """502, 503, 504, and 521 to 523, with which Cloudflare says that nobody is behind it"""
     CUT = "cut"
     SILENT = "silent"
     AWAY = "away"
@@ -55,9 +55,9 @@ class Outcome(StrEnum):
 
 def outcome_of_status(status: int) -> Outcome:
     """What an answer with this status says of the server."""
-    if status == 429:
+    if status in (429, 529):
         return Outcome.BUSY
-    if status in (502, 503, 504):
+    if status in (502, 503, 504, 521, 522, 523):
         return Outcome.UNAVAILABLE
     return Outcome.FAILED if status == 408 or status >= 500 else Outcome.ANSWERED
 

@@ -272,11 +272,11 @@ def test_tokens_keep_to_their_pace() -> None:
     [
         *((status, OK) for status in (200, 201, 302, 400, 401, 404, 422, 499)),
         (408, Outcome.FAILED),
-        (429, Outcome.BUSY),
+        *((status, Outcome.BUSY) for status in (429, 529)),
         (500, Outcome.FAILED),
         (501, Outcome.FAILED),
-        *((status, Outcome.UNAVAILABLE) for status in (502, 503, 504)),
-        (529, Outcome.FAILED),
+        *((status, Outcome.UNAVAILABLE) for status in (502, 503, 504, 521, 522, 523)),
+        *((status, Outcome.FAILED) for status in (520, 524, 530)),
     ],
 )
 def test_what_a_status_says_of_the_server(status: int, outcome: Outcome) -> None:

@@ -48,7 +48,7 @@ async def test_a_dead_server_fails_no_line(
         await nothing_is_left(gateway, runners)
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 404, 503])
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 503, 522])
 async def test_who_refuses_everything_is_asked_one_by_one(
     tmp_path: Path, database: Database, runners: list[LiveRunner], status: int
 ) -> None:
@@ -64,6 +64,25 @@ async def test_who_refuses_everything_is_asked_one_by_one(
         assert load.limit == 1
         refused = gateway.simulator.requests.totals(account="live").requests
         assert refused <= 12
+        gateway.simulator.remove_fault(fault)
+        ended = await gateway.ended(batch.id)
+        assert await each_once(gateway, ended, 60) == {}
+        await nothing_is_left(gateway, runners)
+
+
+@pytest.mark.parametrize("status", [429, 529])
+async def test_no_line_fails_at_a_server_that_has_too_much_to_do(
+    tmp_path: Path, database: Database, runners: list[LiveRunner], status: int
+) -> None:
+    async with live_gateway(tmp_path, database) as gateway:
+        fault = gateway.simulator.add_fault(Fault(account="live", status=status, times=None))
+        batch = await gateway.create((await gateway.upload(lines(60))).id)
+        load = runners[0].stations["live"].load
+
+        async def is_paused() -> bool:
+            return load.is_refusing
+
+        await gateway.eventually(is_paused)
         gateway.simulator.remove_fault(fault)
         ended = await gateway.ended(batch.id)
         assert await each_once(gateway, ended, 60) == {}
