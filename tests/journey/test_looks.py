@@ -152,6 +152,12 @@ async def test_owners_take_turns_where_a_round_looks_at_one_after_the_other(
             for batch_id in many:
                 await gateway.client().batches.cancel(batch_id)
             await gateway.client("bob").batches.cancel(one)
+
+            async def are_all_free() -> bool:
+                held = f"SELECT id FROM jobs WHERE claimed_until > {int(time.time() * 1e6)}"
+                return not await database.rows(held)
+
+            await gateway.eventually(are_all_free)
         simulator.add_fault(Fault(call="cancel_batch", delay=0.02, times=None))
         async with start(served=served) as gateway:
             assert (await gateway.ended(one, key="bob")).status == "cancelled"
