@@ -6,7 +6,6 @@ stands in the line or is named by URL. Files, stored prompts and earlier respons
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -85,30 +84,26 @@ def beside_text(body: Body | None, guesses: Guesses) -> _Guessed:
 
     This runs for every line of every upload, most of which have nothing but text.
     """
-    if body is None:
-        return _NO_GUESS
-    messages = body.messages
-    if messages:
-        for item in messages:
-            content = item.content
-            if content is NOTHING or memoryview(content)[0] != _QUOTE or item.output is not NOTHING:
-                break
-        else:
-            messages = None
-    if (
-        not messages
-        and body.input is NOTHING
+    return _NO_GUESS if body is None or _is_text(body) else _guessed(body, guesses)
+
+
+def _is_text(body: Body) -> bool:
+    """Whether a body plainly has nothing but text: others may all the same."""
+    for item in body.messages or ():
+        content = item.content
+        if content is NOTHING or memoryview(content)[0] != _QUOTE or item.output is not NOTHING:
+            return False
+    return (
+        (body.input is NOTHING or memoryview(body.input)[0] == _QUOTE)
+        and (body.prompt is NOTHING or memoryview(body.prompt)[0] == _QUOTE)
         and body.previous_response_id is NOTHING
         and body.conversation is NOTHING
-        and body.prompt is NOTHING
-    ):
-        return _NO_GUESS
-    return _guessed(body, messages or (), guesses)
+    )
 
 
-def _guessed(body: Body, messages: Iterable[Item], guesses: Guesses) -> _Guessed:
+def _guessed(body: Body, guesses: Guesses) -> _Guessed:
     found = _Found()
-    for item in (*messages, *read_items(body.input)):
+    for item in (*(body.messages or ()), *read_items(body.input)):
         _look_at(item, found)
     for named in (body.previous_response_id, body.conversation):
         found.files += _start(named) not in _NULLS
