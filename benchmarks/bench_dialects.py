@@ -12,16 +12,10 @@ from collections.abc import Callable
 
 from benchmarks._report import at_least, show
 from benchmarks.bench_jsonl import ENGLISH, escaped, prose, unicode
-from litebatch_asgi.dialects import (
-    AnthropicDialect,
-    ClaudeModel,
-    Dialect,
-    GeminiModel,
-    MistralDialect,
-    MistralModel,
-    VertexDialect,
-    surrogate,
-)
+from litebatch_asgi.dialects import Dialect, surrogate
+from litebatch_asgi.dialects.anthropic import AnthropicDialect, ClaudeModel
+from litebatch_asgi.dialects.mistral import MistralDialect, MistralModel
+from litebatch_asgi.dialects.vertex import GeminiModel, VertexDialect
 
 LINES = 2000
 QUICK_LINES = 100

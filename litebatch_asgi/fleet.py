@@ -23,7 +23,7 @@ from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Setti
 from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import AdapterFactory, LiveServer, ProviderAdapter
-from litebatch_asgi.providers.live import LiveAdapter, live_server
+from litebatch_asgi.providers.live import LiveAdapter
 from litebatch_asgi.refusals import Refusal, kind_of
 from litebatch_asgi.tracing import Upstream
 
@@ -58,6 +58,12 @@ def adapter_of(
     if deployment.is_live:
         return LiveAdapter(deployment, settings, native=factory)
     return factory(deployment, settings)
+
+
+def _live_server(deployment: Deployment, settings: Settings) -> LiveServer:
+    from litebatch_asgi.providers.live.servers import live_server
+
+    return live_server(deployment, settings)
 
 
 class LastRefusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +103,7 @@ class Fleet:
         self._settings = settings
         self._metrics = metrics
         self._live_servers = {
-            deployment_id: live_server(deployment, settings)
+            deployment_id: _live_server(deployment, settings)
             for deployment_id, deployment in catalog.deployments.items()
             if deployment.is_live
         }

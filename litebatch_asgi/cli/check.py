@@ -45,7 +45,7 @@ def _startable(config: Config, path: Path) -> Catalog:
     from litebatch_asgi.catalog import Catalog
     from litebatch_asgi.errors import ConfigError
     from litebatch_asgi.fleet import adapter_of, load_factories
-    from litebatch_asgi.providers.live import live_server
+    from litebatch_asgi.providers.live.servers import live_server
     from litebatch_asgi.server.gateway import litebatch_for
 
     catalog = Catalog(config.deployments)

@@ -14,18 +14,12 @@ What becomes of each parameter is told by a table a provider: `vertex.table`, `a
 """
 
 from litebatch_asgi.dialects.answers import Answer as Answer
-from litebatch_asgi.dialects.anthropic import AnthropicDialect as AnthropicDialect
-from litebatch_asgi.dialects.anthropic import ClaudeModel as ClaudeModel
 from litebatch_asgi.dialects.decoding import EchoedLines as EchoedLines
 from litebatch_asgi.dialects.decoding import ResultDecoder as ResultDecoder
 from litebatch_asgi.dialects.decoding import TranslatedRows as TranslatedRows
 from litebatch_asgi.dialects.echoes import line_digest as line_digest
 from litebatch_asgi.dialects.encoding import FileEncoder as FileEncoder
 from litebatch_asgi.dialects.encoding import encode_alike as encode_alike
-from litebatch_asgi.dialects.mistral import MistralDialect as MistralDialect
-from litebatch_asgi.dialects.mistral import MistralModel as MistralModel
 from litebatch_asgi.dialects.seam import Dialect as Dialect
 from litebatch_asgi.dialects.surrogates import line_number as line_number
 from litebatch_asgi.dialects.surrogates import surrogate as surrogate
-from litebatch_asgi.dialects.vertex import GeminiModel as GeminiModel
-from litebatch_asgi.dialects.vertex import VertexDialect as VertexDialect

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from litebatch_asgi.dialects import AnthropicDialect, ClaudeModel
+from litebatch_asgi.dialects.anthropic import AnthropicDialect, ClaudeModel
 from tests.dialects.rows import check_row
 
 DIALECT = AnthropicDialect(ClaudeModel(name="claude-x"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from litebatch_asgi.dialects import AnthropicDialect, ClaudeModel
+from litebatch_asgi.dialects.anthropic import AnthropicDialect, ClaudeModel
 from litebatch_asgi.dialects.anthropic.model import ADAPTIVE
 from litebatch_asgi.errors import Problem
 from tests.dialects.anthropic_rules import check_line

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 
-from litebatch_asgi.dialects import AnthropicDialect, ClaudeModel, surrogate
+from litebatch_asgi.dialects import surrogate
+from litebatch_asgi.dialects.anthropic import AnthropicDialect, ClaudeModel
 from litebatch_asgi.dialects.anthropic.model import ADAPTIVE
 from litebatch_asgi.errors import Problem
 from litebatch_asgi.simulator.anthropic_rules import why_no_schema

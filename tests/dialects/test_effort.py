@@ -7,15 +7,10 @@ from typing import Any
 
 import pytest
 
-from litebatch_asgi.dialects import (
-    AnthropicDialect,
-    ClaudeModel,
-    Dialect,
-    GeminiModel,
-    MistralDialect,
-    MistralModel,
-    VertexDialect,
-)
+from litebatch_asgi.dialects import Dialect
+from litebatch_asgi.dialects.anthropic import AnthropicDialect, ClaudeModel
+from litebatch_asgi.dialects.mistral import MistralDialect, MistralModel
+from litebatch_asgi.dialects.vertex import GeminiModel, VertexDialect
 from tests.effort import effort
 
 from .requests import WEATHER, call, line

@@ -12,18 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litebatch_asgi.dialects import (
-    AnthropicDialect,
-    ClaudeModel,
     Dialect,
     EchoedLines,
     FileEncoder,
-    GeminiModel,
     ResultDecoder,
     TranslatedRows,
-    VertexDialect,
     encode_alike,
 )
+from litebatch_asgi.dialects.anthropic import AnthropicDialect, ClaudeModel
 from litebatch_asgi.dialects.encoding import MOST_PROBLEMS, EncodedLine
+from litebatch_asgi.dialects.vertex import GeminiModel, VertexDialect
 from litebatch_asgi.jsonl import RawIds
 from tests.dialects.sorts import ALL_SORTS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from litebatch_asgi.dialects import MistralDialect, MistralModel
+from litebatch_asgi.dialects.mistral import MistralDialect, MistralModel
 from tests.dialects.rows import check_row
 
 DIALECT = MistralDialect(MistralModel(name="mistral-x"), names={"mistral-x": "virtual"})

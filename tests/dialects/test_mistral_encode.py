@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from litebatch_asgi.dialects import MistralDialect, MistralModel
+from litebatch_asgi.dialects.mistral import MistralDialect, MistralModel
 from litebatch_asgi.errors import Problem
 from tests.dialects.mistral_rules import check_line
 from tests.dialects.requests import CHAT, EMBEDDINGS, HELLO, PIXEL, WEATHER, call, called, line, result

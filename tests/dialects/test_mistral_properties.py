@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
-from litebatch_asgi.dialects import MistralDialect, MistralModel, surrogate
+from litebatch_asgi.dialects import surrogate
+from litebatch_asgi.dialects.mistral import MistralDialect, MistralModel
 from litebatch_asgi.errors import Problem
 from tests.dialects.mistral_rules import check_line
 from tests.dialects.requests import EMBEDDINGS, chats, embeddings, line, values

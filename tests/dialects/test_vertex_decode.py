@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from litebatch_asgi.dialects import GeminiModel, VertexDialect
+from litebatch_asgi.dialects.vertex import GeminiModel, VertexDialect
 from litebatch_asgi.jsonl.rows import read_rows
 from tests.dialects.rows import check_row
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from litebatch_asgi.dialects import GeminiModel, VertexDialect
+from litebatch_asgi.dialects.vertex import GeminiModel, VertexDialect
 from litebatch_asgi.errors import Problem
 from tests.dialects.requests import EMBEDDINGS, HELLO, PIXEL, WEATHER, call, called, line, result
 from tests.dialects.vertex_rules import check_line

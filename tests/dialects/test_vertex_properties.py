@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
-from litebatch_asgi.dialects import GeminiModel, VertexDialect, line_digest, surrogate
+from litebatch_asgi.dialects import line_digest, surrogate
+from litebatch_asgi.dialects.vertex import GeminiModel, VertexDialect
 from litebatch_asgi.dialects.vertex.model import BUDGETS
 from litebatch_asgi.errors import Problem
 from tests.dialects.requests import chats, embeddings, line, values

@@ -15,7 +15,7 @@ from litebatch_asgi.errors import ConfigError, DeploymentRefused, ServerAway
 from litebatch_asgi.models import Deployment, Lane, Settings
 from litebatch_asgi.provider import LiveRequest
 from litebatch_asgi.providers.azure import AzureAdapter
-from litebatch_asgi.providers.live import live_server
+from litebatch_asgi.providers.live.servers import live_server
 
 from .azure import BATCH, KEY, azure_refusal
 from .entra import CLIENT, SECRET, TENANT, Entra, entra_id

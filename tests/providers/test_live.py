@@ -17,7 +17,7 @@ import pytest
 from litebatch_asgi.errors import AnswerTooLarge, NoAnswer, ProviderError, ServerAway
 from litebatch_asgi.models import NO_HINTS, Deployment, RateHints, Settings
 from litebatch_asgi.provider import LiveAnswer, LiveRequest, LiveServer
-from litebatch_asgi.providers.live import live_server
+from litebatch_asgi.providers.live.servers import live_server
 from tests.certificates import certificate_for
 from tests.survival.server import free_port
 

@@ -11,7 +11,8 @@ import pytest
 from litebatch_asgi.errors import ConfigError, DeploymentGone, ProviderNotFound
 from litebatch_asgi.models import BatchStatus, Deployment, Lane, ProviderBatch, ProviderFileStatus, Settings
 from litebatch_asgi.provider import AdapterFactory, LiveAnswer, LiveRequest, LiveServer, ProviderAdapter
-from litebatch_asgi.providers.live import LiveAdapter, live_server
+from litebatch_asgi.providers.live import LiveAdapter
+from litebatch_asgi.providers.live.servers import live_server
 
 from .test_live import CHAT
 from .wire import Received, answer, raw_server, submission_of, upload_of

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from litebatch_asgi.dialects import MistralDialect
+from litebatch_asgi.dialects.mistral import MistralDialect
 from litebatch_asgi.errors import (
     ConfigError,
     ContentRefused,

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from litebatch_asgi.dialects import AnthropicDialect, ClaudeModel, Dialect, GeminiModel, VertexDialect
+from litebatch_asgi.dialects import Dialect
+from litebatch_asgi.dialects.anthropic import AnthropicDialect, ClaudeModel
+from litebatch_asgi.dialects.vertex import GeminiModel, VertexDialect
 from litebatch_asgi.errors import InvalidFile, InvalidRequest
 from litebatch_asgi.sdk.carriers import carried, carrier
 from litebatch_asgi.sdk.translation import Encoded, custom_ids, decode, encode

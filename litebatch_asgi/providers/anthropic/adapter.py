@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import httpx2
 
-from litebatch_asgi.dialects import AnthropicDialect, ClaudeModel, Dialect
+from litebatch_asgi.dialects import Dialect
+from litebatch_asgi.dialects.anthropic import AnthropicDialect, ClaudeModel
 from litebatch_asgi.errors import ConfigError, ContentRefused, ProviderNotFound
 from litebatch_asgi.jsonl.frames import LineFramer
 from litebatch_asgi.jsonl.rows import MAX_ROW_BYTES

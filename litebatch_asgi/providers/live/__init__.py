@@ -1,4 +1,6 @@
-"""Deployments whose lines are run request by request, by us."""
+"""Deployments whose lines are run request by request, by us.
+
+`servers` sends the requests. It knows several providers and is loaded where there is such a deployment.
+"""
 
 from litebatch_asgi.providers.live.adapter import LiveAdapter as LiveAdapter
-from litebatch_asgi.providers.live.servers import live_server as live_server

@@ -7,7 +7,8 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from litebatch_asgi.dialects import Dialect, MistralDialect, MistralModel
+from litebatch_asgi.dialects import Dialect
+from litebatch_asgi.dialects.mistral import MistralDialect, MistralModel
 from litebatch_asgi.errors import ProviderNotFound
 from litebatch_asgi.lifetimes import FileLife
 from litebatch_asgi.models import Deployment, ProviderBatch, ProviderFile, Settings

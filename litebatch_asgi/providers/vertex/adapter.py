@@ -11,7 +11,8 @@ from functools import partial
 import httpx2
 from msgspec.structs import replace
 
-from litebatch_asgi.dialects import Dialect, GeminiModel, VertexDialect
+from litebatch_asgi.dialects import Dialect
+from litebatch_asgi.dialects.vertex import GeminiModel, VertexDialect
 from litebatch_asgi.errors import ContentRefused, NoClearAnswer, ProviderError, ProviderNotFound
 from litebatch_asgi.models import (
     BatchError,
