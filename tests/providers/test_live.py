@@ -317,6 +317,15 @@ async def test_a_refusal_before_the_whole_request_was_read_is_an_answer() -> Non
     assert told.status == 413
 
 
+@pytest.mark.parametrize("more", [b'HTTP/1.1 200 So\r\nContent-Length: 8\r\n\r\n{"n": 9}', b'"}]}', b"\r\n"])
+async def test_what_comes_after_an_answer_is_not_the_next_one(more: bytes) -> None:
+    first = says(b'HTTP/1.1 200 So\r\nContent-Length: 8\r\n\r\n{"n": 1}' + more)
+    async with raw_server(first, answer(raw=b'{"n": 2}')) as wire, server_at(wire.base_url) as server:
+        told = [(await server.send(request_of())).body for _ in range(2)]
+    assert told == [b'{"n": 1}', b'{"n": 2}']
+    assert [received.connection for received in wire.received] == [1, 2]
+
+
 async def drop_idle(stream: anyio.abc.SocketStream) -> None:
     """Close the connection as a request comes: what the end of a server's keep-alive looks like."""
     await stream.aclose()

@@ -74,7 +74,8 @@ class Connections:
         self._busy.discard(connection)
         if connection.is_closed():
             return
-        if connection.is_idle() and not self.is_closed and len(self._idle) < self._most:
+        is_kept = connection.is_idle() and not self.is_closed and len(self._idle) < self._most
+        if is_kept and not _has_more(connection):
             self._idle.append(connection)
         else:
             await connection.aclose()
@@ -95,6 +96,17 @@ class Connections:
             keepalive_expiry=KEEPALIVE_SECONDS,
             network_backend=_Network(),
         )
+
+
+def _has_more(connection: httpcore2.AsyncConnectionInterface) -> bool:
+    """Whether more has come than one answer: it would be taken for the answer to the next request.
+
+    httpcore looks at the socket alone, and keeps to itself what it has read from there.
+    """
+    inner: Any = connection
+    while hasattr(inner, "_connection"):
+        inner = inner._connection
+    return hasattr(inner, "_h11_state") and bool(inner._h11_state.trailing_data[0])
 
 
 def _proxy(scheme: str, host: str, port: int | None) -> httpcore2.Proxy | None:
