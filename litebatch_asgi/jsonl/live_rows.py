@@ -46,11 +46,49 @@ def _readable(digits: str) -> None:
         raise ValueError("Python reads no integer of so many digits")
 
 
+class _Told(msgspec.Struct, gc=False):
+    error: msgspec.Raw = msgspec.Raw()
+    object: msgspec.Raw = msgspec.Raw()
+    choices: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+    output: msgspec.Raw = msgspec.Raw()
+    results: msgspec.Raw = msgspec.Raw()
+
+
+_decode_told = msgspec.json.Decoder(_Told).decode
+_NOTHING = frozenset({b"", b"null", b"false", b'""', b"[]", b"{}"})
+
+
+def is_only_error(body: bytes) -> bool:
+    """Whether a row's body holds an error and no result, whatever the status with which it came.
+
+    Gateways answer so where they have sent a status of success before they knew. A response of OpenAI's that
+    has failed is a result: its status was right.
+    """
+    if b'"error"' not in body:
+        return False
+    try:
+        told = _decode_told(body)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    results = (told.choices, told.data, told.output, told.results)
+    is_response = bytes(told.object) == b'"response"'
+    return bytes(told.error) not in _NOTHING and not is_response and _NOTHING.issuperset(map(bytes, results))
+
+
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def result_row(custom_id: str, row_id: str, request_id: str | None, status: int, body: bytes) -> bytes:
+def result_row(
+    custom_id: str,
+    row_id: str,
+    request_id: str | None,
+    status: int,
+    body: bytes,
+    *,
+    is_success: bool = True,
+) -> bytes:
     """The row of a request that was answered, with its newline.
 
     Args:
@@ -59,9 +97,10 @@ def result_row(custom_id: str, row_id: str, request_id: str | None, status: int,
         request_id: the server's own id of the answer, where it says one.
         status: of the answer.
         body: see `is_row_body`; put in as it came but for newlines, which can only be between its tokens.
+        is_success: False where the status says so and the body does not, see `is_only_error`.
 
-    A status that is neither success nor failure, such as a redirect's, has an error beside it: readers take
-    every one below 400 for success.
+    A status that is neither success nor failure, such as a redirect's, has an error beside it, as a success
+    has that is none: readers take every one below 400 for success.
     """
     if b"\n" in body or b"\r" in body:
         body = body.translate(None, b"\r\n")
@@ -69,6 +108,9 @@ def result_row(custom_id: str, row_id: str, request_id: str | None, status: int,
     if not (200 <= status < 300 or status >= 400):
         told = f"The server answered with status {status}, which is no result."
         error = _encode({"code": "invalid_answer", "message": told})
+    elif status < 300 and not is_success:
+        told = f"The server answered with status {status}, and with an error in place of a result."
+        error = _encode({"code": "server_error", "message": told})
     return (
         b'{"id":%b,"custom_id":%b,"response":{"status_code":%d,"request_id":%b,"body":%b},"error":%b}\n'
         % (

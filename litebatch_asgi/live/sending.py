@@ -9,7 +9,7 @@ import msgspec
 
 from litebatch_asgi.errors import AnswerTooLarge, NoAnswer, ServerAway
 from litebatch_asgi.jsonl import LiveLine
-from litebatch_asgi.jsonl.live_rows import error_row, is_row_body, result_row
+from litebatch_asgi.jsonl.live_rows import error_row, is_only_error, is_row_body, result_row
 from litebatch_asgi.live.inputs import ModelNames
 from litebatch_asgi.load import Outcome, outcome_of_status
 from litebatch_asgi.models import NO_HINTS, Deployment, FileKind, LineResult, RateHints, Settings
@@ -116,15 +116,19 @@ class LineSender:
     ) -> Attempt:
         body, status, outcome = answer.body, answer.status, outcome_of_status(answer.status)
         is_json, is_success = is_row_body(body), 200 <= status < 300
-        if is_success and is_json:
+        is_result = is_success and is_json and not is_only_error(body)
+        if is_result:
             row = result_row(custom_id, row_id, answer.request_id, status, body)
             result = LineResult(line=line.line, kind=FileKind.OUTPUT, row=row)
             return Attempt(outcome, result, tokens=_tokens(body), hints=answer.limits)
-        if status in _OF_OPERATOR:
+        if is_success:
+            outcome = Outcome.FAILED if is_json else outcome
+        elif status in _OF_OPERATOR:
             outcome = Outcome.UNAVAILABLE
         is_final = not is_success and status < 500 and status not in _PASSING | _OF_OPERATOR
         if is_json and status not in _OF_OPERATOR:
-            row = result_row(custom_id, row_id, answer.request_id, status, self._scrubbed(body, models))
+            told = self._scrubbed(body, models)
+            row = result_row(custom_id, row_id, answer.request_id, status, told, is_success=False)
             result = LineResult(line=line.line, kind=FileKind.ERROR, row=row)
             return Attempt(outcome, result, is_final=is_final, hints=answer.limits)
         code = "invalid_answer" if is_success else "request_refused"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litebatch_asgi.jsonl import RowFate, RowTally
-from litebatch_asgi.jsonl.live_rows import error_row, is_row_body, result_row
+from litebatch_asgi.jsonl.live_rows import error_row, is_only_error, is_row_body, result_row
 from litebatch_asgi.jsonl.rows import read_rows
 
 from .strategies import texts, values
@@ -64,6 +64,7 @@ def test_stock_clients_can_read_every_row(before: int, digits: int, after: int, 
         (result_row("a", "r", None, 400, b'{"error":{}}'), RowFate.EXECUTED),
         (result_row("a", "r", None, 429, b'{"error":{}}'), RowFate.RETRYABLE),
         (result_row("a", "r", None, 503, b"null"), RowFate.RETRYABLE),
+        (result_row("a", "r", None, 200, b'{"error":{}}', is_success=False), RowFate.RETRYABLE),
         (error_row("a", "r", "request_timeout", "m"), RowFate.RETRYABLE),
         (error_row("a", "r", "connection_error", "m"), RowFate.RETRYABLE),
         (error_row("a", "r", "answer_too_large", "m"), RowFate.REFUSED),
@@ -121,3 +122,23 @@ def test_usage_is_counted() -> None:
     tally.feed(result_row("a", "r", None, 200, body))
     found = tally.finish()
     assert (found.completed, found.usage.total_tokens if found.usage else None) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_error"),
+    [
+        (b'{"error": {"message": "upstream", "code": 502}}', True),
+        (b'{"error": "upstream", "choices": null}', True),
+        (b'{"choices": [], "error": {"message": "upstream"}}', True),
+        (b'{"error": null, "choices": []}', False),
+        (b'{"error": {}, "id": "1"}', False),
+        (b'{"error": {"message": "odd"}, "choices": [{}]}', False),
+        (b'{"error": {"message": "odd"}, "data": [{}]}', False),
+        (b'{"object": "response", "status": "failed", "output": [], "error": {"message": "m"}}', False),
+        (b'{"text": "\\"error\\""}', False),
+        (b'["error"]', False),
+        (b"null", False),
+    ],
+)
+def test_an_error_in_place_of_a_result_is_told_from_one_beside_it(body: bytes, is_error: bool) -> None:
+    assert is_only_error(body) is is_error

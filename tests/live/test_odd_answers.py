@@ -45,6 +45,10 @@ ODD: dict[str, tuple[str | None, bytes]] = {
         answered(BARE, "x-ratelimit-remaining-tokens: 0", "x-ratelimit-reset-tokens: 1e999"),
     ),
     "a refusal with half of a pair": ("400", answered(b'{"error": "\\ud800"}', status=400)),
+    "an error with a status of success": (
+        "server_error",
+        answered(b'{"error": {"code": 502, "message": "x"}}'),
+    ),
     "not a number": ("invalid_answer", answered(b'{"a": NaN}')),
     "more digits than Python reads": ("invalid_answer", using("9" * 4301)),
     "no UTF-8": ("invalid_answer", answered(b'{"a": "\xff"}')),
