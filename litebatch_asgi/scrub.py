@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from functools import partial
+from typing import Any, cast
+
+import msgspec
 
 # Paths of Google's resources and URLs go as a whole, before names within them are replaced.
 _RESOURCE = re.compile(r"""\b(?:projects|publishers|tunedModels)/[^\s'"`,;)\]}>]+""")
@@ -39,6 +44,55 @@ def scrub(text: str, *, names: Mapping[str, str]) -> str:
     for private in sorted(names, key=len, reverse=True):
         text = text.replace(private, names[private])
     return _PRIVATE.sub(_blot, text[:_LOOKED_AT])[:LONGEST]
+
+
+class _Error(msgspec.Struct):
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    code: str | int | None = None
+
+
+class _LongBody(msgspec.Struct, omit_defaults=True):
+    error: _Error | str | None = None
+    message: str | None = None
+
+
+LONGEST_BODY = 16_384
+"""bytes of an error in JSON of which all members are kept"""
+
+
+def scrub_body(body: bytes, *, names: Mapping[str, str]) -> bytes:
+    """An error in JSON, with each text and name in it scrubbed; `null` where it is none that can be read.
+
+    Of a long one only what OpenAI's errors have is kept.
+    """
+    try:
+        return msgspec.json.encode(_scrubbed(_read(body), names))
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return b"null"
+
+
+def _read(body: bytes) -> object:
+    if len(body) > LONGEST_BODY:
+        return msgspec.to_builtins(msgspec.json.decode(body, type=_LongBody))
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return json.loads(body)  # which takes half of a surrogate pair
+
+
+def _scrubbed(value: object, names: Mapping[str, str]) -> Any:
+    each = partial(_scrubbed, names=names)
+    if isinstance(value, str):
+        return scrub(value.encode("utf-8", "replace").decode(), names=names)
+    if isinstance(value, dict):
+        return {each(name): each(told) for name, told in cast("dict[str, object]", value).items()}
+    if isinstance(value, list):
+        return [each(element) for element in cast("list[object]", value)]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if (told := scrub(str(value), names={})) == str(value) else told
+    return value
 
 
 def _blot(match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from litebatch_asgi.live.inputs import ModelNames
 from litebatch_asgi.load import Outcome, outcome_of_status
 from litebatch_asgi.models import NO_HINTS, Deployment, FileKind, LineResult, RateHints, Settings
 from litebatch_asgi.provider import AnswerRoom, LiveAnswer, LiveRequest, LiveServer
-from litebatch_asgi.scrub import scrub
+from litebatch_asgi.scrub import scrub_body
 
 _OF_OPERATOR = frozenset({401, 402, 403, 404})
 """statuses that most likely the operator can mend: the key, its rights or credit, the model, the address"""
@@ -127,8 +127,8 @@ class LineSender:
             outcome = Outcome.UNAVAILABLE
         is_final = not is_success and status < 500 and status not in _PASSING | _OF_OPERATOR
         if is_json and status not in _OF_OPERATOR:
-            told = self._scrubbed(body, models)
-            row = result_row(custom_id, row_id, answer.request_id, status, told, is_success=False)
+            shown = scrub_body(body, names={**self._places, models.upstream: models.virtual})
+            row = result_row(custom_id, row_id, answer.request_id, status, shown, is_success=False)
             result = LineResult(line=line.line, kind=FileKind.ERROR, row=row)
             return Attempt(outcome, result, is_final=is_final, hints=answer.limits)
         code = "invalid_answer" if is_success else "request_refused"
@@ -137,12 +137,6 @@ class LineSender:
         )
         attempt = self._without(line, custom_id, row_id, outcome, code, told, is_final=is_final)
         return attempt._replace(hints=answer.limits)
-
-    def _scrubbed(self, body: bytes, models: ModelNames) -> bytes:
-        """An error without names of the deployment's; what cannot be read any more then is left out."""
-        names = {**self._places, models.upstream: models.virtual}
-        scrubbed = scrub(body.decode("utf-8", "replace"), names=names).encode()
-        return scrubbed if is_row_body(scrubbed) else b"null"
 
     def _without(
         self,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
-from litebatch_asgi.scrub import LONGEST, scrub
+from litebatch_asgi.scrub import LONGEST, LONGEST_BODY, scrub, scrub_body
 
 
 @pytest.mark.parametrize(
@@ -78,3 +81,40 @@ def test_nothing_of_a_key_is_left_where_the_text_is_cut(before: int) -> None:
     assert len(shown) <= LONGEST
     assert "b" not in shown
     assert "sk-" not in shown
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (
+            {"error": {"message": "no gpt-9", "code": 400}},
+            {"error": {"message": "no gpt-batch", "code": 400}},
+        ),
+        ({"message": "use Bearer abc"}, {"message": "use [key]"}),
+        (
+            {"detail": [{"gpt-9": [1.5, None, True, 123456789012]}]},
+            {"detail": [{"gpt-batch": [1.5, None, True, "[id]"]}]},
+        ),
+        ({"error": "\ud800"}, {"error": "?"}),
+        (
+            {"error": {"message": "a" * 2 * LONGEST, "code": 400}},
+            {"error": {"message": "a" * LONGEST, "code": 400}},
+        ),
+        (
+            {"error": {"message": "a" * LONGEST_BODY, "type": "t", "inputs": "b" * 9}, "more": [1]},
+            {"error": {"message": "a" * LONGEST, "type": "t", "param": None, "code": None}},
+        ),
+        ({"error": "no gpt-9", "input": "b" * LONGEST_BODY}, {"error": "no gpt-batch"}),
+        ({"message": "no gpt-9", "input": "b" * LONGEST_BODY}, {"message": "no gpt-batch"}),
+        ({"error": [1], "input": "b" * LONGEST_BODY}, None),
+        ([], []),
+        ("no gpt-9", "no gpt-batch"),
+    ],
+)
+def test_an_error_stays_json_whatever_is_blotted_out(told: Any, shown: Any) -> None:
+    assert json.loads(scrub_body(json.dumps(told).encode(), names={"gpt-9": "gpt-batch"})) == shown
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 9000, b"\xff", b"<html>"])
+def test_what_is_no_json_is_left_out(body: bytes) -> None:
+    assert scrub_body(body, names={}) == b"null"

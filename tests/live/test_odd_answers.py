@@ -108,3 +108,15 @@ async def test_no_error_shows_whose_server_it_is(tmp_path: Path, database: Datab
             assert LIVE_MODEL not in shown
             assert "secret" not in shown
             assert server.base_url not in shown
+
+
+async def test_a_long_error_still_says_why(tmp_path: Path, database: Database) -> None:
+    told = f'{{"error": {{"message": "{200 * "too long "}for Bearer key", "code": 400}}}}'
+    async with answering(lambda _: answered(told.encode(), status=400)) as server:
+        options = {"api_base": server.base_url}
+        async with live_gateway(tmp_path, database, settings=TWICE, live_options=options) as gateway:
+            file = await gateway.upload(asking(0))
+            ended = await gateway.ended((await gateway.create(file.id)).id)
+            (row,) = rows_of(await gateway.content(ended.error_file_id))
+            assert row["response"]["body"]["error"]["message"].startswith("too long too long ")
+            assert row["response"]["body"]["error"]["code"] == 400
