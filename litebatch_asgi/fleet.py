@@ -117,6 +117,7 @@ class Fleet:
         self._cooldowns: dict[str, tuple[float, float]] = {}
         self._refusals: dict[str, LastRefusal] = {}
         self._probed: set[str] = set()
+        self._answering: set[str] = set()
         self._placing = Counter[str]()
         self._vanished: dict[str, deque[float]] = {}
         self._rest_listeners: list[Callable[[Rest], None]] = []
@@ -247,13 +248,15 @@ class Fleet:
         *,
         reason: Refusal = Refusal.OTHER,
         status: int | None = None,
+        answers: bool = False,
     ) -> None:
         """Place nothing on a deployment that has just refused: as long as it asked, else longer each time.
 
         It begins to rest by that, unless it goes on: it has taken nothing since it refused last, which is not
-        long ago.
+        long ago. For `answers` see `answers_at_rest`.
         """
         now = anyio.current_time()
+        (self._answering.add if answers else self._answering.discard)(deployment_id)
         until, before = self._cooldowns.get(deployment_id, (-math.inf, 0.0))
         first = self.min_poll_seconds(None)
         most = max(first, self._settings.max_poll_seconds)
@@ -304,6 +307,7 @@ class Fleet:
         if self._cooldowns.pop(deployment_id, None) is not None:
             self._metrics.cooled_down(deployment_id)
         self._refusals.pop(deployment_id, None)
+        self._answering.discard(deployment_id)
 
     @contextmanager
     def placing(self, deployment_id: str, requests: int) -> Generator[None]:
@@ -318,6 +322,10 @@ class Fleet:
             self._placing[deployment_id] -= requests
             if is_probe:
                 self._probed.discard(deployment_id)
+
+    def answers_at_rest(self, deployment_id: str) -> bool:
+        """Whether a deployment that rests answers all the same: what it refuses may be the jobs it has."""
+        return deployment_id in self._answering
 
     def being_placed(self, deployment_id: str) -> int:
         """The requests of the jobs that this process is giving to a deployment: load that no row may tell."""

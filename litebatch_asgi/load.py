@@ -100,6 +100,8 @@ class LoadControl:
         self._paused_at = 0
         """the last request that had begun when that pause was chosen"""
         self._is_away = False
+        self.is_answering: bool = True
+        """whether the last failure since the last success was an answer, be it a refusal"""
         self._busy = set[Hashable]()
         self._unavailable = set[Hashable]()
         """the requests that failed so, since the last success"""
@@ -224,6 +226,7 @@ class LoadControl:
         if self._is_away:
             self._is_doubling = True
         self._is_away = False
+        self.is_answering = True
         self._busy.clear()
         self._unavailable.clear()
         self._pause = 0.0
@@ -239,6 +242,7 @@ class LoadControl:
             self._decreased_at = self._begun
             self._is_doubling = False
         self._grown_at = now
+        self.is_answering = outcome not in (Outcome.AWAY, Outcome.CUT, Outcome.SILENT)
         if outcome is Outcome.AWAY:
             self._is_away = True
             self._limit = 1.0

@@ -255,9 +255,13 @@ def live_deployments(address: str, names: Sequence[str], **options: Any) -> list
     """One live deployment for each simulated inference server, all behind `MODEL`."""
     found: list[Deployment] = []
     for name in names:
-        given: dict[str, Any] = {"api_base": f"{address}/{name}/v1", "api_key": f"sk-{name}-secret"} | options
-        model = f"hosted_vllm/{LIVE_MODEL}"
-        found.append(Deployment(model_name=MODEL, model=model, id=name, mode="batch", **given))
+        given: dict[str, Any] = {
+            "model_name": MODEL,
+            "model": f"hosted_vllm/{LIVE_MODEL}",
+            "api_base": f"{address}/{name}/v1",
+            "api_key": f"sk-{name}-secret",
+        }
+        found.append(Deployment(id=name, mode="batch", **(given | options)))
     return found
 
 

@@ -118,7 +118,7 @@ class Placer(JobWork):
             if target is None and self._copies.can_run_nowhere(file, model, tries):
                 await self._endings.failed(job, (UNUSABLE,))
                 return None
-            if target is None or self.runtime.fleet.cooldown_left(target.deployment_id):
+            if target is None or self._rests(target.deployment_id):
                 await self._wait(job, state.batch, lines, tries)
                 return None
             try:
@@ -128,6 +128,11 @@ class Placer(JobWork):
                 logger.warning("an input cannot be sent now", extra=told)
                 due = self.runtime.next_look(self.runtime.now(), None, job.checks)
                 tries = tries.not_before(target.deployment_id, due)
+
+    def _rests(self, deployment_id: str) -> bool:
+        """Whether nothing is to be placed at a deployment that was chosen: it may have refused since."""
+        fleet = self.runtime.fleet
+        return fleet.cooldown_left(deployment_id) > 0 and not fleet.answers_at_rest(deployment_id)
 
     async def _place_at(
         self, job: Job, state: BatchState, lines: JobLines, target: Target, lease: Lease

@@ -120,6 +120,7 @@ async def choose(
 ) -> Target | None:
     """The best deployment for the requests that has a usable copy and is not cooling down; None: none has.
 
+    Where all are live, one that is will do if it answers: perhaps it refuses all that it has, and not these.
     One that the shard has not tried yet comes before all others; the others after a pause. Copies that would
     serve if they were sent anew are sent anew.
     """
@@ -127,12 +128,20 @@ async def choose(
     copies = usable_copies(runtime.fleet, file, model, until)
     tries = tries or Tries()
     deployments = open_deployments(runtime, model, tries)
-    ids = [id_ for id_ in deployments if id_ in copies and not runtime.fleet.cooldown_left(id_)]
-    ids = tries.first(ids, runtime.now())
+    usable = [id_ for id_ in deployments if id_ in copies]
+    ids = tries.first(_awake(runtime.fleet, usable), runtime.now())
     if not ids:
         return None
     first, *_ = await ranked(runtime, {id_: deployments[id_] for id_ in ids}, requests=requests, seed=seed)
     return Target(deployment_id=first, provider_file_id=copies[first])
+
+
+def _awake(fleet: Fleet, ids: Collection[str]) -> list[str]:
+    """Those that do not rest, else those that may be given something all the same."""
+    awake = [id_ for id_ in ids if not fleet.cooldown_left(id_)]
+    if awake or not all(map(fleet.is_live, ids)):
+        return awake
+    return [id_ for id_ in ids if fleet.answers_at_rest(id_)]
 
 
 async def ranked(

@@ -19,6 +19,8 @@ from litebatch_asgi.scrub import scrub_body
 _OF_OPERATOR = frozenset({401, 402, 403, 404})
 """statuses that most likely the operator can mend: the key, its rights or credit, the model, the address"""
 _NOT_FOUND = 404
+_NO_MODEL = frozenset({403, 404})
+"""statuses of a model that is not there, or not for this key"""
 _PASSING = frozenset({408, 425, 429})
 """statuses below 500 that may be others at another try"""
 _MOST_TOKENS = 100_000_000
@@ -60,6 +62,7 @@ class LineSender:
         self._timeout = timeout
         self._most_bytes = settings.max_answer_bytes
         self._places = deployment.place_names
+        self._takes_any_model = "*" in deployment.upstream_model
         self._served = set[str]()
         """the paths at which requests have succeeded"""
 
@@ -109,7 +112,7 @@ class LineSender:
 
     def _lacks(self, path: str, body: bytes) -> bool:
         """Whether a 404 is of a path alone: others are there, and it is not the model that is not."""
-        return path not in self._served and bool(self._served) and b"model" not in body.lower()
+        return path not in self._served and bool(self._served) and not _is_about_model(body)
 
     def _answered(
         self, line: LiveLine, custom_id: str, row_id: str, answer: LiveAnswer, models: ModelNames
@@ -121,12 +124,14 @@ class LineSender:
             row = result_row(custom_id, row_id, answer.request_id, status, body)
             result = LineResult(line=line.line, kind=FileKind.OUTPUT, row=row)
             return Attempt(outcome, result, tokens=_tokens(body), hints=answer.limits)
+        is_of_model = self._takes_any_model and status in _NO_MODEL and _is_about_model(body)
+        is_of_operator = status in _OF_OPERATOR and not is_of_model
         if is_success:
             outcome = Outcome.FAILED if is_json else outcome
-        elif status in _OF_OPERATOR:
+        elif is_of_operator:
             outcome = Outcome.UNAVAILABLE
         is_final = not is_success and status < 500 and status not in _PASSING | _OF_OPERATOR
-        if is_json and status not in _OF_OPERATOR:
+        if is_json and not is_of_operator:
             shown = scrub_body(body, names={**self._places, models.upstream: models.virtual})
             row = result_row(custom_id, row_id, answer.request_id, status, shown, is_success=False)
             result = LineResult(line=line.line, kind=FileKind.ERROR, row=row)
@@ -152,6 +157,12 @@ class LineSender:
         """An attempt without an answer that could be passed on."""
         row = error_row(custom_id, row_id, code, message)
         return Attempt(outcome, LineResult(line=line.line, kind=FileKind.ERROR, row=row), is_final)
+
+
+def _is_about_model(body: bytes) -> bool:
+    """Whether a refusal speaks of a model, or of Azure's deployment of one."""
+    told = body.lower()
+    return b"model" in told or b"deployment" in told
 
 
 def abandoned(line: LiveLine, row_id: str, tries: int) -> LineResult:

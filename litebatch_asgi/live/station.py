@@ -340,7 +340,8 @@ class Station:
             fleet.clear_cooldown(self.deployment_id)
         elif seconds := self.load.rests_for(anyio.current_time()):
             reason = Refusal.UNREACHABLE if self.load.is_down else Refusal.BUSY
-            fleet.cool_down(self.deployment_id, seconds, reason=reason)
+            answers = self.load.is_answering
+            fleet.cool_down(self.deployment_id, seconds, reason=reason, answers=answers)
 
     def _finish(self, held: HeldRange, result: LineResult, place: Place) -> None:
         """There is a result: its place is free once it is committed."""
