@@ -6,6 +6,7 @@ sentence of the docstrings is held by a test of `litebatch_asgi.testing.conforma
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -94,6 +95,11 @@ class KeepsKeys(Protocol):
     def keys(self) -> KeyStore:
         """They are there while the storage is open."""
         ...
+
+
+def token_of(secret: str) -> str:
+    """What is kept of a key's secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def keys_of(storage: object) -> KeyStore:

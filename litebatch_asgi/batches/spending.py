@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from msgspec.structs import replace
 
 from litebatch_asgi.errors import PermissionDenied
+from litebatch_asgi.keys import KeepsKeys, token_of
 from litebatch_asgi.models import Principal, SpendField, SpendPage, SpendQuery
 from litebatch_asgi.models.principal import owner_to_list
 from litebatch_asgi.models.sums import total_of
@@ -39,7 +40,7 @@ class SpendService:
             start=start,
             end=end,
             owner=owner_to_list(principal, asked.owner),
-            key=asked.key,
+            key=None if asked.key is None else await self._key_id(asked.key),
             team=asked.team,
             model=asked.model,
             deployment=asked.deployment,
@@ -57,6 +58,14 @@ class SpendService:
             end=end,
             has_more=has_more,
         )
+
+    async def _key_id(self, named: str) -> str:
+        """The id of a key that is named by its secret or its token; any other text may be an id."""
+        storage = self._runtime.storage
+        if not isinstance(storage, KeepsKeys):
+            return named
+        grant = await storage.keys.find_key(token_of(named) if named.startswith("sk-") else named)
+        return named if grant is None else grant.key.id
 
 
 def _days(asked: SpendAsked, today: date) -> tuple[date, date]:

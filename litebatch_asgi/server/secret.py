@@ -6,6 +6,8 @@ import hashlib
 import re
 import secrets
 
+from litebatch_asgi.keys import token_of as token_of
+
 SECRET_PREFIX = "sk-"  # noqa: S105 - no password
 SHORTEST_KEY = 20
 """characters of a secret that an operator chooses: what is shorter can be guessed"""
@@ -18,11 +20,6 @@ _TOKEN = re.compile("[0-9a-f]{64}")
 def new_secret() -> str:
     """32 random bytes."""
     return SECRET_PREFIX + secrets.token_urlsafe(32)
-
-
-def token_of(secret: str) -> str:
-    """What is kept of a secret."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def hint_of(secret: str) -> str:

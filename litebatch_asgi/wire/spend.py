@@ -55,7 +55,7 @@ class SpendAsked(msgspec.Struct, frozen=True, kw_only=True):
         _Text | None,
         Meta(description="For admins, who otherwise see everybody's. Others may name themselves alone."),
     ] = None
-    key: Annotated[_Name | None, Meta(description="The id of a key.")] = None
+    key: Annotated[_Name | None, Meta(description="A key: its `key_id`, token or secret.")] = None
     team: _Text | None = None
     model: Annotated[_Name | None, Meta(description="The one that answered, by its own name.")] = None
     deployment: Annotated[_Name | None, Meta(description="For admins alone.")] = None

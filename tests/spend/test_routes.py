@@ -236,6 +236,20 @@ async def test_accounts_tell_what_was_charged_to_them(shared: Standalone) -> Non
     assert teams["spends"] == 9000000.12345679
 
 
+async def test_a_key_is_found_by_whatever_names_it(shared: Standalone) -> None:
+    """By what rows have of it, which it tells itself, by its token and by its secret."""
+    made = await shared.manage("/key/generate", team_id="a")
+    later = DAY + timedelta(days=90)
+    await charge(shared, "3", owner="team:a", created_by=made["key_id"], day=later)
+    days = {"start_date": str(later), "end_date": str(later)}
+    for name in (made["key_id"], made["token"], made["key"]):
+        told = (await spend(shared, group_by="key", key=name, **days)).json()
+        assert [(row["key"], row["cost"]) for row in told["data"]] == [(made["key_id"], "3.000000000")]
+    assert (await shared.look("/key/info", key=made["key"]))["info"]["key_id"] == made["key_id"]
+    stranger = await shared.new_key(user_id="stranger")
+    assert (await spend(shared, stranger, key=made["token"], **days)).json()["data"] == []
+
+
 async def test_a_page_of_a_list_is_one_question(shared: Standalone, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         await shared.new_key(user_id="u-many")

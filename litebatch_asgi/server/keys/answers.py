@@ -57,6 +57,8 @@ class KeyRow(AccountRow, frozen=True, kw_only=True):
 
     token: str
     token_id: str
+    key_id: str
+    """which spend and batches have of it"""
     key_name: str
     key_alias: str | None
     user_id: str | None
@@ -156,6 +158,7 @@ class NewUser(UserRow, frozen=True, kw_only=True):
     key: str | UnsetType = UNSET
     token: str | UnsetType = UNSET
     token_id: str | UnsetType = UNSET
+    key_id: str | UnsetType = UNSET
     key_name: str | UnsetType = UNSET
     key_alias: str | UnsetType | None = UNSET
     team_id: str | UnsetType | None = UNSET
@@ -201,6 +204,7 @@ def key_fields(key: VirtualKey) -> dict[str, Any]:
     return {
         "token": key.token,
         "token_id": key.token,
+        "key_id": key.id,
         "key_name": key.hint,
         "key_alias": key.alias,
         "user_id": key.user_id,
