@@ -118,9 +118,14 @@ class LoadControl:
         return len(self._busy) >= IN_A_ROW
 
     @property
+    def is_probing(self) -> bool:
+        """Whether one request at a time asks whether the server takes any."""
+        return self.is_down or self.is_refusing
+
+    @property
     def limit(self) -> int:
         """How many requests may be in flight now."""
-        return 1 if self.is_down or self.is_refusing else max(1, int(min(self._limit, self._ceiling)))
+        return 1 if self.is_probing else max(1, int(min(self._limit, self._ceiling)))
 
     @property
     def _ceiling(self) -> int:
@@ -146,12 +151,12 @@ class LoadControl:
             seconds = max(seconds, self._requests.wait(now))
         if self._tokens is not None and tokens:
             seconds = max(seconds, self._tokens.wait(now))
-        is_full = self._probe_is_out if self.is_down or self.is_refusing else self.in_flight >= self.limit
+        is_full = self._probe_is_out if self.is_probing else self.in_flight >= self.limit
         return max(seconds, ASK_AGAIN_SECONDS) if is_full else seconds
 
     def rests_for(self, now: float) -> float:
         """Seconds until the next probe has told of a server that takes nothing; 0: it takes requests."""
-        return self.wait(now) + PROBE_SECONDS if self.is_down or self.is_refusing else 0.0
+        return self.wait(now) + PROBE_SECONDS if self.is_probing else 0.0
 
     def begin(self, now: float, tokens: int = 0, *, key: Hashable = None) -> Begun:
         """A request begins, of so many tokens by estimate; give what is returned to `end`.
@@ -164,7 +169,7 @@ class LoadControl:
             self._requests.take(1, now)
         if self._tokens is not None:
             self._tokens.take(tokens, now)
-        is_probe = self.is_down or self.is_refusing
+        is_probe = self.is_probing
         self._probe_is_out = self._probe_is_out or is_probe
         return Begun(self._begun, self._begun if key is None else key, tokens, is_probe)
 
@@ -253,7 +258,7 @@ class LoadControl:
             if len(self._busy) < IN_A_ROW:
                 self._busy.add(begun.key)
         is_told = outcome is Outcome.BUSY and hints.retry_after is not None
-        if (self.is_down or self.is_refusing) and not is_told and begun.number > self._paused_at:
+        if self.is_probing and not is_told and begun.number > self._paused_at:
             longest = LONGEST_DOWN_SECONDS if self.is_down else LONGEST_BUSY_SECONDS
             self._pause = min(max(FIRST_PAUSE_SECONDS, 2 * self._pause), longest)
             self._paused_at = self._begun

@@ -60,6 +60,7 @@ class LineQueue:
         self._of_owner: defaultdict[str, list[HeldRange]] = defaultdict(list)
         self._put_off: list[PutOff] = []
         self._last_turn: dict[str, int] = {}
+        self._last_of_job: dict[str, int] = {}
         self._turn = itertools.count(1)
         self._doubtful = 0
         """doubtful requests under way"""
@@ -77,6 +78,17 @@ class LineQueue:
         return sum(
             bool(held.waiting) if held.claim.one_by_one else len(held.waiting) for held in self._held.values()
         )
+
+    def is_short(self, least: int, *, is_probing: bool) -> bool:
+        """Whether fewer than so many are ready, or those of one job alone at a server that takes nothing.
+
+        It may be these alone that it does not take.
+        """
+        return self.ready < least or (is_probing and len(self._jobs) == 1)
+
+    @property
+    def _jobs(self) -> set[str]:
+        return {held.claim.job_id for held in self._held.values()}
 
     @property
     def is_empty(self) -> bool:
@@ -98,6 +110,8 @@ class LineQueue:
             if not self._of_owner[held.claim.owner]:
                 del self._of_owner[held.claim.owner]
                 self._last_turn.pop(held.claim.owner, None)
+            if held.claim.job_id in self._last_of_job.keys() - self._jobs:
+                del self._last_of_job[held.claim.job_id]
 
     def put_off(
         self, held: HeldRange, pending: PendingLine, due: float, failed: Failed | None = None
@@ -127,7 +141,14 @@ class LineQueue:
             held.waiting.appendleft(pending)
 
     def next(
-        self, now: float, *, seconds: float, places: Places, room: int, suspects: Suspects
+        self,
+        now: float,
+        *,
+        seconds: float,
+        places: Places,
+        room: int,
+        suspects: Suspects,
+        is_probing: bool = False,
     ) -> Chosen | None:
         """The request that goes next where `room` of them may be under way.
 
@@ -137,12 +158,12 @@ class LineQueue:
             places: what its requests take.
             room: see above.
             suspects: which of the process may begin.
+            is_probing: whether the server takes nothing: then an owner's jobs take turns.
 
         """
 
-        may_begin = partial(suspects.may_begin, now=now)
-        fresh = self._first(now + seconds, may_begin)
-        doubtful = self._first(now + seconds, may_begin, is_doubtful=True)
+        first_of = partial(self._first, now + seconds, partial(suspects.may_begin, now=now), is_probing)
+        fresh, doubtful = first_of(), first_of(is_doubtful=True)
         if doubtful and not self._may_be_doubtful(doubtful, now, room, others_wait=bool(fresh)):
             doubtful = {}
         first = doubtful or fresh
@@ -157,17 +178,25 @@ class LineQueue:
         return Chosen(held, (held.doubtful if doubtful else held.waiting)[0])
 
     def _first(
-        self, until: float, may_begin: Callable[[HeldRange], bool], *, is_doubtful: bool = False
+        self,
+        until: float,
+        may_begin: Callable[[HeldRange], bool],
+        is_probing: bool,
+        *,
+        is_doubtful: bool = False,
     ) -> dict[str, HeldRange]:
         """By owner, the first range of which such a request may begin, and that runs until then."""
         found: dict[str, HeldRange] = {}
         for owner, ranges in self._of_owner.items():
-            for held in ranges:
+            for held in sorted(ranges, key=self._turn_of_job) if is_probing else ranges:
                 is_ready = held.runs_until >= until and held.can_begin(is_doubtful=is_doubtful)
                 if is_ready and may_begin(held):
                     found[owner] = held
                     break
         return found
+
+    def _turn_of_job(self, held: HeldRange) -> int:
+        return self._last_of_job.get(held.claim.job_id, 0)
 
     def _may_be_doubtful(
         self, first: dict[str, HeldRange], now: float, room: int, *, others_wait: bool
@@ -180,7 +209,7 @@ class LineQueue:
 
     def begun(self, held: HeldRange, pending: PendingLine) -> None:
         """A request is sent."""
-        self._last_turn[held.claim.owner] = next(self._turn)
+        self._last_turn[held.claim.owner] = self._last_of_job[held.claim.job_id] = next(self._turn)
         self._doubtful += pending.is_doubtful
 
     def ended(self, *, was_doubtful: bool, began: float, now: float, room: int) -> None:

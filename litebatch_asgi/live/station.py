@@ -120,7 +120,7 @@ class Station:
     @property
     def is_short(self) -> bool:
         """Whether it is soon to be without requests."""
-        return self._queue.ready + self.expecting < 2 * self.load.limit
+        return self._queue.is_short(2 * self.load.limit - self.expecting, is_probing=self.load.is_probing)
 
     @property
     def bytes(self) -> int:
@@ -197,6 +197,7 @@ class Station:
                 places=self.places,
                 room=self.load.limit,
                 suspects=self._suspects,
+                is_probing=self.load.is_probing,
             )
             if chosen is None:
                 return later
@@ -340,8 +341,7 @@ class Station:
             fleet.clear_cooldown(self.deployment_id)
         elif seconds := self.load.rests_for(anyio.current_time()):
             reason = Refusal.UNREACHABLE if self.load.is_down else Refusal.BUSY
-            answers = self.load.is_answering
-            fleet.cool_down(self.deployment_id, seconds, reason=reason, answers=answers)
+            fleet.cool_down(self.deployment_id, seconds, reason=reason, answers=self.load.is_answering)
 
     def _finish(self, held: HeldRange, result: LineResult, place: Place) -> None:
         """There is a result: its place is free once it is committed."""

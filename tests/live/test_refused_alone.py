@@ -30,11 +30,12 @@ async def is_refused(gateway: InProcess, runners: list[LiveRunner]) -> None:
     await gateway.eventually(takes_nothing)
 
 
+@pytest.mark.parametrize("who", [GOOD, BAD])
 @pytest.mark.parametrize("status", [403, 404, 429, 503])
 async def test_who_comes_later_is_served_all_the_same(
-    tmp_path: Path, database: Database, runners: list[LiveRunner], status: int
+    tmp_path: Path, database: Database, runners: list[LiveRunner], status: int, who: str
 ) -> None:
-    """Nobody had succeeded before: the server might have been away."""
+    """Nobody had succeeded before: the server might have been away. So it is with another batch of theirs."""
     async with live_gateway(tmp_path, database) as gateway:
         fault = Fault(
             account="live", match="/v1/embeddings", status=status, body={"detail": "No"}, times=None
@@ -43,8 +44,8 @@ async def test_who_comes_later_is_served_all_the_same(
         file = await gateway.upload(embeddings(30), key=BAD)
         bad = await gateway.create(file.id, endpoint="/v1/embeddings", key=BAD)
         await is_refused(gateway, runners)
-        good = await gateway.create((await gateway.upload(lines(30), key=GOOD)).id, key=GOOD)
-        ended = await gateway.ended(good.id, key=GOOD)
+        good = await gateway.create((await gateway.upload(lines(30), key=who)).id, key=who)
+        ended = await gateway.ended(good.id, key=who)
         assert (ended.status, ended.request_counts.completed) == ("completed", 30)  # type: ignore[union-attr]
         with suppress(ConflictError):  # it has failed by now
             await gateway.client(BAD).batches.cancel(bad.id)
