@@ -318,6 +318,32 @@ async def test_what_waits_for_a_key_for_too_long_is_dead(
         await gateway.eventually(is_dead)
 
 
+async def test_who_has_just_begun_gives_no_webhook_up(
+    tmp_path: Path, database: Database, receiver: Taker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However old it is: perhaps nobody was there, and who has its key begins a moment later."""
+    monkeypatch.setattr(deliveries, "TEND_SECONDS", 0.02)
+    async with hooked(tmp_path, database) as gateway:
+        await endpoint(gateway, receiver.url("hook"))
+    impatient, recorder = replace(HOOKS, delivery_give_up_seconds=0.01), Recorder()
+    async with hooked(
+        tmp_path, database, settings=replace(impatient, webhook_keys=()), sinks=[recorder]
+    ) as gateway:
+        await completed(gateway)
+        seen: set[object] = set()
+
+        async def has_tended_again() -> bool:
+            [(at,)] = await database.rows("SELECT last_seen_at FROM sinks")
+            seen.add(at)
+            return len(seen) > 3
+
+        await gateway.eventually(has_tended_again)
+        [left] = await gateway.storage.webhook_queue.backlog()
+        assert (left.pending, left.dead) == (1, 0)
+    async with hooked(tmp_path, database, settings=impatient) as gateway:
+        await receiver.until(lambda: bool(receiver.taken))
+
+
 async def test_an_endpoint_that_takes_nothing_is_probed(
     tmp_path: Path, database: Database, receiver: Taker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
