@@ -3,14 +3,14 @@
 Nothing is armed unless `arm` is called, which the command line does with the environment variable
 `LITEBATCH_FAILPOINTS`: a comma list of `name=action`, or `name=N*action` to let it pass N-1 times first.
 The actions are `kill` and `stop` (SIGKILL and SIGSTOP to this very process) and `raise` (an `InjectedFault`).
-In process a place may have something called as well.
+In process a place may have something called as well, and awaited if it is one that is `passing`.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
 
@@ -43,27 +43,40 @@ def armed(text: str) -> Generator[None]:
 
 
 @contextmanager
-def calling(name: str, call: Callable[[], object]) -> Generator[None]:
-    """Have something called at a place the first time that it is passed within a block."""
-    _armed[name] = (1, call)
+def calling(name: str, call: Callable[[], object], *, each_time: bool = False) -> Generator[None]:
+    """Have something called at a place the first time that it is passed within a block, or `each_time`."""
+
+    def called() -> object:
+        if each_time:
+            _armed[name] = (1, called)
+        return call()
+
+    _armed[name] = (1, called)
     try:
         yield
     finally:
         _armed.pop(name, None)
 
 
-def hit(name: str) -> None:
-    """Pass the place called `name`."""
+def hit(name: str) -> object:
+    """Pass the place called `name`; what was called there has given this."""
     if not _armed or name not in _armed:
-        return
+        return None
     count, action = _armed[name]
     if count > 1:
         _armed[name] = (count - 1, action)
-        return
+        return None
     del _armed[name]
     if not isinstance(action, str):
-        action()
-    elif action == "raise":
+        return action()
+    if action == "raise":
         raise InjectedFault(name)
-    else:
-        os.kill(os.getpid(), _SIGNALS[action])
+    os.kill(os.getpid(), _SIGNALS[action])
+    return None
+
+
+async def passing(name: str) -> None:
+    """`hit`, at a place where what is called may take its time."""
+    outcome = hit(name)
+    if isinstance(outcome, Awaitable):
+        await outcome

@@ -64,7 +64,7 @@ def failpoints(features: Features) -> list[str]:
     """The names of all failpoints that a replica passes, read from the source."""
     folder = Path(litebatch_asgi.__file__).parent
     texts = [path.read_text() for path in folder.rglob("*.py")]
-    names = {name for text in texts for name in re.findall(r'\bhit\("([\w.]+)"\)', text)}
+    names = {name for text in texts for name in re.findall(r'\b(?:hit|passing)\("([\w.]+)"\)', text)}
     names -= frozenset[str]() if features.translates else TRANSLATING
     names -= frozenset[str]() if features.rescues else RESCUING
     names -= frozenset[str]() if features.poison else POISONED
