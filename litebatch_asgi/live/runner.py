@@ -35,7 +35,7 @@ RANGES_AT_ONCE = 4
 MOST_RANGES = 64
 """that one station holds, but for one of each owner who would have none there"""
 MOST_BYTES = 16 << 20
-"""of the requests that wait at one station, unless one owner has none there"""
+"""of the requests that wait at one station, but for one range of each owner who would have none there"""
 UNREADABLE_SECONDS = 10.0
 """for which a range is left alone whose requests cannot be read"""
 _CLAIM_SECONDS = 10.0
@@ -153,9 +153,13 @@ class LiveRunner:
         return now >= (station.look_at if self._places(station) else station.look_for_others_at)
 
     def _places(self, station: Station) -> int:
-        """How many ranges a station may get, whoever has them."""
-        free = max(0, MOST_RANGES - self._count(station))
-        return min(free, 1 if station.bytes >= MOST_BYTES else RANGES_AT_ONCE)
+        """How many ranges a station may get, whoever has them: those to come may be as long as any here."""
+        opening = [each.claim.bytes for each in self._opening_at(station)]
+        room = MOST_BYTES - station.bytes - sum(opening)
+        if room <= 0:
+            return 0
+        longest = max([1, *opening, *(held.claim.bytes for held in station.held)])
+        return max(0, min(MOST_RANGES - self._count(station), RANGES_AT_ONCE, max(1, room // longest)))
 
     def _count(self, station: Station) -> int:
         """How many ranges a station holds, with those that are just being read."""
