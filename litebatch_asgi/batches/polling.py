@@ -140,6 +140,8 @@ class Poller(JobWork):
         seen = self._seen(job, snapshot, state, now)
         if cancel_sent:
             seen |= {"cancel_sent_at": now, "to_cancel": False}
+        if _has_begun(job, snapshot):
+            await self._quotas.took(job)
         await self.write(
             job,
             JobState.SUBMITTED,
@@ -147,8 +149,6 @@ class Poller(JobWork):
             batch=partial(looked_at, now=now),
             **seen,
         )
-        if _has_begun(job, snapshot):
-            await self._quotas.took(job)
         if seen.get("stop_requested_at"):
             told = self.log_fields(job, reason=seen["stop_reason"])
             logger.warning("a job is to be stopped, so that another goes on with its lines", extra=told)
@@ -176,8 +176,8 @@ class Poller(JobWork):
             batch = looked_at(current.batch, now=now)
             return batch_change(current, now, jobs=moved, batch=batch) if moved else None
 
-        await self.batches.write_many(of_batch, decide)
         await self._quotas.took(*(job for job, snapshot in seen if _has_begun(job, snapshot)))
+        await self.batches.write_many(of_batch, decide)
 
     def _seen(self, job: Job, snapshot: ProviderBatch, state: BatchState, now: datetime) -> dict[str, Any]:
         """What changes of a job that goes on. Counts alone do not hurry its next look: they always grow.

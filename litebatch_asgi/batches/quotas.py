@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from litebatch_asgi.batches.targets import NoRoom, Tries
 from litebatch_asgi.errors import ProviderError
+from litebatch_asgi.failpoints import hit
 from litebatch_asgi.models import Job
 from litebatch_asgi.quotas import OpenTokens
 from litebatch_asgi.refusals import token_limit_in
@@ -84,7 +85,10 @@ class Quotas:
         await self._runtime.storage.quotas.learn(job.deployment_id, name, tokens)
 
     async def took(self, *jobs: Job) -> None:
-        """Forget limits that jobs were above and that have not kept them from running; one read for all."""
+        """Forget limits that jobs were above and that have not kept them from running; one read for all.
+
+        That a job runs is to be written afterwards: it is seen for the first time once.
+        """
         quotas = self._runtime.storage.quotas
         above = {job.deployment_id for job in jobs if job.deployment_id is not None and job.tokens}
         known = await quotas.known(above, LAPSE_SECONDS) if above else []
@@ -93,6 +97,7 @@ class Quotas:
             name = await self._model_of(job) if any(each.tokens < job.tokens for each in at_hand) else None
             void = [each for each in at_hand if each.model == name and each.tokens < job.tokens]
             if name is not None and void:
+                hit("quota.voiding")
                 await quotas.forget(void[0].deployment_id, name, below=job.tokens)
                 known = [each for each in known if each not in void]
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from litebatch_asgi.failpoints import armed
 from litebatch_asgi.simulator import Simulator, SimulatorSettings
-from tests.database import Database
+from tests.database import Database, SQLiteDatabase
 from tests.faults.stage import HELD, gateway_on
 from tests.harness import QUICK, UPSTREAM, InProcess, deployments, lines
 
@@ -114,18 +115,47 @@ async def test_a_limit_that_is_configured_needs_no_refusal(tmp_path: Path, datab
         assert creates(gateway) == {"cancelled": 2}
 
 
-async def test_an_idle_deployment_is_always_asked(tmp_path: Path, database: Database) -> None:
-    """A job that is larger than what was learned runs there once the limit allows it, and voids that so."""
-    async with one_deployment(tmp_path, database, replace(HELD, max_enqueued_tokens=10)) as gateway:
+async def begun_or_full(gateway: InProcess, batch_id: str) -> str:
+    """Whether a batch comes to be `in_progress`, or waits for `enqueued_tokens`."""
+    seen = ""
+
+    async def is_known() -> bool:
+        nonlocal seen
+        batch = await gateway.client().batches.retrieve(batch_id)
+        assert batch.model_extra is not None
+        waiting = batch.model_extra["litebatch"]["waiting_for"] or {}
+        seen = waiting.get("reason") or batch.status
+        return seen in ("in_progress", "enqueued_tokens")
+
+    await gateway.eventually(is_known)
+    return seen
+
+
+async def larger_job_runs(folder: Path, database: Database | None = None, place: str = "") -> list[str]:
+    """A job that is larger than what was learned runs there once the limit allows it; what is wrong then.
+
+    `place`: a failpoint at which somebody dies meanwhile.
+    """
+    database = database or SQLiteDatabase.migrated(folder)
+    async with one_deployment(folder, database, replace(HELD, max_enqueued_tokens=10)) as gateway:
         batch = await gateway.create((await gateway.upload(CONTENT)).id)
         await gateway.simulator.until(lambda: creates(gateway)["failed"] > 2)
         assert [each.tokens for each in await gateway.storage.quotas.known(["east"], 3600)] == [10]
-        gateway.simulator.account("east").configure(max_enqueued_tokens=None)
-        await gateway.reached(batch.id, "in_progress")
+        with armed(f"{place}=raise" if place else ""):
+            gateway.simulator.account("east").configure(max_enqueued_tokens=None)
+            await gateway.reached(batch.id, "in_progress")
         other = await gateway.create((await gateway.upload(CONTENT)).id)
-        await gateway.reached(other.id, "in_progress")
+        if await begun_or_full(gateway, other.id) == "enqueued_tokens":
+            return ["a limit counts that a job is above which runs"]
         assert await gateway.storage.quotas.known(["east"], 3600) == []
         await end(gateway, batch.id)
+    return []
+
+
+@pytest.mark.parametrize("place", ["", "quota.voiding"])
+async def test_an_idle_deployment_is_always_asked(tmp_path: Path, database: Database, place: str) -> None:
+    """Whoever sees that a larger job runs forgets the limit, also if somebody died at that."""
+    assert await larger_job_runs(tmp_path, database, place) == []
 
 
 async def test_another_deployment_takes_what_has_no_room_at_one(tmp_path: Path, database: Database) -> None:
