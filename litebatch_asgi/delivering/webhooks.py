@@ -13,7 +13,7 @@ from litebatch_asgi.delivering.owners import Standing, standing_of
 from litebatch_asgi.delivering.retries import probe_pause, retry_after
 from litebatch_asgi.delivering.woken import WokenWorker
 from litebatch_asgi.errors import StateConflict, StorageUnavailable
-from litebatch_asgi.failpoints import hit
+from litebatch_asgi.failpoints import hit, passing
 from litebatch_asgi.models import Settings, WebhookEndpoint
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.webhooks.outcomes import Delivery, Outcome
@@ -83,6 +83,7 @@ class WebhookWorker(WokenWorker):
     async def _result_of(self, claimed: ClaimedWebhook, since: float) -> WebhookResult:
         """What came of sending it, unless it is not to be sent any more, or not now."""
         nothing = WebhookResult(claimed=claimed)
+        await passing("deliver.webhook_claimed")
         endpoint = await self._storage.webhook_endpoints.get(claimed.endpoint.id)
         if endpoint is None or endpoint.epoch != claimed.endpoint.epoch or endpoint.disabled_at is not None:
             return nothing

@@ -27,7 +27,7 @@ HAS_AN_ANSWER = (
 )
 """failpoints at which a replica knows what is not written yet: the worst to be stopped at"""
 APART = (
-    *("adopt.file_stored", "deliver.before_webhook_mark", "deliver.webhook_taken", "reprice.", "webhook."),
+    *("adopt.file_stored", "deliver.before_webhook_mark", "deliver.webhook_", "reprice.", "webhook."),
     *("handon.gone", "handon.halved", "retry.", "canary.failing", "canary.failed"),
 )
 """what the names of failpoints begin with that replicas here have no reason to pass"""

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.delivering.test_late_webhooks import gone_meanwhile
 from tests.faults import live, tiled, translated
 from tests.faults.budgets import soft_budget_passed
 from tests.faults.contents import death_while_discarding, store_that_fails
@@ -92,6 +93,7 @@ MUTATIONS = (
     Mutation(switch_off=telling.everything_is_news, journey=soft_budget_passed),
     Mutation(switch_off=jobs.nothing_is_fenced, journey=upload_of_a_zombie),
     Mutation(switch_off=telling.endpoints_are_not_held, journey=several_senders),
+    Mutation(switch_off=telling.endpoints_are_taken_as_they_were, journey=gone_meanwhile),
     Mutation(switch_off=copies.rows_of_contents_go_first, journey=death_while_discarding),
     Mutation(switch_off=copies.acceptance_does_not_wait, journey=store_that_fails),
     Mutation(switch_off=lines.ranges_are_not_fenced, journey=live.answers_come_late),

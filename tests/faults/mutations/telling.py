@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from litebatch_asgi.delivering.webhooks import WebhookWorker
+from litebatch_asgi.failpoints import passing
 from litebatch_asgi.models.tellings import Telling, Told
-from litebatch_asgi.webhooks.queue import ClaimedWebhook
+from litebatch_asgi.webhooks.queue import ClaimedWebhook, WebhookResult
+from litebatch_asgi.webhooks.signing import event_text, signed
 from litebatch_sql.webhook_queue import SQLWebhookQueue
 
 Patch = pytest.MonkeyPatch
@@ -31,3 +34,17 @@ def endpoints_are_not_held(patch: Patch) -> None:
         return await claim(self, worker, **options)
 
     patch.setattr(SQLWebhookQueue, "claim", claim_for_no_time)
+
+
+def endpoints_are_taken_as_they_were(patch: Patch) -> None:
+    """What was claimed is sent, whatever has become of its endpoint since."""
+
+    async def sent(self: WebhookWorker, claimed: ClaimedWebhook, since: float) -> WebhookResult:
+        await passing("deliver.webhook_claimed")
+        now, event, endpoint = self._runtime.now(), claimed.item.event, claimed.endpoint
+        text = event_text(event.id, event.type, event.batch_id or event.subject, event.created_at)
+        secrets = self._keys.secrets_of(endpoint, now)
+        delivery = await self._sender.send(endpoint.url, signed(event.id, text, secrets, at=now))
+        return self._result(claimed, delivery)
+
+    patch.setattr(WebhookWorker, "_result_of", sent)
