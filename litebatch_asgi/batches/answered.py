@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from litebatch_asgi.failpoints import passing
 from litebatch_asgi.models import BatchChange, BatchState
 from litebatch_asgi.runtime import Runtime
 
@@ -39,6 +40,7 @@ class AnsweredBatches:
             return BatchChange(batch=batch)
 
         try:
+            await passing("answered.noting")
             await self._runtime.storage.change_batches(noted, decide)
         finally:
             self._is_writing = False

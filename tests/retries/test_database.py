@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +11,7 @@ import anyio
 import pytest
 
 from litebatch_asgi.errors import StorageUnavailable
-from litebatch_asgi.storage import BatchDecision
+from litebatch_asgi.failpoints import calling
 from litebatch_asgi.testing import a_file, a_request
 from litebatch_sql import Queries
 from litebatch_sql.migrations import load_migrations
@@ -49,40 +48,39 @@ async def test_only_creates_without_a_key_are_noted(gateway: InProcess) -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_answers_to_creates_are_noted_together_while_the_database_is_busy(
-    gateway: InProcess, monkeypatch: pytest.MonkeyPatch, fails: bool
+    gateway: InProcess, fails: bool
 ) -> None:
     """However many are made meanwhile, they cost one transaction more; and each of them is noted.
 
     Where a transaction fails, those that it was to note are not.
     """
-    change, go, calls = gateway.storage.change_batches, anyio.Event(), list[int]()
+    go, passed = anyio.Event(), list[None]()
 
-    async def late(batch_ids: Collection[str], decide: BatchDecision) -> None:
-        calls.append(len(batch_ids))
+    async def late() -> None:
+        passed.append(None)
         await go.wait()
-        if fails and len(calls) == 1:
+        if fails and len(passed) == 1:
             raise StorageUnavailable("the database is away for a moment")
-        await change(batch_ids, decide)
 
-    monkeypatch.setattr(gateway.storage, "change_batches", late)
-    async with client(gateway.address) as http:
-        file_id = (await upload(http, {})).json()["id"]
-        await create(http, file_id, {})
-
-        async def is_writing() -> bool:
-            return len(calls) == 1
-
-        await gateway.eventually(is_writing)
-        for _ in range(5):
+    with calling("answered.noting", late, each_time=True):
+        async with client(gateway.address) as http:
+            file_id = (await upload(http, {})).json()["id"]
             await create(http, file_id, {})
-    go.set()
 
-    async def are_noted() -> bool:
-        noted = "SELECT count(*) FROM batches WHERE answered_at IS NOT NULL AND answering_until IS NULL"
-        return await gateway.database.rows(noted) == [(5 if fails else 6,)]
+            async def is_writing() -> bool:
+                return len(passed) == 1
 
-    await gateway.eventually(are_noted)
-    assert calls == [1, 5]
+            await gateway.eventually(is_writing)
+            for _ in range(5):
+                await create(http, file_id, {})
+        go.set()
+
+        async def are_noted() -> bool:
+            noted = "SELECT count(*) FROM batches WHERE answered_at IS NOT NULL AND answering_until IS NULL"
+            return await gateway.database.rows(noted) == [(5 if fails else 6,)]
+
+        await gateway.eventually(are_noted)
+        assert len(passed) == 2
 
 
 @pytest.mark.parametrize(
