@@ -10,7 +10,7 @@ from typing import TypeVar
 import anyio
 
 from litebatch_asgi.errors import StorageUnavailable
-from litebatch_asgi.failpoints import hit
+from litebatch_asgi.failpoints import hit, passing
 from litebatch_asgi.models import Content, FilePart, PartKind
 from litebatch_asgi.models.ids import CONTENT_PREFIX, new_id
 from litebatch_asgi.runtime import Runtime
@@ -84,7 +84,7 @@ class ContentWriter:
         )
         rows = runtime.storage.contents
         self._contents.append(await rows.begin(content, lease_seconds=runtime.settings.lease_seconds))
-        hit("content.begun")
+        await passing("content.begun")
         size = await runtime.stores.store(content.store).put(content.key, blocks)
         hit("content.put")
         return Kept(content, size)

@@ -21,28 +21,50 @@ _SIGNATURE = (
 )
 
 
+class Server:
+    """A running server with a bucket."""
+
+    def __init__(self) -> None:
+        self.address: str = ""
+        self._under_way = 0
+        self._lock = threading.Lock()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every request that has come was answered to its end."""
+        return not self._under_way
+
+    def count(self, by: int) -> None:
+        """So many more requests are under way."""
+        with self._lock:
+            self._under_way += by
+
+
 @contextmanager
-def server() -> Generator[str]:
-    """The address of moto's server, with a bucket."""
+def server() -> Generator[Server]:
+    """Moto's server."""
     from werkzeug.serving import make_server
+    from werkzeug.wsgi import ClosingIterator
 
     made: Any = import_module("moto.server")
     moto = made.DomainDispatcherApplication(made.create_backend_app)
+    counted = Server()
 
     def signed(environ: dict[str, Any], start_response: Any) -> Any:
         """Google's tokens are no signatures, without which moto does not know what is meant."""
         if not environ.get("HTTP_AUTHORIZATION", "").startswith("AWS4"):
             environ["HTTP_AUTHORIZATION"] = _SIGNATURE
-        return moto(environ, start_response)
+        counted.count(1)
+        return ClosingIterator(moto(environ, start_response), lambda: counted.count(-1))
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     running = make_server("127.0.0.1", 0, signed, threaded=True)
     thread = threading.Thread(target=running.serve_forever, daemon=True)
     thread.start()
     try:
-        address = f"http://127.0.0.1:{running.server_port}"
-        httpx2.put(f"{address}/{BUCKET}").raise_for_status()
-        yield address
+        counted.address = f"http://127.0.0.1:{running.server_port}"
+        httpx2.put(f"{counted.address}/{BUCKET}").raise_for_status()
+        yield counted
     finally:
         running.shutdown()
         thread.join()

@@ -10,6 +10,6 @@ from tests.stores import buckets
 
 
 @pytest.fixture(scope="session")
-def bucket_server() -> Generator[str]:
-    with buckets.server() as address:
-        yield address
+def bucket_server() -> Generator[buckets.Server]:
+    with buckets.server() as running:
+        yield running

@@ -52,9 +52,9 @@ def test_without_obstore_a_bucket_says_what_to_install(monkeypatch: pytest.Monke
         load_stores(Settings(content_store="s3://bucket/prefix"))
 
 
-async def test_a_bucket_that_is_not_there(bucket_server: str) -> None:
+async def test_a_bucket_that_is_not_there(bucket_server: buckets.Server) -> None:
     """Its name and its provider's words are for the log."""
-    store = buckets.s3_store(bucket_server, "x", bucket="nosuchbucket")
+    store = buckets.s3_store(bucket_server.address, "x", bucket="nosuchbucket")
     with pytest.raises(StoreUnavailable) as raised:
         await store.put("content", blocks([b"x"]))
     assert "nosuchbucket" not in raised.value.message

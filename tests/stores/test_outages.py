@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
-import anyio
 import pytest
 
+from litebatch_asgi.failpoints import calling
 from litebatch_asgi.simulator import Fault, RowFaults
-from litebatch_objects import FolderStore
 from tests.database import Database
 from tests.harness import ids_of, lines, running_gateway
 from tests.stores.test_journey import MANY, cancelled, contents, rows, stored_in, swept_often
@@ -64,20 +62,28 @@ async def has_said(caplog: pytest.LogCaptureFixture, message: str, times: int) -
     return caplog.messages.count(message) >= times
 
 
-async def test_a_store_that_is_slower_than_any_lease(
-    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def claimed_until(database: Database) -> int:
+    """Until when somebody has a content, in microseconds."""
+    [(until,)] = await database.rows("SELECT max(claimed_until) FROM contents")
+    return int(until)
+
+
+async def test_a_store_that_is_slower_than_any_lease(tmp_path: Path, database: Database) -> None:
     """Whoever writes is not taken for dead."""
-    put = FolderStore.put
-
-    async def slowly(self: FolderStore, key: str, blocks: AsyncIterator[bytes]) -> int:
-        await anyio.sleep(3.5)
-        return await put(self, key, blocks)
-
-    monkeypatch.setattr(FolderStore, "put", slowly)
     settings = stored_in(tmp_path, keep_originals="always", lease_seconds=1.5)
     async with running_gateway(tmp_path, database=database, settings=settings) as gateway:
-        batch = await cancelled(gateway)
+
+        async def slowly() -> None:
+            """Wait until the claim that it began with is over."""
+            first = await claimed_until(database)
+
+            async def is_over() -> bool:
+                return await claimed_until(database) >= first + settings.lease_seconds * 1e6
+
+            await gateway.eventually(is_over)
+
+        with calling("content.begun", slowly, each_time=True):
+            batch = await cancelled(gateway)
         error = await gateway.content(batch.error_file_id)
         assert ids_of(error) == sorted(f"request-{number}" for number in range(MANY))
         assert await rows(database) == ["kept", "kept"]

@@ -76,11 +76,11 @@ class TestFolder(ContentStoreConformance):
 
 class TestS3(ContentStoreConformance):
     @pytest.fixture
-    def store(self, bucket_server: str) -> ContentStore:
-        return buckets.s3_store(bucket_server, secrets.token_hex(4))
+    def store(self, bucket_server: buckets.Server) -> ContentStore:
+        return buckets.s3_store(bucket_server.address, secrets.token_hex(4))
 
 
 class TestGoogle(ContentStoreConformance):
     @pytest.fixture
-    def store(self, bucket_server: str, tmp_path: Path) -> ContentStore:
-        return buckets.gcs_store(bucket_server, secrets.token_hex(4), tmp_path)
+    def store(self, bucket_server: buckets.Server, tmp_path: Path) -> ContentStore:
+        return buckets.gcs_store(bucket_server.address, secrets.token_hex(4), tmp_path)
