@@ -23,9 +23,14 @@ from tests.faults.stage import TILES
 from tests.faults.tiles import tiles_in_doubt
 from tests.faults.troubles import ALL
 from tests.faults.zombies import upload_of_a_zombie
+from tests.journey.test_quotas import larger_job_runs
 from tests.journey.test_restored import restored_while_waiting
 from tests.journey.test_vanished import unknown_for_a_while
+from tests.live.test_lanes import native_goes_live
+from tests.live.test_outages import path_is_lacking
+from tests.rescue.test_uploads_fail import pending_for_ever
 from tests.translated.deployed import ANTHROPIC
+from tests.uploads.test_bounds import burst_of_uploads
 
 Patch = pytest.MonkeyPatch
 
@@ -62,6 +67,8 @@ MUTATIONS = (
     ),
     Mutation(switch_off=jobs.the_vanished_are_given_up_early, journey=unknown_for_a_while),
     Mutation(switch_off=jobs.old_jobs_are_sent_unseen, journey=restored_while_waiting),
+    Mutation(switch_off=jobs.limits_outlive_larger_jobs, journey=larger_job_runs),
+    Mutation(switch_off=jobs.live_deployments_are_asked_for_batches, journey=native_goes_live),
     Mutation(switch_off=jobs.no_watch_for_twins, journey=_under("create done when it was given up")),
     Mutation(
         switch_off=jobs.twins_are_left_alone, journey=_under("create is passed on twice, 503 to a cancel")
@@ -81,6 +88,8 @@ MUTATIONS = (
     Mutation(switch_off=copies.tags_tell_no_tile, journey=tiles_in_doubt),
     Mutation(switch_off=copies.twins_go_at_once, journey=models_change),
     Mutation(switch_off=copies.any_model_will_do, journey=models_change),
+    Mutation(switch_off=copies.pending_copies_are_waited_for, journey=pending_for_ever),
+    Mutation(switch_off=copies.uploads_do_not_wait, journey=burst_of_uploads),
     Mutation(switch_off=rescues.rests_begin_at_once, journey=_of_tiles("a job is moved, and ends late")),
     Mutation(switch_off=rescues.rests_come_later, journey=deaths_after_settling),
     Mutation(switch_off=rescues.hidden_files_have_a_clock, journey=_of_tiles("a month passes in between")),
@@ -105,4 +114,5 @@ MUTATIONS = (
     Mutation(switch_off=lines.tries_are_not_written_first, journey=live.holder_dies),
     Mutation(switch_off=lines.tries_are_written_once, journey=live.one_kills_its_holders),
     Mutation(switch_off=lines.suspects_begin_together, journey=live.one_kills_its_holders),
+    Mutation(switch_off=lines.no_path_is_lacking, journey=path_is_lacking),
 )

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from litebatch_asgi import copy_lifecycle
-from litebatch_asgi.batches import targets
+from litebatch_asgi.batches import on_demand, targets
 from litebatch_asgi.failpoints import hit
 from litebatch_asgi.files import uploading
 from litebatch_asgi.files.adopting import Adopter
@@ -21,7 +21,8 @@ from litebatch_asgi.files.originals import Original
 from litebatch_asgi.files.reconciling import CopyReconciler
 from litebatch_asgi.files.sending import Sender
 from litebatch_asgi.leases import Lease
-from litebatch_asgi.models import Content, File, FileCopy, FileState
+from litebatch_asgi.models import Content, CopyState, File, FileCopy, FileState
+from litebatch_asgi.routes.slots import UploadSlots
 
 Patch = pytest.MonkeyPatch
 
@@ -106,3 +107,22 @@ def acceptance_does_not_wait(patch: Patch) -> None:
         return await send(lease)
 
     patch.setattr(uploading, "_once_kept", send_at_once)
+
+
+def pending_copies_are_waited_for(patch: Patch) -> None:
+    """A copy that its deployment has and cannot use yet is on its way, for however long."""
+    may_never_come = on_demand._may_never_come
+
+    def unless_it_is_there(copy: FileCopy) -> bool:
+        return copy.state is not CopyState.PENDING and may_never_come(copy)
+
+    patch.setattr(on_demand, "_may_never_come", unless_it_is_there)
+
+
+def uploads_do_not_wait(patch: Patch) -> None:
+    """An upload that finds no place is refused at once."""
+
+    async def refuse(self: UploadSlots, owner: str, seconds: float) -> None:
+        raise self._refusal(owner)
+
+    patch.setattr(UploadSlots, "_wait", refuse)

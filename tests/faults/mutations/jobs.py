@@ -13,12 +13,14 @@ from litebatch_asgi import copy_lifecycle
 from litebatch_asgi.batches import creating, work
 from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.placing import Placer
+from litebatch_asgi.batches.quotas import Quotas
 from litebatch_asgi.batches.searching import BatchSearch, Sighting
 from litebatch_asgi.batches.targets import Target, Tries, choose
 from litebatch_asgi.batches.unclear import UnclearJobs
 from litebatch_asgi.batches.work import JobWork, Written
 from litebatch_asgi.errors import ProviderError
 from litebatch_asgi.files import copies, reconciling, removal
+from litebatch_asgi.fleet import Fleet
 from litebatch_asgi.leases import Lease
 from litebatch_asgi.lifecycle import move
 from litebatch_asgi.models import (
@@ -171,3 +173,17 @@ def nothing_is_fenced(patch: Patch) -> None:
     modules: tuple[Any, ...] = (copies, reconciling, removal)
     for module in modules:
         patch.setattr(module, "held_copy", held_copy)
+
+
+def limits_outlive_larger_jobs(patch: Patch) -> None:
+    """A limit that was learned counts for its hour, whatever runs meanwhile."""
+
+    async def nothing(self: Quotas, *jobs: Job) -> None:
+        """Nothing is forgotten."""
+
+    patch.setattr(Quotas, "took", nothing)
+
+
+def live_deployments_are_asked_for_batches(patch: Patch) -> None:
+    """Whoever has a deployment asks it what has become of a batch, in whichever lane it is now."""
+    patch.setattr(Fleet, "has_batches", Fleet.has)

@@ -12,6 +12,7 @@ from litebatch_asgi.live import station
 from litebatch_asgi.live.held import HeldRange
 from litebatch_asgi.live.places import Place
 from litebatch_asgi.live.queue import LineQueue
+from litebatch_asgi.live.sending import LineSender
 from litebatch_asgi.live.station import Station
 from litebatch_asgi.live.suspects import Suspects
 from litebatch_asgi.models import LineProgress, LineRange, LineResult, RangeWrite
@@ -124,3 +125,12 @@ def suspects_begin_together(patch: Patch) -> None:
         return True
 
     patch.setattr(Suspects, "may_begin", always)
+
+
+def no_path_is_lacking(patch: Patch) -> None:
+    """A server that says 404 is no server, whatever else it answers."""
+
+    def never(self: LineSender, path: str, body: bytes) -> bool:
+        return False
+
+    patch.setattr(LineSender, "_lacks", never)
