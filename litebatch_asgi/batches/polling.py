@@ -369,8 +369,8 @@ class Poller(JobWork):
 
 
 def _has_begun(job: Job, snapshot: ProviderBatch) -> bool:
-    """Whether a look shows for the first time that a job's lines run."""
-    before = job.snapshot.status if job.snapshot is not None else None
+    """Whether a look shows for the first time that a job's lines run: they may have when it was adopted."""
+    before = job.snapshot.status if job.snapshot is not None and job.looked_since is not None else None
     return snapshot.status is BatchStatus.IN_PROGRESS and before is not snapshot.status
 
 

@@ -141,8 +141,8 @@ async def larger_job_runs(folder: Path, database: Database | None = None, place:
         batch = await gateway.create((await gateway.upload(CONTENT)).id)
         await gateway.simulator.until(lambda: creates(gateway)["failed"] > 2)
         assert [each.tokens for each in await gateway.storage.quotas.known(["east"], 3600)] == [10]
+        gateway.simulator.account("east").configure(max_enqueued_tokens=None)
         with armed(f"{place}=raise" if place else ""):
-            gateway.simulator.account("east").configure(max_enqueued_tokens=None)
             await gateway.reached(batch.id, "in_progress")
         other = await gateway.create((await gateway.upload(CONTENT)).id)
         if await begun_or_full(gateway, other.id) == "enqueued_tokens":
@@ -152,9 +152,12 @@ async def larger_job_runs(folder: Path, database: Database | None = None, place:
     return []
 
 
-@pytest.mark.parametrize("place", ["", "quota.voiding"])
+@pytest.mark.parametrize("place", ["", "place.answered", "quota.voiding"])
 async def test_an_idle_deployment_is_always_asked(tmp_path: Path, database: Database, place: str) -> None:
-    """Whoever sees that a larger job runs forgets the limit, also if somebody died at that."""
+    """Whoever sees that a larger job runs forgets the limit, also if somebody died at that.
+
+    Or before it was written that the job was sent: it runs when it is first heard of.
+    """
     assert await larger_job_runs(tmp_path, database, place) == []
 
 
