@@ -20,7 +20,7 @@ async def leave_evidence(folder: Path, found: Sequence[str], party: Party) -> No
     evidence: dict[str, Any] = {"violations": list(found)}
     for table in (
         *("files", "file_shards", "file_copies", "batches", "jobs", "charges"),
-        *("line_ranges", "line_alone", "events", "sinks", "event_deliveries"),
+        *("line_ranges", "line_alone", "events", "sinks", "event_deliveries", "webhook_endpoints"),
     ):
         evidence[table] = [list(map(str, row)) for row in await world.rows(f"SELECT * FROM {table}")]
     evidence["journal"] = [msgspec.to_builtins(entry) for entry in world.simulator.journal]

@@ -23,11 +23,12 @@ LIFE_SECONDS = 3.0
 HAS_AN_ANSWER = (
     *("upload.answered", "place.answered", "poll.ended", "settle.read", "settle.before"),
     *("deliver.taken", "deliver.before_mark", "cancel.answered", "handon.derived"),
+    *("deliver.webhook_claimed", "deliver.webhook_taken"),
     *("live.sending", "live.answered", "live.writing", "live.closing"),
 )
 """failpoints at which a replica knows what is not written yet: the worst to be stopped at"""
 APART = (
-    *("adopt.file_stored", "deliver.before_webhook_mark", "deliver.webhook_", "reprice.", "webhook."),
+    *("adopt.file_stored", "reprice."),
     *("handon.gone", "handon.halved", "retry.", "canary.failing", "canary.failed"),
 )
 """what the names of failpoints begin with that replicas here have no reason to pass"""

@@ -17,6 +17,7 @@ from litebatch_asgi.batches.charging import charges_for
 from litebatch_asgi.batches.endings import JobEndings
 from litebatch_asgi.batches.settling import Settler
 from litebatch_asgi.batches.unclear import UnclearJobs
+from litebatch_asgi.delivering.webhooks import WebhookWorker
 from litebatch_asgi.delivering.worker import SinkWorker
 from litebatch_asgi.errors import NoClearAnswer, StorageUnavailable
 from litebatch_asgi.models import (
@@ -33,6 +34,7 @@ from litebatch_asgi.models import (
 from litebatch_asgi.runtime import Runtime
 from litebatch_asgi.sink import Sink
 from litebatch_asgi.storage import Installation
+from litebatch_asgi.webhooks.queue import ClaimedWebhook, WebhookResult
 from litebatch_sql import Place, executor, migrations, storage
 from litebatch_sql.events import Events
 from litebatch_sql.executor import Executor, Transaction
@@ -40,7 +42,7 @@ from litebatch_sql.leases import clock
 from litebatch_sql.outbox import SQLOutbox
 from litebatch_sql.rows import encode_keys
 from litebatch_sql.tables import EVENTS
-from tests.faults.mutations import jobs, rescues
+from tests.faults.mutations import jobs, rescues, telling
 
 Patch = pytest.MonkeyPatch
 
@@ -167,6 +169,19 @@ def only_own_sinks_are_told(patch: Patch) -> None:
     patch.setattr(Events, "write", write_own)
 
 
+def webhooks_are_marked_first(patch: Patch) -> None:
+    """A webhook is done before its receiver has it."""
+    telling.endpoints_are_taken_as_they_were(patch)
+    send = WebhookWorker._result_of
+
+    async def mark(self: WebhookWorker, claimed: ClaimedWebhook, since: float) -> WebhookResult:
+        await self._storage.webhook_queue.settle([WebhookResult(claimed=claimed, is_delivered=True)])
+        await send(self, claimed, since)
+        return WebhookResult(claimed=claimed)
+
+    patch.setattr(WebhookWorker, "_result_of", mark)
+
+
 MUTATIONS: Mapping[str, Callable[[Patch], None]] = {
     "adoption": nothing_is_adopted,
     "budget": what_others_hold_does_not_matter,
@@ -184,6 +199,7 @@ MUTATIONS: Mapping[str, Callable[[Patch], None]] = {
     "search-first": jobs.old_jobs_are_sent_unseen,
     "target-first": jobs.target_is_written_last,
     "watch": jobs.no_watch_for_twins,
+    "webhook-marks": webhooks_are_marked_first,
 }
 """by the name of the protection that is missing"""
 

@@ -55,4 +55,6 @@ def _rows(results: Sequence[Result]) -> Iterator[tuple[str, int]]:
     tellings = [result.memory.telling for result in results]
     yield "events taken by sinks", sum(telling.taken for telling in tellings)
     yield "  again", sum(telling.repeated for telling in tellings)
+    yield "webhooks taken", sum(telling.hooks.taken for telling in tellings)
+    yield "  again", sum(telling.hooks.repeated for telling in tellings)
     yield "violations", sum(len(result.violations) for result in results)

@@ -27,6 +27,7 @@ from tests.survival.clients import Client, Memory
 from tests.survival.databases import AGAIN_SECONDS, AWAY
 from tests.survival.evidence import leave_evidence
 from tests.survival.fates import Fate, Toll, revive
+from tests.survival.hooks import Hooks
 from tests.survival.lines import Sent
 from tests.survival.live import live_storm
 from tests.survival.plans import Party, Plan
@@ -34,7 +35,8 @@ from tests.survival.server import Deployed, configure
 from tests.survival.telling import Telling
 from tests.survival.turns import Turn, clone_beside, restored
 from tests.survival.verdict import violations
-from tests.survival.weather import outages, storm
+from tests.survival.weather import outages, slow_checks, storm
+from tests.translated.deployed import AZURE
 
 RELEASE_SECONDS = 0.15
 KILL_SECONDS = 60.0
@@ -75,13 +77,14 @@ class Round:
         server: DatabaseServer | None,
         folder: Path,
         served: Sequence[Deployment],
+        hooks: Hooks,
     ) -> None:
         self._plan = plan
         self._world = world
         self._server = server
         self._folder = folder
         self._served = served
-        self._memory = Memory(world, Telling(world.database, folder))
+        self._memory = Memory(world, Telling(world.database, folder, hooks))
         self._chance = random.Random(plan.seed)
         self._toll = Toll(plan.features)
         own = Party(name="", memory=self._memory, replicas=replicas, clients=plan.clients)
@@ -158,7 +161,8 @@ class Round:
         """Make a clone, which goes on beside the original."""
         self._toll.clones += 1
         plan = self._plan
-        clone = clone_beside(self._world, self._folder / "clone", self._served, plan.gateway, plan.without)
+        folder, hooks = self._folder / "clone", self._memory.telling.hooks
+        clone = clone_beside(self._world, folder, self._served, plan.gateway, hooks, plan.without)
         memory, deployed = await stack.enter_async_context(clone)
         self._parties.append(Party(name="clone: ", memory=memory, replicas=[deployed], clients=2))
 
@@ -192,6 +196,8 @@ class Round:
             chance = self._another_chance()
             weather = partial(storm, self._world.simulator, chance, plan.storm_seconds)
             group.start_soon(partial(weather, mixed=plan.is_mixed, breaks_off=plan.rescues))
+            if plan.is_mixed:
+                group.start_soon(slow_checks, self._world.simulator.account(AZURE), chance)
             if plan.live:
                 group.start_soon(live_storm, self._world.simulator, chance, plan.live_storm_seconds)
             if self._server is not None:

@@ -34,6 +34,8 @@ GATEWAY: dict[str, Any] = {
     "estimated_output_tokens": 4,  # those of an answer
     "sinks": sinks.named(*SINKS),
     "delivery_retry_seconds": [0.2],
+    "webhook_keys": ["a-key-that-signs-webhooks-0123456789"],
+    "webhooks_to_private_addresses": True,
 }
 """of `tests.survival.server.configure`"""
 RESCUES: dict[str, Any] = {
@@ -48,6 +50,8 @@ CANCELLING_SECONDS = 2.0
 """how long a provider takes to cancel a job then: longer than rows are waited for"""
 TILE_REQUESTS = 4
 """the most that a deployment takes at once then"""
+PENDING_SECONDS = 10.0
+"""for which a provider does not come to use a file: there are eight looks at it meanwhile"""
 LEFT_SECONDS = 10.0
 """of the window of a batch that a day has passed for: half of it is over before a job of it is late"""
 LIVE_TIMEOUT_SECONDS = 3.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.postgres import Server as DatabaseServer
 from tests.survival import settings
 from tests.survival.clients import CALLER, CONTENT, CONTENT_BESIDE_LIVE
 from tests.survival.fates import revive
+from tests.survival.hooks import hooked
 from tests.survival.live import live_deployments, set_up_servers
 from tests.survival.money import make_callers
 from tests.survival.plans import Plan
@@ -61,7 +63,8 @@ async def staged(
         world = await world_on(replicas[0], database, provider)
         world.wrong += wrong
         world.content = CONTENT_BESIDE_LIVE if plan.live else CONTENT
-        yield Round(plan, replicas, world, server, folder, served)
+        hooks = await stack.enter_async_context(hooked(replicas[0], random.Random(plan.seed)))
+        yield Round(plan, replicas, world, server, folder, served, hooks)
 
 
 async def _served(plan: Plan, simulator: Simulator, provider: str) -> Sequence[Deployment]:

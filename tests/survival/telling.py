@@ -13,6 +13,7 @@ import anyio.to_thread
 from litebatch_asgi import Event
 from tests.database import Database
 from tests.survival import settings, sinks
+from tests.survival.hooks import Hooks
 from tests.survival.server import Server
 
 OPEN_SECONDS = 5.0
@@ -24,16 +25,20 @@ Story: TypeAlias = list[tuple[str, int, str]]
 
 
 class Telling:
-    """What the sinks of an installation have taken. `folder` is that of its configurations.
+    """What the sinks of an installation have taken, and `hooks`. `folder` is that of its configurations.
 
-    `spared`: the ids of events that a sink need not get; without any, of none. What comes after one that it
-    has got is never spared.
+    `told`: of a copy, the ids of events of before it, which a sink need not get. What comes after one that it
+    has got is to come all the same.
     """
 
-    def __init__(self, database: Database, folder: Path, spared: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, database: Database, folder: Path, hooks: Hooks, told: frozenset[str] | None = None
+    ) -> None:
         self._database = database
+        self.hooks = hooks
+        self._told = told
         self._folder = folder
-        self._spared: dict[str, frozenset[str] | None] = dict.fromkeys(settings.SINKS, spared)
+        self._spared: dict[str, frozenset[str] | None] = dict.fromkeys(settings.SINKS, told or frozenset())
         self._barred: frozenset[str] = frozenset()
         self.taken = 0
         """events, by any sink, when it was looked at last"""
@@ -69,7 +74,8 @@ class Telling:
             "SELECT sink, event_id, subject, seq, state, attempts, error, claimed_by FROM event_deliveries"
             f" WHERE sink IN ({names}) ORDER BY sink, subject, seq"
         )
-        return [f"not delivered: {row}" for row in left]
+        of_hooks = [] if self._told is not None else await self.hooks.left(self._database)
+        return [*(f"not delivered: {row}" for row in left), *of_hooks]
 
     async def _wrong(self) -> list[str]:
         stories: defaultdict[str, Story] = defaultdict(list)
@@ -78,7 +84,7 @@ class Telling:
         ):
             stories[subject].append((event[0], event[1], event[2]))
         self.taken = self.repeated = 0
-        found: list[str] = []
+        found = await self.hooks.wrong(self._database, self._told)
         for name, spared in self._spared.items():
             taken = await anyio.to_thread.run_sync(sinks.taken, self._folder, name)
             self.taken += len(taken)

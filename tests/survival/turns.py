@@ -20,6 +20,7 @@ from tests.clones import Backup, cloned
 from tests.database import Database
 from tests.faults.world import World, world_on
 from tests.survival.clients import CALLER, ENDED, Memory
+from tests.survival.hooks import Hooks
 from tests.survival.server import Deployed, Server, configure
 from tests.survival.telling import Telling, written
 
@@ -60,6 +61,7 @@ async def clone_beside(
     folder: Path,
     served: Sequence[Deployment],
     gateway: Mapping[str, Any],
+    hooks: Hooks,
     without: str | None,
 ) -> AsyncGenerator[tuple[Memory, Deployed]]:
     """An installation of its own on a clone of the original's database, with a process that serves.
@@ -86,7 +88,7 @@ async def clone_beside(
         original.neighbours.append(world)
         if world.installation == original.installation:
             world.wrong.append("a copy has the installation id of its original")
-        memory = Memory(world, Telling(clone, folder, told))
+        memory = Memory(world, Telling(clone, folder, hooks, told))
         world.copied = frozenset(id_ for id_, _ in before)
         memory.theirs = {id_: status if status in ENDED else "failed" for id_, status in before}
         yield memory, deployed

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import anyio
 import anyio.to_thread
 
-from litebatch_asgi.simulator import Course, Fault, Simulator
+from litebatch_asgi.simulator import Account, Course, Fault, Simulator
 from litebatch_asgi.simulator.faults import CallName
 from tests.faults.calls import CALLS
 from tests.postgres import Server
 from tests.survival.fates import Toll
-from tests.survival.settings import LATE_SECONDS, TOO_LATE_SECONDS
+from tests.survival.settings import LATE_SECONDS, PENDING_SECONDS, TOO_LATE_SECONDS
 
 LISTS: tuple[CallName, ...] = ("list_files", "list_batches", "retrieve_file")
 MIXED: tuple[CallName, ...] = ("start_upload", "upload_chunk", "issue_token")
@@ -32,6 +32,8 @@ HINDRANCES: tuple[dict[str, Any], ...] = (
     {"delay": LATE_SECONDS, "when": "after"},
 )
 """to any call"""
+TOO_FEW_TOKENS = "Enqueued token limit reached for m in organization o. Limit: 50 enqueued tokens."
+"""less than any job has: what is learned of it is void as soon as one runs"""
 MORE: tuple[Fault, ...] = (
     *6 * (Fault(call="create_batch", when="after", drop=True),),
     *4 * (Fault(call="upload_file", when="after", drop=True),),
@@ -42,6 +44,7 @@ MORE: tuple[Fault, ...] = (
     Fault(call="create_batch", when="after", status=403),
     Fault(call="retrieve_batch", status=404),
     Fault(call="validate_batch", code="token_limit_exceeded", message="Enqueued token limit reached."),
+    *3 * (Fault(call="validate_batch", code="token_limit_exceeded", message=TOO_FEW_TOKENS),),
     Fault(call="upload_file", cut_request_after=500),
     Fault(call="stream_file", match="batch_", short_after=300),
     Fault(call="stream_file", match="prediction", short_after=300),
@@ -94,6 +97,19 @@ async def storm(
             await anyio.sleep(chance.random() * 2 * pause_seconds)
     finally:
         simulator.faults.remove()
+
+
+async def slow_checks(account: Account, chance: random.Random) -> None:
+    """Let an account come to use no file for a while, for longer than one is waited for; again and again."""
+    hold = account.settings.hold
+    try:
+        while True:
+            await anyio.sleep(chance.random() * PENDING_SECONDS)
+            account.configure(hold=hold | {"pending"})
+            await anyio.sleep(PENDING_SECONDS)
+            account.configure(hold=hold)
+    finally:
+        account.configure(hold=hold)
 
 
 async def outages(server: Server, toll: Toll, chance: random.Random, pause_seconds: float) -> None:

@@ -11,7 +11,7 @@ import anyio
 from openai import AsyncOpenAI, InvalidWebhookSignatureError
 from openai.types.webhooks import UnwrapWebhookEvent
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -61,7 +61,11 @@ class Taker:
     async def take(self, request: Request) -> Response:
         """Take one."""
         name = request.path_params["name"]
-        self.taken.append(Taken(name, dict(request.headers), await request.body()))
+        try:
+            body = await request.body()
+        except ClientDisconnect:  # its process was killed
+            return Response(status_code=400)
+        self.taken.append(Taken(name, dict(request.headers), body))
         self._came.set()
         self.under_way[name] += 1
         self.most_under_way[name] = max(self.most_under_way[name], self.under_way[name])
