@@ -79,7 +79,7 @@ async def pending_for_ever(folder: Path, database: Database | None = None) -> li
 
         async def is_brought_elsewhere() -> bool:
             [(copies, looks)] = await database.rows(OF_WHAT_IS_LEFT)
-            return copies > 1 or looks > MOST_LOOKS
+            return bool(copies > 1 or looks > MOST_LOOKS)
 
         await gateway.eventually(is_brought_elsewhere)
         if (await database.rows(OF_WHAT_IS_LEFT))[0][0] == 1:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from tests.database import Database
 from tests.survival.server import Deployed
-from tests.webhooks.taking import TYPES, Taker, taker
+from tests.webhooks.taking import TYPES, Taker, endpoint, taker
 
 NAME = "hook"
 REFUSED, OF = 40, 300
@@ -69,7 +69,5 @@ class Hooks:
 async def hooked(gateway: Deployed, chance: random.Random) -> AsyncGenerator[Hooks]:
     """A receiver, and an endpoint of the clients' team that leads to it."""
     async with taker() as receiver:
-        made = await gateway.client().webhooks.create(
-            name="hooks", url=receiver.url(NAME), event_types=[*TYPES]
-        )
+        made = await endpoint(gateway, receiver.url(NAME))
         yield Hooks(receiver, made.signing_secret, chance)

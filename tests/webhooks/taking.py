@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from litebatch_asgi.server.listen import address_of, listen, serving
-from tests.harness import PATIENCE_SECONDS, InProcess
+from tests.harness import PATIENCE_SECONDS, Gateway, InProcess
 
 TYPES = ["batch.completed", "batch.failed", "batch.expired", "batch.cancelled"]
 
@@ -106,9 +106,7 @@ async def taker() -> AsyncGenerator[Taker]:
         yield running
 
 
-async def endpoint(
-    gateway: InProcess, at: str, *, types: Sequence[str] = TYPES, key: str | None = None
-) -> Any:
+async def endpoint(gateway: Gateway, at: str, *, types: Sequence[str] = TYPES, key: str | None = None) -> Any:
     """A new endpoint, with its secret."""
     wanted: Any = list(types)
     return await gateway.client(key).webhooks.create(name="hooks", url=at, event_types=wanted)
