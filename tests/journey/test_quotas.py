@@ -123,8 +123,8 @@ async def begun_or_full(gateway: InProcess, batch_id: str) -> str:
         nonlocal seen
         batch = await gateway.client().batches.retrieve(batch_id)
         assert batch.model_extra is not None
-        waiting = batch.model_extra["litebatch"]["waiting_for"] or {}
-        seen = waiting.get("reason") or batch.status
+        waiting: dict[str, str] | None = batch.model_extra["litebatch"]["waiting_for"]
+        seen = waiting["reason"] if waiting is not None else batch.status
         return seen in ("in_progress", "enqueued_tokens")
 
     await gateway.eventually(is_known)

@@ -104,8 +104,9 @@ async def native_goes_live(folder: Path, database: Database | None = None) -> li
             async def waits_or_begins_anew() -> bool:
                 seen = await gateway.client().batches.retrieve(batch.id)
                 assert seen.model_extra is not None
-                waiting_for = seen.model_extra["litebatch"]["waiting_for"] or {}
-                return waiting_for.get("reason") == "deployment_gone" or await attempts() > 1
+                waiting: dict[str, str] | None = seen.model_extra["litebatch"]["waiting_for"]
+                waits = waiting is not None and waiting["reason"] == "deployment_gone"
+                return waits or await attempts() > 1
 
             await gateway.eventually(waits_or_begins_anew)
             if await attempts() > 1:
