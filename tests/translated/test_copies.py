@@ -119,7 +119,11 @@ async def test_an_upload_that_is_lost_on_its_way_is_sent_anew_and_holds_up_nothi
     monkeypatch.setattr(VertexAdapter, "chunk_bytes", 256 << 10)
     lost = stage.simulator.add_fault(Fault(call="upload_chunk", account=VERTEX, status=status))
     rested: list[str] = []
-    monkeypatch.setattr(Fleet, "cool_down", lambda self, where, *_, **__: rested.append(where))
+
+    def note(_: Fleet, deployment_id: str, *__: object, **___: object) -> None:
+        rested.append(deployment_id)
+
+    monkeypatch.setattr(Fleet, "cool_down", note)
     async with stage.gateway(OPENAI, VERTEX, settings=HASTY) as gateway:
         await gateway.upload(request(IDS[0], "x" * (300 << 10)).encode())
 
