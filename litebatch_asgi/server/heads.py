@@ -12,6 +12,7 @@ import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from litebatch_asgi.errors import InvalidRequest, RequestError, RequestTimeout
+from litebatch_asgi.server.unread import ReadAnswers
 from litebatch_asgi.wire import error_body
 
 HEAD_SECONDS = 30.0
@@ -76,7 +77,7 @@ class TimedHeads(asyncio.Protocol):
                 self.transport.close()
 
 
-class H11Heads(TimedHeads, H11Protocol):
+class H11Heads(TimedHeads, ReadAnswers, H11Protocol):
     """uvicorn's protocol on h11, which bounds a head's size by itself."""
 
     def has_begun_head(self) -> bool:

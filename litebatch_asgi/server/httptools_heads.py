@@ -5,12 +5,13 @@ from __future__ import annotations
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from litebatch_asgi.server.heads import TimedHeads
+from litebatch_asgi.server.unread import ReadAnswers
 
 MAX_HEAD_BYTES = 64 << 10
 """of a request line and its headers together, up to one read of the socket"""
 
 
-class HttpToolsHeads(TimedHeads, HttpToolsProtocol):
+class HttpToolsHeads(TimedHeads, ReadAnswers, HttpToolsProtocol):
     """uvicorn's protocol, which cuts off a client that never comes to the end of its headers."""
 
     _in_head = True
