@@ -20,6 +20,7 @@ from litebatch_asgi.loops import beside, for_ever, scattered, sleep_scattered
 from litebatch_asgi.models import FileCopy, Job, Work
 from litebatch_asgi.operators import Operators
 from litebatch_asgi.runtime import Runtime
+from litebatch_asgi.shares import SharedPlaces
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -27,8 +28,6 @@ ROOM = {Work.PLACE: 8, Work.SEARCH: 32, Work.SETTLE: 8}
 """jobs that are worked on at a time for each deployment, by kind of work: none waits for another kind"""
 COPIES_AT_ONCE = 8
 """copies that are looked after at a time for each deployment"""
-SETTLED_PER_OWNER = 6
-"""of one deployment's places for settling, those that one owner may have: others always find one"""
 LOOKS_AT_ONCE = 500
 """running jobs that one claim takes for a round of looks"""
 LONGEST_ROUND = 10_000
@@ -46,7 +45,10 @@ Place: TypeAlias = tuple[Work | None, str | None]
 
 
 class Reconciler:
-    """One loop; what it claims runs beside it, bounded for each deployment, so that none delays another."""
+    """One loop; what it claims runs beside it, bounded for each deployment, so that none delays another.
+
+    Of a deployment's places owners have their shares: see `SharedPlaces`.
+    """
 
     def __init__(self, runtime: Runtime, dispatcher: JobDispatcher) -> None:
         self._runtime = runtime
@@ -56,8 +58,7 @@ class Reconciler:
         self._sweeper = Sweeper(runtime)
         self._discarder = Discarder(runtime)
         self._operators = Operators(runtime.storage, runtime.settings)
-        self._busy: Counter[Place] = Counter()
-        self._settling: dict[str | None, Counter[str]] = defaultdict(Counter)
+        self._places = SharedPlaces[Place]()
         self._in_round: set[str] = set()
 
     async def run(self) -> None:
@@ -94,39 +95,18 @@ class Reconciler:
         self, start: Callable[..., object], work: Work, room: Mapping[str | None, int]
     ) -> int:
         since = anyio.current_time()
+        rooms = {id_: self._places.room((work, id_), places) for id_, places in room.items()}
         jobs = await self._runtime.storage.claims.claim_jobs(
             self._runtime.worker,
             lease_seconds=self._runtime.settings.lease_seconds,
-            room={id_: self._free(work, id_, places) for id_, places in room.items()},
+            room={id_: each.places for id_, each in rooms.items()},
             work=work,
-            avoid=self._owners_with_enough() if work is Work.SETTLE else {},
+            avoid={id_: each.enough for id_, each in rooms.items()},
         )
         for job in jobs:
-            if work is Work.SETTLE:
-                self._settling[job.deployment_id][job.owner] += 1
-            self._start(start, (work, job.deployment_id), partial(self._dispatch, job, since))
+            dispatch = partial(self._dispatcher.dispatch, job, since=since)
+            self._start(start, (work, job.deployment_id), job.owner, dispatch)
         return len(jobs)
-
-    def _free(self, work: Work, deployment_id: str | None, places: int) -> int:
-        """The places that one claim may take: none of them by an owner who would have too many then."""
-        free = places - self._busy[work, deployment_id]
-        if work is not Work.SETTLE:
-            return free
-        taken = [each for each in self._settling[deployment_id].values() if each < SETTLED_PER_OWNER]
-        return min(free, SETTLED_PER_OWNER - max(taken, default=0))
-
-    def _owners_with_enough(self) -> dict[str | None, set[str]]:
-        return {
-            id_: {owner for owner, places in owners.items() if places >= SETTLED_PER_OWNER}
-            for id_, owners in self._settling.items()
-        }
-
-    async def _dispatch(self, job: Job, since: float) -> None:
-        try:
-            await self._dispatcher.dispatch(job, since=since)
-        finally:
-            if job.work is Work.SETTLE:
-                self._settling[job.deployment_id] -= Counter({job.owner: 1})
 
     async def _claim_looks(self, start: Callable[..., object], ids: Sequence[str | None]) -> int:
         """Claim the running jobs that are due: many of one deployment are looked at in one round.
@@ -156,15 +136,15 @@ class Reconciler:
             has_list = not self._runtime.fleet.is_live(deployment_id)
             if has_list and len(jobs) >= LIST_FROM and deployment_id not in self._in_round:
                 self._in_round.add(deployment_id)
-                self._start(start, (None, None), partial(self._round, deployment_id, jobs, since))
+                self._start(start, (None, None), "", partial(self._round, deployment_id, jobs, since))
                 continue
             for job in jobs:
                 look = partial(self._dispatcher.dispatch, job, since=since)
-                self._start(start, (Work.LOOK, deployment_id), look)
+                self._start(start, (Work.LOOK, deployment_id), job.owner, look)
         return sum(map(len, claimed.values()))
 
     def _looks_free(self, deployment_id: str | None) -> int:
-        free = SINGLY - self._busy[Work.LOOK, deployment_id]
+        free = SINGLY - self._places.taken((Work.LOOK, deployment_id))
         if deployment_id is not None and self._runtime.fleet.is_live(deployment_id):
             return free  # there is no list of what we run ourselves
         return LOOKS_AT_ONCE if free > 0 and deployment_id not in self._in_round else free
@@ -181,26 +161,30 @@ class Reconciler:
 
     async def _claim_copies(self, start: Callable[..., object], due: Sequence[str | None]) -> int:
         fleet, since = self._runtime.fleet, anyio.current_time()
+        rooms = {id_: self._places.room((None, id_), COPIES_AT_ONCE) for id_ in fleet.ids if id_ in due}
         copies = await self._runtime.storage.claims.claim_copies(
             self._runtime.worker,
             lease_seconds=self._runtime.settings.lease_seconds,
-            room={id_: COPIES_AT_ONCE - self._busy[None, id_] for id_ in fleet.ids if id_ in due},
+            room={id_: each.places for id_, each in rooms.items()},
+            avoid={id_: each.enough for id_, each in rooms.items()},
         )
         for copy in copies:
-            self._start(start, (None, copy.deployment_id), partial(self._look_after, copy, since))
+            self._start(start, (None, copy.deployment_id), copy.owner, partial(self._look_after, copy, since))
         return len(copies)
 
-    def _start(self, start: Callable[..., object], place: Place, work: Callable[[], Awaitable[None]]) -> None:
-        self._busy[place] += 1
-        start(self._run, place, work)
+    def _start(
+        self, start: Callable[..., object], place: Place, owner: str, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._places.take(place, owner)
+        start(self._run, place, owner, work)
 
-    async def _run(self, place: Place, work: Callable[[], Awaitable[None]]) -> None:
+    async def _run(self, place: Place, owner: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception:
             logger.exception("a due row could not be looked after", extra={"deployment": place[1]})
         finally:
-            self._busy[place] -= 1
+            self._places.give_back(place, owner)
             self._runtime.wake()
 
     async def _look_after(self, copy: FileCopy, since: float) -> None:

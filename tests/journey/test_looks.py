@@ -16,7 +16,9 @@ from openai.types import Batch
 
 from litebatch_asgi.batches.rounds import LIST_FROM, SINGLY
 from litebatch_asgi.failpoints import armed
-from litebatch_asgi.reconciler import SETTLED_PER_OWNER
+from litebatch_asgi.models import Work
+from litebatch_asgi.reconciler import COPIES_AT_ONCE, ROOM
+from litebatch_asgi.shares import share_of
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
 from litebatch_asgi.simulator.faults import CallName
 from tests.database import Database
@@ -24,6 +26,7 @@ from tests.faults.stage import gateway_on
 from tests.harness import QUICK, SWIFT, InProcess, deployments, lines, running_gateway
 
 HELD = SimulatorSettings(validating_seconds=0, hold=frozenset({"in_progress"}))
+SETTLED_PER_OWNER = share_of(ROOM[Work.SETTLE])
 EAGER = replace(QUICK, refresh_after_seconds=0.001, max_poll_seconds=60)
 
 
@@ -216,6 +219,24 @@ async def test_downloads_that_hang_keep_no_other_owner_waiting(tmp_path: Path, d
         with anyio.fail_after(QUICK.provider_timeout_seconds / 2):
             assert (await gateway.ended(batch.id, key="bob")).status == "completed"
         gateway.simulator.remove_fault(hanging)
+
+
+async def test_deletions_that_hang_keep_no_other_owner_waiting(tmp_path: Path, database: Database) -> None:
+    async with running_gateway(tmp_path, database=database, names=["east"]) as gateway:
+        simulator = gateway.simulator
+        files = [await gateway.upload() for _ in range(2 * COPIES_AT_ONCE)]
+        hangs = [Fault(call="delete_file", match=file.id, stall=True, times=None) for file in files]
+        hanging = [simulator.add_fault(fault) for fault in hangs]
+        for file in files:
+            await gateway.client().files.delete(file.id)
+        most = share_of(COPIES_AT_ONCE)
+        await simulator.until(lambda: sum(each.struck for each in hanging) >= most)
+        theirs = await gateway.upload(key="bob")
+        await gateway.client("bob").files.delete(theirs.id)
+        with anyio.fail_after(QUICK.call_timeout_seconds / 2):
+            await simulator.until(lambda: len(gateway.provider_files("east")) == len(files))
+        for each in hanging:
+            simulator.remove_fault(each)
 
 
 async def test_jobs_in_doubt_share_one_read_of_the_list(tmp_path: Path, database: Database) -> None:
