@@ -1,8 +1,8 @@
-"""Room for checks: together they take so much memory, and wait for it in the order in which they came."""
+"""Room for checks: together they take so much memory, and owners take turns where they wait for it."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -26,36 +26,63 @@ def check_bytes(size: int, *, most_lines: int) -> int:
     return requests * _OF_A_REQUEST + min(requests, FEW) * _OF_A_KNOWN_ID + _OF_A_FILTER * (requests > FEW)
 
 
+class _Waiting:
+    """Who waits for a part."""
+
+    def __init__(self, owner: str, amount: int) -> None:
+        self.owner = owner
+        self.amount = amount
+        self.turn = anyio.Event()
+
+
 class Room:
-    """An amount of something, of which several hold parts at a time."""
+    """An amount of something, of which several hold parts at a time.
+
+    An owner has at most three quarters of it, or a single part that is larger: others need not wait for all
+    that one has brought.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._left = size
-        self._waiting: deque[tuple[int, anyio.Event]] = deque()
+        self._held: Counter[str] = Counter()
+        self._waiting: list[_Waiting] = []
 
     @asynccontextmanager
-    async def hold(self, amount: int) -> AsyncGenerator[None]:
-        """Hold a part until the block ends, once it is free and nobody waits who came before.
+    async def hold(self, amount: int, owner: str) -> AsyncGenerator[None]:
+        """Hold a part until the block ends, once it is free.
 
+        First comes whose owner holds the least, then who has waited the longest; nobody smaller passes them.
         Who wants more than there is gets all of it.
         """
-        amount = min(amount, self._size)
-        turn = anyio.Event()
-        self._waiting.append((amount, turn))
+        mine = _Waiting(owner, min(amount, self._size))
+        self._waiting.append(mine)
         self._let_in()
         try:
-            await turn.wait()
+            await mine.turn.wait()
             yield
         finally:
-            if turn.is_set():
-                self._left += amount
+            if mine.turn.is_set():
+                self._take(owner, -mine.amount)
             else:
-                self._waiting.remove((amount, turn))
+                self._waiting.remove(mine)
             self._let_in()
 
     def _let_in(self) -> None:
-        while self._waiting and self._waiting[0][0] <= self._left:
-            amount, turn = self._waiting.popleft()
-            self._left -= amount
-            turn.set()
+        while (first := self._first()) is not None and first.amount <= self._left:
+            self._waiting.remove(first)
+            self._take(first.owner, first.amount)
+            first.turn.set()
+
+    def _first(self) -> _Waiting | None:
+        allowed = (each for each in self._waiting if self._may_have(each.owner, each.amount))
+        return min(allowed, key=lambda each: self._held[each.owner], default=None)
+
+    def _may_have(self, owner: str, amount: int) -> bool:
+        return not self._held[owner] or self._held[owner] + amount <= 3 * self._size // 4
+
+    def _take(self, owner: str, amount: int) -> None:
+        self._left -= amount
+        self._held[owner] += amount
+        if not self._held[owner]:
+            del self._held[owner]

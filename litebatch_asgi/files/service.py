@@ -132,7 +132,7 @@ class FileService:
         with self._runtime.call():
             check = FileCheck(self._runtime, principal, form.target_model_names, form.custom_llm_provider)
             most = self._runtime.settings.max_file_lines
-            async with self._room.hold(check_bytes(spool.size, most_lines=most)):
+            async with self._room.hold(check_bytes(spool.size, most_lines=most), principal.owner):
                 with tracing.span("check"):
                     admitted = await check.run(spool, purpose=form.purpose)
             file = self._file(principal, spool.size, filename, form, admitted)
