@@ -119,11 +119,16 @@ async def test_unknown_keys_cost_a_few_lookups_at_once(store: Watched) -> None:
     assert (store.lookups, store.most) == (50, MOST_LOOKUPS)
 
 
-async def test_unknown_keys_do_not_keep_known_ones_waiting(store: Watched) -> None:
+@pytest.mark.parametrize("is_forgotten", [False, True])
+async def test_unknown_keys_do_not_keep_known_ones_waiting(store: Watched, is_forgotten: bool) -> None:
+    """Neither after a while, nor after somebody has changed something."""
     clock = Clock()
     grants = GrantCache(store, clock=clock)
     await grants.find("t")
-    clock.seconds += CACHED_SECONDS
+    if is_forgotten:
+        grants.forget()
+    else:
+        clock.seconds += CACHED_SECONDS
     store.go_on = anyio.Event()
     async with anyio.create_task_group() as tasks:
         for number in range(50):

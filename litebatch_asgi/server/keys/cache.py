@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -48,9 +49,12 @@ class GrantCache:
         return entry.grant
 
     def forget(self) -> None:
-        """Everything, for something has been changed: also what is being looked up now."""
+        """Everything, for something has been changed: also what is being looked up now.
+
+        That there were these keys is remembered: they are still looked up apart from others.
+        """
         self._generation += 1
-        self._known.clear()
+        self._known = {token: _Entry(None, -math.inf) for token in self._known}
         self._unknown.clear()
 
     def _fresh(self, token: str) -> _Entry | None:
