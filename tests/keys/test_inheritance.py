@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.access.standalone import MASTER, Standalone, standalone
-from tests.database import SQLiteDatabase
+from tests.database import Database, SQLiteDatabase
 from tests.forks import run
-from tests.harness import lines
+from tests.harness import QUICK, lines
 
 KINDS = ["team", "user"]
 
@@ -103,6 +104,24 @@ async def test_one_that_is_there_is_told_so_first(shared: Standalone, kind: str)
         assert (status, error["code"]) == (400, f"{kind}_exists")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_was_spent_outlives_all_else(tmp_path: Path, database: Database, kind: str) -> None:
+    """Whoever has the id would see it, and have a budget that is used up."""
+    names: dict[str, Any] = {f"{kind}_id": "frugal"}
+    async with standalone(tmp_path, database) as gateway:
+        await left_behind(gateway, kind, "frugal", batch=True)
+    async with standalone(tmp_path, database, settings=replace(QUICK, keep_ended_days=1e-9)) as gateway:
+
+        async def is_all_gone() -> bool:
+            return not await database.rows("SELECT 1 FROM batches UNION ALL SELECT 1 FROM files")
+
+        await gateway.eventually(is_all_gone)
+        await refused(gateway, f"/{kind}/new", kind, **names)
+        await gateway.manage(f"/{kind}/new", **names, inherit=True)
+        spent = await gateway.look("/spend/batches", caller=await gateway.new_key(**names))
+        assert [each["batches"] for each in spent["data"]] == [1]
+
+
 async def test_names_are_of_one_kind(shared: Standalone) -> None:
     await left_behind(shared, "team", "of-one-kind")
     await shared.manage("/user/new", user_id="of-one-kind")
@@ -120,7 +139,7 @@ async def test_the_command_line_asks_as_well(tmp_path: Path) -> None:
     command = ("keys", "create", "--user", "7", "--database", f"sqlite:///{tmp_path}/litebatch.db")
     ended = run(*command, cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error: Files or batches of an earlier user '7' are still there")
+    assert ended.stderr.startswith("error: Files, batches or costs of an earlier user '7' are still there")
     assert "--inherit" in ended.stderr
     assert run(*command, "--inherit", cwd=tmp_path).returncode == 0
     assert run(*command, cwd=tmp_path).returncode == 0

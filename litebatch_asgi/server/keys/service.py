@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from litebatch_asgi.catalog import Catalog
 from litebatch_asgi.errors import Conflict, InvalidRequest, NotFound, RequestError, StateConflict
 from litebatch_asgi.keys import AccountQuery, KeyStore
-from litebatch_asgi.models import Account, KeyGrant, Team, User, VirtualKey
+from litebatch_asgi.models import Account, KeyGrant, SpendField, SpendQuery, Team, User, VirtualKey
 from litebatch_asgi.models.ids import KEY_PREFIX, new_id
 from litebatch_asgi.server.keys.bodies import (
     SPECIAL_MODELS,
@@ -135,7 +135,7 @@ class KeyService:
     async def create_team(self, fields: NewTeamFields, *, by: str) -> Team:
         """A new team. Raises `InvalidRequest` if there is one with its id.
 
-        Raises `Conflict` if files or batches belong to that id, unless it is to inherit them.
+        Raises `Conflict` if files, batches or costs belong to that id, unless it is to inherit them.
         """
         team_id = fields.team_id or str(uuid.uuid4())
         team = Team(id=team_id, **_made(by, self.now()), **fields.team_changes())
@@ -235,17 +235,22 @@ class KeyService:
         if inherit or not await self._owns_anything(f"{word}:{account.id}"):
             return
         raise Conflict(
-            f"Files or batches of an earlier {word} '{account.id}' are still there, and a new one would own "
-            'them. Send "inherit": true (on the command line --inherit) if it shall, or choose another id.',
+            f"Files, batches or costs of an earlier {word} '{account.id}' are still there, and a new one "
+            'would own them. Send "inherit": true (on the command line --inherit) if it shall, or choose '
+            "another id.",
             param=param,
             code="owner_has_objects",
         )
 
     async def _owns_anything(self, owner: str) -> bool:
         files = FileQuery(owner=owner, now=self.now(), limit=1)
-        if await self._storage.list_files(files):
-            return True
-        return bool(await self._storage.list_batches(BatchQuery(owner=owner, limit=1)))
+        return bool(
+            await self._storage.list_files(files)
+            or await self._storage.list_batches(BatchQuery(owner=owner, limit=1))
+            or await self._storage.ledger.spend(
+                SpendQuery(owner=owner, group_by=(SpendField.OWNER,), limit=1)
+            )
+        )
 
     async def _conflict(self, key: VirtualKey) -> InvalidRequest | NotFound:
         """Why a key cannot be written."""
