@@ -24,7 +24,7 @@ _ROOM_TEXT = re.compile(
     r"|credit balance is too low",
     re.IGNORECASE,
 )
-_MODEL_CODE = "model_not_found"
+MODEL_CODE = "model_not_found"
 _IMPORT_CODE = "INVALID_ARGUMENT"
 _GOOGLES_ROOM_CODE = "RESOURCE_EXHAUSTED"
 _GOOGLES_CODES = frozenset(
@@ -84,7 +84,7 @@ def cause_of(errors: Sequence[BatchError], *, others_left: bool) -> Cause:
 def _cause_of(error: BatchError, *, others_left: bool) -> Cause:
     if is_about_room(error):
         return Cause.DEPLOYMENT
-    if others_left and ((error.code or "").lower() == _MODEL_CODE or error.code == _IMPORT_CODE):
+    if others_left and ((error.code or "").lower() == MODEL_CODE or error.code == _IMPORT_CODE):
         return Cause.DEPLOYMENT
     if is_about_copy(error):
         return Cause.COPY

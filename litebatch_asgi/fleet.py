@@ -24,7 +24,7 @@ from litebatch_asgi.models.ids import family_of
 from litebatch_asgi.models.provider import TAG_INSTALLATION, TAG_JOB
 from litebatch_asgi.provider import AdapterFactory, LiveServer, ProviderAdapter
 from litebatch_asgi.providers.live import LiveAdapter
-from litebatch_asgi.refusals import Refusal, kind_of
+from litebatch_asgi.refusals import Refusal, kind_of, may_be_about_model
 from litebatch_asgi.tracing import Upstream
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -271,8 +271,11 @@ class Fleet:
     def refused(self, deployment_id: str, error: ProviderError, *, kind: Refusal | None = None) -> None:
         """Place nothing for a while on a deployment that has just refused, and remember why.
 
-        `kind` is told where it was no answer to a call that refused.
+        `kind` is told where it was no answer to a call that refused. What may be about a model that a client
+        has named says nothing of what others run there.
         """
+        if may_be_about_model(error) and self.catalog.deployments[deployment_id].takes_any_model:
+            return
         kind = kind or kind_of(error)
         self._refusals[deployment_id] = LastRefusal(
             kind=kind,

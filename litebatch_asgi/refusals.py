@@ -6,6 +6,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
+from litebatch_asgi.causes import MODEL_CODE
 from litebatch_asgi.errors import (
     CopyDiffers,
     CopyRefused,
@@ -57,6 +58,11 @@ def kind_of(error: ProviderError) -> Refusal:
         return Refusal.KEY
     is_quota = isinstance(error, DeploymentRefused) and error.status not in _OF_THE_ADDRESS
     return Refusal.BUSY if is_quota else Refusal.OTHER
+
+
+def may_be_about_model(error: ProviderError) -> bool:
+    """Whether a deployment may have refused for the model alone, which it does not know."""
+    return (error.code or "").lower() == MODEL_CODE or error.status == 404
 
 
 def words_for(kind: Refusal, status: int | None) -> str:

@@ -187,9 +187,14 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the group serves every model name with its prefix."""
         return self.model_name.endswith("*")
 
+    @property
+    def takes_any_model(self) -> bool:
+        """Whether it is the client's name of the model that goes to the provider."""
+        return "*" in self.upstream_model
+
     def upstream_model_for(self, model: str) -> str:
         """The provider's name for what the client calls `model`."""
-        if "*" not in self.upstream_model:
+        if not self.takes_any_model:
             return self.upstream_model
         return model.removeprefix(f"{self.provider}/")
 

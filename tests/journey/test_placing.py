@@ -14,7 +14,8 @@ from litebatch_asgi.lifetimes import FileLife
 from litebatch_asgi.providers.openai import OpenAIAdapter
 from litebatch_asgi.simulator import Fault, Simulator, SimulatorSettings
 from tests.database import Database
-from tests.harness import QUICK, UPSTREAM, Gateway, InProcess, ids_of, lines, running_gateway
+from tests.faults.stage import gateway_on
+from tests.harness import QUICK, UPSTREAM, Gateway, InProcess, deployments, ids_of, lines, running_gateway
 
 
 async def test_an_upload_succeeds_with_one_deployment_down_and_the_copy_is_repaired(gateway: Gateway) -> None:
@@ -293,6 +294,32 @@ async def test_a_deployment_without_the_model_is_passed_over_but_not_for_ever(
         assert {error.code for error in batch.errors.data} == {"model_not_found"}
         told = str(batch.errors.data)
         assert not [name for name in UPSTREAM.values() if name in told]
+
+
+@pytest.mark.parametrize("status", [None, 404])
+async def test_a_model_that_only_its_client_knows_keeps_no_others_from_a_deployment(
+    tmp_path: Path, database: Database, status: int | None
+) -> None:
+    """Where clients name the models, be one told to be unknown at once or once the batch is validated."""
+    simulator = Simulator(settings=SimulatorSettings(models=frozenset({"known"})))
+    patient = replace(QUICK, min_poll_seconds=0.05, max_poll_seconds=60)
+    async with simulator.running() as provider:
+        served = [replace(each, model_name="openai/*", model="openai/*") for each in deployments(provider)]
+        if status is not None:
+            fault = Fault(call="create_batch", match="mine", status=status, times=None)
+            simulator.add_fault(fault)
+        async with gateway_on(
+            simulator, provider, tmp_path, served=served, database=database, settings=patient
+        ) as gateway:
+            mine = await gateway.upload(lines(model="openai/mine"), key="mallory")
+            batch = await gateway.create(mine.id, key="mallory", metadata={"whose": "mine"})
+            await simulator.until(lambda: len(simulator.journal.select("create_batch")) >= 2)
+            if status is None:
+                assert (await gateway.ended(batch.id, key="mallory")).status == "failed"
+            theirs = await gateway.upload(lines(model="openai/known"))
+            assert (await gateway.ended((await gateway.create(theirs.id)).id)).status == "completed"
+            told = await database.rows("SELECT 1 FROM events WHERE type = 'deployment.resting'")
+            assert told == []
 
 
 async def test_an_upload_done_after_it_was_given_up_is_removed(tmp_path: Path, database: Database) -> None:
