@@ -19,6 +19,7 @@ from litebatch_sql.executor import Executor, Reader, Transaction, in_transaction
 from litebatch_sql.leases import clock, database_clock
 from litebatch_sql.queries import Queries
 from litebatch_sql.rows import from_microseconds, to_microseconds
+from litebatch_sql.set_back import bring_back
 from litebatch_sql.tables import HEARTBEATS
 
 
@@ -30,12 +31,14 @@ class SQLHeartbeatStore:
         self._queries = queries
 
     async def beat(self, worker: str, deployments: Served, *, lapse_seconds: float) -> None:
-        """See `HeartbeatStore.beat`."""
+        """See `HeartbeatStore.beat`. A heartbeat from the future tells of a clock that was set back."""
         queries = self._queries()
         named = {id_: tuple(models) for id_, models in deployments.items()}
 
         async def beat(transaction: Transaction) -> None:
             now, beats = await self._now(transaction), await self._beats(transaction)
+            last = max((each.seen_at for each in beats), default=now)
+            await bring_back(transaction, queries, last=last, now=now)
             since = since_of(beats, worker, now, timedelta(seconds=lapse_seconds))
             own = Heartbeat(worker=worker, deployments=named, since=since, seen_at=now)
             await transaction.execute(queries.sql("put_heartbeat"), HEARTBEATS.encode(own))

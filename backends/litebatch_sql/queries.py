@@ -39,6 +39,7 @@ _FILES = (
     "lines.sql",
     "uploads.sql",
     "operators.sql",
+    "clocks.sql",
     "search.sql",
     "sessions.sql",
 )
