@@ -45,10 +45,10 @@ class Threads(ThreadPoolExecutor):
         return not closer.is_alive()
 
 
-async def in_daemon_thread(work: Callable[[], T]) -> T:
-    """Call `work` in a thread of its own that no end of the process waits for.
+def begun_in_daemon_thread(work: Callable[[], T]) -> Future[T]:
+    """Call `work` in a thread of its own that no end of the process waits for; what it comes to.
 
-    For what may hang and harms nobody when it is cut off; who is cancelled while waiting leaves it alone.
+    For what may hang and harms nobody when it is cut off.
     """
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # from here on nobody cancels it but the work itself
@@ -60,7 +60,12 @@ async def in_daemon_thread(work: Callable[[], T]) -> T:
             done.set_exception(error)
 
     threading.Thread(target=run, name="litebatch-daemon", daemon=True).start()
-    return await asyncio.wrap_future(done)
+    return done
+
+
+async def in_daemon_thread(work: Callable[[], T]) -> T:
+    """The same, waited for; who is cancelled while waiting leaves it alone."""
+    return await asyncio.wrap_future(begun_in_daemon_thread(work))
 
 
 async def in_thread(work: Callable[[], T]) -> T:

@@ -242,7 +242,7 @@ async def test_a_token_is_never_fetched_twice_at_once_also_if_a_caller_gives_up(
         assert go_on.wait(30)
         return "token", 1e12
 
-    kept = KeptToken(fetch, renew_seconds=1)
+    kept = KeptToken(fetch, renew_seconds=1, give_up_seconds=30)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(kept.value)
         assert await anyio.to_thread.run_sync(lambda: begun.acquire(timeout=30))
@@ -254,6 +254,32 @@ async def test_a_token_is_never_fetched_twice_at_once_also_if_a_caller_gives_up(
         go_on.set()
     assert await kept.value() == "token"
     assert fetched == 1
+
+
+async def test_a_token_that_never_comes_is_not_waited_for_and_holds_one_thread() -> None:
+    """Which the end of the process does not wait for."""
+    go_on = threading.Event()
+    before = set(threading.enumerate())
+
+    def fetch() -> tuple[str, float]:
+        assert go_on.wait(60)
+        return "token", 1e12
+
+    kept = KeptToken(fetch, renew_seconds=1, give_up_seconds=0.05)
+    for _ in range(3):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(_refused, kept)
+    [thread] = set(threading.enumerate()) - before
+    assert thread.daemon
+    go_on.set()
+    await anyio.to_thread.run_sync(thread.join)
+    assert await kept.value() == "token"
+
+
+async def _refused(kept: KeptToken) -> None:
+    with pytest.raises(DeploymentRefused, match=r"no access token came within 0\.05 s"):
+        await kept.value()
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class GoogleToken:
         self._seconds = settings.call_timeout_seconds
         self._credentials: Any = None
         self._session: Any = None
-        self._token = KeptToken(self._fetch, renew_seconds=RENEW_SECONDS)
+        self._token = KeptToken(self._fetch, renew_seconds=RENEW_SECONDS, give_up_seconds=self._seconds)
 
     async def value(self) -> str:
         """A token that is good for some minutes. Raises `DeploymentRefused` if there is none to be had."""
