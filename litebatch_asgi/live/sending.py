@@ -62,7 +62,7 @@ class LineSender:
         self._timeout = timeout
         self._most_bytes = settings.max_answer_bytes
         self._places = deployment.place_names
-        self._takes_any_model = "*" in deployment.upstream_model
+        self._takes_any_model = deployment.takes_any_model
         self._served = set[str]()
         """the paths at which requests have succeeded"""
 

@@ -1,4 +1,7 @@
-"""What commands load: those that count no prices do without pydantic, which takes a quarter of their time."""
+"""What commands load: those that count no prices do without pydantic, which takes a quarter of their time.
+
+Nor do they load what other providers need than those of the configuration.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ model_list:
       model: openai/gpt-4o-mini
       api_key: sk-x
 """
-HEAVY = ("genai_prices", "pydantic", "typer")
+HEAVY = (
+    *("genai_prices", "pydantic", "typer"),
+    *("litebatch_asgi.dialects.anthropic", "litebatch_asgi.dialects.vertex"),
+)
 PROGRAM = f"""
 import atexit, sys
 atexit.register(lambda: print("loaded", [name for name in {HEAVY} if name in sys.modules]))
