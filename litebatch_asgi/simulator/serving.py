@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CONNECTION = "simulator_connection"
 SHUTDOWN_SECONDS = 5.0
+_TURNS = 4
+"""of the event loop, in which a connection that was accepted has its protocol and is known to it"""
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -99,8 +101,7 @@ class Listener:
             return
         servers, self._servers = self._servers, []
         places = [(each.family, each.getsockname()) for server in servers for each in server.sockets]
-        for server in servers:
-            server.close()
+        await _end(servers)
         for family, place in places:
             self._held.append(await _bound(family, place))
 
@@ -113,8 +114,7 @@ class Listener:
 
     async def close(self) -> None:
         """Cut every connection, await every request in progress and listen no longer."""
-        for server in self._servers:
-            server.close()
+        await _end(self._servers)
         for each in self._held:
             each.close()
         for protocol in self._protocols():
@@ -155,6 +155,22 @@ async def listening(app: ASGIApp, host: str, port: int) -> AsyncGenerator[tuple[
         yield address, listener
     finally:
         await listener.close()
+
+
+async def _end(servers: Sequence[asyncio.Server]) -> None:
+    """Listen no longer.
+
+    A connection that asyncio is just taking gets its protocol first: once its server is closed it would be
+    forgotten, open as it is.
+    """
+    loop = asyncio.get_running_loop()
+    for server in servers:
+        for each in server.sockets:
+            loop.remove_reader(each)
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    for server in servers:
+        server.close()
 
 
 async def _bound(family: int, place: Any) -> socket.socket:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Literal
@@ -168,6 +170,23 @@ async def test_unused_connections_are_cut_and_steering_ones_are_not(
             await unused.receive()
         await steering.send(get("/_simulator/counts"))
         assert (await steering.receive()).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_connections_that_are_just_being_taken_are_cut(
+    address: str, simulator: Simulator, turns: int
+) -> None:
+    place = ("127.0.0.1", int(address.rpartition(":")[2]))
+    clients = [socket.create_connection(place) for _ in range(3)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await simulator.go_down()
+    with anyio.fail_after(5):
+        for client in clients:
+            client.setblocking(False)
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
+            client.close()
 
 
 @hows
