@@ -63,7 +63,12 @@ _every = click.option(
     help="Where answers go; errors go beside it, OUT.errors.jsonl. - is stdout, for both.",
     show_default="FILE.results.jsonl",
 )
-@click.option("--endpoint", metavar="PATH", help="What the lines must say.", show_default="that")
+@click.option(
+    "--endpoint",
+    metavar="PATH",
+    help="Of all lines, such as /v1/embeddings.",
+    show_default="that of the first",
+)
 @_window
 @_metadata
 @click.option("--max-cost", metavar="USD", help="Create nothing that is estimated to cost more.")
