@@ -111,7 +111,10 @@ class SpendRow(msgspec.Struct, frozen=True, kw_only=True):
     team: Annotated[str | UnsetType | None, Meta(description="Null: of no team.")] = UNSET
     model: str | UnsetType = UNSET
     deployment: str | UnsetType = UNSET
-    cost: Money
+    cost: Annotated[
+        Money | None,
+        Meta(description="US dollars. Null: no price of any of the requests is known."),
+    ]
     input_tokens: int
     cached_tokens: Annotated[int, Meta(description="Those of `input_tokens` that came from a cache.")]
     output_tokens: int
@@ -193,7 +196,8 @@ def _place(row: Spend, fields: Iterable[SpendField]) -> dict[str, Any]:
 
 
 def _sums(row: Spend) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _SUMS} | {"cost": money(row.cost)}
+    is_unknown = not row.cost and 0 < row.requests == row.unpriced_requests
+    return {name: getattr(row, name) for name in _SUMS} | {"cost": None if is_unknown else money(row.cost)}
 
 
 def _day(given: object, param: str) -> date | None:

@@ -120,6 +120,23 @@ def test_a_row_has_what_was_grouped_by_and_sums() -> None:
     assert (told.total.cost, told.start_date, told.end_date) == ("0.000000000", "2026-03-01", "2026-03-01")
 
 
+@pytest.mark.parametrize(
+    ("cost", "requests", "unpriced", "told"),
+    [
+        ("0", 3, 3, None),
+        ("0", 3, 2, "0.000000000"),
+        ("1", 3, 3, "1.000000000"),
+        ("0", 0, 0, "0.000000000"),
+        ("-1", 0, -2, "-1.000000000"),
+    ],
+)
+def test_what_nobody_knows_the_price_of_costs_not_nothing(
+    cost: str, requests: int, unpriced: int, told: str | None
+) -> None:
+    row = Spend(day=DAY, cost=Decimal(cost), requests=requests, unpriced_requests=unpriced)
+    assert wire.spend_list(page(row, group_by=(SpendField.DAY,))).data[0].cost == told
+
+
 def test_csv_has_a_row_of_names_and_one_for_each_sum() -> None:
     group_by = (SpendField.DAY, SpendField.KEY, SpendField.MODEL)
     row = Spend(day=DAY, key="", model='a "b", c', cost=Decimal("-0.75"), unpriced_requests=-1)
