@@ -53,7 +53,7 @@ class Discarder:
             raise
         except StoreUnavailable as error:
             told = {"content": content.key, "store": content.store, "error": error.message}
-            logger.warning("a content cannot be deleted now", extra=told, exc_info=error)
+            logger.warning("a content cannot be deleted now", extra=told)
             await rows.postpone(content, self._runtime.next_look(now, None, content.epoch))
             return
         hit("content.deleted")
