@@ -109,7 +109,7 @@ async def answers_come_late(folder: Path, database: Database | None = None) -> l
             return []
 
         storage.lines.write = written  # type: ignore[method-assign]
-        storage.lines.lost = nothing_lost  # type: ignore[method-assign]
+        storage.lines.lost = nothing_lost  # type: ignore[method-assign, assignment]
         storage.claims.claim_jobs = no_jobs  # type: ignore[method-assign]
         world = await stage.world(await stage.started(storage), 12)
         await world.create(await world.upload(), RUN)
